@@ -1,0 +1,1 @@
+"""What is computed: one metric a file."""

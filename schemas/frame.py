@@ -1,0 +1,89 @@
+"""A frame: what one flush of one input partition has for one shard, on the topic ``slices``."""
+
+from msgspec import Struct
+
+
+class Lane(Struct, frozen=True, array_like=True):
+    """How far one source is in one partition.
+
+    Attributes
+    ----------
+    source
+        The source's name.
+    watermark_ms
+        The running maximum of its accepted event times and of its heartbeats.
+    frontier_ms
+        Slices that end at or before it are closed; it never moves back.
+    idle
+        True while the partition's owner, caught up with the log's end, has had nothing from it for the idle time-out.
+    """
+
+    source: str
+    watermark_ms: int
+    frontier_ms: int
+    idle: bool = False
+
+
+class Tallies(Struct, array_like=True):
+    """What became of every offset from the log's start to ``upto``; they add up to the difference.
+
+    Attributes
+    ----------
+    counted, late, rejected, repeated, unmatched, heartbeats
+        Records, each in exactly one.
+    empty
+        Offsets with no record for us: transaction markers, aborted transactions, compacted records.
+    lost
+        Records that retention took before they were read.
+    """
+
+    counted: int = 0
+    late: int = 0
+    rejected: int = 0
+    repeated: int = 0
+    unmatched: int = 0
+    heartbeats: int = 0
+    empty: int = 0
+    lost: int = 0
+
+
+class Frame(Struct, frozen=True, array_like=True):
+    """Cumulative upserts of slices of one input partition, for the symbols of one shard.
+
+    Attributes
+    ----------
+    topic, partition
+        The input partition that was read.
+    epoch
+        What the slices' meaning hangs on (slice width, skew); frames of another epoch don't mix.
+    upto
+        The offset that the partition has been read to: the stamp of every upsert here. The highest stamp holds.
+    partitions
+        How many partitions the topic has, as the owner sees it: one that has not spoken yet holds finals back.
+    idle
+        True where the partition has no lane, and its owner, caught up with the log's end, has waited for the time-out.
+    incomplete
+        ``(from, to)`` ms where retention took records of slices that were open, else empty.
+    lanes
+        Every lane of the partition. A lane's frontier covers the upserts in this frame and before it, in this shard.
+    tallies
+        The partition's, up to ``upto``.
+    sources, symbols
+        Names that the columns ``source`` and ``symbol`` index.
+    columns
+        Little-endian arrays of one length: ``source`` and ``symbol`` (uint32), ``slice_ms`` (int64, the slice's
+        start), and each column of the aggregate.
+    """
+
+    topic: str
+    partition: int
+    epoch: str
+    upto: int
+    partitions: int
+    idle: bool
+    incomplete: tuple[int, int] | None
+    lanes: list[Lane]
+    tallies: Tallies
+    sources: list[str]
+    symbols: list[str]
+    columns: dict[str, bytes]

@@ -1,0 +1,43 @@
+"""A heartbeat: a record with no value and one header, by which a source says "all of mine before this is sent"."""
+
+from msgspec import Struct
+from msgspec.json import Decoder, Encoder
+
+HEADER = "heartbeat"
+
+
+class Heartbeat(Struct, gc=False, frozen=True):
+    """Moves the watermark of a source's lane to ``time_ms``.
+
+    Attributes
+    ----------
+    source
+        The lane that it speaks for.
+    time_ms
+        No record of that source with an earlier event time follows in this partition, lateness aside.
+    """
+
+    source: str
+    time_ms: int
+
+
+_encode = Encoder().encode
+_decode = Decoder(Heartbeat).decode
+
+
+def to_headers(heartbeat: Heartbeat) -> list[tuple[str, bytes]]:
+    return [(HEADER, _encode(heartbeat))]
+
+
+def from_headers(headers: "tuple[tuple[str, bytes], ...] | list[tuple[str, bytes]]") -> Heartbeat | None:
+    """Return the heartbeat that a null record carries, or None where no header names one.
+
+    Raises
+    ------
+    msgspec.DecodeError, msgspec.ValidationError
+        The header is there but isn't a heartbeat.
+    """
+    for name, value in headers:
+        if name == HEADER:
+            return _decode(value)
+    return None

@@ -1,0 +1,89 @@
+"""The one catalogue of topics: partitions, retention, clean-up and what a record's key is."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+class Topic(Struct, frozen=True, kw_only=True):
+    """A topic as it is created.
+
+    Attributes
+    ----------
+    name
+        Its name on the broker.
+    holds
+        What a record is, in one line.
+    key
+        What its key is made of; upserts share one.
+    partitions
+        How many when created; ``settings`` may say otherwise. Only ``growable`` topics may get more later.
+    retention_ms
+        How long records are kept.
+    cleanup
+        ``delete`` by age, or ``compact,delete``: the last record of a key, and by age.
+    growable
+        True where partitions may be added while it runs.
+    max_record_bytes
+        The largest record that the broker takes.
+    append_time
+        True where the broker's clock stamps the records (``message.timestamp.type=LogAppendTime``), so that replayed
+        history is not past retention at once.
+    """
+
+    name: str
+    holds: str
+    key: str
+    partitions: int
+    retention_ms: int
+    cleanup: Literal["delete", "compact,delete"] = "delete"
+    growable: bool = False
+    max_record_bytes: int = 1 << 20
+    append_time: bool = True
+
+
+TRADES = Topic(
+    name="trades",
+    holds="a trade, normalised, as JSON; or a heartbeat",
+    key="symbol",
+    partitions=4,
+    retention_ms=DAY_MS,
+    growable=True,
+    max_record_bytes=16 << 20,
+)
+SLICES = Topic(
+    name="slices",
+    holds="a frame: the upserts of one flush of one partition for one shard, as columns",
+    key="topic and partition",
+    partitions=16,
+    retention_ms=DAY_MS,
+    max_record_bytes=16 << 20,
+)
+BARS = Topic(
+    name="bars",
+    holds="a bar, as JSON; the highest (revision, final) of a key holds",
+    key="symbol, source, resolution, start",
+    partitions=4,
+    retention_ms=7 * DAY_MS,
+    cleanup="compact,delete",
+)
+LATE = Topic(
+    name="late",
+    holds="a record behind its lane's frontier, and by how much",
+    key="topic, partition, offset",
+    partitions=1,
+    retention_ms=7 * DAY_MS,
+)
+DEAD_LETTERS = Topic(
+    name="dead-letters",
+    holds="a record that was rejected: where, why, and its bytes",
+    key="topic, partition, offset",
+    partitions=1,
+    retention_ms=7 * DAY_MS,
+)
+
+CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS)

@@ -1,0 +1,45 @@
+"""A trade, as every feed normalises it."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+# 2000-01-01 and 2100-01-01, UTC. A time outside is in another unit, or a broken clock's.
+EARLIEST_MS = 946_684_800_000
+LATEST_MS = 4_102_444_800_000
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+TimeMs = Annotated[int, Meta(ge=EARLIEST_MS, le=LATEST_MS)]
+Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Trade(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
+    """One trade on one source, as JSON on the topic ``trades``.
+
+    Attributes
+    ----------
+    symbol
+        What was traded, as ``BASE-QUOTE``: ``BTC-USDT``.
+    source
+        The exchange that reported it: ``binance``.
+    id
+        The source's own number for the trade, unique within source and symbol; most sources count up by one.
+    time_ms
+        Event time: when it happened by the source's clock, ms since 1970 UTC.
+    received_ms
+        When the feed had it, by the feed's clock, ms; 0 where the producer doesn't say (the record's append time serves).
+    price, quantity
+        In the quote and in the base currency; finite and above zero.
+    side
+        The aggressor's: ``buy`` when the taker bought.
+    """
+
+    symbol: Name
+    source: Name
+    id: Id
+    time_ms: TimeMs
+    price: Positive
+    quantity: Positive
+    side: Literal["buy", "sell"]
+    received_ms: Annotated[int, Meta(ge=0, le=LATEST_MS)] = 0

@@ -1,0 +1,132 @@
+"""Every setting, its default and its unit; read from a TOML file and from ``TICKERTAPE_…`` in the environment."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from stream.errors import ConfigError
+
+PREFIX = "TICKERTAPE_"
+FILE = PREFIX + "CONFIG"
+
+Whole = Annotated[int, Meta(ge=1)]
+Ms = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may set.
+
+    ``TICKERTAPE_SKEW_MS=2000`` sets ``skew_ms``; ``TICKERTAPE_LATENESS_MS_TRADES=500`` sets one entry of
+    ``lateness_ms``; ``TICKERTAPE_CONFIG`` names a TOML file with the same names. The environment wins.
+
+    Attributes
+    ----------
+    broker
+        ``host:port`` of Kafka, or several with commas; empty: an embedded one is started where a command may do so.
+    group
+        The name of this pipeline; consumer groups carry it.
+    agents
+        The packages in which agents are looked for.
+    slice_ms
+        The width of a slice of event time.
+    skew_ms
+        A record whose event time is later than its receipt by more is rejected.
+    lateness_ms
+        By topic: how far behind its lane's watermark a slice stays open; a topic's agent has a default.
+    idle_seconds
+        A lane that has been silent for this long, its partition read to the end, holds finals back no longer.
+    horizon_ms
+        How far behind the others a lane's slices may come and still correct results.
+    coalesce_ms
+        The least time between two flushes of open results under load.
+    commit_seconds
+        Between two checkpoints.
+    block_records, block_bytes
+        The most that a block holds (a single larger record still makes one).
+    partitions
+        By topic: how many when it is created; the catalogue has defaults.
+    session_seconds
+        A worker that Kafka has not heard from for this long loses its partitions.
+    compression
+        Of the records that workers and feeds produce: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
+    fill
+        True to publish a bar for each interval without trades (OHLC the last close, volume 0).
+    """
+
+    broker: str = ""
+    group: str = "tickertape"
+    agents: list[str] = field(default_factory=lambda: ["agents"])
+    slice_ms: Whole = 1000
+    skew_ms: Ms = 5000
+    lateness_ms: dict[str, Ms] = field(default_factory=dict)
+    idle_seconds: Seconds = 30.0
+    horizon_ms: Ms = 60_000
+    coalesce_ms: Ms = 20
+    commit_seconds: Seconds = 1.0
+    block_records: Whole = 8192
+    block_bytes: Whole = 4 << 20
+    partitions: dict[str, Whole] = field(default_factory=dict)
+    session_seconds: Seconds = 8.0
+    compression: str = "none"
+    fill: bool = False
+
+    @property
+    def epoch(self) -> str:
+        """What the meaning of a slice hangs on; another value starts a new epoch, never a mix."""
+        return f"{self.slice_ms}-{self.skew_ms}"
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    environ
+        The environment; the process's own by default.
+    **overrides
+        What the command line gave; None means not given.
+
+    Raises
+    ------
+    ConfigError
+        A setting is unknown, or its value is of the wrong kind or out of range.
+    """
+    environ = os.environ if environ is None else environ
+    values = _from_file(environ[FILE]) if environ.get(FILE) else {}
+    _read_environment(environ, values)
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"setting: {error}; see `tickertape settings`") from None
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{FILE}={path}: {error}") from None
+
+
+def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
+    names = {f.name: f for f in msgspec.structs.fields(Settings)}
+    tables = [name for name, f in names.items() if f.default_factory is dict]
+    for key, text in environ.items():
+        if not key.startswith(PREFIX) or key == FILE:
+            continue
+        name = key.removeprefix(PREFIX).lower()
+        table = next((t for t in tables if name.startswith(t + "_")), None)
+        if table:
+            # A topic's name has no capitals and no underscores.
+            entry = name.removeprefix(table + "_").replace("_", "-")
+            values[table] = values.get(table, {}) | {entry: text}
+        elif name in names:
+            values[name] = text.split(",") if name == "agents" else text
+        else:
+            raise ConfigError(f"{key}: no such setting; see `tickertape settings`")
