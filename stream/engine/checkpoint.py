@@ -1,0 +1,71 @@
+"""What a worker leaves behind in Kafka's group offsets: an offset to read from, and what it knew there, as one commit."""
+
+import msgspec
+from msgspec import Struct, field
+
+from schemas.frame import Lane, Tallies
+from stream.errors import BrokerError
+
+# Kafka's default for `offset.metadata.max.bytes`; a commit with more is refused.
+METADATA_BYTES = 4096
+
+
+class SliceCheckpoint(Struct, frozen=True, array_like=True):
+    """The whole durable state of one input partition.
+
+    Attributes
+    ----------
+    upto
+        The offset that the partition has been read to.
+    start
+        The log's first offset when it was first read; the tallies add up to ``upto - start``.
+    lanes
+        Every lane, as of ``upto``.
+    tallies
+        As of ``upto``.
+    """
+
+    upto: int = 0
+    start: int = 0
+    lanes: list[Lane] = field(default_factory=list)
+    tallies: Tallies = field(default_factory=Tallies)
+
+
+class WindowCheckpoint(Struct, frozen=True, array_like=True):
+    """The durable state of one shard.
+
+    Attributes
+    ----------
+    upto
+        The offset that the shard of ``slices`` has been read to.
+    floors
+        By source, and ``all``: windows that end at or before it, ms, are done.
+    """
+
+    upto: int = 0
+    floors: dict[str, int] = field(default_factory=dict)
+
+
+def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:
+    """Return the commit's metadata string.
+
+    Raises
+    ------
+    BrokerError
+        It is longer than Kafka takes: too many sources in one partition.
+    """
+    text = msgspec.json.encode(checkpoint).decode()
+    if len(text) > METADATA_BYTES:
+        raise BrokerError(
+            f"a checkpoint has {len(text)} bytes and Kafka takes {METADATA_BYTES}: fewer sources in one topic, "
+            "or raise the broker's offset.metadata.max.bytes"
+        )
+    return text
+
+
+def slices_from(metadata: str) -> SliceCheckpoint:
+    return msgspec.json.decode(metadata, type=SliceCheckpoint)
+
+
+def windows_from(metadata: str) -> WindowCheckpoint:
+    return msgspec.json.decode(metadata, type=WindowCheckpoint)
