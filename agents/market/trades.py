@@ -1,0 +1,56 @@
+"""Trades, folded into slices: what every metric of trades is made from."""
+
+import numpy as np
+
+from schemas.topics import TRADES
+from schemas.trade import Trade
+from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Sum
+from stream.engine.slicing import Slicing
+from stream.engine.table import Columns
+
+
+class TradeSlice(Aggregate):
+    """Open, high, low and close with their (time, id), volume, notional, count, buy volume, largest trade, and ids.
+
+    The open is the trade with the least (time, id), the close that with the greatest; of equal highs or lows the first
+    counts.
+    """
+
+    reducers = (
+        Extreme(("open_ms", "min", INT), ("open_id", "min", INT), carries={"open": FLOAT}),
+        Extreme(("high", "max", FLOAT), ("high_ms", "min", INT), ("high_id", "min", INT)),
+        Extreme(("low", "min", FLOAT), ("low_ms", "min", INT), ("low_id", "min", INT)),
+        Extreme(("close_ms", "max", INT), ("close_id", "max", INT), carries={"close": FLOAT}),
+        Sum("volume"),
+        Sum("notional"),
+        Sum("buy_volume"),
+        Sum("count", INT),
+        Extreme(("largest", "max", FLOAT)),
+        Extreme(("first_id", "min", INT)),
+        Extreme(("last_id", "max", INT)),
+    )
+
+    def lift(self, events: Columns) -> Columns:
+        time_ms, number, price, quantity = events["time_ms"], events["id"], events["price"], events["quantity"]
+        return {
+            **{name: time_ms for name in ("open_ms", "high_ms", "low_ms", "close_ms")},
+            **{name: number for name in ("open_id", "high_id", "low_id", "close_id", "first_id", "last_id")},
+            **{name: price for name in ("open", "high", "low", "close")},
+            "volume": quantity,
+            "notional": price * quantity,
+            "buy_volume": np.where(events["buy"], quantity, 0.0),
+            "count": np.ones(len(price), np.int64),
+            "largest": quantity,
+        }
+
+
+def columns(trades: list[Trade]) -> Columns:
+    n = len(trades)
+    return {
+        "price": np.fromiter([trade.price for trade in trades], np.float64, n),
+        "quantity": np.fromiter([trade.quantity for trade in trades], np.float64, n),
+        "buy": np.fromiter([trade.side == "buy" for trade in trades], np.bool_, n),
+    }
+
+
+TRADE_SLICES = Slicing(topic=TRADES, record=Trade, columns=columns, aggregate=TradeSlice(), lateness_ms=2000)

@@ -1,0 +1,135 @@
+"""Aggregates as monoids: ``lift`` events to partials, ``merge`` partials, ``finish`` into metrics.
+
+An aggregate is a product of reducers, and a product of monoids is a monoid. A partial is a row of columns. ``lift`` makes
+each event a partial of its own (mostly the event's columns under other names, nothing is copied), so that one ``merge`` folds
+events into slices and slices into windows alike. A merge is a left fold in the order of its input: where it is cut changes
+nothing, float sums included.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from stream.engine.block import Ints
+from stream.engine.table import Columns, Schema
+
+FLOAT: np.dtype[Any] = np.dtype(np.float64)
+INT: np.dtype[Any] = np.dtype(np.int64)
+_LARGEST = {FLOAT: np.inf, INT: np.iinfo(np.int64).max}
+_SMALLEST = {FLOAT: -np.inf, INT: np.iinfo(np.int64).min}
+
+
+class Reducer(ABC):
+    """One commutative monoid, held in one or more columns."""
+
+    schema: Schema
+
+    @abstractmethod
+    def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
+        """Fold partials into rows, in order.
+
+        Parameters
+        ----------
+        into
+            Columns of a table, changed in place.
+        rows
+            The row of each partial, shape (n,); may repeat.
+        partials
+            Columns of shape (n,).
+        """
+
+
+class Sum(Reducer):
+    """The sum of a column; of floats in the order given."""
+
+    def __init__(self, name: str, dtype: np.dtype[Any] = FLOAT) -> None:
+        self.name = name
+        self.schema = {name: (dtype, 0)}
+
+    def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
+        np.add.at(into[self.name], rows, partials[self.name])
+
+
+class Extreme(Reducer):
+    """The least (or greatest) of a column, ties broken by more columns, others carried along.
+
+    Parameters
+    ----------
+    *keys
+        ``(column, "min" | "max", type)``, compared in this order.
+    carries
+        Columns that come with the winner, and their types.
+
+    Notes
+    -----
+    First and last are extremes of (time, id) that carry a price; a high is the extreme of (price, time, id).
+    """
+
+    def __init__(
+        self,
+        *keys: tuple[str, Literal["min", "max"], np.dtype[Any]],
+        carries: Mapping[str, np.dtype[Any]] | None = None,
+    ) -> None:
+        self.keys = [(name, np.minimum if way == "min" else np.maximum) for name, way, _ in keys]
+        self.carries = list(carries or ())
+        starts = {name: (dtype, (_LARGEST if way == "min" else _SMALLEST)[dtype]) for name, way, dtype in keys}
+        self.schema = starts | {name: (dtype, 0) for name, dtype in (carries or {}).items()}
+
+    def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
+        """Fold column after column, each time with only those that have tied so far."""
+        if len(self.schema) == 1:
+            name, better = self.keys[0]
+            better.at(into[name], rows, partials[name])
+            return
+        ties: Ints | None = None
+        rest = [name for name, _ in self.keys]
+        for name, better in self.keys:
+            rest = rest[1:]
+            column, values = into[name], partials[name]
+            at = rows if ties is None else rows[ties]
+            values = values if ties is None else values[ties]
+            before = column[at]
+            better.at(column, at, values)
+            after = column[at]
+            beaten = at[before != after]
+            for other in rest:
+                # What tied with the value that was beaten is out.
+                into[other][beaten] = self.schema[other][1]
+            alive = np.flatnonzero(values == after)
+            ties = alive if ties is None else ties[alive]
+        winners = rows[ties]
+        for name in self.carries:
+            into[name][winners] = partials[name][ties]
+
+
+class Aggregate:
+    """A product of reducers. Subclasses name ``reducers`` and say how an event becomes a partial.
+
+    Attributes
+    ----------
+    reducers
+        What it is made of.
+    schema
+        All their columns.
+    """
+
+    reducers: ClassVar[tuple[Reducer, ...]]
+    schema: ClassVar[dict[str, tuple[np.dtype[Any], Any]]]
+
+    def __init_subclass__(cls) -> None:
+        cls.schema = {name: column for reducer in cls.reducers for name, column in reducer.schema.items()}
+
+    def lift(self, events: Columns) -> Columns:
+        """Make each event, or each finer partial, a partial of this aggregate; shapes (n,) to (n,)."""
+        return events
+
+    def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
+        """Fold partials into rows, in order; see `Reducer.merge`."""
+        for reducer in self.reducers:
+            reducer.merge(into, rows, partials)
+
+    def finish(self, partials: Columns) -> Columns:
+        """Turn partials into metrics, by name; shapes (n,) to (n,)."""
+        return partials

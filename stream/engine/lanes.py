@@ -1,0 +1,54 @@
+"""Time within one partition: a lane for each source, its watermark and its frontier."""
+
+import numpy as np
+
+from schemas.frame import Lane
+from stream.engine.block import Ints
+
+#: Before any time: the watermark and the frontier of a lane that has said nothing.
+UNSET = -(1 << 62)
+
+
+class Lanes:
+    """The watermarks and frontiers of one partition, moved record by record.
+
+    Parameters
+    ----------
+    lateness_ms
+        How far behind its watermark a lane's frontier follows.
+    lanes
+        As a checkpoint left them. A frontier never moves back, whatever the lateness is now.
+    """
+
+    def __init__(self, lateness_ms: int, lanes: list[Lane]) -> None:
+        self._lateness_ms = lateness_ms
+        self.watermark_ms = {lane.source: lane.watermark_ms for lane in lanes}
+        self.frontier_ms = {lane.source: lane.frontier_ms for lane in lanes}
+
+    def advance(self, source: str, times_ms: Ints) -> Ints:
+        """Read times of one lane, in partition order.
+
+        Parameters
+        ----------
+        source
+            The lane.
+        times_ms
+            Event times and heartbeats, shape (n,), n > 0.
+
+        Returns
+        -------
+        Ints
+            The frontier that each of them met, ms, shape (n,).
+        """
+        watermark = self.watermark_ms.get(source, UNSET)
+        frontier = self.frontier_ms.get(source, UNSET)
+        running = np.maximum(np.maximum.accumulate(times_ms), watermark)
+        met = np.empty_like(running)
+        met[0] = frontier
+        np.maximum(running[:-1] - self._lateness_ms, frontier, out=met[1:])
+        self.watermark_ms[source] = int(running[-1])
+        self.frontier_ms[source] = max(frontier, int(running[-1]) - self._lateness_ms)
+        return met
+
+    def raise_frontier(self, source: str, frontier_ms: int) -> None:
+        self.frontier_ms[source] = max(self.frontier_ms[source], frontier_ms)

@@ -1,0 +1,78 @@
+"""Finding events that came before: by id, inside slices that are still open, at no cost in durable state."""
+
+from collections import deque
+
+import numpy as np
+
+from stream.engine.block import Bools, Ints
+from stream.engine.table import Columns
+
+
+class Repeats:
+    """The ids of one partition's open slices.
+
+    A source's ids mostly rise, so comparing with the highest seen settles nearly every block; where they don't, the ids
+    of just those slices are compared exactly.
+
+    Notes
+    -----
+    It uses two columns of the table of slices: ``highest_id`` (-1 at first) and ``serial`` (a slice's own number, never
+    given twice).
+    """
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[int, Ints, Ints]] = deque()
+
+    def find(self, columns: Columns, rows: Ints, local: Ints, ids: Ints, end_ms: Ints) -> Bools | None:
+        """Return which events repeat an earlier one, shape (n,), or None where none does; remember the others.
+
+        Parameters
+        ----------
+        columns
+            The table's.
+        rows
+            The row of each slice of the block, shape (k,).
+        local
+            Each event's slice, as an index of ``rows`` in which each occurs, shape (n,).
+        ids, end_ms
+            Each event's id, and its slice's end, shape (n,).
+        """
+        # A stable sort of small integers is a radix sort.
+        order = np.argsort(local.astype(np.uint16) if len(rows) <= 1 << 16 else local, kind="stable")
+        group, by_group = local[order], ids[order]
+        same = group[1:] == group[:-1]
+        falls = same & (by_group[1:] <= by_group[:-1])
+        first = np.flatnonzero(np.concatenate([[True], ~same]))
+        highest = columns["highest_id"]
+        low = by_group[first] <= highest[rows]
+        repeated: Bools | None = None
+        if low.any() or falls.any():
+            doubtful = low
+            doubtful[group[1:][falls]] = True
+            repeated = self._exactly(columns["serial"][rows][local], ids, np.flatnonzero(doubtful[local]))
+        np.maximum.at(highest, rows[local], ids)
+        serial = columns["serial"][rows][local]
+        new = slice(None) if repeated is None else ~repeated
+        self._held.append((int(end_ms.max()), serial[new], ids[new]))
+        return repeated
+
+    def _exactly(self, serial: Ints, ids: Ints, doubtful: Ints) -> Bools | None:
+        """Compare the doubtful events with each other and with all that is held of their slices."""
+        theirs = np.unique(serial[doubtful])
+        held = [(s[mine], i[mine]) for _, s, i in self._held if (mine := np.isin(s, theirs)).any()]
+        n_held = sum(len(s) for s, _ in held)
+        serials = np.concatenate([*(s for s, _ in held), serial[doubtful]])
+        numbers = np.concatenate([*(i for _, i in held), ids[doubtful]])
+        # The sort is stable, so of equal ones the first is the original.
+        order = np.lexsort((numbers, serials))
+        again = (np.diff(serials[order]) == 0) & (np.diff(numbers[order]) == 0)
+        places = order[1:][again] - n_held
+        if not len(places):
+            return None
+        repeated = np.zeros(len(ids), np.bool_)
+        repeated[doubtful[places]] = True
+        return repeated
+
+    def forget(self, frontier_ms: int) -> None:
+        """Drop the ids of slices that every lane has passed."""
+        self._held = deque(held for held in self._held if held[0] > frontier_ms)

@@ -1,0 +1,95 @@
+"""A table of partial aggregates: a column an array, a row an identity, rows used again once released."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.engine.block import Ints
+
+Columns: TypeAlias = dict[str, NDArray[Any]]
+#: A column's type and the value that it starts from.
+Schema: TypeAlias = Mapping[str, tuple[np.dtype[Any], Any]]
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Table(Generic[K]):
+    """Rows found by key, held as columns that grow by doubling.
+
+    Parameters
+    ----------
+    schema
+        The columns: by name, type and starting value.
+
+    Attributes
+    ----------
+    columns
+        Arrays of one length; index them with rows. They are replaced when the table grows, so don't keep them.
+    """
+
+    def __init__(self, schema: Schema, capacity: int = 64) -> None:
+        self._schema = schema
+        self._row: dict[K, int] = {}
+        self._key: list[K | None] = [None] * capacity
+        self._free = list(range(capacity - 1, -1, -1))
+        self.columns: Columns = {name: np.full(capacity, start, dtype) for name, (dtype, start) in schema.items()}
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._row
+
+    def rows(self, keys: Iterable[K]) -> Ints:
+        """Return the row of each key; one that is new gets a fresh row."""
+        row, taken = self._row, []
+        found: list[int] = []
+        for key in keys:
+            at = row.get(key)
+            if at is None:
+                if not self._free:
+                    self._reset(taken)
+                    taken = []
+                    self._grow()
+                at = row[key] = self._free.pop()
+                self._key[at] = key
+                taken.append(at)
+            found.append(at)
+        self._reset(taken)
+        return np.array(found, np.int64)
+
+    def find(self, key: K) -> int | None:
+        return self._row.get(key)
+
+    def live(self) -> Ints:
+        """Return all rows in use, in the order in which they were taken."""
+        return np.fromiter(self._row.values(), np.int64, len(self._row))
+
+    def keys(self, rows: Ints) -> list[K]:
+        key = self._key
+        return [key[row] for row in rows.tolist()]  # type: ignore[misc]  # a row in use has a key
+
+    def release(self, rows: Ints) -> None:
+        """Forget these rows."""
+        for row in rows.tolist():
+            del self._row[self._key[row]]  # type: ignore[arg-type]  # a row in use has a key
+            self._key[row] = None
+            self._free.append(row)
+
+    def take(self, rows: Ints) -> Columns:
+        """Return a copy of these rows' columns."""
+        return {name: column[rows] for name, column in self.columns.items()}
+
+    def _reset(self, rows: list[int]) -> None:
+        if rows:
+            for name, (_, start) in self._schema.items():
+                self.columns[name][rows] = start
+
+    def _grow(self) -> None:
+        old = len(self._key)
+        self._key += [None] * old
+        self._free = list(range(2 * old - 1, old - 1, -1))
+        for name, (dtype, start) in self._schema.items():
+            self.columns[name] = np.concatenate([self.columns[name], np.full(old, start, dtype)])

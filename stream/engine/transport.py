@@ -1,0 +1,325 @@
+"""The Faust transport that delivers blocks: ``blocks://host:port``.
+
+aiokafka unpacks each fetched partition in ``PartitionRecords``; ours yields one ConsumerRecord a block there, whose value is
+the Block and whose offset is its last, so that fetching, positions and rebalancing stay aiokafka's. Consumers opt in by
+their value deserializer, so any other consumer of the process is left as it is. What this leans on is held by
+tests/engine/test_transport_contract.py.
+"""
+
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from time import monotonic
+from typing import Any, Protocol
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher
+from aiokafka.errors import (
+    CommitFailedError,
+    CorruptRecordException,
+    IllegalGenerationError,
+    IllegalStateError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, Message
+from mode.utils.futures import notify
+from msgspec import Struct
+
+from stream.engine.block import Block, Headers, Ints
+
+_APPEND_TIME = 1
+_value = attrgetter("value")
+_offset = attrgetter("offset")
+_timestamp = attrgetter("timestamp")
+_Records = fetcher.PartitionRecords
+
+
+class Blocks:
+    """Marks a consumer: records of these topics come as blocks. Called with a value, as a deserializer, it returns it.
+
+    Parameters
+    ----------
+    topics
+        Those whose records come as blocks.
+    records, size_bytes
+        The most that a block holds; a single larger record still makes one.
+    """
+
+    def __init__(self, topics: frozenset[str], records: int, size_bytes: int) -> None:
+        self.topics = topics
+        self.records = records
+        self.size_bytes = size_bytes
+
+    def __call__(self, value: bytes | None) -> bytes | None:
+        return value
+
+
+class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
+    """One fetched partition, unpacked into blocks."""
+
+    def _unpack_records(self) -> Iterator[ConsumerRecord]:
+        limit: Blocks = self._value_deserializer
+        run = _Run(self.next_fetch_offset)
+        for batch in self._batches():
+            records = list(batch)
+            if batch.base_offset < self.next_fetch_offset:
+                # A fetch begins with the whole batch that holds its offset.
+                records = [record for record in records if record.offset >= self.next_fetch_offset]
+            for chunk in _chunks(records, limit):
+                size_bytes = _size_bytes(chunk)
+                if run.values and not run.has_room(len(chunk), size_bytes, limit):
+                    self.next_fetch_offset = run.end
+                    yield self._record(run)
+                    run = _Run(run.end)
+                run.add(batch, chunk, size_bytes)
+            self.next_fetch_offset = run.end = batch.next_offset
+        run.end = self.next_fetch_offset
+        # Markers and aborted transactions at the end are read too, so a run of them alone is a block without values.
+        if run.end > run.start:
+            yield self._record(run)
+
+    def _record(self, run: "_Run") -> ConsumerRecord:
+        topic, partition = self._tp
+        block = run.block(topic, partition)
+        stamp_ms = int(block.appended_ms[-1]) if len(block) else -1
+        return ConsumerRecord(topic, partition, run.end - 1, stamp_ms, _APPEND_TIME, None, block, None, -1, -1, ())
+
+    def _batches(self) -> Iterator[Any]:
+        """Yield the batches with records to deliver; control batches and aborted transactions only move the position."""
+        while self._records.has_next():
+            batch = self._records.next_batch()
+            if self._check_crcs and not batch.validate_crc():
+                raise CorruptRecordException(
+                    f"{self._tp}: a record batch at offset {batch.base_offset} has a wrong CRC"
+                )
+            if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
+                self._consume_aborted_up_to(batch.base_offset)
+                if batch.is_control_batch and self._contains_abort_marker(batch):
+                    self._aborted_producers.discard(batch.producer_id)
+                if batch.is_transactional and batch.producer_id in self._aborted_producers:
+                    self.next_fetch_offset = batch.next_offset
+                    continue
+            if batch.is_control_batch:
+                self.next_fetch_offset = batch.next_offset
+                continue
+            yield batch
+
+
+def _chunks(records: list[Any], limit: Blocks) -> Iterator[list[Any]]:
+    """Yield runs that fit in a block each; one record that alone is too large is a run of its own."""
+    if len(records) > limit.records:
+        for at in range(0, len(records), limit.records):
+            yield from _chunks(records[at : at + limit.records], limit)
+    elif len(records) > 1 and _size_bytes(records) > limit.size_bytes:
+        half = len(records) // 2
+        yield from _chunks(records[:half], limit)
+        yield from _chunks(records[half:], limit)
+    elif records:
+        yield records
+
+
+def _size_bytes(records: list[Any]) -> int:
+    return sum([len(value) for value in map(_value, records) if value is not None])
+
+
+class _Run:
+    """A block as it grows."""
+
+    def __init__(self, start: int) -> None:
+        self.start = self.end = start
+        self.size_bytes = 0
+        self.values: list[bytes | None] = []
+        self.offsets: list[Ints] = []
+        self.stamps_ms: list[Ints] = []
+        self.headers: dict[int, Headers] = {}
+
+    def has_room(self, records: int, size_bytes: int, limit: Blocks) -> bool:
+        return len(self.values) + records <= limit.records and self.size_bytes + size_bytes <= limit.size_bytes
+
+    def add(self, batch: Any, records: list[Any], size_bytes: int) -> None:
+        n, first, last = len(records), records[0].offset, records[-1].offset
+        values = list(map(_value, records))
+        if None in values:
+            at = len(self.values)
+            self.headers |= {at + i: tuple(records[i].headers) for i, value in enumerate(values) if value is None}
+        self.values += values
+        self.size_bytes += size_bytes
+        # Compaction leaves holes inside a batch.
+        dense = last - first + 1 == n
+        self.offsets.append(np.arange(first, last + 1) if dense else np.fromiter(map(_offset, records), np.int64, n))
+        append_time = batch.timestamp_type == _APPEND_TIME
+        self.stamps_ms.append(
+            np.full(n, batch.max_timestamp) if append_time else np.fromiter(map(_timestamp, records), np.int64, n)
+        )
+        self.end = last + 1
+
+    def block(self, topic: str, partition: int) -> Block:
+        none = [np.empty(0, np.int64)]
+        return Block(
+            topic,
+            partition,
+            self.start,
+            self.end,
+            np.concatenate(self.offsets or none),
+            self.values,
+            np.concatenate(self.stamps_ms or none),
+            self.headers,
+        )
+
+
+def _partition_records(
+    tp: TopicPartition,
+    records: Any,
+    aborted_transactions: Any,
+    fetch_offset: int,
+    key_deserializer: Any,
+    value_deserializer: Any,
+    check_crcs: bool,
+    isolation_level: int,
+) -> Any:
+    """Make what aiokafka makes, unless the consumer asked for blocks of this topic."""
+    blocks = isinstance(value_deserializer, Blocks) and tp.topic in value_deserializer.topics
+    return (BlockRecords if blocks else _Records)(
+        tp,
+        records,
+        aborted_transactions,
+        fetch_offset,
+        key_deserializer,
+        value_deserializer,
+        check_crcs,
+        isolation_level,
+    )
+
+
+fetcher.PartitionRecords = _partition_records
+
+
+class Position(Struct, frozen=True):
+    """Where a partition is to be read from.
+
+    Attributes
+    ----------
+    begin
+        The log's first offset.
+    committed
+        The group's committed offset, or None.
+    metadata
+        The commit's.
+    partitions
+        How many partitions the topic has.
+    """
+
+    begin: int
+    committed: int | None
+    metadata: str
+    partitions: int
+
+
+class Custodian(Protocol):
+    """Who keeps the state of the partitions that come as blocks; the app has one as ``app.custodian``."""
+
+    blocks: Blocks
+
+    def restore(self, positions: Mapping[TP, Position]) -> Mapping[TP, int]:
+        """Take up exactly these partitions, forget any others, and say from which offset to read each."""
+
+    async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
+        """Publish what is open, wait for the broker, and return (offset, metadata) to commit by partition."""
+
+    def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        """Hear that a checkpoint is committed."""
+
+    def refused(self, error: Exception) -> None:
+        """Hear that a commit was fenced: these partitions have, or are about to have, another owner."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's is untyped here
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._value_deserializer = self.app.custodian.blocks
+        # A producer with transactions may feed us; what it aborted never happened.
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+    async def positions(self, tps: list[TopicPartition]) -> dict[TP, Position]:
+        """Ask the broker where partitions begin and what the group has committed there."""
+        consumer = self._ensure_consumer()
+        begins = await consumer.beginning_offsets(tps)
+        commits = await consumer._coordinator.fetch_committed_offsets(tps)
+        return {
+            TP(tp.topic, tp.partition): Position(
+                begin=begins[tp],
+                committed=commits[tp].offset if tp in commits and commits[tp].offset >= 0 else None,
+                metadata=commits[tp].metadata if tp in commits else "",
+                partitions=len(consumer.partitions_for_topic(tp.topic) or ()),
+            )
+            for tp in tps
+        }
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped here
+    """Reads blocks, and commits for their custodian; plain topics stay Faust's business."""
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _has_blocks(self, tp: TP) -> bool:
+        return tp.topic in self.app.custodian.blocks.topics
+
+    def ack(self, message: Message) -> bool:
+        if not self._has_blocks(message.tp):
+            return bool(super().ack(message))
+        # Faust would keep every acked offset until it commits them.
+        message.acked = True
+        self._unacked_messages.discard(message)
+        notify(self._waiting_for_ack)
+        return True
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Offsets between two blocks' last offsets are no gap."""
+        if not self._has_blocks(tp):
+            await super()._add_gap(tp, offset_from, offset_to)
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        await self._commit_blocks()
+        return bool(await super().force_commit(topics, start_new_transaction))
+
+    async def _commit_blocks(self) -> None:
+        offsets = await self.app.custodian.checkpoint()
+        mine = self.assignment()
+        offsets = {tp: commit for tp, commit in offsets.items() if tp in mine}
+        if not offsets:
+            return
+        commit = {TopicPartition(*tp): OffsetAndMetadata(offset, data) for tp, (offset, data) in offsets.items()}
+        try:
+            await self._thread.call_thread(self._thread._ensure_consumer().commit, commit)
+        except _STALE as error:
+            # Another owner has these partitions, or a rebalance is under way: what was published is harmless, and the
+            # new owner reads again from the last commit.
+            self.app.custodian.refused(error)
+            return
+        now = monotonic()
+        self._thread.tp_last_committed_at.update(dict.fromkeys(offsets, now))
+        self.app.custodian.committed(offsets)
+
+    async def perform_seek(self) -> None:
+        """Restore state and positions as one: Faust seeks here, before a block can flow."""
+        await super().perform_seek()
+        tps = [TopicPartition(*tp) for tp in self.assignment() if self._has_blocks(tp)]
+        positions = await self._thread.call_thread(self._thread.positions, tps) if tps else {}
+        for tp, offset in self.app.custodian.restore(positions).items():
+            await self.seek(tp, offset)
+
+    async def reread(self, tp: TP, offset: int) -> None:
+        """Go back to an offset of one partition."""
+        await self.seek(tp, offset)
+
+
+_STALE = (CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError)
+
+
+class Transport(driver.Transport):  # type: ignore[misc]  # Faust's is untyped here
+    Consumer = Consumer
