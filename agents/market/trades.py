@@ -1,11 +1,13 @@
 """Trades, folded into slices: what every metric of trades is made from."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from schemas.topics import TRADES
 from schemas.trade import Trade
-from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Sum
-from stream.engine.slicing import Slicing
+from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
+from stream.engine.slices import Slicing
 from stream.engine.table import Columns
 
 
@@ -16,7 +18,7 @@ class TradeSlice(Aggregate):
     counts.
     """
 
-    reducers = (
+    reducers: ClassVar[tuple[Reducer, ...]] = (
         Extreme(("open_ms", "min", INT), ("open_id", "min", INT), carries={"open": FLOAT}),
         Extreme(("high", "max", FLOAT), ("high_ms", "min", INT), ("high_id", "min", INT)),
         Extreme(("low", "min", FLOAT), ("low_ms", "min", INT), ("low_id", "min", INT)),
@@ -33,9 +35,9 @@ class TradeSlice(Aggregate):
     def lift(self, events: Columns) -> Columns:
         time_ms, number, price, quantity = events["time_ms"], events["id"], events["price"], events["quantity"]
         return {
-            **{name: time_ms for name in ("open_ms", "high_ms", "low_ms", "close_ms")},
-            **{name: number for name in ("open_id", "high_id", "low_id", "close_id", "first_id", "last_id")},
-            **{name: price for name in ("open", "high", "low", "close")},
+            **dict.fromkeys(("open_ms", "high_ms", "low_ms", "close_ms"), time_ms),
+            **dict.fromkeys(("open_id", "high_id", "low_id", "close_id", "first_id", "last_id"), number),
+            **dict.fromkeys(("open", "high", "low", "close"), price),
             "volume": quantity,
             "notional": price * quantity,
             "buy_volume": np.where(events["buy"], quantity, 0.0),

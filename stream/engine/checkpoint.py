@@ -23,12 +23,15 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
         Every lane, as of ``upto``.
     tallies
         As of ``upto``.
+    incomplete
+        Where retention took records of open slices, ``(from, to)`` ms, or None.
     """
 
     upto: int = 0
     start: int = 0
     lanes: list[Lane] = field(default_factory=list)
     tallies: Tallies = field(default_factory=Tallies)
+    incomplete: tuple[int, int] | None = None
 
 
 class WindowCheckpoint(Struct, frozen=True, array_like=True):
@@ -39,11 +42,11 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
     upto
         The offset that the shard of ``slices`` has been read to.
     floors
-        By source, and ``all``: windows that end at or before it, ms, are done.
+        By topic, and there by source and for ``all``: windows that end at or before it, ms, are done.
     """
 
     upto: int = 0
-    floors: dict[str, int] = field(default_factory=dict)
+    floors: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:

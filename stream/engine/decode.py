@@ -1,5 +1,6 @@
 """From bytes to records: block in, records and rejects out. The one place that knows how a record is written."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from schemas.heartbeat import Heartbeat, from_headers
 from schemas.trade import EARLIEST_MS, LATEST_MS
 from stream.engine.block import Block, Bools, Ints
+from stream.engine.table import Columns
 
 
 @dataclass(slots=True, frozen=True)
@@ -24,6 +26,8 @@ class Decoded:
         Their places in the block, shape (n,).
     id, time_ms, received_ms
         The columns that the engine needs, shape (n,).
+    columns
+        Those that the aggregate lifts, shape (n,).
     rejects
         (place, reason) of those that could not be read.
     heartbeats
@@ -35,6 +39,7 @@ class Decoded:
     id: Ints
     time_ms: Ints
     received_ms: Ints
+    columns: Columns
     rejects: list[tuple[int, str]]
     heartbeats: list[tuple[int, Heartbeat]]
 
@@ -49,16 +54,26 @@ class Decoded:
             self.id[mask],
             self.time_ms[mask],
             self.received_ms[mask],
+            {name: column[mask] for name, column in self.columns.items()},
             self.rejects,
             self.heartbeats,
         )
 
 
 class Decoder:
-    """Reads the JSON of one Struct; what is wrong with a record is said in one line, and costs no other record."""
+    """Reads the JSON of one Struct; what is wrong with a record is said in one line, and costs no other record.
 
-    def __init__(self, record: type[msgspec.Struct]) -> None:
+    Parameters
+    ----------
+    record
+        The Struct.
+    columns
+        Makes the aggregate's columns from records, shape (n,) each.
+    """
+
+    def __init__(self, record: type[Any], columns: Callable[[list[Any]], Columns]) -> None:
         self._decode = msgspec.json.Decoder(record).decode
+        self._columns = columns
 
     def decode(self, block: Block) -> Decoded:
         rejects: list[tuple[int, str]] = []
@@ -76,8 +91,10 @@ class Decoder:
             values = [value for value in values if value is not None]
         try:
             records = list(map(self._decode, values))
-        except (msgspec.MsgspecError, RecursionError):
+            columns = self._columns(records)
+        except Exception:
             records, at = self._one_by_one(values, at, rejects)
+            columns = self._columns(records)
         n = len(records)
         return Decoded(
             records,
@@ -85,6 +102,7 @@ class Decoder:
             np.fromiter([record.id for record in records], np.int64, n),
             np.fromiter([record.time_ms for record in records], np.int64, n),
             np.fromiter([record.received_ms for record in records], np.int64, n),
+            columns,
             rejects,
             heartbeats,
         )
@@ -93,12 +111,17 @@ class Decoder:
         records, kept = [], []
         for place, value in zip(at.tolist(), values, strict=True):
             try:
-                records.append(self._decode(value))
-                kept.append(place)
+                record = self._decode(value)
+                self._columns([record])
             except msgspec.ValidationError as error:
                 rejects.append((place, f"another shape: {error}"))
             except (msgspec.DecodeError, RecursionError) as error:
                 rejects.append((place, f"not JSON: {error}"))
+            except Exception as error:
+                rejects.append((place, f"the agent failed on it: {error!r}"))
+            else:
+                records.append(record)
+                kept.append(place)
         return records, np.array(kept, np.int64)
 
 

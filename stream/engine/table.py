@@ -32,7 +32,7 @@ class Table(Generic[K]):
     def __init__(self, schema: Schema, capacity: int = 64) -> None:
         self._schema = schema
         self._row: dict[K, int] = {}
-        self._key: list[K | None] = [None] * capacity
+        self._key: list[Any] = [None] * capacity
         self._free = list(range(capacity - 1, -1, -1))
         self.columns: Columns = {name: np.full(capacity, start, dtype) for name, (dtype, start) in schema.items()}
 
@@ -44,7 +44,8 @@ class Table(Generic[K]):
 
     def rows(self, keys: Iterable[K]) -> Ints:
         """Return the row of each key; one that is new gets a fresh row."""
-        row, taken = self._row, []
+        row = self._row
+        taken: list[int] = []
         found: list[int] = []
         for key in keys:
             at = row.get(key)
@@ -69,12 +70,12 @@ class Table(Generic[K]):
 
     def keys(self, rows: Ints) -> list[K]:
         key = self._key
-        return [key[row] for row in rows.tolist()]  # type: ignore[misc]  # a row in use has a key
+        return [key[row] for row in rows.tolist()]
 
     def release(self, rows: Ints) -> None:
         """Forget these rows."""
         for row in rows.tolist():
-            del self._row[self._key[row]]  # type: ignore[arg-type]  # a row in use has a key
+            del self._row[self._key[row]]
             self._key[row] = None
             self._free.append(row)
 

@@ -24,8 +24,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, Message
-from mode.utils.futures import notify
+from faust.types import TP
 from msgspec import Struct
 
 from stream.engine.block import Block, Headers, Ints
@@ -34,7 +33,7 @@ _APPEND_TIME = 1
 _value = attrgetter("value")
 _offset = attrgetter("offset")
 _timestamp = attrgetter("timestamp")
-_Records = fetcher.PartitionRecords
+_Records: Any = fetcher.PartitionRecords
 
 
 class Blocks:
@@ -261,27 +260,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped here
-    """Reads blocks, and commits for their custodian; plain topics stay Faust's business."""
+    """Reads blocks, and commits for their custodian; plain topics stay Faust's business.
+
+    Topics that come as blocks are to be declared with ``acks=False``, so that Faust never commits them.
+    """
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def _has_blocks(self, tp: TP) -> bool:
         return tp.topic in self.app.custodian.blocks.topics
-
-    def ack(self, message: Message) -> bool:
-        if not self._has_blocks(message.tp):
-            return bool(super().ack(message))
-        # Faust would keep every acked offset until it commits them.
-        message.acked = True
-        self._unacked_messages.discard(message)
-        notify(self._waiting_for_ack)
-        return True
-
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets between two blocks' last offsets are no gap."""
-        if not self._has_blocks(tp):
-            await super()._add_gap(tp, offset_from, offset_to)
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         await self._commit_blocks()
@@ -313,9 +301,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         for tp, offset in self.app.custodian.restore(positions).items():
             await self.seek(tp, offset)
 
-    async def reread(self, tp: TP, offset: int) -> None:
-        """Go back to an offset of one partition."""
-        await self.seek(tp, offset)
+    def end_offset(self, tp: TP) -> int | None:
+        """Return the end of a partition's log as far as known, transactions that are open aside; None where unknown."""
+        consumer = self._thread._consumer
+        assigned = consumer is not None and TopicPartition(*tp) in consumer.assignment()
+        return consumer.last_stable_offset(TopicPartition(*tp)) if assigned else None
 
 
 _STALE = (CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError)

@@ -1,0 +1,125 @@
+"""Bars of trades: open, high, low, close, volume, VWAP, count, buy side, realised volatility and missing trades."""
+
+import numpy as np
+from msgspec import Struct
+
+from agents.market.trades import TRADE_SLICES, TradeSlice
+from schemas.topics import BARS
+from stream.engine.aggregate import FLOAT, Reducer
+from stream.engine.block import Ints
+from stream.engine.table import Columns
+from stream.engine.windows import Windowing
+
+
+class Bar(Struct, frozen=True, kw_only=False):
+    """A bar of one symbol on one source, or over all; JSON on the topic ``bars``.
+
+    Attributes
+    ----------
+    symbol, source, resolution, start_ms
+        Its identity: ``BTC-USDT``, ``binance`` or ``all``, ``1s`` to ``1h``, and where it begins, ms since 1970 UTC.
+    open, high, low, close
+        Prices; the open is the trade with the least (event time, id), the close that with the greatest.
+    open_ms, close_ms
+        The event times of these trades.
+    volume, notional
+        The sums of quantity, and of price times quantity.
+    vwap
+        notional / volume.
+    count
+        How many trades.
+    buy_volume, buy_share
+        The volume whose aggressor bought, and its share of all.
+    largest
+        The largest trade's quantity.
+    realised_volatility
+        The root of the sum of squared log returns between the closes of its seconds [1]_; 0 where there is but one.
+    missing
+        Trade ids between the first and the last that were not seen; over all sources, the sum of each source's own.
+    final
+        False while more trades may come.
+    revision
+        The number of events in it: the highest (revision, final) of an identity holds.
+    incomplete
+        True where retention took records of it before they were read.
+
+    References
+    ----------
+    .. [1] Andersen, Bollerslev, Diebold, Labys (2003), "Modeling and Forecasting Realized Volatility", Econometrica 71(2).
+    """
+
+    symbol: str
+    source: str
+    resolution: str
+    start_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    open_ms: int
+    close_ms: int
+    volume: float
+    notional: float
+    vwap: float
+    count: int
+    buy_volume: float
+    buy_share: float
+    largest: float
+    realised_volatility: float
+    missing: int
+    final: bool
+    revision: int
+    incomplete: bool
+
+
+class SquaredReturns(Reducer):
+    """The sum of squared log returns along closes.
+
+    A partial carries its first and its last close, and a merge adds the step between.
+    """
+
+    def __init__(self) -> None:
+        self.schema = {"first_close": (FLOAT, 0.0), "last_close": (FLOAT, 0.0), "squares": (FLOAT, 0.0)}
+
+    def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
+        order = np.argsort(rows, kind="stable")
+        row, first, last = rows[order], partials["first_close"][order], partials["last_close"][order]
+        begins = np.concatenate([[True], row[1:] != row[:-1]])
+        ends = np.concatenate([begins[1:], [True]])
+        before = np.where(begins, into["last_close"][row], np.concatenate([[0.0], last[:-1]]))
+        stepped = before > 0
+        step = np.log(np.divide(first, before, out=np.ones_like(first), where=stepped))
+        np.add.at(into["squares"], row, step * step + partials["squares"][order])
+        fresh = begins & ~stepped
+        into["first_close"][row[fresh]] = first[fresh]
+        into["last_close"][row[ends]] = last[ends]
+
+
+class TradeBar(TradeSlice):
+    """A trade slice, and the squared returns between the closes of slices."""
+
+    reducers = (*TradeSlice.reducers, SquaredReturns())
+
+    def lift(self, events: Columns) -> Columns:
+        """Make whole slices partials of a bar."""
+        close = events["close"]
+        return events | {"first_close": close, "last_close": close, "squares": np.zeros(len(close))}
+
+    def finish(self, partials: Columns) -> Columns:
+        volume, notional = partials["volume"], partials["notional"]
+        return partials | {
+            "vwap": notional / volume,
+            "buy_share": partials["buy_volume"] / volume,
+            "realised_volatility": np.sqrt(partials["squares"]),
+            "missing": np.maximum(partials["last_id"] - partials["first_id"] + 1 - partials["count"], 0),
+        }
+
+
+TRADE_BARS = Windowing(
+    slicing=TRADE_SLICES,
+    aggregate=TradeBar(),
+    resolutions={"1s": 1_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000},
+    sink=BARS,
+    result=Bar,
+    summed=("missing",),
+)

@@ -1,0 +1,132 @@
+"""The Faust app of a worker: its agents found by name, its state in custody."""
+
+import importlib
+import logging
+import pkgutil
+import tempfile
+from types import ModuleType
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from schemas.topics import SLICES
+from stream.engine.custody import Custody
+from stream.engine.slices import Slicing
+from stream.engine.slicing import SlicingAgent
+from stream.engine.transport import Blocks
+from stream.engine.windowing import WindowAgent
+from stream.engine.windows import Windowing
+from stream.errors import ConfigError
+from stream.kafka.producer import Producer
+from stream.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Faust's default is a megabyte; a fetch should fill some blocks.
+_FETCH_BYTES = 2 << 20
+# Blocks that wait for their agent; more would only be memory.
+_WAITING_BLOCKS = 8
+
+
+def discover(packages: list[str]) -> tuple[list[Slicing], list[Windowing]]:
+    """Import every module of these packages, and return what their agents' files define.
+
+    Raises
+    ------
+    ConfigError
+        A package can't be imported, or holds no agent.
+    """
+    found: dict[int, Any] = {}
+    for package in packages:
+        for module in _modules(package):
+            found |= {id(value): value for value in vars(module).values() if isinstance(value, Slicing | Windowing)}
+    slicings = [value for value in found.values() if isinstance(value, Slicing)]
+    windowings = [value for value in found.values() if isinstance(value, Windowing)]
+    if not slicings:
+        raise ConfigError(f"no agent in {', '.join(packages)}: see the setting `agents`")
+    return slicings, windowings
+
+
+def _modules(package: str) -> list[ModuleType]:
+    try:
+        root = importlib.import_module(package)
+    except ImportError as error:
+        raise ConfigError(f"agents in {package!r} can't be imported: {error}; see the setting `agents`") from error
+    below = pkgutil.walk_packages(getattr(root, "__path__", []), prefix=f"{package}.")
+    return [root, *(importlib.import_module(module.name) for module in below)]
+
+
+class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
+    """A worker's app.
+
+    Parameters
+    ----------
+    settings
+        The settings; ``broker`` is set.
+    slot
+        Which of the workers this is: a static member of the group, so that its restart moves no partition.
+    """
+
+    def __init__(self, settings: Settings, slot: str) -> None:
+        self.settings = settings
+        self.slicings, self.windowings = discover(settings.agents)
+        topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name]
+        self.custodian = Custody(Blocks(frozenset(topics), settings.block_records, settings.block_bytes))
+        # Made in on_start: it belongs to the event loop.
+        self._output: Producer | None = None
+        group = f"{settings.group}-{settings.epoch}"
+        super().__init__(
+            group,
+            broker=[f"blocks://{address.strip()}" for address in settings.broker.split(",")],
+            broker_check_crcs=False,
+            broker_commit_interval=settings.commit_seconds,
+            broker_heartbeat_interval=settings.session_seconds / 4,
+            broker_session_timeout=settings.session_seconds,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=f"{group}-{slot}",
+            consumer_max_fetch_size=_FETCH_BYTES,
+            # New partitions are seen this fast; Kafka's default is five minutes.
+            consumer_metadata_max_age_ms=2000,
+            datadir=tempfile.mkdtemp(prefix="tickertape-"),
+            store="memory://",
+            stream_buffer_maxsize=_WAITING_BLOCKS,
+            stream_wait_empty=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            value_serializer="raw",
+            web_enabled=False,
+        )
+        for topic in topics:
+            # Without acks, for what is committed is the custodian's business.
+            self.agent(self.topic(topic, value_serializer="raw", acks=False), name=topic)(self._read)
+
+    async def _read(self, stream: Any) -> None:
+        async for event in stream.events():
+            try:
+                if not await self.custodian.receive(event.value):
+                    await self.consumer.perform_seek()
+            except Exception as error:
+                # Faust would go on with the next block; a worker that starts anew reads this one again.
+                log.exception("%s, partition %d: a block failed", event.message.topic, event.message.partition)
+                await self.crash(error)
+                raise
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        settings = self.settings
+        producer = self._output = Producer(settings.broker, compression=settings.compression)
+        await producer.start()
+        shards = await producer.partitions(SLICES.name)
+        sinks = {w.sink.name: await producer.partitions(w.sink.name) for w in self.windowings}
+        slicing = [SlicingAgent(s, settings, producer, shards, self._end_offset) for s in self.slicings]
+        self.custodian.start([*slicing, WindowAgent(self.windowings, settings, producer, sinks)], producer)
+
+    async def on_shutdown(self) -> None:
+        await super().on_shutdown()
+        await self.custodian.stop()
+        if self._output is not None:
+            await self._output.stop(within_seconds=5.0)
+
+    def _end_offset(self, tp: TP) -> int | None:
+        return self.consumer.end_offset(tp)  # type: ignore[no-any-return]  # Faust is untyped here

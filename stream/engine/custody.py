@@ -1,0 +1,118 @@
+"""Who keeps what a worker knows of its partitions: the slicing agents and the window agent, restored and committed as one."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from time import monotonic
+from typing import Protocol
+
+from faust.types import TP
+
+from stream.engine.block import Block
+from stream.engine.transport import Blocks, Position
+
+log = logging.getLogger(__name__)
+
+# Every shard hears of every lane this often, upserts or not.
+FRAME_SECONDS = 1.0
+# Blocks may be out of place for this long.
+PATIENCE_SECONDS = 2.0
+
+
+class Agent(Protocol):
+    """What reads one topic."""
+
+    topic: str
+
+    def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]: ...
+    def read(self, partition: int) -> int | None: ...
+    def receive(self, block: Block) -> None: ...
+    def flush(self) -> None: ...
+    def checkpoint(self) -> dict[TP, tuple[int, str]]: ...
+    def stop(self) -> None: ...
+
+
+class Delivery(Protocol):
+    """What has to be through before a commit."""
+
+    async def flush(self) -> None: ...
+    async def room(self) -> None: ...
+
+
+class Custody:
+    """Gives each block to its topic's agent, and makes their checkpoints one commit.
+
+    Parameters
+    ----------
+    blocks
+        The topics that come as blocks, and a block's bounds.
+    """
+
+    def __init__(self, blocks: Blocks) -> None:
+        self.blocks = blocks
+        self._agents: dict[str, Agent] = {}
+        self._delivery: Delivery | None = None
+        self._committed: dict[TP, tuple[int, str]] = {}
+        self._astray: dict[TP, float] = {}
+        self._beat: asyncio.Task[None] | None = None
+
+    def start(self, agents: list[Agent], delivery: Delivery) -> None:
+        """Take on the agents, and have them flush once in a while, changed or not."""
+        self._agents = {agent.topic: agent for agent in agents}
+        self._delivery = delivery
+        self._beat = asyncio.create_task(self._flush_regularly())
+
+    async def stop(self) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
+        for agent in self._agents.values():
+            agent.stop()
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(FRAME_SECONDS)
+            for agent in self._agents.values():
+                agent.flush()
+
+    async def receive(self, block: Block) -> bool:
+        """Have a block read, if it follows on what has been read; return False where the state must be restored.
+
+        A block or two that were fetched before a restore are nothing; where it goes on, records are missing.
+        """
+        agent, tp = self._agents[block.topic], TP(block.topic, block.partition)
+        read = agent.read(block.partition)
+        if read is None:
+            return True
+        if block.start > read:
+            log.info("%s, partition %d: offset %d comes after %d", block.topic, block.partition, block.start, read)
+            return monotonic() - self._astray.setdefault(tp, monotonic()) < PATIENCE_SECONDS
+        self._astray.pop(tp, None)
+        agent.receive(block)
+        assert self._delivery is not None
+        await self._delivery.room()
+        return True
+
+    def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
+        self._committed = {}
+        self._astray = {}
+        offsets: dict[TP, int] = {}
+        for topic, agent in self._agents.items():
+            offsets |= agent.restore({tp: position for tp, position in positions.items() if tp.topic == topic})
+        owned = ", ".join(f"{tp.topic}/{tp.partition}@{offset}" for tp, offset in sorted(offsets.items()))
+        log.info("owns %s", owned or "nothing")
+        return offsets
+
+    async def checkpoint(self) -> dict[TP, tuple[int, str]]:
+        commits: dict[TP, tuple[int, str]] = {}
+        for agent in self._agents.values():
+            commits |= agent.checkpoint()
+        # What the commits speak of has to be published before them.
+        if self._delivery is not None:
+            await self._delivery.flush()
+        return {tp: commit for tp, commit in commits.items() if self._committed.get(tp) != commit}
+
+    def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        self._committed |= offsets
+
+    def refused(self, error: Exception) -> None:
+        log.warning("a commit was refused, these partitions have another owner now: %s", error)

@@ -1,0 +1,416 @@
+"""Folding one input partition into slices: pure, without Kafka, so that tests and replay run what the worker runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+import numpy as np
+
+from schemas.frame import Frame, Lane
+from schemas.refused import DeadLetter, Late
+from schemas.topics import Topic
+from stream.engine.aggregate import INT, Aggregate
+from stream.engine.block import Block, Bools, Ints
+from stream.engine.checkpoint import SliceCheckpoint
+from stream.engine.decode import Decoded, Decoder
+from stream.engine.lanes import UNSET, Lanes
+from stream.engine.names import Names
+from stream.engine.repeats import Repeats
+from stream.engine.table import Columns, Table
+
+DEAD_LETTER_BYTES = 64 << 10
+_FAR = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """What a slicing agent does with a topic; an agent's file makes one.
+
+    Attributes
+    ----------
+    topic
+        What it reads.
+    record
+        The record's Struct: it has ``symbol``, ``source``, ``id``, ``time_ms`` and ``received_ms``.
+    columns
+        Makes the columns that the aggregate lifts from records, shape (n,) each.
+    aggregate
+        What a slice holds.
+    lateness_ms
+        The default of the setting of that name.
+    """
+
+    topic: Topic
+    record: type[msgspec.Struct]
+    columns: Callable[[list[Any]], Columns]
+    aggregate: Aggregate
+    lateness_ms: int
+
+
+class SliceKey(NamedTuple):
+    source: str
+    symbol: str
+    slice_ms: int
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Who has been silent for the idle time-out, with the partition read to the log's end: lanes, or, where it has none, it."""
+
+    sources: frozenset[str] = frozenset()
+    partition: bool = False
+
+
+AWAKE = Idle()
+Refused: TypeAlias = Late | DeadLetter
+
+
+class Slicer:
+    """One input partition, from its checkpoint on.
+
+    Parameters
+    ----------
+    slicing
+        What to fold.
+    partition, partitions
+        Which one, and of how many.
+    slice_ms, skew_ms, lateness_ms, epoch
+        See `Settings`.
+    checkpoint
+        What the last owner left; None where nobody has read the partition.
+    offset
+        Where it is read from: the committed offset, or the log's beginning where that is later.
+    """
+
+    def __init__(
+        self,
+        slicing: Slicing,
+        partition: int,
+        partitions: int,
+        *,
+        slice_ms: int,
+        skew_ms: int,
+        lateness_ms: int,
+        epoch: str,
+        checkpoint: SliceCheckpoint | None,
+        committed: int | None,
+        begin: int,
+    ) -> None:
+        self.slicing = slicing
+        self.partition = partition
+        self.partitions = partitions
+        self.epoch = epoch
+        self._slice_ms = slice_ms
+        self._skew_ms = skew_ms
+        saved = checkpoint or SliceCheckpoint(upto=begin, start=begin)
+        self.start = saved.start
+        self.read = begin if committed is None else max(committed, begin)
+        self.upto = saved.upto
+        self.tallies = msgspec.structs.replace(saved.tallies)
+        self.lanes = Lanes(lateness_ms, saved.lanes)
+        self.incomplete = saved.incomplete
+        self._decoder = Decoder(slicing.record, slicing.columns)
+        own = {
+            "first_offset": (INT, _FAR),
+            "end_ms": (INT, 0),
+            "highest_id": (INT, -1),
+            "serial": (INT, 0),
+            "dirty": (np.dtype(np.bool_), False),
+        }
+        self._open: Table[SliceKey] = Table(slicing.aggregate.schema | own)
+        self._serial = 0
+        self._repeats = Repeats()
+        self._spoken: set[str] = set()
+        self._sources, self._symbols = Names(), Names()
+        if committed is not None and begin > committed:
+            self._trimmed(begin)
+
+    def _trimmed(self, begin: int) -> None:
+        """Retention took records of open slices: what was published of them stands, and none is folded from its middle."""
+        lost = max(0, begin - self.upto)
+        self.tallies.lost += lost
+        self.upto += lost
+        self.read = max(self.read, self.upto)
+        for source, watermark_ms in self.lanes.watermark_ms.items():
+            frontier_ms = self.lanes.frontier_ms[source]
+            until_ms = (watermark_ms // self._slice_ms + 1) * self._slice_ms
+            self.lanes.raise_frontier(source, until_ms)
+            since, until = self.incomplete or (frontier_ms, until_ms)
+            self.incomplete = min(since, frontier_ms), max(until, until_ms)
+
+    def __len__(self) -> int:
+        """How many slices are held."""
+        return len(self._open)
+
+    def fold(self, block: Block) -> list[Refused]:
+        """Fold a block, and return the records that were not counted, but for repeats.
+
+        Records below ``upto`` were read by an earlier owner: those of slices that are open are folded again, and nothing
+        else is done with them.
+        """
+        if block.end <= self.read:
+            return []
+        block = block.since(self.read)
+        refused: list[Refused] = []
+        if block.start < self.upto:
+            self._fold(block.before(self.upto), again=True)
+        if block.end > self.upto:
+            refused = self._fold(block.since(self.upto), again=False)
+            self.upto = block.end
+        self.read = block.end
+        return refused
+
+    def _fold(self, block: Block, *, again: bool) -> list[Refused]:
+        decoded = self._decoder.decode(block)
+        refused: list[Refused] = [self._dead(block, at, reason) for at, reason in decoded.rejects]
+        early = self._early(block, decoded)
+        if early.any():
+            refused += [self._too_early(block, decoded, i) for i in np.flatnonzero(early).tolist()]
+            decoded = decoded.where(~early)
+        source = self._sources.codes([record.source for record in decoded.records])
+        end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
+        met_ms = self._frontiers(decoded, source, again=again)
+        late = end_ms <= met_ms
+        kept = self._merge(block, decoded, source, end_ms, ~late)
+        if again:
+            return []
+        tallies = self.tallies
+        tallies.late += (n_late := int(np.count_nonzero(late)))
+        tallies.counted += kept
+        tallies.repeated += len(decoded) - n_late - kept
+        tallies.rejected += len(refused)
+        tallies.heartbeats += len(decoded.heartbeats)
+        tallies.empty += block.empty
+        if n_late:
+            refused += [
+                self._late(block, decoded, i, int(end_ms[i]), int(met_ms[i])) for i in np.flatnonzero(late).tolist()
+            ]
+        return refused
+
+    def _early(self, block: Block, decoded: Decoded) -> Bools:
+        """Which event times are past their receipt by more than the skew."""
+        received_ms = decoded.received_ms
+        unknown = received_ms == 0
+        if unknown.any():
+            received_ms = np.where(unknown, block.appended_ms[decoded.at], received_ms)
+        return decoded.time_ms > received_ms + self._skew_ms
+
+    def _frontiers(self, decoded: Decoded, source: Ints, *, again: bool) -> Ints:
+        """Return the frontier that each record met, and move the lanes."""
+        names = self._sources.names
+        met = np.empty(len(decoded), np.int64)
+        if again:
+            stored = np.array([self.lanes.frontier_ms.get(name, UNSET) for name in names] or [UNSET])
+            return stored[source]
+        beats: dict[str, list[tuple[int, int]]] = {}
+        for at, beat in decoded.heartbeats:
+            beats.setdefault(beat.source, []).append((at, beat.time_ms))
+        for code in np.flatnonzero(np.bincount(source, minlength=1)).tolist() if len(source) else ():
+            name, mine = names[code], np.flatnonzero(source == code)
+            self._spoken.add(name)
+            heard = beats.pop(name, None)
+            if heard is None:
+                met[mine] = self.lanes.advance(name, decoded.time_ms[mine])
+                continue
+            # Heartbeats take their place among the lane's records, in offset order.
+            places = np.concatenate([decoded.at[mine], [at for at, _ in heard]])
+            times = np.concatenate([decoded.time_ms[mine], [time_ms for _, time_ms in heard]])
+            order = np.argsort(places, kind="stable")
+            in_order = np.empty(len(order), np.int64)
+            in_order[order] = self.lanes.advance(name, times[order])
+            met[mine] = in_order[: len(mine)]
+        for name, heard in beats.items():
+            self._spoken.add(name)
+            self.lanes.advance(name, np.array([time_ms for _, time_ms in heard]))
+        return met
+
+    def _merge(self, block: Block, decoded: Decoded, source: Ints, end_ms: Ints, wanted: Bools) -> int:
+        """Fold the wanted records that are no repeats; return how many."""
+        if not wanted.any():
+            return 0
+        if not wanted.all():
+            decoded, source, end_ms = decoded.where(wanted), source[wanted], end_ms[wanted]
+        symbol = self._symbols.codes([record.symbol for record in decoded.records])
+        local, rows = self._rows(source, symbol, end_ms)
+        row = rows[local]
+        columns = self._open.columns
+        repeated = self._repeats.find(columns, rows, local, decoded.id, end_ms)
+        if repeated is not None:
+            decoded, row = decoded.where(~repeated), row[~repeated]
+        partials = self.slicing.aggregate.lift({"time_ms": decoded.time_ms, "id": decoded.id} | decoded.columns)
+        self.slicing.aggregate.merge(columns, row, partials)
+        np.minimum.at(columns["first_offset"], row, block.offsets[decoded.at])
+        columns["dirty"][rows] = True
+        return len(decoded)
+
+    def _rows(self, source: Ints, symbol: Ints, end_ms: Ints) -> tuple[Ints, Ints]:
+        """Return each record's place among the block's slices, and the table's rows of these."""
+        first = int(end_ms.min())
+        series = source * len(self._symbols.names) + symbol
+        width = len(self._sources.names) * len(self._symbols.names)
+        code = (end_ms - first) // self._slice_ms * width + series
+        span = int(code.max()) + 1
+        if span <= 8 * len(code) + 4096:
+            # A look-up table is several times faster than a sort, where the codes are dense.
+            seen = np.zeros(span, np.bool_)
+            seen[code] = True
+            codes = np.flatnonzero(seen)
+            place = np.empty(span, np.int64)
+            place[codes] = np.arange(len(codes))
+            local = place[code]
+        else:
+            codes, local = np.unique(code, return_inverse=True)
+        ends = first + codes // width * self._slice_ms
+        starts = (ends - self._slice_ms).tolist()
+        sources, symbols = self._sources.names, self._symbols.names
+        n = len(symbols)
+        keys = [
+            SliceKey(sources[s // n], symbols[s % n], start)
+            for s, start in zip((codes % width).tolist(), starts, strict=True)
+        ]
+        rows = self._open.rows(keys)
+        columns = self._open.columns
+        fresh = rows[columns["end_ms"][rows] == 0]
+        if len(fresh):
+            columns["end_ms"][rows] = ends
+            columns["serial"][fresh] = np.arange(self._serial, self._serial + len(fresh))
+            self._serial += len(fresh)
+        return local, rows
+
+    def flush(
+        self, shard_of: Callable[[str], int], shards: int, *, everyone: bool, idle: Idle = AWAKE
+    ) -> list[tuple[int, Frame]]:
+        """Return the frames of what has changed, by shard, and release closed slices.
+
+        There are none while it reads again what an earlier owner has read: half a slice is not to be published.
+
+        Parameters
+        ----------
+        shard_of
+            The shard of a symbol.
+        shards
+            How many there are.
+        everyone
+            True to make a frame for every shard, upserts or not.
+        idle
+            Which lanes are idle.
+        """
+        if self.read < self.upto:
+            return []
+        rows = np.flatnonzero(self._open.columns["dirty"])
+        keys = self._open.keys(rows)
+        by_shard: dict[int, list[int]] = {shard: [] for shard in range(shards)} if everyone else {}
+        for i, key in enumerate(keys):
+            by_shard.setdefault(shard_of(key.symbol), []).append(i)
+        lanes = [
+            Lane(source, watermark_ms, self.lanes.frontier_ms[source], source in idle.sources)
+            for source, watermark_ms in self.lanes.watermark_ms.items()
+        ]
+        tallies = msgspec.structs.replace(self.tallies)
+        frames = [
+            (
+                shard,
+                Frame(
+                    topic=self.slicing.topic.name,
+                    partition=self.partition,
+                    epoch=self.epoch,
+                    upto=self.upto,
+                    partitions=self.partitions,
+                    idle=idle.partition,
+                    incomplete=self.incomplete,
+                    lanes=lanes,
+                    tallies=tallies,
+                    **self._packed([keys[i] for i in places], rows[places]),
+                ),
+            )
+            for shard, places in by_shard.items()
+        ]
+        self._open.columns["dirty"][rows] = False
+        self._release()
+        return frames
+
+    def _packed(self, keys: list[SliceKey], rows: Ints) -> dict[str, Any]:
+        sources, symbols = Names(), Names()
+        columns = {
+            "source": sources.codes([key.source for key in keys]).astype(np.uint32).tobytes(),
+            "symbol": symbols.codes([key.symbol for key in keys]).astype(np.uint32).tobytes(),
+            "slice_ms": np.array([key.slice_ms for key in keys], np.int64).tobytes(),
+        }
+        held = self._open.columns
+        columns |= {name: held[name][rows].tobytes() for name in self.slicing.aggregate.schema}
+        return {"sources": sources.names, "symbols": symbols.names, "columns": columns}
+
+    def _release(self) -> None:
+        """Forget the slices that their lane's frontier has passed: they are published."""
+        if not len(self._open):
+            return
+        live = self._open.live()
+        least_ms = min(self.lanes.frontier_ms.values())
+        maybe = live[self._open.columns["end_ms"][live] <= max(self.lanes.frontier_ms.values())]
+        closed = [
+            row
+            for row, key in zip(maybe.tolist(), self._open.keys(maybe), strict=True)
+            if key.slice_ms + self._slice_ms <= self.lanes.frontier_ms[key.source]
+        ]
+        if closed:
+            rows = np.array(closed, np.int64)
+            self._open.release(rows)
+            self._repeats.forget(least_ms)
+
+    def spoken(self) -> set[str]:
+        """Return the lanes that have spoken since the last call."""
+        spoken, self._spoken = self._spoken, set()
+        return spoken
+
+    @property
+    def is_dirty(self) -> bool:
+        return self.read >= self.upto and bool(self._open.columns["dirty"].any())
+
+    def checkpoint(self) -> tuple[int, SliceCheckpoint]:
+        """Return the offset to commit and what goes with it; all that is dirty must have been published."""
+        live = self._open.live()
+        offset = int(self._open.columns["first_offset"][live].min()) if len(live) else self.read
+        lanes = [Lane(source, at, self.lanes.frontier_ms[source]) for source, at in self.lanes.watermark_ms.items()]
+        saved = SliceCheckpoint(
+            upto=self.upto,
+            start=self.start,
+            lanes=lanes,
+            tallies=msgspec.structs.replace(self.tallies),
+            incomplete=self.incomplete,
+        )
+        return min(offset, self.read), saved
+
+    def _dead(self, block: Block, at: int, reason: str) -> DeadLetter:
+        value = block.values[at] or b""
+        large = len(value) > DEAD_LETTER_BYTES
+        return DeadLetter(
+            topic=block.topic,
+            partition=block.partition,
+            offset=int(block.offsets[at]),
+            reason=reason,
+            value=value[:DEAD_LETTER_BYTES],
+            size_bytes=len(value),
+            sha256=sha256(value).hexdigest() if large else "",
+        )
+
+    def _too_early(self, block: Block, decoded: Decoded, i: int) -> DeadLetter:
+        received_ms = int(decoded.received_ms[i]) or int(block.appended_ms[decoded.at[i]])
+        ahead_ms = int(decoded.time_ms[i]) - received_ms
+        reason = f"event time is {ahead_ms} ms past its receipt, and skew_ms is {self._skew_ms}"
+        return self._dead(block, int(decoded.at[i]), reason)
+
+    def _late(self, block: Block, decoded: Decoded, i: int, end_ms: int, met_ms: int) -> Late:
+        record, at = decoded.records[i], int(decoded.at[i])
+        return Late(
+            topic=block.topic,
+            partition=block.partition,
+            offset=int(block.offsets[at]),
+            source=record.source,
+            symbol=record.symbol,
+            time_ms=record.time_ms,
+            frontier_ms=met_ms,
+            late_by_ms=met_ms - end_ms,
+            value=(block.values[at] or b"").decode(),
+        )

@@ -1,0 +1,131 @@
+"""The window agent: frames of slices in, results out."""
+
+import logging
+from collections.abc import Mapping
+
+import msgspec
+from faust.types import TP
+
+from schemas.frame import Frame
+from schemas.refused import DeadLetter
+from schemas.topics import DEAD_LETTERS, SLICES
+from stream.engine.block import Block
+from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
+from stream.engine.pace import Pace
+from stream.engine.slices import DEAD_LETTER_BYTES
+from stream.engine.transport import Position
+from stream.engine.windows import Windowing, Windows
+from stream.kafka.partition import partition_for
+from stream.kafka.producer import Producer
+from stream.settings import Settings
+
+log = logging.getLogger(__name__)
+_json = msgspec.json.Encoder().encode
+
+
+class WindowAgent:
+    """Keeps the windows of the shards that this worker owns.
+
+    Parameters
+    ----------
+    windowings
+        What to make of slices.
+    producer
+        Where results go.
+    sinks
+        How many partitions each sink has, by name.
+    """
+
+    topic = SLICES.name
+
+    def __init__(
+        self, windowings: list[Windowing], settings: Settings, producer: Producer, sinks: Mapping[str, int]
+    ) -> None:
+        self._windowings = windowings
+        self._settings = settings
+        self._producer = producer
+        self._sinks = sinks
+        self._decode = msgspec.msgpack.Decoder(Frame).decode
+        self._windows: list[Windows] = []
+        self._read: dict[int, int] = {}
+        self._upto: dict[int, int] = {}
+        self._pace = Pace(self.flush, settings.coalesce_ms / 1000)
+
+    def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
+        """Take up these shards from their checkpoints; return where to read each from."""
+        self._pace.stop()
+        settings = self._settings
+        self._windows = [
+            Windows(windowing, slice_ms=settings.slice_ms, horizon_ms=settings.horizon_ms, epoch=settings.epoch)
+            for windowing in self._windowings
+        ]
+        self._read, self._upto = {}, {}
+        for tp, position in positions.items():
+            saved = windows_from(position.metadata) if position.metadata else WindowCheckpoint()
+            self._read[tp.partition] = max(position.committed or 0, position.begin)
+            self._upto[tp.partition] = saved.upto
+            for windows in self._windows:
+                windows.own(tp.partition, saved.floors.get(windows.topic, {}))
+            self._settle(tp.partition)
+        return {tp: self._read[tp.partition] for tp in positions}
+
+    def _settle(self, shard: int) -> None:
+        if self._read[shard] >= self._upto[shard]:
+            for windows in self._windows:
+                windows.settle(shard)
+
+    def read(self, partition: int) -> int | None:
+        """Return the offset that a shard has been read to, or None where it isn't this worker's."""
+        return self._read.get(partition)
+
+    def receive(self, block: Block) -> None:
+        shard = block.partition
+        block = block.since(self._read[shard])
+        for offset, value in zip(block.offsets.tolist(), block.values, strict=True):
+            try:
+                frame = self._decode(value or b"")
+            except msgspec.MsgspecError as error:
+                self._reject(block, offset, value or b"", error)
+                continue
+            for windows in self._windows:
+                windows.apply(shard, offset, frame)
+        self._read[shard] = max(self._read[shard], block.end)
+        self._settle(shard)
+        self._pace.ask()
+
+    def _reject(self, block: Block, offset: int, value: bytes, error: Exception) -> None:
+        log.error("%s, partition %d, offset %d: not a frame: %s", self.topic, block.partition, offset, error)
+        letter = DeadLetter(
+            topic=self.topic,
+            partition=block.partition,
+            offset=offset,
+            reason=f"not a frame: {error}",
+            value=value[:DEAD_LETTER_BYTES],
+            size_bytes=len(value),
+        )
+        self._producer.put(DEAD_LETTERS.name, 0, f"{self.topic}|{block.partition}|{offset}".encode(), _json(letter))
+
+    def flush(self) -> None:
+        """Publish what has changed."""
+        for windows in self._windows:
+            sink = windows.windowing.sink.name
+            partitions = self._sinks[sink]
+            for symbol, key, value in windows.flush():
+                self._producer.put(sink, partition_for(symbol, partitions), key, value)
+
+    def checkpoint(self) -> dict[TP, tuple[int, str]]:
+        """Flush, and return what may be committed once the producer has delivered."""
+        self._pace.now()
+        commits = {}
+        for shard, read in self._read.items():
+            if read < self._upto[shard]:
+                continue
+            oldest, floors = read, {}
+            for windows in self._windows:
+                offset, floors[windows.topic] = windows.checkpoint(shard, read)
+                oldest = min(oldest, offset)
+            commits[TP(self.topic, shard)] = oldest, to_metadata(WindowCheckpoint(upto=read, floors=floors))
+        return commits
+
+    def stop(self) -> None:
+        self._pace.stop()
