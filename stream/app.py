@@ -1,8 +1,10 @@
 """The Faust app of a worker: its agents found by name, its state in custody."""
 
+import gc
 import importlib
 import logging
 import pkgutil
+import sys
 import tempfile
 from types import ModuleType
 from typing import Any
@@ -10,8 +12,8 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from schemas.topics import SLICES
-from stream.engine.custody import Custody
+from schemas.topics import DEAD_LETTERS, LATE, SLICES
+from stream.engine.custody import Agent, Custody
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
 from stream.engine.transport import Blocks
@@ -27,6 +29,14 @@ log = logging.getLogger(__name__)
 _FETCH_BYTES = 2 << 20
 # Blocks that wait for their agent; more would only be memory.
 _WAITING_BLOCKS = 8
+
+
+def tune_interpreter() -> None:
+    """Set CPython up for blocks: short waits between its two threads, and few collections of what has no cycles."""
+    # The default lets the reading thread wait 5 ms for the interpreter.
+    sys.setswitchinterval(0.001)
+    # A block unpacks into thousands of short-lived objects; by default every 700 of them start a collection.
+    gc.set_threshold(100_000, 50, 50)
 
 
 def discover(packages: list[str]) -> tuple[list[Slicing], list[Windowing]]:
@@ -71,7 +81,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     def __init__(self, settings: Settings, slot: str) -> None:
         self.settings = settings
         self.slicings, self.windowings = discover(settings.agents)
-        topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name]
+        topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
         self.custodian = Custody(Blocks(frozenset(topics), settings.block_records, settings.block_bytes))
         # Made in on_start: it belongs to the event loop.
         self._output: Producer | None = None
@@ -117,10 +127,15 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         settings = self.settings
         producer = self._output = Producer(settings.broker, compression=settings.compression)
         await producer.start()
+        for topic in (*(slicing.topic for slicing in self.slicings), LATE, DEAD_LETTERS):
+            # A topic that is missing is told of now, not when its first record comes.
+            await producer.partitions(topic.name)
         shards = await producer.partitions(SLICES.name)
         sinks = {w.sink.name: await producer.partitions(w.sink.name) for w in self.windowings}
-        slicing = [SlicingAgent(s, settings, producer, shards, self._end_offset) for s in self.slicings]
-        self.custodian.start([*slicing, WindowAgent(self.windowings, settings, producer, sinks)], producer)
+        agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._end_offset) for s in self.slicings]
+        if self.windowings:
+            agents.append(WindowAgent(self.windowings, settings, producer, sinks))
+        self.custodian.start(agents, producer)
 
     async def on_shutdown(self) -> None:
         await super().on_shutdown()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 
 # A flush that takes long is not to take most of the time.
-_SHARE = 4
+_SHARE = 8
 
 
 class Pace:
@@ -16,7 +16,7 @@ class Pace:
     call
         What to call.
     interval_seconds
-        The least time between two calls; longer while calls take more than a quarter of it.
+        The least time between two calls; longer while calls take more than an eighth of the time.
     """
 
     def __init__(self, call: Callable[[], None], interval_seconds: float) -> None:

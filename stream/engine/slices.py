@@ -169,7 +169,8 @@ class Slicer:
         if early.any():
             refused += [self._too_early(block, decoded, i) for i in np.flatnonzero(early).tolist()]
             decoded = decoded.where(~early)
-        source = self._sources.codes([record.source for record in decoded.records])
+        sources = self._sources
+        source = np.fromiter([sources[record.source] for record in decoded.records], np.int64, len(decoded))
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         met_ms = self._frontiers(decoded, source, again=again)
         late = end_ms <= met_ms
@@ -232,7 +233,8 @@ class Slicer:
             return 0
         if not wanted.all():
             decoded, source, end_ms = decoded.where(wanted), source[wanted], end_ms[wanted]
-        symbol = self._symbols.codes([record.symbol for record in decoded.records])
+        symbols = self._symbols
+        symbol = np.fromiter([symbols[record.symbol] for record in decoded.records], np.int64, len(decoded))
         local, rows = self._rows(source, symbol, end_ms)
         row = rows[local]
         columns = self._open.columns

@@ -61,19 +61,21 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
 
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
         limit: Blocks = self._value_deserializer
+        # What was fetched bounds what is in it, unless it is compressed.
+        fits = self._records.size_in_bytes() <= limit.size_bytes
         run = _Run(self.next_fetch_offset)
         for batch in self._batches():
             records = list(batch)
             if batch.base_offset < self.next_fetch_offset:
                 # A fetch begins with the whole batch that holds its offset.
                 records = [record for record in records if record.offset >= self.next_fetch_offset]
-            for chunk in _chunks(records, limit):
-                size_bytes = _size_bytes(chunk)
-                if run.values and not run.has_room(len(chunk), size_bytes, limit):
+            sizes = None if fits and batch.compression_type == batch.CODEC_NONE else _sizes(records)
+            for first, last, size_bytes in _chunks(len(records), sizes, limit):
+                if run.values and not run.has_room(last - first, size_bytes, limit):
                     self.next_fetch_offset = run.end
                     yield self._record(run)
                     run = _Run(run.end)
-                run.add(batch, chunk, size_bytes)
+                run.add(batch, records[first:last], size_bytes)
             self.next_fetch_offset = run.end = batch.next_offset
         run.end = self.next_fetch_offset
         # Markers and aborted transactions at the end are read too, so a run of them alone is a block without values.
@@ -107,21 +109,24 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             yield batch
 
 
-def _chunks(records: list[Any], limit: Blocks) -> Iterator[list[Any]]:
-    """Yield runs that fit in a block each; one record that alone is too large is a run of its own."""
-    if len(records) > limit.records:
-        for at in range(0, len(records), limit.records):
-            yield from _chunks(records[at : at + limit.records], limit)
-    elif len(records) > 1 and _size_bytes(records) > limit.size_bytes:
-        half = len(records) // 2
-        yield from _chunks(records[:half], limit)
-        yield from _chunks(records[half:], limit)
-    elif records:
-        yield records
+def _sizes(records: list[Any]) -> Ints:
+    """Return the running total of the values' sizes, from 0."""
+    sizes = [0 if (value := record.value) is None else len(value) for record in records]
+    return np.cumsum([0, *sizes])
 
 
-def _size_bytes(records: list[Any]) -> int:
-    return sum([len(value) for value in map(_value, records) if value is not None])
+def _chunks(n: int, sizes: Ints | None, limit: Blocks) -> Iterator[tuple[int, int, int]]:
+    """Yield (first, last, bytes) of runs that fit in a block each; a record that alone is too large is a run of its own."""
+    first = 0
+    while first < n:
+        last = min(n, first + limit.records)
+        if sizes is None:
+            yield first, last, 0
+        else:
+            fitting = int(np.searchsorted(sizes, sizes[first] + limit.size_bytes, side="right")) - 1
+            last = max(first + 1, min(last, fitting))
+            yield first, last, int(sizes[last] - sizes[first])
+        first = last
 
 
 class _Run:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -60,6 +60,12 @@ class WindowKey(NamedTuple):
     start_ms: int
 
 
+#: Partition, source, symbol and start of a slice.
+_SliceKey: TypeAlias = tuple[int, str, str, int]
+#: Shard, offset, frame, and the frontiers, ms, that its sources were known to have before it.
+_Arrival: TypeAlias = tuple[int, int, Frame, list[int]]
+
+
 class Windows:
     """Open windows, as folded prefixes and the slices that are not folded yet.
 
@@ -83,7 +89,7 @@ class Windows:
         self._widths = list(windowing.resolutions.items())
         # Places that a slice has a share in: each resolution, of its source and of all.
         places = np.dtype((np.int64, (2 * len(self._widths),)))
-        self._pending: Table[tuple[int, str, str, int]] = Table(
+        self._pending: Table[_SliceKey] = Table(
             self._slices.schema
             | dict.fromkeys(("offset", "slice_ms", "partition", "source", "shard"), (INT, 0))
             | {"stamp": (INT, _NONE), "places": (places, _NONE)}
@@ -98,6 +104,7 @@ class Windows:
         self._shards: dict[int, Finality] = {}
         self._settled: set[int] = set()
         self._incomplete: dict[int, dict[int, tuple[int, int]]] = {}
+        self._arrived: list[_Arrival] = []
 
     def __len__(self) -> int:
         """How many windows are open."""
@@ -113,91 +120,134 @@ class Windows:
         self._settled.add(shard)
 
     def apply(self, shard: int, offset: int, frame: Frame) -> None:
-        """Take in a frame of a shard."""
+        """Take in a frame of a shard; its upserts are merged at the next flush."""
         if frame.topic != self.topic or frame.epoch != self._epoch:
             return
         finality = self._shards[shard]
         if frame.columns["slice_ms"]:
-            self._upsert(shard, offset, frame, finality)
+            passed_ms = [finality.frontier_ms(frame.partition, source) for source in frame.sources]
+            self._arrived.append((shard, offset, frame, passed_ms))
         if frame.incomplete:
             self._incomplete[shard][frame.partition] = frame.incomplete
         # A frame's frontiers cover its own upserts, so they count from the next frame on.
         finality.hear(frame)
 
-    def _upsert(self, shard: int, offset: int, frame: Frame, finality: Finality) -> None:
-        columns = self._unpacked(frame)
-        passed_ms = np.array([finality.frontier_ms(frame.partition, source) for source in frame.sources])
-        fresh = np.flatnonzero(columns["slice_ms"] + self._slice_ms > passed_ms[columns["source"]])
-        keys = [
-            (frame.partition, frame.sources[source], frame.symbols[symbol], slice_ms)
-            for source, symbol, slice_ms in zip(
-                columns["source"][fresh].tolist(),
-                columns["symbol"][fresh].tolist(),
-                columns["slice_ms"][fresh].tolist(),
-                strict=True,
-            )
-        ]
-        places = [self._places(shard, finality, *key[1:]) if key not in self._pending else None for key in keys]
-        kept = [i for i, place in enumerate(places) if place is None or max(place) != _NONE]
+    def _absorb(self) -> None:
+        """Merge the upserts that have arrived: of each slice the one with the highest stamp holds."""
+        arrived, self._arrived = self._arrived, []
+        if not arrived:
+            return
+        columns, keys, origin = self._unpacked(arrived)
+        shard, offset, stamp = (
+            np.array(column)[origin] for column in zip(*[(s, o, f.upto) for s, o, f, _ in arrived], strict=True)
+        )
+        rows, kept = self._rows(keys, shard.tolist())
         self.expired += len(keys) - len(kept)
-        rows = self._pending.rows([keys[i] for i in kept])
         held = self._pending.columns
-        for row, i in zip(rows.tolist(), kept, strict=True):
-            if (place := places[i]) is not None:
-                held["places"][row] = place
-        newer = frame.upto > held["stamp"][rows]
-        rows, source = rows[newer], fresh[np.array(kept, np.int64)[newer]]
-        for name in self._slices.schema:
-            held[name][rows] = columns[name][source]
-        held["slice_ms"][rows] = columns["slice_ms"][source]
-        held["source"][rows] = self._names.codes(frame.sources)[columns["source"][source]]
-        held["partition"][rows] = frame.partition
-        held["shard"][rows] = shard
-        held["stamp"][rows] = frame.upto
+        newer = stamp[kept] > held["stamp"][rows]
+        rows, kept = rows[newer], kept[newer]
+        # Where a slice comes twice, the last assignment stays.
+        order = np.argsort(stamp[kept], kind="stable")
+        rows, kept = rows[order], kept[order]
+        for name in (*self._slices.schema, "slice_ms", "partition", "source"):
+            held[name][rows] = columns[name][kept]
+        held["shard"][rows] = shard[kept]
+        held["stamp"][rows] = stamp[kept]
         # An upsert is cumulative: a new owner needs no older one.
-        held["offset"][rows] = offset
+        held["offset"][rows] = offset[kept]
         touched = held["places"][rows].ravel()
         self._windows.columns["dirty"][touched[touched != _NONE]] = True
 
-    def _unpacked(self, frame: Frame) -> Columns:
-        packed = frame.columns
-        columns: Columns = {name: np.frombuffer(packed[name], "<u4").astype(np.int64) for name in ("source", "symbol")}
-        columns["slice_ms"] = np.frombuffer(packed["slice_ms"], "<i8")
-        return columns | {
-            name: np.frombuffer(packed[name], dtype.newbyteorder("<"))
-            for name, (dtype, _) in self._slices.schema.items()
-        }
+    def _unpacked(self, arrived: list[_Arrival]) -> tuple[Columns, list[_SliceKey], Ints]:
+        """Return the upserts of slices that were open: their columns, their keys, and which frame each is from."""
+        frames = [frame for _, _, frame, _ in arrived]
 
-    def _places(self, shard: int, finality: Finality, source: str, symbol: str, slice_ms: int) -> list[int]:
-        """Return the rows of the windows that a slice belongs to; none of those that are done, or past correcting."""
-        places = []
+        def column(name: str, dtype: Any) -> Any:
+            return np.frombuffer(b"".join([frame.columns[name] for frame in frames]), dtype)
+
+        slice_ms = column("slice_ms", "<i8")
+        origin = np.repeat(np.arange(len(frames)), [len(frame.columns["slice_ms"]) // 8 for frame in frames])
+        sources, symbols = self._names, [symbol for frame in frames for symbol in frame.symbols]
+        # A frame's own codes, made those of all frames.
+        source_base = np.cumsum([0] + [len(frame.sources) for frame in frames[:-1]])
+        symbol_base = np.cumsum([0] + [len(frame.symbols) for frame in frames[:-1]])
+        source_at = column("source", "<u4") + source_base[origin]
+        symbol_at = column("symbol", "<u4") + symbol_base[origin]
+        passed_ms = np.array([passed for *_, list_ in arrived for passed in list_])
+        open_ = np.flatnonzero(slice_ms + self._slice_ms > passed_ms[source_at])
+        names = [source for frame in frames for source in frame.sources]
+        columns: Columns = {
+            name: column(name, dtype.newbyteorder("<"))[open_] for name, (dtype, _) in self._slices.schema.items()
+        }
+        columns["slice_ms"] = slice_ms[open_]
+        columns["source"] = sources.codes(names)[source_at[open_]]
+        columns["partition"] = np.array([frame.partition for frame in frames])[origin[open_]]
+        keys = [
+            (partition, names[source], symbols[symbol], start_ms)
+            for partition, source, symbol, start_ms in zip(
+                columns["partition"].tolist(),
+                source_at[open_].tolist(),
+                symbol_at[open_].tolist(),
+                columns["slice_ms"].tolist(),
+                strict=True,
+            )
+        ]
+        return columns, keys, origin[open_]
+
+    def _rows(self, keys: list[_SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
+        """Return the rows of slices, and which of the keys have one: not those whose windows are all done."""
+        fresh: dict[_SliceKey, list[WindowKey | None]] = {}
+        shard_of: list[int] = []
+        for key, shard in zip(keys, shards, strict=True):
+            if key not in self._pending and key not in fresh:
+                fresh[key] = self._shares(shard, *key[1:])
+                shard_of += [shard] * sum(share is not None for share in fresh[key])
+        shares = [share for shares in fresh.values() for share in shares]
+        windows = self._window_rows([share for share in shares if share is not None], shard_of)
+        places = np.full(len(shares), _NONE)
+        places[[share is not None for share in shares]] = windows
+        places = places.reshape(len(fresh), 2 * len(self._widths))
+        some = (places != _NONE).any(axis=1)
+        taken = [key for key, wanted in zip(fresh, some.tolist(), strict=True) if wanted]
+        rows = self._pending.rows(taken)
+        self._pending.columns["places"][rows] = places[some]
+        kept = [i for i, key in enumerate(keys) if key in self._pending]
+        return self._pending.rows([keys[i] for i in kept]), np.array(kept, np.int64)
+
+    def _shares(self, shard: int, source: str, symbol: str, slice_ms: int) -> list[WindowKey | None]:
+        """Return the windows that a slice belongs to; None for those that are done, or past correcting."""
+        finality = self._shards[shard]
+        end_ms = slice_ms + self._slice_ms
+        shares: list[WindowKey | None] = []
         for name in (source, ALL):
-            done_ms = finality.floors.get(name, UNSET)
+            done_ms = finality.floors.get(ALL, UNSET)
             if name != ALL:
                 # A source's windows stay until those of all are done: they share in some of their metrics.
-                done_ms = min(done_ms, finality.floors.get(ALL, UNSET))
-            open_ = slice_ms + self._slice_ms > finality.fold_ms.get(name, UNSET)
+                done_ms = min(done_ms, finality.floors.get(name, UNSET))
+            open_ = end_ms > finality.fold_ms.get(name, UNSET)
             for resolution, width_ms in self._widths:
                 start_ms = slice_ms - slice_ms % width_ms
                 wanted = open_ and start_ms + width_ms > done_ms
-                places.append(
-                    self._window(shard, WindowKey(symbol, name, resolution, start_ms), width_ms) if wanted else _NONE
-                )
-        return places
+                shares.append(WindowKey(symbol, name, resolution, start_ms) if wanted else None)
+        return shares
 
-    def _window(self, shard: int, key: WindowKey, width_ms: int) -> int:
-        row = self._windows.find(key)
-        if row is None:
-            row = int(self._windows.rows([key])[0])
-            held = self._windows.columns
-            held["end_ms"][row] = key.start_ms + width_ms
-            held["width_ms"][row] = width_ms
-            held["shard"][row] = shard
-            held["source"][row] = self._names[key.source]
-        return row
+    def _window_rows(self, keys: list[WindowKey], shards: list[int]) -> Ints:
+        rows = self._windows.rows(keys)
+        held = self._windows.columns
+        new = np.flatnonzero(held["end_ms"][rows] == 0)
+        if len(new):
+            made = [keys[i] for i in new.tolist()]
+            width_ms = np.array([self.windowing.resolutions[key.resolution] for key in made])
+            at = rows[new]
+            held["width_ms"][at] = width_ms
+            held["end_ms"][at] = np.array([key.start_ms for key in made]) + width_ms
+            held["source"][at] = [self._names[key.source] for key in made]
+            held["shard"][at] = np.array(shards)[new]
+        return rows
 
     def flush(self) -> list[tuple[str, bytes, bytes]]:
         """Fold what is complete, and return (symbol, key, value) of each window that has changed or become final."""
+        self._absorb()
         for shard, finality in self._shards.items():
             if finality.advance(settled=shard in self._settled):
                 self._advance(shard, finality)

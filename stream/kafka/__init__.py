@@ -1,0 +1,1 @@
+"""Kafka itself: a broker of our own, and the topics on it."""

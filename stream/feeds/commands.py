@@ -1,0 +1,133 @@
+"""``tickertape feed``: trades from files or from a simulated market into Kafka."""
+
+import asyncio
+import math
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stream.errors import ConfigError
+from stream.feeds import files
+from stream.settings import Settings
+
+
+class _Speed(click.ParamType):
+    """A factor above zero, or ``max``, which is infinity."""
+
+    name = "speed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        speed = math.nan
+        with suppress(ValueError):
+            speed = math.inf if value == "max" else float(value)
+        if not speed > 0:
+            self.fail(f"{value!r} is neither `max` nor a number above zero", param, ctx)
+        return speed
+
+
+_speed = click.option(
+    "--speed", type=_Speed(), default="1", show_default=True, metavar="FACTOR", help="Of the clock; `max`: no waiting."
+)
+
+
+@click.group()
+def feed() -> None:
+    """Send trades to Kafka, with a heartbeat a second."""
+
+
+@feed.command("file")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option("--format", "kind", type=click.Choice(sorted(files.FORMATS)), default="binance", show_default=True)
+@_speed
+@click.option("--sort", is_flag=True, help="Sort by event time first, all in memory: for files that are out of order.")
+@click.option(
+    "--close/--no-close",
+    default=True,
+    show_default=True,
+    help="Close every bar at the end; more of the same source within the hour is then late.",
+)
+@click.pass_obj
+def feed_file(settings: Settings, paths: tuple[Path, ...], kind: str, speed: float, sort: bool, close: bool) -> None:
+    """Replay recorded trades: lines, plain or gzip, several files merged by when they were received.
+
+    Formats: `binance`, lines of `<ns received> <message>` from a combined stream; `jsonl`, trades in our own JSON.
+    """
+    _need_broker(settings)
+    from rich.console import Console
+
+    from stream.feeds import session
+
+    console, tally = Console(stderr=True), files.Tally()
+    try:
+        with closing(files.read(paths, kind, tally, by_event_time=sort)) as trades:
+            batches = lambda: files.paced(trades, speed, by_event_time=sort)  # noqa: E731
+            asyncio.run(session.feed(settings, batches, close=close, console=console))
+    finally:
+        if tally:
+            console.print(str(tally), highlight=False, soft_wrap=True, markup=False)
+
+
+@feed.command("simulate")
+@click.option("--symbols", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    default=20_000.0,
+    show_default=True,
+    help="Trades a second, in the long run.",
+)
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same market.")
+@click.option("--for", "seconds", type=click.FloatRange(0, min_open=True), help="Seconds of event time.")
+@click.option("--events", type=click.IntRange(1), help="How many trades.")
+@click.option("--source", default="sim", show_default=True, help="The exchange's name in the records.")
+@click.option("--start-ms", type=click.IntRange(0), help="Simulate history from this time on, ms since 1970 UTC.")
+@_speed
+@click.option(
+    "--close/--no-close",
+    default=None,
+    help="Close every bar at the end; more of the same source within the hour is then late."
+    "  [default: close with --start-ms]",
+)
+@click.option(
+    "--ledger", type=click.Path(path_type=Path), metavar="FILE", help="Write the number of trades sent, by symbol."
+)
+@click.pass_obj
+def feed_simulate(
+    settings: Settings,
+    symbols: int,
+    rate: float,
+    seed: int,
+    seconds: float | None,
+    events: int | None,
+    source: str,
+    start_ms: int | None,
+    speed: float,
+    close: bool | None,
+    ledger: Path | None,
+) -> None:
+    """Send a simulated market: bursts, correlated returns, a few busy symbols and many quiet ones."""
+    _need_broker(settings)
+    from rich.console import Console
+
+    from stream.feeds import session
+    from stream.feeds.market import Market
+    from stream.feeds.simulate import Simulation
+
+    market = Market(symbols, rate, seed=seed, source=source)
+    simulation = Simulation(market, start_ms=start_ms, seconds=seconds, events=events, speed=speed)
+    closes = simulation.closes if close is None else close
+    if ledger is not None:
+        # A place that can't be written is told of now, not after an hour.
+        simulation.ledger.write(ledger)
+    try:
+        asyncio.run(session.feed(settings, simulation.batches, close=closes, console=Console(stderr=True)))
+    finally:
+        if ledger is not None:
+            simulation.ledger.write(ledger)
+
+
+def _need_broker(settings: Settings) -> None:
+    if not settings.broker:
+        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")

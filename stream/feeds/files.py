@@ -1,0 +1,185 @@
+"""Recorded input: files of lines, in a known format, merged by when they were received, at a chosen speed."""
+
+import asyncio
+import gzip
+import heapq
+import zlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack
+from io import BufferedReader
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from schemas.trade import Trade
+from stream.errors import InputError
+from stream.feeds import binance
+from stream.feeds.binance import Other
+
+BATCH_RECORDS = 1000
+# A wait shorter than this is not worth a batch of its own.
+PACE_SECONDS = 0.005
+# How many bad lines are shown; all are counted.
+BAD_SHOWN = 5
+GZIP_MAGIC = b"\x1f\x8b"
+
+_trade = msgspec.json.Decoder(Trade).decode
+
+
+class Tally(Struct):
+    """What became of the lines.
+
+    Attributes
+    ----------
+    trades
+        Lines that gave a trade.
+    others
+        Lines that tell of something else, by kind.
+    bad
+        Lines that could not be read.
+    places
+        Of the first few bad ones: ``file:line: reason``.
+    """
+
+    trades: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    bad: int = 0
+    places: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.trades or self.others or self.bad)
+
+    def __str__(self) -> str:
+        parts = [f"{self.trades:,} trades"]
+        if self.others:
+            kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.others.most_common())
+            parts.append(f"{self.others.total():,} other messages ({kinds})")
+        if self.bad:
+            parts.append(f"{self.bad:,} bad lines")
+        shown = [f"  {place}" for place in self.places]
+        if self.bad > len(self.places):
+            shown.append(f"  … and {self.bad - len(self.places):,} more")
+        return "\n".join(["; ".join(parts), *shown])
+
+
+def _binance(line: bytes) -> Trade | Other:
+    stamp, _, message = line.partition(b" ")
+    return binance.normalise(message, int(stamp) // 1_000_000)
+
+
+# A format reads one line: a trade, or what else it is; ValueError where it is neither.
+FORMATS: dict[str, Callable[[bytes], Trade | Other]] = {
+    "binance": _binance,  # `<ns received> <message of a combined stream>`
+    "jsonl": _trade,  # a `Trade` as JSON
+}
+
+
+def read(
+    paths: Iterable[Path], kind: str, tally: Tally, *, by_event_time: bool = False
+) -> Generator[Trade, None, None]:
+    """Yield the trades of some files as one.
+
+    Files are merged by when each trade was received, each in its own order; those that don't say are taken by event
+    time. Bad lines are counted and passed over.
+
+    Parameters
+    ----------
+    paths
+        Plain or compressed with gzip.
+    kind
+        A name in `FORMATS`.
+    tally
+        Counts every line.
+    by_event_time
+        Sort all by event time, for files that are out of order. All of them are held in memory.
+
+    Raises
+    ------
+    InputError
+        A file can't be opened, or its compression is broken.
+    """
+    with ExitStack() as stack:
+        files = [(path, stack.enter_context(_open(path))) for path in paths]
+        parse = FORMATS[kind]
+        each = [_lines(path, file, parse, tally) for path, file in files]
+        if by_event_time:
+            yield from sorted((trade for trades in each for trade in trades), key=_event_ms)
+        else:
+            yield from heapq.merge(*each, key=_received_ms)
+
+
+async def paced(trades: Iterable[Trade], speed: float, *, by_event_time: bool = False) -> AsyncIterator[list[Trade]]:
+    """Yield trades in batches, as far apart as they were received.
+
+    Parameters
+    ----------
+    trades
+        In the order in which they go.
+    speed
+        2.0 is twice as fast as recorded; infinity doesn't wait.
+    by_event_time
+        As far apart as they happened.
+    """
+    at_ms = _event_ms if by_event_time else _received_ms
+    clock = asyncio.get_running_loop().time
+    began, first_ms = clock(), None
+    batch: list[Trade] = []
+    for trade in trades:
+        now_ms = at_ms(trade)
+        if first_ms is None:
+            first_ms = now_ms
+        wait = (now_ms - first_ms) / 1000 / speed - (clock() - began)
+        if wait > PACE_SECONDS:
+            if batch:
+                yield batch
+                batch = []
+            await asyncio.sleep(wait)
+        batch.append(trade)
+        if len(batch) == BATCH_RECORDS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _event_ms(trade: Trade) -> int:
+    return trade.time_ms
+
+
+def _received_ms(trade: Trade) -> int:
+    return trade.received_ms or trade.time_ms
+
+
+def _open(path: Path) -> BufferedReader | gzip.GzipFile:
+    try:
+        file = path.open("rb")
+        if not file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
+            return file
+        file.close()
+        return gzip.open(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def _lines(path: Path, file: Iterable[bytes], parse: Callable[[bytes], Trade | Other], tally: Tally) -> Iterator[Trade]:
+    number = 0
+    try:
+        for number, line in enumerate(file, 1):
+            if line.isspace():
+                continue
+            try:
+                found = parse(line)
+            except (ValueError, msgspec.MsgspecError) as error:
+                tally.bad += 1
+                if len(tally.places) < BAD_SHOWN:
+                    tally.places.append(f"{path}:{number}: {error}")
+                continue
+            if isinstance(found, Trade):
+                tally.trades += 1
+                yield found
+            else:
+                tally.others[found.kind] += 1
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: can't be read past line {number} ({error})") from None

@@ -1,0 +1,68 @@
+"""How far a feed is, on standard error: one line that changes in a terminal, a line every few seconds elsewhere."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from stream.feeds.publish import Publisher
+
+TERMINAL_SECONDS = 0.25
+PLAIN_SECONDS = 5.0
+
+
+@asynccontextmanager
+async def shown(publisher: Publisher, console: Console) -> AsyncIterator[None]:
+    """Show a publisher's progress while the block runs."""
+    task = asyncio.create_task(_in_terminal(publisher, console) if console.is_terminal else _plain(publisher, console))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _in_terminal(publisher: Publisher, console: Console) -> None:
+    meter = _Meter(publisher)
+    with Live(console=console, auto_refresh=False) as live:
+        try:
+            while True:
+                live.update(Text(meter.read()), refresh=True)
+                await asyncio.sleep(TERMINAL_SECONDS)
+        finally:
+            live.update(Text(meter.read()), refresh=True)
+
+
+async def _plain(publisher: Publisher, console: Console) -> None:
+    meter = _Meter(publisher)
+    while True:
+        await asyncio.sleep(PLAIN_SECONDS)
+        console.print(meter.read(), highlight=False, soft_wrap=True)
+
+
+class _Meter:
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._began = self._before = time.monotonic()
+        self._events = 0
+        self._rate = 0.0
+
+    def read(self) -> str:
+        now, events = time.monotonic(), self._publisher.events
+        # The rate of the last second or so, which says more than the mean when something stalls.
+        if now - self._before >= 1 or not self._rate:
+            self._rate = (events - self._events) / max(now - self._before, 0.001)
+            self._before, self._events = now, events
+        parts = [f"fed {events:,} events", f"{self._rate:,.0f}/s"]
+        if self._publisher.newest_ms:
+            newest = datetime.fromtimestamp(self._publisher.newest_ms / 1000, UTC)
+            parts.append(f"event time {newest:%Y-%m-%d %H:%M:%S} UTC")
+        seconds = int(now - self._began)
+        parts.append(f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}")
+        return "   ".join(parts)

@@ -1,0 +1,62 @@
+"""One run of a feed: connect, publish with progress until the input or the operator ends it, flush."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from stream.feeds import progress
+from stream.feeds.publish import Batches, Publisher
+from stream.kafka.producer import Producer
+from stream.settings import Settings
+
+
+async def feed(settings: Settings, batches: Callable[[], Batches], *, close: bool, console: Console) -> bool:
+    """Publish a source's trades; SIGINT and SIGTERM end it in good order.
+
+    Parameters
+    ----------
+    settings
+        Where Kafka is, and the compression.
+    batches
+        Called once, when connected: the clock of a live source starts there.
+    close
+        True where the input is complete when it ends: every bar is then closed.
+    console
+        Where progress goes.
+
+    Returns
+    -------
+    bool
+        True where it came to its end, False where it was told to stop.
+
+    Raises
+    ------
+    BrokerError
+        Kafka can't be reached, or something was not delivered.
+    """
+    began = time.monotonic()
+    async with Producer(settings.broker, compression=settings.compression) as producer:
+        publisher = Publisher(producer)
+        async with progress.shown(publisher, console):
+            work = asyncio.create_task(publisher.feed(batches(), close=close))
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, work.cancel)
+            try:
+                await asyncio.wait((work,))
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.remove_signal_handler(number)
+            if not work.cancelled():
+                work.result()
+    seconds = time.monotonic() - began
+    console.print(
+        f"{publisher.events:,} trades sent and acknowledged in {seconds:.1f} s ({publisher.events / seconds:,.0f}/s)"
+        + (", then told to stop" if work.cancelled() else ""),
+        highlight=False,
+        soft_wrap=True,
+    )
+    return not work.cancelled()

@@ -1,0 +1,132 @@
+"""``tickertape kafka`` and ``tickertape topics``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from schemas.frame import Tallies
+from schemas.topics import CATALOGUE
+from stream.errors import ConfigError, EmbeddedKafkaError
+from stream.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="A folder to keep; else a temporary one."
+)
+@click.option("--port", type=click.IntRange(1, 65_535), help="Where it listens on 127.0.0.1; else a free port.")
+def kafka(data: Path | None, port: int | None) -> None:
+    """Run a Kafka of your own until Ctrl-C, and print its address.
+
+    It is a real single-node Apache Kafka, and needs neither Docker nor Java; its first start fetches it (43 MB).
+    """
+    from stream.kafka.embedded import EmbeddedKafka
+
+    with EmbeddedKafka(data, port=port or 0) as embedded:
+        click.echo(embedded.broker)
+        click.echo(f"up, in {embedded.data}; elsewhere: export TICKERTAPE_BROKER={embedded.broker}", err=True)
+        embedded.wait()
+        raise EmbeddedKafkaError(
+            "Kafka ended, and not by our doing" + ("" if data is None else f": see {data}/kafka.log")
+        )
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every partition.")
+@click.pass_context
+def topics(context: click.Context, as_json: bool) -> None:
+    """List the topics: partitions, how long records are kept, key, and by how many records reading lags."""
+    if context.invoked_subcommand:
+        return
+    from stream.kafka.topics import describe
+
+    settings: Settings = context.obj
+    states = describe(_broker(settings), settings)
+    if as_json:
+        _print_json(states)
+        return
+    rows = (
+        [
+            state.name,
+            len(state.partitions) if state.exists else "none yet",
+            _duration(state.retention_ms),
+            state.cleanup,
+            state.key,
+            state.lag,
+        ]
+        for state in states
+    )
+    _print_table("", ["topic", "partitions", "kept", "clean-up", "key", "lag"], rows)
+
+
+@topics.command()
+@click.pass_obj
+def create(settings: Settings) -> None:
+    """Create the topics that don't exist yet; those that do are left as they are."""
+    from stream.kafka.topics import create, describe
+
+    broker = _broker(settings)
+    created = create(broker, settings)
+    for state in describe(broker, settings):
+        click.echo(f"{state.name}: {len(state.partitions)} partitions{', new' if state.name in created else ''}")
+
+
+@topics.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def show(settings: Settings, name: str, as_json: bool) -> None:
+    """Show a topic by partition: where its log starts and ends, how far it is read, and what became of its records."""
+    from stream.kafka.topics import describe
+
+    chosen = [topic for topic in CATALOGUE if topic.name == name]
+    if not chosen:
+        raise ConfigError(f"{name}: no such topic; there are {', '.join(topic.name for topic in CATALOGUE)}")
+    (state,) = describe(_broker(settings), settings, chosen)
+    if as_json:
+        _print_json(state)
+        return
+    tallied = [p.tallies for p in state.partitions if p.tallies]
+    # One that is zero everywhere would only cost width.
+    kinds = [kind for kind in Tallies.__struct_fields__ if any(tallies[kind] for tallies in tallied)]
+    rows = (
+        [p.partition, p.start, p.end, p.upto, p.lag, *((p.tallies or {}).get(kind) for kind in kinds)]
+        for p in state.partitions
+    )
+    _print_table(f"{name}: {state.holds}", ["partition", "start", "end", "upto", "lag", *kinds], rows)
+
+
+def _broker(settings: Settings) -> str:
+    if not settings.broker:
+        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")
+    return settings.broker
+
+
+def _print_json(value: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(value)))
+
+
+def _print_table(title: str, columns: list[str], rows: Iterable[list[int | str | None]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left")
+    cells = [["-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
+    for number, column in enumerate(columns):
+        words = any(cells) and not all(row[number].replace(",", "").isdecimal() for row in cells)
+        table.add_column(column, justify="left" if words else "right")
+    for row in cells:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _duration(ms: int) -> str:
+    if ms < 0:
+        return "for ever"
+    for unit, size_ms in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)):
+        if ms >= size_ms and ms % size_ms == 0:
+            return f"{ms // size_ms} {unit}"
+    return f"{ms} ms"

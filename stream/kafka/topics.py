@@ -1,0 +1,312 @@
+"""The topics on a broker: make those of the catalogue, give one more partitions, and say how far each has been read."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
+from kafka.structs import OffsetAndMetadata
+from msgspec import Struct
+
+from schemas.topics import CATALOGUE, Topic
+from stream.engine.checkpoint import slices_from, windows_from
+from stream.errors import BrokerError, ConfigError
+from stream.settings import Settings
+
+CONNECT_MS = 5000
+REQUEST_MS = 15_000
+# A broker that has just started has no group coordinator for a moment.
+RETRY_SECONDS = 15.0
+
+T = TypeVar("T")
+
+
+class PartitionState(Struct, frozen=True, kw_only=True):
+    """How far one partition is written and read.
+
+    Attributes
+    ----------
+    partition
+        Its number.
+    start, end
+        The log's first offset, and the one that its next record gets.
+    committed
+        The offset that the pipeline would read from after a restart; None if it has committed none.
+    upto
+        The offset that it has been read to, by its last commit; None if there is none.
+    lag
+        ``end - upto``, records; with no commit all that is there. None where the pipeline doesn't read the topic.
+    tallies
+        What became of the records, up to ``upto``; None for topics that have none.
+    """
+
+    partition: int
+    start: int
+    end: int
+    committed: int | None
+    upto: int | None
+    lag: int | None
+    tallies: dict[str, int] | None
+
+
+class TopicState(Struct, frozen=True, kw_only=True):
+    """A topic as it is on the broker; what it holds and its key are the catalogue's.
+
+    Attributes
+    ----------
+    name, holds, key
+        As in the catalogue.
+    exists
+        False where it has not been created; then it has no partitions, and what follows is the catalogue's.
+    retention_ms
+        How long records are kept; -1: for ever.
+    cleanup
+        ``cleanup.policy``.
+    max_record_bytes
+        The largest record that the broker takes.
+    append_time
+        True where the broker's clock stamps the records.
+    lag
+        Of all partitions; None where the pipeline doesn't read the topic.
+    partitions
+        Each, in order.
+    """
+
+    name: str
+    holds: str
+    key: str
+    exists: bool
+    retention_ms: int
+    cleanup: str
+    max_record_bytes: int
+    append_time: bool
+    lag: int | None
+    partitions: list[PartitionState]
+
+
+def create(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[str]:
+    """Create those topics that don't exist, and wait until all of them can be used.
+
+    Parameters
+    ----------
+    broker
+        ``host:port``, or several with commas.
+    settings
+        Its ``partitions`` come before the catalogue's. What exists is left as it is.
+    topics
+        Which.
+
+    Returns
+    -------
+    list of str
+        The names of those that were created.
+
+    Raises
+    ------
+    ConfigError
+        The settings name partitions of a topic that there isn't.
+    BrokerError
+        Kafka can't be reached, or refuses.
+    """
+    names = [topic.name for topic in topics]
+    known = {*names, *(topic.name for topic in CATALOGUE)}
+    if unknown := sorted(settings.partitions.keys() - known):
+        raise ConfigError(f"partitions of {unknown[0]}: no such topic; there are {', '.join(sorted(known))}")
+    with _admin(broker) as admin:
+        there = set(admin.list_topics())
+        missing = {
+            topic.name: {
+                "num_partitions": settings.partitions.get(topic.name, topic.partitions),
+                "configs": _configs(topic),
+            }
+            for topic in topics
+            if topic.name not in there
+        }
+        created = []
+        if missing:
+            for answer in admin.create_topics(missing, raise_errors=False)["topics"]:
+                if answer["error_code"] == 0:
+                    created.append(answer["name"])
+                # Another process may have been quicker.
+                elif answer["error_code"] != TopicAlreadyExistsError.errno:
+                    raise BrokerError(f"Kafka at {broker} won't create {answer['name']}: {answer['error_message']}")
+        admin.wait_for_topics(names)
+    return created
+
+
+def grow(broker: str, topic: Topic, partitions: int) -> int:
+    """Give a topic more partitions, while the pipeline runs or not; as many as it has is no change.
+
+    Parameters
+    ----------
+    broker
+        ``host:port``, or several with commas.
+    topic
+        Which; it must be ``growable``.
+    partitions
+        How many it is to have.
+
+    Returns
+    -------
+    int
+        How many it had.
+
+    Raises
+    ------
+    ConfigError
+        It would shrink, isn't growable, or doesn't exist.
+    BrokerError
+        Kafka can't be reached, or refuses.
+    """
+    if not topic.growable:
+        raise ConfigError(
+            f"{topic.name} can't get more partitions: a key's records would be spread over two of them; "
+            f"set TICKERTAPE_PARTITIONS_{topic.name.replace('-', '_').upper()} before it is created"
+        )
+    with _admin(broker) as admin:
+        had = len(admin.describe_topics([topic.name])[0]["partitions"])
+        if not had:
+            raise ConfigError(f"{topic.name} doesn't exist; `tickertape topics create` creates it")
+        if partitions < had:
+            raise ConfigError(f"{topic.name} has {had} partitions, and Kafka can't take any away: give {had} or more")
+        if partitions > had:
+            admin.create_partitions({topic.name: partitions})
+            until = time.monotonic() + RETRY_SECONDS
+            while len(admin.describe_topics([topic.name])[0]["partitions"]) < partitions and time.monotonic() < until:
+                time.sleep(0.05)
+            admin.wait_for_topics([topic.name])
+    return had
+
+
+def describe(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[TopicState]:
+    """Return each topic as it is on the broker, and how far the pipeline has read it.
+
+    Parameters
+    ----------
+    broker
+        ``host:port``, or several with commas.
+    settings
+        Its ``group`` and ``epoch`` say whose reading.
+    topics
+        Which.
+
+    Raises
+    ------
+    BrokerError
+        Kafka can't be reached, or refuses.
+    """
+    group = f"{settings.group}-{settings.epoch}"
+    with _admin(broker) as admin:
+        there = {t["name"]: t["partitions"] for t in admin.describe_topics([topic.name for topic in topics])}
+        parts = [
+            TopicPartition(topic.name, number)
+            for topic in topics
+            for number in sorted(p["partition_index"] for p in there.get(topic.name, ()))
+        ]
+        if not parts:
+            return [_state(topic, _configs(topic), []) for topic in topics]
+        names = sorted({part.topic for part in parts})
+        configs = admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, name, list(_configs(CATALOGUE[0]))) for name in names],
+            config_filter="all",
+        )["topic"]
+        starts = _retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.EARLIEST)))
+        # Commits before ends: the other way round a lag could come out below zero.
+        commits = _retrying(lambda: admin.list_group_offsets([group]))[group]
+        ends = _retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST)))
+    states = []
+    for topic in topics:
+        mine = [part for part in parts if part.topic == topic.name]
+        # An input topic is read, be it that nobody has begun.
+        read = topic.growable or any(part in commits for part in mine)
+        partitions = [_partition(topic, p, starts[p].offset, ends[p].offset, commits.get(p), read) for p in mine]
+        found = {name: config["value"] for name, config in configs.get(topic.name, {}).items()}
+        states.append(_state(topic, found or _configs(topic), partitions))
+    return states
+
+
+def _partition(
+    topic: Topic, part: TopicPartition, start: int, end: int, commit: OffsetAndMetadata | None, read: bool
+) -> PartitionState:
+    upto, tallies = None, None
+    if commit is not None:
+        try:
+            if topic.growable:
+                checkpoint = slices_from(commit.metadata)
+                upto, tallies = checkpoint.upto, msgspec.structs.asdict(checkpoint.tallies)
+            else:
+                upto = windows_from(commit.metadata).upto
+        except msgspec.MsgspecError:
+            # Set by hand, with Kafka's own tools: what is read next is all that it says.
+            upto = commit.offset
+    lag = None
+    if read:
+        lag = end - (start if upto is None else upto)
+    return PartitionState(
+        partition=part.partition,
+        start=start,
+        end=end,
+        committed=None if commit is None else commit.offset,
+        upto=upto,
+        lag=lag,
+        tallies=tallies,
+    )
+
+
+def _state(topic: Topic, configs: dict[str, str], partitions: list[PartitionState]) -> TopicState:
+    lags = [p.lag for p in partitions if p.lag is not None]
+    return TopicState(
+        name=topic.name,
+        holds=topic.holds,
+        key=topic.key,
+        exists=bool(partitions),
+        retention_ms=int(configs["retention.ms"]),
+        cleanup=configs["cleanup.policy"],
+        max_record_bytes=int(configs["max.message.bytes"]),
+        append_time=configs["message.timestamp.type"] == "LogAppendTime",
+        lag=sum(lags) if lags else None,
+        partitions=partitions,
+    )
+
+
+def _configs(topic: Topic) -> dict[str, str]:
+    return {
+        "retention.ms": str(topic.retention_ms),
+        "cleanup.policy": topic.cleanup,
+        "max.message.bytes": str(topic.max_record_bytes),
+        "message.timestamp.type": "LogAppendTime" if topic.append_time else "CreateTime",
+    }
+
+
+def _retrying(ask: Callable[[], T]) -> T:
+    until = time.monotonic() + RETRY_SECONDS
+    while True:
+        try:
+            return ask()
+        except RetriableError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+@contextmanager
+def _admin(broker: str) -> Iterator[KafkaAdminClient]:
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=broker.split(","), bootstrap_timeout_ms=CONNECT_MS, request_timeout_ms=REQUEST_MS
+        )
+    except ValueError as error:
+        raise ConfigError(f"broker {broker!r}: {error}; it is host:port, or several with commas") from None
+    except KafkaError:
+        raise BrokerError(
+            f"no Kafka answers at {broker}: start it (`tickertape kafka` runs one), or set TICKERTAPE_BROKER to another"
+        ) from None
+    try:
+        with admin:
+            yield admin
+    except KafkaError as error:
+        raise BrokerError(f"Kafka at {broker} refuses or went away: {' '.join(str(error).split())}") from error

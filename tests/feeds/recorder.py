@@ -1,0 +1,67 @@
+"""A place for a publisher's records that keeps them, in the order put."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from schemas.heartbeat import from_headers
+from schemas.trade import Trade
+
+
+class Record(NamedTuple):
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class Recorder:
+    """Stands where `stream.kafka.producer.Producer` does, and sends nothing."""
+
+    def __init__(self, partitions: int = 3) -> None:
+        self.count = partitions
+        self.records: list[Record] = []
+        self.flushed = 0
+
+    def put(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        assert topic == "trades"
+        assert 0 <= partition < self.count
+        self.records.append(Record(partition, key, value, list(headers)))
+
+    async def room(self) -> None:
+        pass
+
+    async def flush(self) -> None:
+        self.flushed = len(self.records)
+
+    async def partitions(self, topic: str) -> int:
+        assert topic == "trades"
+        return self.count
+
+    @property
+    def trades(self) -> list[Trade]:
+        return [msgspec.json.decode(record.value, type=Trade) for record in self.records if record.value is not None]
+
+    def steps(self) -> list[tuple[int, str, int]]:
+        """Return what was put as (partition, what, event time): ``BTC-USDT``, or ``♥sim`` for a heartbeat."""
+        found = []
+        for partition, key, value, headers in self.records:
+            beat = from_headers(headers)
+            if value is None:
+                assert key is None
+                assert beat is not None
+                found.append((partition, f"♥{beat.source}", beat.time_ms))
+            else:
+                trade = msgspec.json.decode(value, type=Trade)
+                assert beat is None
+                assert key == trade.symbol.encode()
+                found.append((partition, trade.symbol, trade.time_ms))
+        return found

@@ -1,0 +1,134 @@
+"""``tickertape feed`` as a process, into a real Kafka."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.heartbeat import from_headers
+from schemas.topics import TRADES
+from schemas.trade import Trade
+from stream.kafka.embedded import EmbeddedKafka
+from stream.kafka.partition import partition_for
+from stream.kafka.topics import create
+from stream.settings import Settings
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+
+COMMAND = [sys.executable, "-m", "stream", "feed"]
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    """A Kafka whose ``trades`` nobody else writes to."""
+    with EmbeddedKafka() as kafka:
+        create(kafka.broker, Settings(), [TRADES])
+        yield kafka.broker
+
+
+@pytest.fixture
+def source() -> str:
+    return f"sim-{uuid4().hex[:8]}"
+
+
+def feed(broker: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    environ = {**os.environ, "TICKERTAPE_BROKER": broker}
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], env=environ, stderr=subprocess.PIPE, text=True)
+
+
+def trades_of(broker: str, source: str) -> tuple[list[Trade], dict[int, list[int]]]:
+    """Return a source's trades, and by partition the times of its heartbeats."""
+
+    async def read() -> tuple[list[Trade], dict[int, list[int]]]:
+        trades: list[Trade] = []
+        beats: dict[int, list[int]] = {}
+        consumer = AIOKafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            where = [TopicPartition(TRADES.name, partition) for partition in range(TRADES.partitions)]
+            consumer.assign(where)
+            for place, end in (await consumer.end_offsets(where)).items():
+                while await consumer.position(place) < end:
+                    for record in (await consumer.getmany(place, timeout_ms=500)).get(place, []):
+                        if record.value is None:
+                            beat = from_headers(record.headers)
+                            if beat is not None and beat.source == source:
+                                beats.setdefault(place.partition, []).append(beat.time_ms)
+                            continue
+                        trade = msgspec.json.decode(record.value, type=Trade)
+                        if trade.source == source:
+                            assert partition_for(trade.symbol, TRADES.partitions) == place.partition
+                            trades.append(trade)
+        finally:
+            await consumer.stop()
+        return trades, beats
+
+    return asyncio.run(read())
+
+
+def test_a_simulated_market_arrives_as_its_ledger_has_it(broker: str, source: str, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.json"
+    process = feed(broker, "simulate", "--for", "2.5", "--rate", "5000", "--source", source, "--ledger", ledger)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 0, shown
+    trades, beats = trades_of(broker, source)
+    assert json.loads(ledger.read_text()) == {
+        "trades": len(trades),
+        "by_symbol": Counter(trade.symbol for trade in trades),
+    }
+    assert f"{len(trades):,} trades sent and acknowledged" in shown
+    # In every partition: one before the first event, two a second apart, and the last.
+    assert set(beats) == set(range(TRADES.partitions))
+    assert min(map(len, beats.values())) >= 4
+    assert all(times == sorted(times) for times in beats.values())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_all_sent_and_the_ledger_written(
+    broker: str, source: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    ledger = tmp_path / "ledger.json"
+    process = feed(broker, "simulate", "--rate", "5000", "--source", source, "--ledger", ledger)
+    time.sleep(2.5)
+    process.send_signal(number)
+    _, shown = process.communicate(timeout=30)
+    assert process.returncode == 0, shown
+    assert "then told to stop" in shown
+    trades, _ = trades_of(broker, source)
+    assert trades
+    assert json.loads(ledger.read_text())["trades"] == len(trades)
+
+
+def test_a_file_arrives_in_order_and_what_was_skipped_is_told(broker: str, source: str, tmp_path: Path) -> None:
+    trades = [
+        Trade(symbol="A-B", source=source, id=n, time_ms=1_723_161_600_000 + n, price=1.5, quantity=2.0, side="sell")
+        for n in range(5000)
+    ]
+    path = tmp_path / "trades.jsonl"
+    path.write_bytes(b"\n".join(map(msgspec.json.encode, trades)) + b"\n{oops\n")
+    process = feed(broker, "file", path, "--format", "jsonl", "--speed", "max")
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 0, shown
+    arrived, beats = trades_of(broker, source)
+    assert arrived == trades
+    assert {times[-1] for times in beats.values()} == {1_723_161_600_000 + 2 * 3_600_000}
+    assert "5,000 trades; 1 bad lines" in shown
+    assert f"{path}:5001: " in shown
+
+
+def test_what_its_user_can_mend_is_one_line(broker: str, tmp_path: Path) -> None:
+    process = feed(broker, "file", tmp_path / "nothing.gz")
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert shown == f"tickertape: {tmp_path}/nothing.gz: No such file or directory\n"

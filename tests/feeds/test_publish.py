@@ -1,0 +1,149 @@
+"""What goes to which partition, and where heartbeats lie between the records."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from recorder import Recorder
+
+from schemas.topics import HOUR_MS
+from schemas.trade import Trade
+from stream.errors import BrokerError
+from stream.feeds.publish import Publisher
+from stream.kafka.partition import partition_for
+
+# 2024-08-09 00:00:00 UTC.
+MIDNIGHT_MS = 1_723_161_600_000
+BTC, ETH, SOL = "BTC-USDT", "ETH-USDT", "SOL-USDT"
+
+
+def trade(symbol: str, time_ms: int, source: str = "sim") -> Trade:
+    return Trade(symbol=symbol, source=source, id=1, time_ms=time_ms, price=1.0, quantity=1.0, side="buy")
+
+
+async def given(*batches: Sequence[Trade], pause: float = 0.0) -> AsyncIterator[Sequence[Trade]]:
+    for batch in batches:
+        yield batch
+        await asyncio.sleep(pause)
+
+
+def test_a_new_source_is_announced_everywhere_before_its_first_event_and_closed_everywhere_after_the_last() -> None:
+    recorder = Recorder(partitions=3)
+    trades = [trade(BTC, MIDNIGHT_MS + 5), trade(ETH, MIDNIGHT_MS + 7), trade(BTC, MIDNIGHT_MS + HOUR_MS)]
+    asyncio.run(Publisher(recorder).feed(given(trades), close=True))
+    btc, eth = partition_for(BTC, 3), partition_for(ETH, 3)
+    opens, closes = MIDNIGHT_MS + 5 - HOUR_MS, MIDNIGHT_MS + 3 * HOUR_MS
+    assert recorder.steps() == [
+        *[(partition, "♥sim", opens) for partition in range(3)],
+        (btc, BTC, MIDNIGHT_MS + 5),
+        (eth, ETH, MIDNIGHT_MS + 7),
+        (btc, BTC, MIDNIGHT_MS + HOUR_MS),
+        *[(partition, "♥sim", closes) for partition in range(3)],
+    ]
+    assert recorder.flushed == len(recorder.records)
+
+
+def test_without_close_the_last_heartbeat_says_only_what_was_sent() -> None:
+    recorder = Recorder(partitions=2)
+    asyncio.run(Publisher(recorder).feed(given([trade(BTC, MIDNIGHT_MS)]), close=False))
+    assert recorder.steps()[-2:] == [(0, "♥sim", MIDNIGHT_MS), (1, "♥sim", MIDNIGHT_MS)]
+
+
+def test_heartbeats_never_overtake_what_they_speak_for() -> None:
+    recorder = Recorder(partitions=2)
+    batches = [[trade(BTC, MIDNIGHT_MS + 1000 * n), trade(ETH, MIDNIGHT_MS + 1000 * n + 3)] for n in range(12)]
+    asyncio.run(Publisher(recorder, heartbeat_seconds=0.02).feed(given(*batches, pause=0.01), close=False))
+    newest_ms, beats = 0, 0
+    for _, what, time_ms in recorder.steps()[2:]:
+        if what.startswith("♥"):
+            assert time_ms == newest_ms
+            beats += 1
+        else:
+            newest_ms = max(newest_ms, time_ms)
+    assert beats > 2  # more than the last, to both
+
+
+def test_heartbeats_stay_behind_by_the_disorder_that_a_source_may_have() -> None:
+    recorder = Recorder(partitions=1)
+    batches = [[trade(BTC, MIDNIGHT_MS + 900)], [trade(BTC, MIDNIGHT_MS + 400)]]
+    publisher = Publisher(recorder, heartbeat_seconds=0.02, disorder_ms=500)
+    asyncio.run(publisher.feed(given(*batches, pause=0.05), close=False))
+    steps = recorder.steps()
+    assert steps[0] == (0, "♥sim", MIDNIGHT_MS + 900 - HOUR_MS - 500)
+    assert {time_ms for _, what, time_ms in steps[1:] if what == "♥sim"} == {MIDNIGHT_MS + 400}
+
+
+def test_each_source_has_its_own_heartbeats() -> None:
+    recorder = Recorder(partitions=1)
+    trades = [trade(BTC, MIDNIGHT_MS, "binance"), trade(BTC, MIDNIGHT_MS - 60_000, "coinbase")]
+    asyncio.run(Publisher(recorder).feed(given(trades), close=False))
+    assert recorder.steps() == [
+        (0, "♥binance", MIDNIGHT_MS - HOUR_MS),
+        (0, BTC, MIDNIGHT_MS),
+        (0, "♥coinbase", MIDNIGHT_MS - 60_000 - HOUR_MS),
+        (0, BTC, MIDNIGHT_MS - 60_000),
+        (0, "♥binance", MIDNIGHT_MS),
+        (0, "♥coinbase", MIDNIGHT_MS - 60_000),
+    ]
+
+
+def test_partitions_added_later_get_heartbeats_and_no_events() -> None:
+    recorder = Recorder(partitions=1)
+
+    async def growing() -> AsyncIterator[Sequence[Trade]]:
+        yield [trade(BTC, MIDNIGHT_MS)]
+        recorder.count = 4
+        await asyncio.sleep(0.05)
+        yield [trade(symbol, MIDNIGHT_MS + 1) for symbol in (BTC, ETH, SOL)]
+
+    asyncio.run(Publisher(recorder, heartbeat_seconds=0.02).feed(growing(), close=True))
+    steps = recorder.steps()
+    assert {partition for partition, what, _ in steps if not what.startswith("♥")} == {0}
+    added = [time_ms for partition, _, time_ms in steps if partition == 3]
+    assert (added[0], added[-1]) == (MIDNIGHT_MS, MIDNIGHT_MS + 2 * HOUR_MS)
+
+
+def test_what_was_taken_is_sent_when_it_is_told_to_stop() -> None:
+    recorder = Recorder(partitions=1)
+
+    async def scenario() -> None:
+        feeding = asyncio.create_task(Publisher(recorder).feed(given([trade(BTC, MIDNIGHT_MS)], pause=60), close=True))
+        await asyncio.sleep(0.05)
+        feeding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await feeding
+
+    asyncio.run(scenario())
+    # Not closed: the input was not over.
+    assert recorder.steps()[1:] == [(0, BTC, MIDNIGHT_MS), (0, "♥sim", MIDNIGHT_MS)]
+    assert recorder.flushed == len(recorder.records)
+
+
+def test_a_failure_of_the_source_is_raised_after_what_was_read_is_sent() -> None:
+    recorder = Recorder(partitions=1)
+
+    async def broken() -> AsyncIterator[Sequence[Trade]]:
+        yield [trade(BTC, MIDNIGHT_MS)]
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        asyncio.run(Publisher(recorder).feed(broken(), close=True))
+    assert recorder.flushed == len(recorder.records) == 3
+
+
+def test_a_failure_of_kafka_shows_though_the_source_is_quiet() -> None:
+    class Gone(Recorder):
+        async def partitions(self, topic: str) -> int:
+            if self.records:
+                raise BrokerError("gone")
+            return await super().partitions(topic)
+
+    publisher = Publisher(Gone(), heartbeat_seconds=0.02)
+    with pytest.raises(BrokerError, match="gone"):
+        asyncio.run(asyncio.wait_for(publisher.feed(given([trade(BTC, MIDNIGHT_MS)], pause=60), close=True), 5))
+
+
+def test_nothing_at_all_is_fine() -> None:
+    recorder = Recorder()
+    asyncio.run(Publisher(recorder).feed(given(), close=True))
+    assert recorder.records == []
