@@ -5,11 +5,11 @@ import importlib
 import logging
 import pkgutil
 import sys
-import tempfile
 from types import ModuleType
 from typing import Any
 
 import faust
+from faust.tables.manager import TableManager
 from faust.types import TP
 
 from schemas.topics import DEAD_LETTERS, LATE, SLICES
@@ -67,6 +67,14 @@ def _modules(package: str) -> list[ModuleType]:
     return [root, *(importlib.import_module(module.name) for module in below)]
 
 
+class _NoTables(TableManager):  # type: ignore[misc]  # Faust is untyped here
+    """Faust's own waits a second for tables to be declared; one that takes another's place hasn't the time."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
 class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     """A worker's app.
 
@@ -98,8 +106,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             consumer_max_fetch_size=_FETCH_BYTES,
             # New partitions are seen this fast; Kafka's default is five minutes.
             consumer_metadata_max_age_ms=2000,
-            datadir=tempfile.mkdtemp(prefix="tickertape-"),
             store="memory://",
+            TableManager=_NoTables,
             stream_buffer_maxsize=_WAITING_BLOCKS,
             stream_wait_empty=False,
             topic_allow_declare=False,
@@ -122,6 +130,9 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                 await self.crash(error)
                 raise
 
+    def _create_directories(self) -> None:
+        """No tables, so no folders."""
+
     async def on_start(self) -> None:
         await super().on_start()
         settings = self.settings
@@ -134,7 +145,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         sinks = {w.sink.name: await producer.partitions(w.sink.name) for w in self.windowings}
         agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._end_offset) for s in self.slicings]
         if self.windowings:
-            agents.append(WindowAgent(self.windowings, settings, producer, sinks))
+            agents.append(WindowAgent(self.windowings, settings, producer, sinks, self._end_offset))
         self.custodian.start(agents, producer)
 
     async def on_shutdown(self) -> None:

@@ -7,8 +7,10 @@ import click
 
 from stream.commands import settings
 from stream.errors import ConfigError, TickertapeError
+from stream.feeds.commands import feed
 from stream.kafka.commands import kafka, topics
 from stream.settings import load
+from stream.worker_commands import up, worker
 
 INTERRUPTED = 130
 UNREAD = 141
@@ -32,7 +34,7 @@ def cli(context: click.Context, broker: str | None) -> None:
         context.obj = error
 
 
-for command in (kafka, settings, topics):
+for command in (feed, kafka, settings, topics, up, worker):
     cli.add_command(command)
 
 

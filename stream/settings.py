@@ -45,6 +45,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         How far behind the others a lane's slices may come and still correct results.
     coalesce_ms
         The least time between two flushes of open results under load.
+    backlog_ms
+        The same where reading is behind by more than a block: what comes out is old news then, and fewer flushes are
+        faster.
     commit_seconds
         Between two checkpoints.
     block_records, block_bytes
@@ -68,6 +71,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     idle_seconds: Seconds = 30.0
     horizon_ms: Ms = 60_000
     coalesce_ms: Ms = 20
+    backlog_ms: Ms = 250
     commit_seconds: Seconds = 1.0
     block_records: Whole = 8192
     block_bytes: Whole = 4 << 20

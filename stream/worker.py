@@ -2,29 +2,132 @@
 
 import asyncio
 import logging
-import sys
+import os
+import signal
+import threading
+import time
+from collections.abc import Awaitable
+from typing import NoReturn
 
-from faust import Worker
-
-from stream.app import Pipeline
+from stream.app import Pipeline, tune_interpreter
+from stream.errors import ConfigError, TickertapeError
 from stream.settings import Settings
 
+log = logging.getLogger(__name__)
 
-def run(settings: Settings, slot: str, loglevel: str = "info") -> None:
-    """Run a worker until SIGTERM or SIGINT; it drains, commits, and exits.
+# Within it a worker that is told to stop drains, commits and is gone.
+STOP_SECONDS = 9.0
+
+
+def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
+    """Run a worker until SIGTERM or SIGINT; it drains, commits, and returns within ten seconds.
 
     Parameters
     ----------
     settings
         The settings; ``broker`` is set.
     slot
-        Its name among the workers.
+        Its name among the workers: the one that takes its place has the same.
+    supervised
+        True where the end of standard input means that the supervisor is gone: then it stops too.
+
+    Raises
+    ------
+    ConfigError
+        No broker is set, or the agents can't be found.
+    BrokerError
+        Kafka can't be reached, or a topic is missing.
     """
-    # The default lets the reading thread wait 5 ms for the interpreter.
-    sys.setswitchinterval(0.001)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+    if not settings.broker:
+        raise ConfigError(
+            "no broker is set: name one with --broker or TICKERTAPE_BROKER; `tickertape up` brings its own"
+        )
+    _set_up_logging()
+    tune_interpreter()
+    if supervised:
+        threading.Thread(target=_stop_with_supervisor, daemon=True).start()
+    asyncio.run(_run(settings, slot))
+
+
+async def _run(settings: Settings, slot: str) -> None:
     app = Pipeline(settings, slot)
+    told = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    try:
+        started = await _unless(told, app.start())
+    except BaseException:
+        await app.on_shutdown()
+        raise
+    if not started:
+        _leave(0)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    worker = Worker(app, loglevel=loglevel, loop=loop, redirect_stdouts=False, quiet=True)
-    worker.execute_from_commandline()
+    log.info("worker %s is up", slot)
+    await _unless(told, app.wait())
+    if app.crash_reason is not None:
+        # What the agents hold may be half done, so nothing of it is committed: as after a kill, the next worker goes on
+        # from the last commit.
+        _report(slot, app.crash_reason)
+        _leave(getattr(app.crash_reason, "exit_code", 1))
+    if not await _stopped(app):
+        log.error("worker %s did not stop in %g s; the next goes on from its last commit", slot, STOP_SECONDS)
+        _leave(1)
+    log.info("worker %s has stopped", slot)
+
+
+async def _stopped(app: Pipeline) -> bool:
+    """Stop the app: it drains and commits; return False where that takes too long."""
+    stopping = asyncio.create_task(app.stop())
+    # Not `wait_for`: it would wait for the end of what doesn't end.
+    await asyncio.wait((stopping,), timeout=STOP_SECONDS)
+    return stopping.done()
+
+
+def _report(slot: str, reason: BaseException) -> None:
+    if isinstance(reason, TickertapeError):
+        log.critical("worker %s: %s", slot, reason)
+    else:
+        log.critical("worker %s has crashed", slot, exc_info=reason)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without waiting for Faust's threads."""
+    logging.shutdown()
+    os._exit(code)
+
+
+async def _unless(told: asyncio.Event, work: Awaitable[object]) -> bool:
+    """Return whether the work came to its end before we were told to stop; then it is cancelled."""
+    task, stop = asyncio.ensure_future(work), asyncio.create_task(told.wait())
+    await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        stop.cancel()
+        task.result()
+    else:
+        task.cancel()
+        await asyncio.wait((task,))
+    return not told.is_set()
+
+
+def _stop_with_supervisor() -> None:
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(STOP_SECONDS + 1)
+    os._exit(1)
+
+
+def _set_up_logging() -> None:
+    # Faust and aiokafka tell of every step; what an operator needs of it is what goes wrong.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("stream").setLevel(logging.INFO)
+    # Where the start fails, our own error says why.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out the steps of Faust's services, and the crash that we report ourselves."""
+    text = record.getMessage()
+    return not text.startswith("[^") or (record.levelno > logging.INFO and "Crashed reason" not in text)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any
 
 import msgspec
@@ -11,7 +10,14 @@ import numpy as np
 from schemas.heartbeat import Heartbeat, from_headers
 from schemas.trade import EARLIEST_MS, LATEST_MS
 from stream.engine.block import Block, Bools, Ints
+from stream.engine.names import Names
 from stream.engine.table import Columns
+
+_GONE = -1
+
+
+# Records are read this many at a time: so many stay in the processor's cache until their columns are made.
+CHUNK = 2048
 
 
 @dataclass(slots=True, frozen=True)
@@ -20,12 +26,12 @@ class Decoded:
 
     Attributes
     ----------
-    records
-        The records that could be read, in offset order.
     at
-        Their places in the block, shape (n,).
+        The places in the block of the records that could be read, in offset order, shape (n,).
+    source, symbol
+        Codes of their names, see `Decoder`; shape (n,).
     id, time_ms, received_ms
-        The columns that the engine needs, shape (n,).
+        The other columns that the engine needs, shape (n,).
     columns
         Those that the aggregate lifts, shape (n,).
     rejects
@@ -34,8 +40,9 @@ class Decoded:
         (place, heartbeat).
     """
 
-    records: list[Any]
     at: Ints
+    source: Ints
+    symbol: Ints
     id: Ints
     time_ms: Ints
     received_ms: Ints
@@ -44,13 +51,14 @@ class Decoded:
     heartbeats: list[tuple[int, Heartbeat]]
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.at)
 
     def where(self, mask: Bools) -> "Decoded":
         """Return the records that a mask of shape (n,) keeps."""
         return Decoded(
-            list(compress(self.records, mask.tolist())),
             self.at[mask],
+            self.source[mask],
+            self.symbol[mask],
             self.id[mask],
             self.time_ms[mask],
             self.received_ms[mask],
@@ -69,11 +77,17 @@ class Decoder:
         The Struct.
     columns
         Makes the aggregate's columns from records, shape (n,) each.
+
+    Attributes
+    ----------
+    sources, symbols
+        What the codes stand for.
     """
 
     def __init__(self, record: type[Any], columns: Callable[[list[Any]], Columns]) -> None:
         self._decode = msgspec.json.Decoder(record).decode
-        self._columns = columns
+        self._more = columns
+        self.sources, self.symbols = Names(), Names()
 
     def decode(self, block: Block) -> Decoded:
         rejects: list[tuple[int, str]] = []
@@ -89,40 +103,56 @@ class Decoder:
                     heartbeats.append((place, found))
             at = np.delete(at, list(block.headers))
             values = [value for value in values if value is not None]
-        try:
-            records = list(map(self._decode, values))
-            columns = self._columns(records)
-        except Exception:
-            records, at = self._one_by_one(values, at, rejects)
-            columns = self._columns(records)
-        n = len(records)
+        parts: list[Columns] = []
+        for first in range(0, len(values) or 1, CHUNK):
+            chunk = values[first : first + CHUNK]
+            try:
+                parts.append(self._columns(list(map(self._decode, chunk))))
+            except Exception:  # noqa: BLE001 - which record it is, and what is wrong, is found one by one
+                places = at[first : first + CHUNK]
+                bad = self._one_by_one(chunk, rejects, places)
+                parts.append(
+                    self._columns([self._decode(value) for value, no in zip(chunk, bad, strict=True) if not no])
+                )
+                at[first : first + CHUNK] = np.where(bad, _GONE, places)
+        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return Decoded(
-            records,
-            at,
-            np.fromiter([record.id for record in records], np.int64, n),
-            np.fromiter([record.time_ms for record in records], np.int64, n),
-            np.fromiter([record.received_ms for record in records], np.int64, n),
-            columns,
-            rejects,
-            heartbeats,
+            at=at[at != _GONE],
+            source=whole.pop("_source"),
+            symbol=whole.pop("_symbol"),
+            id=whole.pop("_id"),
+            time_ms=whole.pop("_time_ms"),
+            received_ms=whole.pop("_received_ms"),
+            columns=whole,
+            rejects=rejects,
+            heartbeats=heartbeats,
         )
 
-    def _one_by_one(self, values: list[bytes], at: Ints, rejects: list[tuple[int, str]]) -> tuple[list[Any], Ints]:
-        records, kept = [], []
-        for place, value in zip(at.tolist(), values, strict=True):
+    def _columns(self, records: list[Any]) -> Columns:
+        n, sources, symbols = len(records), self.sources, self.symbols
+        return {
+            "_source": np.fromiter([sources[record.source] for record in records], np.int64, n),
+            "_symbol": np.fromiter([symbols[record.symbol] for record in records], np.int64, n),
+            "_id": np.fromiter([record.id for record in records], np.int64, n),
+            "_time_ms": np.fromiter([record.time_ms for record in records], np.int64, n),
+            "_received_ms": np.fromiter([record.received_ms for record in records], np.int64, n),
+            **self._more(records),
+        }
+
+    def _one_by_one(self, values: list[bytes], rejects: list[tuple[int, str]], places: Ints) -> list[bool]:
+        """Return which values can't be read, having said why in ``rejects``."""
+        known = len(rejects)
+        for place, value in zip(places.tolist(), values, strict=True):
             try:
-                record = self._decode(value)
-                self._columns([record])
+                self._columns([self._decode(value)])
             except msgspec.ValidationError as error:
                 rejects.append((place, f"another shape: {error}"))
             except (msgspec.DecodeError, RecursionError) as error:
                 rejects.append((place, f"not JSON: {error}"))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - an agent's own code; the record is reported, the stream goes on
                 rejects.append((place, f"the agent failed on it: {error!r}"))
-            else:
-                records.append(record)
-                kept.append(place)
-        return records, np.array(kept, np.int64)
+        bad = {place for place, _ in rejects[known:]}
+        return [place in bad for place in places.tolist()]
 
 
 def _heartbeat(headers: tuple[tuple[str, bytes], ...]) -> Heartbeat | str:

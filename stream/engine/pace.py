@@ -1,4 +1,4 @@
-"""When to flush: at once when quiet, coalesced under load."""
+"""When to flush: at once when quiet, coalesced under load, seldom with a backlog."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ _SHARE = 8
 
 
 class Pace:
-    """Calls something soon after it is asked to, at most once in an interval.
+    """Calls something soon after it is asked to.
 
     Parameters
     ----------
@@ -17,34 +17,40 @@ class Pace:
         What to call.
     interval_seconds
         The least time between two calls; longer while calls take more than an eighth of the time.
+    backlog_seconds
+        The least time between two calls while reading is behind.
     """
 
-    def __init__(self, call: Callable[[], None], interval_seconds: float) -> None:
+    def __init__(self, call: Callable[[], None], interval_seconds: float, backlog_seconds: float) -> None:
         self._call = call
         self._interval_seconds = interval_seconds
-        self._next_seconds = 0.0
+        self._backlog_seconds = backlog_seconds
+        self._called = 0.0
+        self._took_seconds = 0.0
         self._due: asyncio.TimerHandle | None = None
 
-    def ask(self) -> None:
+    def ask(self, *, behind: bool) -> None:
         """Have it called: now, or when the interval is over."""
-        if self._due is None:
-            wait_seconds = self._next_seconds - monotonic()
-            if wait_seconds <= 0:
-                self.now()
-            else:
-                self._due = asyncio.get_running_loop().call_later(wait_seconds, self.now)
+        interval_seconds = self._backlog_seconds if behind else self._interval_seconds
+        at = self._called + max(interval_seconds, _SHARE * self._took_seconds)
+        wait_seconds = at - monotonic()
+        if wait_seconds <= 0:
+            self.now()
+            return
+        loop = asyncio.get_running_loop()
+        if self._due is None or self._due.when() > loop.time() + wait_seconds:
+            self.stop()
+            self._due = loop.call_later(wait_seconds, self.now)
 
     def now(self) -> None:
         """Call it, whatever the interval."""
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
-        began = monotonic()
+        self.stop()
+        self._called = monotonic()
         self._call()
-        ended = monotonic()
-        self._next_seconds = began + max(self._interval_seconds, _SHARE * (ended - began))
+        self._took_seconds = monotonic() - self._called
 
     def stop(self) -> None:
+        """Forget that it was asked."""
         if self._due is not None:
             self._due.cancel()
             self._due = None

@@ -123,7 +123,7 @@ class Slicer:
         self._serial = 0
         self._repeats = Repeats()
         self._spoken: set[str] = set()
-        self._sources, self._symbols = Names(), Names()
+        self._sources, self._symbols = self._decoder.sources, self._decoder.symbols
         if committed is not None and begin > committed:
             self._trimmed(begin)
 
@@ -169,12 +169,10 @@ class Slicer:
         if early.any():
             refused += [self._too_early(block, decoded, i) for i in np.flatnonzero(early).tolist()]
             decoded = decoded.where(~early)
-        sources = self._sources
-        source = np.fromiter([sources[record.source] for record in decoded.records], np.int64, len(decoded))
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
-        met_ms = self._frontiers(decoded, source, again=again)
+        met_ms = self._frontiers(decoded, again=again)
         late = end_ms <= met_ms
-        kept = self._merge(block, decoded, source, end_ms, ~late)
+        kept = self._merge(block, decoded, end_ms, ~late)
         if again:
             return []
         tallies = self.tallies
@@ -198,9 +196,9 @@ class Slicer:
             received_ms = np.where(unknown, block.appended_ms[decoded.at], received_ms)
         return decoded.time_ms > received_ms + self._skew_ms
 
-    def _frontiers(self, decoded: Decoded, source: Ints, *, again: bool) -> Ints:
+    def _frontiers(self, decoded: Decoded, *, again: bool) -> Ints:
         """Return the frontier that each record met, and move the lanes."""
-        names = self._sources.names
+        names, source = self._sources.names, decoded.source
         met = np.empty(len(decoded), np.int64)
         if again:
             stored = np.array([self.lanes.frontier_ms.get(name, UNSET) for name in names] or [UNSET])
@@ -227,15 +225,13 @@ class Slicer:
             self.lanes.advance(name, np.array([time_ms for _, time_ms in heard]))
         return met
 
-    def _merge(self, block: Block, decoded: Decoded, source: Ints, end_ms: Ints, wanted: Bools) -> int:
+    def _merge(self, block: Block, decoded: Decoded, end_ms: Ints, wanted: Bools) -> int:
         """Fold the wanted records that are no repeats; return how many."""
         if not wanted.any():
             return 0
         if not wanted.all():
-            decoded, source, end_ms = decoded.where(wanted), source[wanted], end_ms[wanted]
-        symbols = self._symbols
-        symbol = np.fromiter([symbols[record.symbol] for record in decoded.records], np.int64, len(decoded))
-        local, rows = self._rows(source, symbol, end_ms)
+            decoded, end_ms = decoded.where(wanted), end_ms[wanted]
+        local, rows = self._rows(decoded.source, decoded.symbol, end_ms)
         row = rows[local]
         columns = self._open.columns
         repeated = self._repeats.find(columns, rows, local, decoded.id, end_ms)
@@ -404,14 +400,14 @@ class Slicer:
         return self._dead(block, int(decoded.at[i]), reason)
 
     def _late(self, block: Block, decoded: Decoded, i: int, end_ms: int, met_ms: int) -> Late:
-        record, at = decoded.records[i], int(decoded.at[i])
+        at = int(decoded.at[i])
         return Late(
             topic=block.topic,
             partition=block.partition,
             offset=int(block.offsets[at]),
-            source=record.source,
-            symbol=record.symbol,
-            time_ms=record.time_ms,
+            source=self._sources.names[decoded.source[i]],
+            symbol=self._symbols.names[decoded.symbol[i]],
+            time_ms=int(decoded.time_ms[i]),
             frontier_ms=met_ms,
             late_by_ms=met_ms - end_ms,
             value=(block.values[at] or b"").decode(),

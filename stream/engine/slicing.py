@@ -32,7 +32,7 @@ class SlicingAgent:
         Where frames, late records and dead letters go.
     shards
         How many partitions ``slices`` has.
-    highwater
+    end_offset
         The end of a partition's log as far as known, or None.
     """
 
@@ -42,7 +42,7 @@ class SlicingAgent:
         settings: Settings,
         producer: Producer,
         shards: int,
-        highwater: Callable[[TP], int | None],
+        end_offset: Callable[[TP], int | None],
     ) -> None:
         self.topic = slicing.topic.name
         self.slicers: dict[int, Slicer] = {}
@@ -50,9 +50,9 @@ class SlicingAgent:
         self._settings = settings
         self._producer = producer
         self._shards = shards
-        self._highwater = highwater
+        self._end_offset = end_offset
         self._heard_seconds: dict[tuple[int, str], float] = {}
-        self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000)
+        self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these partitions from their checkpoints; return where to read each from."""
@@ -87,7 +87,8 @@ class SlicingAgent:
         now = monotonic()
         for source in slicer.spoken():
             self._heard_seconds[block.partition, source] = now
-        self._pace.ask()
+        end = self._end_offset(TP(self.topic, block.partition))
+        self._pace.ask(behind=end is not None and end - slicer.read > self._settings.block_records)
 
     def _refuse(self, refused: list[Refused]) -> None:
         for record in refused:
@@ -116,7 +117,7 @@ class SlicingAgent:
 
     def _idle(self, slicer: Slicer) -> Idle:
         """Say who is idle: silence counts only with the log read to its end."""
-        end = self._highwater(TP(self.topic, slicer.partition))
+        end = self._end_offset(TP(self.topic, slicer.partition))
         if end is None or slicer.read < end:
             return Idle()
         since = monotonic() - self._settings.idle_seconds

@@ -59,6 +59,8 @@ class Blocks:
 class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
     """One fetched partition, unpacked into blocks."""
 
+    next_fetch_offset: int
+
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
         limit: Blocks = self._value_deserializer
         # What was fetched bounds what is in it, unless it is compressed.

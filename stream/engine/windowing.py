@@ -1,7 +1,7 @@
 """The window agent: frames of slices in, results out."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from faust.types import TP
@@ -19,6 +19,9 @@ from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.settings import Settings
 
+# A shard that has more frames to read is behind.
+BEHIND_FRAMES = 100
+
 log = logging.getLogger(__name__)
 _json = msgspec.json.Encoder().encode
 
@@ -34,12 +37,19 @@ class WindowAgent:
         Where results go.
     sinks
         How many partitions each sink has, by name.
+    end_offset
+        The end of a shard's log as far as known, or None.
     """
 
     topic = SLICES.name
 
     def __init__(
-        self, windowings: list[Windowing], settings: Settings, producer: Producer, sinks: Mapping[str, int]
+        self,
+        windowings: list[Windowing],
+        settings: Settings,
+        producer: Producer,
+        sinks: Mapping[str, int],
+        end_offset: Callable[[TP], int | None],
     ) -> None:
         self._windowings = windowings
         self._settings = settings
@@ -49,7 +59,8 @@ class WindowAgent:
         self._windows: list[Windows] = []
         self._read: dict[int, int] = {}
         self._upto: dict[int, int] = {}
-        self._pace = Pace(self.flush, settings.coalesce_ms / 1000)
+        self._end_offset = end_offset
+        self._pace = Pace(self.flush, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these shards from their checkpoints; return where to read each from."""
@@ -91,7 +102,8 @@ class WindowAgent:
                 windows.apply(shard, offset, frame)
         self._read[shard] = max(self._read[shard], block.end)
         self._settle(shard)
-        self._pace.ask()
+        end = self._end_offset(TP(self.topic, shard))
+        self._pace.ask(behind=end is not None and end - self._read[shard] > BEHIND_FRAMES)
 
     def _reject(self, block: Block, offset: int, value: bytes, error: Exception) -> None:
         log.error("%s, partition %d, offset %d: not a frame: %s", self.topic, block.partition, offset, error)

@@ -204,9 +204,9 @@ class Windows:
                 shard_of += [shard] * sum(share is not None for share in fresh[key])
         shares = [share for shares in fresh.values() for share in shares]
         windows = self._window_rows([share for share in shares if share is not None], shard_of)
-        places = np.full(len(shares), _NONE)
-        places[[share is not None for share in shares]] = windows
-        places = places.reshape(len(fresh), 2 * len(self._widths))
+        flat = np.full(len(shares), _NONE)
+        flat[[share is not None for share in shares]] = windows
+        places = flat.reshape(len(fresh), 2 * len(self._widths))
         some = (places != _NONE).any(axis=1)
         taken = [key for key, wanted in zip(fresh, some.tolist(), strict=True) if wanted]
         rows = self._pending.rows(taken)

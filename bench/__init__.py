@@ -1,0 +1,1 @@
+"""How fast, and compared with what: every figure in the README comes from `make bench`."""

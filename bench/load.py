@@ -1,0 +1,54 @@
+"""The load: single-event JSON trades, the same for everyone."""
+
+import asyncio
+import sys
+
+import numpy as np
+from msgspec import json
+
+from schemas.heartbeat import Heartbeat, to_headers
+from schemas.topics import TRADES
+from schemas.trade import Trade
+from stream.kafka.partition import partition_for
+from stream.kafka.producer import Producer
+
+START_MS = 1_700_000_000_000
+SYMBOLS = 200
+EVENTS_A_MS = 10
+
+
+async def produce(broker: str, events: int, seed: int = 1) -> None:
+    """Fill ``trades``: 200 symbols, a millisecond of event time per ten events, a heartbeat first and last."""
+    rng = np.random.default_rng(seed)
+    symbols = [f"S{i:03d}-USD" for i in range(SYMBOLS)]
+    price = rng.uniform(10, 50_000, SYMBOLS)
+    which = rng.integers(0, SYMBOLS, events).tolist()
+    size = rng.exponential(1, events).round(6).tolist()
+    step = rng.normal(0, 1e-4, events).tolist()
+    buy = rng.integers(0, 2, events).tolist()
+    encode = json.Encoder().encode
+    async with Producer(broker) as producer:
+        partitions = await producer.partitions(TRADES.name)
+        for partition in range(partitions):
+            producer.put(TRADES.name, partition, None, None, to_headers(Heartbeat("binance", START_MS)))
+        for i in range(events):
+            k = which[i]
+            price[k] *= 1 + step[i]
+            time_ms = START_MS + i // EVENTS_A_MS
+            trade = Trade(
+                symbol=symbols[k],
+                source="binance",
+                id=i,
+                time_ms=time_ms,
+                price=round(float(price[k]), 4),
+                quantity=size[i] + 1e-6,
+                side="buy" if buy[i] else "sell",
+                received_ms=time_ms + 3,
+            )
+            producer.put(TRADES.name, partition_for(trade.symbol, partitions), trade.symbol.encode(), encode(trade))
+            if i % 10_000 == 0:
+                await producer.room()
+
+
+if __name__ == "__main__":
+    asyncio.run(produce(sys.argv[1], int(sys.argv[2])))

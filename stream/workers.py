@@ -1,0 +1,265 @@
+"""Worker processes, kept running: one that dies is started again, and none outlives its supervisor."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
+
+from stream.errors import ConfigError, TickertapeError
+from stream.kafka import members
+from stream.settings import PREFIX, Settings
+
+# The first restart is at once: within the session time-out a slot takes back its partitions without a rebalance.
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 30.0
+HEALTHY_SECONDS = 60.0
+# A worker that is told to stop has this long, then it is killed.
+STOP_SECONDS = 10.0
+
+Say = Callable[[str], None]
+
+
+class Supervisor:
+    """Runs workers as processes of its own, slots 0 to n - 1.
+
+    A worker that ends by itself is started again: at once the first time, then after 0.5, 1, 2, … 30 s; a minute of
+    health makes it the first time again. One that ends with a `ConfigError` is not: that is for the operator to mend.
+
+    Parameters
+    ----------
+    settings
+        The workers'; ``broker`` is set.
+    workers
+        How many.
+    say
+        Takes each line that the workers and the supervisor print, without its end; called from other threads.
+
+    Attributes
+    ----------
+    restarts
+        How many times a worker was started again.
+
+    Examples
+    --------
+    >>> with Supervisor(Settings(broker="localhost:9092"), 2, print) as supervisor:  # doctest: +SKIP
+    ...     supervisor.kill(0)
+    """
+
+    def __init__(self, settings: Settings, workers: int, say: Say) -> None:
+        self._settings = settings
+        self._environment = environment(settings)
+        self._workers = workers
+        self._say = say
+        self._slots: dict[int, _Slot] = {}
+        # Unlike an Event, it may be told from a signal's handler.
+        self._over: SimpleQueue[TickertapeError | None] = SimpleQueue()
+        self.restarts = 0
+
+    @property
+    def pids(self) -> dict[int, int]:
+        """The process of each slot that has one running."""
+        return {number: pid for number, slot in sorted(self._slots.items()) if (pid := slot.pid) is not None}
+
+    @property
+    def slots(self) -> list[int]:
+        return sorted(self._slots)
+
+    def name(self, slot: int) -> str:
+        """Return a slot's name in the group: other machines' supervisors have slots too."""
+        return f"{socket.gethostname()}-{slot}"
+
+    def start(self) -> Self:
+        self.scale(self._workers)
+        return self
+
+    def scale(self, workers: int) -> None:
+        """Have so many workers; those that are too many drain, and leave the group.
+
+        Raises
+        ------
+        BrokerError
+            Kafka can't be told that a worker has left.
+        """
+        for number in range(workers):
+            if number not in self._slots:
+                command = [sys.executable, "-m", "stream", "worker", "--slot", self.name(number), "--supervised"]
+                self._slots[number] = _Slot(command, self._environment, f"worker-{number}", self._say, self._ended)
+        for number in self.slots[workers:][::-1]:
+            self.stop_one(number)
+
+    def stop_one(self, slot: int) -> None:
+        """Have one worker drain and leave the group, so that the others take over its partitions at once.
+
+        Raises
+        ------
+        BrokerError
+            Kafka can't be told that it has left.
+        """
+        gone = self._slots.pop(slot)
+        gone.end()
+        gone.join(time.monotonic() + STOP_SECONDS)
+        # A static member doesn't leave by itself.
+        members.remove(self._settings, self.name(slot))
+
+    def kill(self, slot: int) -> None:
+        """End a worker with SIGKILL, as a crash would; it is started again like any that dies."""
+        self._slots[slot].kill()
+
+    def wait(self) -> None:
+        """Return when `tell` is called.
+
+        Raises
+        ------
+        ConfigError
+            A worker has ended with one.
+        """
+        if (error := self._over.get()) is not None:
+            raise error
+
+    def tell(self) -> None:
+        """Have `wait` return; a signal's handler may call this."""
+        self._over.put(None)
+
+    def stop(self) -> None:
+        """Have all drain and commit, for up to ten seconds; then kill what is left."""
+        slots = list(self._slots.values())
+        self._slots = {}
+        for slot in slots:
+            slot.end()
+        until = time.monotonic() + STOP_SECONDS
+        for slot in slots:
+            slot.join(until)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _ended(self, code: int) -> bool:
+        """Hear that a worker ended by itself; return whether to start it again."""
+        if code == ConfigError.exit_code:
+            self._over.put(ConfigError("a worker can't run with these settings: see what it said"))
+            return False
+        self.restarts += 1
+        return True
+
+
+class _Slot:
+    """One worker and those that follow it; a thread reads what they print, and starts the next."""
+
+    def __init__(
+        self, command: list[str], environment: dict[str, str], name: str, say: Say, ended: Callable[[int], bool]
+    ) -> None:
+        self._command = command
+        self._environment = environment
+        self._name = name
+        self._say = say
+        self._ended = ended
+        self._ending = threading.Event()
+        # A process is started and told to end under it, so that none is started after the end.
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._keep_running, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        process = self._process
+        return None if process is None or process.poll() is not None else process.pid
+
+    def kill(self) -> None:
+        with self._lock:
+            if self._process is not None:
+                self._process.kill()
+
+    def end(self) -> None:
+        with self._lock:
+            self._ending.set()
+            if self._process is not None:
+                self._process.terminate()
+
+    def join(self, until: float) -> None:
+        self._thread.join(max(0.0, until - time.monotonic()))
+        if self._thread.is_alive():
+            self._say(f"{self._name} | did not stop in {STOP_SECONDS:g} s and is killed")
+            self.kill()
+            self._thread.join()
+
+    def _keep_running(self) -> None:
+        failures = 0
+        while not self._ending.is_set():
+            began = time.monotonic()
+            code = self._run_one()
+            if self._ending.is_set():
+                return
+            if time.monotonic() - began >= HEALTHY_SECONDS:
+                failures = 0
+            if not self._ended(code):
+                self._say(f"{self._name} | {reason(code)}; it is not started again")
+                return
+            wait_seconds = back_off_seconds(failures)
+            failures += 1
+            when = f"in {wait_seconds:g} s" if wait_seconds else "now"
+            self._say(f"{self._name} | {reason(code)}; it is started again {when}")
+            self._ending.wait(wait_seconds)
+
+    def _run_one(self) -> int:
+        """Run a process to its end, and return its exit status."""
+        with self._lock:
+            if self._ending.is_set():
+                return 0
+            process = self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                # It holds no more than the end of it: there the worker knows that we are gone.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                # Ctrl-C goes to all of a terminal's foreground; a worker is to be told by us, once.
+                start_new_session=True,
+            )
+        with process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                self._say(f"{self._name} | {line.rstrip()}")
+        return process.returncode
+
+
+def back_off_seconds(failures: int) -> float:
+    """Return how long to wait before a restart, after so many others without a minute of health."""
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (failures - 1)) if failures else 0.0
+
+
+def reason(code: int) -> str:
+    """Return in words how a process ended."""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return this process's environment with the settings in it, for a process that is to have the same."""
+    found = dict(os.environ)
+    for name in Settings.__struct_fields__:
+        value = getattr(settings, name)
+        if isinstance(value, dict):
+            found |= {f"{PREFIX}{name}_{entry}".upper().replace("-", "_"): str(it) for entry, it in value.items()}
+        else:
+            text = ",".join(value) if isinstance(value, list) else str(value)
+            found[f"{PREFIX}{name}".upper()] = text
+    return found
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
