@@ -61,7 +61,8 @@ class Frame(Struct, frozen=True, array_like=True):
     partitions
         How many partitions the topic has, as the owner sees it: one that has not spoken yet holds finals back.
     idle
-        True where the partition has no lane, and its owner, caught up with the log's end, has waited for the time-out.
+        True where its owner, caught up with the log's end, has waited for the time-out: any source without a lane here
+        is idle. Else such a source is held back.
     incomplete
         ``(from, to)`` ms where retention took records of slices that were open, else empty.
     lanes

@@ -65,7 +65,7 @@ SLICES = Topic(
 )
 BARS = Topic(
     name="bars",
-    holds="a bar, as JSON; the highest (revision, final) of a key holds",
+    holds="a bar, as JSON; of a key the highest (final, revision) holds",
     key="symbol, source, resolution, start",
     partitions=4,
     retention_ms=7 * DAY_MS,

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # Faust's default is a megabyte; a fetch should fill some blocks.
 _FETCH_BYTES = 2 << 20
 # Blocks that wait for their agent; more would only be memory.
-_WAITING_BLOCKS = 8
+_WAITING_BLOCKS = 32
 
 
 def tune_interpreter() -> None:

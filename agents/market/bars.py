@@ -39,7 +39,7 @@ class Bar(Struct, frozen=True, kw_only=False):
     final
         False while more trades may come.
     revision
-        The number of events in it: the highest (revision, final) of an identity holds.
+        The number of events in it: of an identity the highest (final, revision) holds.
     incomplete
         True where retention took records of it before they were read.
 
@@ -82,7 +82,11 @@ class SquaredReturns(Reducer):
         self.schema = {"first_close": (FLOAT, 0.0), "last_close": (FLOAT, 0.0), "squares": (FLOAT, 0.0)}
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        order = np.argsort(rows, kind="stable")
+        # A partial without a close holds nothing.
+        some = np.flatnonzero(partials["last_close"])
+        if not len(some):
+            return
+        order = some[np.argsort(rows[some], kind="stable")]
         row, first, last = rows[order], partials["first_close"][order], partials["last_close"][order]
         begins = np.concatenate([[True], row[1:] != row[:-1]])
         ends = np.concatenate([begins[1:], [True]])

@@ -34,6 +34,24 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
     incomplete: tuple[int, int] | None = None
 
 
+class Views(Struct, frozen=True, array_like=True):
+    """What a shard knows of one input topic; times in ms, by source and for all of them.
+
+    Attributes
+    ----------
+    partitions
+        How many the topic is known to have.
+    folded
+        Slices that end at or before it are folded for good. Every source ever heard of is here.
+    final
+        Windows that end at or before it are published as final.
+    """
+
+    partitions: int = 0
+    folded: dict[str, int] = field(default_factory=dict)
+    final: dict[str, int] = field(default_factory=dict)
+
+
 class WindowCheckpoint(Struct, frozen=True, array_like=True):
     """The durable state of one shard.
 
@@ -41,12 +59,12 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
     ----------
     upto
         The offset that the shard of ``slices`` has been read to.
-    floors
-        By topic, and there by source and for ``all``: windows that end at or before it, ms, are done.
+    topics
+        What it knows of each input topic.
     """
 
     upto: int = 0
-    floors: dict[str, dict[str, int]] = field(default_factory=dict)
+    topics: dict[str, Views] = field(default_factory=dict)
 
 
 def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:

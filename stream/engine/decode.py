@@ -10,7 +10,7 @@ import numpy as np
 from schemas.heartbeat import Heartbeat, from_headers
 from schemas.trade import EARLIEST_MS, LATEST_MS
 from stream.engine.block import Block, Bools, Ints
-from stream.engine.names import Names
+from stream.engine.names import ALL, Names, ReservedName, SourceNames
 from stream.engine.table import Columns
 
 _GONE = -1
@@ -87,7 +87,7 @@ class Decoder:
     def __init__(self, record: type[Any], columns: Callable[[list[Any]], Columns]) -> None:
         self._decode = msgspec.json.Decoder(record).decode
         self._more = columns
-        self.sources, self.symbols = Names(), Names()
+        self.sources, self.symbols = SourceNames(), Names()
 
     def decode(self, block: Block) -> Decoded:
         rejects: list[tuple[int, str]] = []
@@ -147,8 +147,10 @@ class Decoder:
                 self._columns([self._decode(value)])
             except msgspec.ValidationError as error:
                 rejects.append((place, f"another shape: {error}"))
-            except (msgspec.DecodeError, RecursionError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 rejects.append((place, f"not JSON: {error}"))
+            except ReservedName as error:
+                rejects.append((place, str(error)))
             except Exception as error:  # noqa: BLE001 - an agent's own code; the record is reported, the stream goes on
                 rejects.append((place, f"the agent failed on it: {error!r}"))
         bad = {place for place, _ in rejects[known:]}
@@ -159,10 +161,12 @@ def _heartbeat(headers: tuple[tuple[str, bytes], ...]) -> Heartbeat | str:
     """Return what a null record says, or what is wrong with it."""
     try:
         heartbeat = from_headers(headers)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return f"a heartbeat's header can't be read: {error}"
     if heartbeat is None:
         return "a null without a heartbeat's header"
+    if heartbeat.source == ALL:
+        return f"a heartbeat of `{ALL}`, which names all sources together"
     if not EARLIEST_MS <= heartbeat.time_ms <= LATEST_MS:
         return f"a heartbeat with an absurd time: {heartbeat.time_ms} ms"
     return heartbeat

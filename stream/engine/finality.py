@@ -1,21 +1,23 @@
 """When windows of one shard are final, and when their slices may be folded for good."""
 
 from schemas.frame import Frame
+from stream.engine.checkpoint import Views
 from stream.engine.lanes import UNSET
-
-#: The name under which all sources are taken together.
-ALL = "all"
+from stream.engine.names import ALL
 
 
 class Finality:
     """The lanes of all input partitions of one topic, as one shard knows them.
 
+    Any source may be on any partition, so a partition that has said nothing of a source holds that source's results
+    back, until its owner calls it idle.
+
     Parameters
     ----------
     horizon_ms
         How far the fold frontier may stay behind the final one for the sake of idle lanes.
-    floors
-        By source, and `ALL`: where the fold frontier was when the last owner's checkpoint was made.
+    saved
+        What the last owner's checkpoint knew.
 
     Attributes
     ----------
@@ -25,17 +27,22 @@ class Finality:
         Likewise: slices that end at or before it are folded for good, and nothing more is taken of them.
     """
 
-    def __init__(self, horizon_ms: int, floors: dict[str, int]) -> None:
+    def __init__(self, horizon_ms: int, saved: Views) -> None:
         self._horizon_ms = horizon_ms
-        self.floors = floors
+        self._saved = saved
         self.final_ms: dict[str, int] = {}
         self.fold_ms: dict[str, int] = {}
-        self._partitions = 0
-        self._spoken: set[int] = set()
-        self._stamp: dict[int, int] = {}
-        self._silent: set[int] = set()
+        self._partitions = saved.partitions
+        self._sources = saved.folded.keys() - {ALL}
         self._lane_ms: dict[tuple[int, str], int] = {}
-        self._idle: dict[int, set[str]] = {}
+        self._stamp: dict[int, int] = {}
+        # By partition: the sources that are idle, and whether all are that it has no lane of.
+        self._idle: dict[int, tuple[set[str], bool]] = {}
+        self._news = True
+
+    def done_ms(self, source: str) -> int:
+        """Return the time up to which the last owner had folded."""
+        return self._saved.folded.get(source, UNSET)
 
     def frontier_ms(self, partition: int, source: str) -> int:
         """Return how far a lane is known to be."""
@@ -43,21 +50,16 @@ class Finality:
 
     def hear(self, frame: Frame) -> None:
         """Take in a frame's lanes; a frontier never moves back, and a zombie's word on idleness doesn't count."""
+        self._news = True
         partition = frame.partition
-        self._partitions = max(self._partitions, frame.partitions)
-        if frame.lanes or frame.idle:
-            self._spoken.add(partition)
+        self._partitions = max(self._partitions, frame.partitions, partition + 1)
         for lane in frame.lanes:
             key = partition, lane.source
             self._lane_ms[key] = max(self._lane_ms.get(key, UNSET), lane.frontier_ms)
-        if frame.upto < self._stamp.get(partition, -1):
-            return
-        self._stamp[partition] = frame.upto
-        self._idle[partition] = {lane.source for lane in frame.lanes if lane.idle}
-        if frame.idle:
-            self._silent.add(partition)
-        else:
-            self._silent.discard(partition)
+            self._sources = self._sources | {lane.source}
+        if frame.upto >= self._stamp.get(partition, UNSET):
+            self._stamp[partition] = frame.upto
+            self._idle[partition] = {lane.source for lane in frame.lanes if lane.idle}, frame.idle
 
     def advance(self, *, settled: bool) -> bool:
         """Recompute the frontiers; return whether any has moved.
@@ -65,27 +67,39 @@ class Finality:
         Parameters
         ----------
         settled
-            False while the shard is read again from its checkpoint's offset: the floors aren't valid before its end.
+            False while the shard is read again from its checkpoint's offset: what that says counts from its end on.
         """
+        if not self._news:
+            return False
+        self._news = not settled
         before = self.final_ms, self.fold_ms
         self.final_ms, self.fold_ms = dict(self.final_ms), dict(self.fold_ms)
-        if settled:
-            for source, floor_ms in self.floors.items():
-                self._raise(source, floor_ms, floor_ms)
-        if len(self._spoken) >= self._partitions:
-            for source in [ALL, *{source for _, source in self._lane_ms}]:
-                self._advance(source)
+        for source in (*self._sources, ALL):
+            if settled:
+                self._raise(source, self._saved.final.get(source, UNSET), self.done_ms(source))
+            self._advance(source)
         return before != (self.final_ms, self.fold_ms)
 
     def _advance(self, source: str) -> None:
-        mine = [(key, at) for key, at in self._lane_ms.items() if source in (ALL, key[1])]
-        awake = [at for (partition, name), at in mine if name not in self._idle[partition]]
-        if not awake:
-            return
-        final_ms = min(awake)
-        least_ms = UNSET if self._silent else min(at for _, at in mine)
-        self._raise(source, final_ms, max(least_ms, final_ms - self._horizon_ms))
+        known, awake, least_ms = [], [], -UNSET
+        for partition in range(self._partitions):
+            idle, rest = self._idle.get(partition, ((), False))
+            for name in self._sources if source == ALL else (source,):
+                at_ms = self._lane_ms.get((partition, name))
+                least_ms = min(least_ms, UNSET if at_ms is None else at_ms)
+                if at_ms is not None:
+                    known.append(at_ms)
+                if not (rest if at_ms is None else name in idle):
+                    awake.append(UNSET if at_ms is None else at_ms)
+        if known:
+            # With all of them idle, time stands where the least of them is.
+            final_ms = min(awake or known)
+            self._raise(source, final_ms, max(least_ms, final_ms - self._horizon_ms))
 
     def _raise(self, source: str, final_ms: int, fold_ms: int) -> None:
         self.final_ms[source] = max(self.final_ms.get(source, UNSET), final_ms)
         self.fold_ms[source] = max(self.fold_ms.get(source, UNSET), fold_ms)
+
+    def views(self) -> Views:
+        """Return what a checkpoint is to know."""
+        return Views(self._partitions, self.fold_ms, self.final_ms)

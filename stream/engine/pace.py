@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 
 # A flush that takes long is not to take most of the time.
-_SHARE = 8
+_SHARE = 4
 
 
 class Pace:
@@ -16,7 +16,7 @@ class Pace:
     call
         What to call.
     interval_seconds
-        The least time between two calls; longer while calls take more than an eighth of the time.
+        The least time between two calls; longer while calls take more than a quarter of the time.
     backlog_seconds
         The least time between two calls while reading is behind.
     """

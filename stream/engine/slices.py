@@ -57,10 +57,18 @@ class SliceKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Idle:
-    """Who has been silent for the idle time-out, with the partition read to the log's end: lanes, or, where it has none, it."""
+    """Who has been silent for the idle time-out, with the partition read to the log's end.
+
+    Attributes
+    ----------
+    sources
+        Lanes.
+    rest
+        True where that goes for any source that has no lane here.
+    """
 
     sources: frozenset[str] = frozenset()
-    partition: bool = False
+    rest: bool = False
 
 
 AWAKE = Idle()
@@ -80,8 +88,12 @@ class Slicer:
         See `Settings`.
     checkpoint
         What the last owner left; None where nobody has read the partition.
-    offset
-        Where it is read from: the committed offset, or the log's beginning where that is later.
+    committed
+        The committed offset, or None.
+    begin
+        The log's first offset.
+    now_ms
+        The time, for the mark on what retention took unread.
     """
 
     def __init__(
@@ -97,6 +109,7 @@ class Slicer:
         checkpoint: SliceCheckpoint | None,
         committed: int | None,
         begin: int,
+        now_ms: int = 0,
     ) -> None:
         self.slicing = slicing
         self.partition = partition
@@ -125,20 +138,31 @@ class Slicer:
         self._spoken: set[str] = set()
         self._sources, self._symbols = self._decoder.sources, self._decoder.symbols
         if committed is not None and begin > committed:
-            self._trimmed(begin)
+            self._trimmed(begin, now_ms)
 
-    def _trimmed(self, begin: int) -> None:
-        """Retention took records of open slices: what was published of them stands, and none is folded from its middle."""
+    def _trimmed(self, begin: int, now_ms: int) -> None:
+        """Retention took records of open slices: what was published of them stands, none is folded from its middle."""
         lost = max(0, begin - self.upto)
         self.tallies.lost += lost
         self.upto += lost
         self.read = max(self.read, self.upto)
+        marks = [self.incomplete] if self.incomplete else []
         for source, watermark_ms in self.lanes.watermark_ms.items():
-            frontier_ms = self.lanes.frontier_ms[source]
-            until_ms = (watermark_ms // self._slice_ms + 1) * self._slice_ms
-            self.lanes.raise_frontier(source, until_ms)
-            since, until = self.incomplete or (frontier_ms, until_ms)
-            self.incomplete = min(since, frontier_ms), max(until, until_ms)
+            end_ms = self._end_ms(watermark_ms)
+            marks.append((self.lanes.frontier_ms[source], end_ms))
+            self.lanes.raise_frontier(source, end_ms)
+        if lost:
+            # What was in them nobody knows, but that it was no later than this.
+            marks.append((0, self._end_ms(now_ms + self._skew_ms)))
+        if marks:
+            self.incomplete = min(since for since, _ in marks), max(until for _, until in marks)
+
+    def _end_ms(self, time_ms: int) -> int:
+        return (time_ms // self._slice_ms + 1) * self._slice_ms
+
+    def retire(self, source: str) -> None:
+        """Close a lane's last slices: it has been silent for so long that they only hold back the commit."""
+        self.lanes.raise_frontier(source, self._end_ms(self.lanes.watermark_ms[source]))
 
     def __len__(self) -> int:
         """How many slices are held."""
@@ -316,7 +340,7 @@ class Slicer:
                     epoch=self.epoch,
                     upto=self.upto,
                     partitions=self.partitions,
-                    idle=idle.partition,
+                    idle=idle.rest,
                     incomplete=self.incomplete,
                     lanes=lanes,
                     tallies=tallies,

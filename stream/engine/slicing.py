@@ -1,7 +1,7 @@
 """The slicing agent: blocks of one input topic in, frames of slices out."""
 
 from collections.abc import Callable, Mapping
-from time import monotonic
+from time import monotonic, time
 
 import msgspec
 from faust.types import TP
@@ -11,7 +11,7 @@ from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
 from stream.engine.pace import Pace
-from stream.engine.slices import Idle, Refused, Slicer, Slicing
+from stream.engine.slices import AWAKE, Idle, Refused, Slicer, Slicing
 from stream.engine.transport import Position
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
@@ -72,6 +72,7 @@ class SlicingAgent:
                 checkpoint=slices_from(position.metadata) if position.metadata else None,
                 committed=position.committed,
                 begin=position.begin,
+                now_ms=int(time() * 1000),
             )
             self._heard_seconds |= {(tp.partition, source): now for source in ("", *slicer.lanes.watermark_ms)}
         return {tp: self.slicers[tp.partition].read for tp in positions}
@@ -119,11 +120,16 @@ class SlicingAgent:
         """Say who is idle: silence counts only with the log read to its end."""
         end = self._end_offset(TP(self.topic, slicer.partition))
         if end is None or slicer.read < end:
-            return Idle()
-        since = monotonic() - self._settings.idle_seconds
-        lanes = slicer.lanes.watermark_ms
-        silent = {source for source in lanes if self._heard_seconds[slicer.partition, source] <= since}
-        return Idle(frozenset(silent), not lanes and self._heard_seconds[slicer.partition, ""] <= since)
+            return AWAKE
+        settings, now = self._settings, monotonic()
+        silent_seconds = {
+            source: now - self._heard_seconds[slicer.partition, source] for source in ("", *slicer.lanes.watermark_ms)
+        }
+        rest = silent_seconds.pop("") >= settings.idle_seconds
+        for source, seconds in silent_seconds.items():
+            if seconds >= settings.idle_seconds + settings.horizon_ms / 1000:
+                slicer.retire(source)
+        return Idle(frozenset(s for s, seconds in silent_seconds.items() if seconds >= settings.idle_seconds), rest)
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""

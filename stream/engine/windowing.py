@@ -10,7 +10,7 @@ from schemas.frame import Frame
 from schemas.refused import DeadLetter
 from schemas.topics import DEAD_LETTERS, SLICES
 from stream.engine.block import Block
-from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
+from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.pace import Pace
 from stream.engine.slices import DEAD_LETTER_BYTES
 from stream.engine.transport import Position
@@ -76,7 +76,7 @@ class WindowAgent:
             self._read[tp.partition] = max(position.committed or 0, position.begin)
             self._upto[tp.partition] = saved.upto
             for windows in self._windows:
-                windows.own(tp.partition, saved.floors.get(windows.topic, {}))
+                windows.own(tp.partition, saved.topics.get(windows.topic, Views()))
             self._settle(tp.partition)
         return {tp: self._read[tp.partition] for tp in positions}
 
@@ -121,9 +121,16 @@ class WindowAgent:
         """Publish what has changed."""
         for windows in self._windows:
             sink = windows.windowing.sink.name
-            partitions = self._sinks[sink]
+            partitions, expired = self._sinks[sink], windows.expired
             for symbol, key, value in windows.flush():
                 self._producer.put(sink, partition_for(symbol, partitions), key, value)
+            if windows.expired > expired:
+                log.warning(
+                    "%s: %d slices came past the horizon, and correct no result any more; horizon_ms is %d",
+                    windows.topic,
+                    windows.expired - expired,
+                    self._settings.horizon_ms,
+                )
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""
@@ -132,11 +139,11 @@ class WindowAgent:
         for shard, read in self._read.items():
             if read < self._upto[shard]:
                 continue
-            oldest, floors = read, {}
+            oldest, known = read, {}
             for windows in self._windows:
-                offset, floors[windows.topic] = windows.checkpoint(shard, read)
+                offset, known[windows.topic] = windows.checkpoint(shard, read)
                 oldest = min(oldest, offset)
-            commits[TP(self.topic, shard)] = oldest, to_metadata(WindowCheckpoint(upto=read, floors=floors))
+            commits[TP(self.topic, shard)] = oldest, to_metadata(WindowCheckpoint(upto=read, topics=known))
         return commits
 
     def stop(self) -> None:

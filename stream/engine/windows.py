@@ -11,9 +11,10 @@ from schemas.frame import Frame
 from schemas.topics import Topic
 from stream.engine.aggregate import INT, Aggregate
 from stream.engine.block import Bools, Ints
-from stream.engine.finality import ALL, Finality
+from stream.engine.checkpoint import Views
+from stream.engine.finality import Finality
 from stream.engine.lanes import UNSET
-from stream.engine.names import Names
+from stream.engine.names import ALL, Names
 from stream.engine.slices import Slicing
 from stream.engine.table import Columns, Table
 
@@ -110,9 +111,9 @@ class Windows:
         """How many windows are open."""
         return len(self._windows)
 
-    def own(self, shard: int, floors: dict[str, int]) -> None:
+    def own(self, shard: int, saved: Views) -> None:
         """Begin with a shard, from its checkpoint."""
-        self._shards[shard] = Finality(self._horizon_ms, floors)
+        self._shards[shard] = Finality(self._horizon_ms, saved)
         self._incomplete[shard] = {}
 
     def settle(self, shard: int) -> None:
@@ -220,10 +221,8 @@ class Windows:
         end_ms = slice_ms + self._slice_ms
         shares: list[WindowKey | None] = []
         for name in (source, ALL):
-            done_ms = finality.floors.get(ALL, UNSET)
-            if name != ALL:
-                # A source's windows stay until those of all are done: they share in some of their metrics.
-                done_ms = min(done_ms, finality.floors.get(name, UNSET))
+            # A source's windows stay until those of all are done: they share in some of their metrics.
+            done_ms = min(finality.done_ms(ALL), finality.done_ms(name))
             open_ = end_ms > finality.fold_ms.get(name, UNSET)
             for resolution, width_ms in self._widths:
                 start_ms = slice_ms - slice_ms % width_ms
@@ -349,7 +348,7 @@ class Windows:
                 if key.source != ALL:
                     continue
                 for source in sources:
-                    row = self._windows.find(key._replace(source=source))
+                    row = self._windows.find(WindowKey(key.symbol, source, key.resolution, key.start_ms))
                     if row is not None:
                         if row not in place:
                             place[row] = len(rows)
@@ -415,12 +414,12 @@ class Windows:
             done |= (held["shard"][rows] == shard) & (held["end_ms"][rows] <= done_ms)
         self._windows.release(rows[done])
 
-    def checkpoint(self, shard: int, read: int) -> tuple[int, dict[str, int]]:
-        """Return the oldest offset that an open window needs, at most ``read``, and the floors."""
+    def checkpoint(self, shard: int, read: int) -> tuple[int, Views]:
+        """Return the oldest offset that an open window needs, at most ``read``, and what goes with it."""
         offsets = [read]
         for table in (self._pending, self._windows):
             rows = table.live()
             rows = rows[table.columns["shard"][rows] == shard]
             if len(rows):
                 offsets.append(int(table.columns["offset"][rows].min()))
-        return min(offsets), dict(self._shards[shard].fold_ms)
+        return min(offsets), self._shards[shard].views()

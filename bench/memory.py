@@ -1,0 +1,61 @@
+"""What a worker that holds 10,000 symbols takes."""
+
+import asyncio
+import threading
+import time
+
+import psutil
+from rich.console import Console
+
+from bench import workers
+from schemas.topics import BARS
+from stream.feeds.market import Market
+from stream.feeds.simulate import Simulation
+from stream.kafka import topics
+from stream.kafka.producer import Producer
+from stream.settings import Settings
+
+SYMBOLS = 10_000
+RATE = 20_000
+SECONDS = 90
+FLOOR_MIB = 600.0
+
+
+def measure(broker: str) -> dict[str, float]:
+    topics.create(broker, Settings(broker=broker))
+    market = Market(SYMBOLS, RATE, seed=1)
+    simulation = Simulation(market, start_ms=1_700_000_000_000, seconds=SECONDS, speed=float("inf"))
+
+    async def feed() -> int:
+        async with Producer(broker) as producer:
+            # Without the last heartbeat, so that windows stay open.
+            return (await simulation.run(producer, close=False)).trades
+
+    peak = [0]
+    with workers.running(broker, 1) as (worker,):
+        process = psutil.Process(worker.pid)
+
+        def watch() -> None:
+            while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                peak[0] = max(peak[0], process.memory_info().rss)
+                time.sleep(0.2)
+
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
+        events = asyncio.run(feed())
+        workers.wait_until_read(broker, 240)
+        time.sleep(3)
+        resident = process.memory_info().rss
+    symbols = len(simulation.ledger.by_symbol())
+    return {"events": events, "symbols": symbols, "peak_mib": peak[0] / 2**20, "resident_mib": resident / 2**20}
+
+
+def show(console: Console, figures: dict[str, float]) -> bool:
+    ok = figures["peak_mib"] < FLOOR_MIB
+    console.print(
+        f"a worker that holds {figures['symbols']:,} symbols ({figures['events']:,} trades, {BARS.name} of five "
+        f"resolutions): {figures['resident_mib']:.0f} MiB resident, {figures['peak_mib']:.0f} MiB at its peak; "
+        f"floor {FLOOR_MIB:g} MiB {'met' if ok else 'MISSED'}",
+        highlight=False,
+    )
+    return ok

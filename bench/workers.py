@@ -1,0 +1,33 @@
+"""Worker processes, for as long as a measurement takes."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from schemas.topics import TRADES
+from stream.kafka import topics
+from stream.settings import Settings
+
+
+@contextmanager
+def running(broker: str, workers: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    command = [sys.executable, "-m", "stream", "--broker", broker, "worker", "--slot"]
+    processes = [subprocess.Popen([*command, str(i)], stderr=subprocess.DEVNULL) for i in range(workers)]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(15)
+
+
+def wait_until_read(broker: str, seconds: float) -> None:
+    """Wait until all of ``trades`` is read and committed."""
+    settings, until = Settings(broker=broker), time.monotonic() + seconds
+    while any(state.lag != 0 for state in topics.describe(broker, settings, [TRADES])):
+        if time.monotonic() > until:
+            raise SystemExit(f"the workers have not caught up within {seconds:g} s")
+        time.sleep(0.5)

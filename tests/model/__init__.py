@@ -1,0 +1,1 @@
+"""The protocol as a model that runs, and its truth."""

@@ -1,0 +1,55 @@
+"""The model agrees with the truth in every random history, and everything that one could get wrong shows."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from .mutations import MUTATIONS
+from .protocol import caught_at
+from .stage2 import Shard
+from .words import ALL, EVER, NEVER, Frame, WindowCommit
+from .world import CLASSES, World
+
+HISTORIES = 400
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CLASSES)
+def test_histories_agree_with_the_truth(kind: str) -> None:
+    assert {seed: wrong for seed in range(HISTORIES) if (wrong := World(seed, kind).run())} == {}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_is_caught(name: str) -> None:
+    assert caught_at(name) is not None
+
+
+def frame(upto: int, partitions: int, **frontiers: float) -> Frame:
+    lanes = {source: (frontier, False) for source, frontier in frontiers.items()}
+    return Frame(0, upto, partitions, False, None, lanes, [], Counter())
+
+
+# A zombie's frame knows less. It comes after the commit's offset, and what the others said is from before it.
+REMEMBERED: dict[str, tuple[Frame, Frame, dict[str, Any]]] = {
+    "partitions": (frame(9, 2, s=50), frame(8, 1, s=90), {"partitions": 0}),
+    "sources": (frame(9, 1, s=50, t=20), frame(8, 1, s=90), {"views": {ALL: (20, 20)}}),
+}
+
+
+@pytest.mark.parametrize("what", REMEMBERED)
+def test_a_shard_remembers_who_may_still_speak(what: str) -> None:
+    before, zombie, forgotten = REMEMBERED[what]
+    log = [before, zombie]
+    first = Shard(log, WindowCommit(), EVER)
+    first.block(1)
+    first.flush()
+    commit = first.checkpoint()
+    final = first.views[ALL].final
+    assert commit.offset == 1
+    assert final == (20 if what == "sources" else NEVER)
+    for kept, expected in ((commit, final), (replace(commit, **forgotten), 90)):
+        shard = Shard(log, kept, EVER)
+        shard.block(1)
+        assert shard.views[ALL].final == expected

@@ -1,0 +1,114 @@
+"""The truth, straight from the logs: no re-reading, no commits, no frames.
+
+What a run did besides reading enters as facts about offsets: where another lateness came into force, and where
+retention cut.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from .words import (
+    ALL,
+    NEVER,
+    RESOLUTIONS,
+    SKEW,
+    SLICE,
+    Empty,
+    Heartbeat,
+    Interval,
+    Key,
+    Log,
+    Poison,
+    Time,
+    end_of,
+    slice_of,
+)
+
+
+@dataclass
+class Facts:
+    """What happened to one partition."""
+
+    start: int = 0
+    lateness: list[tuple[int, int]] = field(default_factory=list)  # from this offset on
+    cuts: dict[int, int] = field(default_factory=dict)  # read to here, the log then began there
+
+
+@dataclass
+class Verdicts:
+    tallies: Counter[str] = field(default_factory=Counter)
+    late: dict[int, Time] = field(default_factory=dict)
+    dead: set[int] = field(default_factory=set)
+    slices: dict[tuple[str, str, int], tuple[int, float]] = field(default_factory=dict)
+    lost: list[Interval] = field(default_factory=list)
+
+
+def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
+    """Say of each offset what became of it; without `cut`, as if retention had taken nothing."""
+    verdicts, seen = Verdicts(), set()
+    watermarks: dict[str, Time] = {}
+    frontiers: dict[str, Time] = {}
+    gone = facts.start
+    for offset, record in enumerate(log.records):
+        lateness = [value for since, value in facts.lateness if since <= offset][-1] if offset >= facts.start else 0
+        if cut and offset in facts.cuts:
+            gone = max(gone, facts.cuts[offset])
+            verdicts.lost.append(lost(watermarks, frontiers, gone > offset))
+            for source, watermark in watermarks.items():
+                frontiers[source] = max(frontiers[source], end_of(slice_of(watermark)))
+        if offset < gone:
+            verdicts.tallies["lost"] += offset >= facts.start
+            continue
+        if isinstance(record, Empty):
+            verdicts.tallies["empty"] += 1
+            continue
+        if isinstance(record, Poison) or (not isinstance(record, Heartbeat) and record.time > record.received + SKEW):
+            verdicts.tallies["rejected"] += 1
+            verdicts.dead.add(offset)
+            continue
+        source, frontier = record.source, frontiers.get(record.source, NEVER)
+        watermarks[source] = max(record.time, watermarks.get(source, NEVER))
+        frontiers[source] = max(frontier, watermarks[source] - lateness)
+        if isinstance(record, Heartbeat):
+            verdicts.tallies["heartbeats"] += 1
+        elif not record.symbol:
+            verdicts.tallies["unmatched"] += 1
+        elif end_of(slice_of(record.time)) <= frontier:
+            verdicts.tallies["late"] += 1
+            verdicts.late[offset] = frontier - end_of(slice_of(record.time))
+        elif (source, record.symbol, record.id, slice_of(record.time)) in seen:
+            verdicts.tallies["repeated"] += 1
+        else:
+            seen.add((source, record.symbol, record.id, slice_of(record.time)))
+            verdicts.tallies["counted"] += 1
+            key = source, record.symbol, slice_of(record.time)
+            count, total = verdicts.slices.get(key, (0, 0.0))
+            verdicts.slices[key] = count + 1, total + record.value
+    return verdicts
+
+
+def lost(watermarks: dict[str, Time], frontiers: dict[str, Time], unread: bool) -> Interval:
+    """Between which ends of slices the loss may show."""
+    if unread:
+        return NEVER, float("inf")
+    ends = [max(frontiers[s], end_of(slice_of(watermark))) for s, watermark in watermarks.items()]
+    return min(frontiers.values(), default=NEVER), max(ends, default=NEVER)
+
+
+def windows(partitions: list[Verdicts]) -> dict[Key, tuple[int, float]]:
+    """Merge all partitions' slices in the one canonical order."""
+    found: dict[Key, tuple[int, float]] = {}
+    slices = [(number, p, s, y, *value) for p, v in enumerate(partitions) for (s, y, number), value in v.slices.items()]
+    for number, _, source, symbol, count, total in sorted(slices):
+        for name in (source, ALL):
+            for resolution in RESOLUTIONS:
+                key = symbol, name, resolution, number // resolution
+                before = found.get(key, (0, 0.0))
+                found[key] = before[0] + count, before[1] + total
+    return found
+
+
+def touched(window: Key, intervals: list[Interval]) -> bool:
+    _, _, resolution, number = window
+    end = end_of(number, resolution)
+    return any(since < end and end - SLICE * resolution < until for since, until in intervals)

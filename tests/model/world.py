@@ -1,0 +1,384 @@
+"""A random history: feeds write, owners read, publish and commit, and anything that can go wrong does."""
+
+import random
+from collections import Counter
+
+from . import stage1, stage2, truth
+from .words import (
+    EVER,
+    IDLE,
+    SHARDS,
+    SKEW,
+    SLICE,
+    Empty,
+    Event,
+    Frame,
+    Heartbeat,
+    Key,
+    Log,
+    Poison,
+    Record,
+    Result,
+    SliceCommit,
+    Time,
+    WindowCommit,
+)
+
+HORIZON = 60
+SYMBOLS = "ABCDE"
+# What a history may hold, beside late, future, repeated and broken records, crashes, zombies and added partitions:
+CLASSES = ("steady", "settings", "outages", "horizon", "retention")
+
+
+class Sink:
+    """A reader keeps the highest (final, revision): where retention cut, a final may hold less than before."""
+
+    def __init__(self) -> None:
+        self.results: dict[Key, Result] = {}
+        self.finals: dict[Key, set[Result]] = {}
+
+    def put(self, key: Key, result: Result) -> None:
+        if result.final:
+            self.finals.setdefault(key, set()).add(result)
+        if key not in self.results or self.rank(result) > self.rank(self.results[key]):
+            self.results[key] = result
+
+    def rank(self, result: Result) -> tuple[int, int]:
+        return result.final, result.count
+
+
+class Feeds:
+    """Sources that write to every partition, each event by (event time, symbol), and heartbeats."""
+
+    # A watermark is at most the skew ahead of the clock, and a frontier that retention raises a slice ahead of that.
+    lead = SKEW + SLICE
+
+    def __init__(self, rng: random.Random, kind: str) -> None:
+        self.rng, self.kind, self.now = rng, kind, 100
+        self.sources = ["s", "t", "u"][: rng.randint(1, 3)]
+        self.schedule = [(0, rng.randint(1, 3))]  # from this event time on, so many partitions
+        self.logs: list[Log] = []
+        self.sent: list[Event] = []
+        self.asleep: dict[str, int] = {}  # since when
+        self.beat: dict[str, int] = {}
+        self.ids = 0
+        self.closed = False
+        for _ in range(self.schedule[0][1]):
+            gone: list[Record] = [Poison()] * rng.choice((0, 0, 3))
+            self.logs.append(Log(len(gone), gone))
+        for source in self.sources:
+            self.heartbeat(source)
+
+    def heartbeat(self, source: str, time: int | None = None) -> None:
+        self.beat[source] = self.now
+        for log in self.logs:
+            log.records.append(Heartbeat(source, self.now if time is None else time, len(self.logs)))
+
+    def add_partition(self) -> None:
+        """Every log says so before the new one has an event, and it has none of a time that a frontier may have."""
+        self.logs.append(Log())
+        self.schedule.append((self.now + self.lead, len(self.logs)))
+        for source in self.sources:
+            if source not in self.asleep:
+                self.heartbeat(source)
+
+    def step(self) -> None:
+        rng = self.rng
+        self.now += rng.choice((0, 1, 1, 2, 3, 8))
+        if rng.random() < 0.03 and len(self.logs) < 4:
+            self.add_partition()
+        if self.kind in ("outages", "horizon") and rng.random() < 0.1:
+            self.fall_asleep_or_wake(rng.choice(self.sources))
+        if self.kind == "horizon" and rng.random() < 0.03 and len(self.sources) < 3:
+            self.sources.append("stu"[len(self.sources)])
+            self.heartbeat(self.sources[-1])
+        for source in self.sources:
+            if source not in self.asleep:
+                if rng.random() < 0.2 or self.now - self.beat[source] >= IDLE // 2:
+                    self.heartbeat(source)
+                self.event(source, self.now - rng.choice((0, 0, 0, 1, 4, 12, 30)))
+        if rng.random() < 0.1:
+            rng.choice(self.logs).records.append(rng.choice((Empty(), Poison())))
+
+    def fall_asleep_or_wake(self, source: str) -> None:
+        since = self.asleep.pop(source, None)
+        if since is None:
+            self.asleep[source] = self.now
+        elif self.rng.random() < 0.8:  # it catches up: what happened meanwhile, or else it has nothing
+            for time in sorted(self.rng.randint(since, self.now) for _ in range(self.rng.randint(1, 6))):
+                self.event(source, time)
+
+    def event(self, source: str, time: int) -> None:
+        rng = self.rng
+        self.ids += 1
+        time += rng.choice((0,) * 8 + (SKEW, SKEW + 1, 40))
+        event = Event(source, time, self.now, rng.choice(SYMBOLS), self.ids, rng.random())
+        if rng.random() < 0.1:
+            event = Event(source, time, self.now, "", self.ids, 0.0)
+        elif rng.random() < 0.15 and self.sent:
+            old = rng.choice(self.sent[-8:])
+            event = Event(old.source, old.time, self.now, old.symbol, old.id, old.value)
+        elif rng.random() < 0.05 and self.sent:  # a source that counts from the beginning again
+            old = rng.choice(self.sent[-8:])
+            event = Event(old.source, time, self.now, old.symbol, old.id, rng.random())
+        if event.source in self.asleep:
+            return
+        self.sent.append(event)
+        count = [count for since, count in self.schedule if since <= event.time][-1]
+        spread = event.id if event.symbol == "A" else 0  # a hot symbol, on all partitions
+        self.logs[(len(event.symbol) and ord(event.symbol) + spread) % count].records.append(event)
+
+    def close(self) -> None:
+        """Sources that sleep wake too: whatever is never closed is never final."""
+        self.closed = True
+        for source in self.sources:
+            self.heartbeat(source, self.now + 1000)
+
+
+class World:
+    # What a mutation replaces.
+    feeds_type = Feeds
+    owner_type = stage1.Owner
+    shard_type = stage2.Shard
+    sink_type = Sink
+
+    def __init__(self, seed: int, kind: str = "") -> None:
+        self.rng = random.Random(seed)
+        self.kind = kind or self.rng.choice(CLASSES)
+        self.feeds = self.feeds_type(self.rng, self.kind)
+        self.complaints: list[str] = []
+        self.horizon = HORIZON if self.kind == "horizon" else EVER
+        self.sink = self.sink_type()
+        self.late: dict[tuple[int, int], set[Time]] = {}
+        self.dead: set[tuple[int, int]] = set()
+        self.overdue: set[tuple[str, stage2.RowKey]] = set()
+        self.facts: dict[int, truth.Facts] = {}
+        self.lateness: dict[int, int] = {}
+        self.commits: dict[int, SliceCommit] = {}
+        self.owners: dict[int, stage1.Owner] = {}
+        self.zombies: list[stage1.Owner] = []
+        self.furthest: Counter[int] = Counter()  # that anyone published of a partition
+        self.clean = True  # nobody had published past the commit when retention cut
+        self.slices: list[list[Frame]] = [[] for _ in range(SHARDS)]
+        self.window_commits = [WindowCommit() for _ in range(SHARDS)]
+        self.shards = [self.shard(n) for n in range(SHARDS)]
+        self.late_shards: list[stage2.Shard] = []
+
+    # Stage 1
+
+    def own(self, p: int) -> stage1.Owner:
+        """Assign the partition; the first thing that its first owner does is to commit where it starts."""
+        log = self.feeds.logs[p]
+        if p not in self.commits:
+            self.lateness[p] = self.rng.choice((0, 5, 15, 30))
+            self.facts[p] = truth.Facts(log.begin, [(log.begin, self.lateness[p])])
+            self.commits[p] = SliceCommit(log.begin, log.begin, log.begin)
+        self.owners[p] = self.owner_type(p, log, self.commits[p], self.lateness[p], self.feeds.now)
+        return self.owners[p]
+
+    def settle(self, owner: stage1.Owner) -> None:
+        self.publish(owner)
+        if self.rng.random() < 0.5:
+            self.commit(owner)
+
+    def publish(self, owner: stage1.Owner, most: int = SHARDS) -> None:
+        """Send what a flush has; a crash leaves only some shards' frames."""
+        output, p = owner.flush(), owner.partition
+        for shard, frame in list(enumerate(output.frames))[:most]:
+            self.slices[shard].append(frame)
+            self.furthest[p] = max(self.furthest[p], frame.upto)
+            self.add_up(p, frame.upto, frame.tallies)
+        if most == SHARDS:
+            for offset, by in output.late.items():
+                self.late.setdefault((p, offset), set()).add(by)
+            self.dead |= {(p, offset) for offset in output.dead}
+
+    def commit(self, owner: stage1.Owner) -> None:
+        if not owner.may_commit():
+            return
+        commit = self.commits[owner.partition] = owner.checkpoint()
+        self.add_up(owner.partition, commit.upto, commit.tallies)
+
+    def add_up(self, p: int, upto: int, tallies: Counter[str]) -> None:
+        if tallies.total() != upto - self.facts[p].start:
+            self.complaints.append(f"tallies of {p} don't add up at {upto}")
+
+    def slicing(self) -> None:
+        p = self.rng.randrange(len(self.feeds.logs))
+        owner, chance = self.owners.get(p), self.rng.random()
+        if owner is None:
+            if chance < 0.5:
+                self.own(p)
+        elif chance < 0.06:  # a crash, or a rebalance that the old owner has not heard of
+            if self.rng.random() < 0.5:
+                self.zombies.append(owner)
+            elif self.rng.random() < 0.5:
+                self.publish(owner, self.rng.randint(0, SHARDS))
+            del self.owners[p]
+        elif chance < 0.08:
+            self.stop_and_change(p, owner)
+        else:
+            owner.block(self.rng.randint(0, 12), self.feeds.now)
+            owner.timeout(self.feeds.now)
+            if self.rng.random() < 0.6:
+                self.settle(owner)
+
+    def stop_and_change(self, p: int, owner: stage1.Owner) -> None:
+        """All who read the partition stop; another lateness comes, or retention cuts."""
+        if self.kind == "settings":
+            self.publish(owner)
+            self.commit(owner)
+            if self.furthest[p] > self.commits[p].upto:
+                return
+            self.lateness[p] = self.rng.choice((0, 5, 15, 30))
+            self.facts[p].lateness.append((self.commits[p].upto, self.lateness[p]))
+        elif self.kind == "retention" and not self.feeds.closed:
+            if self.rng.random() < 0.5:
+                self.publish(owner)
+                self.commit(owner)
+            log, commit = self.feeds.logs[p], self.commits[p]
+            begin = self.rng.randint(min(commit.offset + 1, log.end), min(log.end, commit.upto + 6))
+            if begin > max(log.begin, commit.offset) and not self.facts[p].cuts:
+                log.begin = begin
+                self.facts[p].cuts[commit.upto] = begin
+                self.clean = self.clean and self.furthest[p] <= commit.upto
+        else:
+            return
+        self.zombies = [zombie for zombie in self.zombies if zombie.partition != p]
+        self.own(p)
+
+    # Stage 2
+
+    def shard(self, n: int) -> stage2.Shard:
+        return self.shard_type(self.slices[n], self.window_commits[n], self.horizon)
+
+    def show(self, shard: stage2.Shard) -> None:
+        output = shard.flush()
+        for key, result in output.results.items():
+            self.sink.put(key, result)
+        self.overdue |= output.overdue
+
+    def windowing(self) -> None:
+        n = self.rng.randrange(SHARDS)
+        shard, chance = self.shards[n], self.rng.random()
+        if chance < 0.08:
+            if self.rng.random() < 0.5:
+                self.late_shards.append(shard)
+            elif self.rng.random() < 0.5:
+                self.show(shard)
+            self.shards[n] = self.shard(n)
+            return
+        shard.block(self.rng.randint(0, 8))
+        if self.rng.random() < 0.6:
+            self.show(shard)
+            if self.rng.random() < 0.6 and not shard.again:
+                self.window_commits[n] = shard.checkpoint()
+
+    # The whole
+
+    def run(self) -> list[str]:
+        rng = self.rng
+        for _ in range(rng.randint(5, 45)):
+            self.feeds.step()
+            self.stir(rng.choice((0, 1, 3, 8)))
+        self.feeds.close()
+        self.stir(15)
+        for _ in range(2):
+            self.drain()
+            self.stir(3)
+        self.drain()
+        return self.complaints + self.verify()
+
+    def stir(self, times: int) -> None:
+        for _ in range(times):
+            self.slicing()
+            self.windowing()
+            if self.zombies and self.rng.random() < 0.2:
+                zombie = self.rng.choice(self.zombies)
+                zombie.block(self.rng.randint(0, 12), self.feeds.now)
+                zombie.timeout(self.feeds.now)
+                self.publish(zombie)
+            if self.late_shards and self.rng.random() < 0.2:
+                late = self.rng.choice(self.late_shards)
+                late.block(self.rng.randint(0, 8))
+                self.show(late)
+
+    def drain(self) -> None:
+        """All read to the end, and settle what they have."""
+        for p, log in enumerate(self.feeds.logs):
+            owner = self.owners.get(p) or self.own(p)
+            owner.block(log.end, self.feeds.now)
+            self.publish(owner)
+            self.commit(owner)
+        for n, shard in enumerate(self.shards):
+            shard.block(len(self.slices[n]))
+            self.show(shard)
+            self.window_commits[n] = shard.checkpoint()
+
+    def verify(self) -> list[str]:
+        pairs = [(self.feeds.logs[p], self.facts[p]) for p in range(len(self.feeds.logs))]
+        judged = [truth.judge(*pair) for pair in pairs]
+        whole = [truth.judge(*pair, cut=False) for pair in pairs]
+        return [
+            text
+            for text, wrong in (
+                ("tallies", self.wrong_tallies(judged)),
+                ("late", self.wrong_late(judged, whole)),
+                ("dead letters", self.wrong_dead(judged, whole)),
+                ("results", self.wrong_results(judged, whole)),
+                ("finals that changed", self.wrong_finals(whole)),
+            )
+            if wrong
+        ]
+
+    def wrong_tallies(self, judged: list[truth.Verdicts]) -> bool:
+        return any(+self.commits[p].tallies != +verdicts.tallies for p, verdicts in enumerate(judged))
+
+    def wrong_late(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
+        """After a cut, those too that somebody judged who had read what is lost now."""
+        must = {(p, offset): {by} for p, v in enumerate(judged) for offset, by in v.late.items()}
+        if self.clean:
+            return self.late != must
+        may = {(p, offset) for p, v in enumerate(whole) for offset in v.late}
+        return not must.keys() <= self.late.keys() <= must.keys() | may
+
+    def wrong_dead(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
+        must = {(p, offset) for p, v in enumerate(judged) for offset in v.dead}
+        may = {(p, offset) for p, v in enumerate(whole) for offset in v.dead}
+        return self.dead != must if self.clean else not must <= self.dead <= must | may
+
+    def wrong_results(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
+        """Every result is final, and is the truth: but for what was reported overdue, and what is marked incomplete."""
+        expected, as_whole = truth.windows(judged), truth.windows(whole)
+        lost = [interval for verdicts in judged for interval in verdicts.lost]
+        overdue = {
+            (key[3], name, resolution, key[0] // resolution) for name, key in self.overdue for resolution in (1, 3)
+        }
+        for key in expected.keys() | as_whole.keys() | self.sink.results.keys():
+            result = self.sink.results.get(key)
+            found = (result.count, result.total) if result else (0, 0.0)
+            true, untouched = expected.get(key, (0, 0.0)), as_whole.get(key, (0, 0.0))
+            if result and not result.final:
+                return True
+            if self.kind in ("horizon", "retention") and key in overdue:
+                wrong = found[0] > max(true[0], untouched[0])
+            elif result and not result.incomplete:
+                wrong = found != untouched
+            elif truth.touched(key, lost):
+                wrong = found != true if self.clean else found[0] > max(true[0], untouched[0])
+            else:
+                wrong = found != true
+            if wrong:
+                return True
+        return False
+
+    def wrong_finals(self, whole: list[truth.Verdicts]) -> bool:
+        """Where no lane is ever idle, the first final is the truth, whoever publishes it."""
+        if self.kind in ("outages", "horizon"):
+            return False
+        expected = truth.windows(whole)
+        return any(
+            not final.incomplete and (final.count, final.total) != expected.get(key, (0, 0.0))
+            for key, finals in self.sink.finals.items()
+            for final in finals
+        )
