@@ -3,6 +3,8 @@
 from msgspec import Struct
 from msgspec.json import Decoder, Encoder
 
+from schemas.trade import Name
+
 HEADER = "heartbeat"
 
 
@@ -17,7 +19,7 @@ class Heartbeat(Struct, gc=False, frozen=True):
         No record of that source with an earlier event time follows in this partition, lateness aside.
     """
 
-    source: str
+    source: Name
     time_ms: int
 
 

@@ -25,10 +25,10 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Faust's default is a megabyte; a fetch should fill some blocks.
-_FETCH_BYTES = 2 << 20
+# What one fetch brings of a partition.
+_FETCH_BYTES = 1 << 20
 # Blocks that wait for their agent; more would only be memory.
-_WAITING_BLOCKS = 32
+_WAITING_BLOCKS = 16
 
 
 def tune_interpreter() -> None:

@@ -6,6 +6,7 @@ import sys
 import click
 
 from stream.commands import settings
+from stream.console.commands import demo, tail
 from stream.errors import ConfigError, TickertapeError
 from stream.feeds.commands import feed
 from stream.kafka.commands import kafka, topics
@@ -34,7 +35,7 @@ def cli(context: click.Context, broker: str | None) -> None:
         context.obj = error
 
 
-for command in (feed, kafka, settings, topics, up, worker):
+for command in (demo, feed, kafka, settings, tail, topics, up, worker):
     cli.add_command(command)
 
 

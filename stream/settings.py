@@ -74,7 +74,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     backlog_ms: Ms = 250
     commit_seconds: Seconds = 1.0
     block_records: Whole = 8192
-    block_bytes: Whole = 4 << 20
+    block_bytes: Whole = 1 << 20
     partitions: dict[str, Whole] = field(default_factory=dict)
     session_seconds: Seconds = 8.0
     compression: str = "none"

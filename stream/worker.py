@@ -123,6 +123,8 @@ def _set_up_logging() -> None:
     logging.getLogger("stream").setLevel(logging.INFO)
     # Where the start fails, our own error says why.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Of a rebalance it is enough that we say what is owned.
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.ERROR)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
 

@@ -45,6 +45,8 @@ class Supervisor:
     ----------
     restarts
         How many times a worker was started again.
+    failure
+        Why one was not.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class Supervisor:
         # Unlike an Event, it may be told from a signal's handler.
         self._over: SimpleQueue[TickertapeError | None] = SimpleQueue()
         self.restarts = 0
+        self.failure: TickertapeError | None = None
 
     @property
     def pids(self) -> dict[int, int]:
@@ -148,7 +151,8 @@ class Supervisor:
     def _ended(self, code: int) -> bool:
         """Hear that a worker ended by itself; return whether to start it again."""
         if code == ConfigError.exit_code:
-            self._over.put(ConfigError("a worker can't run with these settings: see what it said"))
+            self.failure = ConfigError("a worker can't run with these settings: see what it said")
+            self._over.put(self.failure)
             return False
         self.restarts += 1
         return True

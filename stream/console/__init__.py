@@ -1,0 +1,1 @@
+"""What a person sees: records as they come, a live table, and the demo that puts all of it together."""

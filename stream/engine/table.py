@@ -33,6 +33,7 @@ class Table(Generic[K]):
         self._schema = schema
         self._row: dict[K, int] = {}
         self._key: list[Any] = [None] * capacity
+        self._used = np.zeros(capacity, np.bool_)
         self._free = list(range(capacity - 1, -1, -1))
         self.columns: Columns = {name: np.full(capacity, start, dtype) for name, (dtype, start) in schema.items()}
 
@@ -65,8 +66,8 @@ class Table(Generic[K]):
         return self._row.get(key)
 
     def live(self) -> Ints:
-        """Return all rows in use, in the order in which they were taken."""
-        return np.fromiter(self._row.values(), np.int64, len(self._row))
+        """Return all rows in use, in rising order."""
+        return np.flatnonzero(self._used)
 
     def keys(self, rows: Ints) -> list[K]:
         key = self._key
@@ -78,6 +79,7 @@ class Table(Generic[K]):
             del self._row[self._key[row]]
             self._key[row] = None
             self._free.append(row)
+        self._used[rows] = False
 
     def take(self, rows: Ints) -> Columns:
         """Return a copy of these rows' columns."""
@@ -85,12 +87,14 @@ class Table(Generic[K]):
 
     def _reset(self, rows: list[int]) -> None:
         if rows:
+            self._used[rows] = True
             for name, (_, start) in self._schema.items():
                 self.columns[name][rows] = start
 
     def _grow(self) -> None:
         old = len(self._key)
         self._key += [None] * old
+        self._used = np.concatenate([self._used, np.zeros(old, np.bool_)])
         self._free = list(range(2 * old - 1, old - 1, -1))
         for name, (dtype, start) in self._schema.items():
             self.columns[name] = np.concatenate([self.columns[name], np.full(old, start, dtype)])

@@ -265,6 +265,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
             for tp in tps
         }
 
+    def seek_all(self, offsets: Mapping[TP, int]) -> None:
+        """Seek in the consumer's own thread: from another, Faust's `seek` takes a fetch away while it is unpacked."""
+        for tp, offset in offsets.items():
+            self.seek(tp, offset)
+
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped here
     """Reads blocks, and commits for their custodian; plain topics stay Faust's business.
@@ -305,8 +310,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         await super().perform_seek()
         tps = [TopicPartition(*tp) for tp in self.assignment() if self._has_blocks(tp)]
         positions = await self._thread.call_thread(self._thread.positions, tps) if tps else {}
-        for tp, offset in self.app.custodian.restore(positions).items():
-            await self.seek(tp, offset)
+        offsets = self.app.custodian.restore(positions)
+        await self._thread.call_thread(self._thread.seek_all, offsets)
+        self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})
 
     def end_offset(self, tp: TP) -> int | None:
         """Return the end of a partition's log as far as known, transactions that are open aside; None where unknown."""

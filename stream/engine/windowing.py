@@ -95,7 +95,7 @@ class WindowAgent:
         for offset, value in zip(block.offsets.tolist(), block.values, strict=True):
             try:
                 frame = self._decode(value or b"")
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 self._reject(block, offset, value or b"", error)
                 continue
             for windows in self._windows:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,8 +15,10 @@ from stream.engine.checkpoint import Views
 from stream.engine.finality import Finality
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL, Names
+from stream.engine.results import Result, ResultWriter, WindowKey
 from stream.engine.slices import Slicing
 from stream.engine.table import Columns, Table
+from stream.engine.upserts import Arrival, SliceKey, unpack
 
 BOOL: np.dtype[Any] = np.dtype(np.bool_)
 _NONE = -1
@@ -54,19 +56,6 @@ class Windowing:
     summed: tuple[str, ...] = ()
 
 
-class WindowKey(NamedTuple):
-    symbol: str
-    source: str
-    resolution: str
-    start_ms: int
-
-
-#: Partition, source, symbol and start of a slice.
-_SliceKey: TypeAlias = tuple[int, str, str, int]
-#: Shard, offset, frame, and the frontiers, ms, that its sources were known to have before it.
-_Arrival: TypeAlias = tuple[int, int, Frame, list[int]]
-
-
 class Windows:
     """Open windows, as folded prefixes and the slices that are not folded yet.
 
@@ -90,7 +79,7 @@ class Windows:
         self._widths = list(windowing.resolutions.items())
         # Places that a slice has a share in: each resolution, of its source and of all.
         places = np.dtype((np.int64, (2 * len(self._widths),)))
-        self._pending: Table[_SliceKey] = Table(
+        self._pending: Table[SliceKey] = Table(
             self._slices.schema
             | dict.fromkeys(("offset", "slice_ms", "partition", "source", "shard"), (INT, 0))
             | {"stamp": (INT, _NONE), "places": (places, _NONE)}
@@ -98,6 +87,8 @@ class Windows:
         self._windows: Table[WindowKey] = Table(
             windowing.aggregate.schema
             | dict.fromkeys(("end_ms", "width_ms", "shard", "source"), (INT, 0))
+            # The window of all sources that a source's is a share of.
+            | {"whole": (INT, _NONE)}
             | {"offset": (INT, np.iinfo(np.int64).max), "dirty": (BOOL, False), "final": (BOOL, False)}
         )
         self._names = Names()
@@ -105,7 +96,8 @@ class Windows:
         self._shards: dict[int, Finality] = {}
         self._settled: set[int] = set()
         self._incomplete: dict[int, dict[int, tuple[int, int]]] = {}
-        self._arrived: list[_Arrival] = []
+        self._arrived: list[Arrival] = []
+        self._writer = ResultWriter(windowing.result)
 
     def __len__(self) -> int:
         """How many windows are open."""
@@ -127,7 +119,7 @@ class Windows:
         finality = self._shards[shard]
         if frame.columns["slice_ms"]:
             passed_ms = [finality.frontier_ms(frame.partition, source) for source in frame.sources]
-            self._arrived.append((shard, offset, frame, passed_ms))
+            self._arrived.append(Arrival(shard, offset, frame, passed_ms))
         if frame.incomplete:
             self._incomplete[shard][frame.partition] = frame.incomplete
         # A frame's frontiers cover its own upserts, so they count from the next frame on.
@@ -135,83 +127,42 @@ class Windows:
 
     def _absorb(self) -> None:
         """Merge the upserts that have arrived: of each slice the one with the highest stamp holds."""
-        arrived, self._arrived = self._arrived, []
-        if not arrived:
+        if not self._arrived:
             return
-        columns, keys, origin = self._unpacked(arrived)
-        shard, offset, stamp = (
-            np.array(column)[origin] for column in zip(*[(s, o, f.upto) for s, o, f, _ in arrived], strict=True)
-        )
-        rows, kept = self._rows(keys, shard.tolist())
+        keys, columns = unpack(self._arrived, self._slice_ms, self._slices.schema, self._names)
+        self._arrived = []
+        rows, kept = self._rows(keys, columns["shard"].tolist())
         self.expired += len(keys) - len(kept)
         held = self._pending.columns
-        newer = stamp[kept] > held["stamp"][rows]
+        newer = columns["stamp"][kept] > held["stamp"][rows]
         rows, kept = rows[newer], kept[newer]
         # Where a slice comes twice, the last assignment stays.
-        order = np.argsort(stamp[kept], kind="stable")
+        order = np.argsort(columns["stamp"][kept], kind="stable")
         rows, kept = rows[order], kept[order]
-        for name in (*self._slices.schema, "slice_ms", "partition", "source"):
-            held[name][rows] = columns[name][kept]
-        held["shard"][rows] = shard[kept]
-        held["stamp"][rows] = stamp[kept]
-        # An upsert is cumulative: a new owner needs no older one.
-        held["offset"][rows] = offset[kept]
+        # An upsert is cumulative, so a new owner needs none but the last: its offset is kept too.
+        for name, column in columns.items():
+            held[name][rows] = column[kept]
         touched = held["places"][rows].ravel()
         self._windows.columns["dirty"][touched[touched != _NONE]] = True
 
-    def _unpacked(self, arrived: list[_Arrival]) -> tuple[Columns, list[_SliceKey], Ints]:
-        """Return the upserts of slices that were open: their columns, their keys, and which frame each is from."""
-        frames = [frame for _, _, frame, _ in arrived]
-
-        def column(name: str, dtype: Any) -> Any:
-            return np.frombuffer(b"".join([frame.columns[name] for frame in frames]), dtype)
-
-        slice_ms = column("slice_ms", "<i8")
-        origin = np.repeat(np.arange(len(frames)), [len(frame.columns["slice_ms"]) // 8 for frame in frames])
-        sources, symbols = self._names, [symbol for frame in frames for symbol in frame.symbols]
-        # A frame's own codes, made those of all frames.
-        source_base = np.cumsum([0] + [len(frame.sources) for frame in frames[:-1]])
-        symbol_base = np.cumsum([0] + [len(frame.symbols) for frame in frames[:-1]])
-        source_at = column("source", "<u4") + source_base[origin]
-        symbol_at = column("symbol", "<u4") + symbol_base[origin]
-        passed_ms = np.array([passed for *_, list_ in arrived for passed in list_])
-        open_ = np.flatnonzero(slice_ms + self._slice_ms > passed_ms[source_at])
-        names = [source for frame in frames for source in frame.sources]
-        columns: Columns = {
-            name: column(name, dtype.newbyteorder("<"))[open_] for name, (dtype, _) in self._slices.schema.items()
-        }
-        columns["slice_ms"] = slice_ms[open_]
-        columns["source"] = sources.codes(names)[source_at[open_]]
-        columns["partition"] = np.array([frame.partition for frame in frames])[origin[open_]]
-        keys = [
-            (partition, names[source], symbols[symbol], start_ms)
-            for partition, source, symbol, start_ms in zip(
-                columns["partition"].tolist(),
-                source_at[open_].tolist(),
-                symbol_at[open_].tolist(),
-                columns["slice_ms"].tolist(),
-                strict=True,
-            )
-        ]
-        return columns, keys, origin[open_]
-
-    def _rows(self, keys: list[_SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
+    def _rows(self, keys: list[SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
         """Return the rows of slices, and which of the keys have one: not those whose windows are all done."""
-        fresh: dict[_SliceKey, list[WindowKey | None]] = {}
+        fresh: dict[SliceKey, list[WindowKey | None]] = {}
         shard_of: list[int] = []
         for key, shard in zip(keys, shards, strict=True):
             if key not in self._pending and key not in fresh:
                 fresh[key] = self._shares(shard, *key[1:])
                 shard_of += [shard] * sum(share is not None for share in fresh[key])
-        shares = [share for shares in fresh.values() for share in shares]
-        windows = self._window_rows([share for share in shares if share is not None], shard_of)
-        flat = np.full(len(shares), _NONE)
-        flat[[share is not None for share in shares]] = windows
-        places = flat.reshape(len(fresh), 2 * len(self._widths))
-        some = (places != _NONE).any(axis=1)
-        taken = [key for key, wanted in zip(fresh, some.tolist(), strict=True) if wanted]
-        rows = self._pending.rows(taken)
-        self._pending.columns["places"][rows] = places[some]
+        if fresh:
+            shares = [share for shares in fresh.values() for share in shares]
+            flat = np.full(len(shares), _NONE)
+            windows = self._window_rows([share for share in shares if share is not None], shard_of)
+            flat[[share is not None for share in shares]] = windows
+            places = flat.reshape(len(fresh), 2 * len(self._widths))
+            self._tie(places)
+            some = (places != _NONE).any(axis=1)
+            rows = self._pending.rows([key for key, wanted in zip(fresh, some.tolist(), strict=True) if wanted])
+            self._pending.columns["places"][rows] = places[some]
         kept = [i for i, key in enumerate(keys) if key in self._pending]
         return self._pending.rows([keys[i] for i in kept]), np.array(kept, np.int64)
 
@@ -227,8 +178,15 @@ class Windows:
             for resolution, width_ms in self._widths:
                 start_ms = slice_ms - slice_ms % width_ms
                 wanted = open_ and start_ms + width_ms > done_ms
-                shares.append(WindowKey(symbol, name, resolution, start_ms) if wanted else None)
+                shares.append((symbol, name, resolution, start_ms) if wanted else None)
         return shares
+
+    def _tie(self, places: Ints) -> None:
+        """Note which window of all a source's window is a share of."""
+        half = len(self._widths)
+        one, whole = places[:, :half].ravel(), places[:, half:].ravel()
+        tied = (one != _NONE) & (whole != _NONE)
+        self._windows.columns["whole"][one[tied]] = whole[tied]
 
     def _window_rows(self, keys: list[WindowKey], shards: list[int]) -> Ints:
         rows = self._windows.rows(keys)
@@ -236,15 +194,15 @@ class Windows:
         new = np.flatnonzero(held["end_ms"][rows] == 0)
         if len(new):
             made = [keys[i] for i in new.tolist()]
-            width_ms = np.array([self.windowing.resolutions[key.resolution] for key in made])
+            width_ms = np.array([self.windowing.resolutions[resolution] for _, _, resolution, _ in made])
             at = rows[new]
             held["width_ms"][at] = width_ms
-            held["end_ms"][at] = np.array([key.start_ms for key in made]) + width_ms
-            held["source"][at] = [self._names[key.source] for key in made]
+            held["end_ms"][at] = np.array([start_ms for *_, start_ms in made]) + width_ms
+            held["source"][at] = [self._names[source] for _, source, _, _ in made]
             held["shard"][at] = np.array(shards)[new]
         return rows
 
-    def flush(self) -> list[tuple[str, bytes, bytes]]:
+    def flush(self) -> list[Result]:
         """Fold what is complete, and return (symbol, key, value) of each window that has changed or become final."""
         self._absorb()
         for shard, finality in self._shards.items():
@@ -316,7 +274,7 @@ class Windows:
         if "offset" in into:
             np.minimum.at(into["offset"], targets, held["offset"][rows])
 
-    def _publish(self) -> list[tuple[str, bytes, bytes]]:
+    def _publish(self) -> list[Result]:
         held = self._windows.columns
         settled = np.zeros(max(self._shards, default=0) + 1, np.bool_)
         settled[list(self._settled)] = True
@@ -325,37 +283,35 @@ class Windows:
         if not len(dirty):
             return []
         held["dirty"][dirty] = False
-        rows, shares = self._with_sources(dirty)
+        rows = self._with_shares(dirty)
         partials = self._current(rows)
         metrics = self.windowing.aggregate.finish(partials)
+        self._sum_shares(rows, metrics)
+        metrics["revision"] = partials[self.windowing.revision]
+        metrics |= {"final": held["final"][rows], "incomplete": self._is_incomplete(rows)}
+        n = len(dirty)
+        return self._writer.write(self._windows.keys(dirty), {name: column[:n] for name, column in metrics.items()})
+
+    def _with_shares(self, dirty: Ints) -> Ints:
+        """Return the windows to compute: the dirty ones first, then the other shares of those of all sources."""
+        if not self.windowing.summed:
+            return dirty
+        is_dirty = np.zeros(len(self._windows.columns["whole"]) + 1, np.bool_)
+        is_dirty[dirty] = True
+        live = self._windows.live()
+        shares = live[is_dirty[self._windows.columns["whole"][live]] & ~is_dirty[live]]
+        return np.concatenate([dirty, shares])
+
+    def _sum_shares(self, rows: Ints, metrics: Columns) -> None:
+        """Make the metrics that are sums over sources so, in the windows of all."""
+        place = np.full(len(self._windows.columns["whole"]) + 1, _NONE)
+        place[rows] = np.arange(len(rows))
+        target = place[self._windows.columns["whole"][rows]]
+        shares = target != _NONE
         for name in self.windowing.summed:
             total = np.zeros(len(rows), metrics[name].dtype)
-            np.add.at(total, shares[0], metrics[name][shares[1]])
-            metrics[name] = np.where(held["source"][rows] == 0, total, metrics[name])
-        n = len(dirty)
-        return self._results(
-            dirty, partials[self.windowing.revision][:n], {name: column[:n] for name, column in metrics.items()}
-        )
-
-    def _with_sources(self, dirty: Ints) -> tuple[Ints, tuple[Ints, Ints]]:
-        """Return the windows to compute (the dirty ones first), and which windows of all share in which of a source."""
-        rows = dirty.tolist()
-        place = {row: i for i, row in enumerate(rows)}
-        all_, one = [], []
-        if self.windowing.summed:
-            sources = self._names.names[1:]
-            for i, key in enumerate(self._windows.keys(dirty)):
-                if key.source != ALL:
-                    continue
-                for source in sources:
-                    row = self._windows.find(WindowKey(key.symbol, source, key.resolution, key.start_ms))
-                    if row is not None:
-                        if row not in place:
-                            place[row] = len(rows)
-                            rows.append(row)
-                        all_.append(i)
-                        one.append(place[row])
-        return np.array(rows, np.int64), (np.array(all_, np.int64), np.array(one, np.int64))
+            np.add.at(total, target[shares], metrics[name][shares])
+            metrics[name] = np.where(self._windows.columns["source"][rows] == 0, total, metrics[name])
 
     def _current(self, rows: Ints) -> Columns:
         """Return the partials of windows as they stand: what is folded, and the slices that aren't yet."""
@@ -369,26 +325,6 @@ class Windows:
         pairs = self._pairs(live, places)
         self._accumulate(partials, pairs, target[pairs[1]])
         return partials
-
-    def _results(self, rows: Ints, revision: Ints, metrics: Columns) -> list[tuple[str, bytes, bytes]]:
-        held = self._windows.columns
-        keys = self._windows.keys(rows)
-        identity = {
-            "symbol": [key.symbol for key in keys],
-            "source": [key.source for key in keys],
-            "resolution": [key.resolution for key in keys],
-            "start_ms": [key.start_ms for key in keys],
-            "final": held["final"][rows].tolist(),
-            "revision": revision.tolist(),
-            "incomplete": self._is_incomplete(rows).tolist(),
-        }
-        result = self.windowing.result
-        values = [identity[name] if name in identity else metrics[name].tolist() for name in result.__struct_fields__]
-        encode = msgspec.json.Encoder().encode
-        return [
-            (key.symbol, f"{key.symbol}|{key.source}|{key.resolution}|{key.start_ms}".encode(), encode(result(*row)))
-            for key, row in zip(keys, zip(*values, strict=True), strict=True)
-        ]
 
     def _is_incomplete(self, rows: Ints) -> Bools:
         held = self._windows.columns
@@ -412,6 +348,9 @@ class Windows:
             of_all = finality.fold_ms.get(ALL, UNSET)
             done_ms = np.minimum(self._by_name(finality.fold_ms)[held["source"][rows]], of_all)
             done |= (held["shard"][rows] == shard) & (held["end_ms"][rows] <= done_ms)
+        gone = np.zeros(len(held["whole"]) + 1, np.bool_)
+        gone[rows[done]] = True
+        held["whole"][gone[held["whole"]]] = _NONE
         self._windows.release(rows[done])
 
     def checkpoint(self, shard: int, read: int) -> tuple[int, Views]:

@@ -1,15 +1,22 @@
 """The group's members: which worker slot owns what, and how a slot that won't come back is removed."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 from msgspec import Struct
 
 from stream.errors import BrokerError
 from stream.settings import Settings
+
+# A broker that has just started has no group coordinator for a moment.
+RETRY_SECONDS = 15.0
+
+T = TypeVar("T")
 
 
 class Members(Struct, frozen=True):
@@ -42,7 +49,7 @@ def describe(settings: Settings) -> Members:
     """
     group = _group(settings)
     with _admin(settings.broker) as admin:
-        found = admin.describe_groups([group])[group]
+        found = _retrying(lambda: admin.describe_groups([group]))[group]
     owned = {}
     for member in found["members"]:
         assignment = member["member_assignment"]
@@ -63,11 +70,22 @@ def remove(settings: Settings, slot: str) -> None:
     """
     group = _group(settings)
     with _admin(settings.broker) as admin:
-        admin.remove_group_members(group, [MemberToRemove(group_instance_id=f"{group}-{slot}")])
+        _retrying(lambda: admin.remove_group_members(group, [MemberToRemove(group_instance_id=f"{group}-{slot}")]))
 
 
 def _group(settings: Settings) -> str:
     return f"{settings.group}-{settings.epoch}"
+
+
+def _retrying(ask: Callable[[], T]) -> T:
+    until = time.monotonic() + RETRY_SECONDS
+    while True:
+        try:
+            return ask()
+        except RetriableError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 @contextmanager

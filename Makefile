@@ -1,0 +1,53 @@
+# From a fresh clone: Python 3.11 or later, pip, git and make are all it needs. Paths are relative, so a space in the
+# folder's name does no harm.
+
+PYTHON ?= python3
+ARGS ?=
+
+NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
+RUN = .venv/bin/python -m
+# Also says no where pip is missing, as when `venv` failed half way.
+MADE = .venv/bin/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null
+PIP = $(RUN) pip install --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock
+
+help: ## list these
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+setup: .venv/set-up ## make .venv from the lock; done again when the lock or pyproject.toml changes
+
+.venv/set-up: requirements.lock pyproject.toml
+	@$(MADE) || "$(PYTHON)" -c '$(NEW_ENOUGH)' || { \
+	  echo 'tickertape needs Python 3.11 or later as "$(PYTHON)"; name another: make PYTHON=python3.12 setup' >&2; exit 1; }
+	@$(MADE) || "$(PYTHON)" -m venv --clear .venv || { rm -rf .venv; \
+	  echo 'tickertape needs the module venv: on Debian and Ubuntu, apt install python3-venv' >&2; exit 1; }
+	@echo 'setting up .venv'
+	@$(PIP) -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## a simulated market through Kafka and two workers, live in this terminal
+	@.venv/bin/tickertape demo $(ARGS)
+
+test: setup ## all tests; some of them: make test ARGS="tests/feeds -x"
+	@$(RUN) pytest $(ARGS)
+
+lint: setup ## style and types
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+bench: setup ## events a second and latency, beside plain Faust and others
+	@$(RUN) bench $(ARGS)
+
+# The oldest Python makes the lock, for what it can install the later ones can too.
+lock: setup ## make requirements.lock anew; newer versions: make lock ARGS=--upgrade
+	@.venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo 'the lock is made by Python 3.11: rm -r .venv; make PYTHON=python3.11 lock' >&2; exit 1; }
+	@.venv/bin/python -m venv build/lock
+	@build/lock/bin/python -m pip install --disable-pip-version-check --quiet 'pip-tools>=7.5,<8'
+	CUSTOM_COMPILE_COMMAND='make lock' build/lock/bin/python -m piptools compile --quiet --extra dev --all-build-deps \
+	  --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS) \
+	  --output-file requirements.lock pyproject.toml

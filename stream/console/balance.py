@@ -1,0 +1,167 @@
+"""What came of a run: all that was sent is in the bars, once, and each record that was read is accounted for."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec import Struct, field
+
+from schemas.frame import Tallies
+from stream.console.view import View
+from stream.kafka.topics import PartitionState
+
+
+class Balance(Struct, frozen=True, kw_only=True):
+    """The summary of a run.
+
+    Attributes
+    ----------
+    ok
+        True where every law held.
+    broken
+        What did not hold, a line each.
+    events
+        Trades that the feed sent.
+    seconds
+        How long it sent.
+    events_per_second
+        The mean over that time.
+    bars
+        1 s bars of the source.
+    read
+        Records that were read, heartbeats among them.
+    tallies
+        What became of them.
+    lost
+        Trades that were sent and are in no bar, nor told of as late, rejected or repeated; and what retention took.
+    doubled
+        Trades that are in the bars more often than they were sent.
+    latency_p50_ms, latency_p99_ms
+        From a trade to the provisional 1 s bar that holds it, of bars that came within their second; None without any.
+    takeover_seconds
+        From each kill to bars of all that the worker had; the longest. None without a kill.
+    workers, partitions
+        How many there were, at the end.
+    """
+
+    ok: bool
+    broken: list[str] = field(default_factory=list)
+    events: int
+    seconds: float
+    events_per_second: float
+    bars: int
+    read: int
+    tallies: dict[str, int]
+    lost: int
+    doubled: int
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+    takeover_seconds: float | None
+    workers: int
+    partitions: int
+
+    def __str__(self) -> str:
+        terms = " + ".join(f"{name} {count:,}" for name, count in self.tallies.items() if count or name in _ALWAYS)
+        lines = [
+            f"{self.events:,} trades in {self.seconds:.1f} s ({self.events_per_second:,.0f}/s), "
+            f"{self.bars:,} bars of 1 s; {self.workers} workers, {self.partitions} partitions"
+        ]
+        if self.latency_p50_ms is not None and self.latency_p99_ms is not None:
+            lines.append(f"trade to bar: p50 {self.latency_p50_ms:.0f} ms, p99 {self.latency_p99_ms:.0f} ms")
+        if self.takeover_seconds is not None:
+            lines.append(f"takeover of a killed worker: {self.takeover_seconds:.1f} s")
+        lines.append(f"read {self.read:,} = {terms}")
+        lines.append(f"lost {self.lost:,}, doubled {self.doubled:,}")
+        lines += [f"BROKEN: {law}" for law in self.broken]
+        return "\n".join(lines)
+
+    def write(self, path: Path) -> None:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+
+
+_ALWAYS = ("counted", "late", "rejected", "repeated", "unmatched", "heartbeats")
+
+
+def sent_by_symbol(ledger: Path) -> dict[str, int]:
+    """Return how many trades the feed sent, by its ledger."""
+    return dict(msgspec.json.decode(ledger.read_bytes())["by_symbol"])
+
+
+def balance(
+    view: View,
+    sent: Mapping[str, int],
+    *,
+    before: Sequence[PartitionState],
+    after: Sequence[PartitionState],
+    seconds: float,
+    takeovers: Sequence[float],
+    workers: int,
+) -> Balance:
+    """Compare what was sent with what is in the bars, and what was read with what became of it.
+
+    Parameters
+    ----------
+    view
+        With all bars.
+    sent
+        Trades by symbol.
+    before, after
+        The partitions of ``trades``, before the feed started and after the workers ended.
+    seconds
+        How long the feed sent.
+    takeovers
+        How long each took, seconds.
+    workers
+        How many.
+    """
+    earlier = {state.partition: state for state in before}
+    read = sum(
+        _upto(state) - (_upto(earlier[state.partition]) if state.partition in earlier else state.start)
+        for state in after
+    )
+    tallies = {
+        name: sum(_tally(state, name) - _tally(earlier.get(state.partition), name) for state in after)
+        for name in Tallies.__struct_fields__
+    }
+    counted = {symbol: state.trades for symbol, state in view.symbols.items()}
+    short = sum(max(0, count - counted.get(symbol, 0)) for symbol, count in sent.items())
+    told = sum(tallies[name] for name in ("late", "rejected", "repeated", "unmatched"))
+    lost = max(0, short - told) + tallies["lost"]
+    doubled = sum(max(0, count - sent.get(symbol, 0)) for symbol, count in counted.items())
+    unread = sum(state.end - _upto(state) for state in after)
+    laws = {
+        f"{unread:,} records were not read": unread == 0,
+        f"read {read:,}, but the tallies add up to {sum(tallies.values()):,}": read == sum(tallies.values()),
+        f"{lost:,} trades are lost": lost == 0,
+        f"{doubled:,} trades count twice": doubled == 0,
+    }
+    broken = [law for law, held in laws.items() if not held]
+    p50, p99 = np.percentile(view.latencies_ms, (50, 99)).tolist() if view.latencies_ms else (None, None)
+    events = sum(sent.values())
+    return Balance(
+        ok=not broken,
+        broken=broken,
+        events=events,
+        seconds=round(seconds, 3),
+        events_per_second=round(events / seconds, 1),
+        bars=view.bars,
+        read=read,
+        tallies=tallies,
+        lost=lost,
+        doubled=doubled,
+        latency_p50_ms=p50 and round(p50, 2),
+        latency_p99_ms=p99 and round(p99, 2),
+        takeover_seconds=round(max(takeovers), 3) if takeovers else None,
+        workers=workers,
+        partitions=len(after),
+    )
+
+
+def _upto(state: PartitionState) -> int:
+    """Return how far a partition has been read; before its first commit that is its log's start."""
+    return state.start if state.upto is None else state.upto
+
+
+def _tally(state: PartitionState | None, name: str) -> int:
+    return 0 if state is None or state.tallies is None else state.tallies[name]

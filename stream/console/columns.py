@@ -1,0 +1,135 @@
+"""Records as lines of aligned columns: those fields of each topic that a person looks for first."""
+
+import base64
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+
+class Record(Struct):
+    """What a record on a topic says.
+
+    Attributes
+    ----------
+    kind
+        ``result``: one of the topic's; ``frame``; ``heartbeat``; or ``other``, which has no place there.
+    fields
+        By name; of another's, its place and its bytes as ``raw``.
+    """
+
+    kind: Literal["result", "frame", "heartbeat", "other"]
+    fields: dict[str, Any]
+
+
+# What is shown of a topic; of one that isn't here, everything.
+SHOWN = {
+    "trades": ("time_ms", "symbol", "source", "side", "price", "quantity", "id"),
+    "bars": ("start_ms", "symbol", "source", "resolution", "open", "high", "low", "close", "volume", "count", "final"),
+    "slices": ("topic", "partition", "upto", "rows", "symbols", "lanes"),
+    "late": ("time_ms", "symbol", "source", "late_by_ms", "topic", "partition", "offset"),
+    "dead-letters": ("topic", "partition", "offset", "size_bytes", "reason", "value"),
+}
+# Columns are as wide as the widest so far, from this on: numbers seldom make them jump.
+LEAST_WIDTHS = {"symbol": 9, "source": 7, "resolution": 10, "volume": 9, "count": 5, "quantity": 10, "upto": 9, "id": 8}
+PRICES = dict.fromkeys(("open", "high", "low", "close", "price"), 9)
+VALUE_CHARACTERS = 80
+
+
+class Columns:
+    """Formats the records of one topic.
+
+    Parameters
+    ----------
+    topic
+        Its name.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self._shown = SHOWN.get(topic)
+        self._widths: dict[str, int] = {}
+
+    def lines(self, record: Record) -> list[str]:
+        """Return a record's line; before the first, and where the fields are others, a heading."""
+        fields = record.fields
+        if record.kind == "other":
+            place = f"partition {fields['partition']}, offset {fields['offset']}"
+            return [f"{place}: no record of this topic: {_cut(str(fields['raw']))}"]
+        if record.kind == "heartbeat":
+            fields = {"symbol": "heartbeat", **fields}
+        elif record.kind == "frame":
+            fields = fields | {"rows": len(fields["columns"]["slice_ms"])}
+        shown = self._shown or tuple(fields)
+        cells = [_cell(name, fields.get(name)) for name in shown]
+        numbers = [isinstance(fields.get(name), int | float) and not name.endswith("_ms") for name in shown]
+        headings = []
+        if not self._widths.keys() >= set(shown):
+            least = LEAST_WIDTHS | PRICES
+            self._widths |= {name: max(len(_title(name)), least.get(name, 0)) for name in shown}
+            self._widths |= {
+                name: max(self._widths[name], len(cell)) for name, cell in zip(shown, cells, strict=True) if cell
+            }
+            headings = [self._line(shown, [_title(name) for name in shown], numbers)]
+        return [*headings, self._line(shown, cells, numbers)]
+
+    def _line(self, shown: tuple[str, ...], cells: list[str], numbers: list[bool]) -> str:
+        padded = []
+        for name, cell, is_number in zip(shown, cells, numbers, strict=True):
+            width = self._widths[name] = max(self._widths[name], len(cell))
+            padded.append(cell.rjust(width) if is_number else cell.ljust(width))
+        return "  ".join(padded).rstrip()
+
+
+def _title(name: str) -> str:
+    return name.removesuffix("_ms") if name.endswith("_ms") and name != "late_by_ms" else name
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name in _SPECIAL:
+        # Anybody may write to a topic: a field of that name may be anything.
+        with suppress(TypeError, ValueError, LookupError):
+            return _SPECIAL[name](value)
+    if name.endswith("_ms") and isinstance(value, int):
+        return time_text(value)
+    if isinstance(value, bool):
+        return name if value else ""
+    if isinstance(value, float):
+        return f"{value:.8g}"
+    return _cut(str(value))
+
+
+def time_text(time_ms: int) -> str:
+    """Return a time as ``2024-08-08 12:30:01.250``, UTC; milliseconds only where there are any."""
+    try:
+        at = datetime.fromtimestamp(time_ms / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(time_ms)
+    return f"{at:%Y-%m-%d %H:%M:%S}" + (f".{time_ms % 1000:03}" if time_ms % 1000 else "")
+
+
+def _lanes(lanes: list[dict[str, Any]]) -> str:
+    return ", ".join(
+        f"{lane['source']} to {time_text(lane['frontier_ms'])}{' (idle)' if lane['idle'] else ''}" for lane in lanes
+    )
+
+
+def _bytes(encoded: str) -> str:
+    return _cut(base64.b64decode(encoded, validate=True).decode(errors="backslashreplace"))
+
+
+def _cut(text: str) -> str:
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:VALUE_CHARACTERS])
+    return printable + ("…" if len(text) > VALUE_CHARACTERS else "")
+
+
+_SPECIAL: dict[str, Callable[[Any], str]] = {
+    "lanes": _lanes,
+    "value": _bytes,
+    "late_by_ms": str,
+    "symbols": lambda symbols: " ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else ""),
+    "final": lambda final: "final" if final else "open",
+}

@@ -1,0 +1,342 @@
+"""The demo: a simulated market through Kafka and some workers, one of which is killed, and then the balance."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+from aiokafka.structs import TopicPartition
+from msgspec import Struct
+from msgspec.structs import replace
+
+from schemas.topics import BARS, SLICES, TRADES
+from stream.console.balance import Balance, balance, sent_by_symbol
+from stream.console.reader import Reader
+from stream.console.screen import Screen
+from stream.console.takeover import Takeover
+from stream.console.view import View
+from stream.errors import BrokerError, ConfigError
+from stream.kafka import guard, members, topics
+from stream.kafka.embedded import broker_for
+from stream.settings import Settings
+from stream.workers import Supervisor, environment
+
+SOURCE = "sim"
+KILL_AFTER_SECONDS = 10.0
+# The workers are given this long to own every partition before the feed starts anyway.
+READY_SECONDS = 8.0
+# A run that is to end by itself waits this long for a takeover that is under way.
+TAKEOVER_SECONDS = 15.0
+# What is on its way when the feed has stopped is waited for; less long where somebody wants it to end.
+CATCH_UP_SECONDS = 30.0
+HURRIED_SECONDS = 6.0
+TICK_SECONDS = 0.25
+STOP_SECONDS = 9.0
+MOST_PARTITIONS = 64
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What the demo is to do.
+
+    Attributes
+    ----------
+    seconds
+        How long the market runs; None: until it is told to end.
+    workers
+        How many.
+    rate
+        Trades a second.
+    symbols
+        How many.
+    """
+
+    seconds: float | None = None
+    workers: int = 2
+    rate: float = 5000.0
+    symbols: int = 20
+
+
+def run(settings: Settings, plan: Plan, screen: Screen) -> Balance:
+    """Run the demo: Kafka, topics, workers and feed, and all of it ended again.
+
+    Parameters
+    ----------
+    settings
+        Where no broker is set, an embedded Kafka runs along.
+    plan
+        What to do.
+    screen
+        Where it is shown.
+
+    Raises
+    ------
+    ConfigError
+        Workers of the same group run already, or ours can't run with these settings.
+    BrokerError
+        Kafka or the feed failed.
+    EmbeddedKafkaError
+        The embedded Kafka can't start.
+    """
+    if not settings.broker:
+        screen.note("starting Kafka: a real one, without Docker or Java installed")
+    with TemporaryDirectory(prefix="tickertape-demo-") as folder, broker_for(settings) as broker:
+        if settings.broker:
+            _must_be_alone(settings)
+        settings = replace(settings, broker=broker)
+        topics.create(broker, settings)
+        return asyncio.run(Demo(settings, plan, screen, Path(folder)).run())
+
+
+def _must_be_alone(settings: Settings) -> None:
+    """Wait for an earlier run's workers to be forgotten; their slots have the names of ours."""
+    until = time.monotonic() + settings.session_seconds + 2
+    while members.describe(settings).owned:
+        if time.monotonic() > until:
+            raise ConfigError(
+                f"workers of group {settings.group} run already at {settings.broker}: end them, or unset the broker, "
+                "so that the demo brings its own Kafka"
+            )
+        time.sleep(0.5)
+
+
+class Demo:
+    """One run, from the workers' start to their end.
+
+    Parameters
+    ----------
+    settings
+        ``broker`` is set, and the topics are there.
+    plan
+        What to do.
+    screen
+        Where it is shown.
+    folder
+        For the feed's ledger and log.
+    """
+
+    def __init__(self, settings: Settings, plan: Plan, screen: Screen, folder: Path) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._screen = screen
+        self._folder = folder
+        (self._before,) = topics.describe(settings.broker, settings, [TRADES])
+        self._partitions = len(self._before.partitions)
+        self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000))
+        self._supervisor = Supervisor(settings, plan.workers, self._hear)
+        self._end = asyncio.Event()
+        self._kills = 0
+        self._takeovers: list[float] = []
+        self._working: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> Balance:
+        """Return what came of it."""
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._end.set)
+        settings, plan = self._settings, self._plan
+        with self._supervisor:
+            async with Reader(settings.broker, [BARS.name, SLICES.name], from_beginning=False) as reader:
+                self._work(self._read(reader))
+                self._work(self._look_at_ends(reader))
+                try:
+                    await self._ready()
+                    began = time.monotonic()
+                    with Feed(settings, plan, self._folder) as feed, self._screen.keys(self._press):
+                        await self._show(feed, began)
+                        seconds = time.monotonic() - began
+                        await asyncio.to_thread(feed.stop)
+                    sent = sent_by_symbol(feed.ledger)
+                    await self._catch_up(sum(sent.values()), began)
+                finally:
+                    for task in self._working:
+                        task.cancel()
+                    await asyncio.gather(*self._working, return_exceptions=True)
+            # Their last commits say what became of every record.
+            await asyncio.to_thread(self._supervisor.stop)
+        (after,) = topics.describe(settings.broker, settings, [TRADES])
+        return balance(
+            self._view,
+            sent,
+            before=self._before.partitions,
+            after=after.partitions,
+            seconds=seconds,
+            takeovers=self._takeovers,
+            workers=plan.workers,
+        )
+
+    def _work(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._working.add(task)
+
+    async def _read(self, reader: Reader) -> None:
+        while True:
+            self._view.take(await reader.read())
+
+    async def _look_at_ends(self, reader: Reader) -> None:
+        while True:
+            for part, end in (
+                await reader.ends([TopicPartition(TRADES.name, n) for n in range(self._partitions)])
+            ).items():
+                self._view.partitions[part.partition].end = end
+            await asyncio.sleep(1.0)
+
+    async def _ready(self) -> None:
+        """Wait until the workers share all partitions; a worker that joins later would stop the others for a moment."""
+        self._screen.note(f"starting {self._plan.workers} workers")
+        until = time.monotonic() + READY_SECONDS
+        while time.monotonic() < until and not self._end.is_set():
+            group = await asyncio.to_thread(members.describe, self._settings)
+            if group.stable and len(group.owned) == self._plan.workers and self._view.is_live(self._partitions):
+                return
+            self._check()
+            await asyncio.sleep(0.2)
+
+    async def _show(self, feed: "Feed", began: float) -> None:
+        self._screen.note(f"feeding {self._plan.rate:,.0f} trades/s of {self._plan.symbols} symbols")
+        while not self._end.is_set():
+            seconds = time.monotonic() - began
+            if seconds >= KILL_AFTER_SECONDS and not self._kills:
+                self._kill()
+            if self._plan.seconds is not None:
+                patience = TAKEOVER_SECONDS if self._view.takeover else 0.0
+                if seconds >= self._plan.seconds + patience:
+                    return
+            feed.check()
+            await self._tick(seconds)
+
+    async def _tick(self, seconds: float) -> None:
+        self._check()
+        takeover = self._view.takeover
+        if takeover is not None and takeover.seconds is not None:
+            self._takeovers.append(takeover.seconds)
+            self._screen.note(f"what the killed worker had goes on after {takeover.seconds:.1f} s")
+            self._view.takeover = None
+        self._view.mark()
+        self._screen.show(self._view, seconds, self._plan.seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._end.wait(), TICK_SECONDS)
+
+    async def _catch_up(self, sent: int, began: float) -> None:
+        """Wait until the bars hold all that was sent."""
+        patience = HURRIED_SECONDS if self._end.is_set() else CATCH_UP_SECONDS
+        self._screen.note("the feed has stopped; what is on its way is waited for")
+        until = time.monotonic() + patience
+        self._end.clear()
+        missing = True
+        while missing and time.monotonic() < until:
+            await self._tick(time.monotonic() - began)
+            missing = self._view.trades < sent or self._view.lag > 0
+
+    def _check(self) -> None:
+        """Raise what ended a task or a worker for good."""
+        if self._supervisor.failure is not None:
+            raise self._supervisor.failure
+        for task in [task for task in self._working if task.done()]:
+            self._working.discard(task)
+            task.result()
+
+    def _hear(self, line: str) -> None:
+        """Note what a worker or the supervisor says, unless it is all in order; called from their threads."""
+        if " INFO " not in line:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._screen.note, line)
+
+    def _press(self, key: str) -> None:
+        if key == "q":
+            self._end.set()
+        elif key == "k":
+            self._kill()
+        elif key == "p":
+            self._work(self._grow())
+
+    def _kill(self) -> None:
+        if self._view.takeover is None:
+            self._kills += 1
+            self._work(self._kill_one())
+
+    async def _kill_one(self) -> None:
+        slot = self._supervisor.slots[(self._kills - 1) % self._plan.workers]
+        owned = (await asyncio.to_thread(members.describe, self._settings)).owned
+        mine = owned.get(self._supervisor.name(slot), {})
+        symbols = {symbol: state.partition for symbol, state in self._view.symbols.items()}
+        (slices,) = await asyncio.to_thread(topics.describe, self._settings.broker, self._settings, [SLICES])
+        self._view.takeover = Takeover(mine, symbols, len(slices.partitions), time.time() * 1000)
+        self._supervisor.kill(slot)
+        had = ", ".join(f"{len(numbers)} of {topic}" for topic, numbers in sorted(mine.items()))
+        self._screen.note(f"worker-{slot} is killed (-9); its partitions: {had or 'none'}")
+
+    async def _grow(self) -> None:
+        if self._partitions * 2 > MOST_PARTITIONS:
+            self._screen.note(f"{TRADES.name} has {self._partitions} partitions; that is enough")
+            return
+        self._partitions *= 2
+        await asyncio.to_thread(topics.grow, self._settings.broker, TRADES, self._partitions)
+        self._screen.note(f"{TRADES.name} has {self._partitions} partitions now; the workers share them anew")
+
+
+class Feed:
+    """``tickertape feed simulate`` as a process; it ends with this one, however this one ends.
+
+    Parameters
+    ----------
+    settings
+        ``broker`` is set.
+    plan
+        How much of what.
+    folder
+        Where its ledger and its log go.
+
+    Attributes
+    ----------
+    ledger
+        How much was sent of each symbol, once it has stopped.
+    """
+
+    def __init__(self, settings: Settings, plan: Plan, folder: Path) -> None:
+        self.ledger = folder / "ledger.json"
+        self._log = folder / "feed.log"
+        amount = ["--rate", str(plan.rate), "--symbols", str(plan.symbols), "--source", SOURCE]
+        command = [sys.executable, "-m", "stream", "feed", "simulate", *amount, "--ledger", str(self.ledger)]
+        with self._log.open("wb") as log:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(folder), *command],
+                env=environment(settings),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C goes to all of a terminal's foreground; the feed is to be told by us.
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raise BrokerError if it has ended."""
+        if self._guard.poll() is not None:
+            said = self._log.read_text(errors="replace").strip().splitlines()
+            raise BrokerError(f"the feed ended: {said[-1] if said else 'it did not say why'}")
+
+    def stop(self) -> None:
+        """Have it send what it has, write its ledger and end."""
+        assert self._guard.stdin is not None
+        with suppress(BrokenPipeError), self._guard.stdin as pipe:
+            pipe.write(b"t")
+        try:
+            self._guard.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._guard.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._guard.poll() is None:
+            self.stop()

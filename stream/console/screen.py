@@ -1,0 +1,113 @@
+"""Where the demo is shown: a table that refreshes in a terminal, plain lines elsewhere."""
+
+import asyncio
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+
+from stream.console import table
+from stream.console.view import View
+
+NOTES = 4
+PLAIN_SECONDS = 2.0
+# Heading, sum, table head and the lines between.
+FRAME_LINES = 6
+KEYS = "k kill a worker   p double the partitions   q quit"
+
+
+class Screen:
+    """A terminal or a plain stream.
+
+    Parameters
+    ----------
+    console
+        Which.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._notes: deque[str] = deque(maxlen=NOTES)
+        self._live: Live | None = None
+        self._keys = ""
+        self._shown_at = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def note(self, text: str) -> None:
+        """Say that something happened."""
+        self._notes.append(text)
+        if self._live is None:
+            self._print(text)
+
+    def show(self, view: View, seconds: float, until: float | None) -> None:
+        """Show how it stands; where there is no terminal, a line every other second.
+
+        Parameters
+        ----------
+        view
+            What is known.
+        seconds
+            Since the start.
+        until
+            When it ends; None: when it is told to.
+        """
+        if not self._console.is_terminal:
+            if time.monotonic() - self._shown_at >= PLAIN_SECONDS:
+                self._shown_at = time.monotonic()
+                self._print(table.line(view, seconds))
+            return
+        if self._live is None:
+            # What was said so far stands above it.
+            self._notes.clear()
+            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+            self._live.start()
+        time_text = f"{seconds:.0f} s" + (f" of {until:.0f} s" if until is not None else "")
+        rows = max(1, self._console.height - FRAME_LINES - NOTES - 2)
+        heading = f"Tickertape   {time_text}"
+        self._live.update(table.render(view, heading, list(self._notes), self._keys, rows=rows), refresh=True)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    @contextmanager
+    def keys(self, press: Callable[[str], None]) -> Iterator[None]:
+        """Call ``press`` with each key, while the block runs, where there is a terminal with a keyboard."""
+        keyboard = sys.stdin.fileno()
+        # In the background, touching the terminal would stop us.
+        if not (self._console.is_terminal and os.isatty(keyboard) and os.tcgetpgrp(keyboard) == os.getpgrp()):
+            yield
+            return
+        import termios
+        import tty
+
+        before = termios.tcgetattr(keyboard)
+        loop = asyncio.get_running_loop()
+        tty.setcbreak(keyboard)
+
+        def read() -> None:
+            for key in os.read(keyboard, 32).decode(errors="ignore"):
+                press(key)
+
+        loop.add_reader(keyboard, read)
+        self._keys = KEYS
+        try:
+            yield
+        finally:
+            self._keys = ""
+            loop.remove_reader(keyboard)
+            termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

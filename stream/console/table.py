@@ -1,0 +1,88 @@
+"""The live table: a row a symbol, and above it what all of them come to."""
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from stream.console.view import SymbolState, View
+
+# Older than this, a watermark is shown in red.
+OLD_SECONDS = 3.0
+
+
+def render(view: View, heading: str, notes: Sequence[str], keys: str, *, rows: int) -> RenderableType:
+    """Return the table as it stands.
+
+    Parameters
+    ----------
+    view
+        What is known.
+    heading
+        A line above it.
+    notes
+        What happened, the latest last.
+    keys
+        What keys do, or nothing.
+    rows
+        The most symbols to show; the busiest are.
+    """
+    now_ms = time.time() * 1000
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    table.add_column("symbol", no_wrap=True)
+    for name in ("last", "change", "vwap 1m", "volume 1m", "trades/s", "lag", "wm age"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=6)
+    rates = {symbol: state.rate(now_ms) for symbol, state in view.symbols.items()}
+    # The order is that of all trades so far, which seldom changes: rows that jump can't be read.
+    busiest = sorted(view.symbols, key=lambda symbol: (-view.symbols[symbol].trades, symbol))
+    for symbol in busiest[:rows]:
+        table.add_row(*_row(view, symbol, view.symbols[symbol], rates[symbol]))
+    if len(busiest) > rows:
+        table.add_row(Text(f"and {len(busiest) - rows} more", style="dim"))
+    foot = [Text(note) for note in notes] + ([Text(keys, style="dim")] if keys else [])
+    return Group(Text(heading, style="bold"), Text(summary(view)), Text(), table, Text(), *foot)
+
+
+def _row(view: View, symbol: str, state: SymbolState, rate: float) -> list[str | Text]:
+    minute = state.minute
+    change = f"{state.change:+.2%}"
+    age_seconds = view.watermark_age_seconds(state.partition)
+    lag = view.partitions[state.partition].lag
+    return [
+        symbol,
+        price(state.last),
+        Text(change, style="green" if state.change > 0 else "red" if state.change < 0 else ""),
+        price(minute.vwap) if minute else "",
+        f"{minute.volume:,.4g}" if minute and minute.volume < 1000 else f"{minute.volume:,.0f}" if minute else "",
+        f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}",
+        f"{lag:,}",
+        "" if age_seconds is None else Text(f"{age_seconds:.1f} s", style="red" if age_seconds > OLD_SECONDS else ""),
+    ]
+
+
+def summary(view: View) -> str:
+    """Return what all symbols come to, as one line."""
+    ages = [age for number in view.partitions if (age := view.watermark_age_seconds(number)) is not None]
+    return (
+        f"{view.events_per_second:,.0f} events/s   read {view.read:,}   lag {view.lag:,}   "
+        f"watermark age {max(ages, default=0):.1f} s   {view.bars:,} bars of 1 s"
+    )
+
+
+def line(view: View, seconds: float) -> str:
+    """Return a line that stands for the table where there is no terminal."""
+    busiest = sorted(view.symbols.items(), key=lambda item: -item[1].trades)[:2]
+    prices = "   ".join(f"{symbol} {price(state.last)} {state.change:+.2%}" for symbol, state in busiest)
+    return f"{seconds:4.0f} s   {summary(view)}   {prices}"
+
+
+def price(value: float) -> str:
+    """Return a price with six digits: 61,837.6 or 0.350123."""
+    digits = 5
+    whole = abs(value)
+    while whole >= 10 and digits:
+        whole /= 10
+        digits -= 1
+    return f"{value:,.{digits}f}"

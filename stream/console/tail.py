@@ -1,0 +1,161 @@
+"""Records of a topic as they come: a JSON object a line, or aligned columns for people."""
+
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import msgspec
+import numpy as np
+from aiokafka.structs import ConsumerRecord
+from msgspec import structs
+
+from schemas import heartbeat
+from schemas.frame import Frame
+from schemas.topics import SLICES
+from stream.console.columns import Columns, Record
+from stream.console.reader import Reader
+from stream.errors import ConfigError
+
+# The type of each column of the slices of a topic.
+Types = Callable[[str], dict[str, "np.dtype[Any]"]]
+
+_json = msgspec.json.Encoder().encode
+_decode_json = msgspec.json.Decoder().decode
+_decode_frame = msgspec.msgpack.Decoder(Frame).decode
+
+
+async def tail(
+    reader: Reader,
+    topic: str,
+    out: TextIO,
+    *,
+    as_json: bool,
+    symbol: str | None,
+    finals: bool,
+    until_caught_up: bool,
+    types: Types,
+) -> None:
+    """Print a topic's records.
+
+    Parameters
+    ----------
+    reader
+        Of that topic, started.
+    topic
+        Its name.
+    out
+        Where to.
+    as_json
+        A JSON object a line, all that is in the record; else the columns that matter.
+    symbol
+        Only what is of this symbol.
+    finals
+        Only results that are final.
+    until_caught_up
+        Return when all that was there at the start has been printed.
+    types
+        Returns the type of each column of the slices of a topic.
+
+    Raises
+    ------
+    ConfigError
+        The topic's records have no symbol, or are never final, and only such were asked for.
+    """
+    ends = await reader.ends() if until_caught_up else {}
+    columns = Columns(topic)
+    while True:
+        lines = []
+        for raw in await reader.read():
+            record = decode(raw, types)
+            if wanted(topic, record, symbol=symbol, finals=finals):
+                record = of_symbol(record, symbol)
+                lines += [to_json(record)] if as_json else columns.lines(record)
+        if lines:
+            out.write("\n".join(lines) + "\n")
+            out.flush()
+        if until_caught_up and await reader.has_read(ends):
+            return
+
+
+def decode(record: ConsumerRecord, types: Types) -> Record:
+    """Return what a record says, whatever it holds.
+
+    Parameters
+    ----------
+    record
+        As it was read.
+    types
+        See `tail`.
+    """
+    try:
+        if record.value is None:
+            beat = heartbeat.from_headers(record.headers)
+            if beat is not None:
+                return Record("heartbeat", msgspec.to_builtins(beat))
+        elif record.topic == SLICES.name:
+            return Record("frame", _frame(_decode_frame(record.value), types))
+        elif isinstance(found := _decode_json(record.value), dict):
+            return Record("result", found)
+    except (msgspec.MsgspecError, ValueError, LookupError):
+        pass
+    raw = None if record.value is None else record.value.decode(errors="backslashreplace")
+    place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    return Record("other", {"raw": raw} | place)
+
+
+def _frame(frame: Frame, types: Types) -> dict[str, Any]:
+    known: dict[str, np.dtype[Any]] = {name: np.dtype("u4") for name in ("source", "symbol")}
+    known |= {"slice_ms": np.dtype("i8")} | types(frame.topic)
+    columns = {
+        name: np.frombuffer(data, known[name].newbyteorder("<")).tolist()
+        for name, data in frame.columns.items()
+        if name in known
+    }
+    for name, names in (("source", frame.sources), ("symbol", frame.symbols)):
+        columns[name] = [names[index] for index in columns[name]]
+    return {
+        **structs.asdict(frame),
+        "lanes": [structs.asdict(lane) for lane in frame.lanes],
+        "tallies": structs.asdict(frame.tallies),
+        "columns": columns,
+    }
+
+
+def wanted(topic: str, record: Record, *, symbol: str | None, finals: bool) -> bool:
+    """Return whether a record is to be shown.
+
+    Raises
+    ------
+    ConfigError
+        It can't be told, for no record of that topic says.
+    """
+    fields = record.fields
+    if record.kind in ("heartbeat", "other"):
+        return symbol is None and not finals
+    if finals:
+        if "final" not in fields:
+            raise ConfigError(f"{topic}: its records are neither open nor final, so there are no finals to show")
+        if not fields["final"]:
+            return False
+    if symbol is None:
+        return True
+    if record.kind == "frame":
+        return symbol in fields["symbols"]
+    if "symbol" not in fields:
+        raise ConfigError(f"{topic}: its records have no symbol, so there is none to choose by")
+    return bool(fields["symbol"] == symbol)
+
+
+def of_symbol(record: Record, symbol: str | None) -> Record:
+    """Return a frame with the rows of one symbol only; any other record as it is."""
+    if symbol is None or record.kind != "frame":
+        return record
+    fields = record.fields
+    rows = [row for row, name in enumerate(fields["columns"]["symbol"]) if name == symbol]
+    columns = {name: [values[row] for row in rows] for name, values in fields["columns"].items()}
+    return Record("frame", fields | {"symbols": [symbol], "columns": columns})
+
+
+def to_json(record: Record) -> str:
+    """Return a record as an object on one line."""
+    fields = {"heartbeat": record.fields} if record.kind == "heartbeat" else record.fields
+    return _json(fields).decode()

@@ -1,0 +1,92 @@
+"""A broker whose topics hold one of each kind of record."""
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+
+from schemas.frame import Frame, Lane, Tallies
+from schemas.heartbeat import Heartbeat, to_headers
+from schemas.refused import DeadLetter, Late
+from schemas.trade import Trade
+from stream.kafka.embedded import EmbeddedKafka
+from stream.kafka.producer import Producer
+from stream.kafka.topics import create
+from stream.settings import Settings
+
+T0 = 1_700_000_000_000
+
+
+def trade(symbol: str, number: int) -> Trade:
+    return Trade(symbol=symbol, source="x", id=number, time_ms=T0 + number, price=60_000.5, quantity=0.25, side="buy")
+
+
+def bar(symbol: str, start_ms: int, *, final: bool) -> dict[str, object]:
+    prices = {"open": 1.5, "high": 2.0, "low": 1.0, "close": 1.75}
+    identity = {"symbol": symbol, "source": "x", "resolution": "1s", "start_ms": start_ms}
+    return identity | prices | {"volume": 3.5, "count": 7, "final": final, "revision": 7}
+
+
+def frame() -> Frame:
+    columns = {
+        "source": np.array([0, 0], "<u4"),
+        "symbol": np.array([0, 1], "<u4"),
+        "slice_ms": np.array([T0, T0], "<i8"),
+        "count": np.array([3, 4], "<i8"),
+        "volume": np.array([0.5, 1.5], "<f8"),
+    }
+    return Frame(
+        topic="trades",
+        partition=2,
+        epoch="1000-5000",
+        upto=42,
+        partitions=4,
+        idle=False,
+        incomplete=None,
+        lanes=[Lane("x", T0 + 3000, T0 + 1000)],
+        tallies=Tallies(counted=40, heartbeats=2),
+        sources=["x"],
+        symbols=["BTC-USD", "ETH-USD"],
+        columns={name: column.tobytes() for name, column in columns.items()},
+    )
+
+
+async def _fill(broker: str) -> None:
+    json = msgspec.json.encode
+    late = Late(
+        topic="trades",
+        partition=1,
+        offset=5,
+        source="x",
+        symbol="BTC-USD",
+        time_ms=T0,
+        frontier_ms=T0 + 2000,
+        late_by_ms=1000,
+        value="{}",
+    )
+    letter = DeadLetter(
+        topic="trades", partition=1, offset=6, reason="not JSON", value=b"\xffgarbage\n" + b"x" * 200, size_bytes=209
+    )
+    async with Producer(broker) as producer:
+        for number in range(3):
+            producer.put("trades", 0, b"BTC-USD", json(trade("BTC-USD", number)))
+        producer.put("trades", 0, None, None, to_headers(Heartbeat("x", T0)))
+        producer.put("trades", 1, b"ETH-USD", json(trade("ETH-USD", 9)))
+        producer.put("trades", 2, b"?", b"\xff not JSON")
+        for start_ms, final in ((T0, True), (T0 + 1000, False)):
+            producer.put("bars", 0, b"", json(bar("BTC-USD", start_ms, final=final)))
+        producer.put("bars", 1, b"", json(bar("ETH-USD", T0, final=True)))
+        producer.put("slices", 3, b"", msgspec.msgpack.encode(frame()))
+        producer.put("late", 0, b"", json(late))
+        producer.put("dead-letters", 0, b"", json(letter))
+
+
+@pytest.fixture(scope="session")
+def filled() -> Iterator[str]:
+    """The broker's address."""
+    with EmbeddedKafka() as kafka:
+        create(kafka.broker, Settings())
+        asyncio.run(_fill(kafka.broker))
+        yield kafka.broker

@@ -1,0 +1,160 @@
+"""The view, its takeovers and the balance: without Kafka."""
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka.structs import ConsumerRecord
+from rich.console import Console
+
+from schemas.frame import Frame, Lane, Tallies
+from stream.console import table
+from stream.console.balance import balance
+from stream.console.takeover import Takeover
+from stream.console.view import View
+from stream.kafka.partition import partition_for
+from stream.kafka.topics import PartitionState
+
+EPOCH = "1000-5000"
+NOW_MS = int(time.time() * 1000)
+START_MS = NOW_MS - NOW_MS % 1000
+NOTHING = dict.fromkeys(Tallies.__struct_fields__, 0)
+
+
+def record(topic: str, key: str, value: bytes) -> ConsumerRecord:
+    return ConsumerRecord(topic, 0, 0, NOW_MS, 1, key.encode(), value, None, 0, 0, ())
+
+
+def bar(count: int, *, start_ms: int = START_MS, symbol: str = "BTC-USD", width: str = "1s", **other: Any) -> Any:
+    fields = {"symbol": symbol, "source": "sim", "resolution": width, "start_ms": start_ms, "open": 2.0, "close": 3.0}
+    fields |= {"close_ms": start_ms, "volume": 5.0, "vwap": 2.5, "count": count, "final": False, "revision": count}
+    return record("bars", f"{symbol}|sim|{width}|{start_ms}", msgspec.json.encode(fields | other))
+
+
+def frame(upto: int, *, partition: int = 0, epoch: str = EPOCH) -> Any:
+    lanes = [Lane("sim", NOW_MS, NOW_MS), Lane("other", 1, 1)]
+    value = Frame("trades", partition, epoch, upto, 4, False, None, lanes, Tallies(), [], [], {})
+    return record("slices", "", msgspec.msgpack.encode(value))
+
+
+@pytest.fixture
+def view() -> View:
+    return View("sim", EPOCH, 4, START_MS)
+
+
+def test_the_highest_revision_of_a_bar_holds(view: View) -> None:
+    view.take([bar(3), bar(5), bar(4), bar(2, start_ms=START_MS + 1000)])
+    assert view.trades == 7
+    assert view.bars == 2
+
+
+def test_a_final_bar_is_newer_than_the_same_open_one(view: View) -> None:
+    view.take([bar(5, revision=5), bar(6, revision=5, final=True), bar(7, revision=5)])
+    assert view.trades == 6
+
+
+def test_bars_of_an_earlier_run_or_of_another_source_do_not_count(view: View) -> None:
+    view.take([bar(3, start_ms=START_MS - 1000), record("bars", "BTC-USD|all|1s|0", b"{}")])
+    assert view.symbols == {}
+
+
+def test_partitions_are_as_far_as_their_frames_say(view: View) -> None:
+    view.take([frame(10), frame(8), frame(99, epoch="other"), frame(7, partition=3)])
+    view.partitions[0].end = 13
+    assert view.read == 17
+    assert view.lag == 3
+    assert view.is_live(2)
+    assert not view.is_live(3)
+
+
+def test_latency_is_that_of_open_bars_of_the_second(view: View) -> None:
+    now_ms = int(time.time() * 1000)
+    start_ms = now_ms - now_ms % 1000
+    view.take([bar(1, start_ms=start_ms, close_ms=start_ms), bar(2, start_ms=START_MS - 5000)])
+    assert all(0 <= latency < 1000 for latency in view.latencies_ms)
+    assert len(view.latencies_ms) <= 1
+
+
+def test_a_takeover_waits_for_each_partition_and_shard() -> None:
+    symbols = {"BTC-USD": 0, "ETH-USD": 1}
+    shards = {symbol: partition_for(symbol, 16) for symbol in symbols}
+    takeover = Takeover({"trades": [0, 3], "slices": [shards["ETH-USD"]]}, symbols, 16, killed_ms=1000.0)
+    takeover.hear("BTC-USD", 1000, 5000.0)
+    assert takeover.seconds is None
+    takeover.hear("BTC-USD", 1001, 2000.0)
+    assert takeover.seconds is None
+    takeover.hear("ETH-USD", 1500, 3500.0)
+    assert takeover.seconds == 2.5
+    takeover.hear("ETH-USD", 1600, 9000.0)
+    assert takeover.seconds == 2.5
+
+
+def partition(number: int, upto: int, tallies: dict[str, int], *, start: int = 0) -> PartitionState:
+    return PartitionState(
+        partition=number, start=start, end=upto, committed=0, upto=upto, lag=0, tallies=NOTHING | tallies
+    )
+
+
+def judged(view: View, sent: dict[str, int], after: list[PartitionState], before: list[PartitionState]) -> Any:
+    return balance(view, sent, before=before, after=after, seconds=2.0, takeovers=[1.0, 3.0], workers=2)
+
+
+def test_the_balance_of_a_run(view: View) -> None:
+    view.take([bar(3), bar(4, symbol="ETH-USD")])
+    before = [partition(0, 10, {"counted": 10})]
+    after = [partition(0, 14, {"counted": 13, "heartbeats": 1}), partition(1, 4, {"counted": 4})]
+    found = judged(view, {"BTC-USD": 3, "ETH-USD": 4}, after, before)
+    assert found.ok
+    assert (found.read, found.events, found.bars, found.partitions) == (8, 7, 2, 2)
+    assert found.tallies == NOTHING | {"counted": 7, "heartbeats": 1}
+    assert (found.takeover_seconds, found.events_per_second) == (3.0, 3.5)
+    assert "read 8 = counted 7 + late 0 + rejected 0 + repeated 0 + unmatched 0 + heartbeats 1" in str(found)
+    assert "lost 0, doubled 0" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("sent", "tallies", "lost", "doubled", "law"),
+    [
+        ({"BTC-USD": 5}, {"counted": 4}, 1, 0, "lost"),
+        ({"BTC-USD": 3}, {"counted": 4}, 0, 1, "twice"),
+        ({"BTC-USD": 5}, {"counted": 4, "late": 1}, 0, 0, ""),
+        ({"BTC-USD": 4}, {"counted": 3}, 0, 0, "add up"),
+        ({"BTC-USD": 4}, {"counted": 4, "lost": 2}, 2, 0, "lost"),
+    ],
+)
+def test_a_broken_law_is_named(
+    view: View, sent: dict[str, int], tallies: dict[str, int], lost: int, doubled: int, law: str
+) -> None:
+    view.take([bar(4)])
+    upto = 4 if law == "add up" else sum(tallies.values())
+    found = judged(view, sent, [partition(0, upto, tallies)], [])
+    assert (found.lost, found.doubled) == (lost, doubled)
+    assert found.ok == (not law)
+    assert all(law in line for line in found.broken)
+
+
+def test_what_is_not_read_breaks_a_law(view: View) -> None:
+    state = msgspec.structs.replace(partition(0, 4, {"counted": 4}), end=5)
+    view.take([bar(4)])
+    assert judged(view, {"BTC-USD": 4}, [state], []).broken == ["1 records were not read"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_fits(view: View, width: int) -> None:
+    view.take([bar(1234567, symbol=f"LONG{n:02}-USDT", close=61_234.5) for n in range(30)])
+    view.take([bar(3, symbol="BTC-USD", width="1m", volume=123_456_789.0, vwap=61_000.25), frame(10)])
+    console = Console(width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(table.render(view, "heading", ["a note"], "keys", rows=10))
+    lines = captured.get().splitlines()
+    assert "and 21 more" in captured.get()
+    assert "…" not in captured.get()
+    assert lines[0].strip() == "heading"
+    assert [line.strip() for line in lines[-2:]] == ["a note", "keys"]
+    assert all(len(line.rstrip()) <= width for line in lines)
+
+
+def test_prices_have_six_digits() -> None:
+    prices = (61_837.62, 0.350123, 4.34, 123_456.7)
+    assert [table.price(value) for value in prices] == ["61,837.6", "0.35012", "4.34000", "123,457"]

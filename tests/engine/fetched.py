@@ -1,0 +1,98 @@
+"""What a broker answers to a fetch, built batch by batch: holes, aborted transactions and the like at will."""
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka.consumer.fetcher import READ_COMMITTED
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+from msgspec import Struct
+
+from stream.engine.block import Headers
+
+TP_READ = TopicPartition("read", 0)
+APPENDED_MS = 1_700_000_000_000
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """A record batch.
+
+    Attributes
+    ----------
+    base
+        The offset that its first record had.
+    values
+        By how far its offset is past `base`; what is missing between, compaction has removed.
+    span
+        How many offsets it takes up.
+    codec
+        0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
+    producer
+        -1: no transaction.
+    marker
+        ``commit`` or ``abort`` where it is the end of a transaction.
+    append_time
+        True where the broker's clock stamped it.
+    """
+
+    base: int
+    values: dict[int, bytes | None]
+    span: int
+    headers: Headers = (("beat", b"1"),)
+    codec: int = 0
+    producer: int = -1
+    marker: str = ""
+    append_time: bool = False
+
+    @property
+    def end(self) -> int:
+        return self.base + self.span
+
+    def encoded(self) -> bytes:
+        transactional = self.producer >= 0
+        # Brokers write markers, and batches that compaction has emptied, uncompressed.
+        codec = self.codec if self.values else 0
+        builder = DefaultRecordBatchBuilder(2, codec, transactional, self.producer, 0, 0, 1 << 20)
+        if self.marker:
+            builder.append(0, APPENDED_MS, struct.pack(">hh", 0, self.marker == "commit"), b"", [])
+        for delta, value in self.values.items():
+            builder.append(delta, APPENDED_MS + delta, b"key", value, list(self.headers))
+        data = bytearray(builder.build())
+        (attributes,) = struct.unpack_from(">h", data, 21)
+        struct.pack_into(">h", data, 21, attributes | bool(self.marker) << 5 | self.append_time << 3)
+        struct.pack_into(">q", data, 0, self.base)
+        struct.pack_into(">i", data, 23, self.span - 1)
+        return bytes(data)
+
+
+def unpack(
+    make: Any, batches: Sequence[Batch], deserializer: Any = None, *, start: int = 0, check_crcs: bool = False
+) -> Any:
+    """Unpack a fetch by aiokafka's PartitionRecords or ours; it begins with the batch that holds ``start``."""
+    encoded = b"".join(batch.encoded() for batch in batches if batch.end > start)
+    aborted = [transaction for transaction in _aborted(batches) if transaction[2] >= start]
+    return make(
+        TP_READ,
+        MemoryRecords(encoded),
+        [(producer, first) for producer, first, _ in aborted],
+        start,
+        None,
+        deserializer,
+        check_crcs,
+        READ_COMMITTED,
+    )
+
+
+def _aborted(batches: Sequence[Batch]) -> list[tuple[int, int, int]]:
+    """Return (producer, first offset, offset of its marker) of each aborted transaction."""
+    found, first = [], {}
+    for batch in batches:
+        if batch.marker == "abort" and batch.producer in first:
+            found.append((batch.producer, first[batch.producer], batch.base))
+        if batch.marker:
+            first.pop(batch.producer, None)
+        elif batch.producer >= 0:
+            first.setdefault(batch.producer, batch.base)
+    return found

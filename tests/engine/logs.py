@@ -1,0 +1,45 @@
+"""Random logs, for hypothesis: two sources and two symbols, disorder, repeats, heartbeats, holes and bad records."""
+
+from blocks import Log
+from hypothesis import strategies as st
+
+FAR_MS = 1_000_000
+
+_ticks = st.tuples(
+    st.just("tick"),
+    st.integers(-3500, 900),  # how far from a clock that goes on by 300 ms a record
+    st.integers(0, 9),
+    st.sampled_from([0.1, 0.7, 1.3, 1e6]),
+    st.sampled_from("sst"),
+    st.sampled_from("AB"),
+    st.sampled_from(["received", "received", "appended", "too early", "too early to append"]),
+)
+_others = st.one_of(
+    st.tuples(st.just("beat"), st.integers(-3500, 1500), st.sampled_from("st")),
+    st.tuples(st.just("bad")),
+    st.tuples(st.just("hole"), st.integers(1, 3)),
+)
+_steps = st.lists(st.one_of(_ticks, _ticks, _ticks, _others), min_size=1, max_size=40)
+
+
+@st.composite
+def logs(draw: st.DrawFn, partition: int = 0, *, closed: bool = False) -> Log:
+    """Draw a log; one that is ``closed`` ends with heartbeats past all that it holds."""
+    log = Log(partition)
+    for i, step in enumerate(draw(_steps)):
+        clock = 10_000 + 300 * i
+        match step:
+            case "tick", behind, number, value, source, symbol, receipt:
+                at = clock + behind
+                received = {"received": at, "too early": at - 5001}.get(receipt, 0)
+                appended = at - 5001 if receipt == "too early to append" else at
+                log.tick(at, number, value, source=source, symbol=symbol, received=received, appended=appended)
+            case "beat", behind, source:
+                log.beat(clock + behind, source)
+            case ("bad",):
+                log.raw(b"{")
+            case "hole", offsets:
+                log.hole(offsets)
+    if closed:
+        log.beat(FAR_MS, "s").beat(FAR_MS, "t")
+    return log

@@ -1,0 +1,254 @@
+"""A partition taken up again from its last commit: nothing lost, nothing doubled, nothing folded from its middle."""
+
+import pytest
+from blocks import HOUR_MS, Log, Published, slicer, tallied
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from logs import logs
+from oracle import judge
+
+from schemas.frame import Lane, Tallies
+from schemas.refused import DeadLetter, Late
+from stream.engine.checkpoint import (
+    METADATA_BYTES,
+    SliceCheckpoint,
+    Views,
+    WindowCheckpoint,
+    slices_from,
+    to_metadata,
+    windows_from,
+)
+from stream.engine.slices import Slicer
+from stream.errors import BrokerError
+
+
+def at(ms: int) -> int:
+    return HOUR_MS + ms
+
+
+def restored(owner: Slicer, log: Log, *, lateness_ms: int = 2000, begin: int = 0, now: int = 0) -> Slicer:
+    """Return who comes next, knowing nothing but the commit."""
+    offset, saved = owner.checkpoint()
+    return slicer(
+        log, lateness_ms=lateness_ms, checkpoint=slices_from(to_metadata(saved)), committed=offset, begin=begin, now=now
+    )
+
+
+def test_a_commit_goes_back_to_the_oldest_record_of_any_open_slice() -> None:
+    # The first slice is closed by the record at 3000; of the open ones, the oldest record is at offset 1.
+    log = Log().tick(0, 1).tick(1500, 2).raw(b"?").tick(3000, 3)
+    owner = slicer()
+    Published().read(owner, log.blocks())
+    assert owner.checkpoint() == (
+        1,
+        SliceCheckpoint(
+            upto=4,
+            start=0,
+            lanes=[Lane("s", at(3000), at(1000))],
+            tallies=Tallies(counted=3, rejected=1),
+        ),
+    )
+
+
+def test_with_no_slice_open_a_commit_is_how_far_it_was_read() -> None:
+    owner = slicer()
+    Published().read(owner, Log().tick(0, 1).beat(9000).blocks())
+    assert owner.checkpoint()[0] == 2
+
+
+def test_a_commit_comes_back_as_it_was() -> None:
+    slices = SliceCheckpoint(
+        upto=9,
+        start=3,
+        lanes=[Lane("é|\"'", -5, 7, idle=True)],
+        tallies=Tallies(1, 2, 3, 4, 5, 6, 7, 8),
+        incomplete=(1, 2),
+    )
+    windows = WindowCheckpoint(upto=4, topics={"trades": Views(2, {"all": -(1 << 62), "s": 5}, {"s": 7})})
+    assert slices_from(to_metadata(slices)) == slices
+    assert windows_from(to_metadata(windows)) == windows
+
+
+def test_a_commit_that_kafka_would_refuse_is_an_error_with_a_way_out() -> None:
+    def commit(n: int) -> str:
+        return to_metadata(SliceCheckpoint(lanes=[Lane(f"source-{i}", at(0), at(0)) for i in range(n)]))
+
+    assert len(commit(80)) <= METADATA_BYTES
+    with pytest.raises(BrokerError, match="fewer sources in one topic"):
+        commit(100)
+
+
+def test_reading_again_publishes_nothing_and_tallies_nothing() -> None:
+    log = Log().tick(0, 1, 1.0).tick(0, 1).raw(b"?").tick(9999, 2, received=1).beat(100).tick(1, 3, 2.0).tick(2, 4, 4.0)
+    first = slicer()
+    Published().read(first, log.blocks([6], start=0))
+    second = restored(first, log)
+    assert (second.read, second.upto) == (0, 7)
+    published = Published()
+    assert second.fold(log.block(0, 6)) == []
+    published.flush(second)
+    assert published.slices == {}
+    assert not second.is_dirty
+    assert second.tallies == first.tallies
+    assert second.fold(log.block(6, 7)) == []
+    published.flush(second)
+    assert published.slices == judge(log).slices
+    assert second.tallies == first.tallies
+
+
+def test_reading_again_passes_over_slices_that_were_closed() -> None:
+    # The commit goes back to offset 0 for the sake of source t; the first slice of s is closed.
+    log = Log().tick(0, 1, source="t").tick(0, 2).tick(3000, 3).tick(3001, 4)
+    first = slicer()
+    Published().read(first, [log.block(0, 3)])
+    second = restored(first, log)
+    assert second.read == 0
+    published = Published().read(second, log.blocks())
+    assert set(published.slices) == {("t", "A", 0), ("s", "A", 3000)}
+    assert published.slices[("s", "A", 3000)].count == 2
+
+
+def test_a_block_may_begin_below_and_end_above_what_was_read() -> None:
+    log = Log().tick(0, 1, 1.0).tick(1, 2, 2.0).tick(2, 3, 4.0)
+    first = slicer()
+    Published().read(first, [log.block(0, 2)])
+    second = restored(first, log)
+    published = Published().read(second, log.blocks())
+    assert published.slices == judge(log).slices
+    assert tallied(second.tallies) == {"counted": 3}
+
+
+def test_repeats_are_found_across_owners() -> None:
+    log = Log().tick(0, 7).tick(1, 8).tick(0, 7)
+    first = slicer()
+    Published().read(first, [log.block(0, 2)])
+    second = restored(first, log)
+    Published().read(second, log.blocks())
+    assert tallied(second.tallies) == {"counted": 2, "repeated": 1}
+
+
+class Retention:
+    """A log whose first slice is closed and whose others are open, read up to offset 5; then its beginning goes."""
+
+    def __init__(self) -> None:
+        self.log = Log().tick(0, 1).tick(1500, 2).tick(2500, 3).tick(3000, 4).tick(3100, 5)
+        self.first = slicer()
+        self.published = Published().read(self.first, self.log.blocks())
+        assert self.first.checkpoint()[0] == 1
+
+    def next_owner(self, begin: int, now: int = 0) -> Slicer:
+        owner = restored(self.first, self.log, begin=begin, now=now)
+        self.published.read(owner, self.log.blocks(start=begin))
+        return owner
+
+
+def test_what_retention_took_below_the_commit_is_no_loss() -> None:
+    retention = Retention()
+    owner = retention.next_owner(begin=1)
+    assert owner.incomplete is None
+    assert tallied(owner.tallies) == {"counted": 5}
+
+
+def test_a_slice_whose_beginning_is_gone_stands_as_it_was_published() -> None:
+    retention = Retention()
+    before = dict(retention.published.slices)
+    # Of the open slices only the records from offset 3 on are left: none is folded from there.
+    retention.log.tick(3200, 6).tick(4000, 7)
+    owner = retention.next_owner(begin=3)
+    assert {key: row for key, row in retention.published.slices.items() if key in before} == before
+    assert retention.published.slices.keys() - before.keys() == {("s", "A", 4000)}
+    assert owner.incomplete == (at(1100), at(4000))
+    # It was read, but for its slice that is closed now.
+    assert [(late.offset, late.late_by_ms) for late in retention.published.refused if isinstance(late, Late)] == [
+        (5, 0)
+    ]
+    assert tallied(owner.tallies) == {"counted": 6, "late": 1}
+    assert owner.upto - owner.start == 7
+
+
+def test_what_was_never_read_is_lost_and_counted() -> None:
+    retention = Retention()
+    for number in range(6, 10):  # offsets 5 to 8
+        retention.log.tick(4000 + number, number)
+    owner = retention.next_owner(begin=8, now=7100)
+    assert tallied(owner.tallies) == {"counted": 6, "lost": 3}
+    assert (owner.upto, owner.start) == (9, 0)
+    # They may have been of any time up to now and the skew.
+    assert owner.incomplete == (0, at(13_000))
+
+
+def test_a_slice_in_which_the_log_begins_anew_is_incomplete() -> None:
+    retention = Retention()
+    for number in range(6, 10):  # offsets 5 to 8, all in one slice; three of them are lost
+        retention.log.tick(7000 + number, number)
+    owner = retention.next_owner(begin=8, now=7100)
+    assert retention.published.slices[("s", "A", 7000)].count == 1
+    assert owner.incomplete is not None
+    since_ms, until_ms = owner.incomplete
+    assert since_ms < at(8000) <= until_ms
+
+
+def test_a_loss_is_told_by_all_owners_to_come() -> None:
+    retention = Retention()
+    owner = retention.next_owner(begin=3)
+    again = restored(owner, retention.log)
+    assert again.incomplete == owner.incomplete == (at(1100), at(4000))
+    ((_, frame),) = again.flush(lambda _: 0, 1, everyone=True)
+    assert frame.incomplete == (at(1100), at(4000))
+
+
+def test_a_log_that_begins_late_and_was_never_read_lost_nothing() -> None:
+    log = Log().tick(0, 1).tick(1, 2).tick(2, 3)
+    owner = slicer(log, begin=2)
+    Published().read(owner, log.blocks(start=2))
+    assert owner.incomplete is None
+    assert (owner.start, owner.upto) == (2, 3)
+    assert tallied(owner.tallies) == {"counted": 1}
+
+
+@pytest.mark.xfail(reason="without metadata the tallies begin at the log's beginning", strict=True)
+def test_where_an_operator_has_set_the_offset_the_tallies_begin_there() -> None:
+    # `kafka-consumer-groups --reset-offsets` leaves a commit without metadata.
+    log = Log().tick(0, 1).tick(1, 2).tick(2, 3)
+    owner = slicer(log, committed=2, begin=0)
+    Published().read(owner, log.blocks(start=2))
+    assert sum(tallied(owner.tallies).values()) == owner.upto - owner.start
+
+
+@settings(max_examples=150, deadline=None)
+@given(log=logs(), data=st.data())
+def test_owners_that_die_anywhere_publish_what_one_would_have(log: Log, data: st.DataObject) -> None:
+    # A published union, late records and dead letters by offset: what a reader of upserts is left with.
+    published = Published()
+    lateness = {0: data.draw(st.sampled_from([0, 500, 2000, 4000]))}
+    owner = slicer(log, lateness_ms=lateness[0])
+    upto = 0
+    for _ in range(data.draw(st.integers(0, 3))):
+        committed = data.draw(st.integers(upto, log.end))
+        # It reads on past its commit and publishes, and dies.
+        died = data.draw(st.integers(committed, log.end))
+        cuts = {committed, *data.draw(st.sets(st.integers(0, log.end), max_size=3))}
+        for block in log.blocks(cuts, start=owner.read):
+            if block.end > died:
+                break
+            published.read(owner, [block])
+            if block.end == committed:
+                break
+        if owner.read < owner.upto or owner.read != committed:
+            continue
+        successor = restored(owner, log, lateness_ms=lateness[max(lateness)])
+        published.read(owner, [log.block(committed, died)])  # and by then it may be a zombie
+        if died == committed:
+            # Another lateness holds from what nobody has read.
+            lateness[committed] = data.draw(st.sampled_from([0, 500, 2000, 4000]))
+            successor = restored(owner, log, lateness_ms=lateness[committed])
+        owner, upto = successor, committed
+    published.read(owner, log.blocks(data.draw(st.sets(st.integers(0, log.end), max_size=4)), start=owner.read))
+
+    judged = judge(log, lateness)
+    assert published.slices == judged.slices
+    assert tallied(owner.tallies) == judged.tallies
+    assert owner.upto - owner.start == log.end
+    assert (owner.lanes.watermark_ms, owner.lanes.frontier_ms) == (judged.watermark_ms, judged.frontier_ms)
+    assert {r.offset: r.late_by_ms for r in published.refused if isinstance(r, Late)} == judged.late_by_ms
+    assert {r.offset for r in published.refused if isinstance(r, DeadLetter)} == judged.rejected

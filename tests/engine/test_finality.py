@@ -1,0 +1,191 @@
+"""Which lanes hold finals back, and which only the folding."""
+
+import pytest
+from blocks import HOUR_MS
+from frames import frame, views
+
+from schemas.frame import Frame
+from stream.engine.checkpoint import Views
+from stream.engine.finality import Finality
+from stream.engine.lanes import UNSET
+
+HORIZON_MS = 10_000
+
+
+def heard(*frames: Frame, saved: Views | None = None, settled: bool = True) -> Finality:
+    finality = Finality(HORIZON_MS, saved or Views())
+    for one in frames:
+        finality.hear(one)
+        finality.advance(settled=settled)
+    return finality
+
+
+def final(finality: Finality) -> dict[str, int]:
+    return {name: at - HOUR_MS for name, at in finality.final_ms.items() if at != UNSET}
+
+
+def fold(finality: Finality) -> dict[str, int]:
+    return {name: at - HOUR_MS for name, at in finality.fold_ms.items() if at != UNSET}
+
+
+def test_the_least_lane_decides_by_source_and_over_all() -> None:
+    finality = heard(
+        frame(1, lanes={"s": 5000, "t": 7000}, partitions=2),
+        frame(1, lanes={"s": 6000, "t": 4000}, partitions=2, partition=1),
+    )
+    assert final(finality) == fold(finality) == {"s": 5000, "t": 4000, "all": 4000}
+
+
+def test_a_partition_that_exists_and_has_not_spoken_holds_all_back() -> None:
+    finality = heard(frame(1, lanes={"s": 5000}, partitions=2), frame(1, partition=1, partitions=2))
+    assert final(finality) == {}
+    finality.hear(frame(2, lanes={"s": 3000}, partition=1, partitions=2))
+    finality.advance(settled=True)
+    assert final(finality) == {"s": 3000, "all": 3000}
+
+
+def test_a_new_partition_holds_back_what_is_not_final_yet() -> None:
+    finality = heard(frame(1, lanes={"s": 5000}), frame(2, lanes={"s": 9000}, partitions=2))
+    assert final(finality) == {"s": 5000, "all": 5000}
+
+
+def test_an_idle_partition_without_lanes_holds_only_the_folding_and_that_to_the_horizon() -> None:
+    first = frame(1, lanes={"s": 5000}, partitions=2)
+    finality = heard(first, frame(0, partition=1, partitions=2, resting=True))
+    assert final(finality) == {"s": 5000, "all": 5000}
+    assert fold(finality) == {"s": -5000, "all": -5000}
+    finality.hear(frame(1, lanes={"s": 4500}, partition=1, partitions=2))
+    finality.advance(settled=True)
+    assert final(finality) == {"s": 5000, "all": 5000}
+    assert fold(finality) == {"s": 4500, "all": 4500}
+
+
+def test_an_idle_lane_holds_only_the_folding_and_that_to_the_horizon() -> None:
+    lanes = {"s": 5000, "t": 1000}
+    finality = heard(frame(1, lanes=lanes, idle="t"))
+    assert final(finality) == {"s": 5000, "t": 1000, "all": 5000}
+    assert fold(finality) == {"s": 5000, "t": 1000, "all": 1000}
+    finality.hear(frame(2, lanes=lanes | {"s": 50_000}, idle="t"))
+    finality.advance(settled=True)
+    assert final(finality) == {"s": 50_000, "t": 1000, "all": 50_000}
+    assert fold(finality) == {"s": 50_000, "t": 1000, "all": 40_000}
+
+
+def test_a_lane_that_wakes_takes_nothing_back_and_holds_again() -> None:
+    finality = heard(
+        frame(1, lanes={"s": 5000, "t": 1000}, idle="t"),
+        frame(2, lanes={"s": 9000, "t": 2000}),
+    )
+    assert final(finality) == {"s": 9000, "t": 2000, "all": 5000}
+    assert fold(finality) == {"s": 9000, "t": 2000, "all": 2000}
+
+
+def test_a_frontier_never_goes_back_whoever_tells() -> None:
+    finality = heard(frame(5, lanes={"s": 5000}), frame(3, lanes={"s": 3000}), frame(6, lanes={"s": 4000}))
+    assert finality.frontier_ms(0, "s") == HOUR_MS + 5000
+    assert finality.frontier_ms(0, "t") == UNSET
+    assert final(finality) == {"s": 5000, "all": 5000}
+
+
+def test_a_zombies_word_on_idleness_does_not_count() -> None:
+    finality = heard(
+        frame(5, lanes={"s": 5000, "t": 1000}),
+        frame(4, lanes={"s": 5000, "t": 1000}, idle="t"),
+    )
+    assert final(finality) == {"s": 5000, "t": 1000, "all": 1000}
+
+
+def test_a_zombies_word_on_a_partition_without_lanes_does_not_count() -> None:
+    # The partition holds records now, all of them rejected: its owner, awake, has read them.
+    finality = heard(
+        frame(1, lanes={"s": 5000}, partitions=2),
+        frame(5, partition=1, partitions=2),
+        frame(0, partition=1, partitions=2, resting=True),
+    )
+    assert final(finality) == {}
+
+
+def test_a_partition_that_wakes_and_still_has_no_lane_holds_back_again() -> None:
+    finality = heard(
+        frame(1, lanes={"s": 5000}, partitions=2),
+        frame(0, partition=1, partitions=2, resting=True),
+        frame(1, partition=1, partitions=2),  # what woke it was rejected
+        frame(2, lanes={"s": 9000}, partitions=2),
+    )
+    assert final(finality) == {"s": 5000, "all": 5000}
+    assert fold(finality) == {"s": -5000, "all": -5000}
+
+
+@pytest.mark.parametrize("often", [True, False])
+def test_where_all_have_gone_idle_the_least_of_them_decides(often: bool) -> None:
+    # A shard that is read late has all of it in one go.
+    awake, asleep = frame(1, lanes={"s": 5000, "t": 3000}), frame(1, lanes={"s": 5000, "t": 3000}, idle="st")
+    finality = heard(awake, asleep) if often else Finality(HORIZON_MS, Views())
+    if not often:
+        finality.hear(awake)
+        finality.hear(asleep)
+        finality.advance(settled=True)
+    assert final(finality) == {"s": 5000, "t": 3000, "all": 3000}
+
+
+def test_what_a_checkpoint_knew_holds_once_the_shard_is_read_to_there() -> None:
+    saved = views(1, folded={"s": 6000, "all": 5500}, final={"s": 8000, "all": 7000})
+    finality = heard(frame(1, lanes={"s": 5000}), saved=saved, settled=False)
+    assert final(finality) == fold(finality) == {"s": 5000, "all": 5000}
+    assert finality.advance(settled=True)
+    assert final(finality) == {"s": 8000, "all": 7000}
+    assert fold(finality) == {"s": 6000, "all": 5500}
+    assert finality.done_ms("s") == HOUR_MS + 6000
+    assert finality.done_ms("t") == UNSET
+
+
+def test_partitions_and_sources_that_a_checkpoint_knew_hold_back_unheard() -> None:
+    saved = views(2, folded={"s": 1000, "t": 1000, "all": 1000}, final={"s": 1000, "t": 1000, "all": 1000})
+    finality = heard(frame(1, lanes={"s": 5000}), saved=saved)
+    assert final(finality) == fold(finality) == {"s": 1000, "t": 1000, "all": 1000}
+    finality.hear(frame(1, lanes={"s": 4000}, partition=1))
+    finality.advance(settled=True)
+    assert final(finality) == {"s": 4000, "t": 1000, "all": 1000}
+    finality.hear(frame(2, lanes={"s": 5000, "t": 3000}))
+    finality.hear(frame(2, lanes={"s": 5000, "t": 2000}, partition=1))
+    finality.advance(settled=True)
+    assert final(finality) == {"s": 5000, "t": 2000, "all": 2000}
+
+
+def test_a_checkpoint_knows_all_of_it() -> None:
+    finality = heard(
+        frame(1, lanes={"s": 50_000, "t": 1000}, idle="t", partitions=2), frame(0, partition=1, resting=True)
+    )
+    assert finality.views() == views(
+        2,
+        folded={"s": 40_000, "t": -9_000, "all": 40_000},
+        final={"s": 50_000, "t": 1000, "all": 50_000},
+    )
+
+
+def test_it_tells_whether_anything_moved() -> None:
+    finality = heard(frame(1, lanes={"s": 5000}))
+    assert not finality.advance(settled=True)
+    finality.hear(frame(1, lanes={"s": 5000}))
+    assert not finality.advance(settled=True)
+    finality.hear(frame(2, lanes={"s": 5001}))
+    assert finality.advance(settled=True)
+
+
+def test_a_source_holds_back_until_every_partition_has_told_of_it() -> None:
+    first = frame(1, lanes={"s": 3000}, partition=1, partitions=2)
+    finality = heard(first, frame(1, lanes={"s": 2000, "t": 5000}, partitions=2))
+    # Partition 1, read behind, may yet have older events of t.
+    assert final(finality) == {"s": 2000}
+    finality.hear(frame(2, lanes={"s": 3000, "t": 4000}, partition=1, partitions=2))
+    finality.advance(settled=True)
+    assert final(finality) == {"s": 2000, "t": 4000, "all": 2000}
+
+
+def test_where_the_owner_calls_the_rest_idle_a_source_may_be_elsewhere_only() -> None:
+    finality = heard(
+        frame(1, lanes={"s": 3000}, partition=1, partitions=2, resting=True),
+        frame(1, lanes={"s": 20_000, "t": 50_000}, partitions=2),
+    )
+    assert final(finality) == {"s": 3000, "t": 50_000, "all": 3000}
+    assert fold(finality) == {"s": 3000, "t": 40_000, "all": -7000}

@@ -1,0 +1,153 @@
+"""The slicing agent without Kafka: where things go, who is idle, and what may be committed."""
+
+import msgspec
+import pytest
+from blocks import HOUR_MS, TICKS, Log, unpacked
+from faust.types import TP
+
+from schemas.frame import Frame
+from schemas.refused import DeadLetter, Late
+from stream.engine import slicing
+from stream.engine.checkpoint import slices_from
+from stream.engine.slicing import SlicingAgent
+from stream.engine.transport import Position
+from stream.kafka.partition import partition_for
+from stream.settings import Settings
+
+TRADES = TP("trades", 0)
+IDLE_SECONDS = 30
+
+
+class World:
+    """A partition with its agent, whose producer keeps what it is given; the clock is ours."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, shards: int = 1) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(slicing, "monotonic", lambda: self.now)
+        self.log = Log()
+        self.put_records: list[tuple[str, int, bytes, bytes]] = []
+        settings = Settings(idle_seconds=IDLE_SECONDS)
+        self.agent = SlicingAgent(TICKS, settings, self, shards, lambda _: self.log.end)  # type: ignore[arg-type]
+        # No pace of its own: only a checkpoint or a beat flushes.
+        monkeypatch.setattr(self.agent._pace, "ask", lambda **_: None)
+
+    def put(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        self.put_records.append((topic, partition, key, value))
+
+    def restore(self, offset: int | None = None, metadata: str = "") -> int:
+        position = Position(begin=0, committed=offset, metadata=metadata, partitions=1)
+        return self.agent.restore({TRADES: position})[TRADES]
+
+    def read(self, until: int | None = None) -> None:
+        self.agent.receive(self.log.block(self.agent.slicers[0].read, until))
+
+    def beat(self) -> Frame:
+        """Have the agent tell everyone, as it does once a second; return the last frame."""
+        self.agent.flush()
+        return msgspec.msgpack.decode(self.put_records[-1][3], type=Frame)
+
+    def idle(self) -> set[str]:
+        return {lane.source for lane in self.beat().lanes if lane.idle}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(monkeypatch)
+    world.restore()
+    return world
+
+
+def test_a_symbols_upserts_go_to_its_shard_and_all_shards_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, shards=4)
+    world.restore()
+    world.log.tick(0, 1, symbol="BTC-USDT").tick(0, 2, symbol="ETH-USDT")
+    world.read()
+    world.agent.flush()
+    found = {}
+    for topic, shard, key, value in world.put_records:
+        assert (topic, key) == ("slices", b"trades|0")
+        found[shard] = {key.symbol for key in unpacked(msgspec.msgpack.decode(value, type=Frame))}
+    expected: dict[int, set[str]] = {shard: set() for shard in range(4)}
+    for symbol in ("BTC-USDT", "ETH-USDT"):
+        expected[partition_for(symbol, 4)].add(symbol)
+    assert found == expected
+
+
+def test_refused_records_are_keyed_by_where_they_lie(world: World) -> None:
+    world.log.tick(3000, 1).raw(b"?").tick(0, 2)
+    world.read()
+    (late, letter) = sorted(world.put_records, reverse=True)
+    assert late[:3] == ("late", 0, b"trades|0|2")
+    assert msgspec.json.decode(late[3], type=Late).late_by_ms == 0
+    assert letter[:3] == ("dead-letters", 0, b"trades|0|1")
+    assert msgspec.json.decode(letter[3], type=DeadLetter).value == b"?"
+
+
+def test_a_commit_is_what_the_next_owner_needs(world: World) -> None:
+    world.log.tick(0, 1).tick(5000, 2)
+    world.read()
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    assert offset == 1
+    assert slices_from(metadata).upto == 2
+    assert world.restore(offset, metadata) == 1
+    # What was read before is not read yet, so there is nothing to say, and nothing to commit.
+    assert world.agent.checkpoint() == {}
+    world.read()
+    assert world.agent.checkpoint() == {TRADES: (offset, metadata)}
+
+
+def test_a_lane_is_idle_that_has_been_silent_to_the_logs_end(world: World) -> None:
+    world.log.tick(0, 1).tick(0, 2, source="t")
+    world.read()
+    world.now += IDLE_SECONDS - 1
+    world.log.tick(1, 3)
+    world.read()
+    assert world.idle() == set()
+    world.now += 1
+    assert world.idle() == {"t"}
+    world.log.beat(2, "t")
+    assert world.idle() == set()  # there is something that may be its own
+    world.read()
+    assert world.idle() == set()
+
+
+def test_a_source_without_a_lane_is_idle_when_the_partition_has_waited(world: World) -> None:
+    assert not world.beat().idle
+    world.now += IDLE_SECONDS
+    assert world.beat().idle
+    world.log.tick(0, 1)
+    assert not world.beat().idle
+
+
+@pytest.mark.xfail(reason="a lane counts as awake whenever the partition is not read to its end", strict=True)
+def test_a_lane_is_idle_beside_one_so_busy_that_the_end_is_never_reached(world: World) -> None:
+    world.log.tick(0, 1, source="t")
+    world.read()
+    for second in range(2 * IDLE_SECONDS):
+        world.now += 1
+        # All that there was a moment ago has been read, and there are ten more by now.
+        world.read()
+        for number in range(10):
+            world.log.tick(1000 * second, 10 * second + number)
+        world.read(world.log.end - 1)
+    assert world.idle() == {"t"}
+
+
+@pytest.mark.xfail(reason="a checkpoint that is too long is an error, again and again", strict=True)
+def test_sources_without_end_do_not_stop_commits(world: World) -> None:
+    for number in range(200):
+        world.log.beat(0, f"source-{number}")
+    world.read()
+    assert world.agent.checkpoint() != {}
+
+
+def test_ages_of_silence_begin_anew_with_an_owner(world: World) -> None:
+    world.log.tick(0, 1).beat(9000)
+    world.read()
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    world.now += 10 * IDLE_SECONDS
+    world.restore(offset, metadata)
+    assert world.idle() == set()
+    world.now += IDLE_SECONDS
+    assert world.idle() == {"s"}
+    assert world.beat().lanes[0].frontier_ms == HOUR_MS + 7000

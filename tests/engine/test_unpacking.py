@@ -1,0 +1,177 @@
+"""What our unpacking makes of a fetch, against aiokafka's own of the same bytes."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from aiokafka.errors import CorruptRecordException
+from fetched import APPENDED_MS, TP_READ, Batch, unpack
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.engine import transport
+from stream.engine.block import Block
+from stream.engine.transport import BlockRecords, Blocks
+
+Seen = tuple[int, bytes | None, int, tuple[tuple[str, bytes], ...]]
+
+WIDE = Blocks(frozenset({TP_READ.topic}), 1000, 1 << 20)
+
+
+def blocks(batches: list[Batch], limit: Blocks = WIDE, start: int = 0, **options: Any) -> list[Block]:
+    return [record.value for record in unpack(transport._partition_records, batches, limit, start=start, **options)]
+
+
+def in_blocks(found: list[Block]) -> list[Seen]:
+    """Return every record of some blocks; those with a value without headers, for these are not kept."""
+    return [
+        (int(offset), value, int(stamp), block.headers.get(at, ()))
+        for block in found
+        for at, (offset, value, stamp) in enumerate(zip(block.offsets, block.values, block.appended_ms, strict=True))
+    ]
+
+
+def by_aiokafka(batches: list[Batch], start: int = 0) -> tuple[list[Seen], int]:
+    """Return what aiokafka makes of it, and from where it would fetch next."""
+    records = unpack(transport._Records, batches, start=start)
+    seen = [(r.offset, r.value, r.timestamp, r.headers if r.value is None else ()) for r in records]
+    return seen, records.next_fetch_offset
+
+
+def size_bytes(block: Block) -> int:
+    return sum(len(value or b"") for value in block.values)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Batch]:
+    """Batches of several producers, some in transactions, compressed or not, with holes where compaction was."""
+    values = st.none() | st.binary(max_size=3) | st.integers(10, 60).map(lambda size: b"v" * size)
+    batches, offset = [], draw(st.integers(0, 3))
+    for _ in range(draw(st.integers(1, 8))):
+        producer = draw(st.sampled_from((-1, -1, 1, 2)))
+        marker = draw(st.sampled_from(("", "commit", "abort"))) if producer >= 0 else ""
+        span = 1 if marker else draw(st.integers(1, 12))
+        kept = [] if marker else draw(st.lists(st.integers(0, span - 1), unique=True, max_size=span))
+        batches.append(
+            Batch(
+                base=offset,
+                values={delta: draw(values) for delta in sorted(kept)},
+                span=span,
+                codec=draw(st.integers(0, 4)),
+                producer=producer,
+                marker=marker,
+                append_time=draw(st.booleans()),
+            )
+        )
+        # Compaction may have taken whole batches too.
+        offset += span + draw(st.sampled_from((0, 0, 0, 4)))
+    return batches
+
+
+@given(
+    logs(),
+    st.integers(1, 20),
+    st.integers(1, 400),
+    st.floats(0, 1),
+)
+def test_same_records_as_aiokafka_whatever_the_bounds(
+    log: list[Batch], records: int, most_bytes: int, part: float
+) -> None:
+    start = int(part * (log[-1].end - 1))
+    seen, end = by_aiokafka(log, start)
+    found = blocks(log, Blocks(WIDE.topics, records, most_bytes), start)
+    assert in_blocks(found) == seen
+    # Each goes on where the one before ends, and together they cover all that was fetched.
+    assert [found[0].start, found[-1].end] == [start, end]
+    assert all(before.end == after.start for before, after in pairwise(found))
+    assert all(block.start <= block.offsets[0] and block.offsets[-1] < block.end for block in found if len(block))
+    assert all(len(block) <= records for block in found)
+    assert all(size_bytes(block) <= most_bytes for block in found if len(block) > 1)
+
+
+@given(logs(), st.integers(1, 20))
+def test_position_between_two_blocks_is_where_the_next_begins(log: list[Batch], records: int) -> None:
+    # aiokafka hands out a fetch in parts, and checks the position between them.
+    unpacking = unpack(transport._partition_records, log, Blocks(WIDE.topics, records, 100), start=log[0].base)
+    for record in unpacking:
+        assert unpacking.next_fetch_offset == record.value.end
+        assert record.offset == record.value.end - 1
+
+
+def test_record_past_the_bound_is_a_block_of_its_own() -> None:
+    values = {0: b"a", 1: b"b", 2: b"c" * 500, 3: b"d", 4: b"e"}
+    found = blocks([Batch(base=0, values=values, span=5)], Blocks(WIDE.topics, 100, 50))
+    assert [block.values for block in found] == [[b"a", b"b"], [b"c" * 500], [b"d", b"e"]]
+
+
+@pytest.mark.xfail(strict=True, reason="uncompressed records of a fetch that is within the bound are not counted")
+def test_bound_holds_where_a_fetch_mixes_compressed_batches_and_others() -> None:
+    plain: dict[int, bytes | None] = dict.fromkeys(range(17), b"a" * 100)
+    log = [Batch(base=0, values=plain, span=17), Batch(base=17, values=plain, span=17, codec=1)]
+    most_bytes = sum(len(batch.encoded()) for batch in log)
+    assert all(size_bytes(block) <= most_bytes for block in blocks(log, Blocks(WIDE.topics, 1000, most_bytes)))
+
+
+def test_headers_of_nulls_are_kept_by_their_place_in_the_block() -> None:
+    values = {0: b"a", 1: None, 2: b"b", 3: b"c", 4: None}
+    beat = (("heartbeat", b"{}"),)
+    found = blocks([Batch(base=7, values=values, span=5, headers=beat)], Blocks(WIDE.topics, 3, 1000), start=7)
+    assert [block.headers for block in found] == [{1: beat}, {1: beat}]
+
+
+def test_run_of_aborted_records_and_markers_is_a_block_without_values() -> None:
+    log = [
+        Batch(base=0, values={0: b"a", 1: b"b"}, span=2, producer=1),
+        Batch(base=2, values={}, span=1, producer=1, marker="abort"),
+    ]
+    (block,) = blocks(log)
+    assert (block.start, block.end, len(block), block.empty) == (0, 3, 0, 3)
+
+
+def test_one_producer_aborts_and_another_commits() -> None:
+    log = [
+        Batch(base=0, values={0: b"lost"}, span=1, producer=1),
+        Batch(base=1, values={0: b"kept"}, span=1, producer=2),
+        Batch(base=2, values={}, span=1, producer=1, marker="abort"),
+        Batch(base=3, values={0: b"kept too"}, span=1, producer=1),
+        Batch(base=4, values={}, span=1, producer=2, marker="commit"),
+        Batch(base=5, values={}, span=1, producer=1, marker="commit"),
+    ]
+    (block,) = blocks(log)
+    assert (block.values, block.offsets.tolist(), block.end) == ([b"kept", b"kept too"], [1, 3], 6)
+
+
+def test_fetch_from_the_middle_of_a_batch() -> None:
+    log = [Batch(base=0, values={delta: b"%d" % delta for delta in range(6)}, span=6, codec=1)]
+    (block,) = blocks(log, start=4)
+    assert (block.start, block.end, block.offsets.tolist(), block.values) == (4, 6, [4, 5], [b"4", b"5"])
+
+
+def test_fetch_from_past_the_last_record_that_compaction_left() -> None:
+    (block,) = blocks([Batch(base=0, values={0: b"a"}, span=8)], start=5)
+    assert (block.start, block.end, len(block)) == (5, 8, 0)
+
+
+def test_append_time_is_the_batchs_and_create_time_the_records() -> None:
+    values: dict[int, bytes | None] = {0: b"a", 1: b"b", 2: b"c"}
+    (created,) = blocks([Batch(base=0, values=values, span=3)])
+    (appended,) = blocks([Batch(base=0, values=values, span=3, append_time=True)])
+    assert created.appended_ms.tolist() == [APPENDED_MS, APPENDED_MS + 1, APPENDED_MS + 2]
+    assert appended.appended_ms.tolist() == [APPENDED_MS + 2] * 3
+
+
+def test_wrong_crc_is_told_with_its_place() -> None:
+    # A span that the builder didn't write is under the CRC.
+    log = [Batch(base=0, values={0: b"a"}, span=1), Batch(base=1, values={0: b"b"}, span=3)]
+    with pytest.raises(CorruptRecordException, match="at offset 1 has a wrong CRC"):
+        blocks(log, check_crcs=True)
+
+
+def test_other_topics_and_other_consumers_get_aiokafkas_own() -> None:
+    log = [Batch(base=0, values={0: b"a"}, span=1)]
+    others = Blocks(frozenset({"another"}), 1, 1)
+    for deserializer in (None, others, bytes.upper):
+        made = unpack(transport._partition_records, log, deserializer)
+        assert type(made) is transport._Records
+    assert type(unpack(transport._partition_records, log, WIDE)) is BlockRecords
+    assert [record.value for record in unpack(transport._partition_records, log, others)] == [b"a"]

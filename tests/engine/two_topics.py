@@ -1,0 +1,90 @@
+"""A Faust worker with a topic that comes as blocks and one that doesn't: it prints what it hears, a JSON object a line.
+
+Usage: two_topics.py BROKER GROUP NAME BLOCKS [PLAIN]
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from stream.engine.transport import Blocks, Position
+
+
+def say(**heard: Any) -> None:
+    print(json.dumps(heard), flush=True)
+
+
+class Keeper:
+    """A custodian that reads from its commit, and commits half of what it has been given."""
+
+    def __init__(self, topic: str) -> None:
+        self.blocks = Blocks(frozenset({topic}), 40, 1 << 20)
+        self.upto: dict[TP, int] = {}
+
+    def restore(self, positions: Mapping[TP, Position]) -> Mapping[TP, int]:
+        say(
+            restored={
+                tp.partition: [p.begin, p.committed, p.metadata, p.partitions] for tp, p in sorted(positions.items())
+            }
+        )
+        self.upto = {tp: p.begin if p.committed is None else p.committed for tp, p in positions.items()}
+        return self.upto.copy()
+
+    async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
+        return {tp: (upto // 2, f"half of {upto}") for tp, upto in self.upto.items()}
+
+    def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        say(committed={tp.partition: offset for tp, (offset, _) in sorted(offsets.items())})
+
+    def refused(self, error: Exception) -> None:
+        say(refused=str(error))
+
+
+async def main(broker: str, group: str, name: str, blocks: str, *plain: str) -> None:
+    app = faust.App(
+        group,
+        broker=f"blocks://{broker}",
+        broker_commit_interval=0.2,
+        broker_heartbeat_interval=0.5,
+        broker_session_timeout=3.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=name,
+        datadir=tempfile.mkdtemp(prefix="tickertape-"),
+        store="memory://",
+        # With standbys Faust deals out partitions by a way of its own.
+        table_standby_replicas=0,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        value_serializer="raw",
+        web_enabled=False,
+    )
+    keeper = app.custodian = Keeper(blocks)
+
+    @app.agent(app.topic(blocks, value_serializer="raw", acks=False))
+    async def read_blocks(stream: Any) -> None:
+        async for block in stream:
+            keeper.upto[TP(block.topic, block.partition)] = block.end
+            say(block=[block.partition, block.start, block.end, len(block)])
+
+    if plain:
+
+        @app.agent(app.topic(*plain, value_serializer="raw"))
+        async def read_plain(stream: Any) -> None:
+            async for value in stream:
+                say(plain=value.decode())
+
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    await app.start()
+    await told.wait()
+    await app.stop()
+
+
+asyncio.run(main(*sys.argv[1:]))

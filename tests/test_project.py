@@ -1,0 +1,211 @@
+"""What every file of the project keeps to, and what its pages promise."""
+
+import re
+import subprocess
+import tokenize
+import tomllib
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import click
+import msgspec
+import numpy as np
+import pytest
+from packaging.requirements import Requirement
+
+from agents.market import trades
+from schemas.topics import BARS
+from stream.cli import cli
+from stream.engine import aggregate, windows
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md")
+
+# A file that can't be read in one go is two; a longer one has its reason here.
+LINES = 450
+LONGER: dict[str, str] = {}
+
+# Folders of somebody's machine; spelled so that this line is none.
+MACHINE = re.compile(r"(?<![\w.])/(?:ho[m]e|ro[o]t|Use[r]s|wo[r]k|op[t]|privat[e])/\w|[A-Z]:\\\\?Users")
+# Registries have mirrors, and those who build know theirs: of the outside world only these are named.
+HOSTS = {"127.0.0.1", "localhost", "www.apache.org"}
+ADDRESS = re.compile(r"\b(?:https?|ftp)://(?:[^\s/@]*@)?([\w.-]+)")
+
+EXCEPTION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore)")
+WITH_REASON = re.compile(
+    r"#\s*(?:ruff:\s*)?(?:noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|type:\s*ignore\[[\w,\s-]+\])\s*(?:#|--?)\s*\w.{5,}"
+)
+
+
+def tracked() -> list[Path]:
+    """Return the files that git has, or would take."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def texts(suffix: str = "") -> Iterator[tuple[str, str]]:
+    for path in tracked():
+        if path.name.endswith(suffix):
+            yield str(path.relative_to(ROOT)), path.read_text()
+
+
+def numbered(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, re.Match[str]]]:
+    for number, line in enumerate(text.splitlines(), 1):
+        yield from ((number, match) for match in pattern.finditer(line))
+
+
+def test_no_file_names_a_folder_of_somebodys_machine() -> None:
+    assert [f"{name}:{number}" for name, text in texts() for number, _ in numbered(MACHINE, text)] == []
+
+
+def test_no_file_names_a_host_of_the_outside_world() -> None:
+    named = [
+        f"{name}:{number}: {match[1]}"
+        for name, text in texts()
+        for number, match in numbered(ADDRESS, text)
+        if match[1] not in HOSTS
+    ]
+    assert named == []
+
+
+def test_files_are_short() -> None:
+    long = {name: text.count("\n") for name, text in texts(".py") if text.count("\n") > LINES}
+    assert {name: lines for name, lines in long.items() if name not in LONGER} == {}
+    assert [name for name in LONGER if name not in long] == []
+
+
+def test_every_exception_from_a_rule_has_its_reason() -> None:
+    comments = (
+        (name, token)
+        for name, text in texts(".py")
+        for token in tokenize.generate_tokens(StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+    )
+    bare = [
+        f"{name}:{token.start[0]}: {token.string}"
+        for name, token in comments
+        if EXCEPTION.search(token.string) and not WITH_REASON.search(token.string)
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("comment", "fine"),
+    [
+        ("# type: ignore[misc]  # Faust is untyped here", True),
+        ("# noqa: N818 - it is a verdict, and reads as one", True),
+        ("# ruff: noqa: ARG002, N801 -- a mutation is named by its sentence", True),
+        ("# noqa: N818", False),
+        ("# noqa", False),
+        ("# type: ignore  # Faust is untyped here", False),
+        ("# type: ignore[misc]", False),
+    ],
+)
+def test_what_counts_as_a_reason(comment: str, fine: bool) -> None:
+    assert bool(WITH_REASON.search(comment)) is fine
+
+
+# What the pages promise.
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    """Yield the commands that a page shows, in code of its own lines and in running text."""
+    text = (ROOT / page).read_text()
+    blocks = re.findall(r"^```(?:sh|bash|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    for line in lines:
+        for part in re.split(r"&&|\||;|#", line):
+            words = part.removeprefix("$ ").split()
+            while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+                del words[0]
+            if words:
+                yield words
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_on_a_page_exist(page: str) -> None:
+    unknown = [
+        " ".join(words) for words in commands(page) if Path(words[0]).name == "tickertape" and not known(words[1:])
+    ]
+    assert unknown == []
+
+
+def known(words: list[str]) -> bool:
+    """Return whether there is a command of these words, with all of their options."""
+    command: click.Command = cli
+    options = {"--help"}
+    for word in words:
+        if word.startswith("-"):
+            options |= {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            if word.split("=")[0] not in options:
+                return False
+        elif isinstance(command, click.Group):
+            if word in command.commands:
+                command = command.commands[word]
+            # The value of an option that stands before the command, or a name that is none.
+            elif not options - {"--help"}:
+                return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [
+        ("topics create", True),
+        ("feed file PATH --format binance --speed max", True),
+        ("feed file PATH --fromat binance", False),
+        ("feed fly PATH", False),
+        ("tale bars", False),
+        ("--broker 127.0.0.1:9092 topics", True),
+    ],
+)
+def test_what_counts_as_a_command(line: str, there: bool) -> None:
+    assert known(line.split()) is there
+
+
+@pytest.mark.parametrize("page", [*PAGES, ".ci/run"])
+def test_targets_of_make_on_a_page_exist(page: str) -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    lines = (ROOT / page).read_text().splitlines() if page == ".ci/run" else map(" ".join, commands(page))
+    asked = {match[1] for line in lines if (match := re.match(r"make (\w+)", line))}
+    assert asked <= targets
+
+
+def test_metric_of_the_readme_works() -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    names = vars(msgspec) | vars(aggregate) | vars(windows) | vars(trades) | {"FLOW": BARS, "__name__": "flow"}
+    exec(code, names)
+    made = windows.Windows(names["FLOW_WINDOWS"], slice_ms=1000, horizon_ms=0, epoch="")
+    assert len(made) == 0
+    partials = {"volume": np.array([4.0]), "buy_volume": np.array([3.0]), "count": np.array([2])}
+    assert names["Pressure"]().finish(partials)["pressure"].tolist() == [0.5]
+    assert {"pressure", *windows.WindowKey._fields, "final", "revision", "incomplete"} == set(
+        names["Flow"].__struct_fields__
+    )
+
+
+# The lock.
+
+
+def test_lock_pins_all_that_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.lstrip().startswith("#")]
+    assert [str(pin) for pin in pins if [spec.operator for spec in pin.specifier] != ["=="] or pin.url] == []
+    versions = {pin.name: next(iter(pin.specifier)).version for pin in pins}
+    asked = [
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["dev"],
+        *project["build-system"]["requires"],
+    ]
+    unmet = [asked for asked in map(Requirement, asked) if not asked.specifier.contains(versions.get(asked.name, "0"))]
+    assert unmet == []
