@@ -19,7 +19,9 @@ class Late(Struct, frozen=True, kw_only=True):
     late_by_ms
         How far the frontier had passed its slice's end.
     value
-        The record, as it was.
+        The record, as text; past 64 KiB only its head.
+    size_bytes
+        How long it was.
     """
 
     topic: str
@@ -31,6 +33,7 @@ class Late(Struct, frozen=True, kw_only=True):
     frontier_ms: int
     late_by_ms: int
     value: str
+    size_bytes: int
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):

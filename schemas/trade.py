@@ -9,9 +9,12 @@ EARLIEST_MS = 946_684_800_000
 LATEST_MS = 4_102_444_800_000
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
+# A checkpoint names every source, and Kafka bounds it.
+Source = Annotated[str, Meta(min_length=1, max_length=24)]
 TimeMs = Annotated[int, Meta(ge=EARLIEST_MS, le=LATEST_MS)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Positive = Annotated[float, Meta(gt=0)]
+# Past it, sums would come out infinite.
+Positive = Annotated[float, Meta(gt=0, le=1e18)]
 
 
 class Trade(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,13 +33,13 @@ class Trade(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     received_ms
         When the feed had it, by the feed's clock, ms; 0 where the producer doesn't say (the record's append time serves).
     price, quantity
-        In the quote and in the base currency; finite and above zero.
+        In the quote and in the base currency; above zero, at most 1e18.
     side
         The aggressor's: ``buy`` when the taker bought.
     """
 
     symbol: Name
-    source: Name
+    source: Source
     id: Id
     time_ms: TimeMs
     price: Positive

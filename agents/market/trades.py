@@ -15,14 +15,14 @@ class TradeSlice(Aggregate):
     """Open, high, low and close with their (time, id), volume, notional, count, buy volume, largest trade, and ids.
 
     The open is the trade with the least (time, id), the close that with the greatest; of equal highs or lows the first
-    counts.
+    counts. Two sources may have the same (time, id): then the price decides, so that the order never does.
     """
 
     reducers: ClassVar[tuple[Reducer, ...]] = (
-        Extreme(("open_ms", "min", INT), ("open_id", "min", INT), carries={"open": FLOAT}),
+        Extreme(("open_ms", "min", INT), ("open_id", "min", INT), ("open", "min", FLOAT)),
         Extreme(("high", "max", FLOAT), ("high_ms", "min", INT), ("high_id", "min", INT)),
         Extreme(("low", "min", FLOAT), ("low_ms", "min", INT), ("low_id", "min", INT)),
-        Extreme(("close_ms", "max", INT), ("close_id", "max", INT), carries={"close": FLOAT}),
+        Extreme(("close_ms", "max", INT), ("close_id", "max", INT), ("close", "max", FLOAT)),
         Sum("volume"),
         Sum("notional"),
         Sum("buy_volume"),

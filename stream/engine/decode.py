@@ -10,10 +10,12 @@ import numpy as np
 from schemas.heartbeat import Heartbeat, from_headers
 from schemas.trade import EARLIEST_MS, LATEST_MS
 from stream.engine.block import Block, Bools, Ints
-from stream.engine.names import ALL, Names, ReservedName, SourceNames
+from stream.engine.names import ALL, BadName, InputNames
 from stream.engine.table import Columns
 
 _GONE = -1
+# What msgspec raises for bytes that aren't JSON; a ValidationError is a DecodeError too, and JSON of another shape.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 # Records are read this many at a time: so many stay in the processor's cache until their columns are made.
@@ -87,7 +89,7 @@ class Decoder:
     def __init__(self, record: type[Any], columns: Callable[[list[Any]], Columns]) -> None:
         self._decode = msgspec.json.Decoder(record).decode
         self._more = columns
-        self.sources, self.symbols = SourceNames(), Names()
+        self.sources, self.symbols = InputNames(), InputNames()
 
     def decode(self, block: Block) -> Decoded:
         rejects: list[tuple[int, str]] = []
@@ -105,16 +107,15 @@ class Decoder:
             values = [value for value in values if value is not None]
         parts: list[Columns] = []
         for first in range(0, len(values) or 1, CHUNK):
-            chunk = values[first : first + CHUNK]
+            chunk, places = values[first : first + CHUNK], at[first : first + CHUNK]
             try:
-                parts.append(self._columns(list(map(self._decode, chunk))))
-            except Exception:  # noqa: BLE001 - which record it is, and what is wrong, is found one by one
-                places = at[first : first + CHUNK]
-                bad = self._one_by_one(chunk, rejects, places)
-                parts.append(
-                    self._columns([self._decode(value) for value, no in zip(chunk, bad, strict=True) if not no])
-                )
-                at[first : first + CHUNK] = np.where(bad, _GONE, places)
+                records = list(map(self._decode, chunk))
+            except _UNREADABLE:
+                records = self._readable(chunk, places, rejects)
+            try:
+                parts.append(self._columns(records))
+            except Exception:
+                parts.append(self._columns(self._usable(records, places, rejects)))
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return Decoded(
             at=at[at != _GONE],
@@ -139,29 +140,41 @@ class Decoder:
             **self._more(records),
         }
 
-    def _one_by_one(self, values: list[bytes], rejects: list[tuple[int, str]], places: Ints) -> list[bool]:
-        """Return which values can't be read, having said why in ``rejects``."""
-        known = len(rejects)
-        for place, value in zip(places.tolist(), values, strict=True):
+    def _readable(self, values: list[bytes], places: Ints, rejects: list[tuple[int, str]]) -> list[Any]:
+        """Return the records that can be read; the places of the others are marked as gone."""
+        records = []
+        for i, value in enumerate(values):
             try:
-                self._columns([self._decode(value)])
+                records.append(self._decode(value))
             except msgspec.ValidationError as error:
-                rejects.append((place, f"another shape: {error}"))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                rejects.append((place, f"not JSON: {error}"))
-            except ReservedName as error:
-                rejects.append((place, str(error)))
-            except Exception as error:  # noqa: BLE001 - an agent's own code; the record is reported, the stream goes on
-                rejects.append((place, f"the agent failed on it: {error!r}"))
-        bad = {place for place, _ in rejects[known:]}
-        return [place in bad for place in places.tolist()]
+                rejects.append((int(places[i]), f"another shape: {error}"))
+                places[i] = _GONE
+            except _UNREADABLE as error:
+                rejects.append((int(places[i]), f"not JSON: {error}"))
+                places[i] = _GONE
+        return records
+
+    def _usable(self, records: list[Any], places: Ints, rejects: list[tuple[int, str]]) -> list[Any]:
+        """Return the records that columns can be made of; the places of the others are marked as gone."""
+        usable = []
+        for i, record in zip(np.flatnonzero(places != _GONE).tolist(), records, strict=True):
+            try:
+                self._columns([record])
+                usable.append(record)
+            except BadName as error:
+                rejects.append((int(places[i]), str(error)))
+                places[i] = _GONE
+            except Exception as error:
+                rejects.append((int(places[i]), f"the agent failed on it: {error!r}"))
+                places[i] = _GONE
+        return usable
 
 
 def _heartbeat(headers: tuple[tuple[str, bytes], ...]) -> Heartbeat | str:
     """Return what a null record says, or what is wrong with it."""
     try:
         heartbeat = from_headers(headers)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         return f"a heartbeat's header can't be read: {error}"
     if heartbeat is None:
         return "a null without a heartbeat's header"

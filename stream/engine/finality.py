@@ -74,10 +74,14 @@ class Finality:
         self._news = not settled
         before = self.final_ms, self.fold_ms
         self.final_ms, self.fold_ms = dict(self.final_ms), dict(self.fold_ms)
-        for source in (*self._sources, ALL):
+        for source in (ALL, *self._sources):
             if settled:
                 self._raise(source, self._saved.final.get(source, UNSET), self.done_ms(source))
             self._advance(source)
+        # A source that is gone is to hold nothing back for ever: past the horizon the others decide.
+        least_ms = self.final_ms.get(ALL, UNSET) - self._horizon_ms
+        for source in self._sources:
+            self._raise(source, least_ms, least_ms)
         return before != (self.final_ms, self.fold_ms)
 
     def _advance(self, source: str) -> None:

@@ -25,20 +25,22 @@ class Names(dict[str, int]):
         return np.fromiter([self[name] for name in names], np.int64, len(names))
 
 
-class ReservedName(ValueError):  # noqa: N818 - it says what is wrong
-    """A source has a name that means something else."""
+class BadName(ValueError):  # noqa: N818 - it says what is wrong
+    """A record has a name that would be taken for something else."""
 
 
-class SourceNames(Names):
-    """The same for sources.
+class InputNames(Names):
+    """The same for names that come from outside; each is looked at once.
 
     Raises
     ------
-    ReservedName
-        On the name `ALL`.
+    BadName
+        On the name `ALL`, and where a result's key could be read in two ways.
     """
 
     def __missing__(self, name: str) -> int:
         if name == ALL:
-            raise ReservedName(f"`{ALL}` names all sources together, no source may be called so")
+            raise BadName(f"`{ALL}` names all sources together, none may be called so")
+        if "|" in name:
+            raise BadName(f"{name!r} has a `|`, which parts the names in a result's key")
         return super().__missing__(name)

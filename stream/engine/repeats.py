@@ -21,9 +21,9 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self._held: deque[tuple[int, Ints, Ints]] = deque()
+        self._held: deque[tuple[Ints, Ints]] = deque()
 
-    def find(self, columns: Columns, rows: Ints, local: Ints, ids: Ints, end_ms: Ints) -> Bools | None:
+    def find(self, columns: Columns, rows: Ints, local: Ints, ids: Ints) -> Bools | None:
         """Return which events repeat an earlier one, shape (n,), or None where none does; remember the others.
 
         Parameters
@@ -34,8 +34,8 @@ class Repeats:
             The row of each slice of the block, shape (k,).
         local
             Each event's slice, as an index of ``rows`` in which each occurs, shape (n,).
-        ids, end_ms
-            Each event's id, and its slice's end, shape (n,).
+        ids
+            Each event's id, shape (n,).
         """
         # A stable sort of small integers is a radix sort.
         order = np.argsort(local.astype(np.uint16) if len(rows) <= 1 << 16 else local, kind="stable")
@@ -53,13 +53,13 @@ class Repeats:
         np.maximum.at(highest, rows[local], ids)
         serial = columns["serial"][rows][local]
         new = slice(None) if repeated is None else ~repeated
-        self._held.append((int(end_ms.max()), serial[new], ids[new]))
+        self._held.append((serial[new], ids[new]))
         return repeated
 
     def _exactly(self, serial: Ints, ids: Ints, doubtful: Ints) -> Bools | None:
         """Compare the doubtful events with each other and with all that is held of their slices."""
         theirs = np.unique(serial[doubtful])
-        held = [(s[mine], i[mine]) for _, s, i in self._held if (mine := np.isin(s, theirs)).any()]
+        held = [(s[mine], i[mine]) for s, i in self._held if (mine := np.isin(s, theirs)).any()]
         n_held = sum(len(s) for s, _ in held)
         serials = np.concatenate([*(s for s, _ in held), serial[doubtful]])
         numbers = np.concatenate([*(i for _, i in held), ids[doubtful]])
@@ -73,6 +73,19 @@ class Repeats:
         repeated[doubtful[places]] = True
         return repeated
 
-    def forget(self, frontier_ms: int) -> None:
-        """Drop the ids of slices that every lane has passed."""
-        self._held = deque(held for held in self._held if held[0] > frontier_ms)
+    def forget(self, serials: Ints) -> None:
+        """Drop the ids of all slices but these, which are still open; shape (k,)."""
+        if not len(serials):
+            self._held.clear()
+            return
+        # A slice's serial is not far from its neighbours', so this is a look-up in a small table.
+        first = int(serials.min())
+        is_open = np.zeros(int(serials.max()) - first + 1, np.bool_)
+        is_open[serials - first] = True
+        held, self._held = self._held, deque()
+        for theirs, ids in held:
+            at = theirs - first
+            kept = (at >= 0) & (at < len(is_open))
+            kept[kept] = is_open[at[kept]]
+            if kept.any():
+                self._held.append((theirs, ids) if kept.all() else (theirs[kept], ids[kept]))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -11,16 +10,17 @@ import numpy as np
 from schemas.frame import Frame, Lane
 from schemas.refused import DeadLetter, Late
 from schemas.topics import Topic
+from stream.engine.admission import admitted
 from stream.engine.aggregate import INT, Aggregate
 from stream.engine.block import Block, Bools, Ints
 from stream.engine.checkpoint import SliceCheckpoint
 from stream.engine.decode import Decoded, Decoder
 from stream.engine.lanes import UNSET, Lanes
 from stream.engine.names import Names
+from stream.engine.refusal import dead_letter, text_of
 from stream.engine.repeats import Repeats
 from stream.engine.table import Columns, Table
 
-DEAD_LETTER_BYTES = 64 << 10
 _FAR = np.iinfo(np.int64).max
 
 
@@ -117,7 +117,11 @@ class Slicer:
         self.epoch = epoch
         self._slice_ms = slice_ms
         self._skew_ms = skew_ms
-        saved = checkpoint or SliceCheckpoint(upto=begin, start=begin)
+        if checkpoint is None:
+            # An operator may have set the offset.
+            first = begin if committed is None else max(committed, begin)
+            checkpoint = SliceCheckpoint(upto=first, start=first)
+        saved = checkpoint
         self.start = saved.start
         self.read = begin if committed is None else max(committed, begin)
         self.upto = saved.upto
@@ -137,7 +141,7 @@ class Slicer:
         self._repeats = Repeats()
         self._spoken: set[str] = set()
         self._sources, self._symbols = self._decoder.sources, self._decoder.symbols
-        if committed is not None and begin > committed:
+        if committed is not None and begin > committed and saved.upto > saved.start:
             self._trimmed(begin, now_ms)
 
     def _trimmed(self, begin: int, now_ms: int) -> None:
@@ -188,17 +192,14 @@ class Slicer:
 
     def _fold(self, block: Block, *, again: bool) -> list[Refused]:
         decoded = self._decoder.decode(block)
-        refused: list[Refused] = [self._dead(block, at, reason) for at, reason in decoded.rejects]
-        early = self._early(block, decoded)
-        if early.any():
-            refused += [self._too_early(block, decoded, i) for i in np.flatnonzero(early).tolist()]
-            decoded = decoded.where(~early)
+        decoded = admitted(block, decoded, self._sources.names, self.lanes.watermark_ms, self._skew_ms)
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         met_ms = self._frontiers(decoded, again=again)
         late = end_ms <= met_ms
         kept = self._merge(block, decoded, end_ms, ~late)
         if again:
             return []
+        refused: list[Refused] = [self._dead(block, at, reason) for at, reason in sorted(decoded.rejects)]
         tallies = self.tallies
         tallies.late += (n_late := int(np.count_nonzero(late)))
         tallies.counted += kept
@@ -211,14 +212,6 @@ class Slicer:
                 self._late(block, decoded, i, int(end_ms[i]), int(met_ms[i])) for i in np.flatnonzero(late).tolist()
             ]
         return refused
-
-    def _early(self, block: Block, decoded: Decoded) -> Bools:
-        """Which event times are past their receipt by more than the skew."""
-        received_ms = decoded.received_ms
-        unknown = received_ms == 0
-        if unknown.any():
-            received_ms = np.where(unknown, block.appended_ms[decoded.at], received_ms)
-        return decoded.time_ms > received_ms + self._skew_ms
 
     def _frontiers(self, decoded: Decoded, *, again: bool) -> Ints:
         """Return the frontier that each record met, and move the lanes."""
@@ -258,7 +251,7 @@ class Slicer:
         local, rows = self._rows(decoded.source, decoded.symbol, end_ms)
         row = rows[local]
         columns = self._open.columns
-        repeated = self._repeats.find(columns, rows, local, decoded.id, end_ms)
+        repeated = self._repeats.find(columns, rows, local, decoded.id)
         if repeated is not None:
             decoded, row = decoded.where(~repeated), row[~repeated]
         partials = self.slicing.aggregate.lift({"time_ms": decoded.time_ms, "id": decoded.id} | decoded.columns)
@@ -369,7 +362,6 @@ class Slicer:
         if not len(self._open):
             return
         live = self._open.live()
-        least_ms = min(self.lanes.frontier_ms.values())
         maybe = live[self._open.columns["end_ms"][live] <= max(self.lanes.frontier_ms.values())]
         closed = [
             row
@@ -379,7 +371,7 @@ class Slicer:
         if closed:
             rows = np.array(closed, np.int64)
             self._open.release(rows)
-            self._repeats.forget(least_ms)
+            self._repeats.forget(self._open.columns["serial"][self._open.live()])
 
     def spoken(self) -> set[str]:
         """Return the lanes that have spoken since the last call."""
@@ -405,23 +397,7 @@ class Slicer:
         return min(offset, self.read), saved
 
     def _dead(self, block: Block, at: int, reason: str) -> DeadLetter:
-        value = block.values[at] or b""
-        large = len(value) > DEAD_LETTER_BYTES
-        return DeadLetter(
-            topic=block.topic,
-            partition=block.partition,
-            offset=int(block.offsets[at]),
-            reason=reason,
-            value=value[:DEAD_LETTER_BYTES],
-            size_bytes=len(value),
-            sha256=sha256(value).hexdigest() if large else "",
-        )
-
-    def _too_early(self, block: Block, decoded: Decoded, i: int) -> DeadLetter:
-        received_ms = int(decoded.received_ms[i]) or int(block.appended_ms[decoded.at[i]])
-        ahead_ms = int(decoded.time_ms[i]) - received_ms
-        reason = f"event time is {ahead_ms} ms past its receipt, and skew_ms is {self._skew_ms}"
-        return self._dead(block, int(decoded.at[i]), reason)
+        return dead_letter(block.topic, block.partition, int(block.offsets[at]), reason, block.values[at])
 
     def _late(self, block: Block, decoded: Decoded, i: int, end_ms: int, met_ms: int) -> Late:
         at = int(decoded.at[i])
@@ -434,5 +410,6 @@ class Slicer:
             time_ms=int(decoded.time_ms[i]),
             frontier_ms=met_ms,
             late_by_ms=met_ms - end_ms,
-            value=(block.values[at] or b"").decode(),
+            value=text_of(block.values[at]),
+            size_bytes=len(block.values[at] or b""),
         )

@@ -11,7 +11,7 @@ from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
 from stream.engine.pace import Pace
-from stream.engine.slices import AWAKE, Idle, Refused, Slicer, Slicing
+from stream.engine.slices import Idle, Refused, Slicer, Slicing
 from stream.engine.transport import Position
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
@@ -52,6 +52,7 @@ class SlicingAgent:
         self._shards = shards
         self._end_offset = end_offset
         self._heard_seconds: dict[tuple[int, str], float] = {}
+        self._caught_up_seconds: dict[int, float] = {}
         self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
@@ -59,8 +60,9 @@ class SlicingAgent:
         self._pace.stop()
         now = monotonic()
         self.slicers = {}
-        self._heard_seconds = {}
+        self._heard_seconds, self._caught_up_seconds = {}, {}
         for tp, position in positions.items():
+            position = position.valid(tp)
             slicer = self.slicers[tp.partition] = Slicer(
                 self._slicing,
                 tp.partition,
@@ -100,6 +102,7 @@ class SlicingAgent:
     def flush(self) -> None:
         """Send every shard a frame of every partition, changed or not, so that each knows all lanes."""
         for slicer in self.slicers.values():
+            self._retire(slicer)
             self._send(slicer, everyone=True)
 
     def _flush_changed(self) -> None:
@@ -117,19 +120,26 @@ class SlicingAgent:
             self._producer.put(SLICES.name, shard, key, _msgpack(frame))
 
     def _idle(self, slicer: Slicer) -> Idle:
-        """Say who is idle: silence counts only with the log read to its end."""
-        end = self._end_offset(TP(self.topic, slicer.partition))
-        if end is None or slicer.read < end:
-            return AWAKE
-        settings, now = self._settings, monotonic()
-        silent_seconds = {
-            source: now - self._heard_seconds[slicer.partition, source] for source in ("", *slicer.lanes.watermark_ms)
+        """Say who is idle: who had been silent for the time-out when the log was last read to its end."""
+        partition, settings = slicer.partition, self._settings
+        end = self._end_offset(TP(self.topic, partition))
+        if end is not None and slicer.read >= end:
+            self._caught_up_seconds[partition] = monotonic()
+        caught_up = self._caught_up_seconds.get(partition, 0.0)
+        silent = {
+            source
+            for source in ("", *slicer.lanes.watermark_ms)
+            if caught_up - self._heard_seconds[partition, source] >= settings.idle_seconds
         }
-        rest = silent_seconds.pop("") >= settings.idle_seconds
-        for source, seconds in silent_seconds.items():
-            if seconds >= settings.idle_seconds + settings.horizon_ms / 1000:
+        return Idle(frozenset(silent - {""}), "" in silent)
+
+    def _retire(self, slicer: Slicer) -> None:
+        """Close what lanes have open that are idle and past the horizon: it would hold back the commit for ever."""
+        wait_seconds = self._settings.idle_seconds + self._settings.horizon_ms / 1000
+        caught_up = self._caught_up_seconds.get(slicer.partition, 0.0)
+        for source in list(slicer.lanes.watermark_ms):
+            if caught_up - self._heard_seconds[slicer.partition, source] >= wait_seconds:
                 slicer.retire(source)
-        return Idle(frozenset(s for s, seconds in silent_seconds.items() if seconds >= settings.idle_seconds), rest)
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""

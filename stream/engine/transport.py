@@ -6,6 +6,7 @@ their value deserializer, so any other consumer of the process is left as it is.
 tests/engine/test_transport_contract.py.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from time import monotonic
@@ -26,8 +27,11 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from msgspec import Struct
+from msgspec.structs import replace
 
 from stream.engine.block import Block, Headers, Ints
+
+log = logging.getLogger(__name__)
 
 _APPEND_TIME = 1
 _value = attrgetter("value")
@@ -208,8 +212,8 @@ class Position(Struct, frozen=True):
 
     Attributes
     ----------
-    begin
-        The log's first offset.
+    begin, end
+        The log's first offset, and the one that its next record will have.
     committed
         The group's committed offset, or None.
     metadata
@@ -219,9 +223,24 @@ class Position(Struct, frozen=True):
     """
 
     begin: int
+    end: int
     committed: int | None
     metadata: str
     partitions: int
+
+    def valid(self, tp: TP) -> "Position":
+        """Return it without a commit that speaks of another log: one past the end, so the topic was created anew."""
+        if self.committed is None or self.committed <= self.end:
+            return self
+        log.warning(
+            "%s, partition %d: the commit is at offset %d and the log ends at %d: the topic was created anew, "
+            "it is read from its beginning",
+            tp.topic,
+            tp.partition,
+            self.committed,
+            self.end,
+        )
+        return replace(self, committed=None, metadata="")
 
 
 class Custodian(Protocol):
@@ -253,11 +272,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     async def positions(self, tps: list[TopicPartition]) -> dict[TP, Position]:
         """Ask the broker where partitions begin and what the group has committed there."""
         consumer = self._ensure_consumer()
-        begins = await consumer.beginning_offsets(tps)
+        begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
         commits = await consumer._coordinator.fetch_committed_offsets(tps)
         return {
             TP(tp.topic, tp.partition): Position(
                 begin=begins[tp],
+                end=ends[tp],
                 committed=commits[tp].offset if tp in commits and commits[tp].offset >= 0 else None,
                 metadata=commits[tp].metadata if tp in commits else "",
                 partitions=len(consumer.partitions_for_topic(tp.topic) or ()),
@@ -304,6 +324,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         now = monotonic()
         self._thread.tp_last_committed_at.update(dict.fromkeys(offsets, now))
         self.app.custodian.committed(offsets)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await super().on_partitions_revoked(revoked)
+        # All that stays is restored when it is assigned again; a worker that gets nothing back is not told.
+        self.app.custodian.restore({})
 
     async def perform_seek(self) -> None:
         """Restore state and positions as one: Faust seeks here, before a block can flow."""

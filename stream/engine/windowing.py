@@ -2,17 +2,17 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from time import time
 
 import msgspec
 from faust.types import TP
 
 from schemas.frame import Frame
-from schemas.refused import DeadLetter
 from schemas.topics import DEAD_LETTERS, SLICES
 from stream.engine.block import Block
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.pace import Pace
-from stream.engine.slices import DEAD_LETTER_BYTES
+from stream.engine.refusal import dead_letter
 from stream.engine.transport import Position
 from stream.engine.windows import Windowing, Windows
 from stream.kafka.partition import partition_for
@@ -72,11 +72,14 @@ class WindowAgent:
         ]
         self._read, self._upto = {}, {}
         for tp, position in positions.items():
+            position = position.valid(tp)
             saved = windows_from(position.metadata) if position.metadata else WindowCheckpoint()
             self._read[tp.partition] = max(position.committed or 0, position.begin)
             self._upto[tp.partition] = saved.upto
             for windows in self._windows:
                 windows.own(tp.partition, saved.topics.get(windows.topic, Views()))
+                if position.committed is not None and position.begin > position.committed:
+                    windows.lose(tp.partition, int(time() * 1000) + settings.skew_ms)
             self._settle(tp.partition)
         return {tp: self._read[tp.partition] for tp in positions}
 
@@ -107,14 +110,7 @@ class WindowAgent:
 
     def _reject(self, block: Block, offset: int, value: bytes, error: Exception) -> None:
         log.error("%s, partition %d, offset %d: not a frame: %s", self.topic, block.partition, offset, error)
-        letter = DeadLetter(
-            topic=self.topic,
-            partition=block.partition,
-            offset=offset,
-            reason=f"not a frame: {error}",
-            value=value[:DEAD_LETTER_BYTES],
-            size_bytes=len(value),
-        )
+        letter = dead_letter(self.topic, block.partition, offset, f"not a frame: {error}", value)
         self._producer.put(DEAD_LETTERS.name, 0, f"{self.topic}|{block.partition}|{offset}".encode(), _json(letter))
 
     def flush(self) -> None:

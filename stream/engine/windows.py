@@ -1,5 +1,6 @@
 """Merging slices into windows: pure, without Kafka. One instance serves one topic's slices, for all shards of a worker."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from stream.engine.results import Result, ResultWriter, WindowKey
 from stream.engine.slices import Slicing
 from stream.engine.table import Columns, Table
 from stream.engine.upserts import Arrival, SliceKey, unpack
+
+log = logging.getLogger(__name__)
 
 BOOL: np.dtype[Any] = np.dtype(np.bool_)
 _NONE = -1
@@ -108,6 +111,11 @@ class Windows:
         self._shards[shard] = Finality(self._horizon_ms, saved)
         self._incomplete[shard] = {}
 
+    def lose(self, shard: int, until_ms: int) -> None:
+        """Hear that retention took frames of open windows: what is open up to a time is incomplete."""
+        log.error("slices, partition %d: retention took frames of open windows: they are marked incomplete", shard)
+        self._incomplete[shard][_NONE] = (0, until_ms)
+
     def settle(self, shard: int) -> None:
         """Hear that a shard has been read to where the last owner's checkpoint was made; only now does it publish."""
         self._settled.add(shard)
@@ -115,6 +123,9 @@ class Windows:
     def apply(self, shard: int, offset: int, frame: Frame) -> None:
         """Take in a frame of a shard; its upserts are merged at the next flush."""
         if frame.topic != self.topic or frame.epoch != self._epoch:
+            return
+        if missing := self._slices.schema.keys() - frame.columns.keys():
+            self._former(frame, shard, offset, missing)
             return
         finality = self._shards[shard]
         if frame.columns["slice_ms"]:
@@ -124,6 +135,17 @@ class Windows:
             self._incomplete[shard][frame.partition] = frame.incomplete
         # A frame's frontiers cover its own upserts, so they count from the next frame on.
         finality.hear(frame)
+
+    def _former(self, frame: Frame, shard: int, offset: int, missing: set[str]) -> None:
+        """Leave out what an agent wrote before it had its present columns; its windows can't be told whole."""
+        log.warning(
+            "slices, partition %d, offset %d: a frame of %s has no %s: the agent has changed since, "
+            "and what it counted before is left out; with another setting `group` all is read anew",
+            shard,
+            offset,
+            frame.topic,
+            ", ".join(sorted(missing)),
+        )
 
     def _absorb(self) -> None:
         """Merge the upserts that have arrived: of each slice the one with the highest stamp holds."""
@@ -200,6 +222,11 @@ class Windows:
             held["end_ms"][at] = np.array([start_ms for *_, start_ms in made]) + width_ms
             held["source"][at] = [self._names[source] for _, source, _, _ in made]
             held["shard"][at] = np.array(shards)[new]
+            final_ms = [
+                self._shards[shards[i]].final_ms.get(source, UNSET)
+                for i, (_, source, _, _) in zip(new.tolist(), made, strict=True)
+            ]
+            held["final"][at] = held["end_ms"][at] <= final_ms
         return rows
 
     def flush(self) -> list[Result]:

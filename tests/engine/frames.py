@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-from blocks import EPOCH, HOUR_MS, TICKS, Slice, Ticks
+from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Slice, Ticks
 from msgspec import Struct
 
 from schemas.frame import Frame, Lane, Tallies

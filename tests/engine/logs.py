@@ -1,6 +1,6 @@
 """Random logs, for hypothesis: two sources and two symbols, disorder, repeats, heartbeats, holes and bad records."""
 
-from blocks import Log
+from tests.engine.blocks import Log
 from hypothesis import strategies as st
 
 FAR_MS = 1_000_000

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from blocks import HOUR_MS, Log, Slice
+from tests.engine.blocks import HOUR_MS, Log, Slice
 
 from stream.engine.slices import SliceKey
 

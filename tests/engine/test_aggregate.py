@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from blocks import Slice, Ticks
+from tests.engine.blocks import Slice, Ticks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

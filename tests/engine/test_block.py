@@ -1,6 +1,6 @@
 """Cutting a block keeps every offset, and headers with their records."""
 
-from blocks import Log
+from tests.engine.blocks import Log
 
 from stream.engine.block import Block
 

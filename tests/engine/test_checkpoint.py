@@ -1,11 +1,11 @@
 """A partition taken up again from its last commit: nothing lost, nothing doubled, nothing folded from its middle."""
 
 import pytest
-from blocks import HOUR_MS, Log, Published, slicer, tallied
+from tests.engine.blocks import HOUR_MS, Log, Published, slicer, tallied
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logs import logs
-from oracle import judge
+from tests.engine.logs import logs
+from tests.engine.oracle import judge
 
 from schemas.frame import Lane, Tallies
 from schemas.refused import DeadLetter, Late

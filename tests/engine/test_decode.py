@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from blocks import HOUR_MS, TICKS, Log, Tick, values
+from tests.engine.blocks import HOUR_MS, TICKS, Log, Tick, values
 
 from schemas.heartbeat import Heartbeat
 from schemas.trade import Trade

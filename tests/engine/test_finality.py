@@ -1,8 +1,8 @@
 """Which lanes hold finals back, and which only the folding."""
 
 import pytest
-from blocks import HOUR_MS
-from frames import frame, views
+from tests.engine.blocks import HOUR_MS
+from tests.engine.frames import frame, views
 
 from schemas.frame import Frame
 from stream.engine.checkpoint import Views

@@ -5,11 +5,11 @@ from hashlib import sha256
 
 import msgspec
 import pytest
-from blocks import EPOCH, HOUR_MS, Log, Published, Slice, slicer, tallied, unpacked
+from tests.engine.blocks import EPOCH, HOUR_MS, Log, Published, Slice, slicer, tallied, unpacked
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logs import logs
-from oracle import judge
+from tests.engine.logs import logs
+from tests.engine.oracle import judge
 
 from schemas.frame import Frame, Lane, Tallies
 from schemas.refused import DeadLetter, Late

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from blocks import HOUR_MS, TICKS, Log, unpacked
+from tests.engine.blocks import HOUR_MS, TICKS, Log, unpacked
 from faust.types import TP
 
 from schemas.frame import Frame

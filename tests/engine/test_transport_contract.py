@@ -21,7 +21,7 @@ from aiokafka.structs import ConsumerRecord
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
-from fetched import TP_READ, Batch, unpack
+from tests.engine.fetched import TP_READ, Batch, unpack
 
 from stream.engine import transport
 from stream.engine.transport import Blocks

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import CorruptRecordException
-from fetched import APPENDED_MS, TP_READ, Batch, unpack
+from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,9 +5,9 @@ from hashlib import sha256
 import msgspec
 import numpy as np
 import pytest
-from blocks import EPOCH
+from tests.engine.blocks import EPOCH
 from faust.types import TP
-from frames import WINDOWING, Window, frame, upsert
+from tests.engine.frames import WINDOWING, Window, frame, upsert
 
 from schemas.refused import DeadLetter
 from stream.engine.block import Block

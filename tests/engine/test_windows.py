@@ -1,12 +1,12 @@
 """Slices merged into windows: provisional, final, corrected, expired."""
 
 import pytest
-from blocks import HOUR_MS, Log, Slice, slicer
-from frames import Identity, Shard, Window, frame, owned, upsert, views
+from tests.engine.blocks import HOUR_MS, Log, Slice, slicer
+from tests.engine.frames import Identity, Shard, Window, frame, owned, upsert, views
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from logs import logs
-from oracle import judge
+from tests.engine.logs import logs
+from tests.engine.oracle import judge
 
 from schemas.frame import Frame
 from stream.engine.slices import Idle

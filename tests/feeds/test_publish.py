@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from recorder import Recorder
+from tests.feeds.recorder import Recorder
 
 from schemas.topics import HOUR_MS
 from schemas.trade import Trade

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from recorder import Recorder
+from tests.feeds.recorder import Recorder
 
 from schemas.topics import HOUR_MS
 from schemas.trade import Trade

@@ -1,0 +1,89 @@
+"""Which of a block's records may count: those whose clock is sane, and whose source there is room for."""
+
+from collections.abc import Container, Sized
+from typing import Protocol
+
+import numpy as np
+
+from stream.engine.block import Block, Ints
+from stream.engine.decode import Decoded
+
+#: A checkpoint names every source of a partition, and Kafka bounds its length.
+SOURCES = 16
+# A feed that ends closes its bars by a heartbeat hours ahead; more is a broken clock.
+_HEARTBEAT_AHEAD_MS = 24 * 3_600_000
+_NEVER_MS = np.iinfo(np.int64).max // 2
+
+
+class Lanes(Container[str], Sized, Protocol):
+    """The sources that have a lane."""
+
+
+def admitted(block: Block, decoded: Decoded, names: list[str], lanes: Lanes, skew_ms: int) -> Decoded:
+    """Return what may count; the rest is added to the rejects.
+
+    Parameters
+    ----------
+    block
+        The block.
+    decoded
+        What it held.
+    names
+        The sources, by code.
+    lanes
+        Those that have a lane.
+    skew_ms
+        How far past its receipt an event time may be.
+    """
+    received_ms = _received_ms(block, decoded)
+    early = decoded.time_ms > received_ms + skew_ms
+    if early.any():
+        for i in np.flatnonzero(early).tolist():
+            ahead_ms = int(decoded.time_ms[i] - received_ms[i])
+            reason = f"event time is {ahead_ms} ms past its receipt, and skew_ms is {skew_ms}"
+            decoded.rejects.append((int(decoded.at[i]), reason))
+        decoded = decoded.where(~early)
+    if decoded.heartbeats:
+        _leave_out_broken_heartbeats(block, decoded)
+    if len(lanes) + len(names) + len(decoded.heartbeats) > SOURCES:
+        decoded = _of_known_sources(decoded, names, lanes)
+    return decoded
+
+
+def _received_ms(block: Block, decoded: Decoded) -> Ints:
+    """When the feed had each record; by the broker's clock where the feed doesn't say, or says it was later."""
+    received_ms, appended_ms = decoded.received_ms, block.appended_ms[decoded.at]
+    return np.minimum(
+        np.where(received_ms > 0, received_ms, _NEVER_MS), np.where(appended_ms > 0, appended_ms, _NEVER_MS)
+    )
+
+
+def _leave_out_broken_heartbeats(block: Block, decoded: Decoded) -> None:
+    kept = []
+    for at, beat in decoded.heartbeats:
+        appended_ms = int(block.appended_ms[at])
+        if 0 < appended_ms < beat.time_ms - _HEARTBEAT_AHEAD_MS:
+            decoded.rejects.append((at, f"a heartbeat more than a day ahead of its receipt: {beat.time_ms} ms"))
+        else:
+            kept.append((at, beat))
+    decoded.heartbeats[:] = kept
+
+
+def _of_known_sources(decoded: Decoded, names: list[str], lanes: Lanes) -> Decoded:
+    """Leave out what is of one source too many, in the order in which they come."""
+    first: dict[str, int] = {}
+    for at, beat in decoded.heartbeats:
+        first[beat.source] = min(first.get(beat.source, at), at)
+    for code in np.unique(decoded.source).tolist():
+        at = int(decoded.at[np.argmax(decoded.source == code)])
+        first[names[code]] = min(first.get(names[code], at), at)
+    new = sorted((at, name) for name, at in first.items() if name not in lanes)
+    surplus = {name for _, name in new[max(0, SOURCES - len(lanes)) :]}
+    if not surplus:
+        return decoded
+    reason = f"one source too many in its partition: {SOURCES} are kept"
+    strange = np.array([name in surplus for name in names])[decoded.source]
+    decoded.rejects.extend((at, reason) for at in decoded.at[strange].tolist())
+    decoded.rejects.extend((at, reason) for at, beat in decoded.heartbeats if beat.source in surplus)
+    decoded.heartbeats[:] = [(at, beat) for at, beat in decoded.heartbeats if beat.source not in surplus]
+    return decoded.where(~strange)
