@@ -1,7 +1,7 @@
 """`make bench`: throughput on one core, latency, and memory, all in one go, on an embedded Kafka.
 
-The worker is pinned to one core and the broker has both. Each contestant runs several times in turn, and the median counts:
-machines are noisy, ratios within one run are less so.
+The worker is pinned to one core and the broker has both. Each contestant runs several times in turn, and the median
+counts: machines are noisy, ratios within one run are less so.
 """
 
 import asyncio

@@ -1,4 +1,7 @@
-"""A plain Faust windowed table: OHLC, volume, notional and buy volume a second. Run: python -m bench.faust_table BROKER EVENTS"""
+"""A plain Faust windowed table: OHLC, volume, notional and buy volume a second.
+
+Run: python -m bench.faust_table BROKER EVENTS
+"""
 
 import sys
 
@@ -19,8 +22,6 @@ def main() -> None:
     @bench.agent(bench.topic(TRADES.name, value_type=Trade))  # type: ignore[untyped-decorator]  # Faust's
     async def fold(stream: faust.Stream[Trade]) -> None:
         async for trade in stream:
-            if trade is None:  # a heartbeat
-                continue
             price, quantity = trade.price, trade.quantity
             bought = quantity if trade.side == "buy" else 0.0
             window = by_event_time[trade.symbol]

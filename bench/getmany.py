@@ -1,4 +1,7 @@
-"""The raw limit of consuming record by record: aiokafka's getmany, nothing decoded. Run: python -m bench.getmany BROKER EVENTS"""
+"""The raw limit of consuming record by record: aiokafka's getmany, nothing decoded.
+
+Run: python -m bench.getmany BROKER EVENTS
+"""
 
 import asyncio
 import sys

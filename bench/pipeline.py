@@ -1,4 +1,7 @@
-"""This pipeline: consume, decode, fold, publish, commit. Run: python -m bench.pipeline BROKER EVENTS [AGENTS]"""
+"""The pipeline of this project: consume, decode, fold, publish, commit.
+
+Run: python -m bench.pipeline BROKER EVENTS [AGENTS]
+"""
 
 import asyncio
 import os
@@ -33,10 +36,10 @@ class Timed(Pipeline):
         self.add_future(self._until_done())
 
     async def _until_done(self) -> None:
-        slicers = self.custodian._agents[TRADES.name].slicers  # type: ignore[attr-defined]
+        slicers = self.custodian._agents[TRADES.name].slicers  # type: ignore[attr-defined]  # it is no Protocol's
         while True:
             await asyncio.sleep(0.002)
-            slicers = self.custodian._agents[TRADES.name].slicers  # type: ignore[attr-defined]
+            slicers = self.custodian._agents[TRADES.name].slicers  # type: ignore[attr-defined]  # it is no Protocol's
             if sum(slicer.tallies.counted for slicer in slicers.values()) >= self.events:
                 break
         await self.consumer.commit()

@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.json import Decoder, Encoder
 
-from schemas.trade import Name
+from schemas.trade import Source
 
 HEADER = "heartbeat"
 
@@ -19,7 +19,7 @@ class Heartbeat(Struct, gc=False, frozen=True):
         No record of that source with an earlier event time follows in this partition, lateness aside.
     """
 
-    source: Name
+    source: Source
     time_ms: int
 
 

@@ -31,7 +31,8 @@ class Trade(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     time_ms
         Event time: when it happened by the source's clock, ms since 1970 UTC.
     received_ms
-        When the feed had it, by the feed's clock, ms; 0 where the producer doesn't say (the record's append time serves).
+        When the feed had it, by the feed's clock, ms; 0 where the producer doesn't say. The append time serves where it
+        is earlier, or there is no other.
     price, quantity
         In the quote and in the base currency; above zero, at most 1e18.
     side

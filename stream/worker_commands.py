@@ -1,5 +1,6 @@
 """``tickertape worker`` and ``tickertape up``."""
 
+import os
 import signal
 import socket
 from contextlib import suppress
@@ -12,7 +13,10 @@ from stream.settings import Settings
 
 @click.command()
 @click.option(
-    "--slot", help="Its name among the workers, the same after a restart; by default the machine's.", metavar="NAME"
+    "--slot",
+    help="Its name among the workers, the same after a restart; by default of the machine and the process, which in a "
+    "container stay the same.",
+    metavar="NAME",
 )
 @click.option("--supervised", is_flag=True, hidden=True, help="Stop at the end of standard input.")
 @click.pass_obj
@@ -20,7 +24,7 @@ def worker(settings: Settings, slot: str | None, supervised: bool) -> None:
     """Run one worker until SIGTERM or Ctrl-C; then it drains, commits and exits within ten seconds."""
     from stream.worker import run
 
-    run(settings, slot or socket.gethostname(), supervised=supervised)
+    run(settings, slot or f"{socket.gethostname()}-{os.getpid()}", supervised=supervised)
 
 
 @click.command()

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -83,7 +83,7 @@ def shared(settings: Settings, workers: int) -> bool:
 
 def feed(broker: str, count: int) -> None:
     async def one() -> None:
-        async def batches():  # type: ignore[no-untyped-def]
+        async def batches() -> AsyncIterator[list[Trade]]:
             yield [
                 Trade(symbol="BTC-USD", source="x", id=n, time_ms=T0 + n, price=1.0, quantity=1.0, side="buy")
                 for n in range(count)

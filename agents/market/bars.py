@@ -45,7 +45,8 @@ class Bar(Struct, frozen=True, kw_only=False):
 
     References
     ----------
-    .. [1] Andersen, Bollerslev, Diebold, Labys (2003), "Modeling and Forecasting Realized Volatility", Econometrica 71(2).
+    .. [1] Andersen, Bollerslev, Diebold, Labys (2003), "Modeling and Forecasting Realized Volatility", Econometrica
+       71(2).
     """
 
     symbol: str

@@ -45,7 +45,7 @@ class SymbolState(Struct):
     last_ms
         The last one's event time.
     seconds
-        Its 1 s bars, by start, ms.
+        Its 1 s bars, by start, ms: whether final, revision and count.
     minute
         Its newest 1 min bar.
     """
@@ -54,7 +54,7 @@ class SymbolState(Struct):
     first: float
     last: float
     last_ms: int = 0
-    seconds: dict[int, tuple[int, bool, int]] = field(default_factory=dict)
+    seconds: dict[int, tuple[bool, int, int]] = field(default_factory=dict)
     minute: Bar | None = None
 
     @property
@@ -158,9 +158,9 @@ class View:
         if bar.start_ms < self._since_ms:
             return
         state = self._symbol(bar)
-        revision, final, _ = state.seconds.get(bar.start_ms, (-1, False, 0))
-        if (bar.revision, bar.final) > (revision, final):
-            state.seconds[bar.start_ms] = bar.revision, bar.final, bar.count
+        final, revision, _ = state.seconds.get(bar.start_ms, (False, -1, 0))
+        if (bar.final, bar.revision) > (final, revision):
+            state.seconds[bar.start_ms] = bar.final, bar.revision, bar.count
         if bar.close_ms > state.last_ms:
             state.last, state.last_ms = bar.close, bar.close_ms
             if not bar.final and now_ms < bar.start_ms + 1000:
@@ -171,7 +171,7 @@ class View:
     def _minute(self, bar: Bar) -> None:
         state = self._symbol(bar)
         known = state.minute
-        if known is None or (bar.start_ms, bar.revision, bar.final) > (known.start_ms, known.revision, known.final):
+        if known is None or (bar.start_ms, bar.final, bar.revision) > (known.start_ms, known.final, known.revision):
             state.minute = bar
 
     def _symbol(self, bar: Bar) -> SymbolState:

@@ -82,7 +82,7 @@ def _of_known_sources(decoded: Decoded, names: list[str], lanes: Lanes) -> Decod
     if not surplus:
         return decoded
     reason = f"one source too many in its partition: {SOURCES} are kept"
-    strange = np.array([name in surplus for name in names])[decoded.source]
+    strange = np.array([name in surplus for name in names], np.bool_)[decoded.source]
     decoded.rejects.extend((at, reason) for at in decoded.at[strange].tolist())
     decoded.rejects.extend((at, reason) for at, beat in decoded.heartbeats if beat.source in surplus)
     decoded.heartbeats[:] = [(at, beat) for at, beat in decoded.heartbeats if beat.source not in surplus]

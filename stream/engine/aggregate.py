@@ -1,9 +1,9 @@
 """Aggregates as monoids: ``lift`` events to partials, ``merge`` partials, ``finish`` into metrics.
 
-An aggregate is a product of reducers, and a product of monoids is a monoid. A partial is a row of columns. ``lift`` makes
-each event a partial of its own (mostly the event's columns under other names, nothing is copied), so that one ``merge`` folds
-events into slices and slices into windows alike. A merge is a left fold in the order of its input: where it is cut changes
-nothing, float sums included.
+An aggregate is a product of reducers, and a product of monoids is a monoid. A partial is a row of columns. ``lift``
+makes each event a partial of its own (mostly the event's columns under other names, nothing is copied), so that one
+``merge`` folds events into slices and slices into windows alike. A merge is a left fold in the order of its input:
+where it is cut changes nothing, float sums included.
 """
 
 from abc import ABC, abstractmethod

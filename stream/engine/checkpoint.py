@@ -1,4 +1,4 @@
-"""What a worker leaves behind in Kafka's group offsets: an offset to read from, and what it knew there, as one commit."""
+"""What a worker leaves behind in Kafka's group offsets: where to read from, and what it knew there, as one commit."""
 
 import msgspec
 from msgspec import Struct, field

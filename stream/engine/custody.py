@@ -1,4 +1,4 @@
-"""Who keeps what a worker knows of its partitions: the slicing agents and the window agent, restored and committed as one."""
+"""Who keeps what a worker knows of its partitions: slicing agents and window agent, restored and committed as one."""
 
 import asyncio
 import logging

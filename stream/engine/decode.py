@@ -10,7 +10,7 @@ import numpy as np
 from schemas.heartbeat import Heartbeat, from_headers
 from schemas.trade import EARLIEST_MS, LATEST_MS
 from stream.engine.block import Block, Bools, Ints
-from stream.engine.names import ALL, BadName, InputNames
+from stream.engine.names import BadName, InputNames, check
 from stream.engine.table import Columns
 
 _GONE = -1
@@ -178,8 +178,10 @@ def _heartbeat(headers: tuple[tuple[str, bytes], ...]) -> Heartbeat | str:
         return f"a heartbeat's header can't be read: {error}"
     if heartbeat is None:
         return "a null without a heartbeat's header"
-    if heartbeat.source == ALL:
-        return f"a heartbeat of `{ALL}`, which names all sources together"
+    try:
+        check(heartbeat.source)
+    except BadName as error:
+        return f"a heartbeat: {error}"
     if not EARLIEST_MS <= heartbeat.time_ms <= LATEST_MS:
         return f"a heartbeat with an absurd time: {heartbeat.time_ms} ms"
     return heartbeat

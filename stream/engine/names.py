@@ -29,18 +29,25 @@ class BadName(ValueError):  # noqa: N818 - it says what is wrong
     """A record has a name that would be taken for something else."""
 
 
-class InputNames(Names):
-    """The same for names that come from outside; each is looked at once.
+def check(name: str) -> None:
+    """Look at a name that comes from outside.
 
     Raises
     ------
     BadName
-        On the name `ALL`, and where a result's key could be read in two ways.
+        It is `ALL`, or a result's key could be read in two ways, or a commit would have to spell it out.
     """
+    if name == ALL:
+        raise BadName(f"`{ALL}` names all sources together, none may be called so")
+    if "|" in name:
+        raise BadName(f"{name!r} has a `|`, which parts the names in a result's key")
+    if not name.isprintable():
+        raise BadName(f"{name!r} has characters that can't be seen")
+
+
+class InputNames(Names):
+    """The same for names that come from outside; each is looked at once, see `check`."""
 
     def __missing__(self, name: str) -> int:
-        if name == ALL:
-            raise BadName(f"`{ALL}` names all sources together, none may be called so")
-        if "|" in name:
-            raise BadName(f"{name!r} has a `|`, which parts the names in a result's key")
+        check(name)
         return super().__missing__(name)

@@ -175,8 +175,8 @@ class Slicer:
     def fold(self, block: Block) -> list[Refused]:
         """Fold a block, and return the records that were not counted, but for repeats.
 
-        Records below ``upto`` were read by an earlier owner: those of slices that are open are folded again, and nothing
-        else is done with them.
+        Records below ``upto`` were read by an earlier owner: those of slices that are open are folded again, and
+        nothing else is done with them.
         """
         if block.end <= self.read:
             return []

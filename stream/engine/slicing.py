@@ -90,8 +90,17 @@ class SlicingAgent:
         now = monotonic()
         for source in slicer.spoken():
             self._heard_seconds[block.partition, source] = now
-        end = self._end_offset(TP(self.topic, block.partition))
-        self._pace.ask(behind=end is not None and end - slicer.read > self._settings.block_records)
+        left = self._left(slicer)
+        self._pace.ask(behind=left is not None and left > self._settings.block_records)
+
+    def _left(self, slicer: Slicer) -> int | None:
+        """Return how much there is to read, as far as known; where that is nothing, note the time."""
+        end = self._end_offset(TP(self.topic, slicer.partition))
+        if end is None:
+            return None
+        if slicer.read >= end:
+            self._caught_up_seconds[slicer.partition] = monotonic()
+        return end - slicer.read
 
     def _refuse(self, refused: list[Refused]) -> None:
         for record in refused:
@@ -122,9 +131,7 @@ class SlicingAgent:
     def _idle(self, slicer: Slicer) -> Idle:
         """Say who is idle: who had been silent for the time-out when the log was last read to its end."""
         partition, settings = slicer.partition, self._settings
-        end = self._end_offset(TP(self.topic, partition))
-        if end is not None and slicer.read >= end:
-            self._caught_up_seconds[partition] = monotonic()
+        self._left(slicer)
         caught_up = self._caught_up_seconds.get(partition, 0.0)
         silent = {
             source

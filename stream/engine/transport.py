@@ -1,8 +1,8 @@
 """The Faust transport that delivers blocks: ``blocks://host:port``.
 
-aiokafka unpacks each fetched partition in ``PartitionRecords``; ours yields one ConsumerRecord a block there, whose value is
-the Block and whose offset is its last, so that fetching, positions and rebalancing stay aiokafka's. Consumers opt in by
-their value deserializer, so any other consumer of the process is left as it is. What this leans on is held by
+aiokafka unpacks each fetched partition in ``PartitionRecords``; ours yields one ConsumerRecord a block there, whose
+value is the Block and whose offset is its last, so that fetching, positions and rebalancing stay aiokafka's. Consumers
+opt in by their value deserializer, so any other consumer of the process is left as it is. What this leans on is held by
 tests/engine/test_transport_contract.py.
 """
 
@@ -67,7 +67,7 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
 
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
         limit: Blocks = self._value_deserializer
-        # What was fetched bounds what is in it, unless it is compressed.
+        # What was fetched bounds what is in it, as far as it isn't compressed.
         fits = self._records.size_in_bytes() <= limit.size_bytes
         run = _Run(self.next_fetch_offset)
         for batch in self._batches():
@@ -75,7 +75,10 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             if batch.base_offset < self.next_fetch_offset:
                 # A fetch begins with the whole batch that holds its offset.
                 records = [record for record in records if record.offset >= self.next_fetch_offset]
-            sizes = None if fits and batch.compression_type == batch.CODEC_NONE else _sizes(records)
+            if fits and batch.compression_type != batch.CODEC_NONE:
+                fits = False
+                run.size_bytes = int(_sizes(run.values)[-1])
+            sizes = None if fits else _sizes(list(map(_value, records)))
             for first, last, size_bytes in _chunks(len(records), sizes, limit):
                 if run.values and not run.has_room(last - first, size_bytes, limit):
                     self.next_fetch_offset = run.end
@@ -95,7 +98,7 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
         return ConsumerRecord(topic, partition, run.end - 1, stamp_ms, _APPEND_TIME, None, block, None, -1, -1, ())
 
     def _batches(self) -> Iterator[Any]:
-        """Yield the batches with records to deliver; control batches and aborted transactions only move the position."""
+        """Yield the batches with records to deliver; control batches and aborted transactions move the position."""
         while self._records.has_next():
             batch = self._records.next_batch()
             if self._check_crcs and not batch.validate_crc():
@@ -115,14 +118,13 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             yield batch
 
 
-def _sizes(records: list[Any]) -> Ints:
-    """Return the running total of the values' sizes, from 0."""
-    sizes = [0 if (value := record.value) is None else len(value) for record in records]
-    return np.cumsum([0, *sizes])
+def _sizes(values: list[bytes | None]) -> Ints:
+    """Return the running total of values' sizes, from 0."""
+    return np.cumsum([0, *(0 if value is None else len(value) for value in values)])
 
 
 def _chunks(n: int, sizes: Ints | None, limit: Blocks) -> Iterator[tuple[int, int, int]]:
-    """Yield (first, last, bytes) of runs that fit in a block each; a record that alone is too large is a run of its own."""
+    """Yield (first, last, bytes) of runs that fit in a block each; a record that is too large is a run of its own."""
     first = 0
     while first < n:
         last = min(n, first + limit.records)

@@ -21,6 +21,11 @@ from stream.settings import Settings
 
 # A shard that has more frames to read is behind.
 BEHIND_FRAMES = 100
+# Merged at the latest when so many upserts wait, which bounds memory while it catches up; and with more than a quarter
+# of them, what is provisional would be old news, and waits.
+WAITING_UPSERTS = 20_000
+# Of one flush, so that none takes long.
+PROVISIONAL_RESULTS = 20_000
 
 log = logging.getLogger(__name__)
 _json = msgspec.json.Encoder().encode
@@ -105,8 +110,11 @@ class WindowAgent:
                 windows.apply(shard, offset, frame)
         self._read[shard] = max(self._read[shard], block.end)
         self._settle(shard)
-        end = self._end_offset(TP(self.topic, shard))
-        self._pace.ask(behind=end is not None and end - self._read[shard] > BEHIND_FRAMES)
+        if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
+            self._pace.now()
+        else:
+            end = self._end_offset(TP(self.topic, shard))
+            self._pace.ask(behind=end is not None and end - self._read[shard] > BEHIND_FRAMES)
 
     def _reject(self, block: Block, offset: int, value: bytes, error: Exception) -> None:
         log.error("%s, partition %d, offset %d: not a frame: %s", self.topic, block.partition, offset, error)
@@ -118,7 +126,8 @@ class WindowAgent:
         for windows in self._windows:
             sink = windows.windowing.sink.name
             partitions, expired = self._sinks[sink], windows.expired
-            for symbol, key, value in windows.flush():
+            busy = windows.waiting > WAITING_UPSERTS // 4
+            for symbol, key, value in windows.flush(provisional=0 if busy else PROVISIONAL_RESULTS):
                 self._producer.put(sink, partition_for(symbol, partitions), key, value)
             if windows.expired > expired:
                 log.warning(

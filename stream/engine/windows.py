@@ -1,6 +1,7 @@
-"""Merging slices into windows: pure, without Kafka. One instance serves one topic's slices, for all shards of a worker."""
+"""Merging slices into windows: pure, without Kafka. One instance serves a topic, for all shards of a worker."""
 
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,8 @@ class Windows:
         self.topic = windowing.slicing.topic.name
         #: Slices that came too late to correct anything.
         self.expired = 0
+        #: Upserts that have come since the last flush.
+        self.waiting = 0
         self._slice_ms = slice_ms
         self._horizon_ms = horizon_ms
         self._epoch = epoch
@@ -106,6 +109,11 @@ class Windows:
         """How many windows are open."""
         return len(self._windows)
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether a flush would publish more."""
+        return bool(self._arrived) or bool(self._windows.columns["dirty"].any())
+
     def own(self, shard: int, saved: Views) -> None:
         """Begin with a shard, from its checkpoint."""
         self._shards[shard] = Finality(self._horizon_ms, saved)
@@ -131,6 +139,7 @@ class Windows:
         if frame.columns["slice_ms"]:
             passed_ms = [finality.frontier_ms(frame.partition, source) for source in frame.sources]
             self._arrived.append(Arrival(shard, offset, frame, passed_ms))
+            self.waiting += len(frame.columns["slice_ms"]) // 8
         if frame.incomplete:
             self._incomplete[shard][frame.partition] = frame.incomplete
         # A frame's frontiers cover its own upserts, so they count from the next frame on.
@@ -152,7 +161,7 @@ class Windows:
         if not self._arrived:
             return
         keys, columns = unpack(self._arrived, self._slice_ms, self._slices.schema, self._names)
-        self._arrived = []
+        self._arrived, self.waiting = [], 0
         rows, kept = self._rows(keys, columns["shard"].tolist())
         self.expired += len(keys) - len(kept)
         held = self._pending.columns
@@ -229,13 +238,19 @@ class Windows:
             held["final"][at] = held["end_ms"][at] <= final_ms
         return rows
 
-    def flush(self) -> list[Result]:
-        """Fold what is complete, and return (symbol, key, value) of each window that has changed or become final."""
+    def flush(self, *, provisional: int = sys.maxsize) -> list[Result]:
+        """Fold what is complete, and return a record of each window that has changed or become final.
+
+        Parameters
+        ----------
+        provisional
+            How many that are not final; the others wait for a later flush.
+        """
         self._absorb()
         for shard, finality in self._shards.items():
             if finality.advance(settled=shard in self._settled):
                 self._advance(shard, finality)
-        results = self._publish()
+        results = self._publish(provisional=provisional)
         self._release()
         return results
 
@@ -301,12 +316,16 @@ class Windows:
         if "offset" in into:
             np.minimum.at(into["offset"], targets, held["offset"][rows])
 
-    def _publish(self) -> list[Result]:
+    def _publish(self, *, provisional: int) -> list[Result]:
         held = self._windows.columns
         settled = np.zeros(max(self._shards, default=0) + 1, np.bool_)
         settled[list(self._settled)] = True
         dirty = np.flatnonzero(held["dirty"])
         dirty = dirty[settled[held["shard"][dirty]]]
+        final = held["final"][dirty]
+        dirty = np.concatenate([dirty[final], dirty[~final][:provisional]])
+        # In time order: who reads a symbol's bars meets them as they were.
+        dirty = dirty[np.argsort(held["end_ms"][dirty], kind="stable")]
         if not len(dirty):
             return []
         held["dirty"][dirty] = False

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def feed_file(settings: Settings, paths: tuple[Path, ...], kind: str, speed: flo
     console, tally = Console(stderr=True), files.Tally()
     try:
         with closing(files.read(paths, kind, tally, by_event_time=sort)) as trades:
-            batches = lambda: files.paced(trades, speed, by_event_time=sort)  # noqa: E731
+            batches = partial(files.paced, trades, speed, by_event_time=sort)
             asyncio.run(session.feed(settings, batches, close=close, console=console))
     finally:
         if tally:

@@ -172,7 +172,7 @@ class Publisher:
                     await task
 
     async def _publish_all(self, batches: Batches) -> None:
-        async with aclosing(batches) as open_batches:  # type: ignore[type-var]
+        async with aclosing(batches) as open_batches:  # type: ignore[type-var]  # an iterator that can't be closed fails here
             async for trades in open_batches:
                 await self.publish(trades)
 

@@ -319,7 +319,7 @@ def _jars() -> str:
     from jgo.config import GlobalSettings
     from jgo.maven import PythonResolver
 
-    class Resolver(PythonResolver):  # type: ignore[misc]
+    class Resolver(PythonResolver):  # type: ignore[misc]  # jgo has no types
         def download(self, artifact: Any) -> Any:
             if artifact.filename.startswith("kafka_"):
                 log.warning("fetching Kafka from Maven Central, this once: 43 MB")

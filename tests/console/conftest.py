@@ -65,6 +65,7 @@ async def _fill(broker: str) -> None:
         frontier_ms=T0 + 2000,
         late_by_ms=1000,
         value="{}",
+        size_bytes=2,
     )
     letter = DeadLetter(
         topic="trades", partition=1, offset=6, reason="not JSON", value=b"\xffgarbage\n" + b"x" * 200, size_bytes=209

@@ -74,7 +74,7 @@ def test_frames_come_as_columns(filled: str) -> None:
         "volume": [0.5, 1.5],
     }
     (frame,) = tail_json(filled, "slices", "--symbol", "ETH-USD")
-    assert frame["columns"]["count"] == [4]  # type: ignore[index]
+    assert frame["columns"]["count"] == [4]  # type: ignore[index]  # it is a dict
     assert not tail_json(filled, "slices", "--symbol", "nothing")
 
 

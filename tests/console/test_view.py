@@ -49,9 +49,18 @@ def test_the_highest_revision_of_a_bar_holds(view: View) -> None:
     assert view.bars == 2
 
 
-def test_a_final_bar_is_newer_than_the_same_open_one(view: View) -> None:
-    view.take([bar(5, revision=5), bar(6, revision=5, final=True), bar(7, revision=5)])
-    assert view.trades == 6
+@pytest.mark.parametrize("width", ["1s", "1m"])
+def test_a_final_bar_holds_against_any_open_one(view: View, width: str) -> None:
+    # Where retention cut, a final bar may hold less than an open one before it.
+    view.take(
+        [bar(7, width=width), bar(5, width=width, final=True), bar(8, width=width), bar(4, width=width, final=True)]
+    )
+    if width == "1s":
+        assert view.trades == 5
+    minute = view.symbols["BTC-USD"].minute
+    assert (minute and minute.count) == (5 if width == "1m" else None)
+    view.take([bar(6, width=width, final=True)])
+    assert view.trades == (6 if width == "1s" else 0)
 
 
 def test_bars_of_an_earlier_run_or_of_another_source_do_not_count(view: View) -> None:

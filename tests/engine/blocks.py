@@ -105,17 +105,17 @@ class Log:
         source: str = "s",
         symbol: str = "A",
         received: int | None = None,
-        appended: int = 0,
+        appended: int | None = None,
         **more: Any,
     ) -> "Log":
-        """Append a tick received when it happened; ``received=0`` is one that doesn't say."""
+        """Append a tick received and appended when it happened; ``received=0`` is one that doesn't say."""
         received_ms = HOUR_MS + at if received is None else received and HOUR_MS + received
         tick = Tick(symbol=symbol, source=source, id=id, time_ms=HOUR_MS + at, value=value, received_ms=received_ms)
         text = _json(msgspec.to_builtins(tick) | more) if more else _json(tick)
-        return self.raw(text, appended=appended)
+        return self.raw(text, appended=at if appended is None else appended)
 
-    def beat(self, at: int, source: str = "s") -> "Log":
-        return self.raw(None, tuple(to_headers(Heartbeat(source, HOUR_MS + at))))
+    def beat(self, at: int, source: str = "s", *, appended: int = 0) -> "Log":
+        return self.raw(None, tuple(to_headers(Heartbeat(source, HOUR_MS + at))), appended=appended)
 
     def hole(self, offsets: int = 1) -> "Log":
         """Append offsets without a record, as compaction and transactions leave them."""

@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Slice, Ticks
 from msgspec import Struct
 
 from schemas.frame import Frame, Lane, Tallies
@@ -16,6 +15,7 @@ from stream.engine.names import Names
 from stream.engine.slices import SliceKey
 from stream.engine.table import Columns
 from stream.engine.windows import Windowing, Windows
+from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Slice, Ticks
 
 FAR_HORIZON_MS = 1 << 40
 #: Source, resolution, start (ms after `HOUR_MS`) and symbol of a window.

@@ -1,7 +1,8 @@
 """Random logs, for hypothesis: two sources and two symbols, disorder, repeats, heartbeats, holes and bad records."""
 
-from tests.engine.blocks import Log
 from hypothesis import strategies as st
+
+from tests.engine.blocks import Log
 
 FAR_MS = 1_000_000
 
@@ -12,7 +13,7 @@ _ticks = st.tuples(
     st.sampled_from([0.1, 0.7, 1.3, 1e6]),
     st.sampled_from("sst"),
     st.sampled_from("AB"),
-    st.sampled_from(["received", "received", "appended", "too early", "too early to append"]),
+    st.sampled_from(["both", "both", "appended", "too early", "too early to append", "appended too early"]),
 )
 _others = st.one_of(
     st.tuples(st.just("beat"), st.integers(-3500, 1500), st.sampled_from("st")),
@@ -31,8 +32,8 @@ def logs(draw: st.DrawFn, partition: int = 0, *, closed: bool = False) -> Log:
         match step:
             case "tick", behind, number, value, source, symbol, receipt:
                 at = clock + behind
-                received = {"received": at, "too early": at - 5001}.get(receipt, 0)
-                appended = at - 5001 if receipt == "too early to append" else at
+                received = {"both": at, "appended too early": at, "too early": at - 5001}.get(receipt, 0)
+                appended = at - 5001 if receipt in ("too early to append", "appended too early") else at
                 log.tick(at, number, value, source=source, symbol=symbol, received=received, appended=appended)
             case "beat", behind, source:
                 log.beat(clock + behind, source)

@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.engine.blocks import HOUR_MS, Log, Slice
-
 from stream.engine.slices import SliceKey
+from tests.engine.blocks import HOUR_MS, Log, Slice
 
 SLICE_MS, SKEW_MS = 1000, 5000
 
@@ -50,7 +49,8 @@ def judge(log: Log, lateness_ms: Mapping[int, int] | None = None) -> Judged:
             record = json.loads(value)
         except ValueError:
             record = None
-        received_ms = record and (record.get("received_ms") or int(block.appended_ms[i]))
+        appended_ms = int(block.appended_ms[i])
+        received_ms = record and min(record.get("received_ms") or appended_ms, appended_ms)
         if record is None or record["time_ms"] > received_ms + SKEW_MS:
             judged.tallies["rejected"] += 1
             judged.rejected.add(offset)

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from tests.engine.blocks import Slice, Ticks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
 from stream.engine.table import Columns, Schema
+from tests.engine.blocks import Slice, Ticks
 
 
 def empty(schema: Schema, rows: int) -> Columns:

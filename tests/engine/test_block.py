@@ -1,8 +1,7 @@
 """Cutting a block keeps every offset, and headers with their records."""
 
-from tests.engine.blocks import Log
-
 from stream.engine.block import Block
+from tests.engine.blocks import Log
 
 
 def offsets(block: Block) -> tuple[int, list[int], int]:

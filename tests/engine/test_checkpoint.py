@@ -1,11 +1,8 @@
 """A partition taken up again from its last commit: nothing lost, nothing doubled, nothing folded from its middle."""
 
 import pytest
-from tests.engine.blocks import HOUR_MS, Log, Published, slicer, tallied
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.logs import logs
-from tests.engine.oracle import judge
 
 from schemas.frame import Lane, Tallies
 from schemas.refused import DeadLetter, Late
@@ -20,6 +17,9 @@ from stream.engine.checkpoint import (
 )
 from stream.engine.slices import Slicer
 from stream.errors import BrokerError
+from tests.engine.blocks import HOUR_MS, Log, Published, slicer, tallied
+from tests.engine.logs import logs
+from tests.engine.oracle import judge
 
 
 def at(ms: int) -> int:
@@ -206,7 +206,6 @@ def test_a_log_that_begins_late_and_was_never_read_lost_nothing() -> None:
     assert tallied(owner.tallies) == {"counted": 1}
 
 
-@pytest.mark.xfail(reason="without metadata the tallies begin at the log's beginning", strict=True)
 def test_where_an_operator_has_set_the_offset_the_tallies_begin_there() -> None:
     # `kafka-consumer-groups --reset-offsets` leaves a commit without metadata.
     log = Log().tick(0, 1).tick(1, 2).tick(2, 3)

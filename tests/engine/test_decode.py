@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from tests.engine.blocks import HOUR_MS, TICKS, Log, Tick, values
 
 from schemas.heartbeat import Heartbeat
 from schemas.trade import Trade
 from stream.engine.block import Headers
 from stream.engine.decode import CHUNK, Decoded, Decoder
 from stream.engine.table import Columns
+from tests.engine.blocks import HOUR_MS, TICKS, Log, Tick, values
 
 TRADE = {
     "symbol": "A",
@@ -86,7 +86,13 @@ BAD = {
     "a negative id": (trade(id=-1), "another shape: Expected `int` >= 0 - at `$.id`"),
     "no symbol": (trade(symbol=""), "another shape: Expected `str` of length >= 1 - at `$.symbol`"),
     "a long symbol": (trade(symbol="A" * 65), "another shape: Expected `str` of length <= 64 - at `$.symbol`"),
+    "a long source": (trade(source="s" * 25), "another shape: Expected `str` of length <= 24 - at `$.source`"),
     "a source named all": (trade(source="all"), "`all` names all sources together"),
+    "a symbol named all": (trade(symbol="all"), "`all` names all sources together"),
+    "a source with a |": (trade(source="a|b"), "'a|b' has a `|`, which parts the names in a result's key"),
+    "a symbol with a |": (trade(symbol="A|s"), "'A|s' has a `|`, which parts the names in a result's key"),
+    "a source with a control character": (trade(source="a\n"), r"'a\n' has characters that can't be seen"),
+    "a price past all sums": (trade(price=1.1e18), "another shape: Expected `float` <= 1e+18 - at `$.price`"),
     "half a surrogate": (literally(b'"A"', rb'"\ud800"'), "not JSON: JSON is malformed"),
     "deep, of another shape": (b"[" * 100_000, "another shape: Expected `object`, got `array`"),
     "deep inside": (literally(b"{", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b","), "not JSON: maximum recursion"),
@@ -121,9 +127,10 @@ NULLS: dict[str, tuple[Headers, str]] = {
     ),
     "a source past all commits": (
         (("heartbeat", b'{"source":"%s","time_ms":1}' % (b"s" * 5000)),),
-        "a heartbeat's header can't be read: Expected `str` of length <= 64",
+        "a heartbeat's header can't be read: Expected `str` of length <= 24",
     ),
-    "a source named all": ((("heartbeat", b'{"source":"all","time_ms":1}'),), "a heartbeat of `all`"),
+    "a source named all": ((("heartbeat", b'{"source":"all","time_ms":1}'),), "a heartbeat: `all` names all sources"),
+    "a source with a |": ((("heartbeat", b'{"source":"a|b","time_ms":1}'),), "a heartbeat: 'a|b' has a `|`"),
     "not UTF-8": ((("heartbeat", b'{"source":"\xff","time_ms":1}'),), "a heartbeat's header can't be read"),
     "deep": (
         (("heartbeat", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),),

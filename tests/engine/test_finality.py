@@ -1,13 +1,13 @@
 """Which lanes hold finals back, and which only the folding."""
 
 import pytest
-from tests.engine.blocks import HOUR_MS
-from tests.engine.frames import frame, views
 
 from schemas.frame import Frame
 from stream.engine.checkpoint import Views
 from stream.engine.finality import Finality
 from stream.engine.lanes import UNSET
+from tests.engine.blocks import HOUR_MS
+from tests.engine.frames import frame, views
 
 HORIZON_MS = 10_000
 
@@ -67,8 +67,9 @@ def test_an_idle_lane_holds_only_the_folding_and_that_to_the_horizon() -> None:
     assert fold(finality) == {"s": 5000, "t": 1000, "all": 1000}
     finality.hear(frame(2, lanes=lanes | {"s": 50_000}, idle="t"))
     finality.advance(settled=True)
-    assert final(finality) == {"s": 50_000, "t": 1000, "all": 50_000}
-    assert fold(finality) == {"s": 50_000, "t": 1000, "all": 40_000}
+    # Past the horizon the others decide for it.
+    assert final(finality) == {"s": 50_000, "t": 40_000, "all": 50_000}
+    assert fold(finality) == {"s": 50_000, "t": 40_000, "all": 40_000}
 
 
 def test_a_lane_that_wakes_takes_nothing_back_and_holds_again() -> None:
@@ -158,8 +159,8 @@ def test_a_checkpoint_knows_all_of_it() -> None:
     )
     assert finality.views() == views(
         2,
-        folded={"s": 40_000, "t": -9_000, "all": 40_000},
-        final={"s": 50_000, "t": 1000, "all": 50_000},
+        folded={"s": 40_000, "t": 40_000, "all": 40_000},
+        final={"s": 50_000, "t": 40_000, "all": 50_000},
     )
 
 
@@ -189,3 +190,23 @@ def test_where_the_owner_calls_the_rest_idle_a_source_may_be_elsewhere_only() ->
     )
     assert final(finality) == {"s": 3000, "t": 50_000, "all": 3000}
     assert fold(finality) == {"s": 3000, "t": 40_000, "all": -7000}
+
+
+def test_a_source_that_is_gone_holds_nothing_back_past_the_horizon() -> None:
+    finality = heard(
+        frame(1, lanes={"s": 5000, "t": 1000}),
+        frame(2, lanes={"s": 11_500, "t": 1000}, idle="t"),
+    )
+    assert final(finality) == {"s": 11_500, "t": 1500, "all": 11_500}
+    assert fold(finality) == {"s": 11_500, "t": 1500, "all": 1500}
+    finality.hear(frame(3, lanes={"s": 90_000, "t": 1000}, idle="t"))
+    finality.advance(settled=True)
+    assert final(finality) == {"s": 90_000, "t": 80_000, "all": 90_000}
+    assert fold(finality) == {"s": 90_000, "t": 80_000, "all": 80_000}
+
+
+def test_a_source_that_only_a_checkpoint_knows_holds_nothing_back_past_the_horizon() -> None:
+    saved = views(1, folded={"s": 1000, "t": 1000, "all": 1000}, final={"s": 1000, "t": 1000, "all": 1000})
+    finality = heard(frame(1, lanes={"s": 50_000}, resting=True), saved=saved)
+    assert final(finality) == {"s": 50_000, "t": 40_000, "all": 50_000}
+    assert fold(finality) == {"s": 50_000, "t": 40_000, "all": 40_000}

@@ -26,14 +26,18 @@ class Slices:
             self._serial += 1
         local = np.array([ends.index(end) for end, _ in events])
         ids = np.array([number for _, number in events])
-        end_ms = np.array([end for end, _ in events])
-        found = self.repeats.find(self.table.columns, rows, local, ids, end_ms)
+        found = self.repeats.find(self.table.columns, rows, local, ids)
         return [False] * len(events) if found is None else found.tolist()
 
     def close(self, frontier: int) -> None:
         live = self.table.live()
         self.table.release(live[np.array(self.table.keys(live), np.int64) <= frontier])
-        self.repeats.forget(frontier)
+        self.repeats.forget(self.table.columns["serial"][self.table.live()])
+
+    @property
+    def held(self) -> list[int]:
+        """Every id that is held."""
+        return sorted(number for _, ids in self.repeats._held for number in ids.tolist())
 
 
 def test_rising_ids_repeat_nothing() -> None:
@@ -70,6 +74,29 @@ def test_a_closed_slice_is_forgotten_and_its_row_starts_anew() -> None:
     slices.close(1)
     assert slices.read((2, 10), (3, 10)) == [True, False]
     assert slices.read((3, 9), (3, 10)) == [False, True]
+
+
+def test_only_ids_of_open_slices_are_held() -> None:
+    slices = Slices()
+    slices.read((1, 10), (2, 20))
+    slices.read((3, 30), (1, 11), (3, 31))
+    assert slices.held == [10, 11, 20, 30, 31]
+    slices.close(1)
+    assert slices.held == [20, 30, 31]
+    slices.close(2)
+    assert slices.held == [30, 31]
+    slices.close(3)
+    assert slices.held == []
+
+
+def test_an_old_slice_that_stays_open_holds_on_to_its_own_ids_only() -> None:
+    slices = Slices()
+    slices.read((99, 1))  # it ends last, and came first
+    for end in range(1, 50):
+        slices.read((end, end))
+        slices.close(end)
+    assert slices.held == [1]
+    assert slices.read((99, 1), (99, 2)) == [True, False]
 
 
 block = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 12)), min_size=1, max_size=12)

@@ -21,10 +21,10 @@ from aiokafka.structs import ConsumerRecord
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
-from tests.engine.fetched import TP_READ, Batch, unpack
 
 from stream.engine import transport
 from stream.engine.transport import Blocks
+from tests.engine.fetched import TP_READ, Batch, unpack
 
 aiokafka_records: Any = transport._Records
 
@@ -231,7 +231,8 @@ def test_consumer_takes(function: Any, takes: list[str], used: str) -> None:
         (driver.Consumer._new_consumer_thread, ["self"], "Consumer._new_consumer_thread"),
         (driver.Consumer.force_commit, ["self", "topics", "start_new_transaction"], "Consumer.force_commit"),
         (driver.Consumer.perform_seek, ["self"], "Consumer.perform_seek"),
-        (driver.Consumer.seek, ["self", "partition", "offset"], "Consumer.perform_seek"),
+        (driver.Consumer.on_partitions_revoked, ["self", "revoked"], "Consumer.on_partitions_revoked"),
+        (driver.AIOKafkaConsumerThread.seek, ["self", "partition", "offset"], "ConsumerThread.seek_all"),
         (driver.Consumer.assignment, ["self"], "Consumer._commit_blocks"),
         (driver.AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"], "ConsumerThread"),
         (driver.AIOKafkaConsumerThread._ensure_consumer, ["self"], "ConsumerThread.positions"),
@@ -248,6 +249,7 @@ def test_driver_takes(function: Any, takes: list[str], used: str) -> None:
     [
         (base.ThreadDelegateConsumer.__init__, "_new_consumer_thread", "Consumer._new_consumer_thread"),
         (driver.AIOKafkaConsumerThread._create_consumer, "_create_worker_consumer", "ConsumerThread"),
+        (base.ThreadDelegateConsumer.threadsafe_partitions_revoked, "call", "Consumer.on_partitions_revoked"),
         (base.Consumer.commit, "force_commit", "Consumer.force_commit"),
         (base.Consumer._commit_handler.fun, "commit", "Consumer.force_commit"),
         (base.Consumer.on_stop, "commit_and_end_transactions", "Consumer.force_commit"),
@@ -308,6 +310,7 @@ def test_scheme_of_the_address_chooses_the_transport(app: faust.App) -> None:
 def test_consumer_is_made_for_blocks_and_as_a_static_member(app: faust.App) -> None:
     async def made() -> tuple[Any, Any]:
         thread = app.consumer._thread
+        held(hasattr(app.consumer, "_read_offset"), "faust-streaming", "Consumer has no _read_offset", "perform_seek")
         return thread, thread._create_worker_consumer(app.transport)
 
     thread, consumer = asyncio.run(made())

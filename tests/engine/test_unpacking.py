@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import CorruptRecordException
-from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.engine import transport
 from stream.engine.block import Block
 from stream.engine.transport import BlockRecords, Blocks
+from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, unpack
 
 Seen = tuple[int, bytes | None, int, tuple[tuple[str, bytes], ...]]
 
@@ -104,12 +104,16 @@ def test_record_past_the_bound_is_a_block_of_its_own() -> None:
     assert [block.values for block in found] == [[b"a", b"b"], [b"c" * 500], [b"d", b"e"]]
 
 
-@pytest.mark.xfail(strict=True, reason="uncompressed records of a fetch that is within the bound are not counted")
 def test_bound_holds_where_a_fetch_mixes_compressed_batches_and_others() -> None:
-    plain: dict[int, bytes | None] = dict.fromkeys(range(17), b"a" * 100)
-    log = [Batch(base=0, values=plain, span=17), Batch(base=17, values=plain, span=17, codec=1)]
+    values: dict[int, bytes | None] = dict.fromkeys(range(17), b"a" * 100)
+    log = [Batch(base=17 * n, values=values, span=17, codec=n % 2) for n in range(3)]
     most_bytes = sum(len(batch.encoded()) for batch in log)
-    assert all(size_bytes(block) <= most_bytes for block in blocks(log, Blocks(WIDE.topics, 1000, most_bytes)))
+    assert 3600 < most_bytes < 5100
+    found = blocks(log, Blocks(WIDE.topics, 1000, 3600))
+    assert [size_bytes(block) for block in found] == [3400, 1700]
+    found = blocks(log, Blocks(WIDE.topics, 1000, most_bytes))
+    assert len(found) == 2
+    assert all(size_bytes(block) <= most_bytes for block in found)
 
 
 def test_headers_of_nulls_are_kept_by_their_place_in_the_block() -> None:

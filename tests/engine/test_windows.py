@@ -1,15 +1,15 @@
 """Slices merged into windows: provisional, final, corrected, expired."""
 
 import pytest
-from tests.engine.blocks import HOUR_MS, Log, Slice, slicer
-from tests.engine.frames import Identity, Shard, Window, frame, owned, upsert, views
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.logs import logs
-from tests.engine.oracle import judge
 
 from schemas.frame import Frame
 from stream.engine.slices import Idle
+from tests.engine.blocks import HOUR_MS, Log, Slice, slicer
+from tests.engine.frames import Identity, Shard, Window, frame, owned, upsert, views
+from tests.engine.logs import logs
+from tests.engine.oracle import judge
 
 S1, S3 = ("s", "1s", 0, "A"), ("s", "3s", 0, "A")
 ALL1, ALL3 = ("all", "1s", 0, "A"), ("all", "3s", 0, "A")
@@ -142,7 +142,6 @@ def test_past_the_horizon_nothing_is_corrected_and_that_is_counted() -> None:
     assert shard.windows.expired == 1
 
 
-@pytest.mark.xfail(reason="flush marks finals only where a frontier has moved", strict=True)
 def test_a_window_that_first_shows_behind_the_final_frontier_is_final_at_once() -> None:
     shard = Shard(horizon_ms=5000)
     shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
@@ -167,7 +166,6 @@ def test_a_source_left_behind_has_no_share_in_later_windows_of_all() -> None:
     assert {window.missing for window in later} == {0}
 
 
-@pytest.mark.xfail(reason="the frontiers of a source whose lanes are all idle stand still", strict=True)
 def test_a_source_that_is_gone_does_not_hold_the_commit_back_for_ever() -> None:
     shard = Shard(horizon_ms=5000)
     shard.says(frame(1, upsert(0, 1.0, source="t"), lanes={"s": 0, "t": 1000}))
@@ -182,7 +180,7 @@ def test_a_source_that_is_gone_does_not_hold_the_commit_back_for_ever() -> None:
 @pytest.mark.parametrize("other", [{"epoch": "2000-5000"}, {"topic": "quotes"}])
 def test_frames_of_another_epoch_or_topic_do_not_mix(other: dict[str, str]) -> None:
     shard = Shard()
-    shard.hear(frame(9, upsert(0, 9.0), lanes={"s": 9000}, **other))  # type: ignore[arg-type]
+    shard.hear(frame(9, upsert(0, 9.0), lanes={"s": 9000}, **other))  # type: ignore[arg-type]  # both are text
     assert shard.says(frame(1, upsert(0, 1.0), lanes={"s": 0}))[S1] == (1, 1.0, False)
 
 

@@ -87,4 +87,5 @@ async def main(broker: str, group: str, name: str, blocks: str, *plain: str) -> 
     await app.stop()
 
 
-asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from tests.feeds.recorder import Recorder
 
 from schemas.topics import HOUR_MS
 from schemas.trade import Trade
 from stream.errors import BrokerError
 from stream.feeds.publish import Publisher
 from stream.kafka.partition import partition_for
+from tests.feeds.recorder import Recorder
 
 # 2024-08-09 00:00:00 UTC.
 MIDNIGHT_MS = 1_723_161_600_000

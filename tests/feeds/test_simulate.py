@@ -8,13 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.feeds.recorder import Recorder
 
 from schemas.topics import HOUR_MS
 from schemas.trade import Trade
 from stream.errors import InputError
 from stream.feeds.market import Market
 from stream.feeds.simulate import Simulation
+from tests.feeds.recorder import Recorder
 
 START_MS = 1_700_000_000_000
 

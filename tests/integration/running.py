@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 
@@ -49,11 +49,11 @@ def until(what: str, true: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.2)
 
 
-def feed(broker: str, trades: Sequence[Trade], *, close: bool = True, partitions: int | None = None) -> None:
+def feed(broker: str, trades: Sequence[Trade], *, close: bool = True) -> None:
     """Send trades as a feed does, heartbeats included."""
 
     async def run() -> None:
-        async def batches():  # type: ignore[no-untyped-def]
+        async def batches() -> AsyncIterator[Sequence[Trade]]:
             for first in range(0, len(trades), 1000):
                 yield trades[first : first + 1000]
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from schemas.frame import Lane, Tallies
 from schemas.topics import BARS, SLICES, TRADES, Topic
 from stream.cli import cli
-from stream.engine.checkpoint import SliceCheckpoint, WindowCheckpoint, to_metadata
+from stream.engine.checkpoint import SliceCheckpoint, Views, WindowCheckpoint, to_metadata
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.topics import PartitionState, create, describe, grow
@@ -105,7 +105,7 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
     commit(kafka, group, trades.name, 0, 3, to_metadata(SliceCheckpoint(7, 0, [Lane("a", 1, 1)], tallies)))
     # By hand, with Kafka's own tools.
     commit(kafka, group, trades.name, 2, 1, "")
-    commit(kafka, group, slices.name, 1, 1, to_metadata(WindowCheckpoint(4, {"trades": {"all": 60_000}})))
+    commit(kafka, group, slices.name, 1, 1, to_metadata(WindowCheckpoint(4, {"trades": Views(1, {"all": 60_000})})))
 
     found = describe(kafka, settings, [trades, slices, bars, replace(BARS, name="never-made")])
     state = {topic.holds: topic for topic in found}
@@ -126,9 +126,8 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
     ]
     assert (found[2].retention_ms, found[2].cleanup, found[2].append_time) == (604_800_000, "compact,delete", True)
     assert found[3].partitions == []
-    assert (
-        state["a bar, as JSON; the highest (revision, final) of a key holds"].key == "symbol, source, resolution, start"
-    )
+    bar = state["a bar, as JSON; of a key the highest (final, revision) holds"]
+    assert bar.key == "symbol, source, resolution, start"
 
 
 def test_another_epoch_has_read_nothing(kafka: str, named: Named, topic: Callable[..., str]) -> None:

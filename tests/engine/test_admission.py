@@ -1,0 +1,111 @@
+"""Whose clock is sane, and for how many sources there is room."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from schemas.refused import DeadLetter
+from stream.engine.lanes import UNSET
+from tests.engine.blocks import HOUR_MS, Log, slicer, tallied
+
+DAY_MS = 24 * 3_600_000
+UNKNOWN = -HOUR_MS - 1  # an append time of -1
+
+
+def rejected(log: Log) -> dict[int, str]:
+    """Fold a log; return why records were rejected, by offset."""
+    return {one.offset: one.reason for one in slicer().fold(log.block()) if isinstance(one, DeadLetter)}
+
+
+@pytest.mark.parametrize(
+    ("received", "appended", "ahead"),
+    [
+        # The tick is of 9000 ms, and may be 5000 ms past its receipt.
+        (4000, 4000, 0),
+        (3999, 9000, 5001),  # the feed had it that early
+        (9000, 3999, 5001),  # no feed receives what the broker has had for long: its clock is ahead
+        (20_000, 4000, 0),
+        (0, 3999, 5001),  # the feed doesn't say
+        (0, 4000, 0),
+        (3999, UNKNOWN, 5001),  # a topic without append times, and a producer that gives none
+        (4000, UNKNOWN, 0),
+        (3999, -HOUR_MS, 5001),
+        (0, UNKNOWN, 0),  # nobody says, so nobody is to blame
+    ],
+)
+def test_the_receipt_is_the_lesser_of_the_feeds_time_and_the_brokers(received: int, appended: int, ahead: int) -> None:
+    reasons = rejected(Log().tick(9000, received=received, appended=appended))
+    expected = {0: "event time is 5001 ms past its receipt, and skew_ms is 5000"} if ahead else {}
+    assert reasons == expected
+
+
+def test_a_heartbeat_more_than_a_day_ahead_is_rejected() -> None:
+    log = Log().tick(0, 1).beat(DAY_MS + 1).beat(DAY_MS)
+    owner = slicer()
+    refused = owner.fold(log.block())
+    assert [(letter.offset, letter.value) for letter in refused] == [(1, b"")]
+    assert rejected(log) == {1: f"a heartbeat more than a day ahead of its receipt: {HOUR_MS + DAY_MS + 1} ms"}
+    assert owner.lanes.watermark_ms == {"s": HOUR_MS + DAY_MS}
+    assert tallied(owner.tallies) == {"counted": 1, "heartbeats": 1, "rejected": 1}
+
+
+def test_without_an_append_time_a_heartbeat_is_taken_at_its_word() -> None:
+    log = Log().beat(DAY_MS + 1, appended=UNKNOWN)
+    assert rejected(log) == {}
+
+
+def sixteen() -> Log:
+    """A log of as many sources as there is room for, every other one by a heartbeat."""
+    log = Log()
+    for number in range(16):
+        if number % 2:
+            log.tick(0, 1, source=f"s{number}")
+        else:
+            log.beat(0, f"s{number}")
+    return log
+
+
+TOO_MANY = "one source too many in its partition: 16 are kept"
+
+
+@pytest.mark.parametrize("cuts", [(), (16,), (17, 18), range(1, 22)])
+def test_a_seventeenth_source_is_rejected_wherever_blocks_are_cut(cuts: Iterable[int]) -> None:
+    log = sixteen().tick(1, 2, source="x").beat(2, "x").beat(2, "y").tick(3, 4, source="s3").beat(3, "s4")
+    owner = slicer()
+    refused = [one for block in log.blocks(cuts) for one in owner.fold(block)]
+    assert [(one.offset, one.reason) for one in refused if isinstance(one, DeadLetter)] == [
+        (16, TOO_MANY),
+        (17, TOO_MANY),
+        (18, TOO_MANY),
+    ]
+    assert set(owner.lanes.watermark_ms) == {f"s{number}" for number in range(16)}
+    assert tallied(owner.tallies) == {"counted": 9, "heartbeats": 9, "rejected": 3}
+
+
+def test_of_many_sources_in_one_block_the_first_sixteen_have_room() -> None:
+    log = Log()
+    for number in range(40):
+        log.tick(0, 1, source=f"s{number}", symbol="B")
+        log.beat(0, f"h{number}")
+    assert list(rejected(log)) == list(range(16, 80))
+
+
+def test_who_is_rejected_takes_no_room() -> None:
+    log = Log().tick(9000, 1, source="early", received=1)
+    for number in range(16):
+        log.tick(0, 1, source=f"s{number}")
+    assert list(rejected(log)) == [0]
+
+
+def test_the_next_owner_has_room_for_the_same_sources() -> None:
+    log = sixteen().tick(1, 2, source="x")
+    first = slicer()
+    first.fold(log.block())
+    offset, saved = first.checkpoint()
+    assert offset == 1
+    second = slicer(checkpoint=saved, committed=offset)
+    log.tick(2, 3, source="x").tick(2, 3, source="s1")
+    refused = [one for block in log.blocks([9], start=1) for one in second.fold(block)]
+    assert [one.offset for one in refused] == [17]
+    assert tallied(second.tallies) == {"counted": 9, "heartbeats": 8, "rejected": 2}
+    assert UNSET not in second.lanes.watermark_ms.values()
