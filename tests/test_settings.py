@@ -1,4 +1,5 @@
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,6 @@ def test_an_error_is_one_line_and_an_exit_code() -> None:
 
 
 def test_a_reader_that_has_had_enough() -> None:
-    script = f"{sys.executable} -m stream settings | head -c 1"
+    script = f"{shlex.quote(sys.executable)} -m stream settings | head -c 1"
     done = subprocess.run(["bash", "-c", script], env=ENVIRON, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("b", "")

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from schemas.frame import Tallies
-from schemas.topics import CATALOGUE
+from schemas.topics import CATALOGUE, Topic
 from stream.errors import ConfigError, EmbeddedKafkaError
 from stream.settings import Settings
 
@@ -82,10 +82,7 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
     """Show a topic by partition: where its log starts and ends, how far it is read, and what became of its records."""
     from stream.kafka.topics import describe
 
-    chosen = [topic for topic in CATALOGUE if topic.name == name]
-    if not chosen:
-        raise ConfigError(f"{name}: no such topic; there are {', '.join(topic.name for topic in CATALOGUE)}")
-    (state,) = describe(_broker(settings), settings, chosen)
+    (state,) = describe(_broker(settings), settings, [_topic(name)])
     if as_json:
         _print_json(state)
         return
@@ -97,6 +94,25 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
         for p in state.partitions
     )
     _print_table(f"{name}: {state.holds}", ["partition", "start", "end", "upto", "lag", *kinds], rows)
+
+
+@topics.command()
+@click.argument("name")
+@click.argument("partitions", type=click.IntRange(1))
+@click.pass_obj
+def grow(settings: Settings, name: str, partitions: int) -> None:
+    """Give a topic more partitions, while the pipeline runs or not; workers find them within seconds."""
+    from stream.kafka.topics import grow as grow_topic
+
+    had = grow_topic(_broker(settings), _topic(name), partitions)
+    click.echo(f"{name}: {had} partitions before, {partitions} now")
+
+
+def _topic(name: str) -> Topic:
+    chosen = [topic for topic in CATALOGUE if topic.name == name]
+    if not chosen:
+        raise ConfigError(f"{name}: no such topic; there are {', '.join(topic.name for topic in CATALOGUE)}")
+    return chosen[0]
 
 
 def _broker(settings: Settings) -> str:
