@@ -40,8 +40,8 @@ _MALLOC = {"M_MMAP_THRESHOLD": (-3, 32 << 20), "M_TRIM_THRESHOLD": (-1, 64 << 20
 def tune_interpreter() -> None:
     """Set the process up for blocks.
 
-    Short waits between its two threads, few collections of what has no cycles, and memory that is used again: by default
-    glibc gives a block's megabytes back to the system, to have them zeroed anew for the next (a sixth of all time).
+    Short waits between its two threads, few collections of what has no cycles, and memory that is used again: by
+    default glibc gives a block's megabytes back to the system, to have them zeroed for the next (a sixth of all time).
     """
     # The default lets the reading thread wait 5 ms for the interpreter.
     sys.setswitchinterval(0.001)

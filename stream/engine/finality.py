@@ -77,14 +77,14 @@ class Finality:
         for source in (ALL, *self._sources):
             if settled:
                 self._raise(source, self._saved.final.get(source, UNSET), self.done_ms(source))
-            self._advance(source)
-        # A source that is gone is to hold nothing back for ever: past the horizon the others decide.
-        least_ms = self.final_ms.get(ALL, UNSET) - self._horizon_ms
-        for source in self._sources:
-            self._raise(source, least_ms, least_ms)
+            if not self._advance(source):
+                # One that is gone holds nothing back for ever: past the horizon the others decide. ALL came first.
+                least_ms = self.final_ms.get(ALL, UNSET) - self._horizon_ms
+                self._raise(source, least_ms, least_ms)
         return before != (self.final_ms, self.fold_ms)
 
-    def _advance(self, source: str) -> None:
+    def _advance(self, source: str) -> bool:
+        """Recompute a source's frontiers; return whether any of its lanes is awake."""
         known, awake, least_ms = [], [], -UNSET
         for partition in range(self._partitions):
             idle, rest = self._idle.get(partition, ((), False))
@@ -99,6 +99,7 @@ class Finality:
             # With all of them idle, time stands where the least of them is.
             final_ms = min(awake or known)
             self._raise(source, final_ms, max(least_ms, final_ms - self._horizon_ms))
+        return bool(awake)
 
     def _raise(self, source: str, final_ms: int, fold_ms: int) -> None:
         self.final_ms[source] = max(self.final_ms.get(source, UNSET), final_ms)
