@@ -42,7 +42,8 @@ class Timed(Pipeline):
             slicers = self.custodian._agents[TRADES.name].slicers  # type: ignore[attr-defined]  # it is no Protocol's
             if sum(slicer.tallies.counted for slicer in slicers.values()) >= self.events:
                 break
-        await self.consumer.commit()
+        # Not `commit`, which does nothing while another is under way.
+        await self.consumer.force_commit()
         wall, cpu = time.perf_counter() - self.began, time.process_time() - self.cpu
         print(f"@{self.events / wall:.0f} {self.events / cpu:.0f}", flush=True)
         os._exit(0)

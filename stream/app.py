@@ -6,7 +6,6 @@ import importlib
 import logging
 import pkgutil
 import platform
-import sys
 from types import ModuleType
 from typing import Any
 
@@ -40,11 +39,9 @@ _MALLOC = {"M_MMAP_THRESHOLD": (-3, 32 << 20), "M_TRIM_THRESHOLD": (-1, 64 << 20
 def tune_interpreter() -> None:
     """Set the process up for blocks.
 
-    Short waits between its two threads, few collections of what has no cycles, and memory that is used again: by
-    default glibc gives a block's megabytes back to the system, to have them zeroed for the next (a sixth of all time).
+    Few collections of what has no cycles, and memory that is used again: by default glibc gives a block's megabytes
+    back to the system, to have them zeroed for the next (a sixth of all time).
     """
-    # The default lets the reading thread wait 5 ms for the interpreter.
-    sys.setswitchinterval(0.001)
     # A block unpacks into thousands of short-lived objects; by default every 700 of them start a collection.
     gc.set_threshold(100_000, 50, 50)
     if platform.libc_ver()[0] == "glibc":

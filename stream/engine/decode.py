@@ -130,10 +130,14 @@ class Decoder:
         )
 
     def _columns(self, records: list[Any]) -> Columns:
-        n, sources, symbols = len(records), self.sources, self.symbols
+        n = len(records)
+        # A chunk is mostly of one source.
+        sources = {record.source for record in records}
         return {
-            "_source": np.fromiter([sources[record.source] for record in records], np.int64, n),
-            "_symbol": np.fromiter([symbols[record.symbol] for record in records], np.int64, n),
+            "_source": np.full(n, self.sources[sources.pop()])
+            if len(sources) == 1
+            else self.sources.codes([record.source for record in records]),
+            "_symbol": self.symbols.codes([record.symbol for record in records]),
             "_id": np.fromiter([record.id for record in records], np.int64, n),
             "_time_ms": np.fromiter([record.time_ms for record in records], np.int64, n),
             "_received_ms": np.fromiter([record.received_ms for record in records], np.int64, n),

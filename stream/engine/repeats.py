@@ -45,13 +45,16 @@ class Repeats:
         first = np.flatnonzero(np.concatenate([[True], ~same]))
         highest = columns["highest_id"]
         low = by_group[first] <= highest[rows]
-        repeated: Bools | None = None
-        if low.any() or falls.any():
-            doubtful = low
-            doubtful[group[1:][falls]] = True
-            repeated = self._exactly(columns["serial"][rows][local], ids, np.flatnonzero(doubtful[local]))
-        np.maximum.at(highest, rows[local], ids)
         serial = columns["serial"][rows][local]
+        if not (low.any() or falls.any()):
+            # They rise, so the last of each slice is its highest.
+            highest[rows] = by_group[np.concatenate([first[1:], [len(group)]]) - 1]
+            self._held.append((serial, ids))
+            return None
+        doubtful = low
+        doubtful[group[1:][falls]] = True
+        repeated = self._exactly(serial, ids, np.flatnonzero(doubtful[local]))
+        np.maximum.at(highest, rows[local], ids)
         new = slice(None) if repeated is None else ~repeated
         self._held.append((serial[new], ids[new]))
         return repeated
