@@ -40,41 +40,44 @@ async def _consumer(broker: str, topic: str) -> AIOKafkaConsumer:
     await consumer.start()
     await consumer._client._wait_on_metadata(topic)
     consumer.assign([TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)])
-    await consumer.seek_to_end()
     return consumer
 
 
-async def _watch(broker: str) -> tuple[dict[tuple[str, int], list[int]], list[tuple[str, int, int, float]]]:
-    """Read trades and bars side by side; return event times by bar, and (symbol, start, count, seen at) of each bar."""
-    trades, bars = await _consumer(broker, TRADES.name), await _consumer(broker, BARS.name)
-    sent_ms: dict[tuple[str, int], list[int]] = defaultdict(list)
+async def _watch(broker: str) -> list[tuple[str, int, int, float]]:
+    """Read bars as they come; return (symbol, start, count, seen at) of each."""
+    consumer = await _consumer(broker, BARS.name)
+    await consumer.seek_to_end()
+    decode = msgspec.json.Decoder(_Bar).decode
     shown: list[tuple[str, int, int, float]] = []
     until = time.time() + SECONDS - 2
+    while time.time() < until:
+        fetched = await consumer.getmany(timeout_ms=200)
+        now_ms = time.time() * 1000
+        for records in fetched.values():
+            for record in records:
+                if b"|all|1s|" in record.key:
+                    bar = decode(record.value)
+                    shown.append((bar.symbol, bar.start_ms, bar.count, now_ms))
+    await consumer.stop()
+    return shown
 
-    async def read_trades() -> None:
-        decode = msgspec.json.Decoder(_Trade).decode
-        while time.time() < until:
-            for records in (await trades.getmany(timeout_ms=200)).values():
-                for record in records:
-                    if record.value is not None:
-                        trade = decode(record.value)
-                        sent_ms[trade.symbol, trade.time_ms // 1000 * 1000].append(trade.time_ms)
 
-    async def read_bars() -> None:
-        decode = msgspec.json.Decoder(_Bar).decode
-        while time.time() < until:
-            fetched = await bars.getmany(timeout_ms=200)
-            now_ms = time.time() * 1000
-            for records in fetched.values():
-                for record in records:
-                    if b"|all|1s|" in record.key:
-                        bar = decode(record.value)
-                        shown.append((bar.symbol, bar.start_ms, bar.count, now_ms))
-
-    await asyncio.gather(read_trades(), read_bars())
-    await trades.stop()
-    await bars.stop()
-    return sent_ms, shown
+async def _sent(broker: str) -> dict[tuple[str, int], list[int]]:
+    """Return the event times of each bar's trades, in the order in which they were sent."""
+    consumer = await _consumer(broker, TRADES.name)
+    partitions = consumer.assignment()
+    await consumer.seek_to_beginning()
+    ends = await consumer.end_offsets(partitions)
+    decode = msgspec.json.Decoder(_Trade).decode
+    sent_ms: dict[tuple[str, int], list[int]] = defaultdict(list)
+    while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
+        for records in (await consumer.getmany(timeout_ms=1000)).values():
+            for record in records:
+                if record.value is not None:
+                    trade = decode(record.value)
+                    sent_ms[trade.symbol, trade.time_ms // 1000 * 1000].append(trade.time_ms)
+    await consumer.stop()
+    return sent_ms
 
 
 def _latencies_ms(
@@ -97,8 +100,9 @@ def measure(broker: str) -> dict[str, float]:
     with workers.running(broker, 2):
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         warm_ms = (time.time() + WARM_UP_SECONDS) * 1000
-        latencies = _latencies_ms(*asyncio.run(_watch(broker)), warm_ms)
+        shown = asyncio.run(_watch(broker))
         feeding.wait(60)
+    latencies = _latencies_ms(asyncio.run(_sent(broker)), shown, warm_ms)
     p50, p99 = np.percentile(latencies, [50, 99]).tolist()
     return {"events": len(latencies), "rate": RATE, "p50_ms": p50, "p99_ms": p99}
 

@@ -59,7 +59,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compression
         Of the records that workers and feeds produce: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     fill
-        True to publish a bar for each interval without trades (OHLC the last close, volume 0).
+        True to publish a bar for each interval without trades once it is final (OHLC the last close, volume 0), from a
+        symbol's first trade on that is read with it set.
     """
 
     broker: str = ""

@@ -127,4 +127,6 @@ TRADE_BARS = Windowing(
     sink=BARS,
     result=Bar,
     summed=("missing",),
+    fill=dict.fromkeys(("open", "high", "low", "close", "vwap"), "close")
+    | dict.fromkeys(("open_ms", "close_ms"), "close_ms"),
 )

@@ -159,7 +159,7 @@ class View:
             return
         state = self._symbol(bar)
         final, revision, _ = state.seconds.get(bar.start_ms, (False, -1, 0))
-        if (bar.final, bar.revision) > (final, revision):
+        if (bar.final, bar.revision) >= (final, revision):
             state.seconds[bar.start_ms] = bar.final, bar.revision, bar.count
         if bar.close_ms > state.last_ms:
             state.last, state.last_ms = bar.close, bar.close_ms

@@ -61,10 +61,13 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
         The offset that the shard of ``slices`` has been read to.
     topics
         What it knows of each input topic.
+    needed
+        The oldest offset that an open window needs, where it is past the commit's, or None.
     """
 
     upto: int = 0
     topics: dict[str, Views] = field(default_factory=dict)
+    needed: int | None = None
 
 
 def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:

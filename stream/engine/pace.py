@@ -42,6 +42,12 @@ class Pace:
             self.stop()
             self._due = loop.call_later(wait_seconds, self.now)
 
+    def again(self) -> None:
+        """Have it called once more after the call that is going on, which left something to do."""
+        self.stop()
+        wait_seconds = max(self._interval_seconds, self._took_seconds)
+        self._due = asyncio.get_running_loop().call_later(wait_seconds, self.now)
+
     def now(self) -> None:
         """Call it, whatever the interval."""
         self.stop()

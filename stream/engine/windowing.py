@@ -72,7 +72,13 @@ class WindowAgent:
         self._pace.stop()
         settings = self._settings
         self._windows = [
-            Windows(windowing, slice_ms=settings.slice_ms, horizon_ms=settings.horizon_ms, epoch=settings.epoch)
+            Windows(
+                windowing,
+                slice_ms=settings.slice_ms,
+                horizon_ms=settings.horizon_ms,
+                epoch=settings.epoch,
+                fill=settings.fill,
+            )
             for windowing in self._windowings
         ]
         self._read, self._upto = {}, {}
@@ -83,7 +89,9 @@ class WindowAgent:
             self._upto[tp.partition] = saved.upto
             for windows in self._windows:
                 windows.own(tp.partition, saved.topics.get(windows.topic, Views()))
-                if position.committed is not None and position.begin > position.committed:
+                # What only fills windows without events may go: a series is filled again from its next event on.
+                needed = position.committed if saved.needed is None else saved.needed
+                if position.committed is not None and position.begin > (needed or 0):
                     windows.lose(tp.partition, int(time() * 1000) + settings.skew_ms)
             self._settle(tp.partition)
         return {tp: self._read[tp.partition] for tp in positions}
@@ -136,19 +144,25 @@ class WindowAgent:
                     windows.expired - expired,
                     self._settings.horizon_ms,
                 )
+        if any(windows.lags for windows in self._windows):
+            self._pace.again()
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""
         self._pace.now()
-        commits = {}
+        commits: dict[TP, tuple[int, str]] = {}
+        if any(windows.lags for windows in self._windows):
+            # The next owner begins to fill where windows are done.
+            return commits
         for shard, read in self._read.items():
             if read < self._upto[shard]:
                 continue
-            oldest, known = read, {}
+            oldest, carried, known = read, read, {}
             for windows in self._windows:
                 offset, known[windows.topic] = windows.checkpoint(shard, read)
-                oldest = min(oldest, offset)
-            commits[TP(self.topic, shard)] = oldest, to_metadata(WindowCheckpoint(upto=read, topics=known))
+                oldest, carried = min(oldest, offset), min(carried, windows.carried(shard, read))
+            checkpoint = WindowCheckpoint(upto=read, topics=known, needed=oldest if carried < oldest else None)
+            commits[TP(self.topic, shard)] = min(oldest, carried), to_metadata(checkpoint)
         return commits
 
     def stop(self) -> None:

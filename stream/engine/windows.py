@@ -2,23 +2,20 @@
 
 import logging
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from schemas.frame import Frame
-from schemas.topics import Topic
-from stream.engine.aggregate import INT, Aggregate
+from stream.engine.aggregate import INT
 from stream.engine.block import Bools, Ints
 from stream.engine.checkpoint import Views
+from stream.engine.fill import Filler
 from stream.engine.finality import Finality
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL, Names
+from stream.engine.recipe import Windowing as Windowing
 from stream.engine.results import Result, ResultWriter, WindowKey
-from stream.engine.slices import Slicing
 from stream.engine.table import Columns, Table
 from stream.engine.upserts import Arrival, SliceKey, unpack
 
@@ -28,38 +25,6 @@ BOOL: np.dtype[Any] = np.dtype(np.bool_)
 _NONE = -1
 
 
-@dataclass(frozen=True)
-class Windowing:
-    """What a window agent makes of slices; an agent's file makes one.
-
-    Attributes
-    ----------
-    slicing
-        Whose slices it takes.
-    aggregate
-        What a window holds; it merges what its ``lift`` makes of whole slices, in time order.
-    resolutions
-        Windows by name, each a width in ms that the slice's width divides.
-    sink
-        Where results go.
-    result
-        Their Struct: ``symbol``, ``source``, ``resolution``, ``start_ms``, ``final``, ``revision``, ``incomplete``, and
-        metrics that ``finish`` makes.
-    revision
-        The column that counts a window's events.
-    summed
-        Metrics that, over all sources, are the sum of each source's own.
-    """
-
-    slicing: Slicing
-    aggregate: Aggregate
-    resolutions: Mapping[str, int]
-    sink: Topic
-    result: type[msgspec.Struct]
-    revision: str = "count"
-    summed: tuple[str, ...] = ()
-
-
 class Windows:
     """Open windows, as folded prefixes and the slices that are not folded yet.
 
@@ -67,11 +32,11 @@ class Windows:
     ----------
     windowing
         What to make.
-    slice_ms, horizon_ms, epoch
+    slice_ms, horizon_ms, epoch, fill
         See `Settings`.
     """
 
-    def __init__(self, windowing: Windowing, *, slice_ms: int, horizon_ms: int, epoch: str) -> None:
+    def __init__(self, windowing: Windowing, *, slice_ms: int, horizon_ms: int, epoch: str, fill: bool = False) -> None:
         self.windowing = windowing
         self.topic = windowing.slicing.topic.name
         #: Slices that came too late to correct anything.
@@ -104,6 +69,7 @@ class Windows:
         self._incomplete: dict[int, dict[int, tuple[int, int]]] = {}
         self._arrived: list[Arrival] = []
         self._writer = ResultWriter(windowing.result)
+        self._filler = Filler(windowing, slice_ms) if fill and windowing.fill else None
 
     def __len__(self) -> int:
         """How many windows are open."""
@@ -112,7 +78,12 @@ class Windows:
     @property
     def has_changes(self) -> bool:
         """Whether a flush would publish more."""
-        return bool(self._arrived) or bool(self._windows.columns["dirty"].any())
+        return bool(self._arrived) or bool(self._windows.columns["dirty"].any()) or self.lags
+
+    @property
+    def lags(self) -> bool:
+        """Whether windows without events are left to be filled; a checkpoint made now would forget them."""
+        return self._filler is not None and self._filler.lags
 
     def own(self, shard: int, saved: Views) -> None:
         """Begin with a shard, from its checkpoint."""
@@ -164,6 +135,8 @@ class Windows:
         self._arrived, self.waiting = [], 0
         rows, kept = self._rows(keys, columns["shard"].tolist())
         self.expired += len(keys) - len(kept)
+        if self._filler:
+            self.expired -= self._filler.seed(keys, columns, self._shards, kept)
         held = self._pending.columns
         newer = columns["stamp"][kept] > held["stamp"][rows]
         rows, kept = rows[newer], kept[newer]
@@ -250,7 +223,11 @@ class Windows:
         for shard, finality in self._shards.items():
             if finality.advance(settled=shard in self._settled):
                 self._advance(shard, finality)
+        if self._filler:
+            self._filler.settle(self._settled, self._shards)
         results = self._publish(provisional=provisional)
+        if self._filler:
+            results = self._filler.fill(results, self._settled, self._shards)
         self._release()
         return results
 
@@ -268,7 +245,10 @@ class Windows:
             pairs = self._pairs(rows, held["places"][rows][:, columns])
             self._accumulate(self._windows.columns, pairs, pairs[1])
             held["places"][rows, columns] = _NONE
-        self._pending.release(mine[(held["places"][mine] == _NONE).all(axis=1)])
+        folded = mine[(held["places"][mine] == _NONE).all(axis=1)]
+        if self._filler:
+            self._filler.fold(shard, self._pending.keys(folded), held["offset"][folded].tolist())
+        self._pending.release(folded)
         windows = self._windows.columns
         rows = self._windows.live()
         rows = rows[(windows["shard"][rows] == shard) & ~windows["final"][rows]]
@@ -335,8 +315,11 @@ class Windows:
         self._sum_shares(rows, metrics)
         metrics["revision"] = partials[self.windowing.revision]
         metrics |= {"final": held["final"][rows], "incomplete": self._is_incomplete(rows)}
-        n = len(dirty)
-        return self._writer.write(self._windows.keys(dirty), {name: column[:n] for name, column in metrics.items()})
+        keys = self._windows.keys(dirty)
+        metrics = {name: column[: len(dirty)] for name, column in metrics.items()}
+        if self._filler:
+            self._filler.tell(keys, held["shard"][dirty].tolist(), metrics)
+        return self._writer.write(keys, metrics)
 
     def _with_shares(self, dirty: Ints) -> Ints:
         """Return the windows to compute: the dirty ones first, then the other shares of those of all sources."""
@@ -408,3 +391,7 @@ class Windows:
             if len(rows):
                 offsets.append(int(table.columns["offset"][rows].min()))
         return min(offsets), self._shards[shard].views()
+
+    def carried(self, shard: int, read: int) -> int:
+        """Return the oldest offset that windows without events are filled from, at most ``read``."""
+        return self._filler.offset(shard, read) if self._filler else read

@@ -1,0 +1,295 @@
+"""Windows without events, filled with what the last window with events leaves: pure, without Kafka."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+
+from stream.engine.block import Ints
+from stream.engine.finality import Finality
+from stream.engine.lanes import UNSET
+from stream.engine.names import ALL
+from stream.engine.recipe import Windowing
+from stream.engine.results import Result, ResultWriter, WindowKey
+from stream.engine.table import Columns
+from stream.engine.upserts import SliceKey
+
+# Of one flush, so that none takes long: a heartbeat may move a frontier on by hours.
+FILLED_RECORDS = 20_000
+
+_ZEROS: dict[Any, Any] = {int: 0, bool: False}
+_Values: TypeAlias = tuple[Any, ...]
+_end: Callable[[tuple[int, _Values]], int] = itemgetter(0)
+
+
+@dataclass(slots=True)
+class _Series:
+    """The windows of one symbol: up to where they are published, and the ends and values of those with events.
+
+    Of windows that no correction can reach any more only the newest is kept.
+    """
+
+    cursor_ms: int
+    real: list[tuple[int, _Values]]
+
+
+@dataclass(slots=True)
+class _Group:
+    """The series, by symbol, of one shard, source and resolution; all of them are published up to the cursor."""
+
+    width_ms: int
+    cursor_ms: int = -UNSET
+    series: dict[str, _Series] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Seed:
+    """The newest slice of a symbol of a source among those whose windows are done; by partition its last upsert."""
+
+    slice_ms: int
+    #: Stamp, offset and the slice's columns.
+    upserts: dict[int, tuple[int, int, _Values]]
+
+
+@dataclass(slots=True)
+class _Gap:
+    """Windows to fill, one after the other."""
+
+    symbol: str
+    source: str
+    resolution: str
+    start_ms: int
+    width_ms: int
+    n: int
+    values: _Values
+
+
+class Filler:
+    """Fills, once they are final, the windows of a series that come after its first and have no events.
+
+    What a window is filled with is what the newest window before it holds, so it is a function of the log. When a
+    window with events comes late, or is corrected, what follows it is filled anew.
+
+    Parameters
+    ----------
+    windowing
+        Says which metrics are carried, and from which.
+    slice_ms
+        A slice's width.
+
+    Attributes
+    ----------
+    lags
+        Whether the last flush left windows to be filled.
+    """
+
+    def __init__(self, windowing: Windowing, slice_ms: int) -> None:
+        self.lags = False
+        self._windowing = windowing
+        self._slices = windowing.slicing.aggregate
+        self._slice_ms = slice_ms
+        self._carried = sorted(set(windowing.fill.values()))
+        self._writer = ResultWriter(windowing.result)
+        self._types = {one.name: one.type for one in msgspec.structs.fields(windowing.result)}
+        self._groups: dict[tuple[int, str, str], _Group] = {}
+        #: By shard, source and symbol: start and offset of the newest slice that is folded.
+        self._newest: dict[tuple[int, str, str], tuple[int, int]] = {}
+        self._seeds: dict[int, dict[tuple[str, str], _Seed]] = {}
+        self._settled: set[int] = set()
+        #: The ends of the windows that this flush publishes.
+        self._ends: list[int] = []
+
+    def seed(self, keys: list[SliceKey], columns: Columns, shards: Mapping[int, Finality], kept: Ints) -> int:
+        """Take from upserts what the last owner carried; return how many of them count for nothing else.
+
+        Parameters
+        ----------
+        keys, columns
+            See `Upserts`.
+        shards
+            What each shard knows.
+        kept
+            Those that have a share in an open window.
+        """
+        if not shards.keys() - self._settled:
+            return 0
+        alone, others = 0, set(kept.tolist())
+        done_ms: dict[tuple[int, str], int] = {}
+        best: dict[tuple[int, str, str, int], int] = {}
+        shard_of, stamps = columns["shard"].tolist(), columns["stamp"].tolist()
+        for i, (partition, source, symbol, slice_ms) in enumerate(keys):
+            shard = shard_of[i]
+            if (shard, source) not in done_ms:
+                done = min(shards[shard].done_ms(source), shards[shard].done_ms(ALL))
+                done_ms[shard, source] = UNSET if shard in self._settled else done
+            if slice_ms + self._slice_ms > done_ms[shard, source]:
+                continue
+            alone += i not in others
+            seed = self._seeds.setdefault(shard, {}).get((source, symbol))
+            if seed is None or slice_ms > seed.slice_ms:
+                seed = self._seeds[shard][source, symbol] = _Seed(slice_ms, {})
+            elif slice_ms < seed.slice_ms:
+                continue
+            if partition not in seed.upserts or stamps[i] > seed.upserts[partition][0]:
+                seed.upserts[partition] = stamps[i], int(columns["offset"][i]), ()
+                best[shard, source, symbol, partition] = i
+        for (shard, source, symbol, partition), i in best.items():
+            upserts = self._seeds[shard][source, symbol].upserts
+            # A newer slice may have come in between, without an upsert of this partition.
+            if partition in upserts:
+                stamp, offset, _ = upserts[partition]
+                upserts[partition] = stamp, offset, tuple(columns[name][i].item() for name in self._slices.schema)
+        return alone
+
+    def settle(self, settled: Set[int], shards: Mapping[int, Finality]) -> None:
+        """Begin with shards that have been read to where the last owner's checkpoint was made."""
+        for shard in settled - self._settled:
+            self._settled.add(shard)
+            seeds = self._seeds.pop(shard, None)
+            if seeds:
+                self._begin(shard, shards[shard], seeds)
+
+    def _begin(self, shard: int, finality: Finality, seeds: dict[tuple[str, str], _Seed]) -> None:
+        newest: dict[tuple[str, str], int] = {}
+        for (source, symbol), seed in seeds.items():
+            for name in (source, ALL):
+                newest[name, symbol] = max(newest.get((name, symbol), UNSET), seed.slice_ms)
+            self._note(shard, source, symbol, seed.slice_ms, min(offset for _, offset, _ in seed.upserts.values()))
+        place = {key: i for i, key in enumerate(newest)}
+        # In the canonical order: partition, then source.
+        rows = sorted(
+            (partition, source, place[name, symbol], values)
+            for (source, symbol), seed in seeds.items()
+            for name in (source, ALL)
+            if newest[name, symbol] == seed.slice_ms
+            for partition, (_, _, values) in seed.upserts.items()
+        )
+        at = np.array([row[2] for row in rows])
+        schema, aggregate = self._slices.schema, self._windowing.aggregate
+        upserts = zip(*[row[3] for row in rows], strict=True)
+        parts = {name: np.array(some, schema[name][0]) for name, some in zip(schema, upserts, strict=True)}
+        whole: Columns = {name: np.full(len(place), start, dtype) for name, (dtype, start) in schema.items()}
+        self._slices.merge(whole, at, parts)
+        partials: Columns = {
+            name: np.full(len(place), start, dtype) for name, (dtype, start) in aggregate.schema.items()
+        }
+        aggregate.merge(partials, np.arange(len(place)), aggregate.lift(whole))
+        metrics = aggregate.finish(partials)
+        carried = zip(*[metrics[name].tolist() for name in self._carried], strict=True)
+        for ((source, symbol), slice_ms), values in zip(newest.items(), carried, strict=True):
+            done_ms = min(finality.done_ms(source), finality.done_ms(ALL))
+            for resolution, width_ms in self._windowing.resolutions.items():
+                end_ms = slice_ms - slice_ms % width_ms + width_ms
+                # A window that is still open is told of when it is published.
+                if end_ms <= done_ms:
+                    self._tell(shard, (symbol, source, resolution, end_ms - width_ms), values)
+                    group = self._groups[shard, source, resolution]
+                    group.series[symbol].cursor_ms = done_ms - done_ms % width_ms
+
+    def fold(self, shard: int, keys: list[SliceKey], offsets: list[int]) -> None:
+        """Hear which slices are folded for good, and the offsets of their upserts."""
+        for (_, source, symbol, slice_ms), offset in zip(keys, offsets, strict=True):
+            self._note(shard, source, symbol, slice_ms, offset)
+
+    def _note(self, shard: int, source: str, symbol: str, slice_ms: int, offset: int) -> None:
+        known_ms, known = self._newest.get((shard, source, symbol), (UNSET, 0))
+        if slice_ms >= known_ms:
+            # All partitions' shares of a slice are needed.
+            offset = min(offset, known) if slice_ms == known_ms else offset
+            self._newest[shard, source, symbol] = slice_ms, offset
+
+    def offset(self, shard: int, read: int) -> int:
+        """Return the oldest offset from which every series can be carried on, at most ``read``."""
+        return min((offset for (of, _, _), (_, offset) in self._newest.items() if of == shard), default=read)
+
+    def tell(self, keys: list[WindowKey], shards: list[int], metrics: Columns) -> None:
+        """Hear which windows are published."""
+        widths = self._windowing.resolutions
+        self._ends = [start_ms + widths[resolution] for _, _, resolution, start_ms in keys]
+        carried = zip(*[metrics[name].tolist() for name in self._carried], strict=True)
+        for key, shard, final, values in zip(keys, shards, metrics["final"].tolist(), carried, strict=True):
+            if final:
+                self._tell(shard, key, values)
+
+    def _tell(self, shard: int, key: WindowKey, values: _Values) -> None:
+        symbol, source, resolution, start_ms = key
+        group = self._groups.get((shard, source, resolution))
+        if group is None:
+            width_ms = self._windowing.resolutions[resolution]
+            group = self._groups[shard, source, resolution] = _Group(width_ms)
+        end_ms = start_ms + group.width_ms
+        series = group.series.get(symbol)
+        if series is None:
+            series = group.series[symbol] = _Series(end_ms, [(end_ms, values)])
+        else:
+            at = bisect_left(series.real, end_ms, key=_end)
+            known = series.real[at : at + 1]
+            if known == [(end_ms, values)]:
+                return
+            series.real[at : at + (bool(known) and known[0][0] == end_ms)] = [(end_ms, values)]
+            # What has been filled behind it carried something else.
+            series.cursor_ms = min(series.cursor_ms, end_ms)
+        group.cursor_ms = min(group.cursor_ms, series.cursor_ms)
+
+    def fill(self, results: list[Result], settled: Set[int], shards: Mapping[int, Finality]) -> list[Result]:
+        """Return the results of a flush, and those of windows without events that are final; all in time order."""
+        self.lags = False
+        room = FILLED_RECORDS
+        gaps: list[_Gap] = []
+        for (shard, source, resolution), group in self._groups.items():
+            final_ms = shards[shard].final_ms.get(source, UNSET)
+            final_ms -= final_ms % group.width_ms
+            if shard not in settled or final_ms <= group.cursor_ms:
+                continue
+            folded = shards[shard].fold_ms
+            fold_ms = min(folded.get(source, UNSET), folded.get(ALL, UNSET))
+            for symbol, series in group.series.items():
+                for start_ms, n, values in self._gaps(series, group.width_ms, final_ms, fold_ms, room):
+                    gaps.append(_Gap(symbol, source, resolution, start_ms, group.width_ms, n, values))
+                    room -= n
+            group.cursor_ms = min(series.cursor_ms for series in group.series.values())
+            self.lags |= group.cursor_ms < final_ms
+        ends, self._ends = self._ends, []
+        if not gaps:
+            return results
+        ends += [gap.start_ms + (i + 1) * gap.width_ms for gap in gaps for i in range(gap.n)]
+        return [one for _, one in sorted(zip(ends, results + self._write(gaps), strict=True), key=itemgetter(0))]
+
+    def _gaps(
+        self, series: _Series, width_ms: int, final_ms: int, fold_ms: int, room: int
+    ) -> list[tuple[int, int, _Values]]:
+        """Move a series on to a time; return start, number and values of the windows without events on the way."""
+        real, gaps = series.real, []
+        at = bisect_right(real, series.cursor_ms, key=_end) - 1
+        while series.cursor_ms < final_ms:
+            next_ms = real[at + 1][0] - width_ms if at + 1 < len(real) else final_ms
+            n = min((min(next_ms, final_ms) - series.cursor_ms) // width_ms, room)
+            if n:
+                gaps.append((series.cursor_ms, n, real[at][1]))
+                room -= n
+                series.cursor_ms += n * width_ms
+            if series.cursor_ms < next_ms:
+                break
+            if at + 1 < len(real):
+                at += 1
+                series.cursor_ms = real[at][0]
+        del real[: max(bisect_right(real, min(series.cursor_ms, fold_ms), key=_end) - 1, 0)]
+        return gaps
+
+    def _write(self, gaps: list[_Gap]) -> list[Result]:
+        keys = [
+            (gap.symbol, gap.source, gap.resolution, gap.start_ms + i * gap.width_ms)
+            for gap in gaps
+            for i in range(gap.n)
+        ]
+        columns: Columns = {name: np.full(len(keys), _ZEROS.get(of, 0.0)) for name, of in self._types.items()}
+        columns["final"][:] = True
+        times = [gap.n for gap in gaps]
+        for name, origin in self._windowing.fill.items():
+            at = self._carried.index(origin)
+            columns[name] = np.repeat(np.array([gap.values[at] for gap in gaps]), times)
+        return self._writer.write(keys, columns)
