@@ -15,11 +15,11 @@ from faust.types import TP
 
 from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.engine.custody import Agent, Custody
+from stream.engine.recipe import Windowing
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
 from stream.engine.transport import Blocks
 from stream.engine.windowing import WindowAgent
-from stream.engine.windows import Windowing
 from stream.errors import ConfigError
 from stream.kafka.producer import Producer
 from stream.settings import Settings

@@ -7,8 +7,8 @@ from agents.market.trades import TRADE_SLICES, TradeSlice
 from schemas.topics import BARS
 from stream.engine.aggregate import FLOAT, Reducer
 from stream.engine.block import Ints
+from stream.engine.recipe import Windowing
 from stream.engine.table import Columns
-from stream.engine.windows import Windowing
 
 
 class Bar(Struct, frozen=True, kw_only=False):

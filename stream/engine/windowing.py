@@ -12,9 +12,10 @@ from schemas.topics import DEAD_LETTERS, SLICES
 from stream.engine.block import Block
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.pace import Pace
+from stream.engine.recipe import Windowing
 from stream.engine.refusal import dead_letter
 from stream.engine.transport import Position
-from stream.engine.windows import Windowing, Windows
+from stream.engine.windows import Windows
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.settings import Settings

@@ -14,7 +14,7 @@ from stream.engine.fill import Filler
 from stream.engine.finality import Finality
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL, Names
-from stream.engine.recipe import Windowing as Windowing
+from stream.engine.recipe import Windowing
 from stream.engine.results import Result, ResultWriter, WindowKey
 from stream.engine.table import Columns, Table
 from stream.engine.upserts import Arrival, SliceKey, unpack
@@ -74,11 +74,6 @@ class Windows:
     def __len__(self) -> int:
         """How many windows are open."""
         return len(self._windows)
-
-    @property
-    def has_changes(self) -> bool:
-        """Whether a flush would publish more."""
-        return bool(self._arrived) or bool(self._windows.columns["dirty"].any()) or self.lags
 
     @property
     def lags(self) -> bool:

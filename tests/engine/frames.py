@@ -12,9 +12,10 @@ from schemas.topics import BARS
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.lanes import UNSET
 from stream.engine.names import Names
+from stream.engine.recipe import Windowing
 from stream.engine.slices import SliceKey
 from stream.engine.table import Columns
-from stream.engine.windows import Windowing, Windows
+from stream.engine.windows import Windows
 from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Slice, Ticks
 
 FAR_HORIZON_MS = 1 << 40

@@ -69,7 +69,7 @@ def test_nothing_is_filled_by_default() -> None:
     shard = Filling(fill=False)
     shard.says(frame(1, upsert(0, 1.0), lanes={"s": 0}))
     assert shard.all(frame(2, lanes={"s": 9000})) == {}
-    assert not shard.windows.has_changes
+    assert not shard.windows.lags
 
 
 def test_a_gap_is_filled_as_the_frontier_passes_it() -> None:
@@ -231,10 +231,10 @@ def test_a_long_gap_is_filled_in_several_flushes(monkeypatch: pytest.MonkeyPatch
     # Ends 1 s at 0 to 5000, and 3 s at 0 and 3000: of s and of all, 6 to fill each.
     sizes = [len(shard.all(frame(1, upsert(0, 1.0), lanes={"s": 6000})))]
     while shard.windows.lags:
-        assert shard.windows.has_changes
+        assert shard.windows.lags
         sizes.append(len(shard.all()))
     assert sizes == [4, 4, 4]
-    assert not shard.windows.has_changes
+    assert not shard.windows.lags
     assert len(shard.holds) == 2 * (6 + 2)
 
 
