@@ -82,7 +82,8 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
     """Show a topic by partition: where its log starts and ends, how far it is read, and what became of its records."""
     from stream.kafka.topics import describe
 
-    (state,) = describe(_broker(settings), settings, [_topic(name)])
+    topic = _topic(name)
+    (state,) = describe(_broker(settings), settings, [topic])
     if as_json:
         _print_json(state)
         return
@@ -104,7 +105,8 @@ def grow(settings: Settings, name: str, partitions: int) -> None:
     """Give a topic more partitions, while the pipeline runs or not; workers find them within seconds."""
     from stream.kafka.topics import grow as grow_topic
 
-    had = grow_topic(_broker(settings), _topic(name), partitions)
+    topic = _topic(name)
+    had = grow_topic(_broker(settings), topic, partitions)
     click.echo(f"{name}: {had} partitions before, {partitions} now")
 
 
