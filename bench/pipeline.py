@@ -36,7 +36,6 @@ class Timed(Pipeline):
         self.add_future(self._until_done())
 
     async def _until_done(self) -> None:
-        slicers = self.custodian._agents[TRADES.name].slicers  # type: ignore[attr-defined]  # it is no Protocol's
         while True:
             await asyncio.sleep(0.002)
             slicers = self.custodian._agents[TRADES.name].slicers  # type: ignore[attr-defined]  # it is no Protocol's

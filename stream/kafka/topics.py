@@ -1,28 +1,20 @@
 """The topics on a broker: make those of the catalogue, give one more partitions, and say how far each has been read."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Sequence
 
 import msgspec
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
-from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 from msgspec import Struct
 
 from schemas.topics import CATALOGUE, Topic
 from stream.engine.checkpoint import slices_from, windows_from
 from stream.errors import BrokerError, ConfigError
+from stream.kafka.admin import RETRY_SECONDS, connected, retrying
 from stream.settings import Settings
-
-CONNECT_MS = 5000
-REQUEST_MS = 15_000
-# A broker that has just started has no group coordinator for a moment.
-RETRY_SECONDS = 15.0
-
-T = TypeVar("T")
 
 
 class PartitionState(Struct, frozen=True, kw_only=True):
@@ -116,7 +108,7 @@ def create(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE)
     known = {*names, *(topic.name for topic in CATALOGUE)}
     if unknown := sorted(settings.partitions.keys() - known):
         raise ConfigError(f"partitions of {unknown[0]}: no such topic; there are {', '.join(sorted(known))}")
-    with _admin(broker) as admin:
+    with connected(broker) as admin:
         there = set(admin.list_topics())
         missing = {
             topic.name: {
@@ -167,7 +159,7 @@ def grow(broker: str, topic: Topic, partitions: int) -> int:
             f"{topic.name} can't get more partitions: a key's records would be spread over two of them; "
             f"set TICKERTAPE_PARTITIONS_{topic.name.replace('-', '_').upper()} before it is created"
         )
-    with _admin(broker) as admin:
+    with connected(broker) as admin:
         had = len(admin.describe_topics([topic.name])[0]["partitions"])
         if not had:
             raise ConfigError(f"{topic.name} doesn't exist; `tickertape topics create` creates it")
@@ -200,7 +192,7 @@ def describe(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGU
         Kafka can't be reached, or refuses.
     """
     group = f"{settings.group}-{settings.epoch}"
-    with _admin(broker) as admin:
+    with connected(broker) as admin:
         there = {t["name"]: t["partitions"] for t in admin.describe_topics([topic.name for topic in topics])}
         parts = [
             TopicPartition(topic.name, number)
@@ -214,10 +206,10 @@ def describe(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGU
             [ConfigResource(ConfigResourceType.TOPIC, name, list(_configs(CATALOGUE[0]))) for name in names],
             config_filter="all",
         )["topic"]
-        starts = _retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.EARLIEST)))
+        starts = retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.EARLIEST)))
         # Commits before ends: the other way round a lag could come out below zero.
-        commits = _retrying(lambda: admin.list_group_offsets([group]))[group]
-        ends = _retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST)))
+        commits = retrying(lambda: admin.list_group_offsets([group]))[group]
+        ends = retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST)))
     states = []
     for topic in topics:
         mine = [part for part in parts if part.topic == topic.name]
@@ -280,33 +272,3 @@ def _configs(topic: Topic) -> dict[str, str]:
         "max.message.bytes": str(topic.max_record_bytes),
         "message.timestamp.type": "LogAppendTime" if topic.append_time else "CreateTime",
     }
-
-
-def _retrying(ask: Callable[[], T]) -> T:
-    until = time.monotonic() + RETRY_SECONDS
-    while True:
-        try:
-            return ask()
-        except RetriableError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.1)
-
-
-@contextmanager
-def _admin(broker: str) -> Iterator[KafkaAdminClient]:
-    try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=broker.split(","), bootstrap_timeout_ms=CONNECT_MS, request_timeout_ms=REQUEST_MS
-        )
-    except ValueError as error:
-        raise ConfigError(f"broker {broker!r}: {error}; it is host:port, or several with commas") from None
-    except KafkaError:
-        raise BrokerError(
-            f"no Kafka answers at {broker}: start it (`tickertape kafka` runs one), or set TICKERTAPE_BROKER to another"
-        ) from None
-    try:
-        with admin:
-            yield admin
-    except KafkaError as error:
-        raise BrokerError(f"Kafka at {broker} refuses or went away: {' '.join(str(error).split())}") from error
