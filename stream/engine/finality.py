@@ -86,8 +86,10 @@ class Finality:
     def _advance(self, source: str) -> bool:
         """Recompute a source's frontiers; return whether any of its lanes is awake."""
         known, awake, least_ms = [], [], -UNSET
-        for partition in range(self._partitions):
-            idle, rest = self._idle.get(partition, ((), False))
+        if self._partitions > len(self._idle):
+            # One that hasn't spoken holds back.
+            awake, least_ms = [UNSET], UNSET
+        for partition, (idle, rest) in self._idle.items():
             for name in self._sources if source == ALL else (source,):
                 at_ms = self._lane_ms.get((partition, name))
                 least_ms = min(least_ms, UNSET if at_ms is None else at_ms)

@@ -11,6 +11,7 @@ from schemas.frame import Frame
 from schemas.topics import DEAD_LETTERS, SLICES
 from stream.engine.block import Block
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
+from stream.engine.frames import BadFrame
 from stream.engine.pace import Pace
 from stream.engine.recipe import Windowing
 from stream.engine.refusal import dead_letter
@@ -109,14 +110,13 @@ class WindowAgent:
     def receive(self, block: Block) -> None:
         shard = block.partition
         block = block.since(self._read[shard])
-        for offset, value in zip(block.offsets.tolist(), block.values, strict=True):
+        for at, (offset, value) in enumerate(zip(block.offsets.tolist(), block.values, strict=True)):
             try:
                 frame = self._decode(value or b"")
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                self._reject(block, offset, value or b"", error)
-                continue
-            for windows in self._windows:
-                windows.apply(shard, offset, frame)
+                for windows in self._windows:
+                    windows.apply(shard, offset, frame)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
+                self._reject(block, at, error)
         self._read[shard] = max(self._read[shard], block.end)
         self._settle(shard)
         if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
@@ -125,10 +125,11 @@ class WindowAgent:
             end = self._end_offset(TP(self.topic, shard))
             self._pace.ask(behind=end is not None and end - self._read[shard] > BEHIND_FRAMES)
 
-    def _reject(self, block: Block, offset: int, value: bytes, error: Exception) -> None:
-        log.error("%s, partition %d, offset %d: not a frame: %s", self.topic, block.partition, offset, error)
-        letter = dead_letter(self.topic, block.partition, offset, f"not a frame: {error}", value)
-        self._producer.put(DEAD_LETTERS.name, 0, f"{self.topic}|{block.partition}|{offset}".encode(), _json(letter))
+    def _reject(self, block: Block, at: int, error: Exception) -> None:
+        letter = dead_letter(block, at, f"not a frame: {error}")
+        log.error("%s, partition %d, offset %d: %s", self.topic, block.partition, letter.offset, letter.reason)
+        key = f"{self.topic}|{block.partition}|{letter.offset}".encode()
+        self._producer.put(DEAD_LETTERS.name, 0, key, _json(letter))
 
     def flush(self) -> None:
         """Publish what has changed."""

@@ -12,6 +12,7 @@ from stream.engine.block import Bools, Ints
 from stream.engine.checkpoint import Views
 from stream.engine.fill import Filler
 from stream.engine.finality import Finality
+from stream.engine.frames import inspect
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL, Names
 from stream.engine.recipe import Windowing
@@ -95,9 +96,16 @@ class Windows:
         self._settled.add(shard)
 
     def apply(self, shard: int, offset: int, frame: Frame) -> None:
-        """Take in a frame of a shard; its upserts are merged at the next flush."""
+        """Take in a frame of a shard; its upserts are merged at the next flush.
+
+        Raises
+        ------
+        BadFrame
+            What it says can't be; nothing of it is taken.
+        """
         if frame.topic != self.topic or frame.epoch != self._epoch:
             return
+        inspect(frame, self._slices.schema)
         if missing := self._slices.schema.keys() - frame.columns.keys():
             self._former(frame, shard, offset, missing)
             return
