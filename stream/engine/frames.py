@@ -44,9 +44,7 @@ def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, sch
 
 
 def inspect(frame: Frame, schema: Schema) -> None:
-    """Look at what its schema can't say: that columns are of one length, codes have names, and times can be.
-
-    Columns of the aggregate may be missing: the agent may have had others when it was sent.
+    """Look at what its schema can't say: that all columns are there and of one length, codes have names, times can be.
 
     Raises
     ------
@@ -59,11 +57,15 @@ def inspect(frame: Frame, schema: Schema) -> None:
     except BadName as error:
         raise BadFrame(str(error)) from None
     columns = frame.columns
-    if missing := _KEYS.keys() - columns.keys():
-        raise BadFrame(f"it has no column {', '.join(sorted(missing))}")
+    dtypes = _KEYS | {name: dtype for name, (dtype, _) in schema.items()}
+    if missing := dtypes.keys() - columns.keys():
+        raise BadFrame(
+            f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and what it counted before is "
+            "left out; with another setting `group` all is read anew"
+        )
     n = len(columns["slice_ms"]) // 8
-    for name, dtype in (*_KEYS.items(), *((name, dtype) for name, (dtype, _) in schema.items())):
-        if name in columns and len(columns[name]) != n * dtype.itemsize:
+    for name, dtype in dtypes.items():
+        if len(columns[name]) != n * dtype.itemsize:
             raise BadFrame(f"column {name} has {len(columns[name])} bytes, and {n} slices need {n * dtype.itemsize}")
     if not n:
         return
