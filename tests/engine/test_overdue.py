@@ -121,6 +121,18 @@ def test_a_source_that_joins_with_older_events_is_missing_in_the_results_of_all_
     assert shard.holds["t", "1s", 2000, "A"].count == 2
 
 
+def test_where_only_the_sources_results_are_closed_those_of_all_go_on() -> None:
+    # t is catching up, so the results of all wait; those of s don't.
+    shard = Shard(horizon_ms=HORIZON_MS)
+    idle = {"lanes": {"s": -500, "t": 500}, "partition": 1, "partitions": 2, "idle": "s"}
+    shard.hear(frame(1, upsert(1000, 2.0, 4.0), **idle))  # type: ignore[arg-type]  # as named
+    shard.says(frame(1, lanes={"s": 9000, "t": 500}, partitions=2))
+    shard.hear(frame(2, upsert(1000, 2.0, 4.0, 1.0), **idle))  # type: ignore[arg-type]  # as named
+    assert told(shard) == {(1, "A", 1000): (1, 2000, ["s"])}
+    assert shard.holds["s", "1s", 1000, "A"].count == 2
+    assert shard.holds["all", "1s", 1000, "A"].count == 3
+
+
 def test_what_no_lane_can_add_to_is_forgotten() -> None:
     shard = asleep(upsert(1000, 2.0, 4.0))
     assert len(shard.windows._overdue._held) == 1
