@@ -172,7 +172,7 @@ class WindowAgent:
                 self._producer.put(LATE.name, 0, key, _json(one))
             if late:
                 log.warning(
-                    "%s: %d slices came past the horizon, see the topic %s; horizon_ms is %d",
+                    "%s: slices that came past the horizon: %d, see the topic %s; horizon_ms is %d",
                     windows.topic,
                     len(late),
                     LATE.name,
