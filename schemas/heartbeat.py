@@ -1,5 +1,7 @@
 """A heartbeat: a record with no value and one header, by which a source says "all of mine before this is sent"."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 from msgspec.json import Decoder, Encoder
 
@@ -31,7 +33,7 @@ def to_headers(heartbeat: Heartbeat) -> list[tuple[str, bytes]]:
     return [(HEADER, _encode(heartbeat))]
 
 
-def from_headers(headers: "tuple[tuple[str, bytes], ...] | list[tuple[str, bytes]]") -> Heartbeat | None:
+def from_headers(headers: Sequence[tuple[str, bytes | None]]) -> Heartbeat | None:
     """Return the heartbeat that a null record carries, or None where no header names one.
 
     Raises
@@ -41,5 +43,6 @@ def from_headers(headers: "tuple[tuple[str, bytes], ...] | list[tuple[str, bytes
     """
     for name, value in headers:
         if name == HEADER:
-            return _decode(value)
+            # Kafka has headers without a value.
+            return _decode(value or b"")
     return None

@@ -73,8 +73,8 @@ BARS = Topic(
 )
 LATE = Topic(
     name="late",
-    holds="a record behind its lane's frontier, and by how much",
-    key="topic, partition, offset",
+    holds="a record behind its lane's frontier, or a slice past the horizon, and by how much",
+    key="topic, partition, offset; of a slice topic, partition, source, symbol, start",
     partitions=1,
     retention_ms=7 * DAY_MS,
 )

@@ -18,9 +18,9 @@ def test_a_key_keeps_its_row_and_a_new_one_starts_from_the_schema() -> None:
     held = table()
     a, b = held.rows(["a", "b"]).tolist()
     assert held.rows(["b", "a", "b"]).tolist() == [b, a, b]
-    assert held.take(np.array([a]))["n"].tolist() == [7]
-    assert held.take(np.array([a]))["x"].tolist() == [-np.inf]
-    assert held.take(np.array([a]))["pair"].tolist() == [[-1, -1]]
+    assert held.columns["n"][a] == 7
+    assert held.columns["x"][a] == -np.inf
+    assert held.columns["pair"][a].tolist() == [-1, -1]
     assert len(held) == 2
 
 
@@ -64,14 +64,6 @@ def test_live_rows_are_those_in_use() -> None:
     assert held.keys(held.live()) == ["b", "c"]
     held.rows(["d"])
     assert held.keys(held.live()) == ["d", "b", "c"]  # by row, and d has a's
-
-
-def test_what_is_taken_is_a_copy() -> None:
-    held = table()
-    rows = held.rows(["a"])
-    taken = held.take(rows)
-    held.columns["n"][rows] = 9
-    assert taken["n"].tolist() == [7]
 
 
 @settings(max_examples=60, deadline=None)
