@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 from faust.types import TP
 from msgspec import Struct
 
+from schemas.topics import SLICES
 from stream.engine.checkpoint import windows_from
 from stream.engine.transport import Position
 
@@ -65,7 +66,8 @@ class Recovery:
     async def load(self, positions: Mapping[TP, Position]) -> None:
         """Fetch snapshots that fit these commits, for as long as that may take; see `take`."""
         self._loaded = {}
-        within = {tp.partition: span for tp, position in positions.items() if (span := _span(position)) is not None}
+        shards = {tp.partition: position for tp, position in positions.items() if tp.topic == SLICES.name}
+        within = {shard: span for shard, position in shards.items() if (span := _span(position)) is not None}
         if not within:
             return
         # Not `wait_for`: it would wait for the end of what doesn't end.
@@ -138,7 +140,7 @@ class Recovery:
 
 
 def _span(position: Position) -> tuple[int, int] | None:
-    """Return the offsets between which a snapshot is of use, or None where nothing has to be read again.
+    """Return the offsets between which a snapshot is of use, or None where none is: nothing has to be read again.
 
     One from before the commit's offset would have more read again than the commit. One past what the commit speaks of
     may take results for published that aren't.
@@ -146,4 +148,4 @@ def _span(position: Position) -> tuple[int, int] | None:
     if position.committed is None or not position.metadata or position.committed > position.end:
         return None
     oldest, upto = max(position.committed, position.begin), windows_from(position.metadata).upto
-    return (oldest, upto) if oldest < upto <= position.end else None
+    return (oldest, upto) if position.committed < upto <= position.end and oldest <= upto else None
