@@ -33,6 +33,8 @@ class Topic(Struct, frozen=True, kw_only=True):
     append_time
         True where the broker's clock stamps the records (``message.timestamp.type=LogAppendTime``), so that replayed
         history is not past retention at once.
+    segment_bytes
+        How large a file of its log grows; only those that are full are compacted.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Topic(Struct, frozen=True, kw_only=True):
     growable: bool = False
     max_record_bytes: int = 1 << 20
     append_time: bool = True
+    segment_bytes: int = 1 << 30
 
 
 TRADES = Topic(
@@ -62,6 +65,16 @@ SLICES = Topic(
     partitions=16,
     retention_ms=DAY_MS,
     max_record_bytes=16 << 20,
+)
+WINDOW_STATE = Topic(
+    name="window-state",
+    holds="a piece of a snapshot of a shard's windows",
+    key="group, shard, piece",
+    partitions=16,
+    # It speaks of frames, which are gone by then.
+    retention_ms=SLICES.retention_ms,
+    cleanup="compact,delete",
+    segment_bytes=4 << 20,
 )
 BARS = Topic(
     name="bars",
@@ -86,4 +99,4 @@ DEAD_LETTERS = Topic(
     retention_ms=7 * DAY_MS,
 )
 
-CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS)
+CATALOGUE = (TRADES, SLICES, WINDOW_STATE, BARS, LATE, DEAD_LETTERS)

@@ -271,4 +271,5 @@ def _configs(topic: Topic) -> dict[str, str]:
         "cleanup.policy": topic.cleanup,
         "max.message.bytes": str(topic.max_record_bytes),
         "message.timestamp.type": "LogAppendTime" if topic.append_time else "CreateTime",
+        "segment.bytes": str(topic.segment_bytes),
     }
