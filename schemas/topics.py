@@ -87,7 +87,7 @@ DEAD_LETTERS = Topic(
 )
 CONTROL = Topic(
     name="control",
-    holds="what a running pipeline goes by: how many partitions feeds use, by event time, and how many workers there are",
+    holds="how many partitions feeds use, by event time; and how many workers there are",
     key="kind, and topic or group",
     partitions=1,
     retention_ms=-1,

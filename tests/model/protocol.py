@@ -18,8 +18,8 @@ retention
     A result that isn't marked incomplete or reported overdue is the truth as if nothing had been lost. If nobody had
     published past the commit, a marked one holds what the tallies call counted; else at most what there was.
 
-In all of them tallies always add up, and they, the late records and the dead letters are the truth's; and no event counts
-in two partitions.
+In all of them tallies always add up, and they, the late records and the dead letters are the truth's; and no event
+counts in two partitions.
 
 Run: python -m tests.model.protocol [histories]
 """

@@ -239,7 +239,9 @@ class World:
             self.complaints.append(f"tallies of {p} don't add up at {upto}")
 
     def slicing(self) -> None:
-        p = self.rng.randrange(len(self.feeds.logs))
+        # Where it is about added partitions, these are seldom anyone's.
+        unseen = self.kind == "growth" and self.rng.random() < 0.9
+        p = self.rng.randrange(self.feeds.schedule[0][1] if unseen else len(self.feeds.logs))
         owner, chance = self.owners.get(p), self.rng.random()
         if owner is None:
             if chance < 0.5:
