@@ -23,9 +23,9 @@ class Topic(Struct, frozen=True, kw_only=True):
     partitions
         How many when created; ``settings`` may say otherwise. Only ``growable`` topics may get more later.
     retention_ms
-        How long records are kept.
+        How long records are kept; -1: for ever.
     cleanup
-        ``delete`` by age, or ``compact,delete``: the last record of a key, and by age.
+        ``delete`` by age, ``compact``: the last record of a key is kept, or ``compact,delete``: both.
     growable
         True where partitions may be added while it runs.
     max_record_bytes
@@ -42,7 +42,7 @@ class Topic(Struct, frozen=True, kw_only=True):
     key: str
     partitions: int
     retention_ms: int
-    cleanup: Literal["delete", "compact,delete"] = "delete"
+    cleanup: Literal["delete", "compact", "compact,delete"] = "delete"
     growable: bool = False
     max_record_bytes: int = 1 << 20
     append_time: bool = True
@@ -98,5 +98,13 @@ DEAD_LETTERS = Topic(
     partitions=1,
     retention_ms=7 * DAY_MS,
 )
+CONTROL = Topic(
+    name="control",
+    holds="how many partitions feeds use, by event time; and how many workers there are",
+    key="kind, and topic or group",
+    partitions=1,
+    retention_ms=-1,
+    cleanup="compact",
+)
 
-CATALOGUE = (TRADES, SLICES, WINDOW_STATE, BARS, LATE, DEAD_LETTERS)
+CATALOGUE = (TRADES, SLICES, WINDOW_STATE, BARS, LATE, DEAD_LETTERS, CONTROL)

@@ -1,4 +1,4 @@
-"""``tickertape kafka`` and ``tickertape topics``."""
+"""``tickertape kafka``, ``tickertape topics`` and ``tickertape scale``."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -97,17 +97,29 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
     _print_table(f"{name}: {state.holds}", ["partition", "start", "end", "upto", "lag", *kinds], rows)
 
 
-@topics.command()
-@click.argument("name")
-@click.argument("partitions", type=click.IntRange(1))
+@click.command()
+@click.argument("topic")
+@click.option("--partitions", type=click.IntRange(1), required=True, metavar="N", help="How many it is to have.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many each `tickertape up` of the group is to run.",
+)
+@click.option("--json", "as_json", is_flag=True, help="What came of it as JSON; the lines go to standard error.")
 @click.pass_obj
-def grow(settings: Settings, name: str, partitions: int) -> None:
-    """Give a topic more partitions, while the pipeline runs or not; workers find them within seconds."""
-    from stream.kafka.topics import grow as grow_topic
+def scale(settings: Settings, topic: str, partitions: int, workers: int | None, as_json: bool) -> None:
+    """Give a topic more partitions while feeds and workers run, and have feeds use them.
 
-    topic = _topic(name)
-    had = grow_topic(_broker(settings), topic, partitions)
-    click.echo(f"{name}: {had} partitions before, {partitions} now")
+    Nothing is restarted, nothing is lost and nothing counted twice: feeds use the new partitions from an event time on
+    that is a few seconds ahead. Run again after it was interrupted, it goes on where it was.
+    """
+    from stream.scale import run
+
+    _broker(settings)
+    report = run(settings, topic, partitions, workers, lambda line: click.echo(line, err=as_json))
+    if as_json:
+        _print_json(report)
 
 
 def _topic(name: str) -> Topic:
