@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -85,5 +85,8 @@ DEAD_LETTERS = Topic(
     partitions=1,
     retention_ms=7 * DAY_MS,
 )
+
+# While `slices` is made anew, its frames wait here; then it goes.
+RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
 CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS)

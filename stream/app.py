@@ -13,14 +13,14 @@ import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
 
-from schemas.topics import DEAD_LETTERS, LATE, SLICES
+from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES
 from stream.engine.custody import Agent, Custody
 from stream.engine.recipe import Windowing
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
 from stream.engine.transport import Blocks
 from stream.engine.windowing import WindowAgent
-from stream.errors import ConfigError
+from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.settings import Settings
 
@@ -149,6 +149,10 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         settings = self.settings
         producer = self._output = Producer(settings.broker, compression=settings.compression)
         await producer.start()
+        if await producer.exists(RESHARDED.name):
+            raise BrokerError(
+                f"{SLICES.name} is being made anew: wait for `tickertape reshard`, or call it again if it broke off"
+            )
         for topic in (*(slicing.topic for slicing in self.slicings), LATE, DEAD_LETTERS):
             # A topic that is missing is told of now, not when its first record comes.
             await producer.partitions(topic.name)
