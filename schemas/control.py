@@ -44,9 +44,12 @@ class Workers(Struct, frozen=True):
     ----------
     workers
         How many.
+    paused
+        True while none are to run: the shards are being changed.
     """
 
     workers: Annotated[int, Meta(ge=1)]
+    paused: bool = False
 
 
 def schedule_key(topic: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -106,5 +106,8 @@ CONTROL = Topic(
     retention_ms=-1,
     cleanup="compact",
 )
+
+# While `slices` is made anew, its frames wait here; then it goes.
+RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
 CATALOGUE = (TRADES, SLICES, WINDOW_STATE, BARS, LATE, DEAD_LETTERS, CONTROL)

@@ -81,7 +81,7 @@ def _follow(settings: Settings, supervisor: "Supervisor", asked: int | None) -> 
         async with Control(settings.broker) as control:
             news = control.workers(settings.group) != asked
             while True:
-                if news and (workers := control.workers(settings.group)):
+                if news and (workers := control.workers(settings.group)) is not None:
                     supervisor.ask(workers)
                 news = workers_key(settings.group) in await control.change()
 

@@ -1,4 +1,4 @@
-"""``tickertape kafka``, ``tickertape topics`` and ``tickertape scale``."""
+"""``tickertape kafka``, ``tickertape topics``, ``tickertape scale`` and ``tickertape reshard``."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from schemas.frame import Tallies
-from schemas.topics import CATALOGUE, Topic
+from schemas.topics import CATALOGUE, SLICES, Topic
 from stream.errors import ConfigError, EmbeddedKafkaError
 from stream.settings import Settings
 
@@ -120,6 +120,22 @@ def scale(settings: Settings, topic: str, partitions: int, workers: int | None, 
     report = run(settings, topic, partitions, workers, lambda line: click.echo(line, err=as_json))
     if as_json:
         _print_json(report)
+
+
+@click.command()
+@click.argument("topic", type=click.Choice([SLICES.name]), expose_value=False)
+@click.option("--shards", type=click.IntRange(1), required=True, help="How many it is to have.", metavar="N")
+@click.pass_obj
+def reshard(settings: Settings, shards: int) -> None:
+    """Give the second stage another number of shards, more or fewer: the most workers that can share it.
+
+    The workers of each `tickertape up` drain and stop for it, what open windows need is carried over, and they start
+    again; feeds go on, and what they send waits. Run again after it was interrupted, it finishes what it began.
+    """
+    from stream.reshard import run
+
+    _broker(settings)
+    run(settings, shards, click.echo)
 
 
 def _topic(name: str) -> Topic:

@@ -116,15 +116,25 @@ class Control:
         return steps
 
     def workers(self, group: str) -> int | None:
-        """Return how many workers each ``tickertape up`` of a group is to run; None where nobody has said.
+        """Return how many workers each ``tickertape up`` of a group is to run now; None where nobody has said.
 
         Raises
         ------
         BrokerError
             What is there is no such record.
         """
-        found = self._last(workers_key(group), Workers)
-        return None if found is None else found.workers
+        found = self.asked(group)
+        return None if found is None else 0 if found.paused else found.workers
+
+    def asked(self, group: str) -> Workers | None:
+        """Return what was last said of a group's workers.
+
+        Raises
+        ------
+        BrokerError
+            What is there is no such record.
+        """
+        return self._last(workers_key(group), Workers)
 
     def _last(self, key: bytes, kind: type[T]) -> T | None:
         value = self._values.get(key)
@@ -141,6 +151,6 @@ def put_schedule(records: Records, topic: str, steps: tuple[Step, ...]) -> None:
     records.put(CONTROL.name, 0, schedule_key(topic), msgspec.json.encode(Schedule(steps)))
 
 
-def put_workers(records: Records, group: str, workers: int) -> None:
-    """Put how many workers each ``tickertape up`` of a group is to run."""
-    records.put(CONTROL.name, 0, workers_key(group), msgspec.json.encode(Workers(workers)))
+def put_workers(records: Records, group: str, workers: int, *, paused: bool = False) -> None:
+    """Put how many workers each ``tickertape up`` of a group is to run, or that it is to run none for a while."""
+    records.put(CONTROL.name, 0, workers_key(group), msgspec.json.encode(Workers(workers, paused)))
