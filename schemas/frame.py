@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.trade import Name, Source
+from schemas.trade import Source
 
 Whole = Annotated[int, Meta(ge=0, le=2**62)]
 # A lane that has said nothing is at the least.
@@ -95,5 +95,5 @@ class Frame(Struct, frozen=True, array_like=True):
     lanes: list[Lane]
     tallies: Tallies
     sources: list[Source]
-    symbols: list[Name]
+    symbols: list[str]
     columns: dict[str, bytes]

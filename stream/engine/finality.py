@@ -90,6 +90,10 @@ class Finality:
         """Return the time up to which nothing more is taken of slices."""
         return max(self.fold_ms.get(source, UNSET), self.done_with_ms(source))
 
+    def most_closed_ms(self) -> int:
+        """Return the greatest of these times, of any source."""
+        return max(self.closed_ms(source) for source in (ALL, *self._sources))
+
     def whole_ms(self, partition: int, source: str) -> int:
         """Return the time up to which the last owner surely had all slices of a lane.
 

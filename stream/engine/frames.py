@@ -43,36 +43,53 @@ def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, sch
     return {"sources": sources.names, "symbols": symbols.names, "columns": packed}
 
 
-def inspect(frame: Frame, schema: Schema) -> None:
-    """Look at what its schema can't say: that all columns are there and of one length, codes have names, times can be.
+class Inspector:
+    """Looks at what a frame's schema can't say: columns are there and of one length, codes have names, times can be.
 
-    Raises
-    ------
-    BadFrame
-        It isn't so.
+    Parameters
+    ----------
+    schema
+        The aggregate's columns.
     """
-    try:
-        for source in {*frame.sources, *(lane.source for lane in frame.lanes)}:
+
+    def __init__(self, schema: Schema) -> None:
+        dtypes = _KEYS | {name: dtype for name, (dtype, _) in schema.items()}
+        self._bytes = {name: dtype.itemsize for name, dtype in dtypes.items()}
+        self._good: set[str] = set()
+
+    def inspect(self, frame: Frame) -> None:
+        """Look at a frame.
+
+        Raises
+        ------
+        BadFrame
+            It can't be.
+        """
+        for source in (*frame.sources, *[lane.source for lane in frame.lanes]):
+            if source not in self._good:
+                self._learn(source)
+        columns = frame.columns
+        if missing := self._bytes.keys() - columns.keys():
+            raise BadFrame(
+                f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and what it counted before "
+                "is left out; with another setting `group` all is read anew"
+            )
+        n = len(columns["slice_ms"]) // _TIME.itemsize
+        for name, size in self._bytes.items():
+            if len(columns[name]) != n * size:
+                raise BadFrame(f"column {name} has {len(columns[name])} bytes, and {n} slices need {n * size}")
+        if not n:
+            return
+        for name, names in (("source", frame.sources), ("symbol", frame.symbols)):
+            if (code := int(np.frombuffer(columns[name], _NAMED).max())) >= len(names):
+                raise BadFrame(f"column {name} has the code {code}, and there are {len(names)} names")
+        # Without its sign a negative time is far too large.
+        if (last := int(np.frombuffer(columns["slice_ms"], np.uint64).max())) > LATEST_MS:
+            raise BadFrame(f"a slice begins at {np.uint64(last).astype(np.int64)} ms")
+
+    def _learn(self, source: str) -> None:
+        try:
             check(source)
-    except BadName as error:
-        raise BadFrame(str(error)) from None
-    columns = frame.columns
-    dtypes = _KEYS | {name: dtype for name, (dtype, _) in schema.items()}
-    if missing := dtypes.keys() - columns.keys():
-        raise BadFrame(
-            f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and what it counted before is "
-            "left out; with another setting `group` all is read anew"
-        )
-    n = len(columns["slice_ms"]) // 8
-    for name, dtype in dtypes.items():
-        if len(columns[name]) != n * dtype.itemsize:
-            raise BadFrame(f"column {name} has {len(columns[name])} bytes, and {n} slices need {n * dtype.itemsize}")
-    if not n:
-        return
-    for name, names in (("source", frame.sources), ("symbol", frame.symbols)):
-        if (code := int(np.frombuffer(columns[name], _NAMED).max())) >= len(names):
-            raise BadFrame(f"column {name} has the code {code}, and there are {len(names)} names")
-    slice_ms = np.frombuffer(columns["slice_ms"], _TIME)
-    first, last = int(slice_ms.min()), int(slice_ms.max())
-    if not 0 <= first <= last <= LATEST_MS:
-        raise BadFrame(f"slices begin between {first} and {last} ms")
+        except BadName as error:
+            raise BadFrame(str(error)) from None
+        self._good.add(source)

@@ -83,8 +83,7 @@ class Overdue:
         past = np.zeros(len(keys), np.bool_)
         for shard in np.unique(columns["shard"]).tolist():
             mine = np.flatnonzero(columns["shard"] == shard)
-            closed_ms = max(shards[shard].closed_ms(name) for name in {ALL, *(keys[i][1] for i in mine.tolist())})
-            past[mine] = columns["slice_ms"][mine] + self._slice_ms <= closed_ms
+            past[mine] = columns["slice_ms"][mine] + self._slice_ms <= shards[shard].most_closed_ms()
         rows = np.flatnonzero(past)
         if not len(rows):
             return

@@ -13,7 +13,7 @@ from stream.engine.block import Bools, Ints
 from stream.engine.checkpoint import Views
 from stream.engine.fill import Filler
 from stream.engine.finality import Finality
-from stream.engine.frames import inspect
+from stream.engine.frames import Inspector
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL, Names
 from stream.engine.overdue import Overdue
@@ -71,6 +71,7 @@ class Windows:
         self._incomplete: dict[int, dict[int, tuple[int, int]]] = {}
         self._arrived: list[Arrival] = []
         self._writer = ResultWriter(windowing.result)
+        self._inspector = Inspector(self._slices.schema)
         self._overdue = Overdue(windowing, slice_ms)
         self._filler = Filler(windowing, slice_ms) if fill and windowing.fill else None
 
@@ -126,7 +127,7 @@ class Windows:
         """
         if frame.topic != self.topic or frame.epoch != self._epoch:
             return
-        inspect(frame, self._slices.schema)
+        self._inspector.inspect(frame)
         finality = self._shards[shard]
         if frame.columns["slice_ms"]:
             passed_ms = [finality.frontier_ms(frame.partition, source) for source in frame.sources]
