@@ -66,16 +66,6 @@ SLICES = Topic(
     retention_ms=DAY_MS,
     max_record_bytes=16 << 20,
 )
-WINDOW_STATE = Topic(
-    name="window-state",
-    holds="a piece of a snapshot of a shard's windows",
-    key="group, shard, piece",
-    partitions=16,
-    # It speaks of frames, which are gone by then.
-    retention_ms=SLICES.retention_ms,
-    cleanup="compact,delete",
-    segment_bytes=4 << 20,
-)
 BARS = Topic(
     name="bars",
     holds="a bar, as JSON; of a key the highest (final, revision) holds",
@@ -97,6 +87,16 @@ DEAD_LETTERS = Topic(
     key="topic, partition, offset",
     partitions=1,
     retention_ms=7 * DAY_MS,
+)
+WINDOW_STATE = Topic(
+    name="window-state",
+    holds="a piece of a snapshot of a shard's windows",
+    key="group, shard, piece",
+    partitions=16,
+    # It speaks of frames, which are gone by then.
+    retention_ms=SLICES.retention_ms,
+    cleanup="compact,delete",
+    segment_bytes=4 << 20,
 )
 CONTROL = Topic(
     name="control",

@@ -172,7 +172,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         if not self.windowings or not settings.snapshot_seconds:
             return None
         partitions = await producer.partitions(WINDOW_STATE.name)
-        form = fingerprint(self.windowings, settings.epoch)
+        form = fingerprint(self.windowings, settings.epoch, fill=settings.fill)
         snapshots = KafkaSnapshots(producer, partitions, group=f"{settings.group}-{settings.epoch}", fingerprint=form)
         return Recovery(snapshots, settings.snapshot_seconds)
 

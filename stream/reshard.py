@@ -16,7 +16,7 @@ from schemas.topics import RESHARDED, SLICES, WINDOW_STATE, Topic
 from stream.app import discover
 from stream.console.reader import Reader
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
-from stream.engine.frames import BadFrame, inspect
+from stream.engine.frames import BadFrame, Inspector
 from stream.engine.resharding import Resharding, merged
 from stream.errors import BrokerError, ConfigError
 from stream.kafka import members, topics
@@ -194,7 +194,7 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
 
 async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
     broker = settings.broker
-    schemas = {slicing.topic.name: slicing.aggregate.schema for slicing in discover(settings.agents)[0]}
+    inspectors = {slicing.topic.name: Inspector(slicing.aggregate.schema) for slicing in discover(settings.agents)[0]}
     decode, encode = msgspec.msgpack.Decoder(Frame).decode, msgspec.msgpack.Encoder().encode
     async with Reader(broker, [SLICES.name], from_beginning=True) as reader, Producer(broker) as producer:
 
@@ -209,7 +209,7 @@ async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int
             for record in await reader.read():
                 try:
                     frame = decode(record.value or b"")
-                    inspect(frame, schemas[frame.topic])
+                    inspectors[frame.topic].inspect(frame)
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame, KeyError):
                     # No agent takes it; where it is none of ours, the owner made a dead letter of it.
                     continue

@@ -128,7 +128,10 @@ class Custody:
         # What the commits speak of has to be published before them.
         if self._delivery is not None:
             await self._delivery.flush()
-        return {tp: commit for tp, commit in commits.items() if self._committed.get(tp) != commit}
+        same = {tp: commit for tp, commit in commits.items() if self._committed.get(tp) == commit}
+        if self._keeper is not None:
+            self._keeper.committed(same)
+        return {tp: commit for tp, commit in commits.items() if tp not in same}
 
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
         self._committed |= offsets

@@ -48,6 +48,8 @@ class Finality:
         What the last owner's checkpoint knew.
     known
         What was known at an offset below it, from where the shard is read on; None where it is read anew.
+    done
+        False where what the last owner was done with is to be told again, though it is published.
 
     Attributes
     ----------
@@ -57,9 +59,10 @@ class Finality:
         Likewise: slices that end at or before it are folded for good, and nothing more is taken of them.
     """
 
-    def __init__(self, horizon_ms: int, saved: Views, known: Frontiers | None = None) -> None:
+    def __init__(self, horizon_ms: int, saved: Views, known: Frontiers | None = None, *, done: bool = True) -> None:
         self._horizon_ms = horizon_ms
         self._saved = saved
+        self._done = saved.folded if done else {}
         self.final_ms: dict[str, int] = {}
         self.fold_ms: dict[str, int] = {}
         self._partitions = saved.partitions
@@ -77,7 +80,7 @@ class Finality:
 
     def done_ms(self, source: str) -> int:
         """Return the time up to which the last owner had folded."""
-        return self._saved.folded.get(source, UNSET)
+        return self._done.get(source, UNSET)
 
     def done_with_ms(self, source: str) -> int:
         """Return the time up to which the last owner was done with windows.
@@ -102,7 +105,7 @@ class Finality:
         saved = self._saved
         if partition >= saved.partitions or source not in saved.folded:
             return UNSET
-        folded_ms = self.done_with_ms(source)
+        folded_ms = min(saved.folded[source], saved.folded.get(ALL, UNSET))
         final_ms = max(saved.final.get(source, UNSET), saved.final.get(ALL, UNSET))
         return folded_ms if folded_ms > final_ms - self._horizon_ms else UNSET
 
@@ -147,7 +150,8 @@ class Finality:
         self.final_ms, self.fold_ms = dict(self.final_ms), dict(self.fold_ms)
         for source in (ALL, *self._sources):
             if settled:
-                self._raise(source, self._saved.final.get(source, UNSET), self.done_ms(source))
+                saved = self._saved
+                self._raise(source, saved.final.get(source, UNSET), saved.folded.get(source, UNSET))
             if not self._advance(source):
                 # One that is gone holds nothing back for ever: past the horizon the others decide. ALL came first.
                 least_ms = self.final_ms.get(ALL, UNSET) - self._horizon_ms

@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from stream.engine.block import Ints
+from stream.engine.fill import Carried
 from stream.engine.finality import Frontiers
 from stream.engine.names import Names
 from stream.engine.recipe import Windowing
@@ -52,12 +53,15 @@ class State(Struct, frozen=True, array_like=True):
         By input partition, where records are missing.
     overdue
         How many events results hold of slices that they were closed without.
+    carried
+        See `Carried`; None where nothing is filled.
     """
 
     rows: Rows
     frontiers: Frontiers
     incomplete: dict[int, tuple[int, int]]
     overdue: dict[SliceKey, int]
+    carried: Carried | None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -79,13 +83,14 @@ def from_bytes(data: bytes) -> list[State]:
     return _decode(data)
 
 
-def fingerprint(windowings: Sequence[Windowing], epoch: str) -> str:
+def fingerprint(windowings: Sequence[Windowing], epoch: str, *, fill: bool) -> str:
     """Return what tells states of one form from those of another: what is computed, and in which columns."""
     form = [
         (
             one.slicing.topic.name,
             one.sink.name,
             list(one.resolutions.items()),
+            sorted(one.fill.items()) if fill else [],
             [
                 [(name, dtype.str) for name, (dtype, _) in aggregate.schema.items()]
                 for aggregate in (one.slicing.aggregate, one.aggregate)

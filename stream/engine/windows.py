@@ -96,17 +96,23 @@ class Windows:
         state
             A snapshot of it that was made before, or None.
         """
-        finality = self._shards[shard] = Finality(self._horizon_ms, saved, state.frontiers if state else None)
         self._overdue.own(shard, upto, state.overdue if state else {})
-        self._incomplete[shard] = state.incomplete if state else {}
-        if state:
-            put(state.rows, self._windows, self._pending, shard, self._names, finality.done_with_ms)
+        if state is None:
+            self._shards[shard], self._incomplete[shard] = Finality(self._horizon_ms, saved), {}
+            return
+        # What fills has to hear of all windows that have come since.
+        finality = Finality(self._horizon_ms, saved, state.frontiers, done=self._filler is None)
+        self._shards[shard], self._incomplete[shard] = finality, state.incomplete
+        put(state.rows, self._windows, self._pending, shard, self._names, finality.done_with_ms)
+        if self._filler and state.carried:
+            self._filler.put(shard, state.carried)
 
     def state(self, shard: int) -> State:
         """Return all that is known of a shard, as it is after a flush."""
         rows = take(self._windows, self._pending, shard)
+        carried = self._filler.take(shard) if self._filler else None
         frontiers = self._shards[shard].frontiers()
-        return State(rows, frontiers, self._incomplete[shard], self._overdue.held(shard))
+        return State(rows, frontiers, self._incomplete[shard], self._overdue.held(shard), carried)
 
     def lose(self, shard: int, until_ms: int) -> None:
         """Hear that retention took frames of open windows: what is open up to a time is incomplete."""

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.frame import Frame
+from stream.engine import fill
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.snapshot import State, fingerprint, from_bytes, to_bytes
 from stream.engine.windows import Windows
 from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Log
 from tests.engine.frames import FAR_HORIZON_MS, WINDOWING, Shard, TickWindows, frame, owned, upsert
+from tests.engine.test_fill import FILLED, filled
 from tests.engine.test_windows import shards, windows_of
 
 
@@ -25,25 +27,36 @@ def again(windows: Windows) -> State:
 class Snapped(Shard):
     """A shard whose next owner goes on from a snapshot, made at a commit, and knows the last commit."""
 
-    def __init__(self, horizon_ms: int = FAR_HORIZON_MS) -> None:
+    def __init__(self, horizon_ms: int = FAR_HORIZON_MS, *, fill: bool = False) -> None:
         super().__init__(horizon_ms)
+        self._fill = fill
+        self.windows = self._make()
+        self.windows.own(0, Views())
+        self.windows.settle(0)
         self.snapshot: tuple[int, bytes] | None = None
 
-    def snap(self) -> None:
+    def _make(self) -> Windows:
+        return Windows(FILLED, slice_ms=1000, horizon_ms=self._horizon_ms, epoch=EPOCH, fill=self._fill)
+
+    def _flush_all(self) -> None:
         self.flush()
+        while self.windows.lags:
+            self.flush()
+
+    def snap(self) -> None:
+        self._flush_all()
         self.snapshot = len(self.log), to_bytes([self.windows.state(0)])
 
     def restart(self) -> None:
         if self.snapshot is None:
-            super().restart()
             return
-        self.flush()
+        self._flush_all()
         read = len(self.log)
         _, views = self.windows.checkpoint(0, read)
         metadata = to_metadata(WindowCheckpoint(upto=read, topics={"trades": views}))
         upto, data = self.snapshot
         (state,) = from_bytes(data)
-        self.windows = Windows(WINDOWING, slice_ms=1000, horizon_ms=self._horizon_ms, epoch=EPOCH)
+        self.windows = self._make()
         self.windows.own(0, windows_from(metadata).topics["trades"], read, state)
         for at in range(upto, read):
             self.windows.apply(0, at, self.log[at])
@@ -166,11 +179,16 @@ class MoreTicks(TickWindows):
     ],
 )
 def test_a_fingerprint_tells_forms_apart(other: object) -> None:
-    mine = fingerprint([WINDOWING], EPOCH)
-    assert mine == fingerprint([replace(WINDOWING)], EPOCH)
-    assert mine != fingerprint([other], EPOCH)  # type: ignore[list-item]  # it is a Windowing
-    assert mine != fingerprint([WINDOWING], "1000-2000")
-    assert mine != fingerprint([WINDOWING, WINDOWING], EPOCH)
+    mine = fingerprint([WINDOWING], EPOCH, fill=False)
+    assert mine == fingerprint([replace(WINDOWING)], EPOCH, fill=False)
+    assert mine != fingerprint([other], EPOCH, fill=False)  # type: ignore[list-item]  # it is a Windowing
+    assert mine != fingerprint([WINDOWING], "1000-2000", fill=False)
+    assert mine != fingerprint([WINDOWING, WINDOWING], EPOCH, fill=False)
+
+
+def test_a_fingerprint_tells_what_is_filled() -> None:
+    assert fingerprint([FILLED], EPOCH, fill=False) == fingerprint([WINDOWING], EPOCH, fill=False)
+    assert fingerprint([FILLED], EPOCH, fill=True) != fingerprint([WINDOWING], EPOCH, fill=True)
 
 
 @settings(max_examples=150, deadline=None)
@@ -196,6 +214,54 @@ def test_owners_that_go_on_from_snapshots_publish_what_plain_python_finds(
     assert found == windows_of(partitions)
     assert all(window.final for window in shard.holds.values())
     assert len(shard.windows) == 0
+
+
+def test_a_gap_goes_on_after_a_snapshot() -> None:
+    shard = Snapped(fill=True)
+    # A's next slice comes after the snapshot; C's is in it, and open. Ends 1 s at 0.
+    rows = upsert(0, 1.0), upsert(0, 3.0, symbol="B"), upsert(0, 5.0, symbol="C"), upsert(1000, 6.0, symbol="C")
+    shard.says(frame(1, *rows, lanes={"s": 1000}))
+    shard.snap()
+    # Ends 1 s at 1000 and 2000: these are published, and the snapshot doesn't know of them.
+    shard.says(frame(2, upsert(2000, 2.0, first_id=2), lanes={"s": 2000}))
+    shard.says(frame(3, lanes={"s": 3000}))
+    shard.restart()
+    shard.says(frame(4, lanes={"s": 4000}))
+    mine = sorted(
+        (symbol, start, w.last) for (of, width, start, symbol), w in shard.holds.items() if of + width == "s1s"
+    )
+    assert mine == [
+        *(("A", 0, 1.0), ("A", 1000, 1.0), ("A", 2000, 2.0), ("A", 3000, 2.0)),
+        *(("B", 0, 3.0), ("B", 1000, 3.0), ("B", 2000, 3.0), ("B", 3000, 3.0)),
+        *(("C", 0, 5.0), ("C", 1000, 6.0), ("C", 2000, 6.0), ("C", 3000, 6.0)),
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(shards(), st.sampled_from([3, 50, 20_000]), st.data())
+def test_owners_that_go_on_from_snapshots_fill_what_plain_python_fills(
+    drawn: tuple[list[Log], list[Frame]], limit: int, data: st.DataObject
+) -> None:
+    partitions, frames = drawn
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fill, "FILLED_RECORDS", limit)
+        shard = Snapped(fill=True)
+        for one in frames:
+            shard.hear(one)
+            match data.draw(st.sampled_from(["go on", "flush", "snap", "restart"])):
+                case "flush":
+                    shard.flush()
+                case "snap":
+                    shard.snap()
+                case "restart":
+                    shard.restart()
+        shard.flush()
+        while shard.windows.lags:
+            shard.flush()
+    _, views = shard.windows.checkpoint(0, len(frames))
+    final_ms = {source: at - HOUR_MS for source, at in views.final.items()}
+    found = {key: (window.count, window.total, window.last) for key, window in shard.holds.items()}
+    assert found == filled(partitions, final_ms)
 
 
 @settings(max_examples=100, deadline=None)

@@ -8,8 +8,9 @@ from faust.types import TP
 
 from stream.engine import state
 from stream.engine.checkpoint import WindowCheckpoint, to_metadata
+from stream.engine.custody import Custody
 from stream.engine.state import Recovery, Snapshot
-from stream.engine.transport import Position
+from stream.engine.transport import Blocks, Position
 from stream.engine.windowing import WindowAgent
 from stream.settings import Settings
 from tests.engine.frames import WINDOWING, frame, upsert
@@ -196,6 +197,29 @@ def test_a_keeper_that_fails_is_told_of(
     monkeypatch.setattr(world.recovery, "_snapshots", broken)
     assert world.back(offset, metadata) == 0
     assert "snapshots can't be read (no broker, but" in caplog.text
+
+
+class Through:
+    """A delivery where all is through at once."""
+
+    async def flush(self) -> None: ...
+    async def room(self) -> None: ...
+
+
+def test_a_quiet_shard_is_kept_by_who_leaves(world: Snapping, clock: Clock) -> None:
+    async def run() -> None:
+        clock.now = 0.0
+        custody = Custody(Blocks(frozenset({"slices"}), 1, 1))
+        custody.start([world.agent], Through(), world.recovery)
+        custody.committed(await custody.checkpoint())
+        assert world.kept.of == {}
+        # Nothing has come since, so that there is nothing to commit.
+        custody.leave()
+        assert await custody.checkpoint() == {}
+        await custody.stop()
+
+    asyncio.run(run())
+    assert [snapshot.upto for snapshot in world.kept.of[0]] == [2]
 
 
 def made(recovery: Recovery, shards: int, *, read: int) -> list[int]:

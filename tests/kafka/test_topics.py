@@ -50,7 +50,7 @@ def test_create_is_as_the_catalogue_and_the_settings_say(kafka: str, named: Name
     assert create(kafka, settings, [trades, bars]) == [trades.name, bars.name]
     with KafkaAdminClient(bootstrap_servers=kafka) as admin:
         there = {t["name"]: len(t["partitions"]) for t in admin.describe_topics([trades.name, bars.name])}
-        wanted = ["retention.ms", "cleanup.policy", "max.message.bytes", "message.timestamp.type"]
+        wanted = ["retention.ms", "cleanup.policy", "max.message.bytes", "message.timestamp.type", "segment.bytes"]
         found = admin.describe_configs([ConfigResource("topic", t.name, wanted) for t in (trades, bars)])["topic"]
     assert there == {trades.name: 3, bars.name: 4}
     assert {name: config["value"] for name, config in found[trades.name].items()} == {
@@ -58,9 +58,11 @@ def test_create_is_as_the_catalogue_and_the_settings_say(kafka: str, named: Name
         "cleanup.policy": "delete",
         "max.message.bytes": "16777216",
         "message.timestamp.type": "LogAppendTime",
+        "segment.bytes": str(1 << 30),
     }
     assert found[bars.name]["cleanup.policy"]["value"] == "compact,delete"
     assert found[bars.name]["retention.ms"]["value"] == "604800000"
+    assert found[bars.name]["segment.bytes"]["value"] == str(1 << 30)
 
 
 def test_create_leaves_what_exists_as_it_is(kafka: str, named: Named) -> None:
@@ -194,6 +196,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "bars: 4 partitions, new",
         "late: 1 partitions, new",
         "dead-letters: 1 partitions, new",
+        "window-state: 16 partitions, new",
     ]
     assert tickertape(own, "topics", "create").splitlines()[0] == "trades: 2 partitions"
 
@@ -237,6 +240,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("bars", 4),
         ("late", 1),
         ("dead-letters", 1),
+        ("window-state", 16),
     ]
 
 
@@ -252,5 +256,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 
 
 def test_show_names_the_topics_that_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"^nope: no such topic; there are trades, slices, bars, late, dead-letters$"):
+    with pytest.raises(
+        ConfigError, match=r"^nope: no such topic; there are trades, slices, bars, late, dead-letters, window-state$"
+    ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
