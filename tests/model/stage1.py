@@ -16,7 +16,6 @@ from .words import (
     Event,
     Frame,
     Heartbeat,
-    Interval,
     Log,
     Poison,
     Record,
