@@ -16,6 +16,7 @@ from .words import (
     Event,
     Frame,
     Heartbeat,
+    Interval,
     Log,
     Poison,
     Record,
