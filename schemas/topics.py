@@ -110,4 +110,4 @@ CONTROL = Topic(
 # While `slices` is made anew, its frames wait here; then it goes.
 RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
-CATALOGUE = (TRADES, SLICES, WINDOW_STATE, BARS, LATE, DEAD_LETTERS, CONTROL)
+CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS, WINDOW_STATE, CONTROL)

@@ -15,7 +15,8 @@ from schemas.topics import CONTROL
 from stream.errors import BrokerError, ConfigError
 
 CONNECT_SECONDS = 30.0
-_WAIT_MS = 500
+# What else is asked waits behind a fetch that waits.
+_WAIT_MS = 100
 _PART = TopicPartition(CONTROL.name, 0)
 
 T = TypeVar("T", Schedule, Workers)
@@ -47,7 +48,9 @@ class Control:
 
     async def __aenter__(self) -> Self:
         try:
-            self._consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, enable_auto_commit=False)
+            self._consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._broker, enable_auto_commit=False, fetch_max_wait_ms=_WAIT_MS
+            )
             await asyncio.wait_for(self._consumer.start(), CONNECT_SECONDS)
         except ValueError as error:
             raise ConfigError(f"broker {self._broker!r}: {error}; it is host:port, or several with commas") from None

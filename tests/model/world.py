@@ -211,7 +211,8 @@ class World:
             owner.timeout(self.feeds.now)
 
     def settle(self, owner: stage1.Owner) -> None:
-        self.publish(owner, everyone=self.rng.random() < 0.6)
+        # A loss is to be told to all.
+        self.publish(owner, everyone=self.kind == "retention" or self.rng.random() < 0.6)
         if self.rng.random() < 0.5:
             self.commit(owner)
 
@@ -226,7 +227,6 @@ class World:
             for offset, by in output.late.items():
                 self.late.setdefault((p, offset), set()).add(by)
             self.dead |= {(p, offset) for offset in output.dead}
-            self.furthest[p] = max(self.furthest[p], *(offset + 1 for offset in {*output.late, *output.dead, -1}))
 
     def commit(self, owner: stage1.Owner) -> None:
         if not owner.may_commit():
