@@ -191,19 +191,19 @@ def texts(path: Path, size_bytes: int) -> Generator[bytes, None, None]:
     InputError
         It can't be opened, or its compression is broken.
     """
-    number, rest = 0, b""
+    done_bytes, rest = 0, b""
     with _open(path) as file:
         try:
             while read := file.read(size_bytes):
+                done_bytes += len(read)
                 text, end, read = read.rpartition(b"\n")
                 if not end:
                     rest += read
                     continue
                 piece, rest = rest + text, read
-                number += piece.count(b"\n") + 1
                 yield piece
         except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: can't be read past line {number} ({error})") from None
+            raise InputError(f"{path}: can't be read past {done_bytes:,} bytes of text ({error})") from None
     if rest:
         yield rest
 

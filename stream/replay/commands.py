@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from schemas.topics import TRADES
-from stream.errors import ConfigError
+from stream.errors import ConfigError, LawBroken
 from stream.settings import Settings
 
 _processes = click.option("--processes", type=click.IntRange(1), metavar="N", help="How many work at it; one a core.")
@@ -61,8 +61,8 @@ def replay(
         raise ConfigError(f"--format {kind}: no such format; there are {', '.join(deal.FORMATS)}")
     if topic and partitions:
         raise ConfigError("--partitions is for files; a topic has those that it has")
-    if topic and not settings.broker:
-        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")
+    if topic:
+        _need_broker(settings)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     console = Console(stderr=True)
     with _folder(out) as made:
@@ -77,6 +77,37 @@ def replay(
     click.echo(str(outcome))
     for line in written:
         click.echo(line)
+
+
+@click.command()
+@click.option("--topic", default=TRADES.name, show_default=True, metavar="NAME", help="What the results are made from.")
+@_processes
+@click.pass_obj
+def verify(settings: Settings, topic: str, processes: int | None) -> None:
+    """Replay what a topic retains, and compare it with the final results on the sinks, to the last bit.
+
+    Exits 6 where they differ. The settings must be those of the workers.
+    """
+    from rich.console import Console
+
+    from stream.replay import verify
+    from stream.workers import cores
+
+    _need_broker(settings)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with TemporaryDirectory(prefix="tickertape-verify-") as folder:
+        compared = asyncio.run(verify.verify(settings, topic, processes or cores(), Path(folder), Console(stderr=True)))
+    for one in compared:
+        click.echo(str(one))
+    if differences := [difference for one in compared for difference in one.differences]:
+        raise LawBroken(
+            f"{differences[0]}" + (f"; and {len(differences) - 1:,} more differ" if len(differences) > 1 else "")
+        )
+
+
+def _need_broker(settings: Settings) -> None:
+    if not settings.broker:
+        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")
 
 
 def _folder(out: Path) -> "TemporaryDirectory[str]":

@@ -161,16 +161,17 @@ def _part(values: list[bytes], records: "list[Trade] | list[_Head]") -> Part:
 
 def _of_json(path: Path, tally: files.Tally) -> Iterator[Part]:
     """Yield lines as they are: they are read once here, as far as need be, and written by no one."""
-    number = 0
+    before = 0
     for text in files.texts(path, READ_BYTES):
         lines = text.split(b"\n")
+        n = len(lines)
         try:
             heads = _heads(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             heads = []
-        if len(heads) != len(lines):
-            lines, heads = _readable(path, number, lines, tally)
-        number += text.count(b"\n") + 1
+        if len(heads) != n:
+            lines, heads = _readable(path, before, lines, tally)
+        before += n
         if heads:
             tally.trades += len(heads)
             yield _part(lines, heads)

@@ -1,7 +1,6 @@
 """The logs of input partitions, as blocks: what files were dealt out to, and what a topic retains."""
 
-from collections.abc import AsyncIterator, Iterator
-from itertools import chain
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +57,17 @@ Log = OfFiles | OfTopic
 def of_files(log: OfFiles, topic: str, partition: int, block_records: int) -> Iterator[Block]:
     """Yield the blocks of a log that files were dealt out to."""
     at = 0
-    records = _in_order(Path(log.folder), log.files, partition, block_records)
-    parts: Iterator[list[Any]] = chain([log.opening], records, [log.closing])
-    for values in parts:
-        if not values:
-            continue
-        n = len(values)
-        beats = {i: tuple(to_headers(one)) for i, one in enumerate(values) if isinstance(one, Heartbeat)}
-        nulls: list[bytes | None] = [None] * len(beats)
-        offsets, appended_ms = np.arange(at, at + n), np.zeros(n, np.int64)
-        yield Block(topic, partition, at, at + n, offsets, nulls or values, appended_ms, beats)
-        at += n
+
+    def block(values: list[Any], heartbeats: Sequence[Heartbeat] = ()) -> Block:
+        nonlocal at
+        first, at = at, at + len(values)
+        headers = {i: tuple(to_headers(heartbeat)) for i, heartbeat in enumerate(heartbeats)}
+        return Block(topic, partition, first, at, np.arange(first, at), values, np.zeros(at - first, np.int64), headers)
+
+    yield block([None] * len(log.opening), log.opening)
+    for values in _in_order(Path(log.folder), log.files, partition, block_records):
+        yield block(values)
+    yield block([None] * len(log.closing), log.closing)
 
 
 def _in_order(folder: Path, files: int, partition: int, block_records: int) -> Iterator[list[bytes]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from time import time
 
 import msgspec
 import pyarrow as pa
@@ -164,10 +165,11 @@ async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
         for sink, finals in one.finals.items():
             outcome.finals[sink] = outcome.finals.get(sink, 0) + finals
             outcome.open.setdefault(sink, []).extend(one.open[sink])
-    trimmed = [s.first_ms for s, log in zip(sliced, each, strict=True) if isinstance(log, OfTopic) and log.start]
-    if trimmed:
-        # No record had an event time that was further past its receipt.
-        outcome.trimmed_ms = max(trimmed) + job.settings.skew_ms
+    logs = zip(sliced, each, strict=True)
+    trimmed_ms = [one.first_ms or int(time() * 1000) for one, log in logs if isinstance(log, OfTopic) and log.start]
+    if trimmed_ms:
+        # What is gone was received before what is left, and no event time is further past its receipt.
+        outcome.trimmed_ms = max(trimmed_ms) + job.settings.skew_ms
     return outcome
 
 
