@@ -29,11 +29,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Part(NamedTuple):
-    """Some records of a file, in its order; shapes (n,)."""
+    """Some records of a file, in its order; shapes (n,), but for a source that all of them share."""
 
     values: list[bytes]
     symbols: list[str]
-    sources: list[str]
+    sources: str | list[str]
     time_ms: Ints
     received_ms: Ints
 
@@ -131,7 +131,8 @@ def deal(path: Path, kind: str, file: int, folder: Path, partitions: int, read: 
 
 
 def _hear(known: dict[str, Heard], sources: Names, part: Part, at_ms: Ints) -> None:
-    codes = sources.codes(part.sources)
+    names = part.sources
+    codes = np.full(len(at_ms), sources[names]) if isinstance(names, str) else sources.codes(names)
     for code in np.flatnonzero(np.bincount(codes)).tolist():
         mine = np.flatnonzero(codes == code)
         times_ms = part.time_ms[mine]
@@ -150,10 +151,11 @@ def _parts(path: Path, kind: str, tally: files.Tally) -> Iterator[Part]:
 
 def _part(values: list[bytes], records: "list[Trade] | list[_Head]") -> Part:
     n = len(values)
+    sources = {record.source for record in records}
     return Part(
         values,
         [record.symbol for record in records],
-        [record.source for record in records],
+        sources.pop() if len(sources) == 1 else [record.source for record in records],
         np.fromiter([record.time_ms for record in records], np.int64, n),
         np.fromiter([record.received_ms for record in records], np.int64, n),
     )
