@@ -10,6 +10,7 @@ from stream.console.commands import demo, tail
 from stream.errors import ConfigError, TickertapeError
 from stream.feeds.commands import feed
 from stream.kafka.commands import kafka, reshard, scale, topics
+from stream.replay.commands import replay, verify
 from stream.settings import load
 from stream.worker_commands import up, worker
 
@@ -35,7 +36,7 @@ def cli(context: click.Context, broker: str | None) -> None:
         context.obj = error
 
 
-for command in (demo, feed, kafka, reshard, scale, settings, tail, topics, up, worker):
+for command in (demo, feed, kafka, replay, reshard, scale, settings, tail, topics, up, verify, worker):
     cli.add_command(command)
 
 
