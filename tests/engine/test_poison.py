@@ -189,6 +189,7 @@ def test_damaged_records_among_good_ones(seed: int, share: float) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=200), st.just(text(GOOD[0])), st.text().map(str.encode)), max_size=12))
 @example([b""])
+@example([b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", text(GOOD[0])])
 def test_any_bytes(values: list[bytes]) -> None:
     assert_only_these_are_lost(values, [0] * len(values))
 
