@@ -67,7 +67,8 @@ class Frame(Struct, frozen=True, array_like=True):
     upto
         The offset that the partition has been read to: the stamp of every upsert here. The highest stamp holds.
     partitions
-        How many partitions the topic has, as the owner sees it: one that has not spoken yet holds finals back.
+        How many partitions the topic has, by the owner's metadata and by the heartbeats that it has read: one that
+        has not spoken yet holds finals back.
     idle
         True where its owner, caught up with the log's end, has waited for the time-out: any source without a lane here
         is idle. Else such a source is held back.

@@ -1,16 +1,18 @@
 """A heartbeat: a record with no value and one header, by which a source says "all of mine before this is sent"."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder, Encoder
 
+from schemas.control import MOST_PARTITIONS
 from schemas.trade import Source
 
 HEADER = "heartbeat"
 
 
-class Heartbeat(Struct, gc=False, frozen=True):
+class Heartbeat(Struct, gc=False, frozen=True, omit_defaults=True):
     """Moves the watermark of a source's lane to ``time_ms``.
 
     Attributes
@@ -19,10 +21,14 @@ class Heartbeat(Struct, gc=False, frozen=True):
         The lane that it speaks for.
     time_ms
         No record of that source with an earlier event time follows in this partition, lateness aside.
+    partitions
+        How many partitions the topic has, as far as the feed knows; 0 where it doesn't say. It is in the log, so
+        whoever reads of event times that may lie on an added partition has read that there is one.
     """
 
     source: Source
     time_ms: int
+    partitions: Annotated[int, Meta(ge=0, le=MOST_PARTITIONS)] = 0
 
 
 _encode = Encoder().encode

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -23,9 +23,9 @@ class Topic(Struct, frozen=True, kw_only=True):
     partitions
         How many when created; ``settings`` may say otherwise. Only ``growable`` topics may get more later.
     retention_ms
-        How long records are kept.
+        How long records are kept; -1: for ever.
     cleanup
-        ``delete`` by age, or ``compact,delete``: the last record of a key, and by age.
+        ``delete`` by age, ``compact``: the last record of a key is kept, or ``compact,delete``: both.
     growable
         True where partitions may be added while it runs.
     max_record_bytes
@@ -33,6 +33,8 @@ class Topic(Struct, frozen=True, kw_only=True):
     append_time
         True where the broker's clock stamps the records (``message.timestamp.type=LogAppendTime``), so that replayed
         history is not past retention at once.
+    segment_bytes
+        How large a file of its log grows; only those that are full are compacted.
     """
 
     name: str
@@ -40,10 +42,11 @@ class Topic(Struct, frozen=True, kw_only=True):
     key: str
     partitions: int
     retention_ms: int
-    cleanup: Literal["delete", "compact,delete"] = "delete"
+    cleanup: Literal["delete", "compact", "compact,delete"] = "delete"
     growable: bool = False
     max_record_bytes: int = 1 << 20
     append_time: bool = True
+    segment_bytes: int = 1 << 30
 
 
 TRADES = Topic(
@@ -85,5 +88,26 @@ DEAD_LETTERS = Topic(
     partitions=1,
     retention_ms=7 * DAY_MS,
 )
+WINDOW_STATE = Topic(
+    name="window-state",
+    holds="a piece of a snapshot of a shard's windows",
+    key="group, shard, piece",
+    partitions=16,
+    # It speaks of frames, which are gone by then.
+    retention_ms=SLICES.retention_ms,
+    cleanup="compact,delete",
+    segment_bytes=4 << 20,
+)
+CONTROL = Topic(
+    name="control",
+    holds="how many partitions feeds use, by event time; and how many workers there are",
+    key="kind, and topic or group",
+    partitions=1,
+    retention_ms=-1,
+    cleanup="compact",
+)
 
-CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS)
+# While `slices` is made anew, its frames wait here; then it goes.
+RESHARDED = structs.replace(SLICES, name="slices-resharded")
+
+CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS, WINDOW_STATE, CONTROL)

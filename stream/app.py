@@ -13,15 +13,18 @@ import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
 
-from schemas.topics import DEAD_LETTERS, LATE, SLICES
+from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
 from stream.engine.recipe import Windowing
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
+from stream.engine.snapshot import fingerprint
+from stream.engine.state import Recovery
 from stream.engine.transport import Blocks
 from stream.engine.windowing import WindowAgent
-from stream.errors import ConfigError
+from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
+from stream.kafka.snapshots import KafkaSnapshots
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -149,15 +152,33 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         settings = self.settings
         producer = self._output = Producer(settings.broker, compression=settings.compression)
         await producer.start()
+        if await producer.exists(RESHARDED.name):
+            raise BrokerError(
+                f"{SLICES.name} is being made anew: wait for `tickertape reshard`, or call it again if it broke off"
+            )
         for topic in (*(slicing.topic for slicing in self.slicings), LATE, DEAD_LETTERS):
             # A topic that is missing is told of now, not when its first record comes.
             await producer.partitions(topic.name)
         shards = await producer.partitions(SLICES.name)
         sinks = {w.sink.name: await producer.partitions(w.sink.name) for w in self.windowings}
         agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._end_offset) for s in self.slicings]
+        recovery = await self._recovery(producer)
         if self.windowings:
-            agents.append(WindowAgent(self.windowings, settings, producer, sinks, self._end_offset))
-        self.custodian.start(agents, producer)
+            agents.append(WindowAgent(self.windowings, settings, producer, sinks, self._end_offset, recovery))
+        self.custodian.start(agents, producer, recovery)
+
+    async def _recovery(self, producer: Producer) -> Recovery | None:
+        settings = self.settings
+        if not self.windowings or not settings.snapshot_seconds:
+            return None
+        partitions = await producer.partitions(WINDOW_STATE.name)
+        form = fingerprint(self.windowings, settings.epoch, fill=settings.fill)
+        snapshots = KafkaSnapshots(producer, partitions, group=f"{settings.group}-{settings.epoch}", fingerprint=form)
+        return Recovery(snapshots, settings.snapshot_seconds)
+
+    async def stop(self) -> None:
+        self.custodian.leave()
+        await super().stop()
 
     async def on_shutdown(self) -> None:
         await super().on_shutdown()

@@ -9,7 +9,7 @@ from stream.commands import settings
 from stream.console.commands import demo, tail
 from stream.errors import ConfigError, TickertapeError
 from stream.feeds.commands import feed
-from stream.kafka.commands import kafka, topics
+from stream.kafka.commands import kafka, reshard, scale, topics
 from stream.settings import load
 from stream.worker_commands import up, worker
 
@@ -35,7 +35,7 @@ def cli(context: click.Context, broker: str | None) -> None:
         context.obj = error
 
 
-for command in (demo, feed, kafka, settings, tail, topics, up, worker):
+for command in (demo, feed, kafka, reshard, scale, settings, tail, topics, up, worker):
     cli.add_command(command)
 
 

@@ -50,6 +50,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         faster.
     commit_seconds
         Between two checkpoints.
+    snapshot_seconds
+        Between two snapshots of a shard's windows, from which the next owner goes on; 0: none, it reads the frames of
+        open windows again, up to an hour of them.
     block_records, block_bytes
         The most that a block holds (a single larger record still makes one).
     partitions
@@ -74,6 +77,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     coalesce_ms: Ms = 20
     backlog_ms: Ms = 250
     commit_seconds: Seconds = 1.0
+    snapshot_seconds: Annotated[float, Meta(ge=0)] = 30.0
     block_records: Whole = 8192
     block_bytes: Whole = 1 << 20
     partitions: dict[str, Whole] = field(default_factory=dict)

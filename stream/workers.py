@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from stream.errors import ConfigError, TickertapeError
+from stream.errors import BrokerError, ConfigError, TickertapeError
 from stream.kafka import members
 from stream.settings import PREFIX, Settings
 
@@ -61,7 +61,7 @@ class Supervisor:
         self._say = say
         self._slots: dict[int, _Slot] = {}
         # Unlike an Event, it may be told from a signal's handler.
-        self._over: SimpleQueue[TickertapeError | None] = SimpleQueue()
+        self._told: SimpleQueue[TickertapeError | int | None] = SimpleQueue()
         self.restarts = 0
         self.failure: TickertapeError | None = None
 
@@ -116,19 +116,30 @@ class Supervisor:
         self._slots[slot].kill()
 
     def wait(self) -> None:
-        """Return when `tell` is called.
+        """Return when `tell` is called; until then, do as `ask` says.
 
         Raises
         ------
         ConfigError
             A worker has ended with one.
         """
-        if (error := self._over.get()) is not None:
-            raise error
+        while (told := self._told.get()) is not None:
+            if isinstance(told, TickertapeError):
+                raise told
+            self._say(f"{told} workers are asked for, there were {len(self._slots)}")
+            try:
+                self.scale(told)
+            except BrokerError as error:
+                # Kafka forgets a worker that has left by itself, after the session time-out.
+                self._say(str(error))
+
+    def ask(self, workers: int) -> None:
+        """Have `wait` see to it that there are so many workers; another thread may call this."""
+        self._told.put(workers)
 
     def tell(self) -> None:
         """Have `wait` return; a signal's handler may call this."""
-        self._over.put(None)
+        self._told.put(None)
 
     def stop(self) -> None:
         """Have all drain and commit, for up to ten seconds; then kill what is left."""
@@ -152,7 +163,7 @@ class Supervisor:
         """Hear that a worker ended by itself; return whether to start it again."""
         if code == ConfigError.exit_code:
             self.failure = ConfigError("a worker can't run with these settings: see what it said")
-            self._over.put(self.failure)
+            self._told.put(self.failure)
             return False
         self.restarts += 1
         return True

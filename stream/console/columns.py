@@ -31,6 +31,7 @@ SHOWN = {
     "slices": ("topic", "partition", "upto", "rows", "symbols", "lanes"),
     "late": ("time_ms", "symbol", "source", "late_by_ms", "topic", "partition", "offset"),
     "dead-letters": ("topic", "partition", "offset", "size_bytes", "reason", "value"),
+    "window-state": ("group", "shard", "upto", "number", "count", "data"),
 }
 # Columns are as wide as the widest so far, from this on: numbers seldom make them jump.
 LEAST_WIDTHS = {"symbol": 9, "source": 7, "resolution": 10, "volume": 9, "count": 5, "quantity": 10, "upto": 9, "id": 8}

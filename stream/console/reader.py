@@ -80,6 +80,12 @@ class Reader:
         found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000))
         return [record for records in found.values() for record in records]
 
+    async def skip(self, offsets: Ends) -> None:
+        """Go on from these offsets, or from the log's first where that is later."""
+        begins = await self._consumer.beginning_offsets(list(offsets))
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, max(offset, begins[tp]))
+
     async def ends(self, parts: Sequence[TopicPartition] | None = None) -> Ends:
         """Return the end of the log of each of these partitions; by default of all that are read."""
         try:

@@ -10,7 +10,8 @@ from msgspec import structs
 
 from schemas import heartbeat
 from schemas.frame import Frame
-from schemas.topics import SLICES
+from schemas.snapshot import Piece
+from schemas.topics import SLICES, WINDOW_STATE
 from stream.console.columns import Columns, Record
 from stream.console.reader import Reader
 from stream.errors import ConfigError
@@ -21,6 +22,7 @@ Types = Callable[[str], dict[str, "np.dtype[Any]"]]
 _json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
 _decode_frame = msgspec.msgpack.Decoder(Frame).decode
+_decode_piece = msgspec.msgpack.Decoder(Piece).decode
 
 
 async def tail(
@@ -93,6 +95,9 @@ def decode(record: ConsumerRecord, types: Types) -> Record:
                 return Record("heartbeat", msgspec.to_builtins(beat))
         elif record.topic == SLICES.name:
             return Record("frame", _frame(_decode_frame(record.value), types))
+        elif record.topic == WINDOW_STATE.name:
+            piece = structs.asdict(_decode_piece(record.value))
+            return Record("result", piece | {"data": f"{len(piece['data'])} bytes"})
         elif isinstance(found := _decode_json(record.value), dict):
             return Record("result", found)
     except (msgspec.MsgspecError, ValueError, LookupError):

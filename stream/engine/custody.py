@@ -39,6 +39,14 @@ class Delivery(Protocol):
     async def room(self) -> None: ...
 
 
+class Keeper(Protocol):
+    """What keeps more of the state than commits do, to have it back sooner."""
+
+    async def load(self, positions: Mapping[TP, Position]) -> None: ...
+    def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None: ...
+    def leave(self) -> None: ...
+
+
 class Custody:
     """Gives each block to its topic's agent, and makes their checkpoints one commit.
 
@@ -52,12 +60,14 @@ class Custody:
         self.blocks = blocks
         self._agents: dict[str, Agent] = {}
         self._delivery: Delivery | None = None
+        self._keeper: Keeper | None = None
         self._committed: dict[TP, tuple[int, str]] = {}
         self._astray: dict[TP, float] = {}
         self._beat: asyncio.Task[None] | None = None
 
-    def start(self, agents: list[Agent], delivery: Delivery) -> None:
+    def start(self, agents: list[Agent], delivery: Delivery, keeper: Keeper | None = None) -> None:
         """Take on the agents, and have them flush once in a while, changed or not."""
+        self._keeper = keeper
         self._agents = {agent.topic: agent for agent in agents}
         self._delivery = delivery
         self._beat = asyncio.create_task(self._flush_regularly())
@@ -92,6 +102,15 @@ class Custody:
         await self._delivery.room()
         return True
 
+    async def load(self, positions: Mapping[TP, Position]) -> None:
+        if self._keeper is not None:
+            await self._keeper.load(positions)
+
+    def leave(self) -> None:
+        """Hear that the next commit is the last."""
+        if self._keeper is not None:
+            self._keeper.leave()
+
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         self._committed = {}
         self._astray = {}
@@ -109,10 +128,15 @@ class Custody:
         # What the commits speak of has to be published before them.
         if self._delivery is not None:
             await self._delivery.flush()
-        return {tp: commit for tp, commit in commits.items() if self._committed.get(tp) != commit}
+        same = {tp: commit for tp, commit in commits.items() if self._committed.get(tp) == commit}
+        if self._keeper is not None:
+            self._keeper.committed(same)
+        return {tp: commit for tp, commit in commits.items() if tp not in same}
 
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
         self._committed |= offsets
+        if self._keeper is not None:
+            self._keeper.committed(offsets)
 
     def refused(self, error: Exception) -> None:
         log.warning("a commit was refused, these partitions have another owner now: %s", error)

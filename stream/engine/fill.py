@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from stream.engine.finality import Finality
 from stream.engine.lanes import UNSET
@@ -43,6 +44,21 @@ class _Group:
     width_ms: int
     cursor_ms: int = -UNSET
     series: dict[str, _Series] = field(default_factory=dict)
+
+
+class Carried(Struct, frozen=True, array_like=True):
+    """What `Filler` knows of one shard; a snapshot has it.
+
+    Attributes
+    ----------
+    groups
+        By source and resolution.
+    newest
+        By source and symbol: start and offset of the newest slice that is folded.
+    """
+
+    groups: dict[tuple[str, str], _Group]
+    newest: dict[tuple[str, str], tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -102,6 +118,18 @@ class Filler:
         #: The ends of the windows that this flush publishes.
         self._ends: list[int] = []
 
+    def take(self, shard: int) -> Carried:
+        """Return what is known of a shard, as it is when nothing is left to be filled."""
+        return Carried(
+            {(source, resolution): group for (of, source, resolution), group in self._groups.items() if of == shard},
+            {(source, symbol): newest for (of, source, symbol), newest in self._newest.items() if of == shard},
+        )
+
+    def put(self, shard: int, carried: Carried) -> None:
+        """Go on with a shard."""
+        self._groups |= {(shard, *key): group for key, group in carried.groups.items()}
+        self._newest |= {(shard, *key): newest for key, newest in carried.newest.items()}
+
     def seed(self, keys: list[SliceKey], columns: Columns, shards: Mapping[int, Finality]) -> None:
         """Take from upserts what the last owner carried.
 
@@ -120,7 +148,7 @@ class Filler:
         for i, (partition, source, symbol, slice_ms) in enumerate(keys):
             shard = shard_of[i]
             if (shard, source) not in done_ms:
-                done = min(shards[shard].done_ms(source), shards[shard].done_ms(ALL))
+                done = shards[shard].done_with_ms(source)
                 done_ms[shard, source] = UNSET if shard in self._settled else done
             if slice_ms + self._slice_ms > done_ms[shard, source]:
                 continue
@@ -175,7 +203,7 @@ class Filler:
         metrics = aggregate.finish(partials)
         carried = zip(*[metrics[name].tolist() for name in self._carried], strict=True)
         for ((source, symbol), slice_ms), values in zip(newest.items(), carried, strict=True):
-            done_ms = min(finality.done_ms(source), finality.done_ms(ALL))
+            done_ms = finality.done_with_ms(source)
             for resolution, width_ms in self._windowing.resolutions.items():
                 end_ms = slice_ms - slice_ms % width_ms + width_ms
                 # A window that is still open is told of when it is published.

@@ -1,9 +1,37 @@
 """When windows of one shard are final, and when their slices may be folded for good."""
 
+from msgspec import Struct
+
 from schemas.frame import Frame
 from stream.engine.checkpoint import Views
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL
+
+
+class Frontiers(Struct, frozen=True, array_like=True):
+    """What `Finality` has made of the frames up to an offset; a snapshot has it.
+
+    Attributes
+    ----------
+    final_ms, fold_ms
+        See `Finality`.
+    partitions, sources
+        Those known.
+    lane_ms
+        Each lane's frontier, by partition and source.
+    stamp
+        By partition: the highest ``upto``.
+    idle
+        By partition: which sources are idle, and whether all are that it has no lane of.
+    """
+
+    final_ms: dict[str, int]
+    fold_ms: dict[str, int]
+    partitions: int
+    sources: set[str]
+    lane_ms: dict[tuple[int, str], int]
+    stamp: dict[int, int]
+    idle: dict[int, tuple[set[str], bool]]
 
 
 class Finality:
@@ -18,6 +46,10 @@ class Finality:
         How far the fold frontier may stay behind the final one for the sake of idle lanes.
     saved
         What the last owner's checkpoint knew.
+    known
+        What was known at an offset below it, from where the shard is read on; None where it is read anew.
+    done
+        False where what the last owner was done with is to be told again, though it is published.
 
     Attributes
     ----------
@@ -27,9 +59,10 @@ class Finality:
         Likewise: slices that end at or before it are folded for good, and nothing more is taken of them.
     """
 
-    def __init__(self, horizon_ms: int, saved: Views) -> None:
+    def __init__(self, horizon_ms: int, saved: Views, known: Frontiers | None = None, *, done: bool = True) -> None:
         self._horizon_ms = horizon_ms
         self._saved = saved
+        self._done = saved.folded if done else {}
         self.final_ms: dict[str, int] = {}
         self.fold_ms: dict[str, int] = {}
         self._partitions = saved.partitions
@@ -39,14 +72,26 @@ class Finality:
         # By partition: the sources that are idle, and whether all are that it has no lane of.
         self._idle: dict[int, tuple[set[str], bool]] = {}
         self._news = True
+        if known is not None:
+            self.final_ms, self.fold_ms = known.final_ms, known.fold_ms
+            self._partitions = max(self._partitions, known.partitions)
+            self._sources = self._sources | known.sources
+            self._lane_ms, self._stamp, self._idle = known.lane_ms, known.stamp, known.idle
 
     def done_ms(self, source: str) -> int:
         """Return the time up to which the last owner had folded."""
-        return self._saved.folded.get(source, UNSET)
+        return self._done.get(source, UNSET)
+
+    def done_with_ms(self, source: str) -> int:
+        """Return the time up to which the last owner was done with windows.
+
+        A source's stay until those of all are done: they share in some of their metrics.
+        """
+        return min(self.done_ms(ALL), self.done_ms(source))
 
     def closed_ms(self, source: str) -> int:
         """Return the time up to which nothing more is taken of slices."""
-        return max(self.fold_ms.get(source, UNSET), min(self.done_ms(source), self.done_ms(ALL)))
+        return max(self.fold_ms.get(source, UNSET), self.done_with_ms(source))
 
     def most_closed_ms(self) -> int:
         """Return the greatest of these times, of any source."""
@@ -60,7 +105,7 @@ class Finality:
         saved = self._saved
         if partition >= saved.partitions or source not in saved.folded:
             return UNSET
-        folded_ms = min(self.done_ms(source), self.done_ms(ALL))
+        folded_ms = min(saved.folded[source], saved.folded.get(ALL, UNSET))
         final_ms = max(saved.final.get(source, UNSET), saved.final.get(ALL, UNSET))
         return folded_ms if folded_ms > final_ms - self._horizon_ms else UNSET
 
@@ -105,7 +150,8 @@ class Finality:
         self.final_ms, self.fold_ms = dict(self.final_ms), dict(self.fold_ms)
         for source in (ALL, *self._sources):
             if settled:
-                self._raise(source, self._saved.final.get(source, UNSET), self.done_ms(source))
+                saved = self._saved
+                self._raise(source, saved.final.get(source, UNSET), saved.folded.get(source, UNSET))
             if not self._advance(source):
                 # One that is gone holds nothing back for ever: past the horizon the others decide. ALL came first.
                 least_ms = self.final_ms.get(ALL, UNSET) - self._horizon_ms
@@ -135,6 +181,18 @@ class Finality:
     def _raise(self, source: str, final_ms: int, fold_ms: int) -> None:
         self.final_ms[source] = max(self.final_ms.get(source, UNSET), final_ms)
         self.fold_ms[source] = max(self.fold_ms.get(source, UNSET), fold_ms)
+
+    def frontiers(self) -> Frontiers:
+        """Return what a snapshot is to know."""
+        return Frontiers(
+            self.final_ms,
+            self.fold_ms,
+            self._partitions,
+            set(self._sources),
+            self._lane_ms,
+            self._stamp,
+            self._idle,
+        )
 
     def views(self) -> Views:
         """Return what a checkpoint is to know."""

@@ -37,9 +37,14 @@ class Overdue:
         self._held: dict[SliceKey, tuple[int, int]] = {}
         self._late: dict[SliceKey, LateSlice] = {}
 
-    def own(self, shard: int, upto: int) -> None:
-        """Begin with a shard; what lies below an offset the last owner has told of."""
+    def own(self, shard: int, upto: int, held: Mapping[SliceKey, int]) -> None:
+        """Begin with a shard; what lies below an offset the last owner has told of, and what `held` says it knew."""
         self._upto[shard] = upto
+        self._held |= {key: (shard, events) for key, events in held.items()}
+
+    def held(self, shard: int) -> dict[SliceKey, int]:
+        """Return how many events results hold of a shard's slices that may go on."""
+        return {key: events for key, (of, events) in self._held.items() if of == shard}
 
     def events(self, columns: Columns, rows: Ints) -> list[int]:
         """Return how many events slices hold."""

@@ -83,7 +83,7 @@ class Slicer:
     slicing
         What to fold.
     partition, partitions
-        Which one, and of how many.
+        Which one, and of how many, by Kafka's metadata; heartbeats in the log may tell of more.
     slice_ms, skew_ms, lateness_ms, epoch
         See `Settings`.
     checkpoint
@@ -113,7 +113,6 @@ class Slicer:
     ) -> None:
         self.slicing = slicing
         self.partition = partition
-        self.partitions = partitions
         self.epoch = epoch
         self._slice_ms = slice_ms
         self._skew_ms = skew_ms
@@ -122,6 +121,7 @@ class Slicer:
             first = begin if committed is None else max(committed, begin)
             checkpoint = SliceCheckpoint(upto=first, start=first)
         saved = checkpoint
+        self.partitions = max(partitions, saved.partitions)
         self.start = saved.start
         self.read = begin if committed is None else max(committed, begin)
         self.upto = saved.upto
@@ -193,6 +193,8 @@ class Slicer:
     def _fold(self, block: Block, *, again: bool) -> list[Refused]:
         decoded = self._decoder.decode(block)
         decoded = admitted(block, decoded, self._sources.names, self.lanes.watermark_ms, self._skew_ms)
+        # Metadata may be old, a zombie's is: the log says it before any record of a time that an added one may have.
+        self.partitions = max(self.partitions, *(beat.partitions for _, beat in decoded.heartbeats), 0)
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         met_ms = self._frontiers(decoded, again=again)
         late = end_ms <= met_ms
@@ -382,6 +384,7 @@ class Slicer:
             lanes=lanes,
             tallies=msgspec.structs.replace(self.tallies),
             incomplete=self.incomplete,
+            partitions=self.partitions,
         )
         return min(offset, self.read), saved
 

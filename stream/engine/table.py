@@ -81,6 +81,10 @@ class Table(Generic[K]):
             self._free.append(row)
         self._used[rows] = False
 
+    def take(self, rows: Ints) -> Columns:
+        """Return a copy of these rows' columns."""
+        return {name: column[rows] for name, column in self.columns.items()}
+
     def _reset(self, rows: list[int]) -> None:
         if rows:
             self._used[rows] = True

@@ -250,6 +250,9 @@ class Custodian(Protocol):
 
     blocks: Blocks
 
+    async def load(self, positions: Mapping[TP, Position]) -> None:
+        """Fetch what helps to take up these partitions; `restore` follows, unless they are taken away meanwhile."""
+
     def restore(self, positions: Mapping[TP, Position]) -> Mapping[TP, int]:
         """Take up exactly these partitions, forget any others, and say from which offset to read each."""
 
@@ -299,6 +302,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
     Topics that come as blocks are to be declared with ``acks=False``, so that Faust never commits them.
     """
 
+    #: How many times partitions have been taken away.
+    _revocations = 0
+
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -329,6 +335,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super().on_partitions_revoked(revoked)
+        self._revocations += 1
         # All that stays is restored when it is assigned again; a worker that gets nothing back is not told.
         self.app.custodian.restore({})
 
@@ -337,6 +344,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         await super().perform_seek()
         tps = [TopicPartition(*tp) for tp in self.assignment() if self._has_blocks(tp)]
         positions = await self._thread.call_thread(self._thread.positions, tps) if tps else {}
+        revocations = self._revocations
+        await self.app.custodian.load(positions)
+        if self._revocations != revocations:
+            # They may be another's by now; what is ours is restored when it is assigned.
+            return
         offsets = self.app.custodian.restore(positions)
         await self._thread.call_thread(self._thread.seek_all, offsets)
         self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})

@@ -15,6 +15,8 @@ from stream.engine.frames import BadFrame
 from stream.engine.pace import Pace
 from stream.engine.recipe import Windowing
 from stream.engine.refusal import dead_letter
+from stream.engine.snapshot import State, from_bytes, to_bytes
+from stream.engine.state import Recovery
 from stream.engine.transport import Position
 from stream.engine.windows import Windows
 from stream.kafka.partition import partition_for
@@ -46,6 +48,8 @@ class WindowAgent:
         How many partitions each sink has, by name.
     end_offset
         The end of a shard's log as far as known, or None.
+    recovery
+        Where snapshots come from and go to; None: there are none.
     """
 
     topic = SLICES.name
@@ -57,6 +61,7 @@ class WindowAgent:
         producer: Producer,
         sinks: Mapping[str, int],
         end_offset: Callable[[TP], int | None],
+        recovery: Recovery | None = None,
     ) -> None:
         self._windowings = windowings
         self._settings = settings
@@ -67,11 +72,14 @@ class WindowAgent:
         self._read: dict[int, int] = {}
         self._upto: dict[int, int] = {}
         self._end_offset = end_offset
+        self._recovery = recovery
         self._pace = Pace(self.flush, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
-        """Take up these shards from their checkpoints; return where to read each from."""
+        """Take up these shards from their checkpoints, and snapshots; return where to read each from."""
         self._pace.stop()
+        if self._recovery:
+            self._recovery.begin([tp.partition for tp in positions])
         settings = self._settings
         self._windows = [
             Windows(
@@ -89,14 +97,33 @@ class WindowAgent:
             saved = windows_from(position.metadata) if position.metadata else WindowCheckpoint()
             self._read[tp.partition] = max(position.committed or 0, position.begin)
             self._upto[tp.partition] = saved.upto
-            for windows in self._windows:
-                windows.own(tp.partition, saved.topics.get(windows.topic, Views()), saved.upto)
-                # What only fills windows without events may go: a series is filled again from its next event on.
-                needed = position.committed if saved.needed is None else saved.needed
-                if position.committed is not None and position.begin > (needed or 0):
+            states = self._states(tp.partition, position)
+            # What only fills windows without events may go: a series is filled again from its next event on.
+            needed = position.committed if saved.needed is None else saved.needed
+            lost = not states and position.committed is not None and position.begin > (needed or 0)
+            for i, windows in enumerate(self._windows):
+                views = saved.topics.get(windows.topic, Views())
+                windows.own(tp.partition, views, saved.upto, states[i] if states else None)
+                if lost:
                     windows.lose(tp.partition, int(time() * 1000) + settings.skew_ms)
             self._settle(tp.partition)
         return {tp: self._read[tp.partition] for tp in positions}
+
+    def _states(self, shard: int, position: Position) -> list[State]:
+        """Go back to a snapshot, where there is one that fits; return what it holds for each of the windows."""
+        snapshot = self._recovery.take(shard, position) if self._recovery else None
+        if snapshot is None:
+            return []
+        try:
+            states = from_bytes(snapshot.state)
+        except msgspec.MsgspecError as error:
+            log.warning("slices, partition %d: the snapshot can't be read (%s): frames are read again", shard, error)
+            return []
+        log.info(
+            "slices, partition %d: snapshot at offset %d, the commit is of %d", shard, snapshot.upto, self._upto[shard]
+        )
+        self._read[shard] = snapshot.upto
+        return states
 
     def _settle(self, shard: int) -> None:
         if self._read[shard] >= self._upto[shard]:
@@ -161,6 +188,10 @@ class WindowAgent:
                 oldest, carried = min(oldest, offset), min(carried, windows.carried(shard, read))
             checkpoint = WindowCheckpoint(upto=read, topics=known, needed=oldest if carried < oldest else None)
             commits[TP(self.topic, shard)] = min(oldest, carried), to_metadata(checkpoint)
+        if self._recovery:
+            self._recovery.pack(
+                commits, self._read, lambda shard: to_bytes([windows.state(shard) for windows in self._windows])
+            )
         return commits
 
     def _tell_late(self) -> None:

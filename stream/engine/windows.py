@@ -19,6 +19,7 @@ from stream.engine.names import ALL, Names
 from stream.engine.overdue import Overdue
 from stream.engine.recipe import Windowing
 from stream.engine.results import Result, ResultWriter, WindowKey
+from stream.engine.snapshot import State, put, take
 from stream.engine.table import Columns, Table
 from stream.engine.upserts import Arrival, SliceKey, unpack
 
@@ -83,11 +84,35 @@ class Windows:
         """Whether windows without events are left to be filled; a checkpoint made now would forget them."""
         return self._filler is not None and self._filler.lags
 
-    def own(self, shard: int, saved: Views, upto: int = 0) -> None:
-        """Begin with a shard, from its checkpoint, which was made when it had been read up to an offset."""
-        self._shards[shard] = Finality(self._horizon_ms, saved)
-        self._overdue.own(shard, upto)
-        self._incomplete[shard] = {}
+    def own(self, shard: int, saved: Views, upto: int = 0, state: State | None = None) -> None:
+        """Begin with a shard.
+
+        Parameters
+        ----------
+        shard
+            Which.
+        saved, upto
+            What its checkpoint knows, and the offset up to which it had been read then.
+        state
+            A snapshot of it that was made before, or None.
+        """
+        self._overdue.own(shard, upto, state.overdue if state else {})
+        if state is None:
+            self._shards[shard], self._incomplete[shard] = Finality(self._horizon_ms, saved), {}
+            return
+        # What fills has to hear of all windows that have come since.
+        finality = Finality(self._horizon_ms, saved, state.frontiers, done=self._filler is None)
+        self._shards[shard], self._incomplete[shard] = finality, state.incomplete
+        put(state.rows, self._windows, self._pending, shard, self._names, finality.done_with_ms)
+        if self._filler and state.carried:
+            self._filler.put(shard, state.carried)
+
+    def state(self, shard: int) -> State:
+        """Return all that is known of a shard, as it is after a flush."""
+        rows = take(self._windows, self._pending, shard)
+        carried = self._filler.take(shard) if self._filler else None
+        frontiers = self._shards[shard].frontiers()
+        return State(rows, frontiers, self._incomplete[shard], self._overdue.held(shard), carried)
 
     def lose(self, shard: int, until_ms: int) -> None:
         """Hear that retention took frames of open windows: what is open up to a time is incomplete."""
@@ -176,8 +201,7 @@ class Windows:
         end_ms = slice_ms + self._slice_ms
         shares: list[WindowKey | None] = []
         for name in (source, ALL):
-            # A source's windows stay until those of all are done: they share in some of their metrics.
-            done_ms = min(finality.done_ms(ALL), finality.done_ms(name))
+            done_ms = finality.done_with_ms(name)
             open_ = end_ms > finality.fold_ms.get(name, UNSET)
             for resolution, width_ms in self._widths:
                 start_ms = slice_ms - slice_ms % width_ms

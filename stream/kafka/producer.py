@@ -241,6 +241,11 @@ class Producer:
             known = await kafka.partitions_for(topic)
         return len(known)
 
+    async def exists(self, topic: str) -> bool:
+        """Return whether there is such a topic."""
+        cluster = await self._started().client.fetch_all_metadata()
+        return bool(cluster.partitions_for_topic(topic))
+
     def _started(self) -> AIOKafkaProducer:
         if self._kafka is None:
             raise RuntimeError("the producer is not started")

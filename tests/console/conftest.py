@@ -10,6 +10,7 @@ import pytest
 from schemas.frame import Frame, Lane, Tallies
 from schemas.heartbeat import Heartbeat, to_headers
 from schemas.refused import DeadLetter, Late
+from schemas.snapshot import Piece
 from schemas.trade import Trade
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.producer import Producer
@@ -82,6 +83,8 @@ async def _fill(broker: str) -> None:
         producer.put("slices", 3, b"", msgspec.msgpack.encode(frame()))
         producer.put("late", 0, b"", json(late))
         producer.put("dead-letters", 0, b"", json(letter))
+        piece = Piece("pipeline", 3, 42, "w", "f", 0, 0, 1, b"\xffstate")
+        producer.put("window-state", 3, b"", msgspec.msgpack.encode(piece))
 
 
 @pytest.fixture(scope="session")

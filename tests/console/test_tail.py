@@ -94,6 +94,7 @@ def test_people_get_aligned_columns(filled: str) -> None:
         ("slices", "x to 2023-11-14 22:13:21"),
         ("late", "BTC-USD"),
         ("dead-letters", "\\xffgarbage\\nxxx"),
+        ("window-state", "6 bytes"),
     ],
 )
 def test_every_topic_can_be_read_by_people(filled: str, topic: str, shown: str) -> None:

@@ -66,6 +66,14 @@ def test_live_rows_are_those_in_use() -> None:
     assert held.keys(held.live()) == ["d", "b", "c"]  # by row, and d has a's
 
 
+def test_what_is_taken_is_a_copy() -> None:
+    held = table()
+    rows = held.rows(["a"])
+    taken = held.take(rows)
+    held.columns["n"][rows] = 9
+    assert taken["n"].tolist() == [7]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 12), max_size=6)), max_size=20))
 def test_it_is_a_dict_of_counts(steps: list[tuple[bool, list[int]]]) -> None:

@@ -28,6 +28,8 @@ class Keeper:
         self.blocks = Blocks(frozenset({topic}), 40, 1 << 20)
         self.upto: dict[TP, int] = {}
 
+    async def load(self, positions: Mapping[TP, Position]) -> None: ...
+
     def restore(self, positions: Mapping[TP, Position]) -> Mapping[TP, int]:
         say(
             restored={

@@ -1,0 +1,136 @@
+"""How soon a worker that was killed is back, with 10,000 symbols and an hour of history."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import OffsetSpec
+from rich.console import Console
+
+from bench.workers import wait_until_read
+from schemas.topics import BARS, SLICES, TRADES, WINDOW_STATE
+from schemas.trade import Trade
+from stream.feeds.market import Market
+from stream.feeds.simulate import Simulation
+from stream.kafka import topics
+from stream.kafka.partition import partition_for
+from stream.kafka.producer import Producer
+from stream.settings import Settings
+
+SYMBOLS = 10_000
+RATE = 1000
+SECONDS = 3600
+START_MS = 1_700_000_000_000 - 1_700_000_000_000 % 3_600_000
+FLOOR_SECONDS = 10.0
+
+
+def measure(broker: str, seconds: int = SECONDS) -> dict[str, float]:
+    topics.create(broker, Settings(broker=broker))
+    market = Market(SYMBOLS, RATE, seed=1)
+    simulation = Simulation(market, start_ms=START_MS, seconds=seconds, speed=float("inf"))
+
+    async def feed() -> int:
+        async with Producer(broker) as producer:
+            # Without the last heartbeat, so that windows stay open.
+            return (await simulation.run(producer, close=False)).trades
+
+    figures: dict[str, float] = {}
+    with _worker(broker) as worker:
+        figures["events"] = asyncio.run(feed())
+        figures["symbols"] = len(simulation.ledger.by_symbol())
+        wait_until_read(broker, 900)
+        _wait_for_snapshots(broker)
+        worker.send_signal(signal.SIGKILL)
+    end_ms = START_MS + seconds * 1000
+    figures["warm_seconds"] = _restart(broker, market.symbols, end_ms)
+    figures["cold_seconds"] = _restart(broker, market.symbols, end_ms + 1000, TICKERTAPE_SNAPSHOT_SECONDS="0")
+    return figures
+
+
+@contextmanager
+def _worker(broker: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker of one and the same slot; at the end it is killed."""
+    command = [sys.executable, "-m", "stream", "--broker", broker, "worker", "--slot", "0"]
+    process = subprocess.Popen(command, env=os.environ | environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_for_snapshots(broker: str) -> None:
+    """Wait until each shard has one that was made from now on."""
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+
+        def ends(name: str) -> list[int]:
+            parts = [TopicPartition(name, shard) for shard in range(SLICES.partitions)]
+            found = admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
+            return [found[part].offset for part in parts]
+
+        before = ends(WINDOW_STATE.name)
+        while not all(map(int.__gt__, ends(WINDOW_STATE.name), before)):
+            time.sleep(0.5)
+
+
+def _restart(broker: str, symbols: list[str], time_ms: int, **environment: str) -> float:
+    """Return how long after its start a worker has published a bar of each symbol's newest trade."""
+    consumer = KafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False)
+    parts = [TopicPartition(BARS.name, p) for p in range(BARS.partitions)]
+    consumer.assign(parts)
+    consumer.seek_to_end()
+    for part in parts:
+        consumer.position(part)
+    awaited = set(symbols[::5])
+
+    async def trade() -> None:
+        async with Producer(broker) as producer:
+            partitions = await producer.partitions(TRADES.name)
+            for symbol in awaited:
+                one = Trade(
+                    symbol=symbol,
+                    source="binance",
+                    id=time_ms,
+                    time_ms=time_ms,
+                    price=1.0,
+                    quantity=1.0,
+                    side="buy",
+                    received_ms=time_ms,
+                )
+                partition = partition_for(symbol, partitions)
+                producer.put(TRADES.name, partition, symbol.encode(), msgspec.json.encode(one))
+
+    asyncio.run(trade())
+    starts = f"|all|1s|{time_ms}"
+    began = time.monotonic()
+    with _worker(broker, **environment):
+        while awaited:
+            for records in consumer.poll(100).values():
+                awaited -= {
+                    record.key.decode().removesuffix(starts)
+                    for record in records
+                    if record.key.decode().endswith(starts)
+                }
+        took = time.monotonic() - began
+        # Its commit, from which the next goes on.
+        time.sleep(3)
+    consumer.close()
+    return took
+
+
+def show(console: Console, figures: dict[str, float]) -> bool:
+    ok = figures["warm_seconds"] < FLOOR_SECONDS
+    console.print(
+        f"a worker that was killed, {figures['symbols']:,.0f} symbols, {figures['events']:,.0f} trades in an hour: "
+        f"back after {figures['warm_seconds']:.1f} s, without snapshots {figures['cold_seconds']:.1f} s; "
+        f"floor {FLOOR_SECONDS:g} s {'met' if ok else 'MISSED'}",
+        highlight=False,
+    )
+    return ok

@@ -1,0 +1,35 @@
+"""A piece of a snapshot of one shard's windows, on the topic ``window-state``."""
+
+from msgspec import Struct
+
+
+class Piece(Struct, frozen=True, array_like=True):
+    """One record of those that a snapshot is cut into.
+
+    Attributes
+    ----------
+    group, shard
+        Whose windows: the consumer group, and the partition of ``slices``.
+    upto
+        The offset that the shard had been read to.
+    writer
+        Tells snapshots at one offset apart.
+    fingerprint
+        What the state's form hangs on; one of another is of no use.
+    checksum
+        CRC-32 of the whole state.
+    number, count
+        Which piece of how many, from 0.
+    data
+        The state's bytes, cut.
+    """
+
+    group: str
+    shard: int
+    upto: int
+    writer: str
+    fingerprint: str
+    checksum: int
+    number: int
+    count: int
+    data: bytes

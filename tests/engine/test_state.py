@@ -1,0 +1,263 @@
+"""Snapshots in the life of a window agent: made in turn, kept after their commit, taken up where they fit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+from faust.types import TP
+
+from stream.engine import state
+from stream.engine.checkpoint import WindowCheckpoint, to_metadata
+from stream.engine.custody import Custody
+from stream.engine.state import Recovery, Snapshot
+from stream.engine.transport import Blocks, Position
+from stream.engine.windowing import WindowAgent
+from stream.settings import Settings
+from tests.engine.frames import WINDOWING, frame, upsert
+from tests.engine.test_windowing import SHARD, World, encode
+
+Commits = dict[TP, tuple[int, str]]
+
+
+class Kept:
+    """Snapshots in memory."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, list[Snapshot]] = {}
+        self.asked: Mapping[int, tuple[int, int]] = {}
+
+    def save(self, shard: int, snapshot: Snapshot) -> None:
+        self.of.setdefault(shard, []).append(snapshot)
+
+    async def load(self, within: Mapping[int, tuple[int, int]]) -> AsyncIterator[tuple[int, Snapshot]]:
+        self.asked = within
+        for shard, (oldest, upto) in within.items():
+            for snapshot in self.of.get(shard, [])[::-1]:
+                if oldest <= snapshot.upto <= upto:
+                    yield shard, snapshot
+                    break
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(state, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+class Snapping(World):
+    """A shard with its agent, whose snapshots are kept in memory; every commit comes through unless refused."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(monkeypatch)
+        self.kept = Kept()
+        self.recovery = Recovery(self.kept, 30.0)
+        self.agent = WindowAgent([WINDOWING], Settings(), self, {"bars": 4}, lambda _: None, self.recovery)  # type: ignore[arg-type]  # it puts
+        monkeypatch.setattr(self.agent._pace, "ask", lambda **_: None)
+
+    def commit(self) -> tuple[int, str]:
+        commits = self.agent.checkpoint()
+        self.recovery.committed(commits)
+        return commits[SHARD]
+
+    def back(self, offset: int, metadata: str, begin: int = 0, end: int | None = None) -> int:
+        """Have the next owner take up the shard; return from where it reads."""
+        end = len(self.values) if end is None else end
+        position = Position(begin=begin, end=end, committed=offset, metadata=metadata, partitions=16)
+        asyncio.run(self.recovery.load({SHARD: position}))
+        return self.agent.restore({SHARD: position})[SHARD]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Snapping:
+    world = Snapping(monkeypatch)
+    world.restore()
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 1000})))
+    world.read(encode(frame(2, upsert(1000, 2.0), lanes={"s": 1500})))
+    clock.now = 31.0
+    return world
+
+
+def test_the_next_owner_reads_from_the_snapshot_on(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "stream")
+    assert isinstance(world, Snapping)
+    world.commit()
+    world.read(encode(frame(3, upsert(1000, 2.0, 4.0), lanes={"s": 1500})))
+    offset, metadata = world.commit()
+    assert (offset, [snapshot.upto for snapshot in world.kept.of[0]]) == (0, [2])
+    assert world.back(offset, metadata) == 2
+    assert "slices, partition 0: snapshot at offset 2, the commit is of 3" in caplog.text
+    # Silent up to the commit, and no commit before it.
+    assert (world.bars(), world.agent.checkpoint()) == ([], {})
+    world.reread(2)
+    assert world.bars() == [("A", "1s", False, 2), ("A", "3s", False, 3)]
+
+
+def test_a_snapshot_of_the_very_commit_needs_no_frame(world: Snapping) -> None:
+    offset, metadata = world.commit()
+    assert world.back(offset, metadata) == 2
+    world.read(encode(frame(3, lanes={"s": 3000})))
+    assert world.bars() == [("A", "1s", True, 1), ("A", "3s", True, 2)]
+
+
+def test_a_snapshot_whose_commit_was_refused_is_not_kept(world: Snapping) -> None:
+    world.agent.checkpoint()
+    world.read(encode(frame(3, lanes={"s": 1500})))
+    commits = world.agent.checkpoint()
+    assert world.kept.of == {}
+    # Nor is it with another commit than its own.
+    world.recovery.committed(commits)
+    assert world.kept.of == {}
+
+
+def test_a_shard_that_is_read_again_makes_none(world: Snapping) -> None:
+    world.back(0, to_metadata(WindowCheckpoint(upto=2)))
+    world.recovery.leave()
+    assert world.agent.checkpoint() == {}
+    assert world.kept.of == {}
+
+
+@pytest.mark.parametrize(
+    ("committed", "upto", "begin", "end"),
+    [
+        (0, 1, 0, 2),  # past what the commit speaks of: what it takes for published may not be
+        (2, 2, 0, 2),  # nothing is to be read again
+        (0, 2, 3, 4),  # retention took frames after it
+        (9, 9, 0, 2),  # the commit speaks of another log
+        (0, 9, 0, 2),  # and so does this one
+    ],
+)
+def test_a_snapshot_that_does_not_fit_the_commit_is_left(
+    world: Snapping, committed: int, upto: int, begin: int, end: int
+) -> None:
+    world.commit()
+    wanted = begin if committed > end else max(committed, begin)
+    assert world.back(committed, to_metadata(WindowCheckpoint(upto=upto)), begin, end) == wanted
+
+
+def test_frames_that_retention_took_below_the_snapshot_are_not_missed(
+    world: Snapping, caplog: pytest.LogCaptureFixture
+) -> None:
+    offset, metadata = world.commit()
+    assert world.back(offset, metadata, begin=2, end=3) == 2
+    assert "retention" not in caplog.text
+
+
+def test_a_commit_set_by_hand_asks_for_none(world: Snapping) -> None:
+    world.commit()
+    assert world.back(1, "") == 1
+    assert world.kept.asked == {}
+
+
+def test_bytes_that_are_no_state_are_passed_over(world: Snapping, caplog: pytest.LogCaptureFixture) -> None:
+    offset, metadata = world.commit()
+    world.kept.of[0] = [Snapshot(2, b"\xc1")]
+    assert world.back(offset, metadata) == 0
+    assert "partition 0: the snapshot can't be read" in caplog.text
+    world.reread(0)
+    assert world.bars() == [("A", "1s", False, 1), ("A", "3s", False, 2)]
+
+
+class Stuck(Kept):
+    async def load(self, within: Mapping[int, tuple[int, int]]) -> AsyncIterator[tuple[int, Snapshot]]:
+        async for found in super().load(within):
+            yield found
+        await asyncio.sleep(60)
+
+
+def test_loading_ends_in_time_with_what_has_come(
+    world: Snapping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    offset, metadata = world.commit()
+    stuck = Stuck()
+    stuck.of = world.kept.of
+    monkeypatch.setattr(world.recovery, "_snapshots", stuck)
+    monkeypatch.setattr(state, "LOAD_SECONDS", 0.05)
+    assert world.back(offset, metadata) == 2
+    assert "snapshots were not there in 0.05 s" in caplog.text
+
+
+class Broken(Kept):
+    async def load(self, within: Mapping[int, tuple[int, int]]) -> AsyncIterator[tuple[int, Snapshot]]:
+        async for found in super().load(within):
+            raise OSError(f"no broker, but {found}")
+            yield found
+
+
+def test_a_keeper_that_fails_is_told_of(
+    world: Snapping, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    offset, metadata = world.commit()
+    broken = Broken()
+    broken.of = world.kept.of
+    monkeypatch.setattr(world.recovery, "_snapshots", broken)
+    assert world.back(offset, metadata) == 0
+    assert "snapshots can't be read (no broker, but" in caplog.text
+
+
+class Through:
+    """A delivery where all is through at once."""
+
+    async def flush(self) -> None: ...
+    async def room(self) -> None: ...
+
+
+def test_a_quiet_shard_is_kept_by_who_leaves(world: Snapping, clock: Clock) -> None:
+    async def run() -> None:
+        clock.now = 0.0
+        custody = Custody(Blocks(frozenset({"slices"}), 1, 1))
+        custody.start([world.agent], Through(), world.recovery)
+        custody.committed(await custody.checkpoint())
+        assert world.kept.of == {}
+        # Nothing has come since, so that there is nothing to commit.
+        custody.leave()
+        assert await custody.checkpoint() == {}
+        await custody.stop()
+
+    asyncio.run(run())
+    assert [snapshot.upto for snapshot in world.kept.of[0]] == [2]
+
+
+def made(recovery: Recovery, shards: int, *, read: int) -> list[int]:
+    """Commit all shards at an offset; return those of which a snapshot is made."""
+    commits = {TP("slices", shard): (0, str(read)) for shard in range(shards)}
+    made: list[int] = []
+    recovery.pack(commits, dict.fromkeys(range(shards), read), lambda shard: made.append(shard) or b"state")  # type: ignore[func-returns-value]  # on purpose
+    recovery.committed(commits)
+    return made
+
+
+def test_shards_take_turns(clock: Clock) -> None:
+    recovery = Recovery(Kept(), 30.0)
+    recovery.begin([0, 1, 2])
+    turns = []
+    for second in range(70):
+        clock.now = float(second)
+        turns += [(second, shard) for shard in made(recovery, 3, read=second)]
+    assert turns == [(10, 0), (20, 1), (30, 2), (40, 0), (50, 1), (60, 2)]
+
+
+def test_a_shard_that_has_not_been_read_on_is_passed_over(clock: Clock) -> None:
+    recovery = Recovery(Kept(), 30.0)
+    recovery.begin([0])
+    clock.now = 30.0
+    assert made(recovery, 1, read=5) == [0]
+    clock.now = 60.0
+    assert made(recovery, 1, read=5) == []
+    clock.now = 90.0
+    assert made(recovery, 1, read=6) == [0]
+
+
+def test_who_leaves_keeps_all_that_has_changed(clock: Clock) -> None:
+    kept = Kept()
+    recovery = Recovery(kept, 30.0)
+    recovery.begin([0, 1, 2])
+    clock.now = 10.0
+    made(recovery, 3, read=5)
+    recovery.leave()
+    assert made(recovery, 3, read=5) == [1, 2]
+    assert {shard: [snapshot.upto for snapshot in some] for shard, some in kept.of.items()} == {0: [5], 1: [5], 2: [5]}

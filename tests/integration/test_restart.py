@@ -1,0 +1,108 @@
+"""Workers that end and come back go on from their snapshots, or without them, and no bar is another for it."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import pytest
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+
+from schemas.topics import WINDOW_STATE
+from schemas.trade import Trade
+from stream.kafka.producer import Producer
+from tests.integration.running import all_final, feed, is_read, running, until
+from tests.integration.test_recorded import assert_equal_polars
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
+
+SHARDS = range(16)
+START_MS = 1_723_161_255_000
+SYMBOLS = [f"S{i:02d}-USD" for i in range(60)]
+
+
+def trades(seed: int) -> list[Trade]:
+    """Make two minutes of trades."""
+    rng = random.Random(seed)
+    found = []
+    for number in range(6000):
+        time_ms = START_MS + number * 20
+        found.append(
+            Trade(
+                symbol=rng.choice(SYMBOLS),
+                source="binance",
+                id=number,
+                time_ms=time_ms,
+                price=round(rng.uniform(10, 11), 4),
+                quantity=round(rng.expovariate(1) + 0.001, 6),
+                side=rng.choice(("buy", "sell")),
+                received_ms=time_ms,
+            )
+        )
+    return found
+
+
+def ends(broker: str) -> list[int]:
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+        parts = [TopicPartition(WINDOW_STATE.name, shard) for shard in SHARDS]
+        found = admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST))
+    return [found[part].offset for part in parts]
+
+
+def used(said: str) -> int:
+    return said.count(": snapshot at offset ")
+
+
+def test_a_worker_that_was_killed_goes_on_from_its_snapshots(
+    own_kafka: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent = trades(1)
+    with running(own_kafka, workers=1, session_seconds=4.0, snapshot_seconds=1.0) as (settings, supervisor):
+        feed(own_kafka, sent[:4000], close=False)
+        until("the first part is read", lambda: is_read(settings))
+        before = ends(own_kafka)
+        until("each shard has a snapshot", lambda: all(map(int.__gt__, ends(own_kafka), before)))
+        assert used(capsys.readouterr().out) == 0
+        supervisor.kill(0)
+        feed(own_kafka, sent[4000:])
+        held = all_final(settings)
+        assert supervisor.restarts == 1
+    assert used(capsys.readouterr().out) == len(SHARDS)
+    assert_equal_polars(held, sent)
+
+
+def keep(broker: str) -> None:
+    assert all(ends(broker))
+
+
+def empty(broker: str) -> None:
+    with KafkaAdminClient(bootstrap_servers=broker) as admin:
+        parts = [TopicPartition(WINDOW_STATE.name, shard) for shard in SHARDS]
+        admin.delete_records(dict(zip(parts, ends(broker), strict=True)))
+
+
+def soil(broker: str) -> None:
+    async def run() -> None:
+        async with Producer(broker) as producer:
+            for shard in SHARDS:
+                producer.put(WINDOW_STATE.name, shard, b"garbage", b"\xc1 it is")
+                producer.put(WINDOW_STATE.name, shard, b"garbage", None)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("befalls", "snapshots"), [(keep, 16), (soil, 16), (empty, 0)])
+def test_a_worker_that_left_kept_all_that_it_knew(
+    own_kafka: str, capsys: pytest.CaptureFixture[str], befalls: Callable[[str], None], snapshots: int
+) -> None:
+    sent = trades(2)
+    with running(own_kafka, workers=1, session_seconds=4.0, snapshot_seconds=1000.0) as (settings, supervisor):
+        feed(own_kafka, sent[:4000], close=False)
+        until("the first part is read", lambda: is_read(settings))
+        supervisor.scale(0)
+        befalls(own_kafka)
+        feed(own_kafka, sent[4000:])
+        supervisor.scale(1)
+        held = all_final(settings)
+        assert used(capsys.readouterr().out) == snapshots
+    assert_equal_polars(held, sent)
