@@ -10,6 +10,8 @@ class Piece(Struct, frozen=True, array_like=True):
     ----------
     group, shard
         Whose windows: the consumer group, and the partition of ``slices``.
+    log
+        Which log of that shard: the topic may have been created anew.
     upto
         The offset that the shard had been read to.
     writer
@@ -26,6 +28,7 @@ class Piece(Struct, frozen=True, array_like=True):
 
     group: str
     shard: int
+    log: str
     upto: int
     writer: str
     fingerprint: str

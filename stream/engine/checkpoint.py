@@ -66,11 +66,14 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
         What it knows of each input topic.
     needed
         The oldest offset that an open window needs, where it is past the commit's, or None.
+    log
+        Tells the shard's log from one of the same name before it: a snapshot is of one. Empty: not known.
     """
 
     upto: int = 0
     topics: dict[str, Views] = field(default_factory=dict)
     needed: int | None = None
+    log: str = ""
 
 
 def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:

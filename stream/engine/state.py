@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias
 from faust.types import TP
 from msgspec import Struct
 
+from schemas.snapshot import Piece
 from schemas.topics import SLICES
 from stream.engine.checkpoint import windows_from
 from stream.engine.transport import Position
@@ -27,10 +28,22 @@ Commit: TypeAlias = tuple[int, str]
 
 
 class Snapshot(Struct, frozen=True):
-    """A shard's windows, and the offset that it had been read to."""
+    """A shard's windows, the offset that it had been read to, and which log's."""
 
+    log: str
     upto: int
     state: bytes
+
+
+class Fitting(Struct, frozen=True):
+    """What snapshots are of use: those of a log made between two offsets, both included."""
+
+    log: str
+    oldest: int
+    upto: int
+
+    def __contains__(self, snapshot: Snapshot | Piece) -> bool:
+        return self.log == snapshot.log and self.oldest <= snapshot.upto <= self.upto
 
 
 class Snapshots(Protocol):
@@ -39,8 +52,8 @@ class Snapshots(Protocol):
     def save(self, shard: int, snapshot: Snapshot) -> None:
         """Keep one; when, and whether it comes through, is nobody's concern."""
 
-    def load(self, within: Mapping[int, tuple[int, int]]) -> AsyncIterator[tuple[int, Snapshot]]:
-        """Yield, by shard, the newest whole one made within these offsets (both included), where there is one."""
+    def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
+        """Yield, by shard, the newest whole one that fits, where there is one."""
 
 
 class Recovery:
@@ -67,11 +80,11 @@ class Recovery:
         """Fetch snapshots that fit these commits, for as long as that may take; see `take`."""
         self._loaded = {}
         shards = {tp.partition: position for tp, position in positions.items() if tp.topic == SLICES.name}
-        within = {shard: span for shard, position in shards.items() if (span := _span(position)) is not None}
-        if not within:
+        wanted = {shard: fitting for shard, position in shards.items() if (fitting := _fitting(position)) is not None}
+        if not wanted:
             return
         # Not `wait_for`: it would wait for the end of what doesn't end.
-        task = asyncio.create_task(self._fetch(within))
+        task = asyncio.create_task(self._fetch(wanted))
         try:
             await asyncio.wait((task,), timeout=LOAD_SECONDS)
             if not task.done():
@@ -79,10 +92,10 @@ class Recovery:
         finally:
             task.cancel()
 
-    async def _fetch(self, within: Mapping[int, tuple[int, int]]) -> None:
+    async def _fetch(self, wanted: Mapping[int, Fitting]) -> None:
         loaded = self._loaded
         try:
-            async for shard, snapshot in self._snapshots.load(within):
+            async for shard, snapshot in self._snapshots.load(wanted):
                 loaded[shard] = snapshot
         except Exception as error:  # whatever it is, there is another way
             log.warning("snapshots can't be read (%s): frames are read again", error)
@@ -95,8 +108,8 @@ class Recovery:
 
     def take(self, shard: int, position: Position) -> Snapshot | None:
         """Return what was fetched for a shard, if it fits the commit that it is taken up from."""
-        snapshot, span = self._loaded.pop(shard, None), _span(position)
-        if snapshot is None or span is None or not span[0] <= snapshot.upto <= span[1]:
+        snapshot, fitting = self._loaded.pop(shard, None), _fitting(position)
+        if snapshot is None or fitting is None or snapshot not in fitting:
             return None
         self._saved[shard] = snapshot.upto
         return snapshot
@@ -105,7 +118,7 @@ class Recovery:
         """Have every shard's state kept with the next commit, which is the last."""
         self._leaving = True
 
-    def pack(self, commits: Mapping[TP, Commit], read: Mapping[int, int], pack: Callable[[int], bytes]) -> None:
+    def pack(self, commits: Mapping[TP, Commit], read: Mapping[int, int], make: Callable[[int], Snapshot]) -> None:
         """Make the snapshots that are due, of shards as they are at these commits.
 
         Parameters
@@ -114,8 +127,8 @@ class Recovery:
             What is about to be committed.
         read
             The offset that each shard has been read to, which is what its commit speaks of.
-        pack
-            Makes a shard's state bytes.
+        make
+            Makes a shard's.
         """
         now = monotonic()
         due = sorted(self._due, key=self._due.__getitem__)
@@ -127,7 +140,7 @@ class Recovery:
             if shard in due:
                 self._due[shard] = now + self._interval_seconds
                 if self._saved.get(shard) != read[shard]:
-                    self._packed[tp] = commit, Snapshot(read[shard], pack(shard))
+                    self._packed[tp] = commit, make(shard)
 
     def committed(self, offsets: Mapping[TP, Commit]) -> None:
         """Keep the snapshots whose commit has come through."""
@@ -139,13 +152,15 @@ class Recovery:
                 self._snapshots.save(tp.partition, snapshot)
 
 
-def _span(position: Position) -> tuple[int, int] | None:
-    """Return the offsets between which a snapshot is of use, or None where none is: nothing has to be read again.
+def _fitting(position: Position) -> Fitting | None:
+    """Return which snapshots are of use, or None where none is: nothing has to be read again.
 
     One from before the commit's offset would have more read again than the commit. One past what the commit speaks of
     may take results for published that aren't.
     """
     if position.committed is None or not position.metadata or position.committed > position.end:
         return None
-    oldest, upto = max(position.committed, position.begin), windows_from(position.metadata).upto
-    return (oldest, upto) if position.committed < upto <= position.end and oldest <= upto else None
+    saved = windows_from(position.metadata)
+    oldest = max(position.committed, position.begin)
+    fits = saved.log and position.committed < saved.upto <= position.end and oldest <= saved.upto
+    return Fitting(saved.log, oldest, saved.upto) if fits else None

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from secrets import token_hex
 from time import time
 
 import msgspec
@@ -16,7 +17,7 @@ from stream.engine.pace import Pace
 from stream.engine.recipe import Windowing
 from stream.engine.refusal import dead_letter
 from stream.engine.snapshot import State, from_bytes, to_bytes
-from stream.engine.state import Recovery
+from stream.engine.state import Recovery, Snapshot
 from stream.engine.transport import Position
 from stream.engine.windows import Windows
 from stream.kafka.partition import partition_for
@@ -71,6 +72,7 @@ class WindowAgent:
         self._windows: list[Windows] = []
         self._read: dict[int, int] = {}
         self._upto: dict[int, int] = {}
+        self._log: dict[int, str] = {}
         self._end_offset = end_offset
         self._recovery = recovery
         self._pace = Pace(self.flush, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
@@ -91,12 +93,13 @@ class WindowAgent:
             )
             for windowing in self._windowings
         ]
-        self._read, self._upto = {}, {}
+        self._read, self._upto, self._log = {}, {}, {}
         for tp, position in positions.items():
             position = position.valid(tp)
             saved = windows_from(position.metadata) if position.metadata else WindowCheckpoint()
             self._read[tp.partition] = max(position.committed or 0, position.begin)
             self._upto[tp.partition] = saved.upto
+            self._log[tp.partition] = saved.log or token_hex(4)
             states = self._states(tp.partition, position)
             # What only fills windows without events may go: a series is filled again from its next event on.
             needed = position.committed if saved.needed is None else saved.needed
@@ -186,13 +189,16 @@ class WindowAgent:
             for windows in self._windows:
                 offset, known[windows.topic] = windows.checkpoint(shard, read)
                 oldest, carried = min(oldest, offset), min(carried, windows.carried(shard, read))
-            checkpoint = WindowCheckpoint(upto=read, topics=known, needed=oldest if carried < oldest else None)
+            needed = oldest if carried < oldest else None
+            checkpoint = WindowCheckpoint(upto=read, topics=known, needed=needed, log=self._log[shard])
             commits[TP(self.topic, shard)] = min(oldest, carried), to_metadata(checkpoint)
         if self._recovery:
-            self._recovery.pack(
-                commits, self._read, lambda shard: to_bytes([windows.state(shard) for windows in self._windows])
-            )
+            self._recovery.pack(commits, self._read, self._snapshot)
         return commits
+
+    def _snapshot(self, shard: int) -> Snapshot:
+        states = [windows.state(shard) for windows in self._windows]
+        return Snapshot(self._log[shard], self._read[shard], to_bytes(states))
 
     def _tell_late(self) -> None:
         """Report slices that came past the horizon; with a checkpoint, for they grow with every frame."""

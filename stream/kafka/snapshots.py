@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec.structs import replace
 
 from schemas.snapshot import Piece
 from schemas.topics import WINDOW_STATE
-from stream.engine.state import Snapshot
+from stream.engine.state import Fitting, Snapshot
 from stream.kafka.producer import Producer
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class KafkaSnapshots:
             piece = Piece(
                 self._group,
                 shard,
+                snapshot.log,
                 snapshot.upto,
                 writer,
                 self._fingerprint,
@@ -73,7 +75,7 @@ class KafkaSnapshots:
             key = f"{self._group}|{shard}|{number}".encode()
             self._producer.put(self._topic, shard % self._partitions, key, _encode(piece))
 
-    async def load(self, within: Mapping[int, tuple[int, int]]) -> AsyncIterator[tuple[int, Snapshot]]:
+    async def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._producer.broker,
             enable_auto_commit=False,
@@ -83,7 +85,7 @@ class KafkaSnapshots:
         try:
             await consumer.start()
             shards: dict[TopicPartition, list[int]] = {}
-            for shard in within:
+            for shard in fitting:
                 shards.setdefault(TopicPartition(self._topic, shard % self._partitions), []).append(shard)
             begins, ends = await consumer.beginning_offsets(shards), await consumer.end_offsets(shards)
             whole: Spans = {tp: (begins[tp], ends[tp]) for tp in shards if begins[tp] < ends[tp]}
@@ -93,7 +95,7 @@ class KafkaSnapshots:
                 for piece in self._pieces(records or ()):
                     last[tp] = max(whole[tp][0], whole[tp][1] - piece.count), whole[tp][1]
             for spans in (last, whole):
-                newest = {shard: _Newest(span) for shard, span in within.items()}
+                newest = {shard: _Newest(which) for shard, which in fitting.items()}
                 async for tp, records in _read(consumer, {tp: span for tp, span in spans.items() if shards[tp]}):
                     if records is not None:
                         for piece in self._pieces(records):
@@ -144,17 +146,17 @@ class _Newest:
 
     Parameters
     ----------
-    within
-        The offsets, both included, between which it may have been made.
+    fitting
+        Which are of use.
     """
 
-    def __init__(self, within: tuple[int, int]) -> None:
+    def __init__(self, fitting: Fitting) -> None:
         self.found: Snapshot | None = None
-        self._oldest, self._upto = within
+        self._fitting = fitting
         self._parts: dict[tuple[int, str], dict[int, Piece]] = {}
 
     def add(self, piece: Piece) -> None:
-        if not self._oldest <= piece.upto <= self._upto:
+        if piece not in self._fitting:
             return
         parts = self._parts.setdefault((piece.upto, piece.writer), {})
         parts[piece.number] = piece
@@ -162,7 +164,7 @@ class _Newest:
             return
         state = b"".join([parts[number].data for number in range(piece.count)])
         if zlib.crc32(state) == piece.checksum:
-            self.found = Snapshot(piece.upto, state)
+            self.found = Snapshot(piece.log, piece.upto, state)
             # What is older is of no use any more, and there may be much of it.
-            self._oldest = piece.upto
+            self._fitting = replace(self._fitting, oldest=piece.upto)
             self._parts = {key: some for key, some in self._parts.items() if key[0] > piece.upto}

@@ -83,7 +83,7 @@ async def _fill(broker: str) -> None:
         producer.put("slices", 3, b"", msgspec.msgpack.encode(frame()))
         producer.put("late", 0, b"", json(late))
         producer.put("dead-letters", 0, b"", json(letter))
-        piece = Piece("pipeline", 3, 42, "w", "f", 0, 0, 1, b"\xffstate")
+        piece = Piece("pipeline", 3, "log", 42, "w", "f", 0, 0, 1, b"\xffstate")
         producer.put("window-state", 3, b"", msgspec.msgpack.encode(piece))
 
 

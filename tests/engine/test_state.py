@@ -7,9 +7,9 @@ import pytest
 from faust.types import TP
 
 from stream.engine import state
-from stream.engine.checkpoint import WindowCheckpoint, to_metadata
+from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
 from stream.engine.custody import Custody
-from stream.engine.state import Recovery, Snapshot
+from stream.engine.state import Fitting, Recovery, Snapshot
 from stream.engine.transport import Blocks, Position
 from stream.engine.windowing import WindowAgent
 from stream.settings import Settings
@@ -24,16 +24,16 @@ class Kept:
 
     def __init__(self) -> None:
         self.of: dict[int, list[Snapshot]] = {}
-        self.asked: Mapping[int, tuple[int, int]] = {}
+        self.asked: Mapping[int, Fitting] = {}
 
     def save(self, shard: int, snapshot: Snapshot) -> None:
         self.of.setdefault(shard, []).append(snapshot)
 
-    async def load(self, within: Mapping[int, tuple[int, int]]) -> AsyncIterator[tuple[int, Snapshot]]:
-        self.asked = within
-        for shard, (oldest, upto) in within.items():
+    async def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
+        self.asked = fitting
+        for shard, which in fitting.items():
             for snapshot in self.of.get(shard, [])[::-1]:
-                if oldest <= snapshot.upto <= upto:
+                if snapshot in which:
                     yield shard, snapshot
                     break
 
@@ -115,7 +115,7 @@ def test_a_snapshot_whose_commit_was_refused_is_not_kept(world: Snapping) -> Non
 
 
 def test_a_shard_that_is_read_again_makes_none(world: Snapping) -> None:
-    world.back(0, to_metadata(WindowCheckpoint(upto=2)))
+    world.back(0, to_metadata(WindowCheckpoint(upto=2, log="x")))
     world.recovery.leave()
     assert world.agent.checkpoint() == {}
     assert world.kept.of == {}
@@ -134,9 +134,29 @@ def test_a_shard_that_is_read_again_makes_none(world: Snapping) -> None:
 def test_a_snapshot_that_does_not_fit_the_commit_is_left(
     world: Snapping, committed: int, upto: int, begin: int, end: int
 ) -> None:
-    world.commit()
+    _, metadata = world.commit()
+    log = windows_from(metadata).log
     wanted = begin if committed > end else max(committed, begin)
-    assert world.back(committed, to_metadata(WindowCheckpoint(upto=upto)), begin, end) == wanted
+    assert world.back(committed, to_metadata(WindowCheckpoint(upto=upto, log=log)), begin, end) == wanted
+
+
+@pytest.mark.parametrize("log", ["another", ""])
+def test_a_snapshot_of_another_log_is_left(world: Snapping, log: str) -> None:
+    # The topic was created anew, and is as long by now.
+    world.commit()
+    assert world.back(0, to_metadata(WindowCheckpoint(upto=2, log=log))) == 0
+
+
+def test_a_log_that_begins_anew_has_another_name(world: Snapping) -> None:
+    offset, metadata = world.commit()
+    world.back(offset, metadata)
+    _, again = world.commit()
+    assert windows_from(again).log == windows_from(metadata).log != ""
+    world.values = world.values[:1]
+    world.back(2, metadata)
+    world.reread(0)
+    _, anew = world.commit()
+    assert windows_from(anew).log not in ("", windows_from(metadata).log)
 
 
 def test_frames_that_retention_took_below_the_snapshot_are_not_missed(
@@ -155,7 +175,7 @@ def test_a_commit_set_by_hand_asks_for_none(world: Snapping) -> None:
 
 def test_bytes_that_are_no_state_are_passed_over(world: Snapping, caplog: pytest.LogCaptureFixture) -> None:
     offset, metadata = world.commit()
-    world.kept.of[0] = [Snapshot(2, b"\xc1")]
+    world.kept.of[0] = [Snapshot(windows_from(metadata).log, 2, b"\xc1")]
     assert world.back(offset, metadata) == 0
     assert "partition 0: the snapshot can't be read" in caplog.text
     world.reread(0)
@@ -163,8 +183,8 @@ def test_bytes_that_are_no_state_are_passed_over(world: Snapping, caplog: pytest
 
 
 class Stuck(Kept):
-    async def load(self, within: Mapping[int, tuple[int, int]]) -> AsyncIterator[tuple[int, Snapshot]]:
-        async for found in super().load(within):
+    async def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
+        async for found in super().load(fitting):
             yield found
         await asyncio.sleep(60)
 
@@ -182,8 +202,8 @@ def test_loading_ends_in_time_with_what_has_come(
 
 
 class Broken(Kept):
-    async def load(self, within: Mapping[int, tuple[int, int]]) -> AsyncIterator[tuple[int, Snapshot]]:
-        async for found in super().load(within):
+    async def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
+        async for found in super().load(fitting):
             raise OSError(f"no broker, but {found}")
             yield found
 
@@ -226,7 +246,12 @@ def made(recovery: Recovery, shards: int, *, read: int) -> list[int]:
     """Commit all shards at an offset; return those of which a snapshot is made."""
     commits = {TP("slices", shard): (0, str(read)) for shard in range(shards)}
     made: list[int] = []
-    recovery.pack(commits, dict.fromkeys(range(shards), read), lambda shard: made.append(shard) or b"state")  # type: ignore[func-returns-value]  # on purpose
+
+    def make(shard: int) -> Snapshot:
+        made.append(shard)
+        return Snapshot("log", read, b"state")
+
+    recovery.pack(commits, dict.fromkeys(range(shards), read), make)
     recovery.committed(commits)
     return made
 

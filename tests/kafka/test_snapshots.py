@@ -11,13 +11,13 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from schemas.snapshot import Piece
-from stream.engine.state import Snapshot
+from stream.engine.state import Fitting, Snapshot
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import PIECE_BYTES, KafkaSnapshots
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 
-ANY = (0, 1000)
+ANY = Fitting("log", 0, 1000)
 LARGE = bytes(range(256)) * (3 * PIECE_BYTES // 256) + b"."
 
 
@@ -39,13 +39,13 @@ class Topic:
         async with Producer(self.broker) as producer:
             yield KafkaSnapshots(producer, self.partitions, group=group, fingerprint=fingerprint, topic=self.name)
 
-    def save(self, *saved: tuple[int, int, bytes], group: str = "g", fingerprint: str = "f") -> None:
+    def save(self, *saved: tuple[int, int, bytes], group: str = "g", fingerprint: str = "f", log: str = "log") -> None:
         """Save (shard, upto, state)."""
 
         async def run() -> None:
             async with self.open(group, fingerprint) as snapshots:
                 for shard, upto, state in saved:
-                    snapshots.save(shard, Snapshot(upto, state))
+                    snapshots.save(shard, Snapshot(log, upto, state))
 
         asyncio.run(run())
 
@@ -57,7 +57,7 @@ class Topic:
 
         asyncio.run(run())
 
-    def load(self, within: Mapping[int, tuple[int, int]] | None = None) -> dict[int, tuple[int, bytes]]:
+    def load(self, within: Mapping[int, Fitting] | None = None) -> dict[int, tuple[int, bytes]]:
         async def run() -> dict[int, tuple[int, bytes]]:
             async with asyncio.timeout(20), self.open() as snapshots:
                 found = {}
@@ -102,7 +102,7 @@ def test_the_newest_of_each_shard_comes_back(state_topic: Topic) -> None:
 
 def test_bounds_are_kept_to(state_topic: Topic) -> None:
     state_topic.save((0, 5, b"5"), (0, 9, b"9"), (1, 5, b"5"))
-    assert state_topic.load({0: (2, 8), 1: (6, 8)}) == {0: (5, b"5")}
+    assert state_topic.load({0: Fitting("log", 2, 8), 1: Fitting("log", 6, 8)}) == {0: (5, b"5")}
 
 
 def test_a_topic_never_written_has_none(state_topic: Topic) -> None:
@@ -158,6 +158,7 @@ def test_others_snapshots_are_none_of_ours(state_topic: Topic) -> None:
     state_topic.save((0, 5, b"mine"))
     state_topic.save((0, 6, b"another pipeline's"), group="h")
     state_topic.save((0, 7, b"another agent's"), fingerprint="e")
+    state_topic.save((0, 8, b"of a topic of that name before"), log="old")
     assert state_topic.load() == {0: (5, b"mine")}
 
 
@@ -180,4 +181,4 @@ def test_a_compacted_topic_has_the_newest(kafka: str, topic: Callable[..., str])
         time.sleep(1)
     assert state_topic.load({0: ANY}) == {0: (8, b"\x08" * two_pieces)}
     # Of what is older only what is not compacted yet is there.
-    assert state_topic.load({0: (1, 3)}) == {}
+    assert state_topic.load({0: Fitting("log", 1, 3)}) == {}
