@@ -43,7 +43,7 @@ class Report(Struct, frozen=True, kw_only=True):
     from_ms
         The event time from which feeds use all partitions; None where the schedule stays as it was.
     in_force
-        True where event time came to the step.
+        True where event time has come to the step, or there is none to come to.
     caught_up
         True where all that was there then has been read and committed.
     seconds

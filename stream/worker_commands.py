@@ -1,11 +1,13 @@
 """``tickertape worker`` and ``tickertape up``."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -57,12 +59,13 @@ def up(settings: Settings, workers: int | None) -> None:
         elif missing := [topic.name for topic in topics.describe(broker, settings) if not topic.exists]:
             raise BrokerError(f"{broker} has no topic {', '.join(missing)}: run `tickertape topics create`")
         settings = replace(settings, broker=broker)
+        # Where `control` can't be followed for a while, the workers say what there is to say.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         asked = asyncio.run(_asked_for(settings))
         supervisor = Supervisor(settings, workers or asked or cores(), _say)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.tell())
-        with supervisor:
-            threading.Thread(target=_follow, args=(settings, supervisor, asked), daemon=True).start()
+        with supervisor, _following(settings, supervisor, asked):
             supervisor.wait()
 
 
@@ -73,7 +76,8 @@ async def _asked_for(settings: Settings) -> int | None:
         return control.workers(settings.group)
 
 
-def _follow(settings: Settings, supervisor: "Supervisor", asked: int | None) -> None:
+@contextmanager
+def _following(settings: Settings, supervisor: "Supervisor", asked: int | None) -> Iterator[None]:
     """Have the supervisor run as many workers as `scale` says from now on; `asked` is what it said before."""
     from stream.kafka.control import Control
 
@@ -85,10 +89,25 @@ def _follow(settings: Settings, supervisor: "Supervisor", asked: int | None) -> 
                     supervisor.ask(workers)
                 news = workers_key(settings.group) in await control.change()
 
+    def run() -> None:
+        try:
+            loop.run_until_complete(task)
+        except TickertapeError as error:
+            _say(f"{error}; `tickertape scale` isn't followed any more")
+        except asyncio.CancelledError:
+            pass
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(follow())
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     try:
-        asyncio.run(follow())
-    except TickertapeError as error:
-        _say(f"{error}; `tickertape scale` isn't followed any more")
+        yield
+    finally:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.close()
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,7 @@
 """Partitions added while trades flow: nothing is lost, nothing counted twice, and results hardly pause."""
 
 import asyncio
+import os
 import random
 import signal
 import subprocess
@@ -26,7 +27,7 @@ from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.settings import Settings
 from stream.workers import environment
-from tests.integration.running import all_final, bars, fresh, put, running, tallies, until
+from tests.integration.running import all_final, bars, fresh, put, read, running, tallies, until
 from tests.integration.truth import assert_true, log_of, truth_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -92,20 +93,30 @@ def owned(settings: Settings, workers: int, partitions: int) -> bool:
     return group.stable and len(group.owned) == workers and len(parts) == partitions
 
 
-def test_partitions_are_added_while_trades_flow(own_kafka: str) -> None:
+@pytest.mark.parametrize("zombie", [False, True], ids=["all well", "a zombie"])
+def test_partitions_are_added_while_trades_flow(own_kafka: str, zombie: bool) -> None:
     said: list[str] = []
-    with running(own_kafka, workers=2, partitions={"trades": 2}) as (settings, _):
+    with running(own_kafka, workers=2, partitions={"trades": 2}, session_seconds=4.0) as (settings, supervisor):
         until("two workers share the partitions", lambda: owned(settings, 2, 2))
         with Feed(own_kafka, seed=5) as feed:
             time.sleep(4)
-            report = scale.run(settings, "trades", 4, None, said.append)
+            frozen = supervisor.pids[1]
+            if zombie:
+                # It has never heard of more partitions, and wakes when these are used.
+                os.kill(frozen, signal.SIGSTOP)
+            try:
+                report = scale.run(settings, "trades", 4, None, said.append)
+                time.sleep(2)
+            finally:
+                os.kill(frozen, signal.SIGCONT)
             time.sleep(3)
         held = all_final(settings)
         total = tallies(settings)
     print(*said, sep="\n")
     assert (report.before, report.after, report.in_force, report.caught_up) == (2, 4, True, True)
     assert report.longest_gap_seconds is not None
-    assert report.longest_gap_seconds < 5
+    # What a worker has that is away stands still for the session time-out, whatever else happens.
+    assert report.longest_gap_seconds < (9 if zombie else 5)
     assert report.from_ms is not None
     log = log_of(own_kafka)
     sent_again_across_the_step = 0
@@ -124,6 +135,11 @@ def test_partitions_are_added_while_trades_flow(own_kafka: str) -> None:
     assert total["late"] == late
     assert total["repeated"] > feed.again / 2
     assert_true(held, truth)
+    # And so has been every final that anybody ever published.
+    decode = msgspec.json.Decoder(Bar).decode
+    for key, bar in ((key.decode(), decode(value)) for key, value in read(own_kafka, "bars")):
+        if bar.final and key in truth:
+            assert bar.count == len(truth[key]), key
 
 
 def test_up_follows_and_without_a_feed_it_does_not_hang(own_kafka: str) -> None:
