@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from stream.chaos.commands import chaos
 from stream.commands import settings
 from stream.console.commands import demo, tail
 from stream.errors import ConfigError, TickertapeError
@@ -35,7 +36,7 @@ def cli(context: click.Context, broker: str | None) -> None:
         context.obj = error
 
 
-for command in (demo, feed, kafka, settings, tail, topics, up, worker):
+for command in (chaos, demo, feed, kafka, settings, tail, topics, up, worker):
     cli.add_command(command)
 
 

@@ -1,0 +1,175 @@
+"""The faults: each a function that strikes, and returns when the blow is over; what it takes to recover is not its."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+from kafka.admin import ConfigResource, ConfigResourceType
+from msgspec import Struct
+
+from schemas.topics import BARS, SLICES, TRADES, Topic
+from stream.chaos.feed import Places, replace
+from stream.kafka import topics
+from stream.kafka.admin import connected
+from stream.kafka.embedded import EmbeddedKafka
+from stream.settings import Settings
+from stream.workers import Slot, Supervisor
+
+MOST_PARTITIONS = 12
+# From when partitions are added to when the feeds use them: every worker knows of them by then.
+ADDED_AHEAD_MS = 5000
+# A frozen worker wakes when it has been replaced.
+BEYOND_SESSION_SECONDS = 2.5
+BROKER_AWAY_SECONDS = (0.0, 3.0)
+SINK_AWAY_SECONDS = (2.0, 5.0)
+
+
+class Stage(Struct):
+    """What there is to strike.
+
+    Attributes
+    ----------
+    settings
+        The workers'.
+    kafka, supervisor
+        As named.
+    feeds
+        By source.
+    workers
+        How many there are while nothing is wrong.
+    folder
+        Where the feeds look up which partitions they use.
+    places
+        That.
+    """
+
+    settings: Settings
+    kafka: EmbeddedKafka
+    supervisor: Supervisor
+    feeds: dict[str, Slot]
+    workers: int
+    folder: Path
+    places: Places
+
+    def use(self, from_ms: int, partitions: int) -> None:
+        """Have the feeds use so many partitions for what happens from a time on."""
+        self.places.append((from_ms, partitions))
+        replace(self.folder / "places.json", msgspec.json.encode(self.places))
+
+    def a_worker(self, rng: random.Random) -> int:
+        """Return the slot of one that runs."""
+        return rng.choice(list(self.supervisor.pids) or self.supervisor.slots)
+
+
+def kill(stage: Stage, rng: random.Random) -> None:
+    stage.supervisor.kill(stage.a_worker(rng))
+
+
+def kill_all(stage: Stage, _: random.Random) -> None:
+    for slot in stage.supervisor.slots:
+        stage.supervisor.kill(slot)
+
+
+def freeze(stage: Stage, rng: random.Random) -> None:
+    """Freeze a worker until others have its partitions, and wake it: what it still sends is a zombie's."""
+    pid = stage.supervisor.pids.get(stage.a_worker(rng))
+    if pid is None:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(stage.settings.session_seconds + BEYOND_SESSION_SECONDS)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
+def stop_broker(stage: Stage, rng: random.Random) -> None:
+    stage.kafka.stop()
+    time.sleep(rng.uniform(*BROKER_AWAY_SECONDS))
+    stage.kafka.start()
+
+
+def kill_broker(stage: Stage, rng: random.Random) -> None:
+    stage.kafka.kill()
+    time.sleep(rng.uniform(*BROKER_AWAY_SECONDS))
+    stage.kafka.start()
+
+
+def grow(stage: Stage, rng: random.Random) -> None:
+    """Add partitions, and have the feeds use them; with enough of them it is a rebalance like any other."""
+    partitions = min(MOST_PARTITIONS, stage.places[-1][1] + rng.randint(1, 3))
+    add_partitions(stage, TRADES, partitions)
+    time.sleep(ADDED_AHEAD_MS / 1000)
+
+
+def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
+    """Add them to the topic, and to what the feeds use."""
+    topics.grow(stage.settings.broker, topic, partitions)
+    stage.use(int(time.time() * 1000) + ADDED_AHEAD_MS, partitions)
+
+
+def scale(stage: Stage, rng: random.Random) -> None:
+    """Have a worker more or less, and after a while as many as before."""
+    stage.supervisor.scale(stage.workers + rng.choice((-1, 1)) if stage.workers > 1 else 2)
+    time.sleep(rng.uniform(2, 4))
+    stage.supervisor.scale(stage.workers)
+
+
+def storm(stage: Stage, rng: random.Random) -> None:
+    """Have workers join, leave and die, all within seconds: each of it is a rebalance."""
+    for workers in (stage.workers + 2, stage.workers + 1, stage.workers + 2, stage.workers):
+        stage.supervisor.scale(workers)
+        time.sleep(rng.uniform(0.3, 1.2))
+        stage.supervisor.kill(stage.a_worker(rng))
+
+
+def kill_feed(stage: Stage, rng: random.Random) -> None:
+    """Kill a feed; the next one sends again what it isn't sure of."""
+    rng.choice(list(stage.feeds.values())).kill()
+
+
+def refuse_writes(stage: Stage, rng: random.Random) -> None:
+    """Have Kafka put off writes to an output, as with a full disk or a lost replica: there is one, and it wants two."""
+    with _config(stage, rng.choice((BARS, SLICES)), "min.insync.replicas", "2"):
+        time.sleep(rng.uniform(*SINK_AWAY_SECONDS))
+
+
+def reject_writes(stage: Stage, rng: random.Random) -> None:
+    """Have Kafka reject writes to an output for good, so that workers can't but fail, until it takes them again."""
+    with _config(stage, rng.choice((BARS, SLICES)), "max.message.bytes", "64"):
+        time.sleep(rng.uniform(*SINK_AWAY_SECONDS))
+
+
+@contextmanager
+def _config(stage: Stage, topic: Topic, name: str, value: str) -> Iterator[None]:
+    _set(stage, topic, name, value)
+    try:
+        yield
+    finally:
+        _set(stage, topic, name, "1" if name == "min.insync.replicas" else str(topic.max_record_bytes))
+
+
+def _set(stage: Stage, topic: Topic, name: str, value: str) -> None:
+    with connected(stage.settings.broker) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, {name: value})])
+
+
+#: By the name that the command takes.
+FAULTS: dict[str, Callable[[Stage, random.Random], None]] = {
+    "kill": kill,
+    "freeze": freeze,
+    "broker-kill": kill_broker,
+    "grow": grow,
+    "feed-kill": kill_feed,
+    "kill-all": kill_all,
+    "sink-refuses": refuse_writes,
+    "broker-stop": stop_broker,
+    "scale": scale,
+    "storm": storm,
+    "sink-rejects": reject_writes,
+}
