@@ -26,7 +26,10 @@ ADDED_AHEAD_MS = 5000
 # A frozen worker wakes when it has been replaced.
 BEYOND_SESSION_SECONDS = 2.5
 BROKER_AWAY_SECONDS = (0.0, 3.0)
+BROKER_FROZEN_SECONDS = (2.0, 9.0)
 SINK_AWAY_SECONDS = (2.0, 5.0)
+# Less than any record has.
+NOTHING_BYTES = 32
 
 
 class Stage(Struct):
@@ -80,12 +83,17 @@ def freeze(stage: Stage, rng: random.Random) -> None:
     pid = stage.supervisor.pids.get(stage.a_worker(rng))
     if pid is None:
         return
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            time.sleep(stage.settings.session_seconds + BEYOND_SESSION_SECONDS)
-        finally:
-            os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError), _frozen(pid):
+        time.sleep(stage.settings.session_seconds + BEYOND_SESSION_SECONDS)
+
+
+@contextmanager
+def _frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def stop_broker(stage: Stage, rng: random.Random) -> None:
@@ -98,6 +106,15 @@ def kill_broker(stage: Stage, rng: random.Random) -> None:
     stage.kafka.kill()
     time.sleep(rng.uniform(*BROKER_AWAY_SECONDS))
     stage.kafka.start()
+
+
+def freeze_broker(stage: Stage, rng: random.Random) -> None:
+    """Freeze the broker, as a disk that hangs would: connections stand, nothing is answered, sessions run out."""
+    pid = stage.kafka.pid
+    if pid is None:
+        return
+    with _frozen(pid):
+        time.sleep(rng.uniform(*BROKER_FROZEN_SECONDS))
 
 
 def grow(stage: Stage, rng: random.Random) -> None:
@@ -133,30 +150,22 @@ def kill_feed(stage: Stage, rng: random.Random) -> None:
     rng.choice(list(stage.feeds.values())).kill()
 
 
-def refuse_writes(stage: Stage, rng: random.Random) -> None:
-    """Have Kafka put off writes to an output, as with a full disk or a lost replica: there is one, and it wants two."""
-    with _config(stage, rng.choice((BARS, SLICES)), "min.insync.replicas", "2"):
-        time.sleep(rng.uniform(*SINK_AWAY_SECONDS))
-
-
 def reject_writes(stage: Stage, rng: random.Random) -> None:
-    """Have Kafka reject writes to an output for good, so that workers can't but fail, until it takes them again."""
-    with _config(stage, rng.choice((BARS, SLICES)), "max.message.bytes", "64"):
-        time.sleep(rng.uniform(*SINK_AWAY_SECONDS))
-
-
-@contextmanager
-def _config(stage: Stage, topic: Topic, name: str, value: str) -> Iterator[None]:
-    _set(stage, topic, name, value)
+    """Have Kafka refuse what workers write to an output, so that they can't but fail, until it takes it again."""
+    topic = rng.choice((BARS, SLICES))
+    _take_records_of(stage, topic, NOTHING_BYTES)
     try:
-        yield
+        time.sleep(rng.uniform(*SINK_AWAY_SECONDS))
     finally:
-        _set(stage, topic, name, "1" if name == "min.insync.replicas" else str(topic.max_record_bytes))
+        _take_records_of(stage, topic, topic.max_record_bytes)
 
 
-def _set(stage: Stage, topic: Topic, name: str, value: str) -> None:
+def _take_records_of(stage: Stage, topic: Topic, size_bytes: int) -> None:
+    """Set how large a record may be."""
     with connected(stage.settings.broker) as admin:
-        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, {name: value})])
+        admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topic.name, {"max.message.bytes": str(size_bytes)})]
+        )
 
 
 #: By the name that the command takes.
@@ -167,7 +176,7 @@ FAULTS: dict[str, Callable[[Stage, random.Random], None]] = {
     "grow": grow,
     "feed-kill": kill_feed,
     "kill-all": kill_all,
-    "sink-refuses": refuse_writes,
+    "broker-freeze": freeze_broker,
     "broker-stop": stop_broker,
     "scale": scale,
     "storm": storm,

@@ -289,6 +289,13 @@ class _Run:
         differences += verdict.of_commits(commits)
         for plan in plans:
             differences += verdict.of_feed(plan, values)
+        zombie_frames = verdict.zombie_frames(logs.frames(self._kafka.data))
+        differences += verdict.of_bites(
+            Counter(recovery.fault for recovery in self._sink.recoveries),
+            read_again=again[TRADES.name],
+            refused=self._ear.refused,
+            zombie_frames=zombie_frames,
+        )
         if differences:
             (self._folder / "differences").write_text("\n".join(differences))
         tallies = sum(truth.tallies.values(), Counter[str]())
@@ -304,7 +311,7 @@ class _Run:
             read_again=again[TRADES.name],
             frames_read_again=again[SLICES.name],
             refused=self._ear.refused,
-            zombie_frames=verdict.zombie_frames(logs.frames(self._kafka.data)),
+            zombie_frames=zombie_frames,
             restarts=self._supervisor.restarts,
             differences=differences,
         )

@@ -19,6 +19,9 @@ from stream.kafka.topics import PartitionState
 RELATIVE = 1e-11
 SUMS = frozenset(("volume", "notional", "vwap", "buy_volume", "buy_share", "realised_volatility"))
 
+# So many of a kind have to leave a trace.
+ENOUGH = 2
+
 TALLIES = ("counted", "late", "rejected", "repeated", "heartbeats")
 
 
@@ -141,19 +144,33 @@ def read_again(commits: Iterable[Commit], taken_up: Iterable[tuple[str, int, int
 def zombie_frames(frames: Iterable[Sent]) -> int:
     """Return how many frames came from a worker that had been replaced, of what it had read before that.
 
-    Of a partition's frames in a shard: another producer's have come since this one's first, and this one is not even
-    where the other began.
+    Of a partition's frames in a shard: another producer's have come since this one's, and this one is not even where
+    that one began.
     """
-    first: dict[tuple[int, int], dict[int, int]] = {}
+    owner: dict[tuple[int, int], tuple[int, int]] = {}
+    former: set[tuple[int, int, int]] = set()
     zombies = 0
     for shard, producer, frame in frames:
-        owners = first.setdefault((shard, frame.partition), {})
-        if producer in owners:
-            later = list(owners)[list(owners).index(producer) + 1 :]
-            zombies += any(frame.upto < owners[other] for other in later)
-        else:
-            owners[producer] = frame.upto
+        place = shard, frame.partition
+        now, began = owner.get(place, (producer, frame.upto))
+        if producer != now and frame.upto < began and (*place, producer) in former:
+            zombies += 1
+            continue
+        if producer != now or place not in owner:
+            owner[place] = producer, frame.upto
+            former.add((*place, producer))
     return zombies
+
+
+def of_bites(faults: Mapping[str, int], *, read_again: int, refused: int, zombie_frames: int) -> Iterator[str]:
+    """Yield which faults struck without a trace, so that the run proves less than it seems to."""
+    # One may meet a worker that had committed just then, or had nothing.
+    if faults.get("kill", 0) + faults.get("kill-all", 0) >= ENOUGH and not read_again:
+        yield "workers were killed, and nothing was read again"
+    if faults.get("freeze", 0) >= ENOUGH and not refused:
+        yield "workers were frozen until they had been replaced, and no commit was refused"
+    if faults.get("freeze", 0) >= ENOUGH and not zombie_frames:
+        yield "workers were frozen until they had been replaced, and none published as a zombie"
 
 
 def _upto(commit: Commit) -> int:

@@ -30,6 +30,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stream.engine.block import Block, Headers, Ints
+from stream.kafka.patience import patient
 
 log = logging.getLogger(__name__)
 
@@ -269,6 +270,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         consumer._value_deserializer = self.app.custodian.blocks
         # A producer with transactions may feed us; what it aborted never happened.
         consumer._isolation_level = "read_committed"
+        patient(consumer._client)
         return consumer
 
     async def positions(self, tps: list[TopicPartition]) -> dict[TP, Position]:
