@@ -41,7 +41,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Record(Struct, frozen=True):
-    """What is sent: where it belongs, and its bytes."""
+    """What is sent.
+
+    Attributes
+    ----------
+    symbol, time_ms
+        What its place follows from; the time is the event's, or when it was due where that is to be rejected.
+    value
+        Its bytes.
+    """
 
     symbol: str
     time_ms: int
@@ -97,9 +105,8 @@ def record(plan: Plan, n: int) -> Record:
         return record(plan, max(0, n - rng.randint(1, int(plan.rate))))
     if chance < REPEATED + GARBLED:
         return Record(symbol, due_ms, f"{plan.source} {n}: not a trade".encode())
-    time_ms = due_ms - rng.choices(DELAYS_MS, SHARES)[0]
-    if chance < REPEATED + GARBLED + EARLY:
-        time_ms = due_ms + AHEAD_MS
+    early = chance < REPEATED + GARBLED + EARLY
+    time_ms = due_ms + AHEAD_MS if early else due_ms - rng.choices(DELAYS_MS, SHARES)[0]
     trade = Trade(
         symbol=symbol,
         source=plan.source,
@@ -110,7 +117,7 @@ def record(plan: Plan, n: int) -> Record:
         side=rng.choice(("buy", "sell")),
         received_ms=due_ms,
     )
-    return Record(symbol, time_ms, _encode(trade))
+    return Record(symbol, due_ms if early else time_ms, _encode(trade))
 
 
 #: (from event time on, how many partitions are used), in order.

@@ -23,9 +23,10 @@ def test_some_are_repeated_some_late_and_some_to_be_rejected() -> None:
     late = [n for n, found in enumerate(sent) if found.time_ms < PLAN.due_ms(n) - 4000]
     assert 200 < len(late) < 450
     assert 5 < sum(b"not a trade" in found.value for found in sent) < 50
-    early = [found for n, found in enumerate(sent) if found.time_ms > PLAN.due_ms(n)]
-    assert 5 < len(early) < 50
-    assert all(json.loads(found.value)["time_ms"] == found.time_ms for found in early)
+    trades = [(n, json.loads(found.value)) for n, found in enumerate(sent) if b"not a trade" not in found.value]
+    assert 5 < sum(trade["time_ms"] > PLAN.due_ms(n) for n, trade in trades) < 50
+    # No partition is used before its time because of a clock that is wrong.
+    assert all(found.time_ms <= PLAN.due_ms(n) for n, found in enumerate(sent))
 
 
 def test_a_repeat_goes_where_the_first_went_though_partitions_were_added_meanwhile() -> None:
