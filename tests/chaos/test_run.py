@@ -1,4 +1,4 @@
-"""``tickertape chaos``, for a short while: kills, a zombie, a broker that is killed, partitions added, a feed killed."""
+"""``tickertape chaos``, for a short while: workers, broker and a feed killed, a zombie, partitions added."""
 
 import json
 import os
