@@ -14,15 +14,16 @@ from msgspec import Struct
 
 from schemas.topics import BARS, SLICES, TRADES, Topic
 from stream.chaos.feed import Places, replace
-from stream.kafka import topics
+from stream.kafka import members, topics
 from stream.kafka.admin import connected
 from stream.kafka.embedded import EmbeddedKafka
 from stream.settings import Settings
 from stream.workers import Slot, Supervisor
 
 MOST_PARTITIONS = 12
-# From when partitions are added to when the feeds use them: every worker knows of them by then.
-ADDED_AHEAD_MS = 5000
+# From when workers have the partitions that were added to when the feeds use them: both hear of it in time.
+ADDED_AHEAD_MS = 3000
+OWNED_SECONDS = 30.0
 # A frozen worker wakes when it has been replaced.
 BEYOND_SESSION_SECONDS = 2.5
 BROKER_AWAY_SECONDS = (0.0, 3.0)
@@ -118,15 +119,22 @@ def freeze_broker(stage: Stage, rng: random.Random) -> None:
 
 
 def grow(stage: Stage, rng: random.Random) -> None:
-    """Add partitions, and have the feeds use them; with enough of them it is a rebalance like any other."""
+    """Add partitions, and have the feeds use them; once there are many it is over at once."""
     partitions = min(MOST_PARTITIONS, stage.places[-1][1] + rng.randint(1, 3))
     add_partitions(stage, TRADES, partitions)
     time.sleep(ADDED_AHEAD_MS / 1000)
 
 
 def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
-    """Add them to the topic, and to what the feeds use."""
+    """Add them to the topic, and once workers have them to what the feeds use."""
     topics.grow(stage.settings.broker, topic, partitions)
+    until = time.monotonic() + OWNED_SECONDS
+    while time.monotonic() < until:
+        group = members.describe(stage.settings)
+        if group.stable and sum(len(parts.get(topic.name, ())) for parts in group.owned.values()) == partitions:
+            break
+        time.sleep(0.3)
+    # In case of none, what is stuck shows in the bars.
     stage.use(int(time.time() * 1000) + ADDED_AHEAD_MS, partitions)
 
 
