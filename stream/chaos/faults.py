@@ -81,7 +81,9 @@ def kill_all(stage: Stage, _: random.Random) -> None:
 
 def freeze(stage: Stage, rng: random.Random) -> None:
     """Freeze a worker until others have its partitions, and wake it: what it still sends is a zombie's."""
-    pid = stage.supervisor.pids.get(stage.a_worker(rng))
+    supervisor, owned = stage.supervisor, members.describe(stage.settings).owned
+    slicing = [slot for slot in supervisor.slots if owned.get(supervisor.name(slot), {}).get(TRADES.name)]
+    pid = supervisor.pids.get(rng.choice(slicing or supervisor.slots))
     if pid is None:
         return
     with suppress(ProcessLookupError), _frozen(pid):
