@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from stream.chaos.commands import chaos
 from stream.commands import settings
 from stream.console.commands import demo, tail
 from stream.errors import ConfigError, TickertapeError
@@ -36,7 +37,7 @@ def cli(context: click.Context, broker: str | None) -> None:
         context.obj = error
 
 
-for command in (demo, feed, kafka, replay, reshard, scale, settings, tail, topics, up, verify, worker):
+for command in (chaos, demo, feed, kafka, replay, reshard, scale, settings, tail, topics, up, verify, worker):
     cli.add_command(command)
 
 

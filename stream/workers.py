@@ -40,6 +40,8 @@ class Supervisor:
         How many.
     say
         Takes each line that the workers and the supervisor print, without its end; called from other threads.
+    healthy_seconds
+        A worker that ran for so long is started again at once.
 
     Attributes
     ----------
@@ -54,12 +56,13 @@ class Supervisor:
     ...     supervisor.kill(0)
     """
 
-    def __init__(self, settings: Settings, workers: int, say: Say) -> None:
+    def __init__(self, settings: Settings, workers: int, say: Say, *, healthy_seconds: float = HEALTHY_SECONDS) -> None:
         self._settings = settings
         self._environment = environment(settings)
         self._workers = workers
         self._say = say
-        self._slots: dict[int, _Slot] = {}
+        self._healthy_seconds = healthy_seconds
+        self._slots: dict[int, Slot] = {}
         # Unlike an Event, it may be told from a signal's handler.
         self._told: SimpleQueue[TickertapeError | int | None] = SimpleQueue()
         self.restarts = 0
@@ -93,7 +96,14 @@ class Supervisor:
         for number in range(workers):
             if number not in self._slots:
                 command = [sys.executable, "-m", "stream", "worker", "--slot", self.name(number), "--supervised"]
-                self._slots[number] = _Slot(command, self._environment, f"worker-{number}", self._say, self._ended)
+                self._slots[number] = Slot(
+                    command,
+                    self._environment,
+                    f"worker-{number}",
+                    self._say,
+                    self._ended,
+                    healthy_seconds=self._healthy_seconds,
+                )
         for number in self.slots[workers:][::-1]:
             self.stop_one(number)
 
@@ -169,17 +179,39 @@ class Supervisor:
         return True
 
 
-class _Slot:
-    """One worker and those that follow it; a thread reads what they print, and starts the next."""
+class Slot:
+    """One process and those that follow it; a thread reads what they print, and starts the next.
+
+    Parameters
+    ----------
+    command, environment
+        What runs; its standard input ends when we are gone.
+    name
+        What its lines begin with.
+    say
+        Takes each line.
+    ended
+        Called with the exit status of one that ended by itself; says whether to start it again.
+    healthy_seconds
+        One that ran for so long is started again at once.
+    """
 
     def __init__(
-        self, command: list[str], environment: dict[str, str], name: str, say: Say, ended: Callable[[int], bool]
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        name: str,
+        say: Say,
+        ended: Callable[[int], bool],
+        *,
+        healthy_seconds: float = HEALTHY_SECONDS,
     ) -> None:
         self._command = command
         self._environment = environment
         self._name = name
         self._say = say
         self._ended = ended
+        self._healthy_seconds = healthy_seconds
         self._ending = threading.Event()
         # A process is started and told to end under it, so that none is started after the end.
         self._lock = threading.Lock()
@@ -217,7 +249,7 @@ class _Slot:
             code = self._run_one()
             if self._ending.is_set():
                 return
-            if time.monotonic() - began >= HEALTHY_SECONDS:
+            if time.monotonic() - began >= self._healthy_seconds:
                 failures = 0
             if not self._ended(code):
                 self._say(f"{self._name} | {reason(code)}; it is not started again")

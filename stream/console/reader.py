@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from stream.errors import BrokerError, ConfigError
+from stream.kafka.patience import patient
 
 # New partitions are seen this fast; Kafka's default is five minutes.
 METADATA_MS = 2000
@@ -53,6 +54,7 @@ class Reader:
                 max_partition_fetch_bytes=2 << 20,
                 metadata_max_age_ms=METADATA_MS,
             )
+            patient(self._consumer._client)
             await self._consumer.start()
         except ValueError as error:
             raise ConfigError(f"broker {self._broker!r}: {error}; it is host:port, or several with commas") from None

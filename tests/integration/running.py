@@ -23,10 +23,12 @@ _runs = count(1)
 
 
 @contextmanager
-def running(broker: str, workers: int, **changes: object) -> Iterator[tuple[Settings, Supervisor]]:
+def running(
+    broker: str, workers: int, say: Callable[[str], None] = print, **changes: object
+) -> Iterator[tuple[Settings, Supervisor]]:
     """Run workers on fresh topics, as a group of their own."""
     settings = fresh(broker, **changes)
-    with Supervisor(settings, workers, print) as supervisor:
+    with Supervisor(settings, workers, say) as supervisor:
         yield settings, supervisor
 
 
