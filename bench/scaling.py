@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from stream.replay import verify
 
 from bench import latency, workers
 from bench.latency import RATE
 from schemas.topics import TRADES
 from stream import scale
 from stream.kafka import topics
+from stream.replay import verify
 from stream.settings import Settings
 
 STEPS = (4, 8)
