@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+SEEDS ?= 1 2 3
 
 NEW_ENOUGH = import sys; sys.exit(sys.version_info < (3, 11))
 RUN = .venv/bin/python -m
@@ -11,7 +12,7 @@ MADE = .venv/bin/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null
 PIP = $(RUN) pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock
+.PHONY: help setup demo test chaos lint bench lock
 
 help: ## list these
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -33,6 +34,9 @@ demo: setup ## a simulated market through Kafka and two workers, live in this te
 
 test: setup ## all tests; some of them: make test ARGS="tests/feeds -x"
 	@$(RUN) pytest $(ARGS)
+
+chaos: setup ## faults of every kind for five minutes a seed; make chaos SEEDS="7" ARGS="--minutes 1"
+	@for seed in $(SEEDS); do .venv/bin/tickertape chaos --minutes 5 $(ARGS) --seed $$seed || exit; done
 
 lint: setup ## style and types
 	@$(RUN) ruff check

@@ -19,7 +19,7 @@ from kafka import KafkaAdminClient
 from rich.console import Console
 from rich.table import Table
 
-from bench import latency, load, memory, restart
+from bench import latency, load, memory, restart, scaling
 from schemas.topics import BARS, SLICES
 from stream.kafka import topics
 from stream.kafka.embedded import EmbeddedKafka
@@ -118,7 +118,7 @@ def _print(figures: dict[str, dict[str, float]]) -> bool:
 @click.command()
 @click.option("--events", default=1_000_000, show_default=True)
 @click.option("--rounds", default=5, show_default=True, help="Of the fast contestants; the median counts.")
-@click.option("--only", type=click.Choice(["throughput", "latency", "memory", "restart"]))
+@click.option("--only", type=click.Choice(["throughput", "latency", "memory", "scaling", "restart"]))
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the figures there too.")
 def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
     """Measure, print, and exit 1 where a floor is missed; a restart only if asked for, for it takes long."""
@@ -141,6 +141,11 @@ def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
             peak = memory.measure(kafka.broker)
             figures["memory"] = peak
             ok &= memory.show(console, peak)
+    if only in (None, "scaling"):
+        with EmbeddedKafka() as kafka:
+            changes = scaling.measure(kafka.broker)
+            figures["scaling"] = changes
+            ok &= scaling.show(console, changes)
     if only == "restart":  # it takes a quarter of an hour
         with EmbeddedKafka() as kafka:
             back = restart.measure(kafka.broker)

@@ -1,6 +1,7 @@
 """From an event to the first provisional bar that counts it, at 20,000 events a second, two workers."""
 
 import asyncio
+import math
 import subprocess
 import sys
 import time
@@ -43,13 +44,13 @@ async def _consumer(broker: str, topic: str) -> AIOKafkaConsumer:
     return consumer
 
 
-async def _watch(broker: str) -> list[tuple[str, int, int, float]]:
+async def watch(broker: str, seconds: float) -> list[tuple[str, int, int, float]]:
     """Read bars as they come; return (symbol, start, count, seen at) of each."""
     consumer = await _consumer(broker, BARS.name)
     await consumer.seek_to_end()
     decode = msgspec.json.Decoder(_Bar).decode
     shown: list[tuple[str, int, int, float]] = []
-    until = time.time() + SECONDS - 2
+    until = time.time() + seconds - 2
     while time.time() < until:
         fetched = await consumer.getmany(timeout_ms=200)
         now_ms = time.time() * 1000
@@ -62,7 +63,7 @@ async def _watch(broker: str) -> list[tuple[str, int, int, float]]:
     return shown
 
 
-async def _sent(broker: str) -> dict[tuple[str, int], list[int]]:
+async def sent(broker: str) -> dict[tuple[str, int], list[int]]:
     """Return the event times of each bar's trades, in the order in which they were sent."""
     consumer = await _consumer(broker, TRADES.name)
     partitions = consumer.assignment()
@@ -80,16 +81,19 @@ async def _sent(broker: str) -> dict[tuple[str, int], list[int]]:
     return sent_ms
 
 
-def _latencies_ms(
-    sent_ms: dict[tuple[str, int], list[int]], shown: list[tuple[str, int, int, float]], from_ms: float
+def latencies_ms(
+    sent_ms: dict[tuple[str, int], list[int]],
+    shown: list[tuple[str, int, int, float]],
+    from_ms: float,
+    to_ms: float = math.inf,
 ) -> list[float]:
-    """Return, for each event from a time on, how long it took to the first bar that counts it."""
+    """Return, for each event of the seconds that begin between two times, how long until the first bar counted it."""
     counted: dict[tuple[str, int], int] = defaultdict(int)
     latencies = []
     for symbol, start_ms, count, seen_ms in shown:
         times = sent_ms[symbol, start_ms][counted[symbol, start_ms] : count]
         counted[symbol, start_ms] += len(times)
-        if start_ms >= from_ms:
+        if from_ms <= start_ms < to_ms:
             latencies += [seen_ms - at for at in times]
     return latencies
 
@@ -100,9 +104,9 @@ def measure(broker: str) -> dict[str, float]:
     with workers.running(broker, 2):
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         warm_ms = (time.time() + WARM_UP_SECONDS) * 1000
-        shown = asyncio.run(_watch(broker))
+        shown = asyncio.run(watch(broker, SECONDS))
         feeding.wait(60)
-    latencies = _latencies_ms(asyncio.run(_sent(broker)), shown, warm_ms)
+    latencies = latencies_ms(asyncio.run(sent(broker)), shown, warm_ms)
     p50, p99 = np.percentile(latencies, [50, 99]).tolist()
     return {"events": len(latencies), "rate": RATE, "p50_ms": p50, "p99_ms": p99}
 

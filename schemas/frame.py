@@ -1,6 +1,14 @@
 """A frame: what one flush of one input partition has for one shard, on the topic ``slices``."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from schemas.trade import Source
+
+Whole = Annotated[int, Meta(ge=0, le=2**62)]
+# A lane that has said nothing is at the least.
+AnyTimeMs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
 class Lane(Struct, frozen=True, array_like=True):
@@ -18,9 +26,9 @@ class Lane(Struct, frozen=True, array_like=True):
         True while the partition's owner, caught up with the log's end, has had nothing from it for the idle time-out.
     """
 
-    source: str
-    watermark_ms: int
-    frontier_ms: int
+    source: Source
+    watermark_ms: AnyTimeMs
+    frontier_ms: AnyTimeMs
     idle: bool = False
 
 
@@ -37,14 +45,14 @@ class Tallies(Struct, array_like=True):
         Records that retention took before they were read.
     """
 
-    counted: int = 0
-    late: int = 0
-    rejected: int = 0
-    repeated: int = 0
-    unmatched: int = 0
-    heartbeats: int = 0
-    empty: int = 0
-    lost: int = 0
+    counted: Whole = 0
+    late: Whole = 0
+    rejected: Whole = 0
+    repeated: Whole = 0
+    unmatched: Whole = 0
+    heartbeats: Whole = 0
+    empty: Whole = 0
+    lost: Whole = 0
 
 
 class Frame(Struct, frozen=True, array_like=True):
@@ -59,7 +67,8 @@ class Frame(Struct, frozen=True, array_like=True):
     upto
         The offset that the partition has been read to: the stamp of every upsert here. The highest stamp holds.
     partitions
-        How many partitions the topic has, as the owner sees it: one that has not spoken yet holds finals back.
+        How many partitions the topic has, by the owner's metadata and by the heartbeats that it has read: one that
+        has not spoken yet holds finals back.
     idle
         True where its owner, caught up with the log's end, has waited for the time-out: any source without a lane here
         is idle. Else such a source is held back.
@@ -77,14 +86,14 @@ class Frame(Struct, frozen=True, array_like=True):
     """
 
     topic: str
-    partition: int
+    partition: Whole
     epoch: str
-    upto: int
-    partitions: int
+    upto: Whole
+    partitions: Whole
     idle: bool
-    incomplete: tuple[int, int] | None
+    incomplete: tuple[AnyTimeMs, AnyTimeMs] | None
     lanes: list[Lane]
     tallies: Tallies
-    sources: list[str]
+    sources: list[Source]
     symbols: list[str]
     columns: dict[str, bytes]

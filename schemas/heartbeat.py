@@ -1,14 +1,18 @@
 """A heartbeat: a record with no value and one header, by which a source says "all of mine before this is sent"."""
 
-from msgspec import Struct
+from collections.abc import Sequence
+from typing import Annotated
+
+from msgspec import Meta, Struct
 from msgspec.json import Decoder, Encoder
 
+from schemas.control import MOST_PARTITIONS
 from schemas.trade import Source
 
 HEADER = "heartbeat"
 
 
-class Heartbeat(Struct, gc=False, frozen=True):
+class Heartbeat(Struct, gc=False, frozen=True, omit_defaults=True):
     """Moves the watermark of a source's lane to ``time_ms``.
 
     Attributes
@@ -17,10 +21,14 @@ class Heartbeat(Struct, gc=False, frozen=True):
         The lane that it speaks for.
     time_ms
         No record of that source with an earlier event time follows in this partition, lateness aside.
+    partitions
+        How many partitions the topic has, as far as the feed knows; 0 where it doesn't say. It is in the log, so
+        whoever reads of event times that may lie on an added partition has read that there is one.
     """
 
     source: Source
     time_ms: int
+    partitions: Annotated[int, Meta(ge=0, le=MOST_PARTITIONS)] = 0
 
 
 _encode = Encoder().encode
@@ -31,7 +39,7 @@ def to_headers(heartbeat: Heartbeat) -> list[tuple[str, bytes]]:
     return [(HEADER, _encode(heartbeat))]
 
 
-def from_headers(headers: "tuple[tuple[str, bytes], ...] | list[tuple[str, bytes]]") -> Heartbeat | None:
+def from_headers(headers: Sequence[tuple[str, bytes | None]]) -> Heartbeat | None:
     """Return the heartbeat that a null record carries, or None where no header names one.
 
     Raises
@@ -41,5 +49,6 @@ def from_headers(headers: "tuple[tuple[str, bytes], ...] | list[tuple[str, bytes
     """
     for name, value in headers:
         if name == HEADER:
-            return _decode(value)
+            # Kafka has headers without a value.
+            return _decode(value or b"")
     return None

@@ -36,6 +36,45 @@ class Late(Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
+class LateSlice(Struct, frozen=True, kw_only=True):
+    """A slice that came, or went on, past the horizon: results are closed without it; on the topic ``late``.
+
+    Its records were counted, not late in their lane; but the lane woke when the others had gone on for too long.
+
+    Attributes
+    ----------
+    topic, partition, offset
+        Where it lies, on ``slices``.
+    source, symbol
+        Its lane, and what it is about.
+    time_ms
+        Its start.
+    frontier_ms
+        Up to where the results were closed when it came.
+    late_by_ms
+        How far that is past its end.
+    input_topic, input_partition
+        Where its records lie.
+    events
+        How many of them the results don't hold.
+    missing_in
+        Whose results: the source's, those of ``all``, or both.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    source: str
+    symbol: str
+    time_ms: int
+    frontier_ms: int
+    late_by_ms: int
+    input_topic: str
+    input_partition: int
+    events: int
+    missing_in: list[str]
+
+
 class DeadLetter(Struct, frozen=True, kw_only=True):
     """A record that was rejected; on the topic ``dead-letters``.
 

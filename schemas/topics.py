@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -23,9 +23,9 @@ class Topic(Struct, frozen=True, kw_only=True):
     partitions
         How many when created; ``settings`` may say otherwise. Only ``growable`` topics may get more later.
     retention_ms
-        How long records are kept.
+        How long records are kept; -1: for ever.
     cleanup
-        ``delete`` by age, or ``compact,delete``: the last record of a key, and by age.
+        ``delete`` by age, ``compact``: the last record of a key is kept, or ``compact,delete``: both.
     growable
         True where partitions may be added while it runs.
     max_record_bytes
@@ -42,7 +42,7 @@ class Topic(Struct, frozen=True, kw_only=True):
     key: str
     partitions: int
     retention_ms: int
-    cleanup: Literal["delete", "compact,delete"] = "delete"
+    cleanup: Literal["delete", "compact", "compact,delete"] = "delete"
     growable: bool = False
     max_record_bytes: int = 1 << 20
     append_time: bool = True
@@ -76,8 +76,8 @@ BARS = Topic(
 )
 LATE = Topic(
     name="late",
-    holds="a record behind its lane's frontier, and by how much",
-    key="topic, partition, offset",
+    holds="a record behind its lane's frontier, or a slice past the horizon, and by how much",
+    key="topic, partition, offset; of a slice topic, partition, source, symbol, start",
     partitions=1,
     retention_ms=7 * DAY_MS,
 )
@@ -98,5 +98,16 @@ WINDOW_STATE = Topic(
     cleanup="compact,delete",
     segment_bytes=4 << 20,
 )
+CONTROL = Topic(
+    name="control",
+    holds="how many partitions feeds use, by event time; and how many workers there are",
+    key="kind, and topic or group",
+    partitions=1,
+    retention_ms=-1,
+    cleanup="compact",
+)
 
-CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS, WINDOW_STATE)
+# While `slices` is made anew, its frames wait here; then it goes.
+RESHARDED = structs.replace(SLICES, name="slices-resharded")
+
+CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS, WINDOW_STATE, CONTROL)

@@ -13,7 +13,7 @@ import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
 
-from schemas.topics import DEAD_LETTERS, LATE, SLICES, WINDOW_STATE
+from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
 from stream.engine.recipe import Windowing
 from stream.engine.slices import Slicing
@@ -22,7 +22,7 @@ from stream.engine.snapshot import fingerprint
 from stream.engine.state import Recovery
 from stream.engine.transport import Blocks
 from stream.engine.windowing import WindowAgent
-from stream.errors import ConfigError
+from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import KafkaSnapshots
 from stream.settings import Settings
@@ -152,6 +152,10 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         settings = self.settings
         producer = self._output = Producer(settings.broker, compression=settings.compression)
         await producer.start()
+        if await producer.exists(RESHARDED.name):
+            raise BrokerError(
+                f"{SLICES.name} is being made anew: wait for `tickertape reshard`, or call it again if it broke off"
+            )
         for topic in (*(slicing.topic for slicing in self.slicings), LATE, DEAD_LETTERS):
             # A topic that is missing is told of now, not when its first record comes.
             await producer.partitions(topic.name)

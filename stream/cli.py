@@ -5,11 +5,13 @@ import sys
 
 import click
 
+from stream.chaos.commands import chaos
 from stream.commands import settings
 from stream.console.commands import demo, tail
 from stream.errors import ConfigError, TickertapeError
 from stream.feeds.commands import feed
-from stream.kafka.commands import kafka, topics
+from stream.kafka.commands import kafka, reshard, scale, topics
+from stream.replay.commands import replay, verify
 from stream.settings import load
 from stream.worker_commands import up, worker
 
@@ -35,7 +37,7 @@ def cli(context: click.Context, broker: str | None) -> None:
         context.obj = error
 
 
-for command in (demo, feed, kafka, settings, tail, topics, up, worker):
+for command in (chaos, demo, feed, kafka, replay, reshard, scale, settings, tail, topics, up, verify, worker):
     cli.add_command(command)
 
 

@@ -1,9 +1,12 @@
 """One worker process: the Faust app, run until it is told to stop."""
 
 import asyncio
+import hashlib
 import logging
 import os
 import signal
+import socket
+import sys
 import threading
 import time
 from collections.abc import Awaitable
@@ -43,10 +46,37 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
             "no broker is set: name one with --broker or TICKERTAPE_BROKER; `tickertape up` brings its own"
         )
     _set_up_logging()
+    held = _hold(settings, slot)
     tune_interpreter()
     if supervised:
         threading.Thread(target=_stop_with_supervisor, daemon=True).start()
-    asyncio.run(_run(settings, slot))
+    with held:
+        asyncio.run(_run(settings, slot))
+
+
+def _hold(settings: Settings, slot: str) -> socket.socket:
+    """Take a slot's name on this machine, for as long as the process lives: two of one name fence each other for ever.
+
+    It is a socket that nobody connects to, in Linux's abstract namespace: it leaves no file, however the process ends.
+    Elsewhere nothing is held.
+
+    Raises
+    ------
+    ConfigError
+        Another process has it.
+    """
+    held = socket.socket(socket.AF_UNIX)
+    name = hashlib.sha256(f"{settings.broker}|{settings.group}|{settings.epoch}|{slot}".encode()).hexdigest()
+    try:
+        if sys.platform == "linux":
+            held.bind(f"\0tickertape-{name}")
+    except OSError:
+        held.close()
+        raise ConfigError(
+            f"a worker {slot} of group {settings.group} runs on this machine already: stop it, or give this one "
+            "another --slot, or another TICKERTAPE_GROUP"
+        ) from None
+    return held
 
 
 async def _run(settings: Settings, slot: str) -> None:

@@ -1,14 +1,23 @@
 """``tickertape worker`` and ``tickertape up``."""
 
+import asyncio
+import logging
 import os
 import signal
 import socket
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import click
 
-from stream.errors import BrokerError
+from schemas.control import workers_key
+from stream.errors import BrokerError, TickertapeError
 from stream.settings import Settings
+
+if TYPE_CHECKING:
+    from stream.workers import Supervisor
 
 
 @click.command()
@@ -28,10 +37,12 @@ def worker(settings: Settings, slot: str | None, supervised: bool) -> None:
 
 
 @click.command()
-@click.option("--workers", type=click.IntRange(1), help="How many; by default one a core.", metavar="N")
+@click.option(
+    "--workers", type=click.IntRange(1), help="How many; by default as `scale` last said, or one a core.", metavar="N"
+)
 @click.pass_obj
 def up(settings: Settings, workers: int | None) -> None:
-    """Run workers until SIGTERM or Ctrl-C, and start again any that dies.
+    """Run workers until SIGTERM or Ctrl-C, and start again any that dies; `tickertape scale` may change how many.
 
     Where no broker is set, an embedded Kafka runs along, its topics created.
     """
@@ -47,11 +58,56 @@ def up(settings: Settings, workers: int | None) -> None:
             click.echo(f"Kafka is up at {broker}; elsewhere: export TICKERTAPE_BROKER={broker}", err=True)
         elif missing := [topic.name for topic in topics.describe(broker, settings) if not topic.exists]:
             raise BrokerError(f"{broker} has no topic {', '.join(missing)}: run `tickertape topics create`")
-        supervisor = Supervisor(replace(settings, broker=broker), workers or cores(), _say)
+        settings = replace(settings, broker=broker)
+        # Where `control` can't be followed for a while, the workers say what there is to say.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        asked = asyncio.run(_asked_for(settings))
+        supervisor = Supervisor(settings, workers or asked or cores(), _say)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.tell())
-        with supervisor:
+        with supervisor, _following(settings, supervisor, asked):
             supervisor.wait()
+
+
+async def _asked_for(settings: Settings) -> int | None:
+    from stream.kafka.control import Control
+
+    async with Control(settings.broker) as control:
+        return control.workers(settings.group)
+
+
+@contextmanager
+def _following(settings: Settings, supervisor: "Supervisor", asked: int | None) -> Iterator[None]:
+    """Have the supervisor run as many workers as `scale` says from now on; `asked` is what it said before."""
+    from stream.kafka.control import Control
+
+    async def follow() -> None:
+        async with Control(settings.broker) as control:
+            news = control.workers(settings.group) != asked
+            while True:
+                if news and (workers := control.workers(settings.group)) is not None:
+                    supervisor.ask(workers)
+                news = workers_key(settings.group) in await control.change()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(task)
+        except TickertapeError as error:
+            _say(f"{error}; `tickertape scale` isn't followed any more")
+        except asyncio.CancelledError:
+            pass
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(follow())
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.close()
 
 
 def _say(line: str) -> None:

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from stream.errors import ConfigError, TickertapeError
+from stream.errors import BrokerError, ConfigError, TickertapeError
 from stream.kafka import members
 from stream.settings import PREFIX, Settings
 
@@ -40,6 +40,8 @@ class Supervisor:
         How many.
     say
         Takes each line that the workers and the supervisor print, without its end; called from other threads.
+    healthy_seconds
+        A worker that ran for so long is started again at once.
 
     Attributes
     ----------
@@ -54,14 +56,15 @@ class Supervisor:
     ...     supervisor.kill(0)
     """
 
-    def __init__(self, settings: Settings, workers: int, say: Say) -> None:
+    def __init__(self, settings: Settings, workers: int, say: Say, *, healthy_seconds: float = HEALTHY_SECONDS) -> None:
         self._settings = settings
         self._environment = environment(settings)
         self._workers = workers
         self._say = say
-        self._slots: dict[int, _Slot] = {}
+        self._healthy_seconds = healthy_seconds
+        self._slots: dict[int, Slot] = {}
         # Unlike an Event, it may be told from a signal's handler.
-        self._over: SimpleQueue[TickertapeError | None] = SimpleQueue()
+        self._told: SimpleQueue[TickertapeError | int | None] = SimpleQueue()
         self.restarts = 0
         self.failure: TickertapeError | None = None
 
@@ -93,7 +96,14 @@ class Supervisor:
         for number in range(workers):
             if number not in self._slots:
                 command = [sys.executable, "-m", "stream", "worker", "--slot", self.name(number), "--supervised"]
-                self._slots[number] = _Slot(command, self._environment, f"worker-{number}", self._say, self._ended)
+                self._slots[number] = Slot(
+                    command,
+                    self._environment,
+                    f"worker-{number}",
+                    self._say,
+                    self._ended,
+                    healthy_seconds=self._healthy_seconds,
+                )
         for number in self.slots[workers:][::-1]:
             self.stop_one(number)
 
@@ -116,19 +126,30 @@ class Supervisor:
         self._slots[slot].kill()
 
     def wait(self) -> None:
-        """Return when `tell` is called.
+        """Return when `tell` is called; until then, do as `ask` says.
 
         Raises
         ------
         ConfigError
             A worker has ended with one.
         """
-        if (error := self._over.get()) is not None:
-            raise error
+        while (told := self._told.get()) is not None:
+            if isinstance(told, TickertapeError):
+                raise told
+            self._say(f"{told} workers are asked for, there were {len(self._slots)}")
+            try:
+                self.scale(told)
+            except BrokerError as error:
+                # Kafka forgets a worker that has left by itself, after the session time-out.
+                self._say(str(error))
+
+    def ask(self, workers: int) -> None:
+        """Have `wait` see to it that there are so many workers; another thread may call this."""
+        self._told.put(workers)
 
     def tell(self) -> None:
         """Have `wait` return; a signal's handler may call this."""
-        self._over.put(None)
+        self._told.put(None)
 
     def stop(self) -> None:
         """Have all drain and commit, for up to ten seconds; then kill what is left."""
@@ -152,23 +173,45 @@ class Supervisor:
         """Hear that a worker ended by itself; return whether to start it again."""
         if code == ConfigError.exit_code:
             self.failure = ConfigError("a worker can't run with these settings: see what it said")
-            self._over.put(self.failure)
+            self._told.put(self.failure)
             return False
         self.restarts += 1
         return True
 
 
-class _Slot:
-    """One worker and those that follow it; a thread reads what they print, and starts the next."""
+class Slot:
+    """One process and those that follow it; a thread reads what they print, and starts the next.
+
+    Parameters
+    ----------
+    command, environment
+        What runs; its standard input ends when we are gone.
+    name
+        What its lines begin with.
+    say
+        Takes each line.
+    ended
+        Called with the exit status of one that ended by itself; says whether to start it again.
+    healthy_seconds
+        One that ran for so long is started again at once.
+    """
 
     def __init__(
-        self, command: list[str], environment: dict[str, str], name: str, say: Say, ended: Callable[[int], bool]
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        name: str,
+        say: Say,
+        ended: Callable[[int], bool],
+        *,
+        healthy_seconds: float = HEALTHY_SECONDS,
     ) -> None:
         self._command = command
         self._environment = environment
         self._name = name
         self._say = say
         self._ended = ended
+        self._healthy_seconds = healthy_seconds
         self._ending = threading.Event()
         # A process is started and told to end under it, so that none is started after the end.
         self._lock = threading.Lock()
@@ -206,7 +249,7 @@ class _Slot:
             code = self._run_one()
             if self._ending.is_set():
                 return
-            if time.monotonic() - began >= HEALTHY_SECONDS:
+            if time.monotonic() - began >= self._healthy_seconds:
                 failures = 0
             if not self._ended(code):
                 self._say(f"{self._name} | {reason(code)}; it is not started again")

@@ -20,6 +20,7 @@ FLOORS = {
     "stream.engine": 1,
     "stream.feeds": 1,
     "stream.kafka": 1,
+    "stream.scale": 1,
     "stream.workers": 1,
     "agents": 2,
     "stream.app": 3,

@@ -240,3 +240,13 @@ def test_a_crash_is_reported_and_commits_nothing(settings: Settings) -> None:
     assert "Event loop is closed" not in ended.stderr
     (state,) = topics.describe(settings.broker, settings, [TRADES])
     assert all(not part.upto for part in state.partitions)
+
+
+@pytest.mark.kafka
+def test_two_workers_of_one_name_do_not_fence_each_other(settings: Settings) -> None:
+    with Supervisor(settings, 1, print) as supervisor:
+        until("it owns all", lambda: shared(settings, 1))
+        second = run("worker", "--slot", supervisor.name(0), **environment(settings))
+        assert second.returncode == ConfigError.exit_code
+        assert f"a worker {supervisor.name(0)} of group {settings.group} runs on this machine already" in second.stderr
+        assert supervisor.restarts == 0

@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.topics import BARS, SLICES, TRADES
+from stream import scale
 from stream.console.balance import Balance, balance, sent_by_symbol
 from stream.console.reader import Reader
 from stream.console.screen import Screen
@@ -133,6 +134,7 @@ class Demo:
         self._supervisor = Supervisor(settings, plan.workers, self._hear)
         self._end = asyncio.Event()
         self._kills = 0
+        self._doubling = False
         self._takeovers: list[float] = []
         self._working: set[asyncio.Task[None]] = set()
 
@@ -255,7 +257,7 @@ class Demo:
         elif key == "k":
             self._kill()
         elif key == "p":
-            self._work(self._grow())
+            self._work(self._double())
 
     def _kill(self) -> None:
         if self._view.takeover is None:
@@ -273,13 +275,18 @@ class Demo:
         had = ", ".join(f"{len(numbers)} of {topic}" for topic, numbers in sorted(mine.items()))
         self._screen.note(f"worker-{slot} is killed (-9); its partitions: {had or 'none'}")
 
-    async def _grow(self) -> None:
+    async def _double(self) -> None:
+        if self._doubling:
+            return
         if self._partitions * 2 > MOST_PARTITIONS:
             self._screen.note(f"{TRADES.name} has {self._partitions} partitions; that is enough")
             return
-        self._partitions *= 2
-        await asyncio.to_thread(topics.grow, self._settings.broker, TRADES, self._partitions)
-        self._screen.note(f"{TRADES.name} has {self._partitions} partitions now; the workers share them anew")
+        self._doubling = True
+        partitions = self._partitions * 2
+        await scale.scale(self._settings, TRADES.name, partitions, None, self._screen.note)
+        self._partitions = partitions
+        self._view.spread_over(partitions)
+        self._doubling = False
 
 
 class Feed:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from stream.errors import BrokerError, ConfigError
+from stream.kafka.patience import patient
 
 # New partitions are seen this fast; Kafka's default is five minutes.
 METADATA_MS = 2000
@@ -53,6 +54,7 @@ class Reader:
                 max_partition_fetch_bytes=2 << 20,
                 metadata_max_age_ms=METADATA_MS,
             )
+            patient(self._consumer._client)
             await self._consumer.start()
         except ValueError as error:
             raise ConfigError(f"broker {self._broker!r}: {error}; it is host:port, or several with commas") from None
@@ -79,6 +81,12 @@ class Reader:
             await self._take_new_partitions()
         found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000))
         return [record for records in found.values() for record in records]
+
+    async def skip(self, offsets: Ends) -> None:
+        """Go on from these offsets, or from the log's first where that is later."""
+        begins = await self._consumer.beginning_offsets(list(offsets))
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, max(offset, begins[tp]))
 
     async def ends(self, parts: Sequence[TopicPartition] | None = None) -> Ends:
         """Return the end of the log of each of these partitions; by default of all that are read."""

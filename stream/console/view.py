@@ -185,6 +185,12 @@ class View:
         """Return whether so many partitions have an owner who has spoken."""
         return len(self.partitions) >= partitions
 
+    def spread_over(self, partitions: int) -> None:
+        """Hear that the feed keys by another number of partitions."""
+        self._keyed_partitions = partitions
+        for symbol, state in self.symbols.items():
+            state.partition = partition_for(symbol, partitions)
+
     @property
     def read(self) -> int:
         """How many records have been read, of all partitions, since their logs' beginning."""

@@ -25,6 +25,8 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
         As of ``upto``.
     incomplete
         Where retention took records of open slices, ``(from, to)`` ms, or None.
+    partitions
+        How many there are, by the owner's metadata and the heartbeats below ``upto``: not every shard may have heard.
     """
 
     upto: int = 0
@@ -32,6 +34,7 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
     lanes: list[Lane] = field(default_factory=list)
     tallies: Tallies = field(default_factory=Tallies)
     incomplete: tuple[int, int] | None = None
+    partitions: int = 0
 
 
 class Views(Struct, frozen=True, array_like=True):

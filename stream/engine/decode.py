@@ -9,7 +9,7 @@ import numpy as np
 
 from schemas.heartbeat import Heartbeat, from_headers
 from schemas.trade import EARLIEST_MS, LATEST_MS
-from stream.engine.block import Block, Bools, Ints
+from stream.engine.block import Block, Bools, Headers, Ints
 from stream.engine.names import BadName, InputNames, check
 from stream.engine.table import Columns
 
@@ -174,7 +174,7 @@ class Decoder:
         return usable
 
 
-def _heartbeat(headers: tuple[tuple[str, bytes], ...]) -> Heartbeat | str:
+def _heartbeat(headers: Headers) -> Heartbeat | str:
     """Return what a null record says, or what is wrong with it."""
     try:
         heartbeat = from_headers(headers)

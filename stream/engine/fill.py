@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from stream.engine.block import Ints
 from stream.engine.finality import Finality
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL
@@ -131,8 +130,8 @@ class Filler:
         self._groups |= {(shard, *key): group for key, group in carried.groups.items()}
         self._newest |= {(shard, *key): newest for key, newest in carried.newest.items()}
 
-    def seed(self, keys: list[SliceKey], columns: Columns, shards: Mapping[int, Finality], kept: Ints) -> int:
-        """Take from upserts what the last owner carried; return how many of them count for nothing else.
+    def seed(self, keys: list[SliceKey], columns: Columns, shards: Mapping[int, Finality]) -> None:
+        """Take from upserts what the last owner carried.
 
         Parameters
         ----------
@@ -140,12 +139,9 @@ class Filler:
             See `Upserts`.
         shards
             What each shard knows.
-        kept
-            Those that have a share in an open window.
         """
         if not shards.keys() - self._settled:
-            return 0
-        alone, others = 0, set(kept.tolist())
+            return
         done_ms: dict[tuple[int, str], int] = {}
         best: dict[tuple[int, str, str, int], int] = {}
         shard_of, stamps = columns["shard"].tolist(), columns["stamp"].tolist()
@@ -156,7 +152,6 @@ class Filler:
                 done_ms[shard, source] = UNSET if shard in self._settled else done
             if slice_ms + self._slice_ms > done_ms[shard, source]:
                 continue
-            alone += i not in others
             seed = self._seeds.setdefault(shard, {}).get((source, symbol))
             if seed is None or slice_ms > seed.slice_ms:
                 seed = self._seeds[shard][source, symbol] = _Seed(slice_ms, {})
@@ -171,7 +166,6 @@ class Filler:
             if partition in upserts:
                 stamp, offset, _ = upserts[partition]
                 upserts[partition] = stamp, offset, tuple(columns[name][i].item() for name in self._slices.schema)
-        return alone
 
     def settle(self, settled: Set[int], shards: Mapping[int, Finality]) -> None:
         """Begin with shards that have been read to where the last owner's checkpoint was made."""

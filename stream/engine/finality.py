@@ -89,6 +89,35 @@ class Finality:
         """
         return min(self.done_ms(ALL), self.done_ms(source))
 
+    def closed_ms(self, source: str) -> int:
+        """Return the time up to which nothing more is taken of slices."""
+        return max(self.fold_ms.get(source, UNSET), self.done_with_ms(source))
+
+    def most_closed_ms(self) -> int:
+        """Return the greatest of these times, of any source."""
+        return max(self.closed_ms(source) for source in (ALL, *self._sources))
+
+    def whole_ms(self, partition: int, source: str) -> int:
+        """Return the time up to which the last owner surely had all slices of a lane.
+
+        That is what it had folded, unless the horizon had it do so.
+        """
+        saved = self._saved
+        if partition >= saved.partitions or source not in saved.folded:
+            return UNSET
+        folded_ms = min(saved.folded[source], saved.folded.get(ALL, UNSET))
+        final_ms = max(saved.final.get(source, UNSET), saved.final.get(ALL, UNSET))
+        return folded_ms if folded_ms > final_ms - self._horizon_ms else UNSET
+
+    def behind(self) -> dict[tuple[int, str], int]:
+        """Return the frontiers of lanes that the folding has passed."""
+        of_all = self.fold_ms.get(ALL, UNSET)
+        return {
+            lane: at_ms
+            for lane, at_ms in self._lane_ms.items()
+            if at_ms < max(of_all, self.fold_ms.get(lane[1], UNSET))
+        }
+
     def frontier_ms(self, partition: int, source: str) -> int:
         """Return how far a lane is known to be."""
         return self._lane_ms.get((partition, source), UNSET)
@@ -132,8 +161,10 @@ class Finality:
     def _advance(self, source: str) -> bool:
         """Recompute a source's frontiers; return whether any of its lanes is awake."""
         known, awake, least_ms = [], [], -UNSET
-        for partition in range(self._partitions):
-            idle, rest = self._idle.get(partition, ((), False))
+        if self._partitions > len(self._idle):
+            # One that hasn't spoken holds back.
+            awake, least_ms = [UNSET], UNSET
+        for partition, (idle, rest) in self._idle.items():
             for name in self._sources if source == ALL else (source,):
                 at_ms = self._lane_ms.get((partition, name))
                 least_ms = min(least_ms, UNSET if at_ms is None else at_ms)

@@ -15,9 +15,9 @@ from stream.engine.aggregate import INT, Aggregate
 from stream.engine.block import Block, Bools, Ints
 from stream.engine.checkpoint import SliceCheckpoint
 from stream.engine.decode import Decoded, Decoder
+from stream.engine.frames import pack
 from stream.engine.lanes import UNSET, Lanes
-from stream.engine.names import Names
-from stream.engine.refusal import dead_letter, text_of
+from stream.engine.refusal import dead_letter, late_record
 from stream.engine.repeats import Repeats
 from stream.engine.table import Columns, Table
 
@@ -83,7 +83,7 @@ class Slicer:
     slicing
         What to fold.
     partition, partitions
-        Which one, and of how many.
+        Which one, and of how many, by Kafka's metadata; heartbeats in the log may tell of more.
     slice_ms, skew_ms, lateness_ms, epoch
         See `Settings`.
     checkpoint
@@ -113,7 +113,6 @@ class Slicer:
     ) -> None:
         self.slicing = slicing
         self.partition = partition
-        self.partitions = partitions
         self.epoch = epoch
         self._slice_ms = slice_ms
         self._skew_ms = skew_ms
@@ -122,6 +121,7 @@ class Slicer:
             first = begin if committed is None else max(committed, begin)
             checkpoint = SliceCheckpoint(upto=first, start=first)
         saved = checkpoint
+        self.partitions = max(partitions, saved.partitions)
         self.start = saved.start
         self.read = begin if committed is None else max(committed, begin)
         self.upto = saved.upto
@@ -193,13 +193,15 @@ class Slicer:
     def _fold(self, block: Block, *, again: bool) -> list[Refused]:
         decoded = self._decoder.decode(block)
         decoded = admitted(block, decoded, self._sources.names, self.lanes.watermark_ms, self._skew_ms)
+        # Metadata may be old, a zombie's is: the log says it before any record of a time that an added one may have.
+        self.partitions = max(self.partitions, *(beat.partitions for _, beat in decoded.heartbeats), 0)
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         met_ms = self._frontiers(decoded, again=again)
         late = end_ms <= met_ms
         kept = self._merge(block, decoded, end_ms, ~late)
         if again:
             return []
-        refused: list[Refused] = [self._dead(block, at, reason) for at, reason in sorted(decoded.rejects)]
+        refused: list[Refused] = [dead_letter(block, at, reason) for at, reason in sorted(decoded.rejects)]
         tallies = self.tallies
         tallies.late += (n_late := int(np.count_nonzero(late)))
         tallies.counted += kept
@@ -337,7 +339,7 @@ class Slicer:
                     incomplete=self.incomplete,
                     lanes=lanes,
                     tallies=tallies,
-                    **self._packed([keys[i] for i in places], rows[places]),
+                    **pack([keys[i] for i in places], rows[places], self._open.columns, self.slicing.aggregate.schema),
                 ),
             )
             for shard, places in by_shard.items()
@@ -345,17 +347,6 @@ class Slicer:
         self._open.columns["dirty"][rows] = False
         self._release()
         return frames
-
-    def _packed(self, keys: list[SliceKey], rows: Ints) -> dict[str, Any]:
-        sources, symbols = Names(), Names()
-        columns = {
-            "source": sources.codes([key.source for key in keys]).astype(np.uint32).tobytes(),
-            "symbol": symbols.codes([key.symbol for key in keys]).astype(np.uint32).tobytes(),
-            "slice_ms": np.array([key.slice_ms for key in keys], np.int64).tobytes(),
-        }
-        held = self._open.columns
-        columns |= {name: held[name][rows].tobytes() for name in self.slicing.aggregate.schema}
-        return {"sources": sources.names, "symbols": symbols.names, "columns": columns}
 
     def _release(self) -> None:
         """Forget the slices that their lane's frontier has passed: they are published."""
@@ -393,23 +384,17 @@ class Slicer:
             lanes=lanes,
             tallies=msgspec.structs.replace(self.tallies),
             incomplete=self.incomplete,
+            partitions=self.partitions,
         )
         return min(offset, self.read), saved
 
-    def _dead(self, block: Block, at: int, reason: str) -> DeadLetter:
-        return dead_letter(block.topic, block.partition, int(block.offsets[at]), reason, block.values[at])
-
     def _late(self, block: Block, decoded: Decoded, i: int, end_ms: int, met_ms: int) -> Late:
-        at = int(decoded.at[i])
-        return Late(
-            topic=block.topic,
-            partition=block.partition,
-            offset=int(block.offsets[at]),
+        return late_record(
+            block,
+            int(decoded.at[i]),
             source=self._sources.names[decoded.source[i]],
             symbol=self._symbols.names[decoded.symbol[i]],
             time_ms=int(decoded.time_ms[i]),
+            end_ms=end_ms,
             frontier_ms=met_ms,
-            late_by_ms=met_ms - end_ms,
-            value=text_of(block.values[at]),
-            size_bytes=len(block.values[at] or b""),
         )

@@ -51,6 +51,8 @@ class State(Struct, frozen=True, array_like=True):
         See `Frontiers`.
     incomplete
         By input partition, where records are missing.
+    overdue
+        How many events results hold of slices that they were closed without.
     carried
         See `Carried`; None where nothing is filled.
     """
@@ -58,6 +60,7 @@ class State(Struct, frozen=True, array_like=True):
     rows: Rows
     frontiers: Frontiers
     incomplete: dict[int, tuple[int, int]]
+    overdue: dict[SliceKey, int]
     carried: Carried | None
 
 

@@ -6,6 +6,7 @@ opt in by their value deserializer, so any other consumer of the process is left
 tests/engine/test_transport_contract.py.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
@@ -30,6 +31,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stream.engine.block import Block, Headers, Ints
+from stream.engine.lookout import look_out
+from stream.kafka.patience import patient
 
 log = logging.getLogger(__name__)
 
@@ -267,11 +270,23 @@ class Custodian(Protocol):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's is untyped here
+    _lookout: asyncio.Task[None] | None = None
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self._lookout = asyncio.create_task(look_out(self._ensure_consumer()))
+
+    async def on_thread_stop(self) -> None:
+        if self._lookout is not None:
+            self._lookout.cancel()
+        await super().on_thread_stop()
+
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._value_deserializer = self.app.custodian.blocks
         # A producer with transactions may feed us; what it aborted never happened.
         consumer._isolation_level = "read_committed"
+        patient(consumer._client)
         return consumer
 
     async def positions(self, tps: list[TopicPartition]) -> dict[TP, Position]:

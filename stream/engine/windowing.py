@@ -9,9 +9,10 @@ import msgspec
 from faust.types import TP
 
 from schemas.frame import Frame
-from schemas.topics import DEAD_LETTERS, SLICES
+from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.engine.block import Block
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
+from stream.engine.frames import BadFrame
 from stream.engine.pace import Pace
 from stream.engine.recipe import Windowing
 from stream.engine.refusal import dead_letter
@@ -105,7 +106,7 @@ class WindowAgent:
             lost = not states and position.committed is not None and position.begin > (needed or 0)
             for i, windows in enumerate(self._windows):
                 views = saved.topics.get(windows.topic, Views())
-                windows.own(tp.partition, views, states[i] if states else None)
+                windows.own(tp.partition, views, saved.upto, states[i] if states else None)
                 if lost:
                     windows.lose(tp.partition, int(time() * 1000) + settings.skew_ms)
             self._settle(tp.partition)
@@ -139,14 +140,13 @@ class WindowAgent:
     def receive(self, block: Block) -> None:
         shard = block.partition
         block = block.since(self._read[shard])
-        for offset, value in zip(block.offsets.tolist(), block.values, strict=True):
+        for at, (offset, value) in enumerate(zip(block.offsets.tolist(), block.values, strict=True)):
             try:
                 frame = self._decode(value or b"")
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                self._reject(block, offset, value or b"", error)
-                continue
-            for windows in self._windows:
-                windows.apply(shard, offset, frame)
+                for windows in self._windows:
+                    windows.apply(shard, offset, frame)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
+                self._reject(block, at, error)
         self._read[shard] = max(self._read[shard], block.end)
         self._settle(shard)
         if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
@@ -155,32 +155,29 @@ class WindowAgent:
             end = self._end_offset(TP(self.topic, shard))
             self._pace.ask(behind=end is not None and end - self._read[shard] > BEHIND_FRAMES)
 
-    def _reject(self, block: Block, offset: int, value: bytes, error: Exception) -> None:
-        log.error("%s, partition %d, offset %d: not a frame: %s", self.topic, block.partition, offset, error)
-        letter = dead_letter(self.topic, block.partition, offset, f"not a frame: {error}", value)
-        self._producer.put(DEAD_LETTERS.name, 0, f"{self.topic}|{block.partition}|{offset}".encode(), _json(letter))
+    def _reject(self, block: Block, at: int, error: Exception) -> None:
+        if block.offsets[at] < self._upto[block.partition]:
+            return  # the last owner has told of it
+        letter = dead_letter(block, at, f"not a frame: {error}")
+        log.error("%s, partition %d, offset %d: %s", self.topic, block.partition, letter.offset, letter.reason)
+        key = f"{self.topic}|{block.partition}|{letter.offset}".encode()
+        self._producer.put(DEAD_LETTERS.name, 0, key, _json(letter))
 
     def flush(self) -> None:
         """Publish what has changed."""
         for windows in self._windows:
             sink = windows.windowing.sink.name
-            partitions, expired = self._sinks[sink], windows.expired
+            partitions = self._sinks[sink]
             busy = windows.waiting > WAITING_UPSERTS // 4
             for symbol, key, value in windows.flush(provisional=0 if busy else PROVISIONAL_RESULTS):
                 self._producer.put(sink, partition_for(symbol, partitions), key, value)
-            if windows.expired > expired:
-                log.warning(
-                    "%s: %d slices came past the horizon, and correct no result any more; horizon_ms is %d",
-                    windows.topic,
-                    windows.expired - expired,
-                    self._settings.horizon_ms,
-                )
         if any(windows.lags for windows in self._windows):
             self._pace.again()
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""
         self._pace.now()
+        self._tell_late()
         commits: dict[TP, tuple[int, str]] = {}
         if any(windows.lags for windows in self._windows):
             # The next owner begins to fill where windows are done.
@@ -202,6 +199,22 @@ class WindowAgent:
     def _snapshot(self, shard: int) -> Snapshot:
         states = [windows.state(shard) for windows in self._windows]
         return Snapshot(self._log[shard], self._read[shard], to_bytes(states))
+
+    def _tell_late(self) -> None:
+        """Report slices that came past the horizon; with a checkpoint, for they grow with every frame."""
+        for windows in self._windows:
+            late = windows.late()
+            for one in late:
+                key = f"{one.input_topic}|{one.input_partition}|{one.source}|{one.symbol}|{one.time_ms}".encode()
+                self._producer.put(LATE.name, 0, key, _json(one))
+            if late:
+                log.warning(
+                    "%s: slices that came past the horizon: %d, see the topic %s; horizon_ms is %d",
+                    windows.topic,
+                    len(late),
+                    LATE.name,
+                    self._settings.horizon_ms,
+                )
 
     def stop(self) -> None:
         self._pace.stop()

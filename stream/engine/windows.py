@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 
 from schemas.frame import Frame
+from schemas.refused import LateSlice
 from stream.engine.aggregate import INT
 from stream.engine.block import Bools, Ints
 from stream.engine.checkpoint import Views
 from stream.engine.fill import Filler
 from stream.engine.finality import Finality
+from stream.engine.frames import Inspector
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL, Names
+from stream.engine.overdue import Overdue
 from stream.engine.recipe import Windowing
 from stream.engine.results import Result, ResultWriter, WindowKey
 from stream.engine.snapshot import State, put, take
@@ -40,8 +43,6 @@ class Windows:
     def __init__(self, windowing: Windowing, *, slice_ms: int, horizon_ms: int, epoch: str, fill: bool = False) -> None:
         self.windowing = windowing
         self.topic = windowing.slicing.topic.name
-        #: Slices that came too late to correct anything.
-        self.expired = 0
         #: Upserts that have come since the last flush.
         self.waiting = 0
         self._slice_ms = slice_ms
@@ -70,6 +71,8 @@ class Windows:
         self._incomplete: dict[int, dict[int, tuple[int, int]]] = {}
         self._arrived: list[Arrival] = []
         self._writer = ResultWriter(windowing.result)
+        self._inspector = Inspector(self._slices.schema)
+        self._overdue = Overdue(windowing, slice_ms)
         self._filler = Filler(windowing, slice_ms) if fill and windowing.fill else None
 
     def __len__(self) -> int:
@@ -81,8 +84,19 @@ class Windows:
         """Whether windows without events are left to be filled; a checkpoint made now would forget them."""
         return self._filler is not None and self._filler.lags
 
-    def own(self, shard: int, saved: Views, state: State | None = None) -> None:
-        """Begin with a shard: from its checkpoint, or from a snapshot that was made before it."""
+    def own(self, shard: int, saved: Views, upto: int = 0, state: State | None = None) -> None:
+        """Begin with a shard.
+
+        Parameters
+        ----------
+        shard
+            Which.
+        saved, upto
+            What its checkpoint knows, and the offset up to which it had been read then.
+        state
+            A snapshot of it that was made before, or None.
+        """
+        self._overdue.own(shard, upto, state.overdue if state else {})
         if state is None:
             self._shards[shard], self._incomplete[shard] = Finality(self._horizon_ms, saved), {}
             return
@@ -97,7 +111,8 @@ class Windows:
         """Return all that is known of a shard, as it is after a flush."""
         rows = take(self._windows, self._pending, shard)
         carried = self._filler.take(shard) if self._filler else None
-        return State(rows, self._shards[shard].frontiers(), self._incomplete[shard], carried)
+        frontiers = self._shards[shard].frontiers()
+        return State(rows, frontiers, self._incomplete[shard], self._overdue.held(shard), carried)
 
     def lose(self, shard: int, until_ms: int) -> None:
         """Hear that retention took frames of open windows: what is open up to a time is incomplete."""
@@ -109,12 +124,16 @@ class Windows:
         self._settled.add(shard)
 
     def apply(self, shard: int, offset: int, frame: Frame) -> None:
-        """Take in a frame of a shard; its upserts are merged at the next flush."""
+        """Take in a frame of a shard; its upserts are merged at the next flush.
+
+        Raises
+        ------
+        BadFrame
+            What it says can't be; nothing of it is taken.
+        """
         if frame.topic != self.topic or frame.epoch != self._epoch:
             return
-        if missing := self._slices.schema.keys() - frame.columns.keys():
-            self._former(frame, shard, offset, missing)
-            return
+        self._inspector.inspect(frame)
         finality = self._shards[shard]
         if frame.columns["slice_ms"]:
             passed_ms = [finality.frontier_ms(frame.partition, source) for source in frame.sources]
@@ -125,27 +144,16 @@ class Windows:
         # A frame's frontiers cover its own upserts, so they count from the next frame on.
         finality.hear(frame)
 
-    def _former(self, frame: Frame, shard: int, offset: int, missing: set[str]) -> None:
-        """Leave out what an agent wrote before it had its present columns; its windows can't be told whole."""
-        log.warning(
-            "slices, partition %d, offset %d: a frame of %s has no %s: the agent has changed since, "
-            "and what it counted before is left out; with another setting `group` all is read anew",
-            shard,
-            offset,
-            frame.topic,
-            ", ".join(sorted(missing)),
-        )
-
     def _absorb(self) -> None:
         """Merge the upserts that have arrived: of each slice the one with the highest stamp holds."""
         if not self._arrived:
             return
         keys, columns = unpack(self._arrived, self._slice_ms, self._slices.schema, self._names)
         self._arrived, self.waiting = [], 0
-        rows, kept = self._rows(keys, columns["shard"].tolist())
-        self.expired += len(keys) - len(kept)
+        self._overdue.find(keys, columns, self._shards, self._held)
         if self._filler:
-            self.expired -= self._filler.seed(keys, columns, self._shards, kept)
+            self._filler.seed(keys, columns, self._shards)
+        rows, kept = self._rows(keys, columns["shard"].tolist())
         held = self._pending.columns
         newer = columns["stamp"][kept] > held["stamp"][rows]
         rows, kept = rows[newer], kept[newer]
@@ -157,6 +165,14 @@ class Windows:
             held[name][rows] = column[kept]
         touched = held["places"][rows].ravel()
         self._windows.columns["dirty"][touched[touched != _NONE]] = True
+
+    def _held(self, key: SliceKey) -> int:
+        row = self._pending.find(key)
+        return 0 if row is None else self._overdue.events(self._pending.columns, np.array([row]))[0]
+
+    def late(self) -> list[LateSlice]:
+        """Return what has come past the horizon since the last call."""
+        return self._overdue.take(self._shards)
 
     def _rows(self, keys: list[SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
         """Return the rows of slices, and which of the keys have one: not those whose windows are all done."""
@@ -254,8 +270,10 @@ class Windows:
             self._accumulate(self._windows.columns, pairs, pairs[1])
             held["places"][rows, columns] = _NONE
         folded = mine[(held["places"][mine] == _NONE).all(axis=1)]
+        keys = self._pending.keys(folded)
+        self._overdue.fold(shard, finality, keys, held, folded)
         if self._filler:
-            self._filler.fold(shard, self._pending.keys(folded), held["offset"][folded].tolist())
+            self._filler.fold(shard, keys, held["offset"][folded].tolist())
         self._pending.release(folded)
         windows = self._windows.columns
         rows = self._windows.live()

@@ -33,6 +33,28 @@ _speed = click.option(
 )
 
 
+class _Spread(click.ParamType):
+    """``SYMBOL=N``."""
+
+    name = "spread"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        symbol, _, over = str(value).rpartition("=")
+        if not (symbol and over.isdecimal() and int(over)):
+            self.fail(f"{value!r} is not SYMBOL=N: BTC-USDT=4", param, ctx)
+        return symbol, int(over)
+
+
+_spread = click.option(
+    "--spread",
+    type=_Spread(),
+    multiple=True,
+    metavar="SYMBOL=N",
+    help="Spread a hot symbol's trades over N partitions; may be given for several. Whatever sends a trade again is to "
+    "spread it alike.",
+)
+
+
 @click.group()
 def feed() -> None:
     """Send trades to Kafka, with a heartbeat a second."""
@@ -49,8 +71,17 @@ def feed() -> None:
     show_default=True,
     help="Close every bar at the end; more of the same source within the hour is then late.",
 )
+@_spread
 @click.pass_obj
-def feed_file(settings: Settings, paths: tuple[Path, ...], kind: str, speed: float, sort: bool, close: bool) -> None:
+def feed_file(
+    settings: Settings,
+    paths: tuple[Path, ...],
+    kind: str,
+    speed: float,
+    sort: bool,
+    close: bool,
+    spread: tuple[tuple[str, int], ...],
+) -> None:
     """Replay recorded trades: lines, plain or gzip, several files merged by when they were received.
 
     Formats: `binance`, lines of `<ns received> <message>` from a combined stream; `jsonl`, trades in our own JSON.
@@ -64,7 +95,7 @@ def feed_file(settings: Settings, paths: tuple[Path, ...], kind: str, speed: flo
     try:
         with closing(files.read(paths, kind, tally, by_event_time=sort)) as trades:
             batches = partial(files.paced, trades, speed, by_event_time=sort)
-            asyncio.run(session.feed(settings, batches, close=close, console=console))
+            asyncio.run(session.feed(settings, batches, close=close, console=console, spread=dict(spread)))
     finally:
         if tally:
             console.print(str(tally), highlight=False, soft_wrap=True, markup=False)
@@ -94,6 +125,7 @@ def feed_file(settings: Settings, paths: tuple[Path, ...], kind: str, speed: flo
 @click.option(
     "--ledger", type=click.Path(path_type=Path), metavar="FILE", help="Write the number of trades sent, by symbol."
 )
+@_spread
 @click.pass_obj
 def feed_simulate(
     settings: Settings,
@@ -107,6 +139,7 @@ def feed_simulate(
     speed: float,
     close: bool | None,
     ledger: Path | None,
+    spread: tuple[tuple[str, int], ...],
 ) -> None:
     """Send a simulated market: bursts, correlated returns, a few busy symbols and many quiet ones."""
     _need_broker(settings)
@@ -123,7 +156,8 @@ def feed_simulate(
         # A place that can't be written is told of now, not after an hour.
         simulation.ledger.write(ledger)
     try:
-        asyncio.run(session.feed(settings, simulation.batches, close=closes, console=Console(stderr=True)))
+        console = Console(stderr=True)
+        asyncio.run(session.feed(settings, simulation.batches, close=closes, console=console, spread=dict(spread)))
     finally:
         if ledger is not None:
             simulation.ledger.write(ledger)

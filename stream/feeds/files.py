@@ -51,6 +51,19 @@ class Tally(Struct):
     def __bool__(self) -> bool:
         return bool(self.trades or self.others or self.bad)
 
+    def turn_down(self, place: str) -> None:
+        """Count a bad line; ``place`` is ``file:line: reason``."""
+        self.bad += 1
+        if len(self.places) < BAD_SHOWN:
+            self.places.append(place)
+
+    def add(self, other: "Tally") -> None:
+        """Add what became of more lines."""
+        self.trades += other.trades
+        self.others += other.others
+        self.bad += other.bad
+        self.places = (self.places + other.places)[:BAD_SHOWN]
+
     def __str__(self) -> str:
         parts = [f"{self.trades:,} trades"]
         if self.others:
@@ -163,6 +176,38 @@ def _open(path: Path) -> BufferedReader | gzip.GzipFile:
         raise InputError(f"{path}: {error.strerror or error}") from None
 
 
+def texts(path: Path, size_bytes: int) -> Generator[bytes, None, None]:
+    """Yield a file's text in pieces of whole lines, each without its last line's end.
+
+    Parameters
+    ----------
+    path
+        Plain or compressed with gzip.
+    size_bytes
+        A piece's size, but for a line that is longer.
+
+    Raises
+    ------
+    InputError
+        It can't be opened, or its compression is broken.
+    """
+    done_bytes, rest = 0, b""
+    with _open(path) as file:
+        try:
+            while read := file.read(size_bytes):
+                done_bytes += len(read)
+                text, end, read = read.rpartition(b"\n")
+                if not end:
+                    rest += read
+                    continue
+                piece, rest = rest + text, read
+                yield piece
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: can't be read past {done_bytes:,} bytes of text ({error})") from None
+    if rest:
+        yield rest
+
+
 def _lines(path: Path, file: Iterable[bytes], parse: Callable[[bytes], Trade | Other], tally: Tally) -> Iterator[Trade]:
     number = 0
     try:
@@ -172,9 +217,7 @@ def _lines(path: Path, file: Iterable[bytes], parse: Callable[[bytes], Trade | O
             try:
                 found = parse(line)
             except (ValueError, msgspec.MsgspecError) as error:
-                tally.bad += 1
-                if len(tally.places) < BAD_SHOWN:
-                    tally.places.append(f"{path}:{number}: {error}")
+                tally.turn_down(f"{path}:{number}: {error}")
                 continue
             if isinstance(found, Trade):
                 tally.trades += 1

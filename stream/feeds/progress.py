@@ -5,21 +5,31 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from stream.feeds.publish import Publisher
-
 TERMINAL_SECONDS = 0.25
 PLAIN_SECONDS = 5.0
 
 
+class Counts(Protocol):
+    """What is shown; a `Publisher` is one."""
+
+    @property
+    def events(self) -> int: ...
+
+    @property
+    def newest_ms(self) -> int: ...
+
+
 @asynccontextmanager
-async def shown(publisher: Publisher, console: Console) -> AsyncIterator[None]:
-    """Show a publisher's progress while the block runs."""
-    task = asyncio.create_task(_in_terminal(publisher, console) if console.is_terminal else _plain(publisher, console))
+async def shown(counts: Counts, console: Console, done: str = "fed") -> AsyncIterator[None]:
+    """Show progress while the block runs; ``done`` says what becomes of events."""
+    meter = _Meter(counts, done)
+    task = asyncio.create_task(_in_terminal(meter, console) if console.is_terminal else _plain(meter, console))
     try:
         yield
     finally:
@@ -28,8 +38,7 @@ async def shown(publisher: Publisher, console: Console) -> AsyncIterator[None]:
             await task
 
 
-async def _in_terminal(publisher: Publisher, console: Console) -> None:
-    meter = _Meter(publisher)
+async def _in_terminal(meter: "_Meter", console: Console) -> None:
     with Live(console=console, auto_refresh=False) as live:
         try:
             while True:
@@ -39,29 +48,29 @@ async def _in_terminal(publisher: Publisher, console: Console) -> None:
             live.update(Text(meter.read()), refresh=True)
 
 
-async def _plain(publisher: Publisher, console: Console) -> None:
-    meter = _Meter(publisher)
+async def _plain(meter: "_Meter", console: Console) -> None:
     while True:
         await asyncio.sleep(PLAIN_SECONDS)
         console.print(meter.read(), highlight=False, soft_wrap=True)
 
 
 class _Meter:
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
+    def __init__(self, counts: Counts, done: str) -> None:
+        self._counts = counts
+        self._done = done
         self._began = self._before = time.monotonic()
         self._events = 0
         self._rate = 0.0
 
     def read(self) -> str:
-        now, events = time.monotonic(), self._publisher.events
+        now, events = time.monotonic(), self._counts.events
         # The rate of the last second or so, which says more than the mean when something stalls.
         if now - self._before >= 1 or not self._rate:
             self._rate = (events - self._events) / max(now - self._before, 0.001)
             self._before, self._events = now, events
-        parts = [f"fed {events:,} events", f"{self._rate:,.0f}/s"]
-        if self._publisher.newest_ms:
-            newest = datetime.fromtimestamp(self._publisher.newest_ms / 1000, UTC)
+        parts = [f"{self._done} {events:,} events", f"{self._rate:,.0f}/s"]
+        if newest_ms := self._counts.newest_ms:
+            newest = datetime.fromtimestamp(newest_ms / 1000, UTC)
             parts.append(f"event time {newest:%Y-%m-%d %H:%M:%S} UTC")
         seconds = int(now - self._began)
         parts.append(f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}")

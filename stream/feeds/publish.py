@@ -1,21 +1,27 @@
 """Every feed's way into Kafka: records partitioned by symbol, and heartbeats to every partition."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Protocol
 
 from msgspec.json import Encoder
 
+from schemas.control import Step
 from schemas.heartbeat import Heartbeat, to_headers
 from schemas.topics import HOUR_MS, TRADES
 from schemas.trade import Trade
 from stream.errors import BrokerError
-from stream.kafka.partition import partition_for
+from stream.feeds.routing import Routing
+
+log = logging.getLogger(__name__)
 
 # Bars of an hour are the longest: a lane opens before the first one that its events can fall into, and is closed past
 # the last one's end by as much again, which is more than any lateness.
 LONGEST_BAR_MS = HOUR_MS
+# Partitions are there before the schedule speaks of them; metadata is two seconds old at most.
+APPEAR_SECONDS = 10.0
 
 _encode = Encoder().encode
 
@@ -41,11 +47,24 @@ class Records(Protocol):
     async def partitions(self, topic: str) -> int: ...
 
 
+class Schedules(Protocol):
+    """What says how many partitions feeds use; `stream.kafka.control.Control` is one."""
+
+    async def sync(self) -> None: ...
+
+    async def change(self) -> set[bytes]: ...
+
+    def steps(self, topic: str) -> tuple[Step, ...]: ...
+
+
 class Publisher:
     """Publishes trades, in the order given, and says how far each source is.
 
-    A symbol's partition follows from its name and the number of partitions when the first trade is published, and
-    stays. A **heartbeat** says that all of a source before its time is sent, so it may only follow what it speaks for:
+    An event's partition follows from its symbol and from how many partitions the schedule has for its event time: see
+    `Routing`. A new step of the schedule is told to every partition at once, by a heartbeat that carries the number of
+    partitions, before any event that it goes for: who reads of such an event time knows of the partitions.
+
+    A **heartbeat** says that all of a source before its time is sent, so it may only follow what it speaks for:
 
     - before a source's first event, to every partition: an hour before that event. From then on each partition knows
       that the source exists, and waits for it;
@@ -62,6 +81,11 @@ class Publisher:
         Where to.
     topic
         The topic's name.
+    control
+        Where the schedule is. Without it, or while it has none, all partitions are used that there were at the start.
+    spread
+        By symbol: over how many partitions its events are spread, for one that is too hot for one. It is to be the same
+        whenever a feed sends an event again.
     heartbeat_seconds
         Between heartbeats, by the wall clock.
     disorder_ms
@@ -73,6 +97,8 @@ class Publisher:
         records: Records,
         *,
         topic: str = TRADES.name,
+        control: Schedules | None = None,
+        spread: Mapping[str, int] | None = None,
         heartbeat_seconds: float = 1.0,
         disorder_ms: int = 0,
     ) -> None:
@@ -80,9 +106,10 @@ class Publisher:
         self._topic = topic
         self._heartbeat_seconds = heartbeat_seconds
         self._disorder_ms = disorder_ms
+        self._control = control
+        self._spread = spread or {}
         self._partitions = 0
-        self._places: dict[str, tuple[int, bytes]] = {}
-        self._keyed_partitions = 0
+        self._routing: Routing | None = None
         self._newest_ms: dict[str, int] = {}
         self.events = 0
 
@@ -106,7 +133,7 @@ class Publisher:
         Raises
         ------
         BrokerError
-            There is no such topic, or something was not delivered.
+            There is no such topic, it lacks partitions that the schedule has, or something was not delivered.
         """
         await self._start()
         try:
@@ -131,42 +158,65 @@ class Publisher:
         BrokerError
             There is no such topic, or something was not delivered.
         """
-        await self._start()
-        self._put(trades)
+        self._put(trades, await self._start())
         await self._records.room()
         # Sends go on in the background; a source that never waits would starve them.
         await asyncio.sleep(0)
 
-    async def _start(self) -> None:
-        if not self._partitions:
-            self._partitions = self._keyed_partitions = await self._records.partitions(self._topic)
+    async def _start(self) -> Routing:
+        if self._routing is None:
+            self._partitions = await self._records.partitions(self._topic)
+            steps: tuple[Step, ...] = ()
+            if self._control is not None:
+                # In this order: where there is no schedule, `scale` writes one before it adds partitions.
+                await self._control.sync()
+                steps = self._control.steps(self._topic)
+            if steps:
+                await self._appear(steps[-1].partitions)
+            self._routing = Routing(steps or [Step(0, self._partitions)], self._spread)
+        return self._routing
 
-    def _put(self, trades: Iterable[Trade]) -> None:
-        put, topic, places, newest_ms = self._records.put, self._topic, self._places, self._newest_ms
+    async def _appear(self, partitions: int) -> None:
+        """Wait until there are so many partitions."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + APPEAR_SECONDS
+        while self._partitions < partitions:
+            if loop.time() > until:
+                raise BrokerError(
+                    f"{self._topic} has {self._partitions} partitions, and feeds are to use {partitions} by its "
+                    f"schedule: run `tickertape scale {self._topic} --partitions {partitions}`"
+                )
+            await asyncio.sleep(0.1)
+            self._partitions = max(self._partitions, await self._records.partitions(self._topic))
+
+    def _put(self, trades: Iterable[Trade], routing: Routing) -> None:
+        put, topic, newest_ms = self._records.put, self._topic, self._newest_ms
+        era = routing.at(self.newest_ms)
         events = 0
         for trade in trades:
             if trade.time_ms > newest_ms.get(trade.source, 0):
                 if trade.source not in newest_ms:
                     self._to_all(trade.source, trade.time_ms - LONGEST_BAR_MS - self._disorder_ms)
                 newest_ms[trade.source] = trade.time_ms
-            place = places.get(trade.symbol)
-            if place is None:
-                symbol = trade.symbol
-                place = places[symbol] = partition_for(symbol, self._keyed_partitions), symbol.encode()
-            put(topic, place[0], place[1], _encode(trade))
+            if not era.since_ms <= trade.time_ms < era.until_ms:
+                era = routing.at(trade.time_ms)
+            place = era.place(trade.symbol)
+            partition = place.partition if place.over == 1 else era.one_of(place, trade.id)
+            put(topic, partition, place.key, _encode(trade))
             events += 1
         self.events += events
 
     async def _feed(self, batches: Batches) -> None:
-        feeding = asyncio.create_task(self._publish_all(batches))
-        beating = asyncio.create_task(self._beat_on())
+        tasks = [asyncio.create_task(self._publish_all(batches)), asyncio.create_task(self._beat_on())]
+        if self._control is not None:
+            tasks.append(asyncio.create_task(self._follow(self._control)))
         try:
             # Heartbeats don't end, but they fail first where a source is quiet and Kafka is gone.
-            done, _ = await asyncio.wait((feeding, beating), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (feeding, beating):
+            for task in tasks:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await task
@@ -179,8 +229,27 @@ class Publisher:
     async def _beat_on(self) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
-            self._partitions = await self._records.partitions(self._topic)
+            self._partitions = max(self._partitions, await self._records.partitions(self._topic))
             self._beat()
+
+    async def _follow(self, control: Schedules) -> None:
+        while True:
+            await control.change()
+            routing, steps = await self._start(), control.steps(self._topic)
+            if not steps or steps == routing.steps:
+                continue
+            await self._appear(steps[-1].partitions)
+            # From here on nothing is awaited, so no event comes between.
+            self._routing = routing.next(steps, self.newest_ms)
+            self._beat()
+            for step in set(self._routing.steps) - set(steps):
+                log.warning(
+                    "%s: events past a new step of the schedule were sent before it was heard of; %d partitions are "
+                    "used from %d ms on",
+                    self._topic,
+                    step.partitions,
+                    step.from_ms,
+                )
 
     def _beat(self) -> None:
         for source, time_ms in self._newest_ms.items():
@@ -192,6 +261,6 @@ class Publisher:
             self._to_all(source, bar_end_ms + LONGEST_BAR_MS)
 
     def _to_all(self, source: str, time_ms: int) -> None:
-        headers = to_headers(Heartbeat(source, time_ms))
+        headers = to_headers(Heartbeat(source, time_ms, self._partitions))
         for partition in range(self._partitions):
             self._records.put(self._topic, partition, None, None, headers)

@@ -3,17 +3,25 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
 from stream.feeds import progress
 from stream.feeds.publish import Batches, Publisher
+from stream.kafka.control import Control
 from stream.kafka.producer import Producer
 from stream.settings import Settings
 
 
-async def feed(settings: Settings, batches: Callable[[], Batches], *, close: bool, console: Console) -> bool:
+async def feed(
+    settings: Settings,
+    batches: Callable[[], Batches],
+    *,
+    close: bool,
+    console: Console,
+    spread: Mapping[str, int] | None = None,
+) -> bool:
     """Publish a source's trades; SIGINT and SIGTERM end it in good order.
 
     Parameters
@@ -26,6 +34,8 @@ async def feed(settings: Settings, batches: Callable[[], Batches], *, close: boo
         True where the input is complete when it ends: every bar is then closed.
     console
         Where progress goes.
+    spread
+        By symbol: over how many partitions its events are spread.
 
     Returns
     -------
@@ -38,8 +48,11 @@ async def feed(settings: Settings, batches: Callable[[], Batches], *, close: boo
         Kafka can't be reached, or something was not delivered.
     """
     began = time.monotonic()
-    async with Producer(settings.broker, compression=settings.compression) as producer:
-        publisher = Publisher(producer)
+    async with (
+        Producer(settings.broker, compression=settings.compression) as producer,
+        Control(settings.broker) as control,
+    ):
+        publisher = Publisher(producer, control=control, spread=spread)
         async with progress.shown(publisher, console):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
             loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""``tickertape kafka`` and ``tickertape topics``."""
+"""``tickertape kafka``, ``tickertape topics``, ``tickertape scale`` and ``tickertape reshard``."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from schemas.frame import Tallies
-from schemas.topics import CATALOGUE, Topic
+from schemas.topics import CATALOGUE, SLICES, Topic
 from stream.errors import ConfigError, EmbeddedKafkaError
 from stream.settings import Settings
 
@@ -97,17 +97,45 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
     _print_table(f"{name}: {state.holds}", ["partition", "start", "end", "upto", "lag", *kinds], rows)
 
 
-@topics.command()
-@click.argument("name")
-@click.argument("partitions", type=click.IntRange(1))
+@click.command()
+@click.argument("topic")
+@click.option("--partitions", type=click.IntRange(1), required=True, metavar="N", help="How many it is to have.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many each `tickertape up` of the group is to run.",
+)
+@click.option("--json", "as_json", is_flag=True, help="What came of it as JSON; the lines go to standard error.")
 @click.pass_obj
-def grow(settings: Settings, name: str, partitions: int) -> None:
-    """Give a topic more partitions, while the pipeline runs or not; workers find them within seconds."""
-    from stream.kafka.topics import grow as grow_topic
+def scale(settings: Settings, topic: str, partitions: int, workers: int | None, as_json: bool) -> None:
+    """Give a topic more partitions while feeds and workers run, and have feeds use them.
 
-    topic = _topic(name)
-    had = grow_topic(_broker(settings), topic, partitions)
-    click.echo(f"{name}: {had} partitions before, {partitions} now")
+    Nothing is restarted, nothing is lost and nothing counted twice: feeds use the new partitions from an event time on
+    that is a few seconds ahead. Run again after it was interrupted, it goes on where it was.
+    """
+    from stream.scale import run
+
+    _broker(settings)
+    report = run(settings, topic, partitions, workers, lambda line: click.echo(line, err=as_json))
+    if as_json:
+        _print_json(report)
+
+
+@click.command()
+@click.argument("topic", type=click.Choice([SLICES.name]), expose_value=False)
+@click.option("--shards", type=click.IntRange(1), required=True, help="How many it is to have.", metavar="N")
+@click.pass_obj
+def reshard(settings: Settings, shards: int) -> None:
+    """Give the second stage another number of shards, more or fewer: the most workers that can share it.
+
+    The workers of each `tickertape up` drain and stop for it, what open windows need is carried over, and they start
+    again; feeds go on, and what they send waits. Run again after it was interrupted, it finishes what it began.
+    """
+    from stream.reshard import run
+
+    _broker(settings)
+    run(settings, shards, click.echo)
 
 
 def _topic(name: str) -> Topic:

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from stream.errors import EmbeddedKafkaError
 from stream.kafka import guard
 from stream.settings import Settings
@@ -128,6 +130,15 @@ class EmbeddedKafka:
     @property
     def running(self) -> bool:
         return self._guard is not None and self._guard.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's own process; None where there is none."""
+        if self._guard is None:
+            return None
+        with suppress(psutil.NoSuchProcess):
+            return next((java.pid for java in psutil.Process(self._guard.pid).children()), None)
+        return None
 
     def start(self) -> Self:
         """Start it, or start it again on the same data and port, and return once it answers requests.

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stream.errors import BrokerError
+from stream.kafka.patience import patient
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ class Producer:
             request_timeout_ms=int(self._delivery_seconds * 1000),
             metadata_max_age_ms=METADATA_AGE_MS,
         )
+        patient(kafka.client)
         try:
             await asyncio.wait_for(kafka.start(), CONNECT_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
@@ -240,6 +242,11 @@ class Producer:
             await self._must_exist(kafka, topic)
             known = await kafka.partitions_for(topic)
         return len(known)
+
+    async def exists(self, topic: str) -> bool:
+        """Return whether there is such a topic."""
+        cluster = await self._started().client.fetch_all_metadata()
+        return bool(cluster.partitions_for_topic(topic))
 
     def _started(self) -> AIOKafkaProducer:
         if self._kafka is None:

@@ -32,6 +32,8 @@ class PartitionState(Struct, frozen=True, kw_only=True):
         The offset that it has been read to, by its last commit; None if there is none.
     lag
         ``end - upto``, records; with no commit all that is there. None where the pipeline doesn't read the topic.
+    watermark_ms
+        The highest of its lanes, up to ``upto``; None where there is none.
     tallies
         What became of the records, up to ``upto``; None for topics that have none.
     """
@@ -42,6 +44,7 @@ class PartitionState(Struct, frozen=True, kw_only=True):
     committed: int | None
     upto: int | None
     lag: int | None
+    watermark_ms: int | None = None
     tallies: dict[str, int] | None
 
 
@@ -131,7 +134,7 @@ def create(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE)
 
 
 def grow(broker: str, topic: Topic, partitions: int) -> int:
-    """Give a topic more partitions, while the pipeline runs or not; as many as it has is no change.
+    """Give a topic more partitions; as many as it has is no change. `stream.scale` has feeds use them, too.
 
     Parameters
     ----------
@@ -154,17 +157,9 @@ def grow(broker: str, topic: Topic, partitions: int) -> int:
     BrokerError
         Kafka can't be reached, or refuses.
     """
-    if not topic.growable:
-        raise ConfigError(
-            f"{topic.name} can't get more partitions: a key's records would be spread over two of them; "
-            f"set TICKERTAPE_PARTITIONS_{topic.name.replace('-', '_').upper()} before it is created"
-        )
     with connected(broker) as admin:
         had = len(admin.describe_topics([topic.name])[0]["partitions"])
-        if not had:
-            raise ConfigError(f"{topic.name} doesn't exist; `tickertape topics create` creates it")
-        if partitions < had:
-            raise ConfigError(f"{topic.name} has {had} partitions, and Kafka can't take any away: give {had} or more")
+        may_grow(topic, had, partitions)
         if partitions > had:
             admin.create_partitions({topic.name: partitions})
             until = time.monotonic() + RETRY_SECONDS
@@ -172,6 +167,19 @@ def grow(broker: str, topic: Topic, partitions: int) -> int:
                 time.sleep(0.05)
             admin.wait_for_topics([topic.name])
     return had
+
+
+def may_grow(topic: Topic, had: int, partitions: int) -> None:
+    """Raise ConfigError where a topic that has so many partitions can't have so many."""
+    if not topic.growable:
+        raise ConfigError(
+            f"{topic.name} can't get more partitions: a key's records would be spread over two of them; "
+            f"set TICKERTAPE_PARTITIONS_{topic.name.replace('-', '_').upper()} before it is created"
+        )
+    if not had:
+        raise ConfigError(f"{topic.name} doesn't exist; `tickertape topics create` creates it")
+    if partitions < had:
+        raise ConfigError(f"{topic.name} has {had} partitions, and Kafka can't take any away: give {had} or more")
 
 
 def describe(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[TopicState]:
@@ -224,12 +232,13 @@ def describe(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGU
 def _partition(
     topic: Topic, part: TopicPartition, start: int, end: int, commit: OffsetAndMetadata | None, read: bool
 ) -> PartitionState:
-    upto, tallies = None, None
+    upto, watermark_ms, tallies = None, None, None
     if commit is not None:
         try:
             if topic.growable:
                 checkpoint = slices_from(commit.metadata)
                 upto, tallies = checkpoint.upto, msgspec.structs.asdict(checkpoint.tallies)
+                watermark_ms = max((lane.watermark_ms for lane in checkpoint.lanes), default=None)
             else:
                 upto = windows_from(commit.metadata).upto
         except msgspec.MsgspecError:
@@ -245,6 +254,7 @@ def _partition(
         committed=None if commit is None else commit.offset,
         upto=upto,
         lag=lag,
+        watermark_ms=watermark_ms,
         tallies=tallies,
     )
 

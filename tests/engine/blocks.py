@@ -114,8 +114,8 @@ class Log:
         text = _json(msgspec.to_builtins(tick) | more) if more else _json(tick)
         return self.raw(text, appended=at if appended is None else appended)
 
-    def beat(self, at: int, source: str = "s", *, appended: int = 0) -> "Log":
-        return self.raw(None, tuple(to_headers(Heartbeat(source, HOUR_MS + at))), appended=appended)
+    def beat(self, at: int, source: str = "s", *, partitions: int = 0, appended: int = 0) -> "Log":
+        return self.raw(None, tuple(to_headers(Heartbeat(source, HOUR_MS + at, partitions))), appended=appended)
 
     def hole(self, offsets: int = 1) -> "Log":
         """Append offsets without a record, as compaction and transactions leave them."""

@@ -141,16 +141,19 @@ class Shard:
         read = len(self.log)
         offset, views = self.windows.checkpoint(0, read)
         metadata = to_metadata(WindowCheckpoint(upto=read, topics={"trades": views}))
-        self.windows = owned(windows_from(metadata).topics["trades"], settled=False, horizon_ms=self._horizon_ms)
+        known = windows_from(metadata).topics["trades"]
+        self.windows = owned(known, settled=False, horizon_ms=self._horizon_ms, upto=read)
         for at in range(offset, read):
             self.windows.apply(0, at, self.log[at])
             assert self.flush() == {}, "nothing is published before all is known again"
         self.windows.settle(0)
 
 
-def owned(saved: Views | None = None, *, settled: bool = True, horizon_ms: int = FAR_HORIZON_MS) -> Windows:
+def owned(
+    saved: Views | None = None, *, settled: bool = True, horizon_ms: int = FAR_HORIZON_MS, upto: int = 0
+) -> Windows:
     windows = Windows(WINDOWING, slice_ms=1000, horizon_ms=horizon_ms, epoch=EPOCH)
-    windows.own(0, saved or Views())
+    windows.own(0, saved or Views(), upto)
     if settled:
         windows.settle(0)
     return windows

@@ -46,6 +46,7 @@ def test_a_commit_goes_back_to_the_oldest_record_of_any_open_slice() -> None:
             start=0,
             lanes=[Lane("s", at(3000), at(1000))],
             tallies=Tallies(counted=3, rejected=1),
+            partitions=1,
         ),
     )
 
@@ -63,6 +64,7 @@ def test_a_commit_comes_back_as_it_was() -> None:
         lanes=[Lane("é|\"'", -5, 7, idle=True)],
         tallies=Tallies(1, 2, 3, 4, 5, 6, 7, 8),
         incomplete=(1, 2),
+        partitions=6,
     )
     windows = WindowCheckpoint(upto=4, topics={"trades": Views(2, {"all": -(1 << 62), "s": 5}, {"s": 7})})
     assert slices_from(to_metadata(slices)) == slices

@@ -49,6 +49,37 @@ def test_a_slice_closes_when_its_lanes_frontier_reaches_its_end() -> None:
     assert [start for _, _, start in published.slices] == [0, 2000, 3000]
 
 
+def test_heartbeats_tell_of_partitions_that_the_metadata_does_not() -> None:
+    log = Log().beat(0, partitions=2).tick(100).beat(200, partitions=4).beat(300)
+    owner = slicer(log, partitions=3)
+    counts = []
+    for block in log.blocks([1, 2, 3]):
+        owner.fold(block)
+        ((_, frame),) = owner.flush(lambda _: 0, 1, everyone=True)
+        counts.append(frame.partitions)
+    assert counts == [3, 3, 4, 4]
+    # Not every shard has heard of it when it is committed; the next owner's metadata may be as old.
+    offset, saved = owner.checkpoint()
+    after = slicer(log, partitions=3, checkpoint=saved, committed=offset)
+    after.fold(log.block())
+    assert [frame.partitions for _, frame in after.flush(lambda _: 0, 1, everyone=True)] == [4]
+
+
+def test_a_heartbeat_that_does_not_count_tells_of_no_partitions() -> None:
+    day_ms = 24 * 3_600_000
+    log = (
+        Log()
+        .beat(day_ms + 2, partitions=8, appended=1)
+        .raw(None, (("heartbeat", b'{"source":"s","time_ms":1700000000000,"partitions":1000000}'),))
+    )
+    owner, published = read(log)
+    assert [refused.reason.partition(":")[0] for refused in published.refused if isinstance(refused, DeadLetter)] == [
+        "a heartbeat more than a day ahead of its receipt",
+        "a heartbeat's header can't be read",
+    ]
+    assert owner.partitions == 1
+
+
 def test_a_closed_slice_is_kept_until_it_is_published() -> None:
     log = Log().tick(0).tick(3000, 2)
     owner, published = slicer(), Published()

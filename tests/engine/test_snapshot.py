@@ -57,7 +57,7 @@ class Snapped(Shard):
         upto, data = self.snapshot
         (state,) = from_bytes(data)
         self.windows = self._make()
-        self.windows.own(0, windows_from(metadata).topics["trades"], state)
+        self.windows.own(0, windows_from(metadata).topics["trades"], read, state)
         for at in range(upto, read):
             self.windows.apply(0, at, self.log[at])
             assert self.flush() == {}, "nothing is published before all is known again"
@@ -146,7 +146,7 @@ def test_other_shards_stay_out_of_it() -> None:
     third.own(1, Views())
     third.apply(1, 0, frame(1, upsert(0, 2.0, source="r", symbol="B"), lanes={"s": 0, "r": 0}))
     third.flush()
-    third.own(0, Views(), state)
+    third.own(0, Views(), state=state)
     third.apply(0, 1, frame(2, lanes={"s": 3000}))
     came = {key.decode(): msgspec.json.decode(value)["total"] for _, key, value in third.flush()}
     assert came == {f"A|{source}|{resolution}|{HOUR_MS}": 1.0 for source in ("s", "all") for resolution in ("1s", "3s")}
@@ -155,7 +155,7 @@ def test_other_shards_stay_out_of_it() -> None:
 def test_a_state_of_nothing() -> None:
     windows = owned()
     state = again(windows)
-    windows.own(0, Views(), state)
+    windows.own(0, Views(), state=state)
     assert len(windows) == 0
 
 
@@ -276,7 +276,7 @@ def test_a_snapshot_is_the_same_state(drawn: tuple[list[Log], list[Frame]], data
         if data.draw(st.booleans()):
             first.flush()
     first.flush()
-    then.own(0, Views(), again(first))
+    then.own(0, Views(), state=again(first))
     for at, one in enumerate(frames[cut:], cut):
         first.apply(0, at, one)
         then.apply(0, at, one)
@@ -284,5 +284,5 @@ def test_a_snapshot_is_the_same_state(drawn: tuple[list[Log], list[Frame]], data
             assert sorted(first.flush()) == sorted(then.flush())
             assert first.checkpoint(0, at + 1) == then.checkpoint(0, at + 1)
     assert sorted(first.flush()) == sorted(then.flush())
-    assert first.expired == then.expired
+    assert first.late() == then.late()
     assert len(first) == len(then)

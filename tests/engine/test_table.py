@@ -18,9 +18,9 @@ def test_a_key_keeps_its_row_and_a_new_one_starts_from_the_schema() -> None:
     held = table()
     a, b = held.rows(["a", "b"]).tolist()
     assert held.rows(["b", "a", "b"]).tolist() == [b, a, b]
-    assert held.take(np.array([a]))["n"].tolist() == [7]
-    assert held.take(np.array([a]))["x"].tolist() == [-np.inf]
-    assert held.take(np.array([a]))["pair"].tolist() == [[-1, -1]]
+    assert held.columns["n"][a] == 7
+    assert held.columns["x"][a] == -np.inf
+    assert held.columns["pair"][a].tolist() == [-1, -1]
     assert len(held) == 2
 
 

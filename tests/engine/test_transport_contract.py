@@ -319,6 +319,7 @@ def test_consumer_is_made_for_blocks_and_as_a_static_member(app: faust.App) -> N
         held(hasattr(thread, name), "faust-streaming", f"AIOKafkaConsumerThread has no {name}", "Consumer")
     found = (consumer._group_instance_id, consumer._client._metadata_max_age_ms)
     held(found == ("slot-1", 2000), "faust-streaming", f"the settings have come to {found}", "for stream/app.py")
+    assert "_metadata_update" in vars(consumer._client), "it doesn't pause while no broker answers"
     assert consumer._value_deserializer is _Keeper.blocks
     assert consumer._isolation_level == "read_committed"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from faust.types import TP
 
-from schemas.refused import DeadLetter
+from schemas.refused import DeadLetter, LateSlice
 from stream.engine.block import Block
 from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
 from stream.engine.transport import Position
@@ -91,6 +91,16 @@ def test_a_record_that_is_no_frame_is_one_dead_letter(world: World) -> None:
     assert world.bars() == [("A", "1s", False, 1), ("A", "3s", False, 1)]
 
 
+def test_the_next_owner_does_not_tell_of_bad_frames_again(world: World) -> None:
+    world.read(b"\xc1", encode(frame(1, upsert(0, 1.0), lanes={"s": 0})))
+    _, metadata = world.agent.checkpoint()[SHARD]
+    world.put_records.clear()
+    world.restore(0, metadata)
+    world.values.append(b"\xc1")
+    world.reread(0)
+    assert [key for topic, _, key, _ in world.put_records if topic == "dead-letters"] == [b"slices|0|2"]
+
+
 def test_a_large_dead_letter_has_its_digest(world: World) -> None:
     large = b"\xc1" * 70_000
     world.read(large)
@@ -112,14 +122,41 @@ def test_the_next_owner_is_silent_until_it_knows_all_again(world: World) -> None
     assert (again, windows_from(same)) == (offset, windows_from(metadata))
 
 
-def test_a_frame_without_a_column_that_the_agent_has_by_now_stops_nothing(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_frame_without_a_column_that_the_agent_has_by_now_stops_nothing(world: World) -> None:
     old = frame(1, upsert(0, 1.0), lanes={"s": 0})
     del old.columns["greatest_id"]
     world.read(encode(old), encode(frame(2, upsert(1000, 1.0), lanes={"s": 0})))
-    assert "slices, partition 0, offset 0: a frame of trades has no greatest_id: the agent has changed" in caplog.text
+    ((topic, _, key, value),) = world.put_records
+    assert (topic, key) == ("dead-letters", b"slices|0|0")
+    reason = msgspec.json.decode(value, type=DeadLetter).reason
+    assert reason.startswith("not a frame: it has no greatest_id: the agent may have changed since")
     assert world.bars() == [("A", "1s", False, 1), ("A", "3s", False, 1)]
+
+
+def test_a_slice_past_the_horizon_is_told_of_with_the_checkpoint_under_its_own_key(world: World) -> None:
+    world.read(
+        encode(frame(1, lanes={"s": 0}, partition=1, partitions=2, idle="s")),
+        encode(frame(1, lanes={"s": 90_000}, partitions=2)),
+    )
+    world.agent.checkpoint()
+    world.read(encode(frame(2, upsert(29_000, 1.0, 2.0), lanes={"s": 500}, partition=1, partitions=2)))
+    world.read(encode(frame(3, upsert(29_000, 1.0, 2.0, 3.0), lanes={"s": 500}, partition=1, partitions=2)))
+    world.agent.flush()
+    assert world.put_records == []
+    _, metadata = world.agent.checkpoint()[SHARD]
+    ((topic, partition, key, value),) = world.put_records
+    assert (topic, partition, key) == ("late", 0, b"trades|1|s|A|%d" % (HOUR_MS + 29_000))
+    late = msgspec.json.decode(value, type=LateSlice)
+    # 90 s less a horizon of 60 s.
+    assert (late.offset, late.events, late.late_by_ms) == (3, 3, 0)
+    world.put_records.clear()
+    world.agent.checkpoint()
+    assert world.put_records == []
+    # The next owner reads it again from the shard's beginning, and tells of nothing.
+    assert world.restore(0, metadata) == 0
+    world.reread(0)
+    world.agent.checkpoint()
+    assert world.put_records == []
 
 
 def test_a_commit_past_the_shards_end_is_of_another_log(world: World) -> None:

@@ -1,10 +1,12 @@
-"""A place for a publisher's records that keeps them, in the order put."""
+"""A place for a publisher's records that keeps them, in the order put; and a schedule that tests write."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from schemas.control import Step
 from schemas.heartbeat import from_headers
 from schemas.trade import Trade
 
@@ -50,6 +52,11 @@ class Recorder:
     def trades(self) -> list[Trade]:
         return [msgspec.json.decode(record.value, type=Trade) for record in self.records if record.value is not None]
 
+    def counts(self) -> list[int]:
+        """Return how many partitions each heartbeat tells of."""
+        beats = (from_headers(record.headers) for record in self.records)
+        return [beat.partitions for beat in beats if beat is not None]
+
     def steps(self) -> list[tuple[int, str, int]]:
         """Return what was put as (partition, what, event time): ``BTC-USDT``, or ``♥sim`` for a heartbeat."""
         found = []
@@ -65,3 +72,28 @@ class Recorder:
                 assert key == trade.symbol.encode()
                 found.append((partition, trade.symbol, trade.time_ms))
         return found
+
+
+class Plan:
+    """Stands where `stream.kafka.control.Control` does."""
+
+    def __init__(self, *steps: tuple[int, int]) -> None:
+        self._news = asyncio.Event()
+        self.say(*steps)
+
+    def say(self, *steps: tuple[int, int]) -> None:
+        """Have another schedule from now on: of (from, partitions)."""
+        self._steps = tuple(Step(*step) for step in steps)
+        self._news.set()
+
+    async def sync(self) -> None:
+        self._news.clear()
+
+    async def change(self) -> set[bytes]:
+        await self._news.wait()
+        self._news.clear()
+        return {b"schedule|trades"}
+
+    def steps(self, topic: str) -> tuple[Step, ...]:
+        assert topic == "trades"
+        return self._steps

@@ -17,7 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.heartbeat import from_headers
-from schemas.topics import TRADES
+from schemas.topics import CONTROL, TRADES
 from schemas.trade import Trade
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.partition import partition_for
@@ -33,7 +33,7 @@ COMMAND = [sys.executable, "-m", "stream", "feed"]
 def broker() -> Iterator[str]:
     """A Kafka whose ``trades`` nobody else writes to."""
     with EmbeddedKafka() as kafka:
-        create(kafka.broker, Settings(), [TRADES])
+        create(kafka.broker, Settings(), [TRADES, CONTROL])
         yield kafka.broker
 
 
@@ -48,10 +48,17 @@ def feed(broker: str, *arguments: str | Path) -> subprocess.Popen[str]:
 
 
 def trades_of(broker: str, source: str) -> tuple[list[Trade], dict[int, list[int]]]:
-    """Return a source's trades, and by partition the times of its heartbeats."""
+    """Return a source's trades, each where its symbol belongs, and by partition the times of its heartbeats."""
+    trades, beats = records_of(broker, source)
+    assert all(partition_for(trade.symbol, TRADES.partitions) == partition for trade, partition in trades)
+    return [trade for trade, _ in trades], beats
 
-    async def read() -> tuple[list[Trade], dict[int, list[int]]]:
-        trades: list[Trade] = []
+
+def records_of(broker: str, source: str) -> tuple[list[tuple[Trade, int]], dict[int, list[int]]]:
+    """Return a source's trades with their partitions, and by partition the times of its heartbeats."""
+
+    async def read() -> tuple[list[tuple[Trade, int]], dict[int, list[int]]]:
+        trades: list[tuple[Trade, int]] = []
         beats: dict[int, list[int]] = {}
         consumer = AIOKafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest")
         await consumer.start()
@@ -68,8 +75,7 @@ def trades_of(broker: str, source: str) -> tuple[list[Trade], dict[int, list[int
                             continue
                         trade = msgspec.json.decode(record.value, type=Trade)
                         if trade.source == source:
-                            assert partition_for(trade.symbol, TRADES.partitions) == place.partition
-                            trades.append(trade)
+                            trades.append((trade, place.partition))
         finally:
             await consumer.stop()
         return trades, beats
@@ -125,6 +131,28 @@ def test_a_file_arrives_in_order_and_what_was_skipped_is_told(broker: str, sourc
     assert {times[-1] for times in beats.values()} == {1_723_161_600_000 + 2 * 3_600_000}
     assert "5,000 trades; 1 bad lines" in shown
     assert f"{path}:5001: " in shown
+
+
+def test_a_spread_is_a_symbol_and_a_number(broker: str) -> None:
+    process = feed(broker, "simulate", "--events", "1", "--spread", "BTC-USD=0")
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "'BTC-USD=0' is not SYMBOL=N: BTC-USDT=4" in shown
+
+
+def test_a_hot_symbol_is_spread(broker: str, source: str) -> None:
+    history = ["--events", "2000", "--symbols", "2", "--start-ms", "1723161600000", "--speed", "max"]
+    process = feed(broker, "simulate", *history, "--spread", "BTC-USD=3", "--source", source)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 0, shown
+    places: dict[str, set[int]] = {}
+    for trade, partition in records_of(broker, source)[0]:
+        places.setdefault(trade.symbol, set()).add(partition)
+    home = partition_for("BTC-USD", TRADES.partitions)
+    assert places == {
+        "BTC-USD": {(home + n) % TRADES.partitions for n in range(3)},
+        "ETH-USD": {partition_for("ETH-USD", TRADES.partitions)},
+    }
 
 
 def test_what_its_user_can_mend_is_one_line(broker: str, tmp_path: Path) -> None:

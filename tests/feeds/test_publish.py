@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.topics import HOUR_MS
 from schemas.trade import Trade
 from stream.errors import BrokerError
+from stream.feeds import publish
 from stream.feeds.publish import Publisher
 from stream.kafka.partition import partition_for
-from tests.feeds.recorder import Recorder
+from tests.feeds.recorder import Plan, Recorder
 
 # 2024-08-09 00:00:00 UTC.
 MIDNIGHT_MS = 1_723_161_600_000
@@ -101,6 +103,93 @@ def test_partitions_added_later_get_heartbeats_and_no_events() -> None:
     assert {partition for partition, what, _ in steps if not what.startswith("♥")} == {0}
     added = [time_ms for partition, _, time_ms in steps if partition == 3]
     assert (added[0], added[-1]) == (MIDNIGHT_MS, MIDNIGHT_MS + 2 * HOUR_MS)
+
+
+def test_every_heartbeat_tells_how_many_partitions_there_are() -> None:
+    recorder = Recorder(partitions=5)
+    asyncio.run(Publisher(recorder, control=Plan((0, 2))).feed(given([trade(BTC, MIDNIGHT_MS)]), close=True))
+    # All that Kafka has, not those that are used.
+    assert recorder.counts() == [5] * 10
+    assert recorder.records[5].partition == partition_for(BTC, 2)
+
+
+def test_the_schedule_decides_by_event_time_and_a_repeat_falls_where_the_first_fell() -> None:
+    recorder, plan = Recorder(partitions=16), Plan((0, 2), (MIDNIGHT_MS, 16))
+    symbols = [f"S{n}" for n in range(20)]
+    first = [trade(symbol, MIDNIGHT_MS + at) for symbol in symbols for at in (-1, 0)]
+    asyncio.run(Publisher(recorder, control=plan, disorder_ms=10).feed(given(first, first[::-1]), close=False))
+    found = [(what, time_ms, partition) for partition, what, time_ms in recorder.steps() if not what.startswith("♥")]
+    once = [(s, MIDNIGHT_MS + at, partition_for(s, n)) for s in symbols for at, n in ((-1, 2), (0, 16))]
+    assert found == once + once[::-1]
+
+
+def test_without_a_schedule_those_are_used_that_there_were_at_the_start() -> None:
+    recorder = Recorder(partitions=3)
+    asyncio.run(Publisher(recorder, control=Plan()).feed(given([trade(BTC, MIDNIGHT_MS)]), close=False))
+    assert recorder.steps()[3] == (partition_for(BTC, 3), BTC, MIDNIGHT_MS)
+
+
+def test_a_step_is_in_every_partition_before_any_event_past_it() -> None:
+    recorder, plan, symbols = Recorder(partitions=2), Plan((0, 2)), [f"S{n}" for n in range(20)]
+
+    async def growing() -> AsyncIterator[Sequence[Trade]]:
+        yield [trade(BTC, MIDNIGHT_MS)]
+        plan.say((0, 2), (MIDNIGHT_MS + 5, 8))
+        # The schedule is here before Kafka's metadata.
+        await asyncio.sleep(0.05)
+        yield [trade(BTC, MIDNIGHT_MS + 1)]
+        recorder.count = 8
+        await asyncio.sleep(0.3)
+        yield [trade(symbol, MIDNIGHT_MS + at) for symbol in symbols for at in (4, 5)]
+
+    asyncio.run(Publisher(recorder, control=plan, heartbeat_seconds=60).feed(growing(), close=False))
+    assert recorder.steps() == [
+        *[(partition, "♥sim", MIDNIGHT_MS - HOUR_MS) for partition in range(2)],
+        (partition_for(BTC, 2), BTC, MIDNIGHT_MS),
+        (partition_for(BTC, 2), BTC, MIDNIGHT_MS + 1),
+        *[(partition, "♥sim", MIDNIGHT_MS + 1) for partition in range(8)],
+        *[(partition_for(s, n), s, MIDNIGHT_MS + at) for s in symbols for at, n in ((4, 2), (5, 8))],
+        *[(partition, "♥sim", MIDNIGHT_MS + 5) for partition in range(8)],
+    ]
+    assert recorder.counts() == [2] * 2 + [8] * 16
+
+
+def test_a_step_that_comes_too_late_is_told_of_and_taken_later(caplog: pytest.LogCaptureFixture) -> None:
+    recorder, plan = Recorder(partitions=8), Plan((0, 2))
+    times_ms = [MIDNIGHT_MS + 7, MIDNIGHT_MS + 8, MIDNIGHT_MS + 59_999, MIDNIGHT_MS + 60_000]
+
+    async def late() -> AsyncIterator[Sequence[Trade]]:
+        yield [trade(BTC, times_ms[0])]
+        plan.say((0, 2), (MIDNIGHT_MS + 5, 8))
+        await asyncio.sleep(0.05)
+        yield [trade(BTC, time_ms) for time_ms in times_ms]
+
+    asyncio.run(Publisher(recorder, control=plan).feed(late(), close=False))
+    places = [partition for partition, what, _ in recorder.steps() if what == BTC]
+    assert partition_for(BTC, 2) != partition_for(BTC, 8)
+    assert places == [partition_for(BTC, 2)] * 4 + [partition_for(BTC, 8)]
+    assert f"8 partitions are used from {MIDNIGHT_MS + 60_000} ms on" in caplog.text
+
+
+def test_a_schedule_of_more_partitions_than_there_are_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "APPEAR_SECONDS", 0.1)
+    publisher = Publisher(Recorder(partitions=2), control=Plan((0, 4)))
+    with pytest.raises(BrokerError, match=r"^trades has 2 partitions, .* `tickertape scale trades --partitions 4`$"):
+        asyncio.run(publisher.feed(given([trade(BTC, MIDNIGHT_MS)]), close=False))
+
+
+def test_a_spread_symbol_is_spread_by_id_and_the_others_stay() -> None:
+    recorder = Recorder(partitions=8)
+    trades = [replace(trade(symbol, MIDNIGHT_MS), id=number) for number in range(200) for symbol in (BTC, ETH)]
+    asyncio.run(Publisher(recorder, spread={BTC: 3}).feed(given(trades, trades), close=False))
+    where: dict[str, list[int]] = {BTC: [], ETH: []}
+    for partition, what, _ in recorder.steps():
+        if what in where:
+            where[what].append(partition)
+    home = partition_for(BTC, 8)
+    assert set(where[BTC]) == {home, (home + 1) % 8, (home + 2) % 8}
+    assert where[BTC][:200] == where[BTC][200:]
+    assert set(where[ETH]) == {partition_for(ETH, 8)}
 
 
 def test_what_was_taken_is_sent_when_it_is_told_to_stop() -> None:

@@ -23,13 +23,21 @@ _runs = count(1)
 
 
 @contextmanager
-def running(broker: str, workers: int, **changes: object) -> Iterator[tuple[Settings, Supervisor]]:
+def running(
+    broker: str, workers: int, say: Callable[[str], None] = print, **changes: object
+) -> Iterator[tuple[Settings, Supervisor]]:
     """Run workers on fresh topics, as a group of their own."""
+    settings = fresh(broker, **changes)
+    with Supervisor(settings, workers, say) as supervisor:
+        yield settings, supervisor
+
+
+def fresh(broker: str, **changes: object) -> Settings:
+    """Make all topics anew; return settings with a group of their own."""
     settings = msgspec.structs.replace(Settings(broker=broker, group=f"run-{next(_runs)}"), **changes)
     _delete(broker)
     topics.create(broker, settings)
-    with Supervisor(settings, workers, print) as supervisor:
-        yield settings, supervisor
+    return settings
 
 
 def _delete(broker: str) -> None:

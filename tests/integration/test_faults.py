@@ -6,14 +6,10 @@ import random
 import signal
 import threading
 import time
-from collections import defaultdict
 
 import msgspec
-import numpy as np
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
-from agents.market.bars import Bar
 from schemas.heartbeat import Heartbeat, to_headers
 from schemas.topics import TRADES
 from schemas.trade import Trade
@@ -22,10 +18,11 @@ from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.workers import Supervisor
 from tests.integration.running import all_final, running, tallies
+from tests.integration.truth import assert_true, log_of, truth_of
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 
-RATE, SECONDS, LATENESS_MS = 1500, 22, 2000
+RATE, SECONDS = 1500, 22
 SYMBOLS = [f"S{i:02d}-USD" for i in range(30)]
 
 
@@ -65,57 +62,6 @@ async def _feed(broker: str, seed: int) -> None:
                 producer.put(TRADES.name, partition, None, None, to_headers(Heartbeat(source, now_ms + 7_200_000)))
 
 
-def _log(broker: str) -> dict[int, list[Trade | Heartbeat]]:
-    """Return each partition's records, in offset order."""
-    consumer = KafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest", enable_auto_commit=False)
-    parts = [TopicPartition(TRADES.name, p) for p in consumer.partitions_for_topic(TRADES.name)]
-    consumer.assign(parts)
-    consumer.seek_to_beginning()
-    ends, log = consumer.end_offsets(parts), defaultdict(list)
-    decode, beat = msgspec.json.Decoder(Trade).decode, msgspec.json.Decoder(Heartbeat).decode
-    while any(consumer.position(part) < ends[part] for part in parts):
-        for part, records in consumer.poll(1000).items():
-            for record in records:
-                whole = decode(record.value) if record.value else beat(record.headers[0][1])
-                log[part.partition].append(whole)
-    consumer.close()
-    return log
-
-
-def _truth(log: dict[int, list[Trade | Heartbeat]]) -> tuple[dict[str, list[Trade]], int]:
-    """The oracle, a plain loop: each bar's trades, and how many were late."""
-    counted: dict[str, list[Trade]] = defaultdict(list)
-    late = 0
-    for records in log.values():
-        newest: dict[str, int] = {}
-        for record in records:
-            frontier_ms = newest.get(record.source, -(10**15)) - LATENESS_MS
-            newest[record.source] = max(newest.get(record.source, 0), record.time_ms)
-            if isinstance(record, Heartbeat):
-                continue
-            if (record.time_ms // 1000 + 1) * 1000 <= frontier_ms:
-                late += 1
-                continue
-            for resolution, width_ms in (("1s", 1000), ("1m", 60_000), ("1h", 3_600_000)):
-                for source in (record.source, "all"):
-                    counted[f"{record.symbol}|{source}|{resolution}|{record.time_ms // width_ms * width_ms}"].append(
-                        record
-                    )
-    return counted, late
-
-
-def _assert_true(held: dict[str, Bar], truth: dict[str, list[Trade]]) -> None:
-    ours = {key: bar for key, bar in held.items() if bar.resolution in ("1s", "1m", "1h")}
-    assert ours.keys() == truth.keys()
-    for key, bar in ours.items():
-        trades = truth[key]
-        assert (bar.count, bar.revision) == (len(trades), len(trades)), key
-        assert bar.volume == pytest.approx(np.sum([t.quantity for t in trades]), rel=1e-12)
-        assert (bar.high, bar.low) == (max(t.price for t in trades), min(t.price for t in trades))
-        first, last = (pick(trades, key=lambda t: (t.time_ms, t.id)) for pick in (min, max))
-        assert (bar.open, bar.close) == (first.price, last.price)
-
-
 def _trouble(broker: str, supervisor: Supervisor) -> None:
     """Kill, freeze past the session time-out and wake, add partitions, kill all."""
     time.sleep(6)
@@ -142,8 +88,8 @@ def test_kills_a_zombie_and_new_partitions(own_kafka: str) -> None:
         held = all_final(settings)
         total = tallies(settings)
         restarts = supervisor.restarts
-    truth, late = _truth(_log(own_kafka))
+    truth, late = truth_of(log_of(own_kafka))
     assert restarts >= 3
     assert late > 100
     assert total["late"] == late
-    _assert_true(held, truth)
+    assert_true(held, truth)

@@ -151,8 +151,10 @@ def test_a_temporary_folder_and_a_guard_that_is_told_to_end() -> None:
         folder = broker.data
         assert (folder / "kafka.log").exists()
         (java,) = [java for java in javas(psutil.Process()) if java not in before]
+        assert broker.pid == java.pid
         java.parent().terminate()
         broker.wait()
+        assert broker.pid is None
         assert not java.is_running()
         assert not broker.running
     assert not folder.exists()

@@ -1,6 +1,8 @@
+from collections import Counter
+
 import pytest
 
-from stream.kafka.partition import partition_for
+from stream.kafka.partition import partition_for, partition_within
 
 
 # From Kafka's own tests of Utils.murmur2: the hash, made positive, modulo a prime.
@@ -25,3 +27,16 @@ def test_one_partition_has_everything() -> None:
 
 def test_symbols_spread_over_all_partitions() -> None:
     assert {partition_for(f"S{n}-USDT", 16) for n in range(500)} == set(range(16))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4, 10, 1000, 1 << 20])
+def test_ids_of_any_stride_are_spread_evenly(stride: int) -> None:
+    found = Counter(partition_within(1_000_000_007 + n * stride, 4) for n in range(4000))
+    assert set(found) == {0, 1, 2, 3}
+    assert min(found.values()) > 700
+
+
+def test_the_id_alone_decides_within_a_spread_and_the_greatest_is_one_too() -> None:
+    assert partition_within(12345, 7) == partition_within(12345, 7)
+    assert [partition_within(number, 1) for number in (0, 5, 2**63 - 1)] == [0, 0, 0]
+    assert partition_within(2**63 - 1, 10_000) < 10_000

@@ -104,7 +104,9 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
         "empty": 0,
         "lost": 0,
     }
-    commit(kafka, group, trades.name, 0, 3, to_metadata(SliceCheckpoint(7, 0, [Lane("a", 1, 1)], tallies)))
+    commit(
+        kafka, group, trades.name, 0, 3, to_metadata(SliceCheckpoint(7, 0, [Lane("a", 9, 1), Lane("b", 8, 3)], tallies))
+    )
     # By hand, with Kafka's own tools.
     commit(kafka, group, trades.name, 2, 1, "")
     commit(kafka, group, slices.name, 1, 1, to_metadata(WindowCheckpoint(4, {"trades": Views(1, {"all": 60_000})})))
@@ -115,7 +117,7 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
     assert [t.exists for t in found] == [True, True, True, False]
     assert [t.lag for t in found] == [7, 1, None, None]
     assert found[0].partitions == [
-        PartitionState(partition=0, start=0, end=9, committed=3, upto=7, lag=2, tallies=counts),
+        PartitionState(partition=0, start=0, end=9, committed=3, upto=7, lag=2, watermark_ms=9, tallies=counts),
         PartitionState(partition=1, start=0, end=2, committed=None, upto=None, lag=2, tallies=None),
         PartitionState(partition=2, start=0, end=4, committed=1, upto=1, lag=3, tallies=None),
     ]
@@ -197,6 +199,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "late: 1 partitions, new",
         "dead-letters: 1 partitions, new",
         "window-state: 16 partitions, new",
+        "control: 1 partitions, new",
     ]
     assert tickertape(own, "topics", "create").splitlines()[0] == "trades: 2 partitions"
 
@@ -222,6 +225,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "committed": 1000,
         "upto": 1034,
         "lag": 166,
+        "watermark_ms": None,
         "tallies": {
             "counted": 1000,
             "late": 0,
@@ -241,6 +245,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("late", 1),
         ("dead-letters", 1),
         ("window-state", 16),
+        ("control", 1),
     ]
 
 
@@ -257,6 +262,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
-        ConfigError, match=r"^nope: no such topic; there are trades, slices, bars, late, dead-letters, window-state$"
+        ConfigError,
+        match=r"^nope: no such topic; there are trades, slices, bars, late, dead-letters, window-state, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)

@@ -9,6 +9,7 @@ from . import stage1, stage2
 from .words import (
     ALL,
     NEVER,
+    SKEW,
     Event,
     Frame,
     Heartbeat,
@@ -85,9 +86,11 @@ class CommitWhileReadingAgain(stage1.Owner):
 
 @mutation("frontier restored from the watermark", "settings")
 class FrontierRestoredFromTheWatermark(stage1.Owner):
-    def __init__(self, partition: int, log: Log, commit: SliceCommit, lateness: int, now: Time) -> None:
+    def __init__(
+        self, partition: int, log: Log, commit: SliceCommit, lateness: int, now: Time, metadata: int = 0
+    ) -> None:
         lanes = {source: (watermark, watermark - lateness) for source, (watermark, _) in commit.lanes.items()}
-        super().__init__(partition, log, replace(commit, lanes=lanes), lateness, now)
+        super().__init__(partition, log, replace(commit, lanes=lanes), lateness, now, metadata)
 
 
 # Stage 1: what becomes of a record
@@ -168,12 +171,12 @@ class LateReportedAgain(stage1.Owner):
 
 @mutation("half a slice stamped upto")
 class HalfASliceStampedUpto(stage1.Owner):
-    def flush(self) -> stage1.Output:
+    def flush(self, everyone: bool = True) -> stage1.Output:
         if not self.again:
-            return super().flush()
+            return super().flush(everyone)
         read, self.read = self.read, self.base
         self.dirty.update(self.open)
-        output = super().flush()
+        output = super().flush(everyone)
         self.read = read
         return output
 
@@ -202,6 +205,51 @@ class LossMarkedUpToTheWatermarkOnly(stage1.Owner):
         super().trimmed(now)
         if self.lost:
             self.lost = self.lost[0], max((lane.frontier for lane in self.lanes.values()), default=NEVER)
+
+
+# Added partitions
+
+
+@mutation("heartbeat without the count", "growth")
+class HeartbeatWithoutTheCount(Feeds):
+    def count(self, source: str) -> int:
+        return self.schedule[0][1]
+
+
+@mutation("switched before the count is in the log", "growth")
+class SwitchedBeforeTheCountIsInTheLog(Feeds):
+    def learn(self, source: str) -> None:
+        self.known[source] = len(self.logs)
+
+
+@mutation("new partition used at once")
+class NewPartitionUsedAtOnce(Feeds):
+    def step_from(self) -> int:
+        return self.now
+
+
+@mutation("step within a slice")
+class StepWithinASlice(Feeds):
+    def step_from(self) -> int:
+        return self.now + SKEW + 1
+
+
+@mutation("partition by what the feed knows")
+class PartitionByWhatTheFeedKnows(Feeds):
+    def partitions(self, event: Event) -> int:
+        return self.known[event.source]
+
+
+@mutation("count by the metadata alone", "growth")
+class CountByTheMetadataAlone(stage1.Owner):
+    def hear(self, heartbeat: Heartbeat) -> None:
+        pass
+
+
+@mutation("no count in the commit", "growth")
+class NoCountInTheCommit(stage1.Owner):
+    def checkpoint(self) -> SliceCommit:
+        return replace(super().checkpoint(), partitions=0)
 
 
 # Stage 2: rows
@@ -268,11 +316,6 @@ class AddedPartitionUnknown(stage2.Shard):
         partitions = self.partitions
         super().hear(frame)
         self.partitions = partitions or self.partitions
-
-
-@mutation("new partition used at once")
-class NewPartitionUsedAtOnce(Feeds):
-    lead = 0
 
 
 @mutation("source without a lane ignored")

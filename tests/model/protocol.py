@@ -8,6 +8,8 @@ What holds, by class of history:
 steady, settings
     Every final that anyone ever publishes is the truth, and in the end every result is final. Another lateness comes
     only when nobody has published past the commit.
+growth
+    So it is where partitions are added, heartbeats are few, and no owner's metadata ever tells of them.
 outages
     Sources fall silent and catch up. With no horizon, the results in the end are the truth, after corrections.
 horizon
@@ -16,7 +18,8 @@ retention
     A result that isn't marked incomplete or reported overdue is the truth as if nothing had been lost. If nobody had
     published past the commit, a marked one holds what the tallies call counted; else at most what there was.
 
-In all of them tallies always add up, and they, the late records and the dead letters are the truth's.
+In all of them tallies always add up, and they, the late records and the dead letters are the truth's; and no event
+counts in two partitions.
 
 Run: python -m tests.model.protocol [histories]
 """

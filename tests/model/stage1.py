@@ -51,7 +51,7 @@ class Partial:
 class Output:
     """What a flush publishes. Late records and dead letters are keyed by offset: again is an upsert."""
 
-    frames: list[Frame] = field(default_factory=list)  # one a shard, rows or not
+    frames: dict[int, Frame] = field(default_factory=dict)  # by shard
     late: dict[int, Time] = field(default_factory=dict)  # by how much
     dead: set[int] = field(default_factory=set)
 
@@ -60,7 +60,9 @@ SliceKey = tuple[str, str, int]
 
 
 class Owner:
-    def __init__(self, partition: int, log: Log, commit: SliceCommit, lateness: int, now: Time) -> None:
+    def __init__(
+        self, partition: int, log: Log, commit: SliceCommit, lateness: int, now: Time, metadata: int = 0
+    ) -> None:
         self.partition, self.log, self.lateness = partition, log, lateness
         self.read, self.base, self.start = commit.offset, commit.upto, commit.start
         self.lanes = {s: Lane(watermark, frontier, now) for s, (watermark, frontier) in commit.lanes.items()}
@@ -68,7 +70,9 @@ class Owner:
         self.open: dict[SliceKey, Partial] = {}
         self.dirty: set[SliceKey] = set()
         self.output = Output()
-        self.partitions, self.since, self.rest = 0, now, False
+        # Of how many partitions Kafka's metadata tells, which may be old, and what the last owner had heard.
+        self.partitions = max(metadata, commit.partitions)
+        self.since, self.rest = now, False
         self.lost: Interval | None = None
         if log.begin > commit.offset:
             self.trimmed(now)
@@ -107,11 +111,14 @@ class Owner:
             case Poison():
                 return self.reject()
             case Heartbeat():
-                self.partitions = max(self.partitions, record.partitions)
+                self.hear(record)
                 self.move(record, self.lane(record.source, now), now)
                 return "heartbeats"
             case Event():
                 return self.judge(record, now)
+
+    def hear(self, heartbeat: Heartbeat) -> None:
+        self.partitions = max(self.partitions, heartbeat.partitions)
 
     def judge(self, event: Event, now: Time) -> str:
         if self.ahead(event):
@@ -175,17 +182,21 @@ class Owner:
     def caught_up(self) -> bool:
         return self.read == self.log.end
 
-    def flush(self) -> Output:
-        """Nothing goes out before `upto` is reached again: a row there would lack what is still to be read."""
+    def flush(self, everyone: bool = True) -> Output:
+        """Nothing goes out before `upto` is reached again: a row there would lack what is still to be read.
+
+        Every shard hears of every lane once in a while; in between only those that have rows.
+        """
         if self.again:
             return Output()
         output, self.output = self.output, Output()
         lanes = {source: (lane.frontier, lane.idle) for source, lane in self.lanes.items()}
         for shard in range(SHARDS):
             rows = [self.row(key) for key in sorted(self.dirty) if shard_of(key[1]) == shard]
-            output.frames.append(
-                Frame(self.partition, self.read, self.partitions, self.rest, self.lost, lanes, rows, +self.tallies)
-            )
+            if rows or everyone:
+                output.frames[shard] = Frame(
+                    self.partition, self.read, self.partitions, self.rest, self.lost, lanes, rows, +self.tallies
+                )
         self.dirty.clear()
         self.open = {key: p for key, p in self.open.items() if end_of(key[2]) > self.lanes[key[0]].frontier}
         return output
@@ -201,4 +212,4 @@ class Owner:
         """To be called when all that was flushed is published."""
         oldest = min((partial.first for partial in self.open.values()), default=self.read)
         lanes = {source: (lane.watermark, lane.frontier) for source, lane in self.lanes.items()}
-        return SliceCommit(oldest, max(self.base, self.read), self.start, lanes, +self.tallies)
+        return SliceCommit(oldest, max(self.base, self.read), self.start, lanes, +self.tallies, self.partitions)

@@ -41,11 +41,12 @@ class Verdicts:
     dead: set[int] = field(default_factory=set)
     slices: dict[tuple[str, str, int], tuple[int, float]] = field(default_factory=dict)
     lost: list[Interval] = field(default_factory=list)
+    counted: set[tuple[str, str, int, int]] = field(default_factory=set)
 
 
 def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
     """Say of each offset what became of it; without `cut`, as if retention had taken nothing."""
-    verdicts, seen = Verdicts(), set()
+    verdicts = Verdicts()
     watermarks: dict[str, Time] = {}
     frontiers: dict[str, Time] = {}
     gone = facts.start
@@ -76,10 +77,10 @@ def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
         elif end_of(slice_of(record.time)) <= frontier:
             verdicts.tallies["late"] += 1
             verdicts.late[offset] = frontier - end_of(slice_of(record.time))
-        elif (source, record.symbol, record.id, slice_of(record.time)) in seen:
+        elif (source, record.symbol, record.id, slice_of(record.time)) in verdicts.counted:
             verdicts.tallies["repeated"] += 1
         else:
-            seen.add((source, record.symbol, record.id, slice_of(record.time)))
+            verdicts.counted.add((source, record.symbol, record.id, slice_of(record.time)))
             verdicts.tallies["counted"] += 1
             key = source, record.symbol, slice_of(record.time)
             count, total = verdicts.slices.get(key, (0, 0.0))

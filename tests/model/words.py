@@ -88,6 +88,7 @@ class SliceCommit:
     start: int
     lanes: dict[str, tuple[Time, Time]] = field(default_factory=dict)  # by source: watermark, frontier
     tallies: Counter[str] = field(default_factory=Counter)
+    partitions: int = 0
 
 
 @dataclass(frozen=True)

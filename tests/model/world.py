@@ -9,7 +9,6 @@ from .words import (
     IDLE,
     SHARDS,
     SKEW,
-    SLICE,
     Empty,
     Event,
     Frame,
@@ -22,12 +21,14 @@ from .words import (
     SliceCommit,
     Time,
     WindowCommit,
+    end_of,
+    slice_of,
 )
 
 HORIZON = 60
 SYMBOLS = "ABCDE"
 # What a history may hold, beside late, future, repeated and broken records, crashes, zombies and added partitions:
-CLASSES = ("steady", "settings", "outages", "horizon", "retention")
+CLASSES = ("steady", "growth", "settings", "outages", "horizon", "retention")
 
 
 class Sink:
@@ -48,19 +49,24 @@ class Sink:
 
 
 class Feeds:
-    """Sources that write to every partition, each event by (event time, symbol), and heartbeats."""
+    """Sources that write to every partition, each event by (event time, symbol), and heartbeats.
 
-    # A watermark is at most the skew ahead of the clock, and a frontier that retention raises a slice ahead of that.
-    lead = SKEW + SLICE
+    Each source has a feed of its own, and hears of an added partition in its own time, but before its events or its
+    heartbeats are at the step.
+    """
 
     def __init__(self, rng: random.Random, kind: str) -> None:
         self.rng, self.kind, self.now = rng, kind, 100
-        self.sources = ["s", "t", "u"][: rng.randint(1, 3)]
-        self.schedule = [(0, rng.randint(1, 3))]  # from this event time on, so many partitions
+        # Where partitions are added there are few, and few heartbeats: what one fails to say the next would.
+        few = kind == "growth"
+        self.often, self.latest = (0.02, EVER) if few else (0.2, IDLE // 2)
+        self.sources = ["s", "t", "u"][: rng.randint(1, 2 if few else 3)]
+        self.schedule = [(0, rng.randint(1, 2 if few else 3))]  # from this event time on, so many partitions
         self.logs: list[Log] = []
         self.sent: list[Event] = []
         self.asleep: dict[str, int] = {}  # since when
         self.beat: dict[str, int] = {}
+        self.known = dict.fromkeys("stu", self.schedule[0][1])  # by source: how many partitions its feed knows
         self.ids = 0
         self.closed = False
         for _ in range(self.schedule[0][1]):
@@ -70,32 +76,51 @@ class Feeds:
             self.heartbeat(source)
 
     def heartbeat(self, source: str, time: int | None = None) -> None:
+        time = self.now if time is None else time
+        if time >= self.schedule[-1][0]:
+            self.known[source] = len(self.logs)
         self.beat[source] = self.now
-        for log in self.logs:
-            log.records.append(Heartbeat(source, self.now if time is None else time, len(self.logs)))
+        for log in self.logs[: self.known[source]]:
+            log.records.append(Heartbeat(source, time, self.count(source)))
+
+    def count(self, source: str) -> int:
+        return self.known[source]
 
     def add_partition(self) -> None:
-        """Every log says so before the new one has an event, and it has none of a time that a frontier may have."""
         self.logs.append(Log())
-        self.schedule.append((self.now + self.lead, len(self.logs)))
-        for source in self.sources:
-            if source not in self.asleep:
-                self.heartbeat(source)
+        self.schedule.append((self.step_from(), len(self.logs)))
+
+    def step_from(self) -> int:
+        """A slice's border past all watermarks, which are the skew ahead at most: no frontier is past it either."""
+        return end_of(slice_of(self.now + SKEW))
+
+    def learn(self, source: str) -> None:
+        """Every log says how many there are before one has an event at the step."""
+        if self.known[source] < len(self.logs):
+            self.known[source] = len(self.logs)
+            self.heartbeat(source)
+
+    def partitions(self, event: Event) -> int:
+        """By event time: a repeated event falls where the first fell."""
+        return [count for since, count in self.schedule if since <= event.time][-1]
 
     def step(self) -> None:
         rng = self.rng
         self.now += rng.choice((0, 1, 1, 2, 3, 8))
-        if rng.random() < 0.03 and len(self.logs) < 4:
+        if rng.random() < (0.15 if self.kind == "growth" else 0.03) and len(self.logs) < 4:
             self.add_partition()
         if self.kind in ("outages", "horizon") and rng.random() < 0.1:
             self.fall_asleep_or_wake(rng.choice(self.sources))
         if self.kind == "horizon" and rng.random() < 0.03 and len(self.sources) < 3:
             self.sources.append("stu"[len(self.sources)])
+            self.known[self.sources[-1]] = len(self.logs)
             self.heartbeat(self.sources[-1])
         for source in self.sources:
             if source not in self.asleep:
-                if rng.random() < 0.2 or self.now - self.beat[source] >= IDLE // 2:
+                if rng.random() < self.often or self.now - self.beat[source] >= self.latest:
                     self.heartbeat(source)
+                if rng.random() < 0.2:
+                    self.learn(source)
                 self.event(source, self.now - rng.choice((0, 0, 0, 1, 4, 12, 30)))
         if rng.random() < 0.1:
             rng.choice(self.logs).records.append(rng.choice((Empty(), Poison())))
@@ -124,7 +149,9 @@ class Feeds:
         if event.source in self.asleep:
             return
         self.sent.append(event)
-        count = [count for since, count in self.schedule if since <= event.time][-1]
+        if event.time >= self.schedule[-1][0]:
+            self.learn(event.source)
+        count = self.partitions(event)
         spread = event.id if event.symbol == "A" else 0  # a hot symbol, on all partitions
         self.logs[(len(event.symbol) and ord(event.symbol) + spread) % count].records.append(event)
 
@@ -173,18 +200,26 @@ class World:
             self.lateness[p] = self.rng.choice((0, 5, 15, 30))
             self.facts[p] = truth.Facts(log.begin, [(log.begin, self.lateness[p])])
             self.commits[p] = SliceCommit(log.begin, log.begin, log.begin)
-        self.owners[p] = self.owner_type(p, log, self.commits[p], self.lateness[p], self.feeds.now)
+        old, new = self.feeds.schedule[0][1], len(self.feeds.logs)
+        metadata = max(p + 1, old if self.kind == "growth" else self.rng.randint(old, new))
+        self.owners[p] = self.owner_type(p, log, self.commits[p], self.lateness[p], self.feeds.now, metadata)
         return self.owners[p]
 
+    def timeout(self, owner: stage1.Owner) -> None:
+        # Few heartbeats are no idleness.
+        if self.kind != "growth":
+            owner.timeout(self.feeds.now)
+
     def settle(self, owner: stage1.Owner) -> None:
-        self.publish(owner)
+        # A loss is to be told to all.
+        self.publish(owner, everyone=self.kind == "retention" or self.rng.random() < 0.6)
         if self.rng.random() < 0.5:
             self.commit(owner)
 
-    def publish(self, owner: stage1.Owner, most: int = SHARDS) -> None:
+    def publish(self, owner: stage1.Owner, most: int = SHARDS, *, everyone: bool = True) -> None:
         """Send what a flush has; a crash leaves only some shards' frames."""
-        output, p = owner.flush(), owner.partition
-        for shard, frame in list(enumerate(output.frames))[:most]:
+        output, p = owner.flush(everyone), owner.partition
+        for shard, frame in list(output.frames.items())[:most]:
             self.slices[shard].append(frame)
             self.furthest[p] = max(self.furthest[p], frame.upto)
             self.add_up(p, frame.upto, frame.tallies)
@@ -204,7 +239,9 @@ class World:
             self.complaints.append(f"tallies of {p} don't add up at {upto}")
 
     def slicing(self) -> None:
-        p = self.rng.randrange(len(self.feeds.logs))
+        # Where it is about added partitions, these are seldom anyone's.
+        unseen = self.kind == "growth" and self.rng.random() < 0.9
+        p = self.rng.randrange(self.feeds.schedule[0][1] if unseen else len(self.feeds.logs))
         owner, chance = self.owners.get(p), self.rng.random()
         if owner is None:
             if chance < 0.5:
@@ -219,7 +256,7 @@ class World:
             self.stop_and_change(p, owner)
         else:
             owner.block(self.rng.randint(0, 12), self.feeds.now)
-            owner.timeout(self.feeds.now)
+            self.timeout(owner)
             if self.rng.random() < 0.6:
                 self.settle(owner)
 
@@ -228,7 +265,8 @@ class World:
         if self.kind == "settings":
             self.publish(owner)
             self.commit(owner)
-            if self.furthest[p] > self.commits[p].upto:
+            # A source that comes later is late for all together, where lateness was shorter before.
+            if self.furthest[p] > self.commits[p].upto or len(self.commits[p].lanes) < len(self.feeds.sources):
                 return
             self.lateness[p] = self.rng.choice((0, 5, 15, 30))
             self.facts[p].lateness.append((self.commits[p].upto, self.lateness[p]))
@@ -296,7 +334,7 @@ class World:
             if self.zombies and self.rng.random() < 0.2:
                 zombie = self.rng.choice(self.zombies)
                 zombie.block(self.rng.randint(0, 12), self.feeds.now)
-                zombie.timeout(self.feeds.now)
+                self.timeout(zombie)
                 self.publish(zombie)
             if self.late_shards and self.rng.random() < 0.2:
                 late = self.rng.choice(self.late_shards)
@@ -326,6 +364,7 @@ class World:
                 ("late", self.wrong_late(judged, whole)),
                 ("dead letters", self.wrong_dead(judged, whole)),
                 ("results", self.wrong_results(judged, whole)),
+                ("counted twice", self.counted_twice(whole)),
                 ("finals that changed", self.wrong_finals(whole)),
             )
             if wrong
@@ -371,6 +410,10 @@ class World:
             if wrong:
                 return True
         return False
+
+    def counted_twice(self, whole: list[truth.Verdicts]) -> bool:
+        """Repeats are found within a partition, so an event must not lie in two."""
+        return sum(len(v.counted) for v in whole) != len(set().union(*(v.counted for v in whole)))
 
     def wrong_finals(self, whole: list[truth.Verdicts]) -> bool:
         """Where no lane is ever idle, the first final is the truth, whoever publishes it."""

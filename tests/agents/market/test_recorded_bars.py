@@ -156,7 +156,7 @@ def bars(partitions: int, seed: int, *, spread: bool = False) -> dict[tuple[str,
         if random.random() < 0.1:
             flush()
     flush()
-    assert windows.expired == 0
+    assert windows.late() == []
     assert len(windows) == 0
     return held
 

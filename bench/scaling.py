@@ -1,0 +1,88 @@
+"""Partitions 2 → 4 → 8 under 20,000 events a second: differences, the longest gap in results, and latency meanwhile."""
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from stream.replay import verify
+
+from bench import latency, workers
+from bench.latency import RATE
+from schemas.topics import TRADES
+from stream import scale
+from stream.kafka import topics
+from stream.settings import Settings
+
+STEPS = (4, 8)
+SECONDS = 90
+FIRST_SECONDS = 15
+BETWEEN_SECONDS = 12
+FLOOR_GAP_SECONDS = 5.0
+# Bars that were there before the change and came after it.
+AROUND_MS = 2000
+
+
+def measure(broker: str) -> dict[str, float]:
+    settings = Settings(broker=broker, partitions={TRADES.name: 2})
+    topics.create(broker, settings)
+    reports: list[tuple[float, scale.Report, float]] = []
+
+    def change() -> None:
+        time.sleep(FIRST_SECONDS)
+        for partitions in STEPS:
+            began_ms = time.time() * 1000
+            report = scale.run(settings, TRADES.name, partitions, None, lambda _: None)
+            reports.append((began_ms, report, time.time() * 1000))
+            time.sleep(BETWEEN_SECONDS)
+
+    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", "simulate", "--rate", str(RATE)]
+    with workers.running(broker, 2):
+        feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
+        changing = threading.Thread(target=change)
+        changing.start()
+        shown = asyncio.run(latency.watch(broker, SECONDS))
+        changing.join()
+        feeding.wait(60)
+        workers.wait_until_read(broker, 60)
+        time.sleep(3)
+    sent_ms = asyncio.run(latency.sent(broker))
+    with tempfile.TemporaryDirectory() as folder:
+        compared = asyncio.run(verify.verify(settings, TRADES.name, 2, Path(folder), Console(quiet=True)))
+    (trades,) = topics.describe(broker, settings, [TRADES])
+    during = [
+        event
+        for began_ms, _, ended_ms in reports
+        for event in latency.latencies_ms(sent_ms, shown, began_ms, ended_ms + AROUND_MS)
+    ]
+    p50, p99 = np.percentile(during, [50, 99]).tolist()
+    events = sum(map(len, sent_ms.values()))
+    return {
+        "events": events,
+        "partitions": len(trades.partitions),
+        "caught_up": float(all(report.caught_up for _, report, _ in reports)),
+        "missing": events - sum((part.tallies or {}).get("counted", 0) for part in trades.partitions),
+        "agree": sum(one.agree for one in compared),
+        "differences": sum(len(one.differences) for one in compared),
+        "longest_gap_seconds": max(report.longest_gap_seconds or 0.0 for _, report, _ in reports),
+        "p50_ms": p50,
+        "p99_ms": p99,
+    }
+
+
+def show(console: Console, figures: dict[str, float]) -> bool:
+    exact = not figures["differences"] and not figures["missing"] and bool(figures["caught_up"])
+    ok = exact and figures["longest_gap_seconds"] < FLOOR_GAP_SECONDS
+    console.print(
+        f"partitions 2 → 4 → 8 at {RATE:,} events a second, {figures['events']:,} in all: {figures['agree']:,.0f} bars "
+        f"agree with a replay, {figures['differences']:.0f} differ, {figures['missing']:.0f} events missing; longest "
+        f"without a result {figures['longest_gap_seconds']:.1f} s, p50 meanwhile {figures['p50_ms']:.0f} ms, p99 "
+        f"{figures['p99_ms']:.0f} ms; floor {FLOOR_GAP_SECONDS:g} s and no difference {'met' if ok else 'MISSED'}",
+        highlight=False,
+    )
+    return ok

@@ -1,0 +1,43 @@
+"""``tickertape chaos``."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from stream.errors import ConfigError, LawBroken
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides the faults and the trades.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Only this kind; may be given several times.")
+@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write what came of it as JSON.")
+def chaos(seed: int, minutes: float, workers: int, faults: tuple[str, ...], summary: Path | None) -> None:
+    """Strike workers, broker, feeds and sinks while trades flow, and hold every result to the truth.
+
+    It brings a Kafka of its own, which it kills too. Exits 0 only if every final bar and every tally is true.
+    """
+    from rich.console import Console
+
+    from stream.chaos.faults import FAULTS
+    from stream.chaos.run import Plan, run
+
+    if unknown := [fault for fault in faults if fault not in FAULTS]:
+        raise ConfigError(f"{unknown[0]}: no such fault; there are {', '.join(FAULTS)}")
+    if summary is not None and not summary.parent.is_dir():
+        raise ConfigError(f"{summary}: there is no such folder")
+    # So that what was started is ended in good order.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    plan = Plan(seed=seed, minutes=minutes, workers=workers, faults=list(faults) or list(FAULTS))
+    began = time.monotonic()
+    found = run(plan, lambda line: click.echo(f"{time.monotonic() - began:6.1f} s  {line}"))
+    Console().print(found.table())
+    click.echo(str(found))
+    if summary is not None:
+        found.write(summary)
+    if not found.ok:
+        raise LawBroken(f"{len(found.differences)} differences; to see them again: {plan.repro}")

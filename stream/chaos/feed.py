@@ -1,0 +1,217 @@
+"""The feed: a process of its own that sends one source's trades, may be killed at any moment, and then sends again what
+it isn't sure of. Its n-th record is always the same, so whoever knows its plan knows what it sent.
+
+``python -m stream.chaos.feed PLAN``; SIGTERM has it close every bar and end, the end of standard input that its starter
+is gone.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from schemas.heartbeat import Heartbeat, to_headers
+from schemas.topics import HOUR_MS, TRADES
+from schemas.trade import Trade
+from stream.errors import TickertapeError
+from stream.kafka.partition import partition_for
+from stream.kafka.producer import Producer
+from stream.settings import load
+
+TICK_SECONDS = 0.02
+BEAT_SECONDS = 1.0
+# How often it notes what is acknowledged; after a kill it goes back that far, and by this many more.
+NOTE_SECONDS = 0.25
+OVERLAP = 200
+# How much later than it happened a trade comes. The last is past any lateness.
+DELAYS_MS, SHARES = (0, 5, 50, 500, 1500, 4500), (50, 15, 15, 10, 7, 3)
+REPEATED, GARBLED, EARLY = 0.03, 0.002, 0.002
+# Far past its receipt: rejected.
+AHEAD_MS = 60_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Record(Struct, frozen=True):
+    """What is sent.
+
+    Attributes
+    ----------
+    symbol, time_ms
+        What its place follows from; the time is the event's, or when it was due where that is to be rejected.
+    value
+        Its bytes.
+    """
+
+    symbol: str
+    time_ms: int
+    value: bytes
+
+
+class Plan(Struct, frozen=True):
+    """What a feed sends.
+
+    Attributes
+    ----------
+    source
+        Its name.
+    seed
+        Another seed, other trades.
+    rate
+        Records a second.
+    symbols
+        How many.
+    began_ms
+        When the first is due.
+    folder
+        Where it notes how many are acknowledged, in ``<source>.sent``, and finds ``places.json``.
+    """
+
+    source: str
+    seed: int
+    rate: float
+    symbols: int
+    began_ms: int
+    folder: str
+
+    @property
+    def noted(self) -> Path:
+        return Path(self.folder) / f"{self.source}.sent"
+
+    @property
+    def places(self) -> Path:
+        return Path(self.folder) / "places.json"
+
+    def due_ms(self, n: int) -> int:
+        return self.began_ms + int(n * 1000 / self.rate)
+
+
+@lru_cache(maxsize=4096)
+def record(plan: Plan, n: int) -> Record:
+    """Return the n-th record: a trade, often out of order; now and then an earlier one again, or one to be rejected."""
+    # The generator is no secret's; the same n gives the same record in any process.
+    rng = random.Random(f"{plan.seed}|{plan.source}|{n}")
+    chance, due_ms = rng.random(), plan.due_ms(n)
+    symbol = f"S{rng.randrange(plan.symbols):02d}-USD"
+    if chance < REPEATED and n:
+        return record(plan, max(0, n - rng.randint(1, int(plan.rate))))
+    if chance < REPEATED + GARBLED:
+        return Record(symbol, due_ms, f"{plan.source} {n}: not a trade".encode())
+    early = chance < REPEATED + GARBLED + EARLY
+    time_ms = due_ms + AHEAD_MS if early else due_ms - rng.choices(DELAYS_MS, SHARES)[0]
+    trade = Trade(
+        symbol=symbol,
+        source=plan.source,
+        id=n,
+        time_ms=time_ms,
+        price=round(rng.uniform(10, 11), 4),
+        quantity=round(rng.expovariate(1) + 0.001, 6),
+        side=rng.choice(("buy", "sell")),
+        received_ms=due_ms,
+    )
+    return Record(symbol, due_ms if early else time_ms, _encode(trade))
+
+
+#: (from event time on, how many partitions are used), in order.
+Places = list[tuple[int, int]]
+
+
+def place(found: Record, places: Places) -> int:
+    """Return a record's partition: a function of its event time and its symbol, so that a repeat falls where it did."""
+    partitions = [count for from_ms, count in places if from_ms <= found.time_ms][-1]
+    return partition_for(found.symbol, partitions)
+
+
+class Feed:
+    """Sends a plan's records when they are due, from the last that are known to be acknowledged.
+
+    Parameters
+    ----------
+    plan
+        What to send.
+    producer
+        Where to.
+    """
+
+    def __init__(self, plan: Plan, producer: Producer) -> None:
+        self._plan = plan
+        self._producer = producer
+        self._next = max(0, int(plan.noted.read_text()) - OVERLAP) if plan.noted.exists() else 0
+        self._places: Places = []
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send until told to end; then close every bar."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._over.set)
+        noting = asyncio.create_task(self._note_regularly())
+        beat_at = 0.0
+        while not self._over.is_set():
+            if noting.done():
+                noting.result()
+            self._send()
+            if (now := time.monotonic()) >= beat_at:
+                beat_at = now + BEAT_SECONDS
+                await self._beat(self._plan.due_ms(self._next))
+            await asyncio.sleep(TICK_SECONDS)
+        noting.cancel()
+        await self._beat((self._plan.due_ms(self._next) // HOUR_MS + 2) * HOUR_MS)
+        await self._note()
+
+    def _send(self) -> None:
+        plan = self._plan
+        self._places = msgspec.json.decode(plan.places.read_bytes(), type=Places)
+        due = int((time.time() * 1000 - plan.began_ms) * plan.rate / 1000)
+        for n in range(self._next, due):
+            found = record(plan, n)
+            key = found.symbol.encode()
+            self._producer.put(TRADES.name, place(found, self._places), key, found.value)
+        self._next = max(self._next, due)
+
+    async def _beat(self, time_ms: int) -> None:
+        for partition in range(await self._producer.partitions(TRADES.name)):
+            self._producer.put(TRADES.name, partition, None, None, to_headers(Heartbeat(self._plan.source, time_ms)))
+
+    async def _note_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(NOTE_SECONDS)
+            await self._note()
+
+    async def _note(self) -> None:
+        sent = self._next
+        await self._producer.flush()
+        replace(self._plan.noted, str(sent).encode())
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file so that whoever reads it, or kills us, finds the old content or the new."""
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(content)
+    new.replace(path)
+
+
+def _end_with_starter() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
+async def _main() -> None:
+    plan = msgspec.json.decode(sys.argv[1], type=Plan)
+    async with Producer(load().broker) as producer:
+        await Feed(plan, producer).run()
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_starter, daemon=True).start()
+    try:
+        asyncio.run(_main())
+    except TickertapeError as error:
+        sys.exit(f"feed: {error}")

@@ -1,0 +1,134 @@
+"""What a run of chaos came to, as a table and as JSON."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+from msgspec import Struct
+from rich.table import Table
+
+from stream.chaos.watch import Recovery
+
+SHOWN = 20
+
+
+class FaultSummary(Struct, frozen=True, kw_only=True):
+    """One kind of fault; times in seconds.
+
+    Attributes
+    ----------
+    fault
+        Its name.
+    count
+        How many.
+    lasted_p50
+        How long the blow itself lasted.
+    recovered_p50, recovered_max
+        From its beginning until bars of every series had trades that happened after that.
+    settled_p50, settled_max
+        The same from its end.
+    """
+
+    fault: str
+    count: int
+    lasted_p50: float
+    recovered_p50: float
+    recovered_max: float
+    settled_p50: float
+    settled_max: float
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """What came of a run.
+
+    Attributes
+    ----------
+    ok
+        True where everything held.
+    seed, minutes, workers
+        What to repeat it with; the faults' order is the same then, the machine's timing isn't.
+    faults
+        By kind.
+    events
+        Trades that count.
+    bars
+        Of all resolutions, and over all sources too.
+    tallies
+        Of all partitions.
+    read_again, frames_read_again
+        Trades and frames that were read a second time after a take-over, at least.
+    refused
+        Commits that Kafka refused.
+    zombie_frames
+        Frames that workers published after they had been replaced.
+    restarts
+        How many times a worker was started again.
+    differences
+        What is not as it should be.
+    """
+
+    ok: bool
+    seed: int
+    minutes: float
+    workers: int
+    faults: list[FaultSummary]
+    events: int
+    bars: int
+    tallies: dict[str, int]
+    read_again: int
+    frames_read_again: int
+    refused: int
+    zombie_frames: int
+    restarts: int
+    differences: list[str]
+
+    def write(self, path: Path) -> None:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+
+    def table(self) -> Table:
+        """Return the faults, and what it took to recover from them."""
+        table = Table(title=f"seed {self.seed}: {self.minutes:g} min, {self.workers} workers; times in s")
+        table.add_column("fault")
+        for name in ("n", "lasted p50", "recovered p50", "max", "after its end p50", "max"):
+            table.add_column(name, justify="right")
+        for row in self.faults:
+            name, count, *times = msgspec.structs.astuple(row)
+            table.add_row(name, str(count), *(f"{seconds:.1f}" for seconds in times))
+        return table
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.events:,} trades in {self.bars:,} bars; "
+            + ", ".join(f"{name} {count:,}" for name, count in self.tallies.items()),
+            f"read again {self.read_again:,} trades and {self.frames_read_again:,} frames; commits refused "
+            f"{self.refused:,}; zombies' frames {self.zombie_frames:,}; workers restarted {self.restarts:,}",
+            *self.differences[:SHOWN],
+        ]
+        if len(self.differences) > SHOWN:
+            lines.append(f"… and {len(self.differences) - SHOWN:,} more")
+        lines.append(f"differences {len(self.differences):,}")
+        return "\n".join(lines)
+
+
+def by_fault(recoveries: Sequence[Recovery]) -> list[FaultSummary]:
+    """Sum up recoveries, the kinds in the order in which they came."""
+    kinds: dict[str, list[Recovery]] = {}
+    for recovery in recoveries:
+        kinds.setdefault(recovery.fault, []).append(recovery)
+    return [
+        FaultSummary(
+            fault=fault,
+            count=len(found),
+            lasted_p50=_median([r.lasted_seconds for r in found if r.lasted_seconds is not None]),
+            recovered_p50=_median(recovered := [r.recovered_seconds for r in found if r.recovered_seconds is not None]),
+            recovered_max=round(max(recovered, default=0.0), 3),
+            settled_p50=_median(settled := [r.settled_seconds for r in found if r.settled_seconds is not None]),
+            settled_max=round(max(settled, default=0.0), 3),
+        )
+        for fault, found in kinds.items()
+    ]
+
+
+def _median(seconds: list[float]) -> float:
+    return round(median(seconds), 3) if seconds else 0.0

@@ -1,0 +1,329 @@
+"""A run of chaos: Kafka, workers and feeds, struck for a while; then everything that they left is held to the truth."""
+
+import asyncio
+import logging
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct, field
+
+from schemas.heartbeat import Heartbeat, to_headers
+from schemas.refused import DeadLetter, Late
+from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, SLICES, TRADES
+from stream.chaos import logs, verdict
+from stream.chaos.faults import FAULTS, Stage
+from stream.chaos.feed import Plan as FeedPlan
+from stream.chaos.report import Summary, by_fault
+from stream.chaos.schedule import Blow, blows
+from stream.chaos.truth import Entry, Truth
+from stream.chaos.watch import Ear, Recovery, Sink
+from stream.console.reader import Reader
+from stream.kafka import members, topics
+from stream.kafka.embedded import EmbeddedKafka
+from stream.kafka.producer import Producer
+from stream.settings import Settings
+from stream.workers import Slot, Supervisor, environment
+
+SOURCES = ("x", "y")
+LATENESS_MS = 2000
+SETTINGS = Settings(
+    group="chaos",
+    session_seconds=6.0,
+    coalesce_ms=100,
+    lateness_ms={TRADES.name: LATENESS_MS},
+    partitions={TRADES.name: 4, SLICES.name: 8},
+)
+# No fault is to take a worker's place for long: it is met by the next one soon.
+HEALTHY_SECONDS = 5.0
+READY_SECONDS = 45.0
+# Whatever the fault, by then all is well again, or something is stuck.
+SETTLED_SECONDS = 60.0
+FINAL_SECONDS = 60.0
+TICK_SECONDS = 0.1
+
+Say = Callable[[str], None]
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What a run is to do.
+
+    Attributes
+    ----------
+    seed
+        Decides the faults and the trades.
+    minutes
+        For how long it strikes.
+    workers
+        How many there are while nothing is wrong.
+    rate
+        Records a second, of all sources.
+    symbols
+        How many.
+    faults
+        The kinds.
+    """
+
+    seed: int
+    minutes: float = 5.0
+    workers: int = 3
+    rate: float = 1500.0
+    symbols: int = 20
+    faults: list[str] = field(default_factory=lambda: list(FAULTS))
+
+    @property
+    def repro(self) -> str:
+        """The command that runs it again."""
+        kinds = "" if self.faults == list(FAULTS) else "".join(f" --fault {fault}" for fault in self.faults)
+        return f"tickertape chaos --seed {self.seed} --minutes {self.minutes:g} --workers {self.workers}{kinds}"
+
+
+def run(plan: Plan, say: Say) -> Summary:
+    """Run it, with a Kafka of its own.
+
+    Parameters
+    ----------
+    plan
+        What to do.
+    say
+        Takes a line for each fault.
+
+    Raises
+    ------
+    EmbeddedKafkaError
+        Kafka can't start.
+    BrokerError
+        Kafka failed in a way that was not asked for.
+    """
+    # What clients say of a broker that is away is no news here.
+    for name in ("aiokafka", "kafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with _folder(say) as folder, EmbeddedKafka(folder / "kafka") as kafka:
+        settings = msgspec.structs.replace(SETTINGS, broker=kafka.broker)
+        topics.create(kafka.broker, settings)
+        return asyncio.run(_Run(plan, settings, kafka, folder, say).run())
+
+
+@contextmanager
+def _folder(say: Say) -> Iterator[Path]:
+    """Yield a folder that stays if something went wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="tickertape-chaos-"))
+    kept = True
+    try:
+        yield folder
+        kept = (folder / "differences").exists()
+    finally:
+        if kept:
+            say(f"what it left is in {folder}: workers.log, and Kafka's data")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Run:
+    def __init__(self, plan: Plan, settings: Settings, kafka: EmbeddedKafka, folder: Path, say: Say) -> None:
+        self._plan, self._settings, self._kafka, self._folder, self._say = plan, settings, kafka, folder, say
+        self._sink = Sink()
+        self._ear = Ear(folder / "workers.log")
+        self._series = [(f"S{n:02d}-USD", source) for n in range(plan.symbols) for source in SOURCES]
+        self._differences: list[str] = []
+        self._supervisor = Supervisor(settings, plan.workers, self._ear.hear, healthy_seconds=HEALTHY_SECONDS)
+
+    async def run(self) -> Summary:
+        plan, settings = self._plan, self._settings
+        await self._open(int(time.time() * 1000))
+        reading: asyncio.Task[None] | None = None
+        feeds: dict[str, Slot] = {}
+        try:
+            self._supervisor.start()
+            reader = Reader(settings.broker, [BARS.name], from_beginning=True)
+            reading = asyncio.create_task(self._read(reader))
+            await self._ready()
+            began_ms = int(time.time() * 1000)
+            plans = [
+                FeedPlan(source, plan.seed, plan.rate / len(SOURCES), plan.symbols, began_ms, str(self._folder))
+                for source in SOURCES
+            ]
+            stage = Stage(settings, self._kafka, self._supervisor, feeds, plan.workers, self._folder, [])
+            stage.use(0, settings.partitions[TRADES.name])
+            feeds |= {feed.source: self._feed(feed) for feed in plans}
+            await self._strike(stage)
+            await asyncio.to_thread(_end, feeds)
+            truth, values = await self._truth()
+            await self._final(truth)
+            await asyncio.to_thread(self._supervisor.stop)
+            return await self._judge(plans, truth, values)
+        finally:
+            if reading is not None:
+                reading.cancel()
+            await asyncio.to_thread(_end, feeds)
+            await asyncio.to_thread(self._supervisor.stop)
+            self._ear.close()
+
+    async def _open(self, began_ms: int) -> None:
+        """Tell every partition of every source, before any worker reads: no result goes out without one of them."""
+        async with Producer(self._settings.broker) as producer:
+            for partition in range(await producer.partitions(TRADES.name)):
+                for source in SOURCES:
+                    headers = to_headers(Heartbeat(source, began_ms - HOUR_MS))
+                    producer.put(TRADES.name, partition, None, None, headers)
+
+    def _feed(self, feed: FeedPlan) -> Slot:
+        command = [sys.executable, "-m", "stream.chaos.feed", msgspec.json.encode(feed).decode()]
+        return Slot(
+            command,
+            environment(self._settings),
+            f"feed-{feed.source}",
+            self._ear.hear,
+            lambda _: True,
+            healthy_seconds=HEALTHY_SECONDS,
+        )
+
+    async def _read(self, reader: Reader) -> None:
+        async with reader:
+            while True:
+                self._sink.take(await reader.read())
+
+    async def _ready(self) -> None:
+        """Wait until the workers share all partitions."""
+        until = time.monotonic() + READY_SECONDS
+        while time.monotonic() < until:
+            group = await asyncio.to_thread(members.describe, self._settings)
+            if group.stable and len(group.owned) == self._plan.workers and all(group.owned.values()):
+                return
+            await asyncio.sleep(0.3)
+        self._differences.append(f"the workers were not ready within {READY_SECONDS:g} s")
+
+    async def _strike(self, stage: Stage) -> None:
+        await self._settled("the start", lambda: asyncio.sleep(0))
+        until = time.monotonic() + self._plan.minutes * 60
+        for blow in blows(self._plan.seed, self._plan.faults):
+            if time.monotonic() > until or self._differences:
+                break
+            await self._settled(blow.fault, lambda: self._blow(stage, blow), patient=blow.patient)  # noqa: B023 - awaited here
+            await asyncio.sleep(blow.pause_seconds)
+        for recovery in self._sink.recoveries:
+            await self._wait_for(recovery)
+
+    async def _blow(self, stage: Stage, blow: Blow) -> None:
+        await asyncio.to_thread(FAULTS[blow.fault], stage, random.Random(blow.seed))
+
+    async def _settled(self, fault: str, strike: Callable[[], Awaitable[object]], *, patient: bool = True) -> None:
+        """Strike, and wait until all is well again, or not."""
+        recovery = Recovery(fault, self._series)
+        self._sink.recoveries.append(recovery)
+        self._say(fault)
+        await strike()
+        recovery.over()
+        lasted = f"{fault}: lasted {recovery.lasted_seconds:.1f} s"
+        if not patient:
+            self._say(f"{lasted}; the next strikes into its midst")
+            return
+        await self._wait_for(recovery)
+        if recovery.settled_seconds is not None:
+            self._say(f"{lasted}, all goes on after {recovery.settled_seconds:.1f} s")
+
+    async def _wait_for(self, recovery: Recovery) -> None:
+        until = time.monotonic() + SETTLED_SECONDS
+        while not recovery.complete and time.monotonic() < until:  # noqa: ASYNC110 - the reader completes it
+            await asyncio.sleep(TICK_SECONDS)
+        if not recovery.complete:
+            stuck = ", ".join(f"{symbol} of {source}" for symbol, source in recovery.missing)
+            self._differences.append(
+                f"{recovery.fault}: not recovered from within {SETTLED_SECONDS:g} s: no new bars of {stuck}"
+            )
+
+    async def _truth(self) -> tuple[Truth, Counter[bytes]]:
+        """Read back what was fed, and work out what must come of it."""
+        self._say("the feeds have closed every bar; working out the truth")
+        entries, values = [], Counter[bytes]()
+        async for r in logs.read(self._settings.broker, [TRADES.name]):
+            entries.append(Entry(r.partition, r.offset, r.timestamp, r.value, tuple(r.headers)))
+            if r.value is not None:
+                values[r.value] += 1
+        settings = self._settings
+        truth = await asyncio.to_thread(
+            Truth, entries, slice_ms=settings.slice_ms, skew_ms=settings.skew_ms, lateness_ms=LATENESS_MS
+        )
+        return truth, values
+
+    async def _final(self, truth: Truth) -> None:
+        """Wait until all is read, and every bar is final."""
+        self._bars = await asyncio.to_thread(truth.bars)
+        expected = {"|".join(map(str, key)).encode() for key in self._bars}
+        until = time.monotonic() + FINAL_SECONDS
+        while time.monotonic() < until:
+            if all(self._sink.final.get(key) for key in expected):
+                states = await asyncio.to_thread(
+                    topics.describe, self._settings.broker, self._settings, [TRADES, SLICES]
+                )
+                if states[0].lag == 0:
+                    return
+            await asyncio.sleep(0.5)
+        missing = sum(not self._sink.final.get(key) for key in expected)
+        self._differences.append(f"stuck: {missing} bars are not final {FINAL_SECONDS:g} s after the feeds closed them")
+
+    async def _judge(self, plans: list[FeedPlan], truth: Truth, values: Counter[bytes]) -> Summary:
+        settings, differences = self._settings, self._differences
+        (trades,) = topics.describe(settings.broker, settings, [TRADES])
+        holder, late, dead = verdict.Holder(), [], []
+        async for r in logs.read(settings.broker, [BARS.name, LATE.name, DEAD_LETTERS.name]):
+            if r.topic == BARS.name:
+                holder.take(r.key, r.value)
+            elif r.topic == LATE.name:
+                late.append(_place(msgspec.json.decode(r.value, type=Late)))
+            else:
+                dead.append(_place(msgspec.json.decode(r.value, type=DeadLetter)))
+        commits = list(logs.commits(self._kafka.data, f"{settings.group}-{settings.epoch}"))
+        again = verdict.read_again(commits, self._ear.taken_up)
+        differences += verdict.of_bars(holder.held, self._bars)
+        differences += verdict.of_tallies(trades.partitions, truth)
+        differences += verdict.of_refused(LATE.name, late, truth.late)
+        differences += verdict.of_refused(DEAD_LETTERS.name, dead, truth.rejected)
+        differences += verdict.of_commits(commits)
+        for plan in plans:
+            differences += verdict.of_feed(plan, values)
+        zombie_frames = verdict.zombie_frames(logs.frames(self._kafka.data))
+        differences += verdict.of_bites(
+            Counter(recovery.fault for recovery in self._sink.recoveries),
+            read_again=again[TRADES.name],
+            refused=self._ear.refused,
+            zombie_frames=zombie_frames,
+        )
+        if differences:
+            (self._folder / "differences").write_text("\n".join(differences))
+        tallies = sum(truth.tallies.values(), Counter[str]())
+        return Summary(
+            ok=not differences,
+            seed=self._plan.seed,
+            minutes=self._plan.minutes,
+            workers=self._plan.workers,
+            faults=by_fault(self._sink.recoveries[1:]),
+            events=len(truth.trades),
+            bars=len(self._bars),
+            tallies={name: tallies[name] for name in verdict.TALLIES},
+            read_again=again[TRADES.name],
+            frames_read_again=again[SLICES.name],
+            refused=self._ear.refused,
+            zombie_frames=zombie_frames,
+            restarts=self._supervisor.restarts,
+            differences=differences,
+        )
+
+
+def _place(refused: Late | DeadLetter) -> tuple[int, int]:
+    return refused.partition, refused.offset
+
+
+def _end(feeds: dict[str, Slot]) -> None:
+    """Have the feeds close every bar and end."""
+    for feed in feeds.values():
+        feed.end()
+    for feed in feeds.values():
+        feed.join(time.monotonic() + 20.0)

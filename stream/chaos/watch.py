@@ -1,0 +1,139 @@
+"""Watching a run: how long it takes after each fault until every bar moves again, and what the workers say of it."""
+
+import re
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+from msgspec import Struct
+
+#: Symbol and source.
+Series = tuple[str, str]
+
+
+class _Bar(Struct):
+    symbol: str
+    source: str
+    close_ms: int
+    final: bool
+
+
+_decode = msgspec.json.Decoder(_Bar).decode
+
+
+class Recovery:
+    """From a fault to bars of every series with a trade that happened after it.
+
+    Parameters
+    ----------
+    fault
+        Its name.
+    series
+        All that there are.
+
+    Attributes
+    ----------
+    lasted_seconds
+        How long the blow itself lasted; None while it does.
+    recovered_seconds
+        From its beginning to bars with trades later than that; None until then.
+    settled_seconds
+        From its end to bars with trades later than that; None until then.
+    """
+
+    def __init__(self, fault: str, series: Iterable[Series]) -> None:
+        self.fault = fault
+        self.lasted_seconds: float | None = None
+        self.recovered_seconds: float | None = None
+        self.settled_seconds: float | None = None
+        self._series = set(series)
+        self._waiting = set(self._series)
+        self._settling: set[Series] = set()
+        self._began = time.time()
+
+    def over(self) -> None:
+        """Hear that the blow is over."""
+        self.lasted_seconds = time.time() - self._began
+        self._settling = set(self._series)
+
+    def hear(self, series: Series, close_ms: int) -> None:
+        """Hear of a bar whose last trade happened at a time."""
+        now = time.time()
+        if self._waiting and close_ms > self._began * 1000:
+            self._waiting.discard(series)
+            if not self._waiting:
+                self.recovered_seconds = now - self._began
+        if self._settling and self.lasted_seconds is not None:
+            ended = self._began + self.lasted_seconds
+            if close_ms > ended * 1000:
+                self._settling.discard(series)
+                if not self._settling:
+                    self.settled_seconds = now - ended
+
+    @property
+    def complete(self) -> bool:
+        return self.recovered_seconds is not None and self.settled_seconds is not None
+
+    @property
+    def missing(self) -> list[Series]:
+        return sorted(self._waiting | self._settling)
+
+
+class Sink:
+    """What a reader of ``bars`` knows, live."""
+
+    def __init__(self) -> None:
+        self.recoveries: list[Recovery] = []
+        #: By key: whether a final has been seen.
+        self.final: dict[bytes, bool] = {}
+
+    def take(self, records: list[ConsumerRecord]) -> None:
+        under_way = [recovery for recovery in self.recoveries if not recovery.complete]
+        for record in records:
+            bar = _decode(record.value)
+            self.final[record.key] = bar.final or self.final.get(record.key, False)
+            for recovery in under_way:
+                recovery.hear((bar.symbol, bar.source), bar.close_ms)
+
+
+_OWNS = re.compile(r" owns (.*)$")
+_OWNED = re.compile(r"([a-z-]+)/(\d+)@(\d+)")
+
+
+class Ear:
+    """Keeps what workers and feeds say, and counts what tells of a fault's bite.
+
+    Parameters
+    ----------
+    path
+        Where all of it goes.
+
+    Attributes
+    ----------
+    refused
+        Commits that Kafka refused: another worker had the partitions.
+    taken_up
+        (topic, partition, offset) of each time that a worker took up a partition.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", buffering=1)
+        self._lock = threading.Lock()
+        self.refused = 0
+        self.taken_up: list[tuple[str, int, int]] = []
+
+    def hear(self, line: str) -> None:
+        with self._lock:
+            self._file.write(f"{time.time():.3f} {line}\n")
+            self.refused += "a commit was refused" in line
+            if owns := _OWNS.search(line):
+                self.taken_up += [
+                    (topic, int(number), int(offset)) for topic, number, offset in _OWNED.findall(owns[1])
+                ]
+
+    def close(self) -> None:
+        with self._lock:
+            self._file.close()

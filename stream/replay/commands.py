@@ -1,0 +1,118 @@
+"""``tickertape replay`` and ``tickertape verify``."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from schemas.topics import TRADES
+from stream.errors import ConfigError, LawBroken
+from stream.settings import Settings
+
+_processes = click.option("--processes", type=click.IntRange(1), metavar="N", help="How many work at it; one a core.")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH...]", type=click.Path(path_type=Path))
+@click.option("--topic", metavar="NAME", help="In place of files: all that a topic retains.")
+@click.option("--format", "kind", default="binance", show_default=True, metavar="FORMAT", help="Of the files.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Made if it isn't there.",
+)
+@_processes
+@click.option(
+    "--partitions",
+    type=click.IntRange(1),
+    metavar="P",
+    help="Over how many a feed would spread files; by default as set.",
+)
+@click.pass_obj
+def replay(
+    settings: Settings,
+    paths: tuple[Path, ...],
+    topic: str | None,
+    kind: str,
+    out: Path,
+    processes: int | None,
+    partitions: int | None,
+) -> None:
+    """Compute from recorded files, or from what a topic retains, what the workers compute, and write it as Parquet.
+
+    A file a sink, DIR/bars.parquet, with the final results, and what was late or rejected beside it. The same input
+    gives the same bytes, whatever the number of processes. Files need no Kafka.
+
+    Formats: `binance` and `jsonl` (or `json`) as for `feed file`; `parquet`, with the fields of a trade as columns.
+    """
+    from rich.console import Console
+
+    from stream.replay import deal, run
+    from stream.workers import cores
+
+    if bool(paths) == bool(topic):
+        raise ConfigError("name files, or a topic with --topic, and not both")
+    if kind not in deal.FORMATS:
+        raise ConfigError(f"--format {kind}: no such format; there are {', '.join(deal.FORMATS)}")
+    if topic and partitions:
+        raise ConfigError("--partitions is for files; a topic has those that it has")
+    if topic:
+        _need_broker(settings)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    console = Console(stderr=True)
+    with _folder(out) as made:
+        folder = Path(made)
+        if topic:
+            outcome = asyncio.run(run.of_topic(settings, topic, processes or cores(), folder, console))
+        else:
+            spread = partitions or settings.partitions.get(TRADES.name, TRADES.partitions)
+            files = run.Files(paths, kind, spread)
+            outcome = asyncio.run(run.of_files(settings, files, processes or cores(), folder, console))
+        written = run.write(outcome, folder, out)
+    click.echo(str(outcome))
+    for line in written:
+        click.echo(line)
+
+
+@click.command()
+@click.option("--topic", default=TRADES.name, show_default=True, metavar="NAME", help="What the results are made from.")
+@_processes
+@click.pass_obj
+def verify(settings: Settings, topic: str, processes: int | None) -> None:
+    """Replay what a topic retains, and compare it with the final results on the sinks, to the last bit.
+
+    Exits 6 where they differ. The settings must be those of the workers.
+    """
+    from rich.console import Console
+
+    from stream.replay import verify
+    from stream.workers import cores
+
+    _need_broker(settings)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with TemporaryDirectory(prefix="tickertape-verify-") as folder:
+        compared = asyncio.run(verify.verify(settings, topic, processes or cores(), Path(folder), Console(stderr=True)))
+    for one in compared:
+        click.echo(str(one))
+    if differences := [difference for one in compared for difference in one.differences]:
+        raise LawBroken(
+            f"{differences[0]}" + (f"; and {len(differences) - 1:,} more differ" if len(differences) > 1 else "")
+        )
+
+
+def _need_broker(settings: Settings) -> None:
+    if not settings.broker:
+        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")
+
+
+def _folder(out: Path) -> "TemporaryDirectory[str]":
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(prefix=".replay-", dir=out)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: {error.strerror or error}") from None

@@ -1,0 +1,211 @@
+"""A file's trades, dealt out to the partitions as a feed would: each partition's share is spilled, in order."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from schemas.trade import LATEST_MS, Name, Source, TimeMs, Trade
+from stream.engine.block import Ints
+from stream.engine.names import Names
+from stream.feeds import files
+from stream.kafka.partition import partition_for
+from stream.replay import parquet
+from stream.replay.spill import Spill
+
+# Of a file, at a time.
+READ_BYTES = 1 << 20
+READ_TRADES = 4096
+
+# What `feed file` reads, and what only a replay does; `json` is `jsonl`.
+FORMATS = sorted({*files.FORMATS, "json", "parquet"})
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Part(NamedTuple):
+    """Some records of a file, in its order; shapes (n,), but for a source that all of them share."""
+
+    values: list[bytes]
+    symbols: list[str]
+    sources: str | list[str]
+    time_ms: Ints
+    received_ms: Ints
+
+
+class Heard(Struct):
+    """What a file has of a source.
+
+    Attributes
+    ----------
+    at_ms
+        When its first record was received, or what the file had received by then.
+    first_ms, newest_ms
+        The event times of its first record, and of its newest.
+    """
+
+    at_ms: int
+    first_ms: int
+    newest_ms: int
+
+
+class Dealt(Struct):
+    """What a file held: what became of its lines, and its sources as they came."""
+
+    tally: files.Tally
+    sources: dict[str, Heard]
+
+
+class _Head(Struct, gc=False):
+    """As much of a trade as says where it goes; the rest is read when it is folded."""
+
+    symbol: Name
+    source: Source
+    time_ms: TimeMs
+    received_ms: Annotated[int, Meta(ge=0, le=LATEST_MS)] = 0
+
+
+_heads = msgspec.json.Decoder(_Head).decode_lines
+_head = msgspec.json.Decoder(_Head).decode
+
+
+def share(folder: Path, file: int, partition: int) -> Path:
+    """Return where a file's share of a partition is: lists of values, and beside them when each was received."""
+    return folder / f"file-{file}-{partition}"
+
+
+def received(folder: Path, file: int, partition: int) -> Path:
+    return share(folder, file, partition).with_suffix(".ms")
+
+
+def deal(path: Path, kind: str, file: int, folder: Path, partitions: int, read: Callable[[int, int], None]) -> Dealt:
+    """Deal out a file.
+
+    Parameters
+    ----------
+    path
+        Plain or compressed with gzip; or Parquet.
+    kind
+        One of `FORMATS`.
+    file
+        Its number among the files.
+    folder
+        Where the shares go.
+    partitions
+        How many there are.
+    read
+        Hears of each part: how many records, and the newest event time.
+
+    Raises
+    ------
+    InputError
+        It can't be read.
+    """
+    dealt = Dealt(files.Tally(), {})
+    sources, symbols = Names(), Names()
+    homes, highest_ms = np.empty(0, np.int64), 0
+    with ExitStack() as stack:
+        shares = [stack.enter_context(closing(Spill(share(folder, file, p)))) for p in range(partitions)]
+        times = [stack.enter_context(received(folder, file, p).open("wb")) for p in range(partitions)]
+        for part in _parts(path, kind, dealt.tally):
+            # Files are merged by when records were received, each in its own order: so its clock never goes back.
+            at_ms = np.where(part.received_ms > 0, part.received_ms, part.time_ms)
+            at_ms = np.maximum.accumulate(np.maximum(at_ms, highest_ms))
+            highest_ms = int(at_ms[-1])
+            _hear(dealt.sources, sources, part, at_ms)
+            codes = symbols.codes(part.symbols)
+            if len(symbols.names) > len(homes):
+                homes = np.array([partition_for(symbol, partitions) for symbol in symbols.names])
+            home = homes[codes]
+            for partition in np.flatnonzero(np.bincount(home)).tolist():
+                mine = np.flatnonzero(home == partition)
+                shares[partition].put([part.values[i] for i in mine.tolist()])
+                at_ms[mine].tofile(times[partition])
+            read(len(part.values), int(part.time_ms.max()))
+    return dealt
+
+
+def _hear(known: dict[str, Heard], sources: Names, part: Part, at_ms: Ints) -> None:
+    names = part.sources
+    codes = np.full(len(at_ms), sources[names]) if isinstance(names, str) else sources.codes(names)
+    for code in np.flatnonzero(np.bincount(codes)).tolist():
+        mine = np.flatnonzero(codes == code)
+        times_ms = part.time_ms[mine]
+        heard = known.setdefault(sources.names[code], Heard(int(at_ms[mine[0]]), int(times_ms[0]), 0))
+        heard.newest_ms = max(heard.newest_ms, int(times_ms.max()))
+
+
+def _parts(path: Path, kind: str, tally: files.Tally) -> Iterator[Part]:
+    if kind in ("json", "jsonl"):
+        yield from _of_json(path, tally)
+        return
+    trades = _of_parquet(path, tally) if kind == "parquet" else files.read([path], kind, tally)
+    while some := list(islice(trades, READ_TRADES)):
+        yield _part(list(map(_encode, some)), some)
+
+
+def _part(values: list[bytes], records: "list[Trade] | list[_Head]") -> Part:
+    n = len(values)
+    sources = {record.source for record in records}
+    return Part(
+        values,
+        [record.symbol for record in records],
+        sources.pop() if len(sources) == 1 else [record.source for record in records],
+        np.fromiter([record.time_ms for record in records], np.int64, n),
+        np.fromiter([record.received_ms for record in records], np.int64, n),
+    )
+
+
+def _of_json(path: Path, tally: files.Tally) -> Iterator[Part]:
+    """Yield lines as they are: they are read once here, as far as need be, and written by no one."""
+    before = 0
+    for text in files.texts(path, READ_BYTES):
+        lines = text.split(b"\n")
+        n = len(lines)
+        try:
+            heads = _heads(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            heads = []
+        if len(heads) != n:
+            lines, heads = _readable(path, before, lines, tally)
+        before += n
+        if heads:
+            tally.trades += len(heads)
+            yield _part(lines, heads)
+
+
+def _readable(path: Path, before: int, lines: list[bytes], tally: files.Tally) -> tuple[list[bytes], list[_Head]]:
+    """Return those lines that say where they go; the others are told of."""
+    kept, heads = [], []
+    for number, line in enumerate(lines, before + 1):
+        if not line or line.isspace():
+            continue
+        try:
+            heads.append(_head(line))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            tally.turn_down(f"{path}:{number}: {error}")
+        else:
+            kept.append(line)
+    return kept, heads
+
+
+def _of_parquet(path: Path, tally: files.Tally) -> Iterator[Trade]:
+    number = 0
+    for batch in parquet.rows(path, Trade):
+        try:
+            trades = msgspec.convert(batch, list[Trade])
+        except msgspec.ValidationError:
+            trades = []
+            for at, row in enumerate(batch, number + 1):
+                try:
+                    trades.append(msgspec.convert(row, Trade))
+                except msgspec.ValidationError as error:
+                    tally.turn_down(f"{path}: row {at}: {error}")
+        number += len(batch)
+        tally.trades += len(trades)
+        yield from trades

@@ -1,0 +1,359 @@
+"""The two stages of a replay, each a task of one process: a partition's log to frames, a shard's frames to results."""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+from msgspec import Struct
+
+from schemas.frame import Frame, Lane, Tallies
+from schemas.refused import DeadLetter, Late
+from stream.app import discover
+from stream.engine.block import Block
+from stream.engine.checkpoint import Views
+from stream.engine.lanes import UNSET
+from stream.engine.slices import Slicer, Slicing
+from stream.engine.windows import Windows
+from stream.errors import LawBroken
+from stream.kafka.partition import partition_for
+from stream.replay import logs, parquet
+from stream.replay.logs import Log, OfFiles
+from stream.replay.spill import Spill, pieces
+from stream.settings import Settings
+
+# A partition's frames are made when so many of its records or slices wait: seldom, for each repeats what is still open.
+FLUSH_RECORDS = 100_000
+FLUSH_SLICES = 20_000
+# A shard's frames are merged when so many of their slices wait.
+MERGE_UPSERTS = 50_000
+# Results that are made into columns together.
+TABLE_ROWS = 20_000
+
+
+class Job(Struct, frozen=True):
+    """What all tasks of a replay know.
+
+    Attributes
+    ----------
+    settings
+        The pipeline's.
+    topic
+        What is replayed.
+    partitions, shards
+        How many it has, and into how many parts its symbols fall.
+    folder
+        Where tasks leave what others need.
+    """
+
+    settings: Settings
+    topic: str
+    partitions: int
+    shards: int
+    folder: str
+
+    def slicing(self) -> Slicing:
+        return next(s for s in discover(self.settings.agents)[0] if s.topic.name == self.topic)
+
+    def frames(self, partition: int, shard: int) -> Path:
+        return Path(self.folder) / f"frames-{partition}-{shard}"
+
+    def late(self, partition: int) -> Path:
+        return Path(self.folder) / f"late-{partition}"
+
+    def dead(self, partition: int) -> Path:
+        return Path(self.folder) / f"dead-{partition}"
+
+    def results(self, sink: str, shard: int) -> Path:
+        return Path(self.folder) / "sinks" / sink / f"{shard}.arrow"
+
+
+class Sliced(Struct):
+    """What a partition's log came to.
+
+    Attributes
+    ----------
+    partition
+        Which.
+    read
+        Its offsets, those without a record for us too.
+    tallies
+        What became of them.
+    lanes
+        Each, at the end.
+    heard_ms
+        By lane: when its last record was appended; 0 where the log doesn't say.
+    first_ms, last_ms
+        When the log's first and last record were appended.
+    """
+
+    partition: int
+    read: int
+    tallies: Tallies
+    lanes: list[Lane]
+    heard_ms: dict[str, int]
+    first_ms: int
+    last_ms: int
+
+
+class _Slicing:
+    """One partition's slicer, and where it leaves what it makes."""
+
+    def __init__(self, job: Job, partition: int, begin: int, read: Callable[[int, int], None]) -> None:
+        self._job = job
+        self._read = read
+        slicing, settings = job.slicing(), job.settings
+        self._slicer = Slicer(
+            slicing,
+            partition,
+            job.partitions,
+            slice_ms=settings.slice_ms,
+            skew_ms=settings.skew_ms,
+            lateness_ms=settings.lateness_ms.get(job.topic, slicing.lateness_ms),
+            epoch=settings.epoch,
+            checkpoint=None,
+            committed=None,
+            begin=begin,
+        )
+        self._frames = [Spill(job.frames(partition, shard)) for shard in range(job.shards)]
+        self._late, self._dead = Spill(job.late(partition)), Spill(job.dead(partition))
+        self._heard_ms: dict[str, int] = {}
+        self._first_ms = self._last_ms = 0
+        self._unflushed = 0
+
+    def receive(self, block: Block) -> None:
+        slicer = self._slicer
+        refused = slicer.fold(block)
+        for kind, spill in ((Late, self._late), (DeadLetter, self._dead)):
+            if some := [record for record in refused if isinstance(record, kind)]:
+                spill.put(some)
+        if len(block):
+            self._first_ms = self._first_ms or int(block.appended_ms[0])
+            self._last_ms = int(block.appended_ms[-1])
+            self._heard_ms |= dict.fromkeys(slicer.spoken(), self._last_ms)
+        self._unflushed += len(block)
+        if self._unflushed >= FLUSH_RECORDS or len(slicer) >= FLUSH_SLICES:
+            self._flush()
+        self._read(len(block), max(slicer.lanes.watermark_ms.values(), default=0))
+
+    def _flush(self) -> None:
+        self._unflushed = 0
+        shards = self._job.shards
+        frames = self._slicer.flush(lambda symbol: partition_for(symbol, shards), shards, everyone=True)
+        for shard, frame in frames:
+            self._frames[shard].put(frame)
+
+    def close(self) -> Sliced:
+        self._flush()
+        for spill in (*self._frames, self._late, self._dead):
+            spill.close()
+        slicer = self._slicer
+        if slicer.upto - slicer.start != sum(msgspec.structs.astuple(slicer.tallies)):
+            raise LawBroken(
+                f"{self._job.topic}, partition {slicer.partition}: {slicer.upto - slicer.start} offsets were read, "
+                f"and what became of them is {slicer.tallies}"
+            )
+        return Sliced(
+            slicer.partition,
+            slicer.upto - slicer.start,
+            slicer.tallies,
+            [
+                Lane(source, at_ms, slicer.lanes.frontier_ms[source])
+                for source, at_ms in slicer.lanes.watermark_ms.items()
+            ],
+            self._heard_ms,
+            self._first_ms,
+            self._last_ms,
+        )
+
+
+def slice_partition(job: Job, partition: int, log: Log, read: Callable[[int, int], None]) -> Sliced:
+    """Fold a partition's log into slices, and leave the frames by shard.
+
+    Parameters
+    ----------
+    job, partition
+        Which.
+    log
+        Where it is.
+    read
+        Hears of each block: how many records, and the watermark.
+    """
+    settings = job.settings
+    if isinstance(log, OfFiles):
+        slicing = _Slicing(job, partition, 0, read)
+        for block in logs.of_files(log, job.topic, partition, settings.block_records):
+            slicing.receive(block)
+        return slicing.close()
+    slicing = _Slicing(job, partition, log.start, read)
+
+    async def run() -> None:
+        blocks = logs.of_topic(log, job.topic, partition, settings.block_records, settings.block_bytes)
+        async for block in blocks:
+            slicing.receive(block)
+
+    asyncio.run(run())
+    return slicing.close()
+
+
+class Word(Struct, frozen=True):
+    """What is known of a partition besides its frames, now that its log is read to the end.
+
+    Attributes
+    ----------
+    partition
+        Which.
+    before
+        Lanes of sources that it has nothing of.
+    after
+        Lanes that had ended.
+    """
+
+    partition: int
+    before: list[Lane]
+    after: list[Lane]
+
+
+def words(sliced: Sequence[Sliced], idle_ms: int) -> list[Word]:
+    """Say what holds back no result: a source that a partition has nothing of, and one that had long been silent there.
+
+    Live, the partition's owner calls both idle by its clock; here the log tells it, by the times at which records were
+    appended. They are taken to be as far as the least of those that still spoke.
+
+    Parameters
+    ----------
+    sliced
+        Every partition.
+    idle_ms
+        For how long a source is to be silent.
+    """
+    last_ms = max(one.last_ms for one in sliced)
+    ended = {
+        (one.partition, source)
+        for one in sliced
+        for source, heard_ms in one.heard_ms.items()
+        if 0 < heard_ms < last_ms - idle_ms
+    }
+    lanes = [(one.partition, lane) for one in sliced for lane in one.lanes]
+    awake = [lane.frontier_ms for partition, lane in lanes if (partition, lane.source) not in ended]
+    least_ms = min(awake, default=UNSET)
+    sources = sorted({lane.source for _, lane in lanes})
+    return [
+        Word(
+            one.partition,
+            [Lane(s, least_ms, least_ms) for s in sources if all(lane.source != s for lane in one.lanes)],
+            [Lane(s, least_ms, least_ms) for p, s in sorted(ended) if p == one.partition],
+        )
+        for one in sliced
+    ]
+
+
+class Merged(Struct):
+    """What a shard came to: by sink, how many results are final, and the keys of those that are not."""
+
+    finals: dict[str, int]
+    open: dict[str, list[str]]
+
+
+def merge_shard(job: Job, shard: int, known: Sequence[Word]) -> Merged:
+    """Merge a shard's slices into results, and leave the final ones as a table a sink.
+
+    Raises
+    ------
+    LawBroken
+        A slice came for a window that was done.
+    """
+    settings = job.settings
+    makers = [
+        _Results(Windows(w, slice_ms=settings.slice_ms, horizon_ms=0, epoch=settings.epoch, fill=settings.fill))
+        for w in discover(settings.agents)[1]
+        if w.slicing.topic.name == job.topic
+    ]
+    for offset, frame in zip(count(), _by_time(job, shard, known), strict=False):
+        for maker in makers:
+            maker.apply(offset, frame)
+    merged = Merged({}, {})
+    for maker in makers:
+        sink = maker.windows.windowing.sink.name
+        merged.open[sink] = maker.close()
+        table = maker.table()
+        merged.finals[sink] = len(table)
+        path = job.results(sink, shard)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+    return merged
+
+
+def _by_time(job: Job, shard: int, known: Sequence[Word]) -> Iterator[Frame]:
+    """Yield the frames of all partitions, of the one that is furthest behind first: so few windows are open at once."""
+    heads: list[tuple[int, int, Frame, Iterator[Frame]]] = []
+    columns = dict.fromkeys((*job.slicing().aggregate.schema, "source", "symbol", "slice_ms"), b"")
+
+    def word(partition: int, lanes: list[Lane]) -> Frame:
+        return Frame(
+            job.topic, partition, job.settings.epoch, 0, job.partitions, False, None, lanes, Tallies(), [], [], columns
+        )
+
+    for one in known:
+        yield word(one.partition, one.before)
+    for one in known:
+        frames = pieces(job.frames(one.partition, shard), Frame)
+        if frame := next(frames, None):
+            heads.append((_reach_ms(frame), one.partition, frame, frames))
+    heapq.heapify(heads)
+    while heads:
+        _, partition, frame, frames = heads[0]
+        yield frame
+        if following := next(frames, None):
+            heapq.heapreplace(heads, (_reach_ms(following), partition, following, frames))
+        else:
+            heapq.heappop(heads)
+    for one in known:
+        yield word(one.partition, one.after)
+
+
+def _reach_ms(frame: Frame) -> int:
+    return max((lane.frontier_ms for lane in frame.lanes), default=UNSET)
+
+
+class _Results:
+    """The windows of one recipe in one shard, and what has come out of them."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+        windows.own(0, Views())
+        windows.settle(0)
+        self._row = windows.windowing.result
+        self._decode = msgspec.json.Decoder(self._row).decode
+        self._rows: list[msgspec.Struct] = []
+        self._tables = [parquet.table_of(self._row, [])]
+
+    def apply(self, offset: int, frame: Frame) -> None:
+        self.windows.apply(0, offset, frame)
+        if self.windows.waiting >= MERGE_UPSERTS:
+            self._flush()
+
+    def _flush(self) -> None:
+        while True:
+            self._rows += [self._decode(value) for _, _, value in self.windows.flush(provisional=0)]
+            if len(self._rows) >= TABLE_ROWS:
+                self._tables.append(parquet.table_of(self._row, self._rows))
+                self._rows = []
+            if not self.windows.lags:
+                return
+
+    def close(self) -> list[str]:
+        """Take what is left, and return the keys of the windows that the log leaves open."""
+        self._flush()
+        if late := self.windows.late():
+            raise LawBroken(
+                f"{self.windows.topic}: {len(late)} slices came for windows that were done, first {late[0]}"
+            )
+        return [key.decode() for _, key, _ in self.windows.flush()]
+
+    def table(self) -> pa.Table:
+        return pa.concat_tables([*self._tables, parquet.table_of(self._row, self._rows)])

@@ -1,0 +1,162 @@
+"""The logs of input partitions, as blocks: what files were dealt out to, and what a topic retains."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from schemas.heartbeat import Heartbeat, to_headers
+from stream.engine.block import Block, Headers
+from stream.errors import BrokerError
+from stream.replay import deal
+from stream.replay.spill import pieces
+
+# Kafka that has not given a record for so long won't.
+PATIENCE_SECONDS = 60.0
+FETCH_BYTES = 4 << 20
+
+
+class OfFiles(Struct, frozen=True):
+    """A log that files were dealt out to: their records as they were received, between heartbeats.
+
+    Attributes
+    ----------
+    folder, files
+        Where the shares are, and of how many files.
+    opening, closing
+        What a feed says before the first record and after the last.
+    """
+
+    folder: str
+    files: int
+    opening: list[Heartbeat]
+    closing: list[Heartbeat]
+
+
+class OfTopic(Struct, frozen=True):
+    """A partition's retained log.
+
+    Attributes
+    ----------
+    broker
+        ``host:port``, or several with commas.
+    start, end
+        The offsets from and up to (not with) which it is read.
+    """
+
+    broker: str
+    start: int
+    end: int
+
+
+Log = OfFiles | OfTopic
+
+
+def of_files(log: OfFiles, topic: str, partition: int, block_records: int) -> Iterator[Block]:
+    """Yield the blocks of a log that files were dealt out to."""
+    at = 0
+
+    def block(values: list[Any], heartbeats: Sequence[Heartbeat] = ()) -> Block:
+        nonlocal at
+        first, at = at, at + len(values)
+        headers: dict[int, Headers] = {i: tuple(to_headers(heartbeat)) for i, heartbeat in enumerate(heartbeats)}
+        return Block(topic, partition, first, at, np.arange(first, at), values, np.zeros(at - first, np.int64), headers)
+
+    yield block([None] * len(log.opening), log.opening)
+    for values in _in_order(Path(log.folder), log.files, partition, block_records):
+        yield block(values)
+    yield block([None] * len(log.closing), log.closing)
+
+
+def _in_order(folder: Path, files: int, partition: int, block_records: int) -> Iterator[list[bytes]]:
+    """Yield the records of all files as they were received, so many at a time; of equal times the first file's."""
+    shares = [_Share(deal.share(folder, file, partition)) for file in range(files)]
+    times_ms = [np.fromfile(deal.received(folder, file, partition), np.int64) for file in range(files)]
+    file_of = np.repeat(np.arange(files), [len(times) for times in times_ms])
+    if files > 1:
+        file_of = file_of[np.argsort(np.concatenate(times_ms), kind="stable")]
+    for first in range(0, len(file_of), block_records):
+        whose = file_of[first : first + block_records]
+        if whose[0] == whose[-1] and (whose == whose[0]).all():
+            yield shares[whose[0]].take(len(whose))
+            continue
+        values = np.empty(len(whose), object)
+        for file in np.unique(whose).tolist():
+            mine = np.flatnonzero(whose == file)
+            values[mine] = shares[file].take(len(mine))
+        yield values.tolist()
+
+
+class _Share:
+    """A file's share of a partition, taken bit by bit."""
+
+    def __init__(self, path: Path) -> None:
+        self._pieces = pieces(path, list[bytes])
+        self._held: list[bytes] = []
+        self._at = 0
+
+    def take(self, n: int) -> list[bytes]:
+        taken = self._held[self._at : self._at + n]
+        self._at += len(taken)
+        while len(taken) < n:
+            self._held = next(self._pieces)
+            self._at = n - len(taken)
+            taken += self._held[: self._at]
+        return taken
+
+
+async def of_topic(
+    log: OfTopic, topic: str, partition: int, block_records: int, block_bytes: int
+) -> AsyncIterator[Block]:
+    """Yield the blocks of a partition's retained log.
+
+    Raises
+    ------
+    BrokerError
+        Kafka went away, or retention took records while they were read.
+    """
+    from aiokafka import AIOKafkaConsumer
+    from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+    from aiokafka.structs import TopicPartition
+
+    from stream.engine.transport import Blocks
+
+    if log.start >= log.end:
+        return
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=log.broker,
+        auto_offset_reset="none",
+        check_crcs=False,
+        enable_auto_commit=False,
+        # A producer with transactions may feed us; what it aborted never happened.
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=FETCH_BYTES,
+        value_deserializer=Blocks(frozenset([topic]), block_records, block_bytes),
+    )
+    tp, read = TopicPartition(topic, partition), log.start
+    try:
+        await consumer.start()
+        consumer.assign([tp])
+        consumer.seek(tp, log.start)
+        while read < log.end:
+            found = await consumer.getmany(tp, timeout_ms=int(PATIENCE_SECONDS * 1000))
+            if not found:
+                raise BrokerError(
+                    f"{topic}, partition {partition}: Kafka gives nothing from offset {read} on, and its log ends at "
+                    f"{log.end}: is a transaction left open?"
+                )
+            for record in found[tp]:
+                block: Block = record.value.before(log.end)
+                if block.end > read:
+                    read = block.end
+                    yield block
+    except OffsetOutOfRangeError:
+        raise BrokerError(
+            f"{topic}, partition {partition}: retention took offset {read} while the log was read: run it again"
+        ) from None
+    except KafkaError as error:
+        raise BrokerError(f"Kafka at {log.broker} refuses or went away: {' '.join(str(error).split())}") from error
+    finally:
+        await consumer.stop()

@@ -1,0 +1,211 @@
+"""A replay from end to end: deal files out or find a topic's log, fold partitions, merge shards, write tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import time
+
+import msgspec
+import pyarrow as pa
+from msgspec import Struct
+from rich.console import Console
+
+from schemas.frame import Tallies
+from schemas.heartbeat import Heartbeat
+from schemas.refused import DeadLetter, Late
+from schemas.topics import DEAD_LETTERS, LATE, TRADES
+from stream.app import discover
+from stream.errors import BrokerError, ConfigError
+from stream.feeds import files
+from stream.feeds.publish import LONGEST_BAR_MS
+from stream.kafka import topics
+from stream.replay import deal, fold, parquet
+from stream.replay.crew import Crew, note
+from stream.replay.fold import Job, Sliced
+from stream.replay.logs import Log, OfFiles, OfTopic
+from stream.replay.spill import pieces
+from stream.settings import Settings
+
+# A result's identity, and a refused record's.
+KEY = ("symbol", "source", "resolution", "start_ms")
+PLACE = ("topic", "partition", "offset")
+_ALWAYS = ("counted", "late", "rejected", "repeated", "unmatched", "heartbeats")
+
+
+class Files(Struct, frozen=True):
+    """Recorded files as the input.
+
+    Attributes
+    ----------
+    paths, kind
+        Which, and one of `deal.FORMATS`.
+    partitions
+        To how many a feed would deal them out.
+    """
+
+    paths: tuple[Path, ...]
+    kind: str
+    partitions: int
+
+
+class Outcome(Struct):
+    """What a replay came to.
+
+    Attributes
+    ----------
+    read, tallies
+        Offsets of all partitions, and what became of them.
+    finals
+        By sink: how many results are final.
+    open
+        By sink: the keys of those that the log leaves open.
+    lines
+        What became of the lines of files; None for a topic.
+    trimmed_ms
+        Retention has taken records from before this time; 0 where it has taken none.
+    """
+
+    read: int
+    tallies: Tallies
+    finals: dict[str, int]
+    open: dict[str, list[str]]
+    lines: files.Tally | None = None
+    trimmed_ms: int = 0
+
+    def __str__(self) -> str:
+        counts = msgspec.structs.asdict(self.tallies).items()
+        terms = " + ".join(f"{name} {count:,}" for name, count in counts if count or name in _ALWAYS)
+        lines = [str(self.lines)] if self.lines is not None else []
+        return "\n".join([*lines, f"read {self.read:,} = {terms}"])
+
+
+async def of_files(settings: Settings, source: Files, processes: int, folder: Path, console: Console) -> Outcome:
+    """Replay files, and leave the tables in a folder.
+
+    Parameters
+    ----------
+    settings
+        The pipeline's; no broker is needed.
+    source
+        Which files.
+    processes
+        How many work at it.
+    folder
+        Where what processes leave for each other goes.
+    console
+        Where progress goes.
+
+    Raises
+    ------
+    InputError
+        A file can't be read.
+    """
+    with Crew(processes, console) as crew:
+        dealt = await crew.run(
+            "read",
+            _deal,
+            [(path, source.kind, n, folder, source.partitions) for n, path in enumerate(source.paths)],
+        )
+        opening, closing = _beats(dealt)
+        log = OfFiles(str(folder), len(source.paths), opening, closing)
+        job = Job(settings, TRADES.name, source.partitions, processes, str(folder))
+        outcome = await _replay(crew, job, [log] * source.partitions)
+    outcome.lines = files.Tally()
+    for one in dealt:
+        outcome.lines.add(one.tally)
+    return outcome
+
+
+async def of_topic(settings: Settings, topic: str, processes: int, folder: Path, console: Console) -> Outcome:
+    """Replay what a topic retains, up to where it ends now; see `of_files`.
+
+    Raises
+    ------
+    BrokerError
+        Kafka can't be reached, has no such topic, or went away.
+    """
+    slicings = {slicing.topic.name: slicing for slicing in discover(settings.agents)[0]}
+    if topic not in slicings:
+        raise ConfigError(f"{topic}: no agent reads it, so there is nothing to replay; one reads {', '.join(slicings)}")
+    (state,) = topics.describe(settings.broker, settings, [slicings[topic].topic])
+    if not state.exists:
+        raise BrokerError(f"topic {topic} doesn't exist on {settings.broker}: run `tickertape topics create`")
+    each: list[Log] = [OfTopic(settings.broker, p.start, p.end) for p in state.partitions]
+    with Crew(processes, console) as crew:
+        return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
+
+
+def _deal(path: Path, kind: str, file: int, folder: Path, partitions: int) -> deal.Dealt:
+    return deal.deal(path, kind, file, folder, partitions, note)
+
+
+def _slice(job: Job, partition: int, log: Log) -> Sliced:
+    return fold.slice_partition(job, partition, log, note)
+
+
+def _beats(dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat]]:
+    """Return what a feed says of each source before its first record and after its last, see `Publisher`."""
+    heard = [(one.at_ms, n, source, one) for n, file in enumerate(dealt) for source, one in file.sources.items()]
+    first: dict[str, int] = {}
+    newest: dict[str, int] = {}
+    for _, _, source, one in sorted(heard, key=lambda entry: entry[:3]):
+        first.setdefault(source, one.first_ms)
+        newest[source] = max(newest.get(source, 0), one.newest_ms)
+    opening = [Heartbeat(source, at_ms - LONGEST_BAR_MS) for source, at_ms in first.items()]
+    ends = {source: (at_ms // LONGEST_BAR_MS + 1) * LONGEST_BAR_MS for source, at_ms in newest.items()}
+    return opening, [Heartbeat(source, end_ms + LONGEST_BAR_MS) for source, end_ms in ends.items()]
+
+
+async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
+    sliced = await crew.run("folded", _slice, [(job, partition, log) for partition, log in enumerate(each)])
+    known = fold.words(sliced, int(job.settings.idle_seconds * 1000))
+    merged = await crew.run("merged", fold.merge_shard, [(job, shard, known) for shard in range(job.shards)])
+    tallies = Tallies(*map(sum, zip(*[msgspec.structs.astuple(one.tallies) for one in sliced], strict=True)))
+    outcome = Outcome(sum(one.read for one in sliced), tallies, {}, {})
+    for one in merged:
+        for sink, finals in one.finals.items():
+            outcome.finals[sink] = outcome.finals.get(sink, 0) + finals
+            outcome.open.setdefault(sink, []).extend(one.open[sink])
+    logs = zip(sliced, each, strict=True)
+    trimmed_ms = [one.first_ms or int(time() * 1000) for one, log in logs if isinstance(log, OfTopic) and log.start]
+    if trimmed_ms:
+        # What is gone was received before what is left, and no event time is further past its receipt.
+        outcome.trimmed_ms = max(trimmed_ms) + job.settings.skew_ms
+    return outcome
+
+
+def results(folder: Path, sink: str) -> list[pa.Table]:
+    """Return the final results of a sink that a replay left in a folder, a table a shard."""
+    return [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in (folder / "sinks" / sink).iterdir()]
+
+
+def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
+    """Write a replay's tables, and return what was written, a line each.
+
+    Parameters
+    ----------
+    outcome
+        What the replay came to.
+    folder
+        Where the replay left them.
+    out
+        Where they go.
+    """
+    lines = []
+    for sink, finals in outcome.finals.items():
+        parquet.write(out / f"{sink}.parquet", results(folder, sink), KEY)
+        still = f"; {len(outcome.open[sink]):,} are still open where the log ends, and left out"
+        lines.append(f"{out / sink}.parquet: {finals:,} finals" + (still if outcome.open[sink] else ""))
+    for topic, row, prefix in ((LATE.name, Late, "late"), (DEAD_LETTERS.name, DeadLetter, "dead")):
+        path = out / f"{topic}.parquet"
+        tables = [
+            parquet.table_of(row, some)
+            for spilled in sorted(folder.glob(f"{prefix}-*"))
+            for some in pieces(spilled, list[row])  # type: ignore[valid-type]  # a type that is chosen here
+        ]
+        if tables:
+            written = parquet.write(path, tables, PLACE)
+            lines.append(f"{path}: {len(written):,} records")
+        else:
+            # Of an earlier replay, it would belie this one.
+            path.unlink(missing_ok=True)
+    return lines

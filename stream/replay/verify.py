@@ -1,0 +1,255 @@
+"""What the workers have published, against a replay of the input that is retained: final results, to the last bit."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+from rich.console import Console
+
+from stream.app import discover
+from stream.console.reader import Reader
+from stream.engine.recipe import Windowing
+from stream.replay import run
+from stream.replay.run import Outcome
+from stream.settings import Settings
+
+# Symbol, source, resolution, start.
+_KEY = re.compile(r"[^|]+\|[^|]+\|[^|]+\|-?\d+")
+_encode = msgspec.json.Encoder().encode
+
+
+class Held(Struct):
+    """What a reader of a sink holds of a key: the record with the highest (final, revision), of equals the later.
+
+    Attributes
+    ----------
+    value
+        The record.
+    final, revision
+        What it says.
+    partition, offset
+        Where it lies.
+    """
+
+    value: bytes
+    final: bool
+    revision: int
+    partition: int
+    offset: int
+
+
+class _Standing(Struct):
+    final: bool
+    revision: int
+
+
+class Compared(Struct):
+    """How the results of a sink compare.
+
+    Attributes
+    ----------
+    sink
+        Its name.
+    agree
+        How many results are the same on both sides.
+    left_out
+        Why others could not be compared, and how many.
+    differences
+        A line each, the earliest first.
+    """
+
+    sink: str
+    agree: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    differences: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"{self.agree:,} {self.sink} agree"]
+        lines += [f"  left out: {count:,} {why}" for why, count in sorted(self.left_out.items())]
+        return "\n".join(lines)
+
+
+TRIMMED = "of which retention has taken input"
+NOT_YET = "that are not final yet on the sink"
+STILL_OPEN = "that are final on the sink, by idle sources, and open by the log alone"
+NOT_FILLED = "without events, which the workers have not filled: `fill` may have been off"
+
+
+async def verify(settings: Settings, topic: str, processes: int, folder: Path, console: Console) -> list[Compared]:
+    """Compare the sinks of a topic's metrics with a replay of what it retains.
+
+    The sinks are read first, so that whatever is on them comes from input that is replayed.
+
+    Parameters
+    ----------
+    settings
+        The pipeline's.
+    topic
+        The input.
+    processes
+        How many replay.
+    folder
+        For what they leave for each other.
+    console
+        Where progress goes.
+    """
+    windowings = [w for w in discover(settings.agents)[1] if w.slicing.topic.name == topic]
+    held = await _held(settings.broker, windowings) if windowings else {}
+    outcome = await run.of_topic(settings, topic, processes, folder, console)
+    return [compare(w, held[w.sink.name], _replayed(w, folder), outcome) for w in windowings]
+
+
+async def _held(broker: str, windowings: list[Windowing]) -> dict[str, dict[str, Held]]:
+    sinks = sorted({w.sink.name for w in windowings})
+    held: dict[str, dict[str, Held]] = {sink: {} for sink in sinks}
+    standing = msgspec.json.Decoder(_Standing).decode
+    async with Reader(broker, sinks, from_beginning=True) as reader:
+        ends = await reader.ends()
+        while not await reader.has_read(ends):
+            for record in await reader.read():
+                key = (record.key or b"").decode(errors="replace")
+                try:
+                    now = standing(record.value or b"")
+                except (msgspec.MsgspecError, UnicodeDecodeError):
+                    now = None
+                if now is None or not _KEY.fullmatch(key):
+                    # Anybody may write to a topic; what is no result is none of ours.
+                    continue
+                known = held[record.topic].get(key)
+                if known is None or (now.final, now.revision) >= (known.final, known.revision):
+                    held[record.topic][key] = Held(
+                        record.value, now.final, now.revision, record.partition, record.offset
+                    )
+    return held
+
+
+def _replayed(windowing: Windowing, folder: Path) -> Iterator[msgspec.Struct]:
+    make: Any = windowing.result
+    for table in run.results(folder, windowing.sink.name):
+        for batch in table.to_batches():
+            for row in zip(*[column.to_pylist() for column in batch.columns], strict=True):
+                yield make(*row)
+
+
+def compare(windowing: Windowing, held: Mapping[str, Held], replayed: Iterator[Any], outcome: Outcome) -> Compared:
+    """Compare what a sink holds with what a replay gives.
+
+    Parameters
+    ----------
+    windowing
+        What makes the results.
+    held
+        By key, what the sink holds.
+    replayed
+        The final results of the replay.
+    outcome
+        What else it came to.
+    """
+    sink = windowing.sink.name
+    compared, found = Compared(sink), _Differences(windowing)
+    open_, seen = set(outcome.open[sink]), set()
+    # Finals of a series come in time order, so what is missing before its last one is missing for good.
+    last_ms: dict[tuple[str, str], int] = {}
+    for key, one in held.items():
+        if one.final:
+            symbol, source, end_ms = found.series(key)
+            last_ms[symbol, source] = max(last_ms.get((symbol, source), 0), end_ms)
+    for result in replayed:
+        key = f"{result.symbol}|{result.source}|{result.resolution}|{result.start_ms}"
+        seen.add(key)
+        live = held.get(key)
+        if result.start_ms < outcome.trimmed_ms:
+            compared.left_out[TRIMMED] += 1
+        elif live is None or not live.final:
+            symbol, source, end_ms = found.series(key)
+            if end_ms > last_ms.get((symbol, source), 0):
+                compared.left_out[NOT_YET] += 1
+            elif not result.revision:
+                compared.left_out[NOT_FILLED] += 1
+            else:
+                found.unpublished(key, live, result)
+        elif live.value == _encode(result):
+            compared.agree += 1
+        elif found.says_incomplete(live):
+            compared.left_out[TRIMMED] += 1
+        else:
+            found.another(key, live, result)
+    for key, live in held.items():
+        if key in seen or not live.final:
+            continue
+        start_ms = int(key.rpartition("|")[2])
+        if start_ms < outcome.trimmed_ms or (outcome.trimmed_ms and not live.revision):
+            compared.left_out[TRIMMED] += 1
+        elif key in open_:
+            compared.left_out[STILL_OPEN] += 1
+        else:
+            found.unfounded(key, live)
+    compared.differences = found.lines()
+    return compared
+
+
+class _Differences:
+    """Where sink and replay differ, and how."""
+
+    def __init__(self, windowing: Windowing) -> None:
+        self._windowing = windowing
+        self._sink = windowing.sink.name
+        self._decode = msgspec.json.Decoder(windowing.result).decode
+        self._found: list[tuple[int, str, str]] = []
+
+    def series(self, key: str) -> tuple[str, str, int]:
+        """Return symbol, source and end of the window that a key names."""
+        symbol, source, resolution, start_ms = key.split("|")
+        return symbol, source, int(start_ms) + self._windowing.resolutions.get(resolution, 0)
+
+    def says_incomplete(self, live: Held) -> bool:
+        """Whether the workers themselves say that they have not read all of it."""
+        return bool(getattr(self._read(live), "incomplete", False))
+
+    def _read(self, live: Held) -> Any:
+        try:
+            return self._decode(live.value)
+        except msgspec.MsgspecError:
+            return None
+
+    def _add(self, key: str, text: str) -> None:
+        self._found.append((int(key.rpartition("|")[2]), key, f"{self._sink}: {key}: {text}"))
+
+    def unpublished(self, key: str, live: Held | None, result: Any) -> None:
+        what = "is not there" if live is None else f"is not final ({_place(live)})"
+        self._add(
+            key,
+            f"it {what} though later ones of its symbol are final; the replay counts {result.revision:,} events in it",
+        )
+
+    def unfounded(self, key: str, live: Held) -> None:
+        self._add(key, f"the sink has {live.revision:,} events in it ({_place(live)}), and the log none")
+
+    def another(self, key: str, live: Held, result: Any) -> None:
+        read = self._read(live)
+        if read is None:
+            self._add(key, f"what the sink has is no {type(result).__name__} ({_place(live)})")
+            return
+        # As text: a float is the same where all its bits are.
+        fields = [(name, getattr(read, name), getattr(result, name)) for name in result.__struct_fields__]
+        name, lives, replays = next(
+            ((name, a, b) for name, a, b in fields if repr(a) != repr(b)), ("its JSON", live.value, _encode(result))
+        )
+        text = f"{name} is {lives!r} on the sink ({_place(live)}) and {replays!r} by the replay"
+        if live.revision < result.revision:
+            text += (
+                f"; the workers counted {live.revision:,} of {result.revision:,} events: likely a source woke past the "
+                "horizon; the topic `late` has the slices that came too late"
+            )
+        self._add(key, text)
+
+    def lines(self) -> list[str]:
+        return [line for *_, line in sorted(self._found)]
+
+
+def _place(live: Held) -> str:
+    return f"partition {live.partition}, offset {live.offset}"

@@ -1,0 +1,36 @@
+"""What a feed sends is a function of its plan, and where it goes one of event time."""
+
+import json
+from collections import Counter
+
+from stream.chaos.feed import Plan, Record, place, record
+from stream.kafka.partition import partition_for
+
+PLAN = Plan("x", seed=7, rate=500.0, symbols=20, began_ms=1_700_000_000_000, folder="")
+
+
+def test_the_same_number_is_the_same_record_after_a_restart() -> None:
+    before = [record(PLAN, n) for n in range(500)]
+    record.cache_clear()
+    assert [record(PLAN, n) for n in range(250, 500)] == before[250:]
+    assert record(Plan("x", 8, 500.0, 20, PLAN.began_ms, ""), 0) != before[0]
+
+
+def test_some_are_repeated_some_late_and_some_to_be_rejected() -> None:
+    sent = [record(PLAN, n) for n in range(10_000)]
+    copies = Counter(found.value for found in sent)
+    assert 200 < len(sent) - len(copies) < 400
+    late = [n for n, found in enumerate(sent) if found.time_ms < PLAN.due_ms(n) - 4000]
+    assert 200 < len(late) < 450
+    assert 5 < sum(b"not a trade" in found.value for found in sent) < 50
+    trades = [(n, json.loads(found.value)) for n, found in enumerate(sent) if b"not a trade" not in found.value]
+    assert 5 < sum(trade["time_ms"] > PLAN.due_ms(n) for n, trade in trades) < 50
+    # No partition is used before its time because of a clock that is wrong.
+    assert all(found.time_ms <= PLAN.due_ms(n) for n, found in enumerate(sent))
+
+
+def test_a_repeat_goes_where_the_first_went_though_partitions_were_added_meanwhile() -> None:
+    places = [(0, 4), (5000, 7)]
+    before, after = Record("S03-USD", 4999, b""), Record("S03-USD", 5000, b"")
+    assert place(before, places) == place(before, places[:1]) == partition_for("S03-USD", 4)
+    assert place(after, places) == partition_for("S03-USD", 7)

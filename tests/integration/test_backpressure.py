@@ -1,0 +1,148 @@
+"""More than the workers or a sink can take: lag grows, memory doesn't, and nobody loses a partition."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+from kafka import KafkaAdminClient
+from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
+
+from bench import load
+from schemas.topics import SLICES, TRADES
+from schemas.trade import Trade
+from stream.kafka import members, topics
+from stream.settings import Settings
+from stream.workers import Supervisor
+from tests.integration.running import all_final, feed, is_read, running, tallies, until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
+
+T = 1_723_161_255_000
+BACKLOG = 1_500_000
+
+
+class Memory:
+    """The most that a worker's process held, in MiB."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self.peak_mib = 0.0
+        self._supervisor = supervisor
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def now_mib(self) -> float:
+        return sum(psutil.Process(pid).memory_info().rss for pid in self._supervisor.pids.values()) / 2**20
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.1):
+            try:
+                self.peak_mib = max(self.peak_mib, self.now_mib())
+            except psutil.NoSuchProcess:
+                continue
+
+    def __enter__(self) -> "Memory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def test_a_backlog_is_lag_and_not_memory(own_kafka: str) -> None:
+    with running(own_kafka, workers=1) as (settings, supervisor):
+        until("the worker owns all", lambda: members.describe(settings).stable)
+        start_mib = Memory(supervisor).now_mib()
+        supervisor.stop()
+        asyncio.run(load.produce(own_kafka, BACKLOG))
+        assert sum(state.lag or 0 for state in topics.describe(own_kafka, settings, [TRADES])) == BACKLOG
+        with Supervisor(settings, 1, print) as reader, Memory(reader) as memory:
+            until("the backlog is read", lambda: is_read(settings), seconds=120)
+        total = tallies(settings)
+    print(f"at rest {start_mib:.0f} MiB, at its peak {memory.peak_mib:.0f} MiB")
+    assert total["counted"] == BACKLOG
+    # The backlog is 230 MB of JSON, and as many bytes again as Python's objects.
+    assert memory.peak_mib < start_mib + 150
+
+
+@contextmanager
+def slowed(broker: str, bytes_a_second: float) -> Iterator[None]:
+    """Have Kafka take what the workers write only so fast: it holds back its answers, and reads nothing meanwhile."""
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    entry = AlterClientQuotasRequest.EntryData
+
+    def limit(rate: float | None) -> None:
+        # The first producer of a process, as aiokafka names it: a worker has but one, and the feed is never the first.
+        client = entry.EntityData(entity_type="client-id", entity_name="aiokafka-producer-1")
+        quota = entry.OpData(key="producer_byte_rate", value=rate or 0.0, remove=rate is None)
+        request = AlterClientQuotasRequest(entries=[entry(entity=[client], ops=[quota])], validate_only=False)
+
+        async def alter() -> None:
+            await admin._manager.send(request)
+
+        admin._manager.run(alter)
+
+    limit(bytes_a_second)
+    try:
+        yield
+    finally:
+        limit(None)
+        admin.close()
+
+
+def trades(first: int, n: int) -> list[Trade]:
+    return [
+        Trade(
+            symbol=f"S{i % 50:02d}-USD",
+            source="x",
+            id=i,
+            time_ms=T + i,
+            price=10.0,
+            quantity=1.0,
+            side="buy",
+            received_ms=T + i,
+        )
+        for i in range(first, first + n)
+    ]
+
+
+def commits(settings: Settings) -> list[tuple[int | None, int | None]]:
+    found = topics.describe(settings.broker, settings, [TRADES, SLICES])
+    return [(p.committed, p.upto) for topic in found for p in topic.partitions]
+
+
+def test_a_slow_sink_stops_commits_but_no_heartbeat(own_kafka: str, capsys: pytest.CaptureFixture[str]) -> None:
+    session_seconds, events = 3.0, 20_000
+    with running(own_kafka, workers=2, session_seconds=session_seconds) as (settings, supervisor):
+        feed(own_kafka, trades(0, events), close=False)
+        until("all is read", lambda: is_read(settings))
+        before = members.describe(settings)
+        assert before.stable
+        assert "owns" in capsys.readouterr().out
+        with Memory(supervisor) as memory, slowed(own_kafka, 400_000):
+            start_mib = memory.now_mib()
+            feed(own_kafka, trades(events, 5 * events), close=False)
+            last, changed, longest_seconds = commits(settings), time.monotonic(), 0.0
+            while not is_read(settings):
+                assert members.describe(settings) == before
+                if (now := commits(settings)) != last:
+                    last, changed = now, time.monotonic()
+                longest_seconds = max(longest_seconds, time.monotonic() - changed)
+                time.sleep(0.2)
+        feed(own_kafka, trades(6 * events, events))
+        bars = all_final(settings)
+        total = tallies(settings)
+        after, restarts = members.describe(settings), supervisor.restarts
+        said = capsys.readouterr().out
+    print(f"no commit for {longest_seconds:.1f} s; from {start_mib:.0f} MiB to {memory.peak_mib:.0f} MiB at the peak")
+    # Whoever takes part in a rebalance says what it owns.
+    assert "owns" not in said
+    assert (after, restarts) == (before, 0)
+    assert longest_seconds > 1.5 * session_seconds
+    assert total["counted"] == 7 * events
+    assert sum(bar.count for bar in bars.values() if (bar.source, bar.resolution) == ("all", "1s")) == 7 * events
+    assert memory.peak_mib < start_mib + 150

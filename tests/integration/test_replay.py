@@ -1,0 +1,76 @@
+"""What the workers make of a log, a replay of that log makes too, to the last bit; and `verify` finds what is wrong."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+from msgspec.structs import replace
+
+from agents.market.bars import Bar
+from schemas.topics import BARS
+from stream.kafka.partition import partition_for
+from stream.kafka.producer import Producer
+from tests.integration.running import all_final, feed, put, running, tallies
+from tests.replay.generated import START_MS, trades
+
+pytestmark = pytest.mark.kafka
+
+
+def command(broker: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "stream", "--broker", broker, *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def plant(broker: str, bar: Bar) -> None:
+    async def run() -> None:
+        async with Producer(broker) as producer:
+            key = f"{bar.symbol}|{bar.source}|{bar.resolution}|{bar.start_ms}".encode()
+            partition = partition_for(bar.symbol, BARS.partitions)
+            producer.put(BARS.name, partition, key, msgspec.json.encode(bar))
+
+    asyncio.run(run())
+
+
+def test_a_replay_of_the_topic_is_what_the_workers_published(own_kafka: str, tmp_path: Path) -> None:
+    sent = trades(4000)
+    with running(own_kafka, workers=2) as (settings, _):
+        put(own_kafka, [(1, b"no trade", ())])
+        feed(own_kafka, sent)
+        held = all_final(settings)
+        total = tallies(settings)
+
+        done = command(own_kafka, "replay", "--topic", "trades", "--out", str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        replayed = {
+            f"{row['symbol']}|{row['source']}|{row['resolution']}|{row['start_ms']}": Bar(**row)
+            for row in pq.read_table(tmp_path / "bars.parquet").to_pylist()
+        }
+        assert replayed == held
+        assert (total["rejected"], total["repeated"] > 0, total["late"] > 0) == (1, True, True)
+        read = sum(total.values())
+        terms = " + ".join(f"{name} {total[name]:,}" for name in list(total)[:6])
+        assert f"read {read:,} = {terms}\n" in done.stdout
+        assert pq.read_table(tmp_path / "late.parquet").num_rows == total["late"]
+        assert pq.read_table(tmp_path / "dead-letters.parquet")["value"].to_pylist() == [b"no trade"]
+
+        verified = command(own_kafka, "verify")
+        assert (verified.returncode, verified.stdout) == (0, f"{len(held):,} bars agree\n"), verified.stderr
+
+        start_ms = START_MS + 5000
+        bar = held[f"BTC-USD|all|1s|{start_ms}"]
+        plant(own_kafka, replace(bar, high=bar.high + 1, revision=bar.revision + 1))
+        verified = command(own_kafka, "verify", "--processes", "1")
+        assert verified.returncode == 6
+        assert verified.stdout == f"{len(held) - 1:,} bars agree\n"
+        (line,) = [line for line in verified.stderr.splitlines() if line.startswith("tickertape:")]
+        assert line.startswith(f"tickertape: bars: BTC-USD|all|1s|{start_ms}: high is {bar.high + 1!r} on the sink")
+        assert line.endswith(f"and {bar.high!r} by the replay")

@@ -1,0 +1,41 @@
+"""A replay of files, run as the command runs it, in processes of its own."""
+
+import asyncio
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from agents.market.bars import Bar
+from schemas.trade import Trade
+from stream.replay import run
+from stream.replay.run import Files, Outcome
+from stream.settings import Settings
+
+
+def replay(
+    out: Path, paths: Sequence[Path], kind: str, *, processes: int = 1, partitions: int = 4, **changes: object
+) -> Outcome:
+    """Replay files into a folder; ``changes`` are settings."""
+    folder = out / "between"
+    folder.mkdir(parents=True)
+    settings = msgspec.structs.replace(Settings(), **changes)
+    files = Files(tuple(paths), kind, partitions)
+    outcome = asyncio.run(run.of_files(settings, files, processes, folder, Console(file=StringIO())))
+    run.write(outcome, folder, out)
+    return outcome
+
+
+def bars(out: Path) -> dict[tuple[str, str, str, int], Bar]:
+    found = [Bar(**row) for row in pq.read_table(out / "bars.parquet").to_pylist()]
+    keyed = {(bar.symbol, bar.source, bar.resolution, bar.start_ms): bar for bar in found}
+    assert list(keyed) == sorted(keyed)
+    assert len(keyed) == len(found)
+    return keyed
+
+
+def lines(trades: Sequence[Trade]) -> bytes:
+    return b"".join(msgspec.json.encode(trade) + b"\n" for trade in trades)

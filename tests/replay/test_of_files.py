@@ -1,0 +1,181 @@
+"""A replay of files: formats, order, tallies, what is refused, and what is wrong with a file."""
+
+import gzip
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from schemas.trade import Trade
+from stream.errors import InputError
+from stream.feeds import files
+from stream.kafka.partition import partition_for
+from tests.integration.recorded import polars_bars
+from tests.replay.generated import START_MS, trades
+from tests.replay.running import bars, lines, replay
+
+
+def judge(sent: list[Trade], partitions: int) -> tuple[list[Trade], list[Trade]]:
+    """The oracle: which trades count and which are late, by a plain loop over the lanes."""
+    newest: dict[tuple[int, str], int] = {}
+    counted: dict[tuple[str, str, int], Trade] = {}
+    late = []
+    for trade in sent:
+        lane = partition_for(trade.symbol, partitions), trade.source
+        if (trade.time_ms // 1000 + 1) * 1000 <= newest.get(lane, 0) - 2000:
+            late.append(trade)
+        else:
+            counted.setdefault((trade.source, trade.symbol, trade.id), trade)
+        newest[lane] = max(newest.get(lane, 0), trade.time_ms)
+    return list(counted.values()), late
+
+
+def binance_line(trade: Trade) -> bytes:
+    data = {
+        "s": trade.symbol.replace("-", ""),
+        "t": trade.id,
+        "p": repr(trade.price),
+        "q": repr(trade.quantity),
+        "T": trade.time_ms,
+        "m": trade.side == "sell",
+    }
+    return b"%d %s\n" % (trade.received_ms * 1_000_000, msgspec.json.encode({"stream": "x@trade", "data": data}))
+
+
+def test_every_format_and_number_of_processes_gives_the_same_bytes(tmp_path: Path) -> None:
+    sent = [msgspec.structs.replace(trade, source="binance") for trade in trades(3000)]
+    half = len(sent) // 2
+    (tmp_path / "plain.jsonl").write_bytes(lines(sent))
+    # Every other one in a file of its own: they are merged by when they were received.
+    (tmp_path / "even.jsonl.gz").write_bytes(gzip.compress(lines(sent[::2])))
+    (tmp_path / "odd.jsonl").write_bytes(lines(sent[1::2]).removesuffix(b"\n"))
+    (tmp_path / "binance").write_bytes(b"".join(map(binance_line, sent)))
+    pl.DataFrame([msgspec.structs.asdict(trade) for trade in sent[:half]]).write_parquet(tmp_path / "first.parquet")
+    pl.DataFrame([msgspec.structs.asdict(trade) for trade in sent[half:]]).write_parquet(tmp_path / "last.parquet")
+
+    runs = {
+        "plain": replay(tmp_path / "1", [tmp_path / "plain.jsonl"], "json", processes=1),
+        "blocks": replay(tmp_path / "2", [tmp_path / "plain.jsonl"], "jsonl", processes=2, block_records=11),
+        "merged": replay(tmp_path / "3", [tmp_path / "even.jsonl.gz", tmp_path / "odd.jsonl"], "json", processes=2),
+        "binance": replay(tmp_path / "4", [tmp_path / "binance"], "binance", processes=3),
+        "parquet": replay(tmp_path / "5", [tmp_path / "first.parquet", tmp_path / "last.parquet"], "parquet"),
+    }
+
+    for name in ("bars.parquet", "late.parquet"):
+        first, *others = [(tmp_path / str(n) / name).read_bytes() for n in range(1, 6)]
+        assert [other == first for other in others] == [True] * 4, name
+    counted, late = judge(sent, 4)
+    for outcome in runs.values():
+        tallies = outcome.tallies
+        assert (tallies.counted, tallies.late) == (len(counted), len(late))
+        assert tallies.repeated == len(sent) - len(counted) - len(late) > 0
+        assert outcome.read == len(sent) + 8
+        assert outcome.open == {"bars": []}
+        assert outcome.lines is not None
+        assert outcome.lines.trades == len(sent)
+    told = pq.read_table(tmp_path / "1" / "late.parquet")["value"].to_pylist()
+    told = [msgspec.json.decode(value, type=Trade) for value in told]
+    assert sorted(told, key=str) == sorted(late, key=str)
+
+
+def test_bars_of_two_sources_are_what_polars_finds(tmp_path: Path) -> None:
+    sent = trades(3000, seed=2)
+    (tmp_path / "sent").write_bytes(lines(sent))
+    replay(tmp_path / "out", [tmp_path / "sent"], "json", processes=2, partitions=3)
+    found = bars(tmp_path / "out")
+    counted, _ = judge(sent, 3)
+    expected = {
+        (row["symbol"], source, "1m", row["start_ms"]): row
+        for source in ("one", "two", "all")
+        for row in polars_bars([t for t in counted if source in (t.source, "all")], 60_000).iter_rows(named=True)
+    }
+    minutes = {key: bar for key, bar in found.items() if key[2] == "1m"}
+    assert minutes.keys() == expected.keys()
+    for key, bar in minutes.items():
+        row = expected[key]
+        assert (bar.high, bar.low, bar.count, bar.largest) == (row["high"], row["low"], row["count"], row["largest"])
+        assert bar.volume == pytest.approx(row["volume"], rel=1e-12)
+
+
+def test_bad_lines_have_their_place_and_bad_trades_are_dead_letters(tmp_path: Path) -> None:
+    good = [trade for trade in trades(100) if trade.source == "one"]
+    poor = msgspec.json.encode(good[0]).replace(b'"quantity":', b'"quantity":-')
+    early = msgspec.json.encode(msgspec.structs.replace(good[0], time_ms=good[0].received_ms + 5001))
+    text = lines(good[:10]) + b"\n{}\n[1]\n" + poor + b"\n" + early + b"\n" + lines(good[10:])
+    (tmp_path / "some").write_bytes(text)
+
+    outcome = replay(tmp_path / "out", [tmp_path / "some"], "json", partitions=1)
+
+    assert outcome.lines == files.Tally(
+        trades=len(good) + 2,
+        bad=2,
+        places=[
+            f"{tmp_path}/some:12: Object missing required field `symbol`",
+            f"{tmp_path}/some:13: Expected `object`, got `array`",
+        ],
+    )
+    assert outcome.tallies.rejected == 2
+    letters = pq.read_table(tmp_path / "out" / "dead-letters.parquet").to_pylist()
+    assert [letter["value"] for letter in letters] == [poor, early]
+    # A heartbeat comes first, and then ten trades.
+    assert [letter["offset"] for letter in letters] == [11, 12]
+    assert letters[0]["reason"] == "another shape: Expected `float` > 0.0 - at `$.quantity`"
+    assert letters[1]["reason"] == "event time is 5001 ms past its receipt, and skew_ms is 5000"
+
+
+def test_what_an_earlier_replay_left_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "late.parquet").write_bytes(b"of another replay")
+    (tmp_path / "one").write_bytes(lines(trades(1)))
+    replay(tmp_path / "out", [tmp_path / "one"], "json")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bars.parquet", "between"]
+    assert len(bars(tmp_path / "out")) == 10
+
+
+def test_with_fill_seconds_without_trades_carry_the_close(tmp_path: Path) -> None:
+    (one,) = trades(1)
+    sent = [
+        msgspec.structs.replace(one, id=i, time_ms=START_MS + at_ms, received_ms=START_MS + at_ms, price=price)
+        for i, at_ms, price in ((1, 0, 10.0), (2, 3000, 11.0))
+    ]
+    (tmp_path / "two").write_bytes(lines(sent))
+    replay(tmp_path / "out", [tmp_path / "two"], "json", fill=True)
+    found = bars(tmp_path / "out")
+    closes = [found[one.symbol, "all", "1s", START_MS + 1000 * i].close for i in range(5)]
+    assert closes == [10.0, 10.0, 10.0, 11.0, 11.0]
+
+
+def test_rows_that_are_no_trades_are_counted(tmp_path: Path) -> None:
+    rows = [msgspec.structs.asdict(trade) for trade in trades(3)]
+    rows[1]["price"] = -1.0
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "some.parquet")
+    outcome = replay(tmp_path / "out", [tmp_path / "some.parquet"], "parquet")
+    assert outcome.lines == files.Tally(
+        trades=2, bad=1, places=[f"{tmp_path}/some.parquet: row 2: Expected `float` > 0.0 - at `$.price`"]
+    )
+    assert outcome.tallies.counted == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "wrong"),
+    [
+        ("json", None, "No such file or directory"),
+        ("json", gzip.compress(b"{}\n" * 1000)[:-10], "can't be read past"),
+        ("parquet", None, "can't be read as Parquet"),
+        ("parquet", b"no Parquet", "can't be read as Parquet"),
+    ],
+)
+def test_a_file_that_cant_be_read_is_told_of(tmp_path: Path, kind: str, content: bytes | None, wrong: str) -> None:
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    with pytest.raises(InputError, match=f"{tmp_path}/file: .*{wrong}"):
+        replay(tmp_path / "out", [tmp_path / "file"], kind)
+
+
+def test_a_column_that_is_missing_is_told_of(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"symbol": ["A"], "source": ["x"]}), tmp_path / "file")
+    with pytest.raises(InputError, match="there is no column id; it has source, symbol"):
+        replay(tmp_path / "out", [tmp_path / "file"], "parquet")

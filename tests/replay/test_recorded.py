@@ -1,0 +1,36 @@
+"""Recorded files give the bars that Polars finds, and the same bytes whatever the blocks and processes."""
+
+from pathlib import Path
+
+import pytest
+
+from agents.market.bars import TRADE_BARS
+from tests.integration import recorded
+from tests.replay.running import bars, replay
+
+pytestmark = recorded.needed
+
+EXACT = ("open", "high", "low", "close", "open_ms", "close_ms", "largest", "count", "missing")
+SUMS = ("volume", "notional", "buy_volume")
+
+
+def test_recorded_files_give_what_polars_finds_byte_for_byte_the_same(tmp_path: Path) -> None:
+    outcome = replay(tmp_path / "one", recorded.PATHS, "binance", processes=1, block_records=8192)
+    replay(tmp_path / "two", recorded.PATHS, "binance", processes=2, block_records=37)
+    assert (tmp_path / "one" / "bars.parquet").read_bytes() == (tmp_path / "two" / "bars.parquet").read_bytes()
+
+    assert str(outcome) == (
+        "15,863 trades; 59,004 other messages (52,117 bookTicker, 6,885 depth, 2 unnamed)\n"
+        "read 15,871 = counted 15,863 + late 0 + rejected 0 + repeated 0 + unmatched 0 + heartbeats 8"
+    )
+    found, compared = bars(tmp_path / "one"), 0
+    trades = recorded.trades()
+    for resolution, width_ms in TRADE_BARS.resolutions.items():
+        for row in recorded.polars_bars(trades, width_ms).iter_rows(named=True):
+            for source in ("binance", "all"):
+                bar = found[row["symbol"], source, resolution, row["start_ms"]]
+                assert {name: getattr(bar, name) for name in EXACT} == {name: row[name] for name in EXACT}
+                assert [getattr(bar, name) for name in SUMS] == pytest.approx([row[name] for name in SUMS], rel=1e-9)
+                assert (bar.final, bar.revision, bar.incomplete) == (True, row["count"], False)
+                compared += 1
+    assert compared == len(found) == 1386

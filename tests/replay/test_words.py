@@ -1,0 +1,39 @@
+"""What holds back no result, once a log has been read to its end."""
+
+from schemas.frame import Lane, Tallies
+from stream.replay.fold import Sliced, Word, words
+
+
+def sliced(partition: int, lanes: dict[str, tuple[int, int]], last_ms: int) -> Sliced:
+    """``lanes``: by source, its frontier and when its last record was appended."""
+    return Sliced(
+        partition,
+        0,
+        Tallies(),
+        [Lane(source, frontier_ms + 2000, frontier_ms) for source, (frontier_ms, _) in lanes.items()],
+        {source: heard_ms for source, (_, heard_ms) in lanes.items()},
+        0,
+        last_ms,
+    )
+
+
+def test_a_source_that_a_partition_has_nothing_of_is_as_far_as_the_others() -> None:
+    found = words([sliced(0, {"a": (50, 1000)}, 1000), sliced(1, {"a": (40, 1000), "b": (70, 1000)}, 1000)], 30_000)
+    assert found == [Word(0, [Lane("b", 40, 40)], []), Word(1, [], [])]
+
+
+def test_a_partition_without_a_record_has_nothing_of_any_source() -> None:
+    found = words([sliced(0, {}, 0), sliced(1, {"a": (40, 1000)}, 1000)], 30_000)
+    assert found == [Word(0, [Lane("a", 40, 40)], []), Word(1, [], [])]
+
+
+def test_a_source_that_fell_silent_long_before_the_end_has_ended() -> None:
+    found = words(
+        [sliced(0, {"a": (50, 9_999), "b": (7, 10_000)}, 40_000), sliced(1, {"a": (60, 40_000)}, 40_000)], 30_000
+    )
+    # `b` spoke 30 s before the end, which isn't longer than the time-out, and holds back the rest.
+    assert found == [Word(0, [], [Lane("a", 7, 7)]), Word(1, [Lane("b", 7, 7)], [])]
+
+
+def test_files_say_nothing_of_when_a_record_was_appended() -> None:
+    assert words([sliced(0, {"a": (50, 0), "b": (7, 0)}, 0)], 30_000) == [Word(0, [], [])]
