@@ -123,6 +123,19 @@ def test_a_partition_that_has_not_spoken_holds_finals_back_after_a_snapshot_too(
     assert shard.says(frame(2, upsert(0, 1.0), lanes={"s": 9000}))["s", "1s", 0, "A"] == (1, 1.0, False)
 
 
+def test_windows_of_all_sources_still_know_their_shares() -> None:
+    shard = Snapped()
+    lanes = {"s": 0, "t": 0}
+    # Ids 1 and 5 of s, 1 and 3 of t: four are missing.
+    shard.says(frame(1, upsert(0, 1.0), upsert(0, 1.0, source="t"), lanes=lanes))
+    shard.says(frame(2, upsert(1000, 1.0, first_id=5), upsert(1000, 1.0, source="t", first_id=3), lanes=lanes))
+    shard.snap()
+    shard.restart()
+    shard.says(frame(3, lanes=dict.fromkeys(lanes, 3000)))
+    assert shard.holds["all", "3s", 0, "A"].final
+    assert shard.holds["all", "3s", 0, "A"].missing == 4
+
+
 def test_what_is_incomplete_stays_so() -> None:
     shard = Snapped()
     shard.says(frame(1, upsert(0, 1.0), lanes={"s": 0}, incomplete=(0, 500)))

@@ -108,10 +108,17 @@ def test_a_snapshot_whose_commit_was_refused_is_not_kept(world: Snapping) -> Non
     world.agent.checkpoint()
     world.read(encode(frame(3, lanes={"s": 1500})))
     commits = world.agent.checkpoint()
-    assert world.kept.of == {}
-    # Nor is it with another commit than its own.
     world.recovery.committed(commits)
     assert world.kept.of == {}
+
+
+def test_a_snapshot_is_kept_with_its_own_commit_alone(world: Snapping) -> None:
+    _, metadata = world.agent.checkpoint()[SHARD]
+    # One from before it, which was under way.
+    world.recovery.committed({SHARD: (0, to_metadata(WindowCheckpoint(upto=1)))})
+    assert world.kept.of == {}
+    world.recovery.committed({SHARD: (0, metadata)})
+    assert [snapshot.upto for snapshot in world.kept.of[0]] == [2]
 
 
 def test_a_shard_that_is_read_again_makes_none(world: Snapping) -> None:
