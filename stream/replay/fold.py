@@ -5,6 +5,7 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -258,8 +259,17 @@ class Merged(Struct):
     open: dict[str, list[str]]
 
 
-def merge_shard(job: Job, shard: int, known: Sequence[Word]) -> Merged:
+def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int, int], None]) -> Merged:
     """Merge a shard's slices into results, and leave the final ones as a table a sink.
+
+    Parameters
+    ----------
+    job, shard
+        Which.
+    known
+        Of all partitions.
+    made
+        Hears of results: how many, and when the last of them begins.
 
     Raises
     ------
@@ -268,7 +278,7 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word]) -> Merged:
     """
     settings = job.settings
     makers = [
-        _Results(Windows(w, slice_ms=settings.slice_ms, horizon_ms=0, epoch=settings.epoch, fill=settings.fill))
+        _Results(Windows(w, slice_ms=settings.slice_ms, horizon_ms=0, epoch=settings.epoch, fill=settings.fill), made)
         for w in discover(settings.agents)[1]
         if w.slicing.topic.name == job.topic
     ]
@@ -323,8 +333,9 @@ def _reach_ms(frame: Frame) -> int:
 class _Results:
     """The windows of one recipe in one shard, and what has come out of them."""
 
-    def __init__(self, windows: Windows) -> None:
+    def __init__(self, windows: Windows, made: Callable[[int, int], None]) -> None:
         self.windows = windows
+        self._made = made
         windows.own(0, Views())
         windows.settle(0)
         self._row = windows.windowing.result
@@ -339,7 +350,9 @@ class _Results:
 
     def _flush(self) -> None:
         while True:
-            self._rows += [self._decode(value) for _, _, value in self.windows.flush(provisional=0)]
+            rows: list[Any] = [self._decode(value) for _, _, value in self.windows.flush(provisional=0)]
+            self._rows += rows
+            self._made(len(rows), rows[-1].start_ms if rows else 0)
             if len(self._rows) >= TABLE_ROWS:
                 self._tables.append(parquet.table_of(self._row, self._rows))
                 self._rows = []

@@ -148,8 +148,9 @@ async def of_topic(
                     f"{log.end}: is a transaction left open?"
                 )
             for record in found[tp]:
-                block: Block = record.value.before(log.end)
-                if block.end > read:
+                # More may have come since the end was asked for.
+                if read < log.end:
+                    block: Block = record.value.before(log.end)
                     read = block.end
                     yield block
     except OffsetOutOfRangeError:

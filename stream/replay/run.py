@@ -102,6 +102,7 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     with Crew(processes, console) as crew:
         dealt = await crew.run(
             "read",
+            "events",
             _deal,
             [(path, source.kind, n, folder, source.partitions) for n, path in enumerate(source.paths)],
         )
@@ -142,6 +143,10 @@ def _slice(job: Job, partition: int, log: Log) -> Sliced:
     return fold.slice_partition(job, partition, log, note)
 
 
+def _merge(job: Job, shard: int, known: Sequence[fold.Word]) -> fold.Merged:
+    return fold.merge_shard(job, shard, known, note)
+
+
 def _beats(dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat]]:
     """Return what a feed says of each source before its first record and after its last, see `Publisher`."""
     heard = [(one.at_ms, n, source, one) for n, file in enumerate(dealt) for source, one in file.sources.items()]
@@ -156,9 +161,9 @@ def _beats(dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat
 
 
 async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
-    sliced = await crew.run("folded", _slice, [(job, partition, log) for partition, log in enumerate(each)])
+    sliced = await crew.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
     known = fold.words(sliced, int(job.settings.idle_seconds * 1000))
-    merged = await crew.run("merged", fold.merge_shard, [(job, shard, known) for shard in range(job.shards)])
+    merged = await crew.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
     tallies = Tallies(*map(sum, zip(*[msgspec.structs.astuple(one.tallies) for one in sliced], strict=True)))
     outcome = Outcome(sum(one.read for one in sliced), tallies, {}, {})
     for one in merged:
