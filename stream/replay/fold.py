@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
@@ -29,6 +30,8 @@ from stream.settings import Settings
 # A partition's frames are made when so many of its records or slices wait: seldom, for each repeats what is still open.
 FLUSH_RECORDS = 100_000
 FLUSH_SLICES = 20_000
+# How exactly it is known when a lane last spoke, as a share of the idle time-out.
+IDLE_SHARE = 0.1
 # A shard's frames are merged when so many of their slices wait.
 MERGE_UPSERTS = 50_000
 # Results that are made into columns together.
@@ -86,7 +89,7 @@ class Sliced(Struct):
     lanes
         Each, at the end.
     heard_ms
-        By lane: when its last record was appended; 0 where the log doesn't say.
+        By lane: when its last record was appended, at the earliest; 0 where the log doesn't say.
     first_ms, last_ms
         When the log's first and last record were appended.
     """
@@ -121,11 +124,20 @@ class _Slicing:
         )
         self._frames = [Spill(job.frames(partition, shard)) for shard in range(job.shards)]
         self._late, self._dead = Spill(job.late(partition)), Spill(job.dead(partition))
+        self._bucket_ms = max(1, int(settings.idle_seconds * 1000 * IDLE_SHARE))
         self._heard_ms: dict[str, int] = {}
         self._first_ms = self._last_ms = 0
         self._unflushed = 0
 
     def receive(self, block: Block) -> None:
+        # Cut by the time of receipt, for a block tells which lanes it speaks of and not when.
+        bucket = np.maximum.accumulate(block.appended_ms) // self._bucket_ms
+        for offset in block.offsets[1:][bucket[1:] > bucket[:-1]].tolist():
+            self._receive(block.before(offset))
+            block = block.since(offset)
+        self._receive(block)
+
+    def _receive(self, block: Block) -> None:
         slicer = self._slicer
         refused = slicer.fold(block)
         for kind, spill in ((Late, self._late), (DeadLetter, self._dead)):
@@ -133,8 +145,9 @@ class _Slicing:
                 spill.put(some)
         if len(block):
             self._first_ms = self._first_ms or int(block.appended_ms[0])
-            self._last_ms = int(block.appended_ms[-1])
-            self._heard_ms |= dict.fromkeys(slicer.spoken(), self._last_ms)
+            self._last_ms = max(self._last_ms, int(block.appended_ms.max()))
+            heard_ms = self._last_ms - self._last_ms % self._bucket_ms
+            self._heard_ms |= dict.fromkeys(slicer.spoken(), heard_ms)
         self._unflushed += len(block)
         if self._unflushed >= FLUSH_RECORDS or len(slicer) >= FLUSH_SLICES:
             self._flush()
