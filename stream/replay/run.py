@@ -99,15 +99,14 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     InputError
         A file can't be read.
     """
+    ranges = [deal.ranges(path, source.kind) for path in source.paths]
+    each = [one for of_file in ranges for one in of_file]
     with Crew(processes, console) as crew:
         dealt = await crew.run(
-            "read",
-            "events",
-            _deal,
-            [(path, source.kind, n, folder, source.partitions) for n, path in enumerate(source.paths)],
+            "read", "events", _deal, [(one, n, folder, source.partitions) for n, one in enumerate(each)]
         )
-        opening, closing = _beats(dealt)
-        log = OfFiles(str(folder), len(source.paths), opening, closing)
+        opening, closing = _beats(each, dealt)
+        log = OfFiles(str(folder), [len(of_file) for of_file in ranges], opening, closing)
         job = Job(settings, TRADES.name, source.partitions, processes, str(folder))
         outcome = await _replay(crew, job, [log] * source.partitions)
     outcome.lines = files.Tally()
@@ -135,8 +134,8 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
         return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
 
 
-def _deal(path: Path, kind: str, file: int, folder: Path, partitions: int) -> deal.Dealt:
-    return deal.deal(path, kind, file, folder, partitions, note)
+def _deal(some: deal.Range, number: int, folder: Path, partitions: int) -> deal.Dealt:
+    return deal.deal(some, number, folder, partitions, note)
 
 
 def _slice(job: Job, partition: int, log: Log) -> Sliced:
@@ -147,9 +146,14 @@ def _merge(job: Job, shard: int, known: Sequence[fold.Word]) -> fold.Merged:
     return fold.merge_shard(job, shard, known, note)
 
 
-def _beats(dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat]]:
+def _beats(ranges: Sequence[deal.Range], dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat]]:
     """Return what a feed says of each source before its first record and after its last, see `Publisher`."""
-    heard = [(one.at_ms, n, source, one) for n, file in enumerate(dealt) for source, one in file.sources.items()]
+    heard, highest_ms = [], 0
+    for n, (some, file) in enumerate(zip(ranges, dealt, strict=True)):
+        # A range doesn't know what its file had received before it.
+        highest_ms = highest_ms if some.start else 0
+        heard += [(max(one.at_ms, highest_ms), n, source, one) for source, one in file.sources.items()]
+        highest_ms = max(highest_ms, file.highest_ms)
     first: dict[str, int] = {}
     newest: dict[str, int] = {}
     for _, _, source, one in sorted(heard, key=lambda entry: entry[:3]):
