@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import heapq
+import sys
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
@@ -176,7 +177,7 @@ def _open(path: Path) -> BufferedReader | gzip.GzipFile:
         raise InputError(f"{path}: {error.strerror or error}") from None
 
 
-def texts(path: Path, size_bytes: int) -> Generator[bytes, None, None]:
+def texts(path: Path, size_bytes: int, start: int = 0, end: int = sys.maxsize) -> Generator[bytes, None, None]:
     """Yield a file's text in pieces of whole lines, each without its last line's end.
 
     Parameters
@@ -185,27 +186,39 @@ def texts(path: Path, size_bytes: int) -> Generator[bytes, None, None]:
         Plain or compressed with gzip.
     size_bytes
         A piece's size, but for a line that is longer.
+    start, end
+        Only lines that begin from one and before the other, in bytes of the text.
 
     Raises
     ------
     InputError
         It can't be opened, or its compression is broken.
     """
-    done_bytes, rest = 0, b""
+    at, rest = start, b""
     with _open(path) as file:
         try:
-            while read := file.read(size_bytes):
-                done_bytes += len(read)
-                text, end, read = read.rpartition(b"\n")
-                if not end:
+            if start:
+                # What is under way there began before; if nothing is, this is but the end of the line before.
+                file.seek(start - 1)
+                at += len(file.readline()) - 1
+            while at < end and (read := file.read(min(size_bytes, end - at))):
+                at += len(read)
+                text, found, read = read.rpartition(b"\n")
+                if not found:
                     rest += read
                     continue
                 piece, rest = rest + text, read
                 yield piece
+            if rest and (last := (rest + file.readline()).removesuffix(b"\n")):
+                yield last
         except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: can't be read past {done_bytes:,} bytes of text ({error})") from None
-    if rest:
-        yield rest
+            raise InputError(f"{path}: can't be read past {at:,} bytes of text ({error})") from None
+
+
+def is_plain(path: Path) -> bool:
+    """Return whether a file is not compressed, so that it can be read from anywhere."""
+    with _open(path) as file:
+        return not isinstance(file, gzip.GzipFile)
 
 
 def _lines(path: Path, file: Iterable[bytes], parse: Callable[[bytes], Trade | Other], tally: Tally) -> Iterator[Trade]:

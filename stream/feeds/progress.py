@@ -26,9 +26,9 @@ class Counts(Protocol):
 
 
 @asynccontextmanager
-async def shown(counts: Counts, console: Console, done: str = "fed") -> AsyncIterator[None]:
-    """Show progress while the block runs; ``done`` says what becomes of events."""
-    meter = _Meter(counts, done)
+async def shown(counts: Counts, console: Console, done: str = "fed", what: str = "events") -> AsyncIterator[None]:
+    """Show progress while the block runs: what becomes of what."""
+    meter = _Meter(counts, done, what)
     task = asyncio.create_task(_in_terminal(meter, console) if console.is_terminal else _plain(meter, console))
     try:
         yield
@@ -55,9 +55,9 @@ async def _plain(meter: "_Meter", console: Console) -> None:
 
 
 class _Meter:
-    def __init__(self, counts: Counts, done: str) -> None:
+    def __init__(self, counts: Counts, done: str, what: str) -> None:
         self._counts = counts
-        self._done = done
+        self._done, self._what = done, what
         self._began = self._before = time.monotonic()
         self._events = 0
         self._rate = 0.0
@@ -68,7 +68,7 @@ class _Meter:
         if now - self._before >= 1 or not self._rate:
             self._rate = (events - self._events) / max(now - self._before, 0.001)
             self._before, self._events = now, events
-        parts = [f"{self._done} {events:,} events", f"{self._rate:,.0f}/s"]
+        parts = [f"{self._done} {events:,} {self._what}", f"{self._rate:,.0f}/s"]
         if newest_ms := self._counts.newest_ms:
             newest = datetime.fromtimestamp(newest_ms / 1000, UTC)
             parts.append(f"event time {newest:%Y-%m-%d %H:%M:%S} UTC")

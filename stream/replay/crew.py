@@ -2,7 +2,9 @@
 
 import asyncio
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -51,7 +53,7 @@ class Crew:
 
     @property
     def events(self) -> int:
-        """How many records the tasks of this run have counted."""
+        """How much the tasks of this run have counted."""
         return int(self._counted[0])
 
     @property
@@ -59,13 +61,13 @@ class Crew:
         """The newest event time that they have met."""
         return int(self._counted[1])
 
-    async def run(self, done: str, task: Callable[..., T], each: Sequence[tuple[Any, ...]]) -> list[T]:
+    async def run(self, done: str, what: str, task: Callable[..., T], each: Sequence[tuple[Any, ...]]) -> list[T]:
         """Run a task with each of these arguments, and return the results in that order.
 
         Parameters
         ----------
-        done
-            What becomes of events, for the progress: ``folded``.
+        done, what
+            What the progress says becomes of what: ``folded``, ``events``.
         task
             A function of a module.
         each
@@ -77,7 +79,7 @@ class Crew:
             A process was killed.
         """
         self._counted[:] = [0, 0]
-        async with progress.shown(self, self._console, done):
+        async with progress.shown(self, self._console, done, what):
             futures = [asyncio.wrap_future(self._pool.submit(task, *arguments)) for arguments in each]
             try:
                 return list(await asyncio.gather(*futures))
@@ -93,6 +95,14 @@ def _begin(counts: Any) -> None:
     tune_interpreter()
     # Ctrl-C reaches all processes of a terminal; these just end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def note(events: int, newest_ms: int) -> None:

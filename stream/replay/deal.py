@@ -1,7 +1,9 @@
 """A file's trades, dealt out to the partitions as a feed would: each partition's share is spilled, in order."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -18,12 +20,15 @@ from stream.kafka.partition import partition_for
 from stream.replay import parquet
 from stream.replay.spill import Spill
 
+# A longer file of our own JSON is dealt out in ranges, several at once; of one size, whatever the number of processes.
+RANGE_BYTES = 64 << 20
 # Of a file, at a time.
 READ_BYTES = 1 << 20
 READ_TRADES = 4096
 
 # What `feed file` reads, and what only a replay does; `json` is `jsonl`.
 FORMATS = sorted({*files.FORMATS, "json", "parquet"})
+JSON = ("json", "jsonl")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -54,11 +59,39 @@ class Heard(Struct):
     newest_ms: int
 
 
+class Range(Struct, frozen=True):
+    """A file, or a part of one.
+
+    Attributes
+    ----------
+    path, kind
+        The file, and one of `FORMATS`.
+    start, end
+        Lines that begin from one and before the other, in bytes.
+    """
+
+    path: Path
+    kind: str
+    start: int = 0
+    end: int = sys.maxsize
+
+
 class Dealt(Struct):
-    """What a file held: what became of its lines, and its sources as they came."""
+    """What a range held.
+
+    Attributes
+    ----------
+    tally
+        What became of its lines.
+    sources
+        Its sources, as they came.
+    highest_ms
+        What it had received by its end.
+    """
 
     tally: files.Tally
     sources: dict[str, Heard]
+    highest_ms: int = 0
 
 
 class _Head(Struct, gc=False):
@@ -74,26 +107,38 @@ _heads = msgspec.json.Decoder(_Head).decode_lines
 _head = msgspec.json.Decoder(_Head).decode
 
 
-def share(folder: Path, file: int, partition: int) -> Path:
-    """Return where a file's share of a partition is: lists of values, and beside them when each was received."""
-    return folder / f"file-{file}-{partition}"
+def ranges(path: Path, kind: str) -> list[Range]:
+    """Return the ranges of a file that are dealt out each by itself.
+
+    Raises
+    ------
+    InputError
+        It can't be opened.
+    """
+    if kind not in JSON or not files.is_plain(path):
+        return [Range(path, kind)]
+    size = path.stat().st_size
+    return [Range(path, kind, at, at + RANGE_BYTES) for at in range(0, max(size, 1), RANGE_BYTES)]
 
 
-def received(folder: Path, file: int, partition: int) -> Path:
-    return share(folder, file, partition).with_suffix(".ms")
+def share(folder: Path, number: int, partition: int) -> Path:
+    """Return where a range's share of a partition is: lists of values, and beside them when each was received."""
+    return folder / f"range-{number}-{partition}"
 
 
-def deal(path: Path, kind: str, file: int, folder: Path, partitions: int, read: Callable[[int, int], None]) -> Dealt:
-    """Deal out a file.
+def received(folder: Path, number: int, partition: int) -> Path:
+    return share(folder, number, partition).with_suffix(".ms")
+
+
+def deal(some: Range, number: int, folder: Path, partitions: int, read: Callable[[int, int], None]) -> Dealt:
+    """Deal out a range.
 
     Parameters
     ----------
-    path
+    some
         Plain or compressed with gzip; or Parquet.
-    kind
-        One of `FORMATS`.
-    file
-        Its number among the files.
+    number
+        Its own, among all of them.
     folder
         Where the shares go.
     partitions
@@ -108,15 +153,15 @@ def deal(path: Path, kind: str, file: int, folder: Path, partitions: int, read: 
     """
     dealt = Dealt(files.Tally(), {})
     sources, symbols = Names(), Names()
-    homes, highest_ms = np.empty(0, np.int64), 0
+    homes = np.empty(0, np.int64)
     with ExitStack() as stack:
-        shares = [stack.enter_context(closing(Spill(share(folder, file, p)))) for p in range(partitions)]
-        times = [stack.enter_context(received(folder, file, p).open("wb")) for p in range(partitions)]
-        for part in _parts(path, kind, dealt.tally):
+        shares = [stack.enter_context(closing(Spill(share(folder, number, p)))) for p in range(partitions)]
+        times = [stack.enter_context(received(folder, number, p).open("wb")) for p in range(partitions)]
+        for part in _parts(some, dealt.tally):
             # Files are merged by when records were received, each in its own order: so its clock never goes back.
             at_ms = np.where(part.received_ms > 0, part.received_ms, part.time_ms)
-            at_ms = np.maximum.accumulate(np.maximum(at_ms, highest_ms))
-            highest_ms = int(at_ms[-1])
+            at_ms = np.maximum.accumulate(np.maximum(at_ms, dealt.highest_ms))
+            dealt.highest_ms = int(at_ms[-1])
             _hear(dealt.sources, sources, part, at_ms)
             codes = symbols.codes(part.symbols)
             if len(symbols.names) > len(homes):
@@ -140,13 +185,14 @@ def _hear(known: dict[str, Heard], sources: Names, part: Part, at_ms: Ints) -> N
         heard.newest_ms = max(heard.newest_ms, int(times_ms.max()))
 
 
-def _parts(path: Path, kind: str, tally: files.Tally) -> Iterator[Part]:
-    if kind in ("json", "jsonl"):
-        yield from _of_json(path, tally)
+def _parts(some: Range, tally: files.Tally) -> Iterator[Part]:
+    if some.kind in JSON:
+        yield from _of_json(some, tally)
         return
-    trades = _of_parquet(path, tally) if kind == "parquet" else files.read([path], kind, tally)
-    while some := list(islice(trades, READ_TRADES)):
-        yield _part(list(map(_encode, some)), some)
+    parquet_ = some.kind == "parquet"
+    trades = _of_parquet(some.path, tally) if parquet_ else files.read([some.path], some.kind, tally)
+    while batch := list(islice(trades, READ_TRADES)):
+        yield _part(list(map(_encode, batch)), batch)
 
 
 def _part(values: list[bytes], records: "list[Trade] | list[_Head]") -> Part:
@@ -161,10 +207,10 @@ def _part(values: list[bytes], records: "list[Trade] | list[_Head]") -> Part:
     )
 
 
-def _of_json(path: Path, tally: files.Tally) -> Iterator[Part]:
+def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
     """Yield lines as they are: they are read once here, as far as need be, and written by no one."""
     before = 0
-    for text in files.texts(path, READ_BYTES):
+    for text in files.texts(some.path, READ_BYTES, some.start, some.end):
         lines = text.split(b"\n")
         n = len(lines)
         try:
@@ -172,14 +218,14 @@ def _of_json(path: Path, tally: files.Tally) -> Iterator[Part]:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             heads = []
         if len(heads) != n:
-            lines, heads = _readable(path, before, lines, tally)
+            lines, heads = _readable(some, before, lines, tally)
         before += n
         if heads:
             tally.trades += len(heads)
             yield _part(lines, heads)
 
 
-def _readable(path: Path, before: int, lines: list[bytes], tally: files.Tally) -> tuple[list[bytes], list[_Head]]:
+def _readable(some: Range, before: int, lines: list[bytes], tally: files.Tally) -> tuple[list[bytes], list[_Head]]:
     """Return those lines that say where they go; the others are told of."""
     kept, heads = [], []
     for number, line in enumerate(lines, before + 1):
@@ -188,10 +234,16 @@ def _readable(path: Path, before: int, lines: list[bytes], tally: files.Tally) -
         try:
             heads.append(_head(line))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            tally.turn_down(f"{path}:{number}: {error}")
+            tally.turn_down(f"{some.path}:{_lines_before(some) + number}: {error}")
         else:
             kept.append(line)
     return kept, heads
+
+
+@cache
+def _lines_before(some: Range) -> int:
+    """Return how many lines begin before a range: nobody counts them before a bad one has to be named."""
+    return sum(text.count(b"\n") + 1 for text in files.texts(some.path, READ_BYTES, 0, some.start))
 
 
 def _of_parquet(path: Path, tally: files.Tally) -> Iterator[Trade]:

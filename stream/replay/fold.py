@@ -5,8 +5,10 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
@@ -28,6 +30,8 @@ from stream.settings import Settings
 # A partition's frames are made when so many of its records or slices wait: seldom, for each repeats what is still open.
 FLUSH_RECORDS = 100_000
 FLUSH_SLICES = 20_000
+# How exactly it is known when a lane last spoke, as a share of the idle time-out.
+IDLE_SHARE = 0.1
 # A shard's frames are merged when so many of their slices wait.
 MERGE_UPSERTS = 50_000
 # Results that are made into columns together.
@@ -85,7 +89,7 @@ class Sliced(Struct):
     lanes
         Each, at the end.
     heard_ms
-        By lane: when its last record was appended; 0 where the log doesn't say.
+        By lane: when its last record was appended, at the earliest; 0 where the log doesn't say.
     first_ms, last_ms
         When the log's first and last record were appended.
     """
@@ -120,11 +124,20 @@ class _Slicing:
         )
         self._frames = [Spill(job.frames(partition, shard)) for shard in range(job.shards)]
         self._late, self._dead = Spill(job.late(partition)), Spill(job.dead(partition))
+        self._bucket_ms = max(1, int(settings.idle_seconds * 1000 * IDLE_SHARE))
         self._heard_ms: dict[str, int] = {}
         self._first_ms = self._last_ms = 0
         self._unflushed = 0
 
     def receive(self, block: Block) -> None:
+        # Cut by the time of receipt, for a block tells which lanes it speaks of and not when.
+        bucket = np.maximum.accumulate(block.appended_ms) // self._bucket_ms
+        for offset in block.offsets[1:][bucket[1:] > bucket[:-1]].tolist():
+            self._receive(block.before(offset))
+            block = block.since(offset)
+        self._receive(block)
+
+    def _receive(self, block: Block) -> None:
         slicer = self._slicer
         refused = slicer.fold(block)
         for kind, spill in ((Late, self._late), (DeadLetter, self._dead)):
@@ -132,8 +145,9 @@ class _Slicing:
                 spill.put(some)
         if len(block):
             self._first_ms = self._first_ms or int(block.appended_ms[0])
-            self._last_ms = int(block.appended_ms[-1])
-            self._heard_ms |= dict.fromkeys(slicer.spoken(), self._last_ms)
+            self._last_ms = max(self._last_ms, int(block.appended_ms.max()))
+            heard_ms = self._last_ms - self._last_ms % self._bucket_ms
+            self._heard_ms |= dict.fromkeys(slicer.spoken(), heard_ms)
         self._unflushed += len(block)
         if self._unflushed >= FLUSH_RECORDS or len(slicer) >= FLUSH_SLICES:
             self._flush()
@@ -258,8 +272,17 @@ class Merged(Struct):
     open: dict[str, list[str]]
 
 
-def merge_shard(job: Job, shard: int, known: Sequence[Word]) -> Merged:
+def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int, int], None]) -> Merged:
     """Merge a shard's slices into results, and leave the final ones as a table a sink.
+
+    Parameters
+    ----------
+    job, shard
+        Which.
+    known
+        Of all partitions.
+    made
+        Hears of results: how many, and when the last of them begins.
 
     Raises
     ------
@@ -268,7 +291,7 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word]) -> Merged:
     """
     settings = job.settings
     makers = [
-        _Results(Windows(w, slice_ms=settings.slice_ms, horizon_ms=0, epoch=settings.epoch, fill=settings.fill))
+        _Results(Windows(w, slice_ms=settings.slice_ms, horizon_ms=0, epoch=settings.epoch, fill=settings.fill), made)
         for w in discover(settings.agents)[1]
         if w.slicing.topic.name == job.topic
     ]
@@ -323,8 +346,9 @@ def _reach_ms(frame: Frame) -> int:
 class _Results:
     """The windows of one recipe in one shard, and what has come out of them."""
 
-    def __init__(self, windows: Windows) -> None:
+    def __init__(self, windows: Windows, made: Callable[[int, int], None]) -> None:
         self.windows = windows
+        self._made = made
         windows.own(0, Views())
         windows.settle(0)
         self._row = windows.windowing.result
@@ -339,7 +363,9 @@ class _Results:
 
     def _flush(self) -> None:
         while True:
-            self._rows += [self._decode(value) for _, _, value in self.windows.flush(provisional=0)]
+            rows: list[Any] = [self._decode(value) for _, _, value in self.windows.flush(provisional=0)]
+            self._rows += rows
+            self._made(len(rows), rows[-1].start_ms if rows else 0)
             if len(self._rows) >= TABLE_ROWS:
                 self._tables.append(parquet.table_of(self._row, self._rows))
                 self._rows = []

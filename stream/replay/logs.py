@@ -1,6 +1,7 @@
 """The logs of input partitions, as blocks: what files were dealt out to, and what a topic retains."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,13 @@ class OfFiles(Struct, frozen=True):
     Attributes
     ----------
     folder, files
-        Where the shares are, and of how many files.
+        Where the shares are, and of how many ranges each file is.
     opening, closing
         What a feed says before the first record and after the last.
     """
 
     folder: str
-    files: int
+    files: list[int]
     opening: list[Heartbeat]
     closing: list[Heartbeat]
 
@@ -70,13 +71,20 @@ def of_files(log: OfFiles, topic: str, partition: int, block_records: int) -> It
     yield block([None] * len(log.closing), log.closing)
 
 
-def _in_order(folder: Path, files: int, partition: int, block_records: int) -> Iterator[list[bytes]]:
+def _in_order(folder: Path, files: Sequence[int], partition: int, block_records: int) -> Iterator[list[bytes]]:
     """Yield the records of all files as they were received, so many at a time; of equal times the first file's."""
-    shares = [_Share(deal.share(folder, file, partition)) for file in range(files)]
-    times_ms = [np.fromfile(deal.received(folder, file, partition), np.int64) for file in range(files)]
-    file_of = np.repeat(np.arange(files), [len(times) for times in times_ms])
-    if files > 1:
-        file_of = file_of[np.argsort(np.concatenate(times_ms), kind="stable")]
+    numbers = iter(range(sum(files)))
+    each = [list(islice(numbers, ranges)) for ranges in files]
+    shares = [_Share([deal.share(folder, number, partition) for number in ranges]) for ranges in each]
+    times_ms = [
+        np.concatenate([np.fromfile(deal.received(folder, number, partition), np.int64) for number in ranges])
+        for ranges in each
+    ]
+    file_of = np.repeat(np.arange(len(files)), [len(times) for times in times_ms])
+    if len(files) > 1:
+        # A range doesn't know what was received before it.
+        at_ms = [np.maximum.accumulate(times) for times in times_ms]
+        file_of = file_of[np.argsort(np.concatenate(at_ms), kind="stable")]
     for first in range(0, len(file_of), block_records):
         whose = file_of[first : first + block_records]
         if whose[0] == whose[-1] and (whose == whose[0]).all():
@@ -92,8 +100,8 @@ def _in_order(folder: Path, files: int, partition: int, block_records: int) -> I
 class _Share:
     """A file's share of a partition, taken bit by bit."""
 
-    def __init__(self, path: Path) -> None:
-        self._pieces = pieces(path, list[bytes])
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._pieces = chain.from_iterable(pieces(path, list[bytes]) for path in paths)
         self._held: list[bytes] = []
         self._at = 0
 
@@ -148,8 +156,9 @@ async def of_topic(
                     f"{log.end}: is a transaction left open?"
                 )
             for record in found[tp]:
-                block: Block = record.value.before(log.end)
-                if block.end > read:
+                # More may have come since the end was asked for.
+                if read < log.end:
+                    block: Block = record.value.before(log.end)
                     read = block.end
                     yield block
     except OffsetOutOfRangeError:

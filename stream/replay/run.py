@@ -99,14 +99,14 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     InputError
         A file can't be read.
     """
+    ranges = [deal.ranges(path, source.kind) for path in source.paths]
+    each = [one for of_file in ranges for one in of_file]
     with Crew(processes, console) as crew:
         dealt = await crew.run(
-            "read",
-            _deal,
-            [(path, source.kind, n, folder, source.partitions) for n, path in enumerate(source.paths)],
+            "read", "events", _deal, [(one, n, folder, source.partitions) for n, one in enumerate(each)]
         )
-        opening, closing = _beats(dealt)
-        log = OfFiles(str(folder), len(source.paths), opening, closing)
+        opening, closing = _beats(each, dealt)
+        log = OfFiles(str(folder), [len(of_file) for of_file in ranges], opening, closing)
         job = Job(settings, TRADES.name, source.partitions, processes, str(folder))
         outcome = await _replay(crew, job, [log] * source.partitions)
     outcome.lines = files.Tally()
@@ -134,17 +134,26 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
         return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
 
 
-def _deal(path: Path, kind: str, file: int, folder: Path, partitions: int) -> deal.Dealt:
-    return deal.deal(path, kind, file, folder, partitions, note)
+def _deal(some: deal.Range, number: int, folder: Path, partitions: int) -> deal.Dealt:
+    return deal.deal(some, number, folder, partitions, note)
 
 
 def _slice(job: Job, partition: int, log: Log) -> Sliced:
     return fold.slice_partition(job, partition, log, note)
 
 
-def _beats(dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat]]:
+def _merge(job: Job, shard: int, known: Sequence[fold.Word]) -> fold.Merged:
+    return fold.merge_shard(job, shard, known, note)
+
+
+def _beats(ranges: Sequence[deal.Range], dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat]]:
     """Return what a feed says of each source before its first record and after its last, see `Publisher`."""
-    heard = [(one.at_ms, n, source, one) for n, file in enumerate(dealt) for source, one in file.sources.items()]
+    heard, highest_ms = [], 0
+    for n, (some, file) in enumerate(zip(ranges, dealt, strict=True)):
+        # A range doesn't know what its file had received before it.
+        highest_ms = highest_ms if some.start else 0
+        heard += [(max(one.at_ms, highest_ms), n, source, one) for source, one in file.sources.items()]
+        highest_ms = max(highest_ms, file.highest_ms)
     first: dict[str, int] = {}
     newest: dict[str, int] = {}
     for _, _, source, one in sorted(heard, key=lambda entry: entry[:3]):
@@ -156,9 +165,9 @@ def _beats(dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat
 
 
 async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
-    sliced = await crew.run("folded", _slice, [(job, partition, log) for partition, log in enumerate(each)])
+    sliced = await crew.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
     known = fold.words(sliced, int(job.settings.idle_seconds * 1000))
-    merged = await crew.run("merged", fold.merge_shard, [(job, shard, known) for shard in range(job.shards)])
+    merged = await crew.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
     tallies = Tallies(*map(sum, zip(*[msgspec.structs.astuple(one.tallies) for one in sliced], strict=True)))
     outcome = Outcome(sum(one.read for one in sliced), tallies, {}, {})
     for one in merged:

@@ -14,6 +14,7 @@ from agents.market.bars import Bar
 from schemas.topics import BARS
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
+from stream.replay import logs
 from tests.integration.running import all_final, feed, put, running, tallies
 from tests.replay.generated import START_MS, trades
 
@@ -38,6 +39,17 @@ def plant(broker: str, bar: Bar) -> None:
             producer.put(BARS.name, partition, key, msgspec.json.encode(bar))
 
     asyncio.run(run())
+
+
+def test_a_log_is_read_up_to_where_it_was_to_end(own_kafka: str) -> None:
+    async def read(start: int, end: int) -> list[tuple[int, int, list[int]]]:
+        blocks = logs.of_topic(logs.OfTopic(own_kafka, start, end), "trades", 0, 10, 1 << 20)
+        return [(block.start, block.end, block.offsets.tolist()) async for block in blocks]
+
+    with running(own_kafka, workers=1, partitions={"trades": 1}):
+        put(own_kafka, [(0, b"%d" % i, ()) for i in range(100)])
+        assert asyncio.run(read(7, 25)) == [(7, 17, [*range(7, 17)]), (17, 25, [*range(17, 25)])]
+        assert asyncio.run(read(0, 0)) == []
 
 
 def test_a_replay_of_the_topic_is_what_the_workers_published(own_kafka: str, tmp_path: Path) -> None:

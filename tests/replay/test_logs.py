@@ -10,6 +10,7 @@ import pytest
 
 from schemas.heartbeat import HEADER, Heartbeat
 from schemas.trade import Trade
+from stream.feeds import files
 from stream.replay import deal, logs
 from tests.replay.generated import trades
 from tests.replay.running import lines
@@ -31,11 +32,14 @@ def test_files_are_merged_as_the_feed_merges_them(
         random.choice(each).append(msgspec.structs.replace(trade, received_ms=received_ms))
     random.shuffle(each[1])
     monkeypatch.setattr(deal, "READ_BYTES", 3000)
+    monkeypatch.setattr(deal, "RANGE_BYTES", 10_000)
     for number, some in enumerate(each):
         (tmp_path / str(number)).write_bytes(lines(some))
-        deal.deal(tmp_path / str(number), "json", number, tmp_path, 1, ignore)
+    ranges = [deal.ranges(tmp_path / str(number), "json") for number in range(3)]
+    for number, some in enumerate(one for of_file in ranges for one in of_file):
+        deal.deal(some, number, tmp_path, 1, ignore)
 
-    log = logs.OfFiles(str(tmp_path), 3, [], [])
+    log = logs.OfFiles(str(tmp_path), list(map(len, ranges)), [], [])
     blocks = [block for block in logs.of_files(log, "trades", 0, block_records) if len(block)]
 
     read = [msgspec.json.decode(value or b"", type=Trade) for block in blocks for value in block.values]
@@ -46,8 +50,8 @@ def test_files_are_merged_as_the_feed_merges_them(
 
 def test_heartbeats_come_first_and_last(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(lines(trades(3)))
-    deal.deal(tmp_path / "file", "json", 0, tmp_path, 1, ignore)
-    log = logs.OfFiles(str(tmp_path), 1, [Heartbeat("one", 1), Heartbeat("two", 2)], [Heartbeat("one", 9)])
+    deal.deal(deal.Range(tmp_path / "file", "json"), 0, tmp_path, 1, ignore)
+    log = logs.OfFiles(str(tmp_path), [1], [Heartbeat("one", 1), Heartbeat("two", 2)], [Heartbeat("one", 9)])
     first, middle, last = logs.of_files(log, "trades", 0, 100)
     assert (first.values, last.values) == ([None, None], [None])
     assert first.headers[1] == ((HEADER, b'{"source":"two","time_ms":2}'),)
@@ -56,11 +60,36 @@ def test_heartbeats_come_first_and_last(tmp_path: Path) -> None:
 
 def test_a_symbol_is_dealt_out_as_a_feed_would(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(lines(trades(200)))
-    deal.deal(tmp_path / "file", "json", 0, tmp_path, 4, ignore)
+    deal.deal(deal.Range(tmp_path / "file", "json"), 0, tmp_path, 4, ignore)
     homes: dict[str, set[int]] = {}
     for partition in range(4):
-        for block in logs.of_files(logs.OfFiles(str(tmp_path), 1, [], []), "trades", partition, 100):
+        for block in logs.of_files(logs.OfFiles(str(tmp_path), [1], [], []), "trades", partition, 100):
             for value in block.values:
                 homes.setdefault(msgspec.json.decode(value or b"")["symbol"], set()).add(partition)
     # As Kafka's own partitioner has it.
     assert homes == {"BTC-USD": {1}, "ETH-USD": {0}, "SOL-USD": {1}, "XRP-USD": {1}, "ADA-USD": {2}}
+
+
+def test_ranges_of_a_file_are_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"".join(b"%d\n" % 10**i for i in (3, 0, 7, 12, 1, 30, 2, 2)) + b"\n17"
+    (tmp_path / "file").write_bytes(text)
+    for size in range(1, len(text) + 2):
+        monkeypatch.setattr(deal, "RANGE_BYTES", size)
+        for piece_bytes in (1, 5, 1000):
+            found = [
+                line
+                for some in deal.ranges(tmp_path / "file", "json")
+                for piece in files.texts(some.path, piece_bytes, some.start, some.end)
+                for line in piece.split(b"\n")
+            ]
+            assert [line for line in found if line] == text.split(), (size, piece_bytes)
+
+
+def test_a_bad_line_of_a_later_range_has_its_place_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deal, "RANGE_BYTES", 1000)
+    (tmp_path / "file").write_bytes(lines(trades(100)) + b"{}\n")
+    last = deal.ranges(tmp_path / "file", "json")[-1]
+    assert last.start > 0
+    bad = len(trades(100)) + 1
+    dealt = deal.deal(last, 0, tmp_path, 1, ignore)
+    assert dealt.tally.places == [f"{tmp_path}/file:{bad}: Object missing required field `symbol`"]

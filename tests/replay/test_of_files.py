@@ -13,6 +13,7 @@ from schemas.trade import Trade
 from stream.errors import InputError
 from stream.feeds import files
 from stream.kafka.partition import partition_for
+from stream.replay import deal
 from tests.integration.recorded import polars_bars
 from tests.replay.generated import START_MS, trades
 from tests.replay.running import bars, lines, replay
@@ -45,7 +46,9 @@ def binance_line(trade: Trade) -> bytes:
     return b"%d %s\n" % (trade.received_ms * 1_000_000, msgspec.json.encode({"stream": "x@trade", "data": data}))
 
 
-def test_every_format_and_number_of_processes_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_every_format_and_number_of_processes_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent = [msgspec.structs.replace(trade, source="binance") for trade in trades(3000)]
     half = len(sent) // 2
     (tmp_path / "plain.jsonl").write_bytes(lines(sent))
@@ -56,6 +59,8 @@ def test_every_format_and_number_of_processes_gives_the_same_bytes(tmp_path: Pat
     pl.DataFrame([msgspec.structs.asdict(trade) for trade in sent[:half]]).write_parquet(tmp_path / "first.parquet")
     pl.DataFrame([msgspec.structs.asdict(trade) for trade in sent[half:]]).write_parquet(tmp_path / "last.parquet")
 
+    # Some ten ranges of the one that is not compressed.
+    monkeypatch.setattr(deal, "RANGE_BYTES", 50_000)
     runs = {
         "plain": replay(tmp_path / "1", [tmp_path / "plain.jsonl"], "json", processes=1),
         "blocks": replay(tmp_path / "2", [tmp_path / "plain.jsonl"], "jsonl", processes=2, block_records=11),
