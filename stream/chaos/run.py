@@ -33,7 +33,8 @@ from stream.settings import Settings
 from stream.workers import Slot, Supervisor, environment
 
 SOURCES = ("x", "y")
-LATENESS_MS = 2000
+# Longer than a zombie sleeps: what it sends when it wakes is of slices that are open still.
+LATENESS_MS = 12_000
 SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
