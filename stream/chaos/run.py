@@ -61,7 +61,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     seed
         Decides the faults and the trades.
     minutes
-        For how long it strikes.
+        For how long it strikes; longer, where by then not every kind has come.
     workers
         How many there are while nothing is wrong.
     rate
@@ -204,8 +204,9 @@ class _Run:
     async def _strike(self, stage: Stage) -> None:
         await self._settled("the start", lambda: asyncio.sleep(0))
         until = time.monotonic() + self._plan.minutes * 60
-        for blow in blows(self._plan.seed, self._plan.faults):
-            if time.monotonic() > until or self._differences:
+        for struck, blow in enumerate(blows(self._plan.seed, self._plan.faults)):
+            over = time.monotonic() > until and struck >= len(self._plan.faults)
+            if over or self._differences:
                 break
             await self._settled(blow.fault, lambda: self._blow(stage, blow), patient=blow.patient)  # noqa: B023 - awaited here
             await asyncio.sleep(blow.pause_seconds)
