@@ -32,7 +32,7 @@ BEAT_SECONDS = 1.0
 NOTE_SECONDS = 0.25
 OVERLAP = 200
 # How much later than it happened a trade comes. The last is past any lateness.
-DELAYS_MS, SHARES = (0, 5, 50, 500, 1500, 4500), (50, 15, 15, 10, 7, 3)
+DELAYS_MS, SHARES = (0, 5, 50, 500, 1500, 9000, 15_000), (50, 15, 15, 10, 5, 2, 3)
 REPEATED, GARBLED, EARLY = 0.03, 0.002, 0.002
 # Far past its receipt: rejected.
 AHEAD_MS = 60_000

@@ -23,7 +23,7 @@ from stream.chaos.faults import FAULTS, Stage
 from stream.chaos.feed import Plan as FeedPlan
 from stream.chaos.report import Summary, by_fault
 from stream.chaos.schedule import Blow, blows
-from stream.chaos.truth import Entry, Truth
+from stream.chaos.truth import Bars, Entry, Truth
 from stream.chaos.watch import Ear, Recovery, Sink
 from stream.console.reader import Reader
 from stream.kafka import members, topics
@@ -33,7 +33,8 @@ from stream.settings import Settings
 from stream.workers import Slot, Supervisor, environment
 
 SOURCES = ("x", "y")
-LATENESS_MS = 2000
+# Longer than a zombie sleeps: what it sends when it wakes is of slices that are open still.
+LATENESS_MS = 12_000
 SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
@@ -60,7 +61,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     seed
         Decides the faults and the trades.
     minutes
-        For how long it strikes.
+        For how long it strikes; longer, where by then not every kind has come.
     workers
         How many there are while nothing is wrong.
     rate
@@ -156,9 +157,10 @@ class _Run:
             await self._strike(stage)
             await asyncio.to_thread(_end, feeds)
             truth, values = await self._truth()
-            await self._final(truth)
+            bars = await asyncio.to_thread(truth.bars)
+            await self._final(bars)
             await asyncio.to_thread(self._supervisor.stop)
-            return await self._judge(plans, truth, values)
+            return await self._judge(plans, truth, bars, values)
         finally:
             if reading is not None:
                 reading.cancel()
@@ -203,8 +205,9 @@ class _Run:
     async def _strike(self, stage: Stage) -> None:
         await self._settled("the start", lambda: asyncio.sleep(0))
         until = time.monotonic() + self._plan.minutes * 60
-        for blow in blows(self._plan.seed, self._plan.faults):
-            if time.monotonic() > until or self._differences:
+        for struck, blow in enumerate(blows(self._plan.seed, self._plan.faults)):
+            over = time.monotonic() > until and struck >= len(self._plan.faults)
+            if over or self._differences:
                 break
             await self._settled(blow.fault, lambda: self._blow(stage, blow), patient=blow.patient)  # noqa: B023 - awaited here
             await asyncio.sleep(blow.pause_seconds)
@@ -239,24 +242,24 @@ class _Run:
                 f"{recovery.fault}: not recovered from within {SETTLED_SECONDS:g} s: no new bars of {stuck}"
             )
 
-    async def _truth(self) -> tuple[Truth, Counter[bytes]]:
+    async def _truth(self) -> tuple[Truth, set[bytes]]:
         """Read back what was fed, and work out what must come of it."""
         self._say("the feeds have closed every bar; working out the truth")
-        entries, values = [], Counter[bytes]()
+        entries: list[Entry] = []
+        values: set[bytes] = set()
         async for r in logs.read(self._settings.broker, [TRADES.name]):
             entries.append(Entry(r.partition, r.offset, r.timestamp, r.value, tuple(r.headers)))
             if r.value is not None:
-                values[r.value] += 1
+                values.add(r.value)
         settings = self._settings
         truth = await asyncio.to_thread(
             Truth, entries, slice_ms=settings.slice_ms, skew_ms=settings.skew_ms, lateness_ms=LATENESS_MS
         )
         return truth, values
 
-    async def _final(self, truth: Truth) -> None:
+    async def _final(self, bars: Bars) -> None:
         """Wait until all is read, and every bar is final."""
-        self._bars = await asyncio.to_thread(truth.bars)
-        expected = {"|".join(map(str, key)).encode() for key in self._bars}
+        expected = {"|".join(map(str, key)).encode() for key in bars}
         until = time.monotonic() + FINAL_SECONDS
         while time.monotonic() < until:
             if all(self._sink.final.get(key) for key in expected):
@@ -269,7 +272,7 @@ class _Run:
         missing = sum(not self._sink.final.get(key) for key in expected)
         self._differences.append(f"stuck: {missing} bars are not final {FINAL_SECONDS:g} s after the feeds closed them")
 
-    async def _judge(self, plans: list[FeedPlan], truth: Truth, values: Counter[bytes]) -> Summary:
+    async def _judge(self, plans: list[FeedPlan], truth: Truth, bars: Bars, values: set[bytes]) -> Summary:
         settings, differences = self._settings, self._differences
         (trades,) = topics.describe(settings.broker, settings, [TRADES])
         holder, late, dead = verdict.Holder(), [], []
@@ -282,7 +285,7 @@ class _Run:
                 dead.append(_place(msgspec.json.decode(r.value, type=DeadLetter)))
         commits = list(logs.commits(self._kafka.data, f"{settings.group}-{settings.epoch}"))
         again = verdict.read_again(commits, self._ear.taken_up)
-        differences += verdict.of_bars(holder.held, self._bars)
+        differences += verdict.of_bars(holder.held, bars)
         differences += verdict.of_tallies(trades.partitions, truth)
         differences += verdict.of_refused(LATE.name, late, truth.late)
         differences += verdict.of_refused(DEAD_LETTERS.name, dead, truth.rejected)
@@ -306,7 +309,7 @@ class _Run:
             workers=self._plan.workers,
             faults=by_fault(self._sink.recoveries[1:]),
             events=len(truth.trades),
-            bars=len(self._bars),
+            bars=len(bars),
             tallies={name: tallies[name] for name in verdict.TALLIES},
             read_again=again[TRADES.name],
             frames_read_again=again[SLICES.name],

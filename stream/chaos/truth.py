@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-#: topic, partition, offset
-Place = tuple[str, int, int]
 #: symbol, source or `all`, resolution, start in ms
 Key = tuple[str, str, str, int]
+Bars = dict[Key, dict[str, Any]]
 
 RESOLUTIONS = {"1s": 1_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000}
 
@@ -106,7 +105,7 @@ class Truth:
         self._newest_ms[lane] = max(before, time_ms)
         return before
 
-    def bars(self) -> dict[Key, dict[str, Any]]:
+    def bars(self) -> Bars:
         """Return every bar, by what it is of."""
         held: dict[Key, list[Trade]] = defaultdict(list)
         for trade in self.trades:

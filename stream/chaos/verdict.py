@@ -105,7 +105,7 @@ def of_refused(topic: str, found: Iterable[tuple[int, int]], expected: set[tuple
         yield f"{topic}: trades, partition {partition}, offset {offset} doesn't belong there"
 
 
-def of_feed(plan: Plan, values: Mapping[bytes, int]) -> Iterator[str]:
+def of_feed(plan: Plan, values: set[bytes]) -> Iterator[str]:
     """Yield what a feed sent and the log doesn't have."""
     for n in range(int(plan.noted.read_text())):
         if record(plan, n).value not in values:

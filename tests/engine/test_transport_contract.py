@@ -324,6 +324,15 @@ def test_consumer_is_made_for_blocks_and_as_a_static_member(app: faust.App) -> N
     assert consumer._isolation_level == "read_committed"
 
 
+def test_any_member_can_have_the_group_share_out_anew() -> None:
+    held(
+        hasattr(GroupCoordinator, "request_rejoin"),
+        "aiokafka",
+        "GroupCoordinator has no request_rejoin",
+        "ConsumerThread, whose look_out asks for it",
+    )
+
+
 def test_topic_without_acks_is_never_committed_by_faust(app: faust.App) -> None:
     async def acks() -> dict[str, bool]:
         for name, wanted in (("blocks", False), ("plain", True)):
