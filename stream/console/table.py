@@ -58,16 +58,16 @@ def _row(view: View, symbol: str, state: SymbolState, rate: float) -> list[str |
         f"{minute.volume:,.4g}" if minute and minute.volume < 1000 else f"{minute.volume:,.0f}" if minute else "",
         f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}",
         f"{lag:,}",
-        "" if age_seconds is None else Text(f"{age_seconds:.1f} s", style="red" if age_seconds > OLD_SECONDS else ""),
+        "" if age_seconds is None else Text(age(age_seconds), style="red" if age_seconds > OLD_SECONDS else ""),
     ]
 
 
 def summary(view: View) -> str:
     """Return what all symbols come to, as one line."""
-    ages = [age for number in view.partitions if (age := view.watermark_age_seconds(number)) is not None]
+    ages = [seconds for number in view.partitions if (seconds := view.watermark_age_seconds(number)) is not None]
     return (
         f"{view.events_per_second:,.0f} events/s   read {view.read:,}   lag {view.lag:,}   "
-        f"watermark age {max(ages, default=0):.1f} s   {view.bars:,} bars of 1 s"
+        f"watermark age {age(max(ages, default=0))}   {view.bars:,} bars of 1 s"
     )
 
 
@@ -76,6 +76,16 @@ def line(view: View, seconds: float) -> str:
     busiest = sorted(view.symbols.items(), key=lambda item: -item[1].trades)[:2]
     prices = "   ".join(f"{symbol} {price(state.last)} {state.change:+.2%}" for symbol, state in busiest)
     return f"{seconds:4.0f} s   {summary(view)}   {prices}"
+
+
+def age(seconds: float) -> str:
+    """Return an age in at most six characters, up to a year: 0.1 s, 179 s or 41.7 h."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds:.0f} s"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 100 else f"{hours:.0f} h"
 
 
 def price(value: float) -> str:

@@ -164,6 +164,19 @@ def test_the_table_fits(view: View, width: int) -> None:
     assert all(len(line.rstrip()) <= width for line in lines)
 
 
+def test_ages_have_six_characters() -> None:
+    ages = (0.06, 99.94, 179, 3599, 3600, 41.7 * 3600, 300 * 3600)
+    assert [table.age(seconds) for seconds in ages] == [
+        "0.1 s",
+        "99.9 s",
+        "179 s",
+        "3599 s",
+        "1.0 h",
+        "41.7 h",
+        "300 h",
+    ]
+
+
 def test_prices_have_six_digits() -> None:
     prices = (61_837.62, 0.350123, 4.34, 123_456.7)
     assert [table.price(value) for value in prices] == ["61,837.6", "0.35012", "4.34000", "123,457"]
