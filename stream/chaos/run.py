@@ -33,13 +33,13 @@ from stream.settings import Settings
 from stream.workers import Slot, Supervisor, environment
 
 SOURCES = ("x", "y")
-# Longer than a zombie sleeps: what it sends when it wakes is of slices that are open still.
-LATENESS_MS = 12_000
+# Of even and of odd seeds: with the first a zombie wakes while slices are open that it has something of; with the
+# second they are soon closed, and what a commit has passed is not read again.
+LATENESS_MS = (12_000, 2000)
 SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
     coalesce_ms=100,
-    lateness_ms={TRADES.name: LATENESS_MS},
     partitions={TRADES.name: 4, SLICES.name: 8},
 )
 # No fault is to take a worker's place for long: it is met by the next one soon.
@@ -107,7 +107,9 @@ def run(plan: Plan, say: Say) -> Summary:
     for name in ("aiokafka", "kafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _folder(say) as folder, EmbeddedKafka(folder / "kafka") as kafka:
-        settings = msgspec.structs.replace(SETTINGS, broker=kafka.broker)
+        settings = msgspec.structs.replace(
+            SETTINGS, broker=kafka.broker, lateness_ms={TRADES.name: LATENESS_MS[plan.seed % 2]}
+        )
         topics.create(kafka.broker, settings)
         return asyncio.run(_Run(plan, settings, kafka, folder, say).run())
 
@@ -253,7 +255,11 @@ class _Run:
                 values.add(r.value)
         settings = self._settings
         truth = await asyncio.to_thread(
-            Truth, entries, slice_ms=settings.slice_ms, skew_ms=settings.skew_ms, lateness_ms=LATENESS_MS
+            Truth,
+            entries,
+            slice_ms=settings.slice_ms,
+            skew_ms=settings.skew_ms,
+            lateness_ms=settings.lateness_ms[TRADES.name],
         )
         return truth, values
 
