@@ -14,7 +14,6 @@ from msgspec import Struct
 from schemas.frame import Frame
 from schemas.topics import RESHARDED, SLICES, WINDOW_STATE, Topic
 from stream.app import discover
-from stream.console.reader import Reader
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.frames import BadFrame, Inspector
 from stream.engine.resharding import Resharding, merged
@@ -23,6 +22,7 @@ from stream.kafka import members, topics
 from stream.kafka.admin import connected, retrying
 from stream.kafka.control import Control, put_workers
 from stream.kafka.producer import Producer
+from stream.kafka.reader import Reader
 from stream.settings import Settings
 from stream.workers import Say
 

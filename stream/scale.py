@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from schemas.control import Step
 from schemas.topics import BARS, CATALOGUE, Topic
-from stream.console.reader import Reader
 from stream.errors import BrokerError, ConfigError
 from stream.kafka import members, topics
 from stream.kafka.control import Control, put_schedule, put_workers
 from stream.kafka.producer import Producer
+from stream.kafka.reader import Reader
 from stream.settings import Settings
 from stream.workers import Say
 

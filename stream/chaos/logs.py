@@ -11,7 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from schemas.frame import Frame
 from schemas.topics import SLICES
-from stream.console.reader import Reader
+from stream.kafka.reader import Reader
 
 _COMMIT_VERSION = 4
 

@@ -25,10 +25,10 @@ from stream.chaos.report import Summary, by_fault
 from stream.chaos.schedule import Blow, blows
 from stream.chaos.truth import Bars, Entry, Truth
 from stream.chaos.watch import Ear, Recovery, Sink
-from stream.console.reader import Reader
 from stream.kafka import members, topics
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.producer import Producer
+from stream.kafka.reader import Reader
 from stream.settings import Settings
 from stream.workers import Slot, Supervisor, environment
 

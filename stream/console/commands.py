@@ -39,7 +39,7 @@ def tail(
     if not settings.broker:
         raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")
     from stream.console import tail
-    from stream.console.reader import Reader
+    from stream.kafka.reader import Reader
 
     async def run() -> None:
         async with Reader(settings.broker, [topic], from_beginning=from_beginning) as reader:

@@ -20,13 +20,13 @@ from msgspec.structs import replace
 from schemas.topics import BARS, SLICES, TRADES
 from stream import scale
 from stream.console.balance import Balance, balance, sent_by_symbol
-from stream.console.reader import Reader
 from stream.console.screen import Screen
 from stream.console.takeover import Takeover
 from stream.console.view import View
 from stream.errors import BrokerError, ConfigError
 from stream.kafka import guard, members, topics
 from stream.kafka.embedded import broker_for
+from stream.kafka.reader import Reader
 from stream.settings import Settings
 from stream.workers import Supervisor, environment
 

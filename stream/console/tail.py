@@ -13,8 +13,8 @@ from schemas.frame import Frame
 from schemas.snapshot import Piece
 from schemas.topics import SLICES, WINDOW_STATE
 from stream.console.columns import Columns, Record
-from stream.console.reader import Reader
 from stream.errors import ConfigError
+from stream.kafka.reader import Reader
 
 # The type of each column of the slices of a topic.
 Types = Callable[[str], dict[str, "np.dtype[Any]"]]

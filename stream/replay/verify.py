@@ -11,8 +11,8 @@ from msgspec import Struct, field
 from rich.console import Console
 
 from stream.app import discover
-from stream.console.reader import Reader
 from stream.engine.recipe import Windowing
+from stream.kafka.reader import Reader
 from stream.replay import run
 from stream.replay.run import Outcome
 from stream.settings import Settings

@@ -1,4 +1,4 @@
-"""Reading topics for people: every partition, those added meanwhile too, in no group and with nothing committed."""
+"""Reading whole topics: every partition, those added meanwhile too, in no group and with nothing committed."""
 
 import asyncio
 import time
