@@ -20,7 +20,7 @@ from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
 from stream.engine.snapshot import fingerprint
 from stream.engine.state import Recovery
-from stream.engine.transport import Blocks
+from stream.engine.transport import Blocks, LogEnd
 from stream.engine.windowing import WindowAgent
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
@@ -161,10 +161,10 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             await producer.partitions(topic.name)
         shards = await producer.partitions(SLICES.name)
         sinks = {w.sink.name: await producer.partitions(w.sink.name) for w in self.windowings}
-        agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._end_offset) for s in self.slicings]
+        agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._log_end) for s in self.slicings]
         recovery = await self._recovery(producer)
         if self.windowings:
-            agents.append(WindowAgent(self.windowings, settings, producer, sinks, self._end_offset, recovery))
+            agents.append(WindowAgent(self.windowings, settings, producer, sinks, self._log_end, recovery))
         self.custodian.start(agents, producer, recovery)
 
     async def _recovery(self, producer: Producer) -> Recovery | None:
@@ -186,5 +186,5 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         if self._output is not None:
             await self._output.stop(within_seconds=5.0)
 
-    def _end_offset(self, tp: TP) -> int | None:
-        return self.consumer.end_offset(tp)  # type: ignore[no-any-return]  # Faust is untyped here
+    def _log_end(self, tp: TP) -> LogEnd | None:
+        return self.consumer.log_end(tp)  # type: ignore[no-any-return]  # Faust is untyped here

@@ -12,7 +12,7 @@ from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
 from stream.engine.pace import Pace
 from stream.engine.slices import Idle, Refused, Slicer, Slicing
-from stream.engine.transport import Position
+from stream.engine.transport import LogEnd, Position
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.settings import Settings
@@ -32,7 +32,7 @@ class SlicingAgent:
         Where frames, late records and dead letters go.
     shards
         How many partitions ``slices`` has.
-    end_offset
+    log_end
         The end of a partition's log as far as known, or None.
     """
 
@@ -42,7 +42,7 @@ class SlicingAgent:
         settings: Settings,
         producer: Producer,
         shards: int,
-        end_offset: Callable[[TP], int | None],
+        log_end: Callable[[TP], LogEnd | None],
     ) -> None:
         self.topic = slicing.topic.name
         self.slicers: dict[int, Slicer] = {}
@@ -50,7 +50,7 @@ class SlicingAgent:
         self._settings = settings
         self._producer = producer
         self._shards = shards
-        self._end_offset = end_offset
+        self._log_end = log_end
         self._heard_seconds: dict[tuple[int, str], float] = {}
         self._caught_up_seconds: dict[int, float] = {}
         # Frames are coalesced on the way, results at its end: half the interval here costs less than it saves.
@@ -95,13 +95,16 @@ class SlicingAgent:
         self._pace.ask(behind=left is not None and left > self._settings.block_records)
 
     def _left(self, slicer: Slicer) -> int | None:
-        """Return how much there is to read, as far as known; where that is nothing, note the time."""
-        end = self._end_offset(TP(self.topic, slicer.partition))
+        """Return how much there is to read, as far as known; where that is nothing, note of when that is known.
+
+        A broker that is away says nothing of the log's end, and a feed that it keeps waiting isn't silent.
+        """
+        end = self._log_end(TP(self.topic, slicer.partition))
         if end is None:
             return None
-        if slicer.read >= end:
-            self._caught_up_seconds[slicer.partition] = monotonic()
-        return end - slicer.read
+        if slicer.read >= end.offset:
+            self._caught_up_seconds[slicer.partition] = monotonic() - end.age_seconds
+        return end.offset - slicer.read
 
     def _refuse(self, refused: list[Refused]) -> None:
         for record in refused:

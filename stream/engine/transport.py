@@ -10,8 +10,8 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
-from time import monotonic
-from typing import Any, Protocol
+from time import monotonic, time
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer
@@ -248,6 +248,21 @@ class Position(Struct, frozen=True):
         return replace(self, committed=None, metadata="")
 
 
+class LogEnd(NamedTuple):
+    """Where a log ended when the broker last said.
+
+    Attributes
+    ----------
+    offset
+        The one that its next record gets, transactions that are open aside.
+    age_seconds
+        How long ago it said so: half a second at most, unless it is away.
+    """
+
+    offset: int
+    age_seconds: float
+
+
 class Custodian(Protocol):
     """Who keeps the state of the partitions that come as blocks; the app has one as ``app.custodian``."""
 
@@ -368,11 +383,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         await self._thread.call_thread(self._thread.seek_all, offsets)
         self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})
 
-    def end_offset(self, tp: TP) -> int | None:
-        """Return the end of a partition's log as far as known, transactions that are open aside; None where unknown."""
-        consumer = self._thread._consumer
-        assigned = consumer is not None and TopicPartition(*tp) in consumer.assignment()
-        return consumer.last_stable_offset(TopicPartition(*tp)) if assigned else None
+    def log_end(self, tp: TP) -> LogEnd | None:
+        """Return the end of a partition's log as last heard of; None where that is not known."""
+        consumer, part = self._thread._consumer, TopicPartition(*tp)
+        if consumer is None or part not in consumer.assignment():
+            return None
+        offset, heard_ms = consumer.last_stable_offset(part), consumer.last_poll_timestamp(part)
+        if offset is None or heard_ms is None:
+            return None
+        return LogEnd(offset, max(0.0, time() - heard_ms / 1000))
 
 
 _STALE = (CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError)

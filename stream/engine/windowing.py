@@ -18,7 +18,7 @@ from stream.engine.recipe import Windowing
 from stream.engine.refusal import dead_letter
 from stream.engine.snapshot import State, from_bytes, to_bytes
 from stream.engine.state import Recovery, Snapshot
-from stream.engine.transport import Position
+from stream.engine.transport import LogEnd, Position
 from stream.engine.windows import Windows
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
@@ -47,7 +47,7 @@ class WindowAgent:
         Where results go.
     sinks
         How many partitions each sink has, by name.
-    end_offset
+    log_end
         The end of a shard's log as far as known, or None.
     recovery
         Where snapshots come from and go to; None: there are none.
@@ -61,7 +61,7 @@ class WindowAgent:
         settings: Settings,
         producer: Producer,
         sinks: Mapping[str, int],
-        end_offset: Callable[[TP], int | None],
+        log_end: Callable[[TP], LogEnd | None],
         recovery: Recovery | None = None,
     ) -> None:
         self._windowings = windowings
@@ -73,7 +73,7 @@ class WindowAgent:
         self._read: dict[int, int] = {}
         self._upto: dict[int, int] = {}
         self._log: dict[int, str] = {}
-        self._end_offset = end_offset
+        self._log_end = log_end
         self._recovery = recovery
         self._pace = Pace(self.flush, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
@@ -152,8 +152,8 @@ class WindowAgent:
         if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
             self._pace.now()
         else:
-            end = self._end_offset(TP(self.topic, shard))
-            self._pace.ask(behind=end is not None and end - self._read[shard] > BEHIND_FRAMES)
+            end = self._log_end(TP(self.topic, shard))
+            self._pace.ask(behind=end is not None and end.offset - self._read[shard] > BEHIND_FRAMES)
 
     def _reject(self, block: Block, at: int, error: Exception) -> None:
         if block.offsets[at] < self._upto[block.partition]:

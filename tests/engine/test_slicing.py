@@ -9,7 +9,7 @@ from schemas.refused import DeadLetter, Late
 from stream.engine import slicing
 from stream.engine.checkpoint import slices_from
 from stream.engine.slicing import SlicingAgent
-from stream.engine.transport import Position
+from stream.engine.transport import LogEnd, Position
 from stream.kafka.partition import partition_for
 from stream.settings import Settings
 from tests.engine.blocks import HOUR_MS, TICKS, Log, unpacked
@@ -27,7 +27,12 @@ class World:
         self.log = Log()
         self.put_records: list[tuple[str, int, bytes, bytes]] = []
         settings = Settings(idle_seconds=IDLE_SECONDS)
-        self.agent = SlicingAgent(TICKS, settings, self, shards, lambda _: self.log.end)  # type: ignore[arg-type]  # it puts
+        self.unheard_seconds = 0.0  # since the broker last said where the log ends
+
+        def log_end(_: TP) -> LogEnd:
+            return LogEnd(self.log.end, self.unheard_seconds)
+
+        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end)  # type: ignore[arg-type]  # it puts
         # No pace of its own: only a checkpoint or a beat flushes.
         monkeypatch.setattr(self.agent._pace, "ask", lambda **_: None)
 
@@ -131,6 +136,18 @@ def test_nobody_is_idle_before_the_log_has_been_read_to_its_end(world: World) ->
     assert not world.beat().idle
     world.read()
     assert world.idle() == {"t"}
+
+
+def test_nobody_is_idle_because_the_broker_is_away(world: World) -> None:
+    world.log.tick(0, 1)
+    world.read()
+    for _ in range(2 * IDLE_SECONDS):
+        world.now += 1
+        world.unheard_seconds += 1
+        assert world.idle() == set()
+    # It is back, and the log ends where it did.
+    world.unheard_seconds = 0.5
+    assert world.idle() == {"s"}
 
 
 def test_a_lane_is_idle_beside_one_so_busy_that_the_end_is_never_reached(world: World) -> None:

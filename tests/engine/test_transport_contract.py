@@ -214,8 +214,9 @@ def test_consumer_reads_deserializer_and_isolation_level_when_it_starts() -> Non
         (AIOKafkaConsumer.partitions_for_topic, ["self", "topic"], "ConsumerThread.positions"),
         (GroupCoordinator.fetch_committed_offsets, ["self", "partitions"], "ConsumerThread.positions"),
         (AIOKafkaConsumer.commit, ["self", "offsets"], "Consumer._commit_blocks"),
-        (AIOKafkaConsumer.last_stable_offset, ["self", "partition"], "Consumer.end_offset"),
-        (AIOKafkaConsumer.assignment, ["self"], "Consumer.end_offset"),
+        (AIOKafkaConsumer.last_stable_offset, ["self", "partition"], "Consumer.log_end"),
+        (AIOKafkaConsumer.last_poll_timestamp, ["self", "partition"], "Consumer.log_end"),
+        (AIOKafkaConsumer.assignment, ["self"], "Consumer.log_end"),
     ],
 )
 def test_consumer_takes(function: Any, takes: list[str], used: str) -> None:
