@@ -53,8 +53,7 @@ class SlicingAgent:
         self._log_end = log_end
         self._heard_seconds: dict[tuple[int, str], float] = {}
         self._caught_up_seconds: dict[int, float] = {}
-        # Frames are coalesced on the way, results at its end: half the interval here costs less than it saves.
-        self._pace = Pace(self._flush_changed, settings.coalesce_ms / 2000, settings.backlog_ms / 1000)
+        self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these partitions from their checkpoints; return where to read each from."""
