@@ -90,6 +90,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """What the meaning of a slice hangs on; another value starts a new epoch, never a mix."""
         return f"{self.slice_ms}-{self.skew_ms}"
 
+    def the_broker(self) -> str:
+        """Return where Kafka is, for what needs one that runs.
+
+        Raises
+        ------
+        ConfigError
+            None is set.
+        """
+        if not self.broker:
+            raise ConfigError(
+                "no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER"
+            )
+        return self.broker
+
 
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """Read the settings.

@@ -36,8 +36,7 @@ def tail(
     """Print the records of a topic as they come."""
     if topic not in (names := [known.name for known in CATALOGUE]):
         raise ConfigError(f"{topic}: no such topic; there are {', '.join(names)}")
-    if not settings.broker:
-        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")
+    settings.the_broker()
     from stream.console import tail
     from stream.kafka.reader import Reader
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from stream.errors import ConfigError
 from stream.feeds import files
 from stream.settings import Settings
 
@@ -86,7 +85,7 @@ def feed_file(
 
     Formats: `binance`, lines of `<ns received> <message>` from a combined stream; `jsonl`, trades in our own JSON.
     """
-    _need_broker(settings)
+    settings.the_broker()
     from rich.console import Console
 
     from stream.feeds import session
@@ -142,7 +141,7 @@ def feed_simulate(
     spread: tuple[tuple[str, int], ...],
 ) -> None:
     """Send a simulated market: bursts, correlated returns, a few busy symbols and many quiet ones."""
-    _need_broker(settings)
+    settings.the_broker()
     from rich.console import Console
 
     from stream.feeds import session
@@ -161,8 +160,3 @@ def feed_simulate(
     finally:
         if ledger is not None:
             simulation.ledger.write(ledger)
-
-
-def _need_broker(settings: Settings) -> None:
-    if not settings.broker:
-        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")

@@ -44,7 +44,7 @@ def topics(context: click.Context, as_json: bool) -> None:
     from stream.kafka.topics import describe
 
     settings: Settings = context.obj
-    states = describe(_broker(settings), settings)
+    states = describe(settings.the_broker(), settings)
     if as_json:
         _print_json(states)
         return
@@ -68,7 +68,7 @@ def create(settings: Settings) -> None:
     """Create the topics that don't exist yet; those that do are left as they are."""
     from stream.kafka.topics import create, describe
 
-    broker = _broker(settings)
+    broker = settings.the_broker()
     created = create(broker, settings)
     for state in describe(broker, settings):
         click.echo(f"{state.name}: {len(state.partitions)} partitions{', new' if state.name in created else ''}")
@@ -83,7 +83,7 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
     from stream.kafka.topics import describe
 
     topic = _topic(name)
-    (state,) = describe(_broker(settings), settings, [topic])
+    (state,) = describe(settings.the_broker(), settings, [topic])
     if as_json:
         _print_json(state)
         return
@@ -116,7 +116,7 @@ def scale(settings: Settings, topic: str, partitions: int, workers: int | None, 
     """
     from stream.scale import run
 
-    _broker(settings)
+    settings.the_broker()
     report = run(settings, topic, partitions, workers, lambda line: click.echo(line, err=as_json))
     if as_json:
         _print_json(report)
@@ -134,7 +134,7 @@ def reshard(settings: Settings, shards: int) -> None:
     """
     from stream.reshard import run
 
-    _broker(settings)
+    settings.the_broker()
     run(settings, shards, click.echo)
 
 
@@ -143,12 +143,6 @@ def _topic(name: str) -> Topic:
     if not chosen:
         raise ConfigError(f"{name}: no such topic; there are {', '.join(topic.name for topic in CATALOGUE)}")
     return chosen[0]
-
-
-def _broker(settings: Settings) -> str:
-    if not settings.broker:
-        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")
-    return settings.broker
 
 
 def _print_json(value: Any) -> None:

@@ -62,7 +62,7 @@ def replay(
     if topic and partitions:
         raise ConfigError("--partitions is for files; a topic has those that it has")
     if topic:
-        _need_broker(settings)
+        settings.the_broker()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     console = Console(stderr=True)
     with _folder(out) as made:
@@ -93,7 +93,7 @@ def verify(settings: Settings, topic: str, processes: int | None) -> None:
     from stream.replay import verify
     from stream.workers import cores
 
-    _need_broker(settings)
+    settings.the_broker()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with TemporaryDirectory(prefix="tickertape-verify-") as folder:
         compared = asyncio.run(verify.verify(settings, topic, processes or cores(), Path(folder), Console(stderr=True)))
@@ -103,11 +103,6 @@ def verify(settings: Settings, topic: str, processes: int | None) -> None:
         raise LawBroken(
             f"{differences[0]}" + (f"; and {len(differences) - 1:,} more differ" if len(differences) > 1 else "")
         )
-
-
-def _need_broker(settings: Settings) -> None:
-    if not settings.broker:
-        raise ConfigError("no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER")
 
 
 def _folder(out: Path) -> "TemporaryDirectory[str]":
