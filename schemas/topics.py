@@ -58,6 +58,24 @@ TRADES = Topic(
     growable=True,
     max_record_bytes=16 << 20,
 )
+QUOTES = Topic(
+    name="quotes",
+    holds="a best bid and ask, normalised, as JSON; or a heartbeat",
+    key="symbol",
+    partitions=4,
+    retention_ms=DAY_MS,
+    growable=True,
+    max_record_bytes=16 << 20,
+)
+POSTS = Topic(
+    name="posts",
+    holds="a post, normalised, as JSON; or a heartbeat",
+    key="author",
+    partitions=4,
+    retention_ms=7 * DAY_MS,
+    growable=True,
+    max_record_bytes=16 << 20,
+)
 SLICES = Topic(
     name="slices",
     holds="a frame: the upserts of one flush of one partition for one shard, as columns",
@@ -70,6 +88,46 @@ BARS = Topic(
     name="bars",
     holds="a bar, as JSON; of a key the highest (final, revision) holds",
     key="symbol, source, resolution, start",
+    partitions=4,
+    retention_ms=7 * DAY_MS,
+    cleanup="compact,delete",
+)
+QUOTE_BARS = Topic(
+    name="quote-bars",
+    holds="a bar of quotes, as JSON; of a key the highest (final, revision) holds",
+    key="symbol, source, resolution, start",
+    partitions=4,
+    retention_ms=7 * DAY_MS,
+    cleanup="compact,delete",
+)
+ROLLING = Topic(
+    name="rolling",
+    holds="a window that slides by the slice, as JSON; of a key the highest (final, revision) holds",
+    key="symbol, source, resolution, start, kind",
+    partitions=4,
+    retention_ms=DAY_MS,
+    cleanup="compact,delete",
+)
+INDICATORS = Topic(
+    name="indicators",
+    holds="what follows from one final bar after another, as JSON; of a key the highest (final, revision) holds",
+    key="symbol, source, resolution, start, kind",
+    partitions=4,
+    retention_ms=7 * DAY_MS,
+    cleanup="compact,delete",
+)
+SOCIAL = Topic(
+    name="social",
+    holds="what posts say of a symbol in a window, as JSON; of a key the highest (final, revision) holds",
+    key="symbol, source, resolution, start",
+    partitions=4,
+    retention_ms=7 * DAY_MS,
+    cleanup="compact,delete",
+)
+SIGNALS = Topic(
+    name="signals",
+    holds="a rule that came true, as JSON",
+    key="rule, symbol, source, resolution, start",
     partitions=4,
     retention_ms=7 * DAY_MS,
     cleanup="compact,delete",
@@ -110,4 +168,8 @@ CONTROL = Topic(
 # While `slices` is made anew, its frames wait here; then it goes.
 RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
-CATALOGUE = (TRADES, SLICES, BARS, LATE, DEAD_LETTERS, WINDOW_STATE, CONTROL)
+CATALOGUE = (
+    *(TRADES, QUOTES, POSTS, SLICES),
+    *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL, SIGNALS),
+    *(LATE, DEAD_LETTERS, WINDOW_STATE, CONTROL),
+)
