@@ -136,7 +136,7 @@ def bars(partitions: int, seed: int, *, spread: bool = False) -> dict[tuple[str,
         queues.append((slicer, blocks(partition, log, random)))
 
     def flush() -> None:
-        for _, _, value in windows.flush():
+        for _, _, _, value in windows.flush():
             bar = msgspec.json.decode(value, type=Bar)
             key = bar.symbol, bar.source, bar.resolution, bar.start_ms
             if key not in held or (bar.final, bar.revision) >= (held[key].final, held[key].revision):
