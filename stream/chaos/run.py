@@ -39,6 +39,7 @@ LATENESS_MS = (12_000, 2000)
 SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
+    idle_seconds=12.0,
     coalesce_ms=100,
     partitions={TRADES.name: 4, SLICES.name: 8},
 )
