@@ -29,8 +29,6 @@ OWNED_SECONDS = 30.0
 BEYOND_SESSION_SECONDS = 2.5
 BROKER_AWAY_SECONDS = (0.0, 3.0)
 BROKER_FROZEN_SECONDS = (2.0, 9.0)
-# Past the time-out after which a lane that is silent may be called idle.
-BEYOND_IDLE_SECONDS = 3.0
 # No more of what a worker writes than that, for so long.
 STALLED_BYTES_A_SECOND = 500.0
 STALLED_SECONDS = (2.5, 4.5)
@@ -126,15 +124,6 @@ def freeze_broker(stage: Stage, rng: random.Random) -> None:
         time.sleep(rng.uniform(*BROKER_FROZEN_SECONDS))
 
 
-def long_outage(stage: Stage, _: random.Random) -> None:
-    """Freeze the broker for so long that lanes would be idle, were it by their silence alone."""
-    pid = stage.kafka.pid
-    if pid is None:
-        return
-    with _frozen(pid):
-        time.sleep(stage.settings.idle_seconds + BEYOND_IDLE_SECONDS)
-
-
 def stall(stage: Stage, rng: random.Random) -> None:
     """Have Kafka take next to nothing of what a worker writes, but its commits, and then kill it."""
     slot = stage.a_worker(rng)
@@ -216,5 +205,4 @@ FAULTS: dict[str, Callable[[Stage, random.Random], None]] = {
     "storm": storm,
     "sink-rejects": reject_writes,
     "stall": stall,
-    "long-outage": long_outage,
 }
