@@ -145,8 +145,7 @@ def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
     topics.grow(stage.settings.broker, topic, partitions)
     until = time.monotonic() + OWNED_SECONDS
     while time.monotonic() < until:
-        group = members.describe(stage.settings)
-        if group.stable and sum(len(parts.get(topic.name, ())) for parts in group.owned.values()) == partitions:
+        if members.describe(stage.settings).share(topic.name, partitions):
             break
         time.sleep(0.3)
     # In case of none, what is stuck shows in the bars.
