@@ -40,7 +40,8 @@ def path(symbol: str) -> Path:
 @cache
 def trades() -> list[Trade]:
     """Return the trades of both files, merged by when they were received, as the feed reads them."""
-    return list(read([path(symbol) for symbol in SYMBOLS], "binance", Tally()))
+    events = read([path(symbol) for symbol in SYMBOLS], "binance", Tally())
+    return [event for event in events if isinstance(event, Trade)]
 
 
 @cache
