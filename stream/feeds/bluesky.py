@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas.post import Post
-from stream.feeds.binance import Other
+from stream.feeds.other import Other
 from stream.feeds.posts import cashtags, number, symbols
 from stream.feeds.sentiment import sentiment
 

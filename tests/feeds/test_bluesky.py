@@ -8,8 +8,8 @@ import pytest
 
 from schemas.post import Post
 from stream.feeds import bluesky
-from stream.feeds.binance import Other
 from stream.feeds.bluesky import normalise
+from stream.feeds.other import Other
 from tests.integration import recorded_posts
 
 POST = "app.bsky.feed.post"
