@@ -64,6 +64,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fill
         True to publish a bar for each interval without trades once it is final (OHLC the last close, volume 0), from a
         symbol's first trade on that is read with it set.
+    metrics_port, metrics_host
+        Where a process serves /metrics; 0: a free port, and it says which; -1: nowhere. The workers of `up` have free
+        ports of their own, which its /sd lists.
+    watch
+        Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
     """
 
     broker: str = ""
@@ -84,6 +89,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_seconds: Seconds = 8.0
     compression: str = "none"
     fill: bool = False
+    metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
+    metrics_host: str = "127.0.0.1"
+    watch: list[str] = field(default_factory=list)
 
     @property
     def epoch(self) -> str:
@@ -140,6 +148,7 @@ def _from_file(path: str) -> dict[str, Any]:
 def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
     names = {f.name: f for f in msgspec.structs.fields(Settings)}
     tables = [name for name, f in names.items() if f.default_factory is dict]
+    lists = [name for name, f in names.items() if f.type == list[str]]
     for key, text in environ.items():
         if not key.startswith(PREFIX) or key == FILE:
             continue
@@ -150,6 +159,6 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> Non
             entry = name.removeprefix(table + "_").replace("_", "-")
             values[table] = values.get(table, {}) | {entry: text}
         elif name in names:
-            values[name] = text.split(",") if name == "agents" else text
+            values[name] = [part for part in text.split(",") if part] if name in lists else text
         else:
             raise ConfigError(f"{key}: no such setting; see `tickertape settings`")

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from stream.app import Pipeline, tune_interpreter
 from stream.errors import ConfigError, TickertapeError
+from stream.metrics import PATH, WORKER, served
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
     Raises
     ------
     ConfigError
-        No broker is set, or the agents can't be found.
+        No broker is set, the agents can't be found, or metrics can't be served.
     BrokerError
         Kafka can't be reached, or a topic is missing.
     """
@@ -50,7 +51,9 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
     tune_interpreter()
     if supervised:
         threading.Thread(target=_stop_with_supervisor, daemon=True).start()
-    with held:
+    with held, served(settings, WORKER) as address:
+        if address:
+            log.info("metrics at %s%s", address, PATH)
         asyncio.run(_run(settings, slot))
 
 

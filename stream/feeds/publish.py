@@ -14,6 +14,7 @@ from schemas.topics import HOUR_MS, TRADES
 from schemas.trade import Trade
 from stream.errors import BrokerError
 from stream.feeds.routing import Routing
+from stream.metrics import FEED_NEWEST, FEED_SENT
 
 log = logging.getLogger(__name__)
 
@@ -205,6 +206,7 @@ class Publisher:
             put(topic, partition, place.key, _encode(trade))
             events += 1
         self.events += events
+        FEED_SENT.labels(topic).inc(events)
 
     async def _feed(self, batches: Batches) -> None:
         tasks = [asyncio.create_task(self._publish_all(batches)), asyncio.create_task(self._beat_on())]
@@ -254,6 +256,7 @@ class Publisher:
     def _beat(self) -> None:
         for source, time_ms in self._newest_ms.items():
             self._to_all(source, time_ms - self._disorder_ms)
+            FEED_NEWEST.labels(self._topic, source).set(time_ms / 1000)
 
     def _close(self) -> None:
         for source, time_ms in self._newest_ms.items():
