@@ -111,6 +111,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         # Made in on_start: it belongs to the event loop.
         self._output: Producer | None = None
         group = f"{settings.group}-{settings.epoch}"
+        self._name = f"{group}-{slot}"
         super().__init__(
             group,
             broker=[f"blocks://{address.strip()}" for address in settings.broker.split(",")],
@@ -119,7 +120,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             broker_heartbeat_interval=settings.session_seconds / 4,
             broker_session_timeout=settings.session_seconds,
             consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=f"{group}-{slot}",
+            consumer_group_instance_id=self._name,
             consumer_max_fetch_size=_FETCH_BYTES,
             # New partitions are seen this fast; Kafka's default is five minutes.
             consumer_metadata_max_age_ms=2000,
@@ -153,7 +154,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     async def on_start(self) -> None:
         await super().on_start()
         settings = self.settings
-        producer = self._output = Producer(settings.broker, compression=settings.compression)
+        producer = self._output = Producer(settings.broker, name=self._name, compression=settings.compression)
         await producer.start()
         if await producer.exists(RESHARDED.name):
             raise BrokerError(

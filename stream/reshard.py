@@ -187,7 +187,8 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
     resharding = Resharding(before, shards, slice_ms=settings.slice_ms, epoch=settings.epoch)
     asyncio.run(_split(settings, resharding, {shard: commit.offset for shard, commit in commits.items()}))
     checkpoints = [
-        windows_from(commits[shard].metadata) if shard in commits else WindowCheckpoint() for shard in range(before)
+        (windows_from(commits[shard].metadata) if shard in commits else None) or WindowCheckpoint()
+        for shard in range(before)
     ]
     return merged(checkpoints)
 

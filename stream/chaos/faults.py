@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from schemas.topics import BARS, SLICES, TRADES, Topic
 from stream.chaos.feed import Places, replace
+from stream.chaos.quota import slowed
 from stream.kafka import members, topics
 from stream.kafka.admin import connected
 from stream.kafka.embedded import EmbeddedKafka
@@ -28,6 +29,9 @@ OWNED_SECONDS = 30.0
 BEYOND_SESSION_SECONDS = 2.5
 BROKER_AWAY_SECONDS = (0.0, 3.0)
 BROKER_FROZEN_SECONDS = (2.0, 9.0)
+# No more of what a worker writes than that, for so long.
+STALLED_BYTES_A_SECOND = 500.0
+STALLED_SECONDS = (2.5, 4.5)
 SINK_AWAY_SECONDS = (2.0, 5.0)
 # Less than any record has.
 NOTHING_BYTES = 32
@@ -120,6 +124,15 @@ def freeze_broker(stage: Stage, rng: random.Random) -> None:
         time.sleep(rng.uniform(*BROKER_FROZEN_SECONDS))
 
 
+def stall(stage: Stage, rng: random.Random) -> None:
+    """Have Kafka take next to nothing of what a worker writes, but its commits, and then kill it."""
+    slot = stage.a_worker(rng)
+    client = f"{stage.settings.group}-{stage.settings.epoch}-{stage.supervisor.name(slot)}"
+    with slowed(stage.settings.broker, client, STALLED_BYTES_A_SECOND):
+        time.sleep(rng.uniform(*STALLED_SECONDS))
+        stage.supervisor.kill(slot)
+
+
 def grow(stage: Stage, rng: random.Random) -> None:
     """Add partitions, and have the feeds use them; once there are many it is over at once."""
     partitions = min(MOST_PARTITIONS, stage.places[-1][1] + rng.randint(1, 3))
@@ -191,4 +204,5 @@ FAULTS: dict[str, Callable[[Stage, random.Random], None]] = {
     "scale": scale,
     "storm": storm,
     "sink-rejects": reject_writes,
+    "stall": stall,
 }

@@ -49,6 +49,7 @@ READY_SECONDS = 45.0
 SETTLED_SECONDS = 60.0
 FINAL_SECONDS = 60.0
 TICK_SECONDS = 0.1
+MORE_FREEZES = 4
 
 Say = Callable[[str], None]
 
@@ -213,8 +214,20 @@ class _Run:
                 break
             await self._settled(blow.fault, lambda: self._blow(stage, blow), patient=blow.patient)  # noqa: B023 - awaited here
             await asyncio.sleep(blow.pause_seconds)
+        await self._freeze_until_it_bites(stage)
         for recovery in self._sink.recoveries:
             await self._wait_for(recovery)
+
+    async def _freeze_until_it_bites(self, stage: Stage) -> None:
+        """Freeze workers again, for a while, if none was a zombie so far: whether one is, is a matter of moments."""
+        rng = random.Random(self._plan.seed)
+        for _ in range(MORE_FREEZES):
+            if "freeze" not in self._plan.faults or self._differences or await asyncio.to_thread(self._has_bitten):
+                return
+            await self._settled("freeze", lambda: asyncio.to_thread(FAULTS["freeze"], stage, rng))
+
+    def _has_bitten(self) -> bool:
+        return self._ear.refused > 0 and verdict.zombie_frames(logs.frames(self._kafka.data)) > 0
 
     async def _blow(self, stage: Stage, blow: Blow) -> None:
         await asyncio.to_thread(FAULTS[blow.fault], stage, random.Random(blow.seed))

@@ -123,6 +123,7 @@ def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
         newest[part] = max(upto, newest.get(part, 0))
         if commit.topic == TRADES.name:
             saved = slices_from(commit.metadata)
+            assert saved is not None
             total = sum(msgspec.structs.astuple(saved.tallies))
             if total != upto - saved.start:
                 yield f"{at}: at {upto} the tallies add up to {total}"
@@ -174,4 +175,6 @@ def of_bites(faults: Mapping[str, int], *, read_again: int, refused: int, zombie
 
 
 def _upto(commit: Commit) -> int:
-    return (slices_from if commit.topic == TRADES.name else windows_from)(commit.metadata).upto
+    saved = (slices_from if commit.topic == TRADES.name else windows_from)(commit.metadata)
+    assert saved is not None, commit
+    return saved.upto

@@ -76,7 +76,7 @@ class SlicingAgent:
                 skew_ms=self._settings.skew_ms,
                 lateness_ms=self._settings.lateness_ms.get(self.topic, self._slicing.lateness_ms),
                 epoch=self._settings.epoch,
-                checkpoint=slices_from(position.metadata) if position.metadata else None,
+                checkpoint=slices_from(position.metadata),
                 committed=position.committed,
                 begin=position.begin,
                 now_ms=int(time() * 1000),

@@ -163,9 +163,9 @@ def _fitting(position: Position) -> Fitting | None:
     One from before the commit's offset would have more read again than the commit. One past what the commit speaks of
     may take results for published that aren't.
     """
-    if position.committed is None or not position.metadata or position.committed > position.end:
-        return None
     saved = windows_from(position.metadata)
+    if position.committed is None or saved is None or position.committed > position.end:
+        return None
     oldest = max(position.committed, position.begin)
     fits = saved.log and position.committed < saved.upto <= position.end and oldest <= saved.upto
     return Fitting(saved.log, oldest, saved.upto) if fits else None

@@ -109,7 +109,7 @@ class WindowAgent:
         self._read, self._upto, self._log = {}, {}, {}
         for tp, position in positions.items():
             position = position.valid(tp)
-            saved = windows_from(position.metadata) if position.metadata else WindowCheckpoint()
+            saved = windows_from(position.metadata) or WindowCheckpoint()
             self._read[tp.partition] = max(position.committed or 0, position.begin)
             self._upto[tp.partition] = saved.upto
             self._log[tp.partition] = saved.log or token_hex(4)

@@ -62,6 +62,8 @@ class Producer:
     ----------
     broker
         ``host:port``, or several with commas.
+    name
+        What the broker knows it by, in its logs, metrics and quotas.
     compression
         ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     buffer_bytes
@@ -80,6 +82,7 @@ class Producer:
         self,
         broker: str,
         *,
+        name: str = "tickertape",
         compression: str = "none",
         buffer_bytes: int = 64 << 20,
         batch_bytes: int = 512 << 10,
@@ -87,6 +90,7 @@ class Producer:
         delivery_seconds: float = 120.0,
     ) -> None:
         self.broker = broker
+        self._name = name
         self._compression = compression
         self._buffer_bytes = buffer_bytes
         self._batch_bytes = batch_bytes
@@ -113,6 +117,7 @@ class Producer:
         """
         kafka = AIOKafkaProducer(
             bootstrap_servers=self.broker,
+            client_id=self._name,
             acks="all",
             enable_idempotence=True,
             compression_type=None if self._compression == "none" else self._compression,

@@ -187,6 +187,9 @@ def tickertape(broker: str, *arguments: str) -> str:
     return done.stdout
 
 
+RESULTS = ("bars", "quote-bars", "rolling", "indicators", "social", "signals")
+
+
 def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKERTAPE_PARTITIONS_TRADES", "2")
     monkeypatch.setenv("TICKERTAPE_PARTITIONS_SLICES", "3")
@@ -194,8 +197,10 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert row == ["", "bars", "none yet", "7 d", "compact,delete", "symbol, source, resolution, start", "-", ""]
     assert tickertape(own, "topics", "create").splitlines() == [
         "trades: 2 partitions, new",
+        "quotes: 4 partitions, new",
+        "posts: 4 partitions, new",
         "slices: 3 partitions, new",
-        "bars: 4 partitions, new",
+        *(f"{name}: 4 partitions, new" for name in RESULTS),
         "late: 1 partitions, new",
         "dead-letters: 1 partitions, new",
         "window-state: 16 partitions, new",
