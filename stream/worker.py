@@ -52,9 +52,7 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
     if supervised:
         threading.Thread(target=_stop_with_supervisor, daemon=True).start()
     with held, served(settings, WORKER) as address:
-        if address:
-            log.info("metrics at %s%s", address, PATH)
-        asyncio.run(_run(settings, slot))
+        asyncio.run(_run(settings, slot, address))
 
 
 def _hold(settings: Settings, slot: str) -> socket.socket:
@@ -82,7 +80,7 @@ def _hold(settings: Settings, slot: str) -> socket.socket:
     return held
 
 
-async def _run(settings: Settings, slot: str) -> None:
+async def _run(settings: Settings, slot: str, address: str) -> None:
     app = Pipeline(settings, slot)
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -95,7 +93,7 @@ async def _run(settings: Settings, slot: str) -> None:
     if not started:
         _leave(0)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    log.info("worker %s is up", slot)
+    log.info("worker %s is up%s", slot, f", its metrics at {address}{PATH}" if address else "")
     await _unless(told, app.wait())
     if app.crash_reason is not None:
         # What the agents hold may be half done, so nothing of it is committed: as after a kill, the next worker goes on

@@ -19,7 +19,7 @@ from schemas.heartbeat import Heartbeat, to_headers
 from schemas.refused import DeadLetter, Late
 from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, SLICES, TRADES
 from stream.chaos import logs, verdict
-from stream.chaos.faults import FAULTS, Stage
+from stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
 from stream.chaos.feed import Plan as FeedPlan
 from stream.chaos.report import Summary, by_fault
 from stream.chaos.schedule import Blow, blows
@@ -49,7 +49,7 @@ READY_SECONDS = 45.0
 SETTLED_SECONDS = 60.0
 FINAL_SECONDS = 60.0
 TICK_SECONDS = 0.1
-MORE_FREEZES = 4
+MORE_FREEZES = 5
 
 Say = Callable[[str], None]
 
@@ -219,12 +219,12 @@ class _Run:
             await self._wait_for(recovery)
 
     async def _freeze_until_it_bites(self, stage: Stage) -> None:
-        """Freeze workers again, for a while, if none was a zombie so far: whether one is, is a matter of moments."""
+        """Freeze more of them, again and again, if none was a zombie so far: that is a matter of moments."""
         rng = random.Random(self._plan.seed)
         for _ in range(MORE_FREEZES):
             if "freeze" not in self._plan.faults or self._differences or await asyncio.to_thread(self._has_bitten):
                 return
-            await self._settled("freeze", lambda: asyncio.to_thread(FAULTS["freeze"], stage, rng))
+            await self._settled("freeze", lambda: asyncio.to_thread(freeze_all_but_one, stage, rng))
 
     def _has_bitten(self) -> bool:
         return self._ear.refused > 0 and verdict.zombie_frames(logs.frames(self._kafka.data)) > 0

@@ -1,4 +1,4 @@
-"""``tickertape feed``: trades from files or from a simulated market into Kafka."""
+"""``tickertape feed``: events from files or from a simulated market into Kafka."""
 
 import asyncio
 import math
@@ -49,14 +49,14 @@ _spread = click.option(
     type=_Spread(),
     multiple=True,
     metavar="SYMBOL=N",
-    help="Spread a hot symbol's trades over N partitions; may be given for several. Whatever sends a trade again is to "
-    "spread it alike.",
+    help="Spread a hot symbol's events over N partitions; may be given for several. Whatever sends an event again is "
+    "to spread it alike.",
 )
 
 
 @click.group()
 def feed() -> None:
-    """Send trades to Kafka, with a heartbeat a second."""
+    """Send events to Kafka, each kind to its topic, with a heartbeat a second."""
 
 
 @feed.command("file")
@@ -81,9 +81,10 @@ def feed_file(
     close: bool,
     spread: tuple[tuple[str, int], ...],
 ) -> None:
-    """Replay recorded trades: lines, plain or gzip, several files merged by when they were received.
+    """Replay recorded events: lines, plain or gzip, several files merged by when they were received.
 
-    Formats: `binance`, lines of `<ns received> <message>` from a combined stream; `jsonl`, trades in our own JSON.
+    Formats: `binance`, lines of `<ns received> <message>` from a combined stream, of which trades and quotes
+    (bookTicker) are sent; `jsonl`, trades and quotes in our own JSON.
     """
     settings.the_broker()
     from rich.console import Console
@@ -91,10 +92,11 @@ def feed_file(
     from stream.feeds import session
 
     console, tally = Console(stderr=True), files.Tally()
+    kinds = files.FORMATS[kind].kinds
+    send = partial(session.feed, settings, kinds=kinds, close=close, console=console, spread=dict(spread))
     try:
-        with closing(files.read(paths, kind, tally, by_event_time=sort)) as trades:
-            batches = partial(files.paced, trades, speed, by_event_time=sort)
-            asyncio.run(session.feed(settings, batches, close=close, console=console, spread=dict(spread)))
+        with closing(files.read(paths, kind, tally, by_event_time=sort)) as events:
+            asyncio.run(send(partial(files.paced, events, speed, by_event_time=sort)))
     finally:
         if tally:
             console.print(str(tally), highlight=False, soft_wrap=True, markup=False)
@@ -144,6 +146,7 @@ def feed_simulate(
     settings.the_broker()
     from rich.console import Console
 
+    from schemas.trade import Trade
     from stream.feeds import session
     from stream.feeds.market import Market
     from stream.feeds.simulate import Simulation
@@ -154,9 +157,10 @@ def feed_simulate(
     if ledger is not None:
         # A place that can't be written is told of now, not after an hour.
         simulation.ledger.write(ledger)
+    console = Console(stderr=True)
+    send = partial(session.feed, settings, kinds=(Trade,), close=closes, console=console, spread=dict(spread))
     try:
-        console = Console(stderr=True)
-        asyncio.run(session.feed(settings, simulation.batches, close=closes, console=console, spread=dict(spread)))
+        asyncio.run(send(simulation.batches))
     finally:
         if ledger is not None:
             simulation.ledger.write(ledger)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from rich.console import Console
@@ -20,11 +20,12 @@ async def feed(
     settings: Settings,
     batches: Callable[[], Batches],
     *,
+    kinds: Collection[type],
     close: bool,
     console: Console,
     spread: Mapping[str, int] | None = None,
 ) -> bool:
-    """Publish a source's trades; SIGINT and SIGTERM end it in good order.
+    """Publish a source's events; SIGINT and SIGTERM end it in good order.
 
     Parameters
     ----------
@@ -32,12 +33,14 @@ async def feed(
         Where Kafka is, and the compression.
     batches
         Called once, when connected: the clock of a live source starts there.
+    kinds
+        Which kinds of events it may have.
     close
         True where the input is complete when it ends: every bar is then closed.
     console
         Where progress goes.
     spread
-        By symbol: over how many partitions its events are spread.
+        By key: over how many partitions its events are spread.
 
     Returns
     -------
@@ -58,7 +61,7 @@ async def feed(
         Control(settings.broker) as control,
     ):
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
-        publisher = Publisher(producer, control=control, spread=spread)
+        publisher = Publisher(producer, kinds=kinds, control=control, spread=spread)
         async with progress.shown(publisher, console):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
             loop = asyncio.get_running_loop()
@@ -72,8 +75,9 @@ async def feed(
             if not work.cancelled():
                 work.result()
     seconds = time.monotonic() - began
+    sent = ", ".join(f"{count:,} {topic}" for topic, count in publisher.sent.items()) or "nothing"
     console.print(
-        f"{publisher.events:,} trades sent and acknowledged in {seconds:.1f} s ({publisher.events / seconds:,.0f}/s)"
+        f"{sent} sent and acknowledged in {seconds:.1f} s ({publisher.events / seconds:,.0f}/s)"
         + (", then told to stop" if work.cancelled() else ""),
         highlight=False,
         soft_wrap=True,

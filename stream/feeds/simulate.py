@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from schemas.topics import TRADES
 from schemas.trade import Trade
 from stream.errors import InputError
+from stream.feeds.channel import Records
 from stream.feeds.market import TICK_MS, Ints, Market
-from stream.feeds.publish import Publisher, Records
+from stream.feeds.publish import Publisher
 
 
 class Ledger:
@@ -115,15 +115,13 @@ class Simulation:
         self._events = sys.maxsize if events is None else events
         self._speed = speed
 
-    async def run(self, records: Records, *, topic: str = TRADES.name, close: bool | None = None) -> Ledger:
+    async def run(self, records: Records, *, close: bool | None = None) -> Ledger:
         """Publish it all, and return the ledger when it is acknowledged.
 
         Parameters
         ----------
         records
             Where to.
-        topic
-            The topic's name.
         close
             True to close every bar at the end. By default history does and a live market doesn't: its next run comes
             within the same hour, and would be late.
@@ -133,7 +131,7 @@ class Simulation:
         BrokerError
             There is no such topic, or something was not delivered.
         """
-        publisher = Publisher(records, topic=topic)
+        publisher = Publisher(records, kinds=(Trade,))
         await publisher.feed(self.batches(), close=self.closes if close is None else close)
         return self.ledger
 

@@ -17,7 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.heartbeat import from_headers
-from schemas.topics import CONTROL, TRADES
+from schemas.topics import CONTROL, QUOTES, TRADES
 from schemas.trade import Trade
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.partition import partition_for
@@ -33,7 +33,7 @@ COMMAND = [sys.executable, "-m", "stream", "feed"]
 def broker() -> Iterator[str]:
     """A Kafka whose ``trades`` nobody else writes to."""
     with EmbeddedKafka() as kafka:
-        create(kafka.broker, Settings(), [TRADES, CONTROL])
+        create(kafka.broker, Settings(), [TRADES, QUOTES, CONTROL])
         yield kafka.broker
 
 
@@ -43,7 +43,7 @@ def source() -> str:
 
 
 def feed(broker: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    environ = {**os.environ, "TICKERTAPE_BROKER": broker}
+    environ = {**os.environ, "TICKERTAPE_BROKER": broker, "TICKERTAPE_METRICS_PORT": "-1"}
     return subprocess.Popen([*COMMAND, *map(str, arguments)], env=environ, stderr=subprocess.PIPE, text=True)
 
 
