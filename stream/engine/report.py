@@ -165,5 +165,5 @@ def _labels(tp: TP) -> tuple[str, str]:
 
 def _saved(topic: str, metadata: str) -> SliceCheckpoint | WindowCheckpoint:
     if topic == SLICES.name:
-        return windows_from(metadata) if metadata else WindowCheckpoint()
-    return slices_from(metadata) if metadata else SliceCheckpoint()
+        return windows_from(metadata) or WindowCheckpoint()
+    return slices_from(metadata) or SliceCheckpoint()
