@@ -34,6 +34,7 @@ class Binance(Source):
     """
 
     name = binance.SOURCE
+    setting = "TICKERTAPE_BINANCE_URL"
     kinds = (Trade, Quote)
     contiguous = (Trade,)
     rising = (Quote,)

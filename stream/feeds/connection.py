@@ -69,6 +69,10 @@ class End(Protocol):
         """As messages name it."""
 
     @property
+    def setting(self) -> str:
+        """What its address is set by, for messages."""
+
+    @property
     def hello(self) -> Sequence[str]:
         """What is sent first: subscriptions, where they aren't in the address."""
 
@@ -129,15 +133,19 @@ class Line:
         InputError
             The server refuses for good, before there ever was a connection.
         """
-        async with asyncio.TaskGroup() as group:
-            before: asyncio.Task[None] | None = None
-            while True:
-                heard, leaving = asyncio.Event(), asyncio.Event()
-                held = group.create_task(self._hold(heard, leaving))
-                if before is not None:
-                    group.create_task(self._retire(before, heard))
-                await leaving.wait()
-                before = held
+        try:
+            async with asyncio.TaskGroup() as group:
+                before: asyncio.Task[None] | None = None
+                while True:
+                    heard, leaving = asyncio.Event(), asyncio.Event()
+                    held = group.create_task(self._hold(heard, leaving))
+                    if before is not None:
+                        group.create_task(self._retire(before, heard))
+                    await leaving.wait()
+                    before = held
+        except BaseExceptionGroup as errors:
+            # One is enough to end it, and to tell of.
+            raise errors.exceptions[0] from None
         raise AssertionError("a line has no end")
 
     async def _hold(self, heard: asyncio.Event, leaving: asyncio.Event) -> None:
@@ -184,7 +192,7 @@ class Line:
                 finally:
                     renewal.cancel()
         except (InvalidURI, InvalidProxy) as error:
-            raise ConfigError(f"{self._end.name}: {error}") from None
+            raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} is the address") from None
         except InvalidStatus as error:
             raise self._refused(error) from None
         except (InvalidHandshake, ProxyError, OSError, EOFError) as error:
@@ -226,7 +234,7 @@ class Line:
         body = " ".join((response.body or b"").decode(errors="replace").split())[:BODY_SHOWN]
         why = f"HTTP {response.status_code} {response.reason_phrase}" + (f": {body}" if body else "")
         if 400 <= response.status_code < 500 and response.status_code not in PASSING and not self.connections:
-            return InputError(f"{self._end.name}: the server refuses ({why})")
+            return InputError(f"{self._end.name}: the server refuses ({why}); {self._end.setting} is its address")
         after = response.headers.get("Retry-After", "")
         return _LostError(f"can't connect ({why})", float(after) if after.isdecimal() else 0.0)
 

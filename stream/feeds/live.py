@@ -37,6 +37,8 @@ class Source(ABC):
     ----------
     name
         The source's name, in each record.
+    setting
+        The one that has its address, as messages name it: ``TICKERTAPE_BINANCE_URL``.
     kinds
         What events it has.
     contiguous
@@ -50,6 +52,7 @@ class Source(ABC):
     """
 
     name: str
+    setting: str
     kinds: tuple[type, ...]
     contiguous: tuple[type[Trade | Quote], ...] = ()
     rising: tuple[type[Trade | Quote], ...] = ()
@@ -286,6 +289,7 @@ class _End:
     def __init__(self, live: Live, number: int, name: str) -> None:
         self.number = number
         self.name = name
+        self.setting = live.source.setting
         self.hello = live.source.hello
         self.leaves = live.source.leaves
         self.room = live.room
