@@ -9,6 +9,7 @@ from http import HTTPStatus
 import pytest
 from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 
 from schemas.events import Event
 from schemas.quote import Quote
@@ -134,7 +135,7 @@ def test_a_connection_that_grows_old_is_replaced_with_nothing_lost(caplog: pytes
     async def market(socket: ServerConnection) -> None:
         # Every connection hears the same market, from the moment on when it is there.
         said = now[0]
-        while True:
+        while socket.state is State.OPEN:
             while said < now[0]:
                 said += 1
                 await socket.send(trade(said))
