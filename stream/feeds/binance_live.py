@@ -8,8 +8,8 @@ from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import ConfigError
 from stream.feeds import binance
-from stream.feeds.binance import Other
 from stream.feeds.live import Source
+from stream.feeds.other import Other
 
 # A connection may have 1,024, but subscribing takes messages, of which five a second may be sent; in the address it
 # takes none, and so many make an address of 4 KB, which every server on the way puts up with.

@@ -221,6 +221,10 @@ class Line:
                     log.warning("%s: the server is about to leave; its successor is called", end.name)
                     # Not at once from one that has just come: the next may be as short of life.
                     loop.call_at(max(loop.time(), healthy), leaving.set)
+        except asyncio.CancelledError:
+            # With the code of a tidy end.
+            await socket.close()
+            raise
         except TimeoutError:
             # It would not answer the closing handshake either.
             socket.transport.abort()

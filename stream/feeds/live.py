@@ -15,10 +15,10 @@ from msgspec import Struct, field
 from schemas.events import TOPICS, Event
 from schemas.quote import Quote
 from schemas.trade import Trade
-from stream.feeds.binance import Other
 from stream.feeds.connection import Line, Patience
 from stream.feeds.ids import Ids
 from stream.feeds.inbox import Inbox, Message
+from stream.feeds.other import Other
 from stream.feeds.recording import Recording
 
 log = logging.getLogger(__name__)

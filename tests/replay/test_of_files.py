@@ -81,7 +81,7 @@ def test_every_format_and_number_of_processes_gives_the_same_bytes(
         assert outcome.read == len(sent) + 8
         assert outcome.open == {"bars": []}
         assert outcome.lines is not None
-        assert outcome.lines.trades == len(sent)
+        assert outcome.lines.events == {"trades": len(sent)}
     told = pq.read_table(tmp_path / "1" / "late.parquet")["value"].to_pylist()
     told = [msgspec.json.decode(value, type=Trade) for value in told]
     assert sorted(told, key=str) == sorted(late, key=str)
