@@ -198,6 +198,16 @@ def feed_binance(
     _send_live(settings, Binance(settings.binance_url, symbols), record, spread)
 
 
+@feed.command("bluesky")
+@_record
+@click.pass_obj
+def feed_bluesky(settings: Settings, record: Path | None) -> None:
+    """Send Bluesky's posts as they come, from where the last feed ended, until told to stop."""
+    from stream.feeds.bluesky_live import Bluesky
+
+    _send_live(settings, Bluesky(settings.bluesky_url), record)
+
+
 def _send_live(
     settings: Settings, source: "Source", record: Path | None, spread: tuple[tuple[str, int], ...] = ()
 ) -> None:

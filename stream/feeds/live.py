@@ -49,6 +49,8 @@ class Source(ABC):
         What is sent first over each line: subscriptions, where they aren't in the address.
     resumes
         True where it can go on from a `position`, so that nothing needs to be lost.
+    leap
+        Positions that are so far apart, one after the other, have a gap between them: the source didn't keep so much.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Source(ABC):
     rising: tuple[type[Trade | Quote], ...] = ()
     hello: Sequence[str] = ()
     resumes: bool = False
+    leap: int = 0
 
     @abstractmethod
     def urls(self, position: int) -> Sequence[str]:
@@ -103,6 +106,8 @@ class Tally(Struct):
         Events that had come before, left out; where ids are not contiguous also those that came after a later one.
     gaps, missing
         Gaps in contiguous ids, and how many events are missing in them: those that never came, and those dropped.
+    leaps
+        Gaps between positions, of which nobody knows how many events they had.
     dropped
         Messages that Kafka took too long for.
     unsent
@@ -117,6 +122,7 @@ class Tally(Struct):
     repeats: int = 0
     gaps: int = 0
     missing: int = 0
+    leaps: int = 0
     dropped: int = 0
     unsent: int = 0
     reconnects: int = 0
@@ -128,7 +134,7 @@ class Tally(Struct):
             f"{self.others.total():,} other messages" + (f" ({kinds})" if kinds else ""),
             f"{self.garbage:,} unreadable",
             f"{self.repeats:,} repeated",
-            f"{self.missing:,} missing in {self.gaps:,} gaps",
+            f"{self.missing:,} missing in {self.gaps:,} gaps" + (f" and {self.leaps:,} leaps" if self.leaps else ""),
             f"{self.dropped:,} dropped",
             f"{self.unsent:,} not sent when told to stop",
             f"{self.reconnects:,} reconnects",
@@ -179,7 +185,6 @@ class Live:
             kind: Ids(source.name, TOPICS[kind].name, contiguous=kind in source.contiguous)
             for kind in (*source.contiguous, *source.rising)
         }
-        self._position = source.position if source.resumes else _nowhere
         self._tally = Tally()
         self._garbage_told = 0
         self._garbage_told_at = -math.inf
@@ -211,7 +216,9 @@ class Live:
                 messages = await self._inbox.take()
                 if events := self._read(messages):
                     yield events
-                self.handed_over = max(self.handed_over, *(self._position(message.frame) for message in messages))
+                if self.source.resumes:
+                    positions = [self.source.position(message.frame) for message in messages]
+                    self.handed_over = max(self.handed_over, *positions)
         finally:
             for task in tasks:
                 task.cancel()
@@ -225,12 +232,24 @@ class Live:
             return False
         if self._recordings:
             self._recordings[line].add(message.frame, message.received_ns)
-        self.position = max(self.position, self._position(frame))
+        if self.source.resumes:
+            self._move(self.source.position(frame))
         return True
 
     async def room(self) -> None:
         """Return when a message would be taken."""
         await self._inbox.room()
+
+    def _move(self, position: int) -> None:
+        before, self.position = self.position, max(self.position, position)
+        if before and position - before > self.source.leap:
+            self._tally.leaps += 1
+            log.warning(
+                "%s: there is a gap between position %d and %d: the source has not kept it",
+                self.source.name,
+                before,
+                position,
+            )
 
     async def _keep(self, line: Line) -> None:
         try:
@@ -300,7 +319,3 @@ class _End:
 
     def take(self, frame: bytes) -> bool:
         return self._live.take(frame, self.number)
-
-
-def _nowhere(_: bytes) -> int:
-    return 0
