@@ -100,7 +100,7 @@ def _producer(settings: Settings, live: Live | None) -> Producer:
     return Producer(
         settings.broker,
         compression=settings.compression,
-        buffer_bytes=LIVE_BUFFER_BYTES,
+        buffer_bytes=min(LIVE_BUFFER_BYTES, settings.feed_buffer_bytes),
         delivery_seconds=LIVE_DELIVERY_SECONDS,
     )
 

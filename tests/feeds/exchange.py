@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
@@ -125,3 +126,13 @@ def closes(code: int, reason: str = "") -> Script:
         await socket.close(code, reason)
 
     return script
+
+
+def post(time_us: int) -> str:
+    """Return the event of a Jetstream in which a post is created; all that it says follows from the time."""
+    written = datetime.fromtimestamp(time_us / 1e6 - 1, UTC).isoformat()
+    record = {"$type": "app.bsky.feed.post", "createdAt": written, "text": "to the moon", "langs": ["en"]}
+    commit = {"rev": "r", "operation": "create", "collection": "app.bsky.feed.post", "rkey": f"k{time_us}"}
+    return json.dumps(
+        {"did": f"did:plc:{time_us % 7}", "time_us": time_us, "kind": "commit", "commit": commit | {"record": record}}
+    )
