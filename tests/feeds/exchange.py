@@ -26,6 +26,8 @@ class Exchange:
         The path of each request.
     ended
         How each connection ended, in that order: the code of the client's closing frame, or None where it sent none.
+    calls
+        Has one for each request that nobody has acquired.
     """
 
     def __init__(self, *scripts: Script | Response) -> None:
@@ -33,6 +35,7 @@ class Exchange:
         self._server: Server
         self.asked: list[str] = []
         self.ended: list[int | None] = []
+        self.calls = asyncio.Semaphore(0)
 
     @property
     def url(self) -> str:
@@ -54,6 +57,7 @@ class Exchange:
 
     def _answer(self, _: ServerConnection, request: Request) -> Response | None:
         self.asked.append(request.path)
+        self.calls.release()
         script = self._script()
         return script if isinstance(script, Response) else None
 

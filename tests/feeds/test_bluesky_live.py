@@ -33,11 +33,15 @@ class Jetstream:
         self.kept = kept
         self._a_call = a_call
 
-    async def __call__(self, socket: ServerConnection) -> None:
+    def cursor(self, socket: ServerConnection) -> int:
+        """Return where a connection is to begin."""
         assert socket.request is not None
         query = parse_qs(urlsplit(socket.request.path).query)
         assert query["wantedCollections"] == ["app.bsky.feed.post"]
-        cursor = int(query.get("cursor", ["0"])[0])
+        return int(query.get("cursor", ["0"])[0])
+
+    async def __call__(self, socket: ServerConnection) -> None:
+        cursor = self.cursor(socket)
         for time_us in [time_us for time_us in self.kept if time_us >= cursor][: self._a_call]:
             await socket.send(post(time_us))
         if cursor + self._a_call * SECOND_US > self.kept[-1]:
