@@ -61,6 +61,7 @@ class BadLine:
         if self._at == len(self._frames):
             await socket.send(LAST)
             await stays(socket)
+            return
         how = ENDS[self.ends.total() % len(ENDS)]
         self.ends[how] += 1
         if how == "repeats":
