@@ -17,15 +17,18 @@ from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
 from stream.engine.following import check
 from stream.engine.recipe import Recursion, Windowing
+from stream.engine.report import Report
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
 from stream.engine.snapshot import fingerprint
 from stream.engine.state import Recovery
 from stream.engine.transport import Blocks, LogEnd
+from stream.engine.watched import Watched
 from stream.engine.windowing import WindowAgent
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import KafkaSnapshots
+from stream.metrics import PRODUCER_BUFFER, WORKER
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -122,6 +125,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         # Made in on_start: it belongs to the event loop.
         self._output: Producer | None = None
         group = f"{settings.group}-{settings.epoch}"
+        self._name = f"{group}-{slot}"
         super().__init__(
             group,
             broker=[f"blocks://{address.strip()}" for address in settings.broker.split(",")],
@@ -130,7 +134,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             broker_heartbeat_interval=settings.session_seconds / 4,
             broker_session_timeout=settings.session_seconds,
             consumer_auto_offset_reset="earliest",
-            consumer_group_instance_id=f"{group}-{slot}",
+            consumer_group_instance_id=self._name,
             consumer_max_fetch_size=_FETCH_BYTES,
             # New partitions are seen this fast; Kafka's default is five minutes.
             consumer_metadata_max_age_ms=2000,
@@ -164,7 +168,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     async def on_start(self) -> None:
         await super().on_start()
         settings = self.settings
-        producer = self._output = Producer(settings.broker, compression=settings.compression)
+        producer = self._output = Producer(settings.broker, name=self._name, compression=settings.compression)
         await producer.start()
         if await producer.exists(RESHARDED.name):
             raise BrokerError(
@@ -179,10 +183,13 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._log_end) for s in self.slicings]
         recovery = await self._recovery(producer)
         if self.windowings:
+            watched = Watched(settings.watch)
+            WORKER.register(watched)
             agents.append(
-                WindowAgent(self.windowings, settings, producer, sinks, self._log_end, recovery, self.recipes)
+                WindowAgent(self.windowings, settings, producer, sinks, self._log_end, recovery, watched, self.recipes)
             )
-        self.custodian.start(agents, producer, recovery)
+        self.custodian.start(agents, producer, recovery, Report(self._log_end))
+        PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
 
     async def _recovery(self, producer: Producer) -> Recovery | None:
         settings = self.settings

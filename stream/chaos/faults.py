@@ -5,7 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from schemas.topics import BARS, SLICES, TRADES, Topic
 from stream.chaos.feed import Places, replace
+from stream.chaos.quota import slowed
 from stream.kafka import members, topics
 from stream.kafka.admin import connected
 from stream.kafka.embedded import EmbeddedKafka
@@ -28,6 +29,9 @@ OWNED_SECONDS = 30.0
 BEYOND_SESSION_SECONDS = 2.5
 BROKER_AWAY_SECONDS = (0.0, 3.0)
 BROKER_FROZEN_SECONDS = (2.0, 9.0)
+# No more of what a worker writes than that, for so long.
+STALLED_BYTES_A_SECOND = 500.0
+STALLED_SECONDS = (2.5, 4.5)
 SINK_AWAY_SECONDS = (2.0, 5.0)
 # Less than any record has.
 NOTHING_BYTES = 32
@@ -83,10 +87,20 @@ def freeze(stage: Stage, rng: random.Random) -> None:
     """Freeze a worker until others have its partitions, and wake it: what it still sends is a zombie's."""
     supervisor, owned = stage.supervisor, members.describe(stage.settings).owned
     slicing = [slot for slot in supervisor.slots if owned.get(supervisor.name(slot), {}).get(TRADES.name)]
-    pid = supervisor.pids.get(rng.choice(slicing or supervisor.slots))
-    if pid is None:
-        return
-    with suppress(ProcessLookupError), _frozen(pid):
+    _freeze(stage, [rng.choice(slicing or supervisor.slots)])
+
+
+def freeze_all_but_one(stage: Stage, rng: random.Random) -> None:
+    """The same, with one worker left to take over from all others."""
+    _freeze(stage, rng.sample(stage.supervisor.slots, max(1, len(stage.supervisor.slots) - 1)))
+
+
+def _freeze(stage: Stage, slots: list[int]) -> None:
+    pids = stage.supervisor.pids
+    with suppress(ProcessLookupError), ExitStack() as frozen:
+        for slot in slots:
+            if slot in pids:
+                frozen.enter_context(_frozen(pids[slot]))
         time.sleep(stage.settings.session_seconds + BEYOND_SESSION_SECONDS)
 
 
@@ -120,6 +134,15 @@ def freeze_broker(stage: Stage, rng: random.Random) -> None:
         time.sleep(rng.uniform(*BROKER_FROZEN_SECONDS))
 
 
+def stall(stage: Stage, rng: random.Random) -> None:
+    """Have Kafka take next to nothing of what a worker writes, but its commits, and then kill it."""
+    slot = stage.a_worker(rng)
+    client = f"{stage.settings.group}-{stage.settings.epoch}-{stage.supervisor.name(slot)}"
+    with slowed(stage.settings.broker, client, STALLED_BYTES_A_SECOND):
+        time.sleep(rng.uniform(*STALLED_SECONDS))
+        stage.supervisor.kill(slot)
+
+
 def grow(stage: Stage, rng: random.Random) -> None:
     """Add partitions, and have the feeds use them; once there are many it is over at once."""
     partitions = min(MOST_PARTITIONS, stage.places[-1][1] + rng.randint(1, 3))
@@ -132,8 +155,7 @@ def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
     topics.grow(stage.settings.broker, topic, partitions)
     until = time.monotonic() + OWNED_SECONDS
     while time.monotonic() < until:
-        group = members.describe(stage.settings)
-        if group.stable and sum(len(parts.get(topic.name, ())) for parts in group.owned.values()) == partitions:
+        if members.describe(stage.settings).share(topic.name, partitions):
             break
         time.sleep(0.3)
     # In case of none, what is stuck shows in the bars.
@@ -191,4 +213,5 @@ FAULTS: dict[str, Callable[[Stage, random.Random], None]] = {
     "scale": scale,
     "storm": storm,
     "sink-rejects": reject_writes,
+    "stall": stall,
 }

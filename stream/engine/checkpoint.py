@@ -1,5 +1,7 @@
 """What a worker leaves behind in Kafka's group offsets: where to read from, and what it knew there, as one commit."""
 
+from typing import TypeVar
+
 import msgspec
 from msgspec import Struct, field
 
@@ -8,6 +10,8 @@ from stream.errors import BrokerError
 
 # Kafka's default for `offset.metadata.max.bytes`; a commit with more is refused.
 METADATA_BYTES = 4096
+
+C = TypeVar("C", bound=Struct)
 
 
 class SliceCheckpoint(Struct, frozen=True, array_like=True):
@@ -96,9 +100,18 @@ def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:
     return text
 
 
-def slices_from(metadata: str) -> SliceCheckpoint:
-    return msgspec.json.decode(metadata, type=SliceCheckpoint)
+def slices_from(metadata: str) -> SliceCheckpoint | None:
+    """Return what a commit says, or None where it isn't ours: somebody has set the offset with Kafka's own tools."""
+    return _from(metadata, SliceCheckpoint)
 
 
-def windows_from(metadata: str) -> WindowCheckpoint:
-    return msgspec.json.decode(metadata, type=WindowCheckpoint)
+def windows_from(metadata: str) -> WindowCheckpoint | None:
+    """See `slices_from`."""
+    return _from(metadata, WindowCheckpoint)
+
+
+def _from(metadata: str, kind: type[C]) -> C | None:
+    try:
+        return msgspec.json.decode(metadata, type=kind)
+    except msgspec.MsgspecError:
+        return None

@@ -1,4 +1,4 @@
-"""Binance: what a message of a combined stream says, as a `Trade`."""
+"""Binance: what a message of a combined stream says, as a `Trade` or a `Quote`."""
 
 import math
 from functools import cache
@@ -6,7 +6,9 @@ from functools import cache
 import msgspec
 from msgspec import Struct
 
+from schemas.quote import Quote
 from schemas.trade import Trade
+from stream.feeds.other import Other
 
 SOURCE = "binance"
 
@@ -16,18 +18,6 @@ QUOTES = (
     *("USD", "EUR", "GBP", "AUD", "JPY", "TRY", "BRL", "ARS", "MXN", "COP", "RUB", "UAH", "PLN", "CZK", "RON", "ZAR"),
     *("NGN", "IDR", "DAI", "BTC", "ETH", "BNB", "XRP", "TRX", "SOL", "DOGE", "DOT"),
 )
-
-
-class Other(Struct, frozen=True):
-    """A message that is no trade.
-
-    Attributes
-    ----------
-    kind
-        The stream's type, as Binance names it: ``bookTicker``.
-    """
-
-    kind: str
 
 
 class _Envelope(Struct):
@@ -44,30 +34,45 @@ class _Trade(Struct):
     m: bool
 
 
+class _BookTicker(Struct):
+    s: str
+    u: int
+    b: str
+    B: str
+    a: str
+    A: str
+
+
 _open = msgspec.json.Decoder(_Envelope).decode
-_decode = msgspec.json.Decoder(_Trade).decode
+_trade = msgspec.json.Decoder(_Trade).decode
+_book_ticker = msgspec.json.Decoder(_BookTicker).decode
 
 
-def normalise(message: bytes, received_ms: int) -> Trade | Other:
-    """Return the trade that a message of a combined stream (``{"stream": …, "data": …}``) tells of.
+def normalise(message: bytes, received_ms: int) -> Trade | Quote | Other:
+    """Return what a message of a combined stream (``{"stream": …, "data": …}``) tells of.
 
     Parameters
     ----------
     message
         As it came.
     received_ms
-        When it came, by the feed's clock, ms.
+        When it came, by the feed's clock, ms. A ``bookTicker`` has no time of its own: this is its event time too.
 
     Raises
     ------
     ValueError
-        It is not JSON, or lacks what a trade must have.
+        It is not JSON, or lacks what a trade or a quote must have.
     """
     envelope = _open(message)
     kind = envelope.stream.partition("@")[2].partition("@")[0]
-    if kind != "trade":
-        return Other(kind or "unnamed")
-    raw = _decode(envelope.data)
+    if kind == "trade":
+        return _as_trade(_trade(envelope.data), received_ms)
+    if kind == "bookTicker":
+        return _as_quote(_book_ticker(envelope.data), received_ms)
+    return Other(kind or "unnamed")
+
+
+def _as_trade(raw: _Trade, received_ms: int) -> Trade:
     price, quantity = float(raw.p), float(raw.q)
     if not (0 < price < math.inf and 0 < quantity < math.inf):
         raise ValueError(f"trade {raw.t} of {raw.s}: price {raw.p}, quantity {raw.q}")
@@ -83,6 +88,25 @@ def normalise(message: bytes, received_ms: int) -> Trade | Other:
         "received_ms": received_ms,
     }
     return msgspec.convert(fields, Trade)
+
+
+def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
+    numbers = bid, bid_quantity, ask, ask_quantity = float(raw.b), float(raw.B), float(raw.a), float(raw.A)
+    if not all(0 < number < math.inf for number in numbers):
+        raise ValueError(f"quote {raw.u} of {raw.s}: {raw.B} bid at {raw.b}, {raw.A} asked at {raw.a}")
+    fields = {
+        "symbol": pair(raw.s),
+        "source": SOURCE,
+        # The number of the book's last update: it rises, with gaps.
+        "id": raw.u,
+        "time_ms": received_ms,
+        "bid": bid,
+        "bid_quantity": bid_quantity,
+        "ask": ask,
+        "ask_quantity": ask_quantity,
+        "received_ms": received_ms,
+    }
+    return msgspec.convert(fields, Quote)
 
 
 @cache

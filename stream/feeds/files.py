@@ -10,14 +10,18 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterat
 from contextlib import ExitStack
 from io import BufferedReader
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct, field
 
+from schemas.events import TOPICS, Event, Shape
+from schemas.post import Post
+from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import InputError
-from stream.feeds import binance
-from stream.feeds.binance import Other
+from stream.feeds import binance, bluesky, twitter
+from stream.feeds.other import Other
 
 BATCH_RECORDS = 1000
 # A wait shorter than this is not worth a batch of its own.
@@ -26,7 +30,12 @@ PACE_SECONDS = 0.005
 BAD_SHOWN = 5
 GZIP_MAGIC = b"\x1f\x8b"
 
-_trade = msgspec.json.Decoder(Trade).decode
+_shape = msgspec.json.Decoder(Shape).decode
+_decode: dict[type, Callable[[bytes], Event]] = {
+    Trade: msgspec.json.Decoder(Trade).decode,
+    Quote: msgspec.json.Decoder(Quote).decode,
+    Post: msgspec.json.Decoder(Post).decode,
+}
 
 
 class Tally(Struct):
@@ -34,8 +43,8 @@ class Tally(Struct):
 
     Attributes
     ----------
-    trades
-        Lines that gave a trade.
+    events
+        Lines that gave an event, by its topic.
     others
         Lines that tell of something else, by kind.
     bad
@@ -44,13 +53,13 @@ class Tally(Struct):
         Of the first few bad ones: ``file:line: reason``.
     """
 
-    trades: int = 0
+    events: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
     bad: int = 0
     places: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.trades or self.others or self.bad)
+        return bool(self.events or self.others or self.bad)
 
     def turn_down(self, place: str) -> None:
         """Count a bad line; ``place`` is ``file:line: reason``."""
@@ -60,13 +69,13 @@ class Tally(Struct):
 
     def add(self, other: "Tally") -> None:
         """Add what became of more lines."""
-        self.trades += other.trades
+        self.events += other.events
         self.others += other.others
         self.bad += other.bad
         self.places = (self.places + other.places)[:BAD_SHOWN]
 
     def __str__(self) -> str:
-        parts = [f"{self.trades:,} trades"]
+        parts = [", ".join(f"{count:,} {topic}" for topic, count in self.events.items()) or "no events"]
         if self.others:
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.others.most_common())
             parts.append(f"{self.others.total():,} other messages ({kinds})")
@@ -78,24 +87,53 @@ class Tally(Struct):
         return "\n".join(["; ".join(parts), *shown])
 
 
-def _binance(line: bytes) -> Trade | Other:
+def _binance(line: bytes) -> Event | Other:
     stamp, _, message = line.partition(b" ")
     return binance.normalise(message, int(stamp) // 1_000_000)
 
 
-# A format reads one line: a trade, or what else it is; ValueError where it is neither.
-FORMATS: dict[str, Callable[[bytes], Trade | Other]] = {
-    "binance": _binance,  # `<ns received> <message of a combined stream>`
-    "jsonl": _trade,  # a `Trade` as JSON
+def _jetstream(line: bytes) -> Event | Other:
+    # Those that we record begin with the time at which we had them; its own is what counts.
+    return bluesky.normalise(line if line.startswith(b"{") else line.partition(b" ")[2])
+
+
+def _own(line: bytes) -> Event:
+    return _decode[_shape(line).kind](line)
+
+
+class Format(NamedTuple):
+    """How a file's lines are read.
+
+    Attributes
+    ----------
+    parse
+        Reads one line: an event, or what else it is; ValueError where it is neither.
+    kinds
+        The kinds of events that there may be.
+    """
+
+    parse: Callable[[bytes], Event | Other]
+    kinds: tuple[type, ...]
+
+
+FORMATS = {
+    # `<ns received> <message of a combined stream>`
+    "binance": Format(_binance, (Trade, Quote)),
+    # An event of Bluesky's Jetstream (v1), with or without `<ns received>` before it.
+    "jetstream": Format(_jetstream, (Post,)),
+    # An event in our own JSON.
+    "jsonl": Format(_own, (Trade, Quote, Post)),
+    # A status of Twitter's API (v1.1).
+    "twitter": Format(twitter.normalise, (Post,)),
 }
 
 
 def read(
     paths: Iterable[Path], kind: str, tally: Tally, *, by_event_time: bool = False
-) -> Generator[Trade, None, None]:
-    """Yield the trades of some files as one.
+) -> Generator[Event, None, None]:
+    """Yield the events of some files as one.
 
-    Files are merged by when each trade was received, each in its own order; those that don't say are taken by event
+    Files are merged by when each event was received, each in its own order; those that don't say are taken by event
     time. Bad lines are counted and passed over.
 
     Parameters
@@ -116,20 +154,20 @@ def read(
     """
     with ExitStack() as stack:
         files = [(path, stack.enter_context(_open(path))) for path in paths]
-        parse = FORMATS[kind]
+        parse = FORMATS[kind].parse
         each = [_lines(path, file, parse, tally) for path, file in files]
         if by_event_time:
-            yield from sorted((trade for trades in each for trade in trades), key=_event_ms)
+            yield from sorted((event for events in each for event in events), key=_event_ms)
         else:
             yield from heapq.merge(*each, key=_received_ms)
 
 
-async def paced(trades: Iterable[Trade], speed: float, *, by_event_time: bool = False) -> AsyncIterator[list[Trade]]:
-    """Yield trades in batches, as far apart as they were received.
+async def paced(events: Iterable[Event], speed: float, *, by_event_time: bool = False) -> AsyncIterator[list[Event]]:
+    """Yield events in batches, as far apart as they were received.
 
     Parameters
     ----------
-    trades
+    events
         In the order in which they go.
     speed
         2.0 is twice as fast as recorded; infinity doesn't wait.
@@ -139,9 +177,9 @@ async def paced(trades: Iterable[Trade], speed: float, *, by_event_time: bool = 
     at_ms = _event_ms if by_event_time else _received_ms
     clock = asyncio.get_running_loop().time
     began, first_ms = clock(), None
-    batch: list[Trade] = []
-    for trade in trades:
-        now_ms = at_ms(trade)
+    batch: list[Event] = []
+    for event in events:
+        now_ms = at_ms(event)
         if first_ms is None:
             first_ms = now_ms
         wait = (now_ms - first_ms) / 1000 / speed - (clock() - began)
@@ -150,7 +188,7 @@ async def paced(trades: Iterable[Trade], speed: float, *, by_event_time: bool = 
                 yield batch
                 batch = []
             await asyncio.sleep(wait)
-        batch.append(trade)
+        batch.append(event)
         if len(batch) == BATCH_RECORDS:
             yield batch
             batch = []
@@ -158,12 +196,12 @@ async def paced(trades: Iterable[Trade], speed: float, *, by_event_time: bool = 
         yield batch
 
 
-def _event_ms(trade: Trade) -> int:
-    return trade.time_ms
+def _event_ms(event: Event) -> int:
+    return event.time_ms
 
 
-def _received_ms(trade: Trade) -> int:
-    return trade.received_ms or trade.time_ms
+def _received_ms(event: Event) -> int:
+    return event.received_ms or event.time_ms
 
 
 def _open(path: Path) -> BufferedReader | gzip.GzipFile:
@@ -221,7 +259,7 @@ def is_plain(path: Path) -> bool:
         return not isinstance(file, gzip.GzipFile)
 
 
-def _lines(path: Path, file: Iterable[bytes], parse: Callable[[bytes], Trade | Other], tally: Tally) -> Iterator[Trade]:
+def _lines(path: Path, file: Iterable[bytes], parse: Callable[[bytes], Event | Other], tally: Tally) -> Iterator[Event]:
     number = 0
     try:
         for number, line in enumerate(file, 1):
@@ -232,10 +270,10 @@ def _lines(path: Path, file: Iterable[bytes], parse: Callable[[bytes], Trade | O
             except (ValueError, msgspec.MsgspecError) as error:
                 tally.turn_down(f"{path}:{number}: {error}")
                 continue
-            if isinstance(found, Trade):
-                tally.trades += 1
-                yield found
-            else:
+            if isinstance(found, Other):
                 tally.others[found.kind] += 1
+            else:
+                tally.events[TOPICS[type(found)].name] += 1
+                yield found
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: can't be read past line {number} ({error})") from None

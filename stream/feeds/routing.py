@@ -1,4 +1,4 @@
-"""Which partition an event goes to: by its symbol, and by how many partitions were in use at its event time.
+"""Which partition an event goes to: by its key, and by how many partitions were in use at its event time.
 
 So an event that is sent again falls where it fell before, whenever that is, and counts once.
 """
@@ -14,7 +14,7 @@ from stream.kafka.partition import partition_for, partition_within
 
 
 class Place(NamedTuple):
-    """Where a symbol's events go.
+    """Where a key's events go.
 
     Attributes
     ----------
@@ -31,8 +31,8 @@ class Place(NamedTuple):
     over: int
 
 
-class Era:
-    """A stretch of event time in which the number of partitions stays.
+class Era(dict[str, Place]):
+    """A stretch of event time in which the number of partitions stays: by key, where its events go.
 
     Attributes
     ----------
@@ -42,26 +42,23 @@ class Era:
         How many.
     """
 
-    __slots__ = ("_places", "_spread", "partitions", "since_ms", "until_ms")
+    __slots__ = ("_spread", "partitions", "since_ms", "until_ms")
 
     def __init__(self, since_ms: int, until_ms: int, partitions: int, spread: Mapping[str, int]) -> None:
+        super().__init__()
         self.since_ms = since_ms
         self.until_ms = until_ms
         self.partitions = partitions
         self._spread = spread
-        self._places: dict[str, Place] = {}
 
-    def place(self, symbol: str) -> Place:
-        """Return where a symbol's events go."""
-        place = self._places.get(symbol)
-        if place is None:
-            first = partition_for(symbol, self.partitions)
-            over = min(self._spread.get(symbol, 1), self.partitions)
-            place = self._places[symbol] = Place(first, symbol.encode(), over)
+    def __missing__(self, key: str) -> Place:
+        first = partition_for(key, self.partitions)
+        over = min(self._spread.get(key, 1), self.partitions)
+        place = self[key] = Place(first, key.encode(), over)
         return place
 
     def one_of(self, place: Place, number: int) -> int:
-        """Return which of a spread symbol's partitions the event of an id goes to."""
+        """Return which of a spread key's partitions the event of an id goes to."""
         return (place.partition + partition_within(number, place.over)) % self.partitions
 
 
@@ -73,7 +70,7 @@ class Routing:
     steps
         The schedule; at least one.
     spread
-        By symbol: over how many partitions its events are spread.
+        By key: over how many partitions its events are spread.
     """
 
     def __init__(self, steps: Sequence[Step], spread: Mapping[str, int]) -> None:

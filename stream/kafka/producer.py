@@ -22,6 +22,8 @@ METADATA_AGE_MS = 2000
 CONNECT_SECONDS = 30.0
 # A topic just created shows up in a broker's metadata a moment later.
 APPEAR_SECONDS = 1.0
+# A request that isn't answered in this time is sent again, over a new connection: a machine that went without a word.
+REQUEST_SECONDS = 120.0
 # What is left is given this long when the caller has failed already.
 LAST_CHANCE_SECONDS = 5.0
 
@@ -62,6 +64,8 @@ class Producer:
     ----------
     broker
         ``host:port``, or several with commas.
+    name
+        What the broker knows it by, in its logs, metrics and quotas.
     compression
         ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     buffer_bytes
@@ -80,6 +84,7 @@ class Producer:
         self,
         broker: str,
         *,
+        name: str = "tickertape",
         compression: str = "none",
         buffer_bytes: int = 64 << 20,
         batch_bytes: int = 512 << 10,
@@ -87,6 +92,7 @@ class Producer:
         delivery_seconds: float = 120.0,
     ) -> None:
         self.broker = broker
+        self._name = name
         self._compression = compression
         self._buffer_bytes = buffer_bytes
         self._batch_bytes = batch_bytes
@@ -113,15 +119,17 @@ class Producer:
         """
         kafka = AIOKafkaProducer(
             bootstrap_servers=self.broker,
+            client_id=self._name,
             acks="all",
             enable_idempotence=True,
             compression_type=None if self._compression == "none" else self._compression,
             max_batch_size=self._batch_bytes,
-            # A batch without a leader fails after this, so it must outlast a restart. The size of a request is not
-            # looked at where batches are given.
-            request_timeout_ms=int(self._delivery_seconds * 1000),
+            # The size of a request is not looked at where batches are given.
+            request_timeout_ms=int(min(self._delivery_seconds, REQUEST_SECONDS) * 1000),
             metadata_max_age_ms=METADATA_AGE_MS,
         )
+        # A batch without a leader fails after this, a request's time-out by itself, so it must outlast a restart.
+        kafka._message_accumulator._batch_ttl = self._delivery_seconds
         patient(kafka.client)
         try:
             await asyncio.wait_for(kafka.start(), CONNECT_SECONDS)

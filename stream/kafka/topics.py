@@ -234,16 +234,13 @@ def _partition(
 ) -> PartitionState:
     upto, watermark_ms, tallies = None, None, None
     if commit is not None:
-        try:
-            if topic.growable:
-                checkpoint = slices_from(commit.metadata)
-                upto, tallies = checkpoint.upto, msgspec.structs.asdict(checkpoint.tallies)
-                watermark_ms = max((lane.watermark_ms for lane in checkpoint.lanes), default=None)
-            else:
-                upto = windows_from(commit.metadata).upto
-        except msgspec.MsgspecError:
-            # Set by hand, with Kafka's own tools: what is read next is all that it says.
-            upto = commit.offset
+        # One that is set by hand says no more than what is read next.
+        upto = commit.offset
+        if topic.growable and (slices := slices_from(commit.metadata)):
+            upto, tallies = slices.upto, msgspec.structs.asdict(slices.tallies)
+            watermark_ms = max((lane.watermark_ms for lane in slices.lanes), default=None)
+        elif not topic.growable and (windows := windows_from(commit.metadata)):
+            upto = windows.upto
     lag = None
     if read:
         lag = end - (start if upto is None else upto)

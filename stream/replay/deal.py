@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
+from schemas.topics import TRADES
 from schemas.trade import LATEST_MS, Name, Source, TimeMs, Trade
 from stream.engine.block import Ints
 from stream.engine.names import Names
@@ -190,7 +191,7 @@ def _parts(some: Range, tally: files.Tally) -> Iterator[Part]:
         yield from _of_json(some, tally)
         return
     parquet_ = some.kind == "parquet"
-    trades = _of_parquet(some.path, tally) if parquet_ else files.read([some.path], some.kind, tally)
+    trades = _of_parquet(some.path, tally) if parquet_ else _of_lines(some, tally)
     while batch := list(islice(trades, READ_TRADES)):
         yield _part(list(map(_encode, batch)), batch)
 
@@ -207,6 +208,10 @@ def _part(values: list[bytes], records: "list[Trade] | list[_Head]") -> Part:
     )
 
 
+def _of_lines(some: Range, tally: files.Tally) -> Iterator[Trade]:
+    return (event for event in files.read([some.path], some.kind, tally) if isinstance(event, Trade))
+
+
 def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
     """Yield lines as they are: they are read once here, as far as need be, and written by no one."""
     before = 0
@@ -221,7 +226,7 @@ def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
             lines, heads = _readable(some, before, lines, tally)
         before += n
         if heads:
-            tally.trades += len(heads)
+            tally.events[TRADES.name] += len(heads)
             yield _part(lines, heads)
 
 
@@ -259,5 +264,5 @@ def _of_parquet(path: Path, tally: files.Tally) -> Iterator[Trade]:
                 except msgspec.ValidationError as error:
                     tally.turn_down(f"{path}: row {at}: {error}")
         number += len(batch)
-        tally.trades += len(trades)
+        tally.events[TRADES.name] += len(trades)
         yield from trades

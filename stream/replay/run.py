@@ -16,7 +16,7 @@ from schemas.topics import DEAD_LETTERS, LATE, TRADES
 from stream.app import discover
 from stream.errors import BrokerError, ConfigError
 from stream.feeds import files
-from stream.feeds.publish import LONGEST_BAR_MS
+from stream.feeds.channel import LONGEST_BAR_MS
 from stream.kafka import topics
 from stream.replay import deal, fold, parquet
 from stream.replay.crew import Crew, note

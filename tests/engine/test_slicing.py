@@ -245,3 +245,11 @@ def test_ages_of_silence_begin_anew_with_an_owner(world: World) -> None:
     world.now += IDLE_SECONDS
     assert world.idle() == {"s"}
     assert world.beat().lanes[0].frontier_ms == HOUR_MS + 7000
+
+
+@pytest.mark.parametrize("metadata", ["", "set by hand", "{}", "[1]", '[2, 0, [["s"]]]'])
+def test_a_commit_that_is_not_ours_says_where_to_read_on(world: World, metadata: str) -> None:
+    world.log.tick(0, 1).tick(0, 2).tick(0, 3)
+    assert world.restore(1, metadata) == 1
+    world.read()
+    assert world.agent.slicers[0].tallies.counted == 2

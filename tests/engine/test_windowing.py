@@ -101,6 +101,12 @@ def test_the_next_owner_does_not_tell_of_bad_frames_again(world: World) -> None:
     assert [key for topic, _, key, _ in world.put_records if topic == "dead-letters"] == [b"slices|0|2"]
 
 
+@pytest.mark.parametrize("metadata", ["set by hand", "{}", "[-1, 7]"])
+def test_a_commit_that_is_not_ours_says_where_to_read_on(world: World, metadata: str) -> None:
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})))
+    assert world.restore(1, metadata) == 1
+
+
 def test_a_large_dead_letter_has_its_digest(world: World) -> None:
     large = b"\xc1" * 70_000
     world.read(large)

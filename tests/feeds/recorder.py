@@ -2,16 +2,23 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from schemas.control import Step
+from schemas.events import TOPICS
 from schemas.heartbeat import from_headers
+from schemas.quote import Quote
 from schemas.trade import Trade
+
+T = TypeVar("T", Trade, Quote)
+
+KINDS = {topic.name: kind for kind, topic in TOPICS.items()}
 
 
 class Record(NamedTuple):
+    topic: str
     partition: int
     key: bytes | None
     value: bytes | None
@@ -34,9 +41,9 @@ class Recorder:
         value: bytes | None,
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
-        assert topic == "trades"
+        assert topic in KINDS
         assert 0 <= partition < self.count
-        self.records.append(Record(partition, key, value, list(headers)))
+        self.records.append(Record(topic, partition, key, value, list(headers)))
 
     async def room(self) -> None:
         pass
@@ -45,32 +52,43 @@ class Recorder:
         self.flushed = len(self.records)
 
     async def partitions(self, topic: str) -> int:
-        assert topic == "trades"
+        assert topic in KINDS
         return self.count
 
     @property
     def trades(self) -> list[Trade]:
-        return [msgspec.json.decode(record.value, type=Trade) for record in self.records if record.value is not None]
+        return self._events("trades", Trade)
+
+    @property
+    def quotes(self) -> list[Quote]:
+        return self._events("quotes", Quote)
+
+    def _events(self, topic: str, kind: type[T]) -> list[T]:
+        return [
+            msgspec.json.decode(record.value, type=kind)
+            for record in self.records
+            if record.topic == topic and record.value is not None
+        ]
 
     def counts(self) -> list[int]:
         """Return how many partitions each heartbeat tells of."""
         beats = (from_headers(record.headers) for record in self.records)
         return [beat.partitions for beat in beats if beat is not None]
 
-    def steps(self) -> list[tuple[int, str, int]]:
+    def steps(self, topic: str = "trades") -> list[tuple[int, str, int]]:
         """Return what was put as (partition, what, event time): ``BTC-USDT``, or ``♥sim`` for a heartbeat."""
         found = []
-        for partition, key, value, headers in self.records:
+        for _, partition, key, value, headers in [record for record in self.records if record.topic == topic]:
             beat = from_headers(headers)
             if value is None:
                 assert key is None
                 assert beat is not None
                 found.append((partition, f"♥{beat.source}", beat.time_ms))
             else:
-                trade = msgspec.json.decode(value, type=Trade)
+                event = msgspec.json.decode(value, type=KINDS[topic])
                 assert beat is None
-                assert key == trade.symbol.encode()
-                found.append((partition, trade.symbol, trade.time_ms))
+                assert key == event.symbol.encode()
+                found.append((partition, event.symbol, event.time_ms))
         return found
 
 
@@ -79,11 +97,12 @@ class Plan:
 
     def __init__(self, *steps: tuple[int, int]) -> None:
         self._news = asyncio.Event()
+        self._steps: dict[str, tuple[Step, ...]] = {}
         self.say(*steps)
 
-    def say(self, *steps: tuple[int, int]) -> None:
+    def say(self, *steps: tuple[int, int], topic: str = "trades") -> None:
         """Have another schedule from now on: of (from, partitions)."""
-        self._steps = tuple(Step(*step) for step in steps)
+        self._steps[topic] = tuple(Step(*step) for step in steps)
         self._news.set()
 
     async def sync(self) -> None:
@@ -92,8 +111,7 @@ class Plan:
     async def change(self) -> set[bytes]:
         await self._news.wait()
         self._news.clear()
-        return {b"schedule|trades"}
+        return {b"schedule"}
 
     def steps(self, topic: str) -> tuple[Step, ...]:
-        assert topic == "trades"
-        return self._steps
+        return self._steps.get(topic, ())

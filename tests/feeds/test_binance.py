@@ -1,9 +1,11 @@
-"""Binance's messages, written by hand from its documents, and the trades that they tell of."""
+"""Binance's messages, written by hand from its documents, and the trades and quotes that they tell of."""
 
 import pytest
 
+from schemas.quote import Quote
 from schemas.trade import Trade
-from stream.feeds.binance import Other, normalise, pair
+from stream.feeds.binance import normalise, pair
+from stream.feeds.other import Other
 
 SOLD = (
     b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,'
@@ -12,6 +14,10 @@ SOLD = (
 BOUGHT = (
     b'{"stream":"ethfdusd@trade","data":{"e":"trade","E":1723161255700,"s":"ETHFDUSD","t":7,'
     b'"p":"2683.80000000","q":"1.50000000","T":1723161255699,"m":false,"M":true}}'
+)
+QUOTED = (
+    b'{"stream":"bnbusdt@bookTicker","data":{"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000",'
+    b'"a":"25.36520000","A":"40.66000000"}}'
 )
 
 
@@ -41,10 +47,30 @@ def test_the_aggressor_bought_when_the_buyer_was_the_taker() -> None:
     )
 
 
+def test_a_quote_happened_when_it_came() -> None:
+    assert normalise(QUOTED, 1723161254087) == Quote(
+        symbol="BNB-USDT",
+        source="binance",
+        id=400900217,
+        time_ms=1723161254087,
+        bid=25.3519,
+        bid_quantity=31.21,
+        ask=25.3652,
+        ask_quantity=40.66,
+        received_ms=1723161254087,
+    )
+
+
+@pytest.mark.parametrize("ask", [b"25.35190000", b"25.00000000"])
+def test_a_book_may_be_locked_or_crossed(ask: bytes) -> None:
+    quote = normalise(QUOTED.replace(b"25.36520000", ask), 1723161254087)
+    assert isinstance(quote, Quote)
+    assert (quote.bid, quote.ask) == (25.3519, float(ask))
+
+
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
-        (b'{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTCUSDT","b":"1","B":"2","a":"3","A":"4"}}', "bookTicker"),
         (b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","b":[],"a":[]}}', "depth"),
         (
             b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","s":"BTCUSDT","a":1,"p":"1","q":"1","T":1}}',
@@ -75,11 +101,22 @@ def test_other_messages_are_named_by_their_kind(message: bytes, kind: str) -> No
         SOLD.replace(b'"0.02000000"', b'"-0.02000000"'),
         SOLD.replace(b'"BTCUSDT"', b'"USDT"'),
         SOLD.replace(b'"BTCUSDT"', b'"BTCWHAT"'),
+        QUOTED[:-20],
+        QUOTED.replace(b'"u":400900217,', b""),
+        QUOTED.replace(b'"u":400900217', b'"u":-1'),
+        # Nothing is bid.
+        QUOTED.replace(b'"25.35190000"', b'"0.00000000"').replace(b'"31.21000000"', b'"0.00000000"'),
+        QUOTED.replace(b'"40.66000000"', b'"0.00000000"'),
+        QUOTED.replace(b'"25.36520000"', b'"-25.36520000"'),
+        QUOTED.replace(b'"25.36520000"', b'"NaN"'),
+        QUOTED.replace(b'"25.36520000"', b'"1e999"'),
+        QUOTED.replace(b'"25.36520000"', b'"1e19"'),
+        QUOTED.replace(b'"BNBUSDT"', b'"BNBWHAT"'),
     ],
 )
-def test_what_is_no_trade_though_it_says_so_is_refused(message: bytes) -> None:
+def test_what_is_no_trade_or_quote_though_it_says_so_is_refused(message: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says of it
-        normalise(message, 1)
+        normalise(message, 1723161254087)
 
 
 @pytest.mark.parametrize(

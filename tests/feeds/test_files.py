@@ -4,12 +4,16 @@ import asyncio
 import gzip
 import math
 import time
+from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from schemas.events import Event
+from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import InputError
 from stream.feeds.files import Tally, paced, read
@@ -33,8 +37,15 @@ def write(path: Path, *lines: bytes) -> Path:
     return path
 
 
-def ids(trades: list[Trade]) -> list[int]:
-    return [trade.id for trade in trades]
+def quote_line(number: int, received_ms: int) -> bytes:
+    return b'%d {"stream":"x@bookTicker","data":{"u":%d,"s":"BTCUSDT","b":"10","B":"3","a":"11","A":"4"}}\n' % (
+        (START_MS + received_ms) * 1_000_000 + 999_999,
+        number,
+    )
+
+
+def ids(events: Sequence[Event]) -> list[int]:
+    return [event.id for event in events]
 
 
 def test_a_line_is_a_receipt_in_ns_and_a_message(tmp_path: Path) -> None:
@@ -52,7 +63,26 @@ def test_a_line_is_a_receipt_in_ns_and_a_message(tmp_path: Path) -> None:
             received_ms=START_MS + 250,
         )
     ]
-    assert tally == Tally(trades=1)
+    assert tally == Tally(Counter(trades=1))
+
+
+def test_a_recording_has_trades_and_quotes_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", quote_line(7, 250), line(8, received_ms=251, time_ms=1500), quote_line(9, 252))
+    tally = Tally()
+    first, second, third = read([path], "binance", tally)
+    assert first == Quote(
+        symbol="BTC-USDT",
+        source="binance",
+        id=7,
+        time_ms=START_MS + 250,
+        bid=10.0,
+        bid_quantity=3.0,
+        ask=11.0,
+        ask_quantity=4.0,
+        received_ms=START_MS + 250,
+    )
+    assert (type(second), third.id) == (Trade, 9)
+    assert str(tally) == "2 quotes, 1 trades"
 
 
 def test_files_are_merged_by_receipt_each_in_its_own_order(tmp_path: Path) -> None:
@@ -72,23 +102,35 @@ def test_sorting_is_by_event_time_over_all_files(tmp_path: Path) -> None:
     assert ids(list(read([first, second], "binance", Tally(), by_event_time=True))) == [2, 3, 1, 4]
 
 
-def test_our_own_trades_are_read_as_json_lines(tmp_path: Path) -> None:
+def test_our_own_events_are_read_as_json_lines_and_told_apart_by_their_fields(tmp_path: Path) -> None:
     trade = Trade(symbol="A-B", source="me", id=1, time_ms=START_MS, price=1.0, quantity=2.0, side="sell")
-    path = write(tmp_path / "a", msgspec.json.encode(trade), b"\n\n", b'{"symbol":"A-B"}\n')
+    quote = Quote(
+        # It is a field that tells, not what any of them says.
+        symbol='"bid":',
+        source="bid",
+        id=1,
+        time_ms=START_MS,
+        bid=1.0,
+        bid_quantity=2.0,
+        ask=3.0,
+        ask_quantity=4.0,
+    )
+    lines = [msgspec.json.encode(one) for one in (trade, quote)]
+    path = write(tmp_path / "a", b"\n\n".join(lines), b'\n{"symbol":"A-B"}\n{"symbol":"A-B","bid":1}\n{"bid":}\n')
     tally = Tally()
-    assert list(read([path], "jsonl", tally)) == [trade]
-    assert tally.bad == 1
-    assert "missing required field" in tally.places[0]
+    assert list(read([path], "jsonl", tally)) == [trade, quote]
+    assert (tally.events, tally.bad) == ({"trades": 1, "quotes": 1}, 3)
+    assert "missing required field `source`" in tally.places[0]
 
 
 def test_bad_lines_are_counted_and_the_first_few_placed(tmp_path: Path) -> None:
     bad = [b"\xff\n", b"17 {}}\n", b"no stamp\n", b"{}\n", line(2, 0).replace(b"10.5", b"-1"), b"6\n", b"7\n"]
-    path = write(tmp_path / "a", line(1, 0), *bad, line(3, 1), b'1 {"stream":"x@bookTicker"}\n', b"\n")
+    path = write(tmp_path / "a", line(1, 0), *bad, line(3, 1), b'1 {"stream":"x@depth"}\n', b"\n")
     tally = Tally()
     assert ids(list(read([path], "binance", tally))) == [1, 3]
-    assert (tally.trades, tally.others, tally.bad) == (2, {"bookTicker": 1}, 7)
+    assert (tally.events, tally.others, tally.bad) == ({"trades": 2}, {"depth": 1}, 7)
     assert [place.split(": ")[0] for place in tally.places] == [f"{path}:{n}" for n in (2, 3, 4, 5, 6)]
-    assert str(tally).startswith("2 trades; 1 other messages (1 bookTicker); 7 bad lines\n")
+    assert str(tally).startswith("2 trades; 1 other messages (1 depth); 7 bad lines\n")
     assert str(tally).endswith("\n  … and 2 more")
 
 
@@ -139,19 +181,48 @@ def test_at_most_speed_nothing_waits() -> None:
 
 
 @pytest.mark.recorded
-def test_the_recorded_files_give_all_their_trades() -> None:
+def test_the_recorded_files_give_all_their_trades_and_quotes() -> None:
     paths = [RECORDED / f"binance-spot-{symbol}-20240808.jsonl.gz" for symbol in ("btcusdt", "ethusdt")]
     if not all(path.exists() for path in paths):
         pytest.skip(f"no recorded input in {RECORDED}")
     tally = Tally()
-    trades = list(read(paths, "binance", tally))
-    btc = [trade for trade in trades if trade.symbol == "BTC-USDT"]
-    eth = [trade for trade in trades if trade.symbol == "ETH-USDT"]
-    assert (len(btc), len(eth), len(trades)) == (9757, 6106, 15_863)
-    for one in (btc, eth):
-        assert ids(one) == list(range(one[0].id, one[0].id + len(one)))
-        assert all(a.time_ms <= b.time_ms for a, b in pairwise(one))
-    assert all(a.received_ms <= b.received_ms for a, b in pairwise(trades))
-    assert (btc[0].price, btc[0].quantity, btc[0].side) == (61837.63, 0.02, "sell")
+    events = list(read(paths, "binance", tally))
+    of: dict[tuple[type, str], list[Event]] = {}
+    for event in events:
+        assert isinstance(event, Trade | Quote)
+        of.setdefault((type(event), event.symbol), []).append(event)
+    counts = {key: len(some) for key, some in of.items()}
+    assert counts == {
+        (Trade, "BTC-USDT"): 9757,
+        (Quote, "BTC-USDT"): 28_040,
+        (Trade, "ETH-USDT"): 6106,
+        (Quote, "ETH-USDT"): 24_077,
+    }
+    assert tally.events == {"trades": 15_863, "quotes": 52_117}
+    for (kind, _), some in of.items():
+        if kind is Trade:
+            assert ids(some) == list(range(some[0].id, some[0].id + len(some)))
+        assert all(a.id < b.id and a.time_ms <= b.time_ms for a, b in pairwise(some))
+    assert all(a.received_ms <= b.received_ms for a, b in pairwise(events))
+    first = of[Trade, "BTC-USDT"][0]
+    assert isinstance(first, Trade)
+    assert (first.price, first.quantity, first.side) == (61837.63, 0.02, "sell")
     assert tally.bad == 0
-    assert tally.others == {"bookTicker": 52_117, "depth": 6_885, "unnamed": 2}
+    assert tally.others == {"depth": 6_885, "unnamed": 2}
+
+
+def test_posts_of_any_format_and_what_else_there_was(tmp_path: Path) -> None:
+    status = b'{"created_at":"Wed May 21 14:30:05 +0000 2014","id_str":"7","text":"$FB","user":{"id_str":"42"}}\n'
+    (tweet,) = read([write(tmp_path / "tweets", status)], "twitter", Tally())
+    event = b'{"did":"did:plc:a","time_us":1783175889000123,"kind":"commit","commit":{"operation":%s}}\n'
+    post = (
+        b'"create","collection":"app.bsky.feed.post","rkey":"k","record":{"text":"","createdAt":"2026-07-04T14:38:08Z"}'
+    )
+    deletion = b'"delete","collection":"app.bsky.feed.post","rkey":"k"'
+    tally = Tally()
+    (created,) = read([write(tmp_path / "events", event % post, event % deletion)], "jetstream", tally)
+    assert str(tally) == "1 posts; 1 other messages (1 deletion)"
+    assert (tweet.time_ms, created.received_ms) == (1_400_682_605_000, 1_783_175_889_000)
+    own = write(tmp_path / "own", msgspec.json.encode(tweet), b"\n", msgspec.json.encode(created), b"\n")
+    # The tweet doesn't say when it was received.
+    assert list(read([own], "jsonl", Tally())) == [tweet, created]

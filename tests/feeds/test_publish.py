@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from msgspec.structs import replace
 
+from schemas.events import Event
+from schemas.quote import Quote
 from schemas.topics import HOUR_MS
 from schemas.trade import Trade
 from stream.errors import BrokerError
-from stream.feeds import publish
+from stream.feeds import channel
 from stream.feeds.publish import Publisher
 from stream.kafka.partition import partition_for
 from tests.feeds.recorder import Plan, Recorder
@@ -23,7 +25,13 @@ def trade(symbol: str, time_ms: int, source: str = "sim") -> Trade:
     return Trade(symbol=symbol, source=source, id=1, time_ms=time_ms, price=1.0, quantity=1.0, side="buy")
 
 
-async def given(*batches: Sequence[Trade], pause: float = 0.0) -> AsyncIterator[Sequence[Trade]]:
+def quote(symbol: str, time_ms: int, source: str = "sim") -> Quote:
+    return Quote(
+        symbol=symbol, source=source, id=1, time_ms=time_ms, bid=1.0, bid_quantity=1.0, ask=2.0, ask_quantity=1.0
+    )
+
+
+async def given(*batches: Sequence[Event], pause: float = 0.0) -> AsyncIterator[Sequence[Event]]:
     for batch in batches:
         yield batch
         await asyncio.sleep(pause)
@@ -75,6 +83,20 @@ def test_heartbeats_stay_behind_by_the_disorder_that_a_source_may_have() -> None
     assert {time_ms for _, what, time_ms in steps[1:] if what == "♥sim"} == {MIDNIGHT_MS + 400}
 
 
+def test_a_heartbeat_is_never_ahead_of_receipt() -> None:
+    recorder, day_ms = Recorder(partitions=1), 24 * HOUR_MS
+    # Its author's clock is a day ahead: a heartbeat that says so would make all that follows late.
+    wrong = replace(trade(BTC, MIDNIGHT_MS + day_ms), received_ms=MIDNIGHT_MS + 20)
+    right = replace(trade(BTC, MIDNIGHT_MS + 30), received_ms=MIDNIGHT_MS + 40)
+    asyncio.run(Publisher(recorder, kinds=(Trade,)).feed(given([wrong], [right]), close=False))
+    assert recorder.steps() == [
+        (0, "♥sim", MIDNIGHT_MS + 20 - HOUR_MS),
+        (0, BTC, MIDNIGHT_MS + day_ms),
+        (0, BTC, MIDNIGHT_MS + 30),
+        (0, "♥sim", MIDNIGHT_MS + 30),
+    ]
+
+
 def test_each_source_has_its_own_heartbeats() -> None:
     recorder = Recorder(partitions=1)
     trades = [trade(BTC, MIDNIGHT_MS, "binance"), trade(BTC, MIDNIGHT_MS - 60_000, "coinbase")]
@@ -87,6 +109,60 @@ def test_each_source_has_its_own_heartbeats() -> None:
         (0, "♥binance", MIDNIGHT_MS),
         (0, "♥coinbase", MIDNIGHT_MS - 60_000),
     ]
+
+
+def test_each_kind_goes_to_its_topic_in_its_order_with_heartbeats_of_its_own() -> None:
+    recorder = Recorder(partitions=2)
+    mixed = [quote(BTC, MIDNIGHT_MS - 9), trade(BTC, MIDNIGHT_MS), quote(ETH, MIDNIGHT_MS - 7), trade(ETH, MIDNIGHT_MS)]
+    alone = [quote(BTC, MIDNIGHT_MS - 5, "other")]
+    publisher = Publisher(recorder)
+    asyncio.run(publisher.feed(given(mixed, alone), close=False))
+    btc, eth = partition_for(BTC, 2), partition_for(ETH, 2)
+    assert recorder.steps("trades") == [
+        *[(partition, "♥sim", MIDNIGHT_MS - HOUR_MS) for partition in range(2)],
+        (btc, BTC, MIDNIGHT_MS),
+        (eth, ETH, MIDNIGHT_MS),
+        *[(partition, "♥sim", MIDNIGHT_MS) for partition in range(2)],
+    ]
+    assert recorder.steps("quotes") == [
+        *[(partition, "♥sim", MIDNIGHT_MS - 9 - HOUR_MS) for partition in range(2)],
+        (btc, BTC, MIDNIGHT_MS - 9),
+        (eth, ETH, MIDNIGHT_MS - 7),
+        *[(partition, "♥other", MIDNIGHT_MS - 5 - HOUR_MS) for partition in range(2)],
+        (btc, BTC, MIDNIGHT_MS - 5),
+        *[(partition, "♥sim", MIDNIGHT_MS - 7) for partition in range(2)],
+        *[(partition, "♥other", MIDNIGHT_MS - 5) for partition in range(2)],
+    ]
+    assert recorder.quotes[0] == mixed[0]
+    assert (publisher.events, publisher.sent) == (5, {"trades": 2, "quotes": 3})
+    assert publisher.newest_ms == MIDNIGHT_MS
+
+
+def test_each_topic_has_its_own_schedule() -> None:
+    recorder, plan = Recorder(partitions=8), Plan((0, 2))
+    plan.say((0, 3), (MIDNIGHT_MS + 1, 7), topic="quotes")
+    events = [kind(BTC, MIDNIGHT_MS + at) for kind in (trade, quote) for at in range(2)]
+    asyncio.run(Publisher(recorder, control=plan).feed(given(events), close=False))
+    places = {topic: [p for p, what, _ in recorder.steps(topic) if what == BTC] for topic in ("trades", "quotes")}
+    assert places == {
+        "trades": [partition_for(BTC, 2)] * 2,
+        "quotes": [partition_for(BTC, 3), partition_for(BTC, 7)],
+    }
+
+
+def test_only_the_topics_of_what_may_come_have_to_be_there() -> None:
+    class NoQuotes(Recorder):
+        async def partitions(self, topic: str) -> int:
+            if topic == "quotes":
+                raise BrokerError("no quotes")
+            return await super().partitions(topic)
+
+    batches = [trade(BTC, MIDNIGHT_MS)]
+    with pytest.raises(BrokerError, match="no quotes"):
+        asyncio.run(Publisher(NoQuotes()).feed(given(batches), close=False))
+    recorder = NoQuotes()
+    asyncio.run(Publisher(recorder, kinds=[Trade]).feed(given(batches), close=False))
+    assert recorder.trades == batches
 
 
 def test_partitions_added_later_get_heartbeats_and_no_events() -> None:
@@ -172,7 +248,7 @@ def test_a_step_that_comes_too_late_is_told_of_and_taken_later(caplog: pytest.Lo
 
 
 def test_a_schedule_of_more_partitions_than_there_are_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publish, "APPEAR_SECONDS", 0.1)
+    monkeypatch.setattr(channel, "APPEAR_SECONDS", 0.1)
     publisher = Publisher(Recorder(partitions=2), control=Plan((0, 4)))
     with pytest.raises(BrokerError, match=r"^trades has 2 partitions, .* `tickertape scale trades --partitions 4`$"):
         asyncio.run(publisher.feed(given([trade(BTC, MIDNIGHT_MS)]), close=False))

@@ -28,17 +28,17 @@ def test_an_era_knows_how_far_it_goes() -> None:
 
 def test_a_symbol_goes_where_kafkas_own_producers_send_it() -> None:
     era = Routing(STEPS, {}).at(T + 5000)
-    assert era.place("BTC-USDT") == (partition_for("BTC-USDT", 8), b"BTC-USDT", 1)
+    assert era["BTC-USDT"] == (partition_for("BTC-USDT", 8), b"BTC-USDT", 1)
 
 
 def test_a_spread_symbol_has_neighbouring_partitions_and_no_more_than_there_are() -> None:
     routing = Routing(STEPS, {"BTC-USDT": 3})
     for time_ms, over in ((T - 1, 2), (T + 5000, 3)):
         era = routing.at(time_ms)
-        place = era.place("BTC-USDT")
+        place = era["BTC-USDT"]
         found = {era.one_of(place, number) for number in range(1000)}
         assert found == {(place.partition + n) % era.partitions for n in range(over)}
-        assert era.place("ETH-USDT").over == 1
+        assert era["ETH-USDT"].over == 1
 
 
 def test_a_step_to_come_is_taken_as_it_is() -> None:
@@ -57,4 +57,4 @@ def test_a_step_that_has_passed_is_taken_from_the_next_minute_on() -> None:
 
 def test_spreading_outlives_a_step() -> None:
     routing = Routing([Step(0, 4)], {"A-B": 4}).next((Step(0, 4), Step(T, 8)), T - 1)
-    assert routing.at(T).place("A-B").over == 4
+    assert routing.at(T)["A-B"].over == 4

@@ -18,7 +18,7 @@ needed = [
 
 
 def trades() -> list[Trade]:
-    return list(files.read(PATHS, "binance", files.Tally()))
+    return [event for event in files.read(PATHS, "binance", files.Tally()) if isinstance(event, Trade)]
 
 
 def polars_bars(trades: list[Trade], width_ms: int) -> pl.DataFrame:

@@ -3,17 +3,15 @@
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 
 import psutil
 import pytest
-from kafka import KafkaAdminClient
-from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
 
 from bench import load
 from schemas.topics import SLICES, TRADES
 from schemas.trade import Trade
+from stream.chaos.quota import slowed
 from stream.kafka import members, topics
 from stream.settings import Settings
 from stream.workers import Supervisor
@@ -69,31 +67,6 @@ def test_a_backlog_is_lag_and_not_memory(own_kafka: str) -> None:
     assert memory.peak_mib < start_mib + 150
 
 
-@contextmanager
-def slowed(broker: str, bytes_a_second: float) -> Iterator[None]:
-    """Have Kafka take what the workers write only so fast: it holds back its answers, and reads nothing meanwhile."""
-    admin = KafkaAdminClient(bootstrap_servers=broker)
-    entry = AlterClientQuotasRequest.EntryData
-
-    def limit(rate: float | None) -> None:
-        # The first producer of a process, as aiokafka names it: a worker has but one, and the feed is never the first.
-        client = entry.EntityData(entity_type="client-id", entity_name="aiokafka-producer-1")
-        quota = entry.OpData(key="producer_byte_rate", value=rate or 0.0, remove=rate is None)
-        request = AlterClientQuotasRequest(entries=[entry(entity=[client], ops=[quota])], validate_only=False)
-
-        async def alter() -> None:
-            await admin._manager.send(request)
-
-        admin._manager.run(alter)
-
-    limit(bytes_a_second)
-    try:
-        yield
-    finally:
-        limit(None)
-        admin.close()
-
-
 def trades(first: int, n: int) -> list[Trade]:
     return [
         Trade(
@@ -123,7 +96,10 @@ def test_a_slow_sink_stops_commits_but_no_heartbeat(own_kafka: str, capsys: pyte
         before = members.describe(settings)
         assert before.stable
         assert "owns" in capsys.readouterr().out
-        with Memory(supervisor) as memory, slowed(own_kafka, 400_000):
+        with Memory(supervisor) as memory, ExitStack() as slow:
+            for slot in supervisor.slots:
+                client = f"{settings.group}-{settings.epoch}-{supervisor.name(slot)}"
+                slow.enter_context(slowed(own_kafka, client, 400_000 / 2))
             start_mib = memory.now_mib()
             feed(own_kafka, trades(events, 5 * events), close=False)
             last, changed, longest_seconds = commits(settings), time.monotonic(), 0.0

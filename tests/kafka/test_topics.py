@@ -187,6 +187,9 @@ def tickertape(broker: str, *arguments: str) -> str:
     return done.stdout
 
 
+RESULTS = ("bars", "quote-bars", "rolling", "indicators", "social", "signals")
+
+
 def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKERTAPE_PARTITIONS_TRADES", "2")
     monkeypatch.setenv("TICKERTAPE_PARTITIONS_SLICES", "3")
@@ -194,8 +197,10 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert row == ["", "bars", "none yet", "7 d", "compact,delete", "symbol, source, resolution, start", "-", ""]
     assert tickertape(own, "topics", "create").splitlines() == [
         "trades: 2 partitions, new",
+        "quotes: 4 partitions, new",
+        "posts: 4 partitions, new",
         "slices: 3 partitions, new",
-        "bars: 4 partitions, new",
+        *(f"{name}: 4 partitions, new" for name in RESULTS),
         "late: 1 partitions, new",
         "dead-letters: 1 partitions, new",
         "window-state: 16 partitions, new",
@@ -240,8 +245,10 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = json.loads(tickertape(own, "topics", "--json"))
     assert [(x["name"], len(x["partitions"])) for x in listed] == [
         ("trades", 2),
+        ("quotes", 4),
+        ("posts", 4),
         ("slices", 3),
-        ("bars", 4),
+        *((name, 4) for name in RESULTS),
         ("late", 1),
         ("dead-letters", 1),
         ("window-state", 16),
@@ -263,6 +270,6 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^nope: no such topic; there are trades, slices, bars, late, dead-letters, window-state, control$",
+        match=r"^nope: no such topic; there are trades, quotes, posts, slices, bars, .*, window-state, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)

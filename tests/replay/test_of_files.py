@@ -1,6 +1,7 @@
 """A replay of files: formats, order, tallies, what is refused, and what is wrong with a file."""
 
 import gzip
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -80,7 +81,7 @@ def test_every_format_and_number_of_processes_gives_the_same_bytes(
         assert outcome.read == len(sent) + 8
         assert outcome.open == {"bars": []}
         assert outcome.lines is not None
-        assert outcome.lines.trades == len(sent)
+        assert outcome.lines.events == {"trades": len(sent)}
     told = pq.read_table(tmp_path / "1" / "late.parquet")["value"].to_pylist()
     told = [msgspec.json.decode(value, type=Trade) for value in told]
     assert sorted(told, key=str) == sorted(late, key=str)
@@ -115,7 +116,7 @@ def test_bad_lines_have_their_place_and_bad_trades_are_dead_letters(tmp_path: Pa
     outcome = replay(tmp_path / "out", [tmp_path / "some"], "json", partitions=1)
 
     assert outcome.lines == files.Tally(
-        trades=len(good) + 2,
+        Counter(trades=len(good) + 2),
         bad=2,
         places=[
             f"{tmp_path}/some:12: Object missing required field `symbol`",
@@ -160,7 +161,7 @@ def test_rows_that_are_no_trades_are_counted(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "some.parquet")
     outcome = replay(tmp_path / "out", [tmp_path / "some.parquet"], "parquet")
     assert outcome.lines == files.Tally(
-        trades=2, bad=1, places=[f"{tmp_path}/some.parquet: row 2: Expected `float` > 0.0 - at `$.price`"]
+        Counter(trades=2), bad=1, places=[f"{tmp_path}/some.parquet: row 2: Expected `float` > 0.0 - at `$.price`"]
     )
     assert outcome.tallies.counted == 2
 

@@ -20,7 +20,7 @@ def test_recorded_files_give_what_polars_finds_byte_for_byte_the_same(tmp_path: 
     assert (tmp_path / "one" / "bars.parquet").read_bytes() == (tmp_path / "two" / "bars.parquet").read_bytes()
 
     assert str(outcome) == (
-        "15,863 trades; 59,004 other messages (52,117 bookTicker, 6,885 depth, 2 unnamed)\n"
+        "52,117 quotes, 15,863 trades; 6,887 other messages (6,885 depth, 2 unnamed)\n"
         "read 15,871 = counted 15,863 + late 0 + rejected 0 + repeated 0 + unmatched 0 + heartbeats 8"
     )
     found, compared = bars(tmp_path / "one"), 0
