@@ -147,12 +147,13 @@ class WindowAgent:
     def _states(self, shard: int, position: Position) -> list[State]:
         """Go back to a snapshot, where there is one that fits; return what it holds for each of the windows."""
         snapshot = self._recovery.take(shard, position) if self._recovery else None
-        if snapshot is None:
+        if self._recovery is None or snapshot is None:
             return []
         try:
             states = from_bytes(snapshot.state)
         except msgspec.MsgspecError as error:
             log.warning("slices, partition %d: the snapshot can't be read (%s): frames are read again", shard, error)
+            self._recovery.discard(shard)
             return []
         log.info(
             "slices, partition %d: snapshot at offset %d, the commit is of %d", shard, snapshot.upto, self._upto[shard]
