@@ -55,9 +55,9 @@ class Outcome(Struct):
     read, tallies
         Offsets of all partitions, and what became of them.
     finals
-        By sink: how many results are final.
+        By output: how many results are final.
     open
-        By sink: the keys of those that the log leaves open.
+        By output: the keys of those that the log leaves open.
     lines
         What became of the lines of files; None for a topic.
     trimmed_ms
@@ -171,9 +171,10 @@ async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
     tallies = Tallies(*map(sum, zip(*[msgspec.structs.astuple(one.tallies) for one in sliced], strict=True)))
     outcome = Outcome(sum(one.read for one in sliced), tallies, {}, {})
     for one in merged:
-        for sink, finals in one.finals.items():
-            outcome.finals[sink] = outcome.finals.get(sink, 0) + finals
-            outcome.open.setdefault(sink, []).extend(one.open[sink])
+        for output, finals in one.finals.items():
+            outcome.finals[output] = outcome.finals.get(output, 0) + finals
+        for output, keys in one.open.items():
+            outcome.open.setdefault(output, []).extend(keys)
     logs = zip(sliced, each, strict=True)
     trimmed_ms = [one.first_ms or int(time() * 1000) for one, log in logs if isinstance(log, OfTopic) and log.start]
     if trimmed_ms:
@@ -182,9 +183,10 @@ async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
     return outcome
 
 
-def results(folder: Path, sink: str) -> list[pa.Table]:
-    """Return the final results of a sink that a replay left in a folder, a table a shard."""
-    return [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in (folder / "sinks" / sink).iterdir()]
+def results(folder: Path, output: str) -> list[pa.Table]:
+    """Return the final results of an output that a replay left in a folder, a table a shard."""
+    paths = (folder / "results" / output).glob("*.arrow")
+    return [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths]
 
 
 def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
@@ -200,10 +202,13 @@ def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
         Where they go.
     """
     lines = []
-    for sink, finals in outcome.finals.items():
-        parquet.write(out / f"{sink}.parquet", results(folder, sink), KEY)
-        still = f"; {len(outcome.open[sink]):,} are still open where the log ends, and left out"
-        lines.append(f"{out / sink}.parquet: {finals:,} finals" + (still if outcome.open[sink] else ""))
+    for output, finals in outcome.finals.items():
+        path = out / f"{output}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        parquet.write(path, results(folder, output), KEY)
+        left = outcome.open.get(output)
+        still = f"; {len(left):,} are still open where the log ends, and left out" if left else ""
+        lines.append(f"{path}: {finals:,} finals{still}")
     for topic, row, prefix in ((LATE.name, Late, "late"), (DEAD_LETTERS.name, DeadLetter, "dead")):
         path = out / f"{topic}.parquet"
         tables = [
