@@ -88,11 +88,7 @@ async def _ask_for(settings: Settings, workers: int, *, paused: bool) -> None:
 
 def _until_shared(settings: Settings, shards: int) -> None:
     until = time.monotonic() + SHARED_SECONDS
-    while True:
-        group = members.describe(settings)
-        owned = {shard for parts in group.owned.values() for shard in parts.get(SLICES.name, ())}
-        if group.stable and owned == set(range(shards)):
-            return
+    while not members.describe(settings).share(SLICES.name, shards):
         if time.monotonic() > until:
             raise BrokerError(f"the workers don't own all shards after {SHARED_SECONDS:g} s: see that they are well")
         time.sleep(0.2)
@@ -195,7 +191,7 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
 
 async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
     broker = settings.broker
-    inspectors = {slicing.topic.name: Inspector(slicing.aggregate.schema) for slicing in discover(settings.agents)[0]}
+    inspectors = {slicing.topic.name: Inspector(slicing.aggregate) for slicing in discover(settings.agents)[0]}
     decode, encode = msgspec.msgpack.Decoder(Frame).decode, msgspec.msgpack.Encoder().encode
     async with Reader(broker, [SLICES.name], from_beginning=True) as reader, Producer(broker) as producer:
 

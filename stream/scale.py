@@ -207,8 +207,7 @@ class _Scaling:
             if not group.owned and self._workers is None:
                 self._say(f"no worker of group {self._settings.group} runs: the next ones take up all partitions")
                 return False
-            owned = {number for parts in group.owned.values() for number in parts.get(self._topic.name, ())}
-            all_of_it = group.stable and owned == set(range(self._partitions))
+            all_of_it = group.share(self._topic.name, self._partitions)
             if all_of_it and self._as_many(set(group.owned)):
                 self._say(f"{len(group.owned)} workers own all {self._partitions}, after {self._seconds()}")
                 return True

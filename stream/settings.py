@@ -3,16 +3,21 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from stream import aliases
+from stream.aliases import AliasTable
 from stream.errors import ConfigError
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
+#: In the environment these are set by topic.
+BY_TOPIC = ("lateness_ms", "partitions")
 
 Whole = Annotated[int, Meta(ge=1)]
 Ms = Annotated[int, Meta(ge=0)]
@@ -64,6 +69,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fill
         True to publish a bar for each interval without trades once it is final (OHLC the last close, volume 0), from a
         symbol's first trade on that is read with it set.
+    aliases
+        The name of a TOML file that says what else posts call symbols, ``AAPL = ["apple", "iphone"]``; or a table of
+        that name in the settings' own file. Written in lower case an alias is found in any, else as it is written.
+    metrics_port, metrics_host
+        Where a process serves /metrics; 0: a free port, and it says which; -1: nowhere. The workers of `up` have free
+        ports of their own, which its /sd lists.
+    watch
+        Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
     """
 
     broker: str = ""
@@ -84,11 +97,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_seconds: Seconds = 8.0
     compression: str = "none"
     fill: bool = False
+    aliases: AliasTable = field(default_factory=dict)
+    metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
+    metrics_host: str = "127.0.0.1"
+    watch: list[str] = field(default_factory=list)
 
     @property
     def epoch(self) -> str:
         """What the meaning of a slice hangs on; another value starts a new epoch, never a mix."""
-        return f"{self.slice_ms}-{self.skew_ms}"
+        epoch = f"{self.slice_ms}-{self.skew_ms}"
+        if not self.aliases:
+            return epoch
+        table = sorted((symbol, sorted(names)) for symbol, names in self.aliases.items())
+        return f"{epoch}-{blake2b(msgspec.json.encode(table), digest_size=4).hexdigest()}"
 
     def the_broker(self) -> str:
         """Return where Kafka is, for what needs one that runs.
@@ -124,6 +145,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     values = _from_file(environ[FILE]) if environ.get(FILE) else {}
     _read_environment(environ, values)
     values |= {name: value for name, value in overrides.items() if value is not None}
+    if isinstance(named := values.get("aliases"), str):
+        values["aliases"] = aliases.read(named) if named else {}
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -139,17 +162,17 @@ def _from_file(path: str) -> dict[str, Any]:
 
 def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
     names = {f.name: f for f in msgspec.structs.fields(Settings)}
-    tables = [name for name, f in names.items() if f.default_factory is dict]
+    lists = [name for name, f in names.items() if f.type == list[str]]
     for key, text in environ.items():
         if not key.startswith(PREFIX) or key == FILE:
             continue
         name = key.removeprefix(PREFIX).lower()
-        table = next((t for t in tables if name.startswith(t + "_")), None)
+        table = next((t for t in BY_TOPIC if name.startswith(t + "_")), None)
         if table:
             # A topic's name has no capitals and no underscores.
             entry = name.removeprefix(table + "_").replace("_", "-")
             values[table] = values.get(table, {}) | {entry: text}
         elif name in names:
-            values[name] = text.split(",") if name == "agents" else text
+            values[name] = [part for part in text.split(",") if part] if name in lists else text
         else:
             raise ConfigError(f"{key}: no such setting; see `tickertape settings`")

@@ -14,6 +14,7 @@ from schemas.heartbeat import Heartbeat, to_headers
 from schemas.topics import HOUR_MS, Topic
 from stream.errors import BrokerError
 from stream.feeds.routing import Routing
+from stream.metrics import FEED_NEWEST, FEED_SENT
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Channel:
         self._partitions = 0
         self._routing: Routing
         self._newest_ms: dict[str, int] = {}
+        self._sent = FEED_SENT.labels(topic.name)
 
     @property
     def newest_ms(self) -> int:
@@ -158,11 +160,13 @@ class Channel:
             partition = place.partition if place.over == 1 else era.one_of(place, event.id)
             put(topic, partition, place.key, _encode(event))
         self.events += len(events)
+        self._sent.inc(len(events))
 
     def beat(self) -> None:
         """Say of each source how far it is."""
         for source, time_ms in self._newest_ms.items():
             self._to_all(source, time_ms - self._disorder_ms)
+            FEED_NEWEST.labels(self.topic.name, source).set(time_ms / 1000)
 
     def close(self) -> None:
         """Say that every bar of each source is over."""

@@ -84,7 +84,8 @@ def feed_file(
     """Replay recorded events: lines, plain or gzip, several files merged by when they were received.
 
     Formats: `binance`, lines of `<ns received> <message>` from a combined stream, of which trades and quotes
-    (bookTicker) are sent; `jsonl`, trades and quotes in our own JSON.
+    (bookTicker) are sent; `jetstream`, events of Bluesky's (v1), of which created posts are sent; `twitter`, statuses
+    of its API v1.1; `jsonl`, trades, quotes and posts in our own JSON.
     """
     settings.the_broker()
     from rich.console import Console

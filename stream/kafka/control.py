@@ -1,20 +1,18 @@
 """The topic ``control``, read as it is and as it goes on."""
 
-import asyncio
 from itertools import pairwise
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from schemas.control import Schedule, Step, Workers, schedule_key, workers_key
 from schemas.topics import CONTROL
-from stream.errors import BrokerError, ConfigError
+from stream.errors import BrokerError
+from stream.kafka.consumer import connected_consumer
 
-CONNECT_SECONDS = 30.0
 # What else is asked waits behind a fetch that waits.
 _WAIT_MS = 100
 _PART = TopicPartition(CONTROL.name, 0)
@@ -47,18 +45,7 @@ class Control:
         self._values: dict[bytes, bytes] = {}
 
     async def __aenter__(self) -> Self:
-        try:
-            self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._broker, enable_auto_commit=False, fetch_max_wait_ms=_WAIT_MS
-            )
-            await asyncio.wait_for(self._consumer.start(), CONNECT_SECONDS)
-        except ValueError as error:
-            raise ConfigError(f"broker {self._broker!r}: {error}; it is host:port, or several with commas") from None
-        except (KafkaError, OSError, TimeoutError):
-            raise BrokerError(
-                f"no Kafka answers at {self._broker}: start it (`tickertape kafka` runs one), "
-                "or set TICKERTAPE_BROKER to another"
-            ) from None
+        self._consumer = await connected_consumer(self._broker, fetch_max_wait_ms=_WAIT_MS)
         try:
             if CONTROL.name not in await self._consumer.topics():
                 raise BrokerError(

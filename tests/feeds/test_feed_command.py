@@ -44,7 +44,7 @@ def source() -> str:
 
 
 def feed(broker: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    environ = {**os.environ, "TICKERTAPE_BROKER": broker}
+    environ = {**os.environ, "TICKERTAPE_BROKER": broker, "TICKERTAPE_METRICS_PORT": "-1"}
     return subprocess.Popen([*COMMAND, *map(str, arguments)], env=environ, stderr=subprocess.PIPE, text=True)
 
 
