@@ -77,6 +77,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ports of their own, which its /sd lists.
     watch
         Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
+    binance_url, bluesky_url
+        Where ``tickertape feed binance`` (combined streams) and ``tickertape feed bluesky`` (a Jetstream) connect to.
+    feed_silence_seconds
+        A live connection that brings nothing for this long is made anew.
+    feed_ping_seconds
+        Between two pings to a live source; one that isn't answered for as long ends the connection.
+    feed_renew_seconds
+        A live connection so old is replaced by another before it is closed; Binance ends each at 24 hours.
+    feed_buffer_bytes
+        How much of what a live source sends may wait while Kafka takes nothing; past it the oldest messages are dropped
+        and counted, or, where the source can say them again, asked for again later.
     """
 
     broker: str = ""
@@ -101,6 +112,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
     metrics_host: str = "127.0.0.1"
     watch: list[str] = field(default_factory=list)
+    binance_url: str = "wss://stream.binance.com:9443/stream"
+    bluesky_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
+    feed_silence_seconds: Seconds = 60.0
+    feed_ping_seconds: Seconds = 20.0
+    feed_renew_seconds: Seconds = 23 * 3600.0
+    feed_buffer_bytes: Whole = 64 << 20
 
     @property
     def epoch(self) -> str:
