@@ -73,6 +73,9 @@ def _lower(text: str) -> str:
     return "".join(small if len(small := one.lower()) == 1 else one for one in text)
 
 
+NO_ALIASES = Aliases({})
+
+
 def read(named: str) -> AliasTable:
     """Read a table of aliases.
 

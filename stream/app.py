@@ -16,15 +16,18 @@ from faust.types import TP
 from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
 from stream.engine.recipe import Windowing
+from stream.engine.report import Report
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
 from stream.engine.snapshot import fingerprint
 from stream.engine.state import Recovery
 from stream.engine.transport import Blocks, LogEnd
+from stream.engine.watched import Watched
 from stream.engine.windowing import WindowAgent
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import KafkaSnapshots
+from stream.metrics import PRODUCER_BUFFER, WORKER
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -165,8 +168,11 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._log_end) for s in self.slicings]
         recovery = await self._recovery(producer)
         if self.windowings:
-            agents.append(WindowAgent(self.windowings, settings, producer, sinks, self._log_end, recovery))
-        self.custodian.start(agents, producer, recovery)
+            watched = Watched(settings.watch)
+            WORKER.register(watched)
+            agents.append(WindowAgent(self.windowings, settings, producer, sinks, self._log_end, recovery, watched))
+        self.custodian.start(agents, producer, recovery, Report(self._log_end))
+        PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
 
     async def _recovery(self, producer: Producer) -> Recovery | None:
         settings = self.settings

@@ -72,6 +72,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     aliases
         The name of a TOML file that says what else posts call symbols, ``AAPL = ["apple", "iphone"]``; or a table of
         that name in the settings' own file. Written in lower case an alias is found in any, else as it is written.
+    metrics_port, metrics_host
+        Where a process serves /metrics; 0: a free port, and it says which; -1: nowhere. The workers of `up` have free
+        ports of their own, which its /sd lists.
+    watch
+        Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
     binance_url, bluesky_url
         Where ``tickertape feed binance`` (combined streams) and ``tickertape feed bluesky`` (a Jetstream) connect to.
     feed_silence_seconds
@@ -104,6 +109,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     compression: str = "none"
     fill: bool = False
     aliases: AliasTable = field(default_factory=dict)
+    metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
+    metrics_host: str = "127.0.0.1"
+    watch: list[str] = field(default_factory=list)
     binance_url: str = "wss://stream.binance.com:9443/stream"
     bluesky_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
     feed_silence_seconds: Seconds = 60.0
@@ -170,6 +178,8 @@ def _from_file(path: str) -> dict[str, Any]:
 
 
 def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
+    names = {f.name: f for f in msgspec.structs.fields(Settings)}
+    lists = [name for name, f in names.items() if f.type == list[str]]
     for key, text in environ.items():
         if not key.startswith(PREFIX) or key == FILE:
             continue
@@ -179,7 +189,7 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> Non
             # A topic's name has no capitals and no underscores.
             entry = name.removeprefix(table + "_").replace("_", "-")
             values[table] = values.get(table, {}) | {entry: text}
-        elif name in Settings.__struct_fields__:
-            values[name] = text.split(",") if name == "agents" else text
+        elif name in names:
+            values[name] = [part for part in text.split(",") if part] if name in lists else text
         else:
             raise ConfigError(f"{key}: no such setting; see `tickertape settings`")

@@ -1,13 +1,14 @@
 """The slicing agent: blocks of one input topic in, frames of slices out."""
 
 from collections.abc import Callable, Mapping
-from time import monotonic, time
+from time import monotonic, perf_counter, time
 
 import msgspec
 from faust.types import TP
 
 from schemas.refused import Late
 from schemas.topics import DEAD_LETTERS, LATE, SLICES
+from stream.aliases import Aliases
 from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
 from stream.engine.pace import Pace
@@ -15,6 +16,7 @@ from stream.engine.slices import Idle, Refused, Slicer, Slicing
 from stream.engine.transport import LogEnd, Position
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
+from stream.metrics import BLOCK_RECORDS, DECODE_SECONDS, FOLD_SECONDS, PUBLISH_SECONDS
 from stream.settings import Settings
 
 _json = msgspec.json.Encoder().encode
@@ -48,11 +50,16 @@ class SlicingAgent:
         self.slicers: dict[int, Slicer] = {}
         self._slicing = slicing
         self._settings = settings
+        self._aliases = Aliases(settings.aliases)
         self._producer = producer
         self._shards = shards
         self._log_end = log_end
         self._heard_seconds: dict[tuple[int, str], float] = {}
         self._caught_up_seconds: dict[int, float] = {}
+        self._block_records = BLOCK_RECORDS.labels(self.topic)
+        self._decode_seconds = DECODE_SECONDS.labels(self.topic)
+        self._fold_seconds = FOLD_SECONDS.labels(self.topic)
+        self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
         self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
@@ -75,6 +82,7 @@ class SlicingAgent:
                 committed=position.committed,
                 begin=position.begin,
                 now_ms=int(time() * 1000),
+                aliases=self._aliases,
             )
             self._heard_seconds |= {(tp.partition, source): now for source in ("", *slicer.lanes.watermark_ms)}
         return {tp: self.slicers[tp.partition].read for tp in positions}
@@ -86,7 +94,12 @@ class SlicingAgent:
 
     def receive(self, block: Block) -> None:
         slicer = self.slicers[block.partition]
+        began, decoding = perf_counter(), slicer.decode_seconds
         self._refuse(slicer.fold(block))
+        decoding = slicer.decode_seconds - decoding
+        self._block_records.observe(len(block))
+        self._decode_seconds.observe(decoding)
+        self._fold_seconds.observe(perf_counter() - began - decoding)
         now = monotonic()
         for source in slicer.spoken():
             self._heard_seconds[block.partition, source] = now
@@ -113,14 +126,16 @@ class SlicingAgent:
 
     def flush(self) -> None:
         """Send every shard a frame of every partition, changed or not, so that each knows all lanes."""
-        for slicer in self.slicers.values():
-            self._retire(slicer)
-            self._send(slicer, everyone=True)
+        with self._publish_seconds.time():
+            for slicer in self.slicers.values():
+                self._retire(slicer)
+                self._send(slicer, everyone=True)
 
     def _flush_changed(self) -> None:
-        for slicer in self.slicers.values():
-            if slicer.is_dirty:
-                self._send(slicer, everyone=False)
+        with self._publish_seconds.time():
+            for slicer in self.slicers.values():
+                if slicer.is_dirty:
+                    self._send(slicer, everyone=False)
 
     def _send(self, slicer: Slicer, *, everyone: bool) -> None:
         shards = self._shards

@@ -18,6 +18,7 @@ from schemas.snapshot import Piece
 from schemas.topics import SLICES
 from stream.engine.checkpoint import windows_from
 from stream.engine.transport import Position
+from stream.metrics import SNAPSHOT_BYTES, SNAPSHOT_TIMESTAMP
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,8 @@ class Recovery:
         now, step = monotonic(), self._interval_seconds / max(len(shards), 1)
         self._due = {shard: now + step * (i + 1) for i, shard in enumerate(sorted(shards))}
         self._saved, self._packed = {}, {}
+        SNAPSHOT_BYTES.clear()
+        SNAPSHOT_TIMESTAMP.clear()
 
     def take(self, shard: int, position: Position) -> Snapshot | None:
         """Return what was fetched for a shard, if it fits the commit that it is taken up from."""
@@ -150,6 +153,8 @@ class Recovery:
                 del self._packed[tp]
                 self._saved[tp.partition] = snapshot.upto
                 self._snapshots.save(tp.partition, snapshot)
+                SNAPSHOT_BYTES.labels(tp.partition).set(len(snapshot.state))
+                SNAPSHOT_TIMESTAMP.labels(tp.partition).set_to_current_time()
 
 
 def _fitting(position: Position) -> Fitting | None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from secrets import token_hex
-from time import time
+from time import perf_counter, time
 
 import msgspec
 from faust.types import TP
@@ -16,12 +16,15 @@ from stream.engine.frames import BadFrame
 from stream.engine.pace import Pace
 from stream.engine.recipe import Windowing
 from stream.engine.refusal import dead_letter
+from stream.engine.report import Latency
 from stream.engine.snapshot import State, from_bytes, to_bytes
 from stream.engine.state import Recovery, Snapshot
 from stream.engine.transport import LogEnd, Position
+from stream.engine.watched import Watched
 from stream.engine.windows import Windows
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
+from stream.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPEN_WINDOWS, PUBLISH_SECONDS, RESULTS
 from stream.settings import Settings
 
 # A shard that has more frames to read is behind.
@@ -51,6 +54,8 @@ class WindowAgent:
         The end of a shard's log as far as known, or None.
     recovery
         Where snapshots come from and go to; None: there are none.
+    watched
+        Hears of results; None: nobody does.
     """
 
     topic = SLICES.name
@@ -63,6 +68,7 @@ class WindowAgent:
         sinks: Mapping[str, int],
         log_end: Callable[[TP], LogEnd | None],
         recovery: Recovery | None = None,
+        watched: Watched | None = None,
     ) -> None:
         self._windowings = windowings
         self._settings = settings
@@ -75,11 +81,18 @@ class WindowAgent:
         self._log: dict[int, str] = {}
         self._log_end = log_end
         self._recovery = recovery
+        self._watched = watched or Watched(())
+        self._latency = Latency()
+        self._block_records = BLOCK_RECORDS.labels(self.topic)
+        self._fold_seconds = FOLD_SECONDS.labels(self.topic)
+        self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
         self._pace = Pace(self.flush, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these shards from their checkpoints, and snapshots; return where to read each from."""
         self._pace.stop()
+        self._watched.clear()
+        self._latency.clear()
         if self._recovery:
             self._recovery.begin([tp.partition for tp in positions])
         settings = self._settings
@@ -139,16 +152,21 @@ class WindowAgent:
 
     def receive(self, block: Block) -> None:
         shard = block.partition
+        began = perf_counter()
         block = block.since(self._read[shard])
         for at, (offset, value) in enumerate(zip(block.offsets.tolist(), block.values, strict=True)):
             try:
                 frame = self._decode(value or b"")
                 for windows in self._windows:
                     windows.apply(shard, offset, frame)
+                if offset >= self._upto[shard]:
+                    self._latency.hear(frame)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
                 self._reject(block, at, error)
         self._read[shard] = max(self._read[shard], block.end)
         self._settle(shard)
+        self._block_records.observe(len(block))
+        self._fold_seconds.observe(perf_counter() - began)
         if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
             self._pace.now()
         else:
@@ -165,14 +183,27 @@ class WindowAgent:
 
     def flush(self) -> None:
         """Publish what has changed."""
-        for windows in self._windows:
-            sink = windows.windowing.sink.name
-            partitions = self._sinks[sink]
-            busy = windows.waiting > WAITING_UPSERTS // 4
-            for symbol, key, value in windows.flush(provisional=0 if busy else PROVISIONAL_RESULTS):
-                self._producer.put(sink, partition_for(symbol, partitions), key, value)
+        with self._publish_seconds.time():
+            busy = [self._flush(windows) for windows in self._windows]
+        if not any(busy):
+            self._latency.clear()
         if any(windows.lags for windows in self._windows):
             self._pace.again()
+
+    def _flush(self, windows: Windows) -> bool:
+        """Publish what has changed of some windows; return whether what is provisional has to wait."""
+        sink = windows.windowing.sink.name
+        partitions = self._sinks[sink]
+        busy = windows.waiting > WAITING_UPSERTS // 4
+        results = windows.flush(provisional=0 if busy else PROVISIONAL_RESULTS)
+        for symbol, key, value in results:
+            self._producer.put(sink, partition_for(symbol, partitions), key, value)
+        self._watched.take(sink, results)
+        RESULTS.labels(sink).inc(len(results))
+        OPEN_WINDOWS.labels(sink).set(len(windows))
+        if results and not busy:
+            self._latency.published(windows.topic, sink)
+        return busy
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""

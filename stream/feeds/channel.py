@@ -14,6 +14,7 @@ from schemas.heartbeat import Heartbeat, to_headers
 from schemas.topics import HOUR_MS, MINUTE_MS, Topic
 from stream.errors import BrokerError
 from stream.feeds.routing import Routing
+from stream.metrics import FEED_NEWEST, FEED_SENT
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Channel:
         # By source: what heartbeats may say. An event's time is its author's word for some, and may lie ahead.
         self._sure_ms: dict[str, int] = {}
         self.newest_ms = 0
+        self._sent = FEED_SENT.labels(topic.name)
 
     async def open(self, steps: Sequence[Step]) -> None:
         """Begin, with a schedule; where there is none, all partitions are used that have been seen.
@@ -155,6 +157,7 @@ class Channel:
             partition = place.partition if place.over == 1 else era.one_of(place, event.id)
             put(topic, partition, place.key, _encode(event))
         self.events += len(events)
+        self._sent.inc(len(events))
 
     def _advance(self, source: str, time_ms: int, received_ms: int) -> None:
         # Ahead of its receipt an event says nothing of those to come, and far ahead it is rejected anyway.
@@ -168,6 +171,7 @@ class Channel:
         """Say of each source how far it is."""
         for source, time_ms in self._sure_ms.items():
             self._to_all(source, time_ms - self._disorder_ms)
+            FEED_NEWEST.labels(self.topic.name, source).set(time_ms / 1000)
 
     def close(self) -> None:
         """Say that every bar of each source is over."""

@@ -118,6 +118,14 @@ def feed_file(
     show_default=True,
     help="Trades a second, in the long run.",
 )
+@click.option(
+    "--quotes",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    metavar="RATIO",
+    help="Quotes a trade, in the long run; 0: none.",
+)
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same market.")
 @click.option("--for", "seconds", type=click.FloatRange(0, min_open=True), help="Seconds of event time.")
 @click.option("--events", type=click.IntRange(1), help="How many trades.")
@@ -139,6 +147,7 @@ def feed_simulate(
     settings: Settings,
     symbols: int,
     rate: float,
+    quotes: float,
     seed: int,
     seconds: float | None,
     events: int | None,
@@ -149,23 +158,22 @@ def feed_simulate(
     ledger: Path | None,
     spread: tuple[tuple[str, int], ...],
 ) -> None:
-    """Send a simulated market: bursts, correlated returns, a few busy symbols and many quiet ones."""
+    """Send a simulated market: bursts, correlated returns, quotes, a few busy symbols and many quiet ones."""
     settings.the_broker()
     from rich.console import Console
 
-    from schemas.trade import Trade
     from stream.feeds import session
     from stream.feeds.market import Market
     from stream.feeds.simulate import Simulation
 
-    market = Market(symbols, rate, seed=seed, source=source)
+    market = Market(symbols, rate, quotes=quotes, seed=seed, source=source)
     simulation = Simulation(market, start_ms=start_ms, seconds=seconds, events=events, speed=speed)
     closes = simulation.closes if close is None else close
     if ledger is not None:
         # A place that can't be written is told of now, not after an hour.
         simulation.ledger.write(ledger)
     console = Console(stderr=True)
-    send = partial(session.feed, settings, kinds=(Trade,), close=closes, console=console, spread=dict(spread))
+    send = partial(session.feed, settings, kinds=simulation.kinds, close=closes, console=console, spread=dict(spread))
     try:
         asyncio.run(send(simulation.batches))
     finally:

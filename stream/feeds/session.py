@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, nullcontext
 
 from rich.console import Console
 
@@ -15,6 +15,7 @@ from stream.feeds.publish import Batches, Publisher
 from stream.feeds.resume import resumed
 from stream.kafka.control import Control
 from stream.kafka.producer import Producer
+from stream.metrics import FEED, PATH, PRODUCER_BUFFER, served
 from stream.settings import Settings
 
 # What a feed that is told to stop may take to send the rest.
@@ -63,13 +64,17 @@ async def feed(
     ------
     BrokerError
         Kafka can't be reached, or something was not delivered.
+    ConfigError
+        Metrics can't be served where the settings say.
     """
     began = time.monotonic()
     async with (
+        _showing_metrics(settings, console),
         _producer(settings, live) as producer,
         Control(settings.broker) as control,
         nullcontext() if live is None else resumed(live, producer, control),
     ):
+        PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
         publisher = Publisher(producer, kinds=kinds, control=control, spread=spread)
         async with progress.shown(publisher, console):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
@@ -92,6 +97,14 @@ async def feed(
         soft_wrap=True,
     )
     return not work.cancelled()
+
+
+@asynccontextmanager
+async def _showing_metrics(settings: Settings, console: Console) -> AsyncIterator[None]:
+    with served(settings, FEED) as address:
+        if address:
+            console.print(f"metrics at {address}{PATH}", highlight=False, soft_wrap=True)
+        yield
 
 
 def _producer(settings: Settings, live: Live | None) -> Producer:
