@@ -4,8 +4,9 @@ from typing import Protocol
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from schemas.post import Post
 from schemas.quote import Quote
-from schemas.topics import QUOTES, TRADES, Topic
+from schemas.topics import POSTS, QUOTES, TRADES, Topic
 from schemas.trade import Trade
 
 
@@ -38,7 +39,7 @@ class Event(Protocol):
 
 
 # By kind. The field that the topic's ``key`` names says which partition an event goes to.
-TOPICS: dict[type, Topic] = {Trade: TRADES, Quote: QUOTES}
+TOPICS: dict[type, Topic] = {Trade: TRADES, Quote: QUOTES, Post: POSTS}
 
 
 class Shape(Struct, gc=False):
@@ -48,10 +49,15 @@ class Shape(Struct, gc=False):
     ----------
     bid
         A quote's.
+    author
+        A post's.
     """
 
     bid: Raw | UnsetType = UNSET
+    author: Raw | UnsetType = UNSET
 
     @property
-    def kind(self) -> type[Trade | Quote]:
-        return Trade if self.bid is UNSET else Quote
+    def kind(self) -> type[Trade | Quote | Post]:
+        if self.bid is not UNSET:
+            return Quote
+        return Trade if self.author is UNSET else Post

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from schemas.trade import Source
 
@@ -82,7 +82,9 @@ class Frame(Struct, frozen=True, array_like=True):
         Names that the columns ``source`` and ``symbol`` index.
     columns
         Little-endian arrays of one length: ``source`` and ``symbol`` (uint32), ``slice_ms`` (int64, the slice's
-        start), and each column of the aggregate.
+        start), and each column of the aggregate that holds numbers.
+    sketches
+        Those that hold sketches, which are bytes of any length: one a slice, empty where it holds nothing.
     """
 
     topic: str
@@ -97,3 +99,4 @@ class Frame(Struct, frozen=True, array_like=True):
     sources: list[Source]
     symbols: list[str]
     columns: dict[str, bytes]
+    sketches: dict[str, list[bytes]] = field(default_factory=dict)

@@ -11,7 +11,7 @@ class Late(Struct, frozen=True, kw_only=True):
     topic, partition, offset
         Where it lies.
     source, symbol
-        Its lane, and what it was about.
+        Its lane, and what it was about; several symbols with commas between.
     time_ms
         Its event time.
     frontier_ms

@@ -191,7 +191,7 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
 
 async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
     broker = settings.broker
-    inspectors = {slicing.topic.name: Inspector(slicing.aggregate.schema) for slicing in discover(settings.agents)[0]}
+    inspectors = {slicing.topic.name: Inspector(slicing.aggregate) for slicing in discover(settings.agents)[0]}
     decode, encode = msgspec.msgpack.Decoder(Frame).decode, msgspec.msgpack.Encoder().encode
     async with Reader(broker, [SLICES.name], from_beginning=True) as reader, Producer(broker) as producer:
 

@@ -3,16 +3,21 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from stream import aliases
+from stream.aliases import AliasTable
 from stream.errors import ConfigError
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
+#: In the environment these are set by topic.
+BY_TOPIC = ("lateness_ms", "partitions")
 
 Whole = Annotated[int, Meta(ge=1)]
 Ms = Annotated[int, Meta(ge=0)]
@@ -64,11 +69,25 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fill
         True to publish a bar for each interval without trades once it is final (OHLC the last close, volume 0), from a
         symbol's first trade on that is read with it set.
+    aliases
+        The name of a TOML file that says what else posts call symbols, ``AAPL = ["apple", "iphone"]``; or a table of
+        that name in the settings' own file. Written in lower case an alias is found in any, else as it is written.
     metrics_port, metrics_host
         Where a process serves /metrics; 0: a free port, and it says which; -1: nowhere. The workers of `up` have free
         ports of their own, which its /sd lists.
     watch
         Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
+    binance_url, bluesky_url
+        Where ``tickertape feed binance`` (combined streams) and ``tickertape feed bluesky`` (a Jetstream) connect to.
+    feed_silence_seconds
+        A live connection that brings nothing for this long is made anew.
+    feed_ping_seconds
+        Between two pings to a live source; one that isn't answered for as long ends the connection.
+    feed_renew_seconds
+        A live connection so old is replaced by another before it is closed; Binance ends each at 24 hours.
+    feed_buffer_bytes
+        How much of what a live source sends may wait while Kafka takes nothing; past it the oldest messages are dropped
+        and counted, or, where the source can say them again, asked for again later.
     """
 
     broker: str = ""
@@ -89,14 +108,25 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     session_seconds: Seconds = 8.0
     compression: str = "none"
     fill: bool = False
+    aliases: AliasTable = field(default_factory=dict)
     metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
     metrics_host: str = "127.0.0.1"
     watch: list[str] = field(default_factory=list)
+    binance_url: str = "wss://stream.binance.com:9443/stream"
+    bluesky_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
+    feed_silence_seconds: Seconds = 60.0
+    feed_ping_seconds: Seconds = 20.0
+    feed_renew_seconds: Seconds = 23 * 3600.0
+    feed_buffer_bytes: Whole = 64 << 20
 
     @property
     def epoch(self) -> str:
         """What the meaning of a slice hangs on; another value starts a new epoch, never a mix."""
-        return f"{self.slice_ms}-{self.skew_ms}"
+        epoch = f"{self.slice_ms}-{self.skew_ms}"
+        if not self.aliases:
+            return epoch
+        table = sorted((symbol, sorted(names)) for symbol, names in self.aliases.items())
+        return f"{epoch}-{blake2b(msgspec.json.encode(table), digest_size=4).hexdigest()}"
 
     def the_broker(self) -> str:
         """Return where Kafka is, for what needs one that runs.
@@ -132,6 +162,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     values = _from_file(environ[FILE]) if environ.get(FILE) else {}
     _read_environment(environ, values)
     values |= {name: value for name, value in overrides.items() if value is not None}
+    if isinstance(named := values.get("aliases"), str):
+        values["aliases"] = aliases.read(named) if named else {}
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -147,13 +179,12 @@ def _from_file(path: str) -> dict[str, Any]:
 
 def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
     names = {f.name: f for f in msgspec.structs.fields(Settings)}
-    tables = [name for name, f in names.items() if f.default_factory is dict]
     lists = [name for name, f in names.items() if f.type == list[str]]
     for key, text in environ.items():
         if not key.startswith(PREFIX) or key == FILE:
             continue
         name = key.removeprefix(PREFIX).lower()
-        table = next((t for t in tables if name.startswith(t + "_")), None)
+        table = next((t for t in BY_TOPIC if name.startswith(t + "_")), None)
         if table:
             # A topic's name has no capitals and no underscores.
             entry = name.removeprefix(table + "_").replace("_", "-")

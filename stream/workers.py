@@ -19,7 +19,7 @@ from msgspec import json
 from stream.errors import BrokerError, ConfigError, TickertapeError
 from stream.kafka import members
 from stream.metrics import PATH, RESTARTS, SUPERVISOR, WORKERS, reserve, served
-from stream.settings import PREFIX, Settings
+from stream.settings import BY_TOPIC, PREFIX, Settings
 
 # The first restart is at once: within the session time-out a slot takes back its partitions without a rebalance.
 FIRST_WAIT_SECONDS = 0.5
@@ -348,9 +348,11 @@ def environment(settings: Settings) -> dict[str, str]:
     found = dict(os.environ)
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
-        if isinstance(value, dict):
+        if name in BY_TOPIC:
             found |= {f"{PREFIX}{name}_{entry}".upper().replace("-", "_"): str(it) for entry, it in value.items()}
         else:
+            if isinstance(value, dict):
+                value = json.encode(value).decode()
             text = ",".join(value) if isinstance(value, list) else str(value)
             found[f"{PREFIX}{name}".upper()] = text
     return found

@@ -117,8 +117,11 @@ def _frame(frame: Frame, types: Types) -> dict[str, Any]:
     }
     for name, names in (("source", frame.sources), ("symbol", frame.symbols)):
         columns[name] = [names[index] for index in columns[name]]
+    fields = structs.asdict(frame)
+    for name, held in fields.pop("sketches").items():
+        columns[name] = [f"{len(sketch)} bytes" for sketch in held]
     return {
-        **structs.asdict(frame),
+        **fields,
         "lanes": [structs.asdict(lane) for lane in frame.lanes],
         "tallies": structs.asdict(frame.tallies),
         "columns": columns,

@@ -40,6 +40,15 @@ class Reducer(ABC):
             Columns of shape (n,).
         """
 
+    def check(self, partials: Columns) -> None:  # noqa: B027 - any number is a partial; a sketch's bytes may be none
+        """Look at partials that come from outside.
+
+        Raises
+        ------
+        ValueError
+            They can't be: merging them would fail.
+        """
+
 
 class Sum(Reducer):
     """The sum of a column; of floats in the order given."""
@@ -188,6 +197,11 @@ class Aggregate:
         """Fold partials into rows, in order; see `Reducer.merge`."""
         for reducer in self.reducers:
             reducer.merge(into, rows, partials)
+
+    def check(self, partials: Columns) -> None:
+        """Look at partials that come from outside; see `Reducer.check`."""
+        for reducer in self.reducers:
+            reducer.check(partials)
 
     def finish(self, partials: Columns) -> Columns:
         """Turn partials into metrics, by name; shapes (n,) to (n,)."""

@@ -1,6 +1,6 @@
 """From bytes to records: block in, records and rejects out. The one place that knows how a record is written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,12 @@ class Decoded:
     ----------
     at
         The places in the block of the records that could be read, in offset order, shape (n,).
-    source, symbol
-        Codes of their names, see `Decoder`; shape (n,).
+    source
+        Codes of their sources, see `Decoder`; shape (n,).
+    symbol
+        Codes of the symbols that they name, one record's after another's; shape (sum of ``named``,).
+    named
+        How many symbols each of them names, shape (n,); None where each has one.
     id, time_ms, received_ms
         The other columns that the engine needs, shape (n,).
     columns
@@ -45,6 +49,7 @@ class Decoded:
     at: Ints
     source: Ints
     symbol: Ints
+    named: Ints | None
     id: Ints
     time_ms: Ints
     received_ms: Ints
@@ -60,7 +65,8 @@ class Decoded:
         return Decoded(
             self.at[mask],
             self.source[mask],
-            self.symbol[mask],
+            self.symbol[mask if self.named is None else np.repeat(mask, self.named)],
+            None if self.named is None else self.named[mask],
             self.id[mask],
             self.time_ms[mask],
             self.received_ms[mask],
@@ -68,6 +74,31 @@ class Decoded:
             self.rejects,
             self.heartbeats,
         )
+
+    def by_symbol(self) -> "Decoded":
+        """Return each record as often as it names symbols, each time with one of them."""
+        if self.named is None:
+            return self
+        row = np.repeat(np.arange(len(self)), self.named)
+        return Decoded(
+            self.at[row],
+            self.source[row],
+            self.symbol,
+            None,
+            self.id[row],
+            self.time_ms[row],
+            self.received_ms[row],
+            {name: column[row] for name, column in self.columns.items()},
+            self.rejects,
+            self.heartbeats,
+        )
+
+    def symbols_of(self, i: int) -> Ints:
+        """Return the codes of the symbols that the i-th record names."""
+        if self.named is None:
+            return self.symbol[i : i + 1]
+        first = int(self.named[:i].sum())
+        return self.symbol[first : first + int(self.named[i])]
 
 
 class Decoder:
@@ -79,6 +110,8 @@ class Decoder:
         The Struct.
     columns
         Makes the aggregate's columns from records, shape (n,) each.
+    names
+        Returns the symbols that a record names, each once; None: the one in its field ``symbol``.
 
     Attributes
     ----------
@@ -86,9 +119,15 @@ class Decoder:
         What the codes stand for.
     """
 
-    def __init__(self, record: type[Any], columns: Callable[[list[Any]], Columns]) -> None:
+    def __init__(
+        self,
+        record: type[Any],
+        columns: Callable[[list[Any]], Columns],
+        names: Callable[[Any], Collection[str]] | None = None,
+    ) -> None:
         self._decode = msgspec.json.Decoder(record).decode
         self._more = columns
+        self._names = names
         self.sources, self.symbols = InputNames(), InputNames()
 
     def decode(self, block: Block) -> Decoded:
@@ -121,6 +160,7 @@ class Decoder:
             at=at[at != _GONE],
             source=whole.pop("_source"),
             symbol=whole.pop("_symbol"),
+            named=whole.pop("_named", None),
             id=whole.pop("_id"),
             time_ms=whole.pop("_time_ms"),
             received_ms=whole.pop("_received_ms"),
@@ -137,11 +177,20 @@ class Decoder:
             "_source": np.full(n, self.sources[sources.pop()])
             if len(sources) == 1
             else self.sources.codes([record.source for record in records]),
-            "_symbol": self.symbols.codes([record.symbol for record in records]),
+            **self._symbols(records),
             "_id": np.fromiter([record.id for record in records], np.int64, n),
             "_time_ms": np.fromiter([record.time_ms for record in records], np.int64, n),
             "_received_ms": np.fromiter([record.received_ms for record in records], np.int64, n),
             **self._more(records),
+        }
+
+    def _symbols(self, records: list[Any]) -> Columns:
+        if self._names is None:
+            return {"_symbol": self.symbols.codes([record.symbol for record in records])}
+        named = [self._names(record) for record in records]
+        return {
+            "_symbol": self.symbols.codes([name for names in named for name in names]),
+            "_named": np.fromiter(map(len, named), np.int64, len(named)),
         }
 
     def _readable(self, values: list[bytes], places: Ints, rejects: list[tuple[int, str]]) -> list[Any]:

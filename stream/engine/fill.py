@@ -165,7 +165,8 @@ class Filler:
             # A newer slice may have come in between, without an upsert of this partition.
             if partition in upserts:
                 stamp, offset, _ = upserts[partition]
-                upserts[partition] = stamp, offset, tuple(columns[name][i].item() for name in self._slices.schema)
+                values = [columns[name][i : i + 1].tolist() for name in self._slices.schema]
+                upserts[partition] = stamp, offset, tuple(value for (value,) in values)
 
     def settle(self, settled: Set[int], shards: Mapping[int, Finality]) -> None:
         """Begin with shards that have been read to where the last owner's checkpoint was made."""

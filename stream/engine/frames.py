@@ -7,9 +7,10 @@ import numpy as np
 
 from schemas.frame import Frame
 from schemas.trade import LATEST_MS
+from stream.engine.aggregate import Aggregate
 from stream.engine.block import Ints
 from stream.engine.names import BadName, Names, check
-from stream.engine.table import Columns, Schema
+from stream.engine.table import SKETCH, Columns, Schema
 
 _NAMED, _TIME = np.dtype(np.uint32).newbyteorder("<"), np.dtype(np.int64).newbyteorder("<")
 _KEYS: dict[str, np.dtype[Any]] = {"source": _NAMED, "symbol": _NAMED, "slice_ms": _TIME}
@@ -20,7 +21,7 @@ class BadFrame(ValueError):  # noqa: N818 - it says what is wrong
 
 
 def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, schema: Schema) -> dict[str, Any]:
-    """Return a frame's ``sources``, ``symbols`` and ``columns``.
+    """Return a frame's ``sources``, ``symbols``, ``columns`` and ``sketches``.
 
     Parameters
     ----------
@@ -39,22 +40,43 @@ def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, sch
         "symbol": symbols.codes([symbol for _, symbol, _ in keys]).astype(_NAMED).tobytes(),
         "slice_ms": np.array([slice_ms for _, _, slice_ms in keys], np.int64).tobytes(),
     }
-    packed |= {name: columns[name][rows].tobytes() for name in schema}
-    return {"sources": sources.names, "symbols": symbols.names, "columns": packed}
+    numbers, sketches = parted(schema)
+    packed |= {name: columns[name][rows].tobytes() for name in numbers}
+    return {
+        "sources": sources.names,
+        "symbols": symbols.names,
+        "columns": packed,
+        "sketches": {name: columns[name][rows].tolist() for name in sketches},
+    }
+
+
+def parted(schema: Schema) -> tuple[list[str], list[str]]:
+    """Return which columns hold numbers, and which sketches."""
+    numbers = [name for name, (dtype, _) in schema.items() if dtype != SKETCH]
+    return numbers, [name for name in schema if name not in numbers]
+
+
+def nothing(schema: Schema) -> dict[str, Any]:
+    """Return what a frame without upserts has where `pack` has columns."""
+    return pack([], np.empty(0, np.int64), {name: np.empty(0, dtype) for name, (dtype, _) in schema.items()}, schema)
 
 
 class Inspector:
-    """Looks at what a frame's schema can't say: columns are there and of one length, codes have names, times can be.
+    """Looks at what a frame's schema can't say.
+
+    Columns are there and of one length, codes have names, times can be, and sketches can be merged.
 
     Parameters
     ----------
-    schema
-        The aggregate's columns.
+    aggregate
+        Whose partials it holds.
     """
 
-    def __init__(self, schema: Schema) -> None:
-        dtypes = _KEYS | {name: dtype for name, (dtype, _) in schema.items()}
+    def __init__(self, aggregate: Aggregate) -> None:
+        numbers, self._sketches = parted(aggregate.schema)
+        dtypes = _KEYS | {name: aggregate.schema[name][0] for name in numbers}
         self._bytes = {name: dtype.itemsize for name, dtype in dtypes.items()}
+        self._check = aggregate.check
         self._good: set[str] = set()
 
     def inspect(self, frame: Frame) -> None:
@@ -69,7 +91,7 @@ class Inspector:
             if source not in self._good:
                 self._learn(source)
         columns = frame.columns
-        if missing := self._bytes.keys() - columns.keys():
+        if missing := (self._bytes.keys() - columns.keys()) | (set(self._sketches) - frame.sketches.keys()):
             raise BadFrame(
                 f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and what it counted before "
                 "is left out; with another setting `group` all is read anew"
@@ -78,6 +100,9 @@ class Inspector:
         for name, size in self._bytes.items():
             if len(columns[name]) != n * size:
                 raise BadFrame(f"column {name} has {len(columns[name])} bytes, and {n} slices need {n * size}")
+        for name in self._sketches:
+            if len(frame.sketches[name]) != n:
+                raise BadFrame(f"column {name} has {len(frame.sketches[name])} sketches, and there are {n} slices")
         if not n:
             return
         for name, names in (("source", frame.sources), ("symbol", frame.symbols)):
@@ -86,6 +111,11 @@ class Inspector:
         # Without its sign a negative time is far too large.
         if (last := int(np.frombuffer(columns["slice_ms"], np.uint64).max())) > LATEST_MS:
             raise BadFrame(f"a slice begins at {np.uint64(last).astype(np.int64)} ms")
+        if self._sketches:
+            try:
+                self._check({name: np.fromiter(frame.sketches[name], SKETCH, n) for name in self._sketches})
+            except ValueError as error:
+                raise BadFrame(str(error)) from None
 
     def _learn(self, source: str) -> None:
         try:

@@ -104,7 +104,10 @@ def _cut(frame: Frame, rows: Any) -> Frame:
         used, codes = np.unique(np.frombuffer(columns[name], "<u4"), return_inverse=True)
         names[name] = [known[code] for code in used.tolist()]
         columns[name] = codes.astype("<u4").tobytes()
-    return msgspec.structs.replace(frame, sources=names["source"], symbols=names["symbol"], columns=columns)
+    sketches = {name: [held[row] for row in rows.tolist()] for name, held in frame.sketches.items()}
+    return msgspec.structs.replace(
+        frame, sources=names["source"], symbols=names["symbol"], columns=columns, sketches=sketches
+    )
 
 
 def merged(checkpoints: Sequence[WindowCheckpoint]) -> dict[str, Views]:

@@ -1,7 +1,8 @@
 """Folding one input partition into slices: pure, without Kafka, so that tests and replay run what the worker runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,6 +12,7 @@ import numpy as np
 from schemas.frame import Frame, Lane
 from schemas.refused import DeadLetter, Late
 from schemas.topics import Topic
+from stream.aliases import NO_ALIASES, Aliases
 from stream.engine.admission import admitted
 from stream.engine.aggregate import INT, Aggregate
 from stream.engine.block import Block, Bools, Ints
@@ -34,13 +36,17 @@ class Slicing:
     topic
         What it reads.
     record
-        The record's Struct: it has ``symbol``, ``source``, ``id``, ``time_ms`` and ``received_ms``.
+        The record's Struct: it has ``source``, ``id``, ``time_ms`` and ``received_ms``; without ``names`` a ``symbol``.
     columns
         Makes the columns that the aggregate lifts from records, shape (n,) each.
     aggregate
         What a slice holds.
     lateness_ms
         The default of the setting of that name.
+    names
+        Returns the symbols that a record names, none or many, each once; None: it has one. It is in a slice of each of
+        them, and yet one record: *counted* where any of these slices hasn't had it, *repeated* where all have, and
+        *unmatched*, late or not, where there are none.
     """
 
     topic: Topic
@@ -48,6 +54,7 @@ class Slicing:
     columns: Callable[[list[Any]], Columns]
     aggregate: Aggregate
     lateness_ms: int
+    names: Callable[[Aliases, Any], Collection[str]] | None = None
 
 
 class SliceKey(NamedTuple):
@@ -95,6 +102,8 @@ class Slicer:
         The log's first offset.
     now_ms
         The time, for the mark on what retention took unread.
+    aliases
+        For records that name symbols.
     """
 
     def __init__(
@@ -111,6 +120,7 @@ class Slicer:
         committed: int | None,
         begin: int,
         now_ms: int = 0,
+        aliases: Aliases = NO_ALIASES,
     ) -> None:
         self.slicing = slicing
         self.partition = partition
@@ -131,7 +141,8 @@ class Slicer:
         self.incomplete = saved.incomplete
         #: What decoding has taken so far.
         self.decode_seconds = 0.0
-        self._decoder = Decoder(slicing.record, slicing.columns)
+        names = partial(slicing.names, aliases) if slicing.names else None
+        self._decoder = Decoder(slicing.record, slicing.columns, names)
         own = {
             "first_offset": (INT, _FAR),
             "end_ms": (INT, 0),
@@ -203,14 +214,20 @@ class Slicer:
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         met_ms = self._frontiers(decoded, again=again)
         late = end_ms <= met_ms
-        kept = self._merge(block, decoded, end_ms, ~late)
+        wanted, n_unmatched = ~late, 0
+        if decoded.named is not None:
+            matched = decoded.named > 0
+            late, wanted = late & matched, wanted & matched
+            n_unmatched = len(decoded) - int(np.count_nonzero(matched))
+        kept = self._merge(block, decoded, end_ms, wanted)
         if again:
             return []
         refused: list[Refused] = [dead_letter(block, at, reason) for at, reason in sorted(decoded.rejects)]
         tallies = self.tallies
         tallies.late += (n_late := int(np.count_nonzero(late)))
         tallies.counted += kept
-        tallies.repeated += len(decoded) - n_late - kept
+        tallies.repeated += len(decoded) - n_unmatched - n_late - kept
+        tallies.unmatched += n_unmatched
         tallies.rejected += len(refused)
         tallies.heartbeats += len(decoded.heartbeats)
         tallies.empty += block.empty
@@ -255,6 +272,8 @@ class Slicer:
             return 0
         if not wanted.all():
             decoded, end_ms = decoded.where(wanted), end_ms[wanted]
+        if (named := decoded.named) is not None:
+            decoded, end_ms = decoded.by_symbol(), np.repeat(end_ms, named)
         local, rows = self._rows(decoded.source, decoded.symbol, end_ms)
         row = rows[local]
         columns = self._open.columns
@@ -265,7 +284,8 @@ class Slicer:
         self.slicing.aggregate.merge(columns, row, partials)
         np.minimum.at(columns["first_offset"], row, block.offsets[decoded.at])
         columns["dirty"][rows] = True
-        return len(decoded)
+        # What names several symbols is there several times, one after the other.
+        return len(decoded) if named is None else int(np.count_nonzero(np.diff(decoded.at, prepend=-1)))
 
     def _rows(self, source: Ints, symbol: Ints, end_ms: Ints) -> tuple[Ints, Ints]:
         """Return each record's place among the block's slices, and the table's rows of these."""
@@ -398,7 +418,7 @@ class Slicer:
             block,
             int(decoded.at[i]),
             source=self._sources.names[decoded.source[i]],
-            symbol=self._symbols.names[decoded.symbol[i]],
+            symbol=",".join(self._symbols.names[code] for code in decoded.symbols_of(i).tolist()),
             time_ms=int(decoded.time_ms[i]),
             end_ms=end_ms,
             frontier_ms=met_ms,

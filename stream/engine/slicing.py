@@ -8,6 +8,7 @@ from faust.types import TP
 
 from schemas.refused import Late
 from schemas.topics import DEAD_LETTERS, LATE, SLICES
+from stream.aliases import Aliases
 from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
 from stream.engine.pace import Pace
@@ -49,6 +50,7 @@ class SlicingAgent:
         self.slicers: dict[int, Slicer] = {}
         self._slicing = slicing
         self._settings = settings
+        self._aliases = Aliases(settings.aliases)
         self._producer = producer
         self._shards = shards
         self._log_end = log_end
@@ -80,6 +82,7 @@ class SlicingAgent:
                 committed=position.committed,
                 begin=position.begin,
                 now_ms=int(time() * 1000),
+                aliases=self._aliases,
             )
             self._heard_seconds |= {(tp.partition, source): now for source in ("", *slicer.lanes.watermark_ms)}
         return {tp: self.slicers[tp.partition].read for tp in positions}

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from stream.engine.block import Ints
 from stream.engine.fill import Carried
@@ -14,14 +15,15 @@ from stream.engine.finality import Frontiers
 from stream.engine.names import Names
 from stream.engine.recipe import Windowing
 from stream.engine.results import WindowKey
-from stream.engine.table import Columns, Table
+from stream.engine.table import SKETCH, Columns, Table
 from stream.engine.upserts import SliceKey
 
 # Another one where the same columns come to mean something else.
 _FORMAT = 1
 _NONE = -1
 
-Packed: TypeAlias = dict[str, bytes]
+# Sketches, which have no one length, are a list.
+Packed: TypeAlias = dict[str, bytes | list[bytes]]
 
 
 class Rows(Struct, frozen=True, array_like=True):
@@ -32,7 +34,7 @@ class Rows(Struct, frozen=True, array_like=True):
     names
         What the codes of symbols, sources and resolutions index.
     windows, slices
-        Little-endian columns of one length each.
+        Little-endian columns of one length each, or lists of sketches.
     """
 
     names: list[str]
@@ -126,7 +128,11 @@ def _names(keys: Sequence[tuple[Any, ...]], at: tuple[int, ...]) -> list[list[st
 
 
 def _packed(columns: Columns, named: Mapping[str, list[str]], names: Names) -> Packed:
-    packed = {name: column.tobytes() for name, column in columns.items() if name != "shard"}
+    packed: Packed = {
+        name: column.tolist() if column.dtype == SKETCH else column.tobytes()
+        for name, column in columns.items()
+        if name != "shard"
+    }
     return packed | {name: names.codes(some).astype(np.int32).tobytes() for name, some in named.items()}
 
 
@@ -178,11 +184,15 @@ def put(
 def _columns(packed: Packed, table: Table[Any], coded: tuple[str, ...]) -> tuple[Columns, Columns]:
     """Return the columns that are the table's own, and those that are codes and places."""
     held = {
-        name: np.frombuffer(packed[name], column.dtype)
+        name: _unpacked(packed[name], column.dtype)
         for name, column in table.columns.items()
         if name != "shard" and name not in coded
     }
-    return held, {name: np.frombuffer(packed[name], np.int32) for name in coded}
+    return held, {name: _unpacked(packed[name], np.dtype(np.int32)) for name in coded}
+
+
+def _unpacked(data: bytes | list[bytes], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.frombuffer(data, dtype) if isinstance(data, bytes) else np.fromiter(data, dtype, len(data))
 
 
 def _texts(codes: Ints, names: list[str]) -> list[str]:

@@ -11,6 +11,8 @@ from stream.engine.block import Ints
 Columns: TypeAlias = dict[str, NDArray[Any]]
 #: A column's type and the value that it starts from.
 Schema: TypeAlias = Mapping[str, tuple[np.dtype[Any], Any]]
+#: The type of a column of sketches, which are bytes of any length.
+SKETCH: np.dtype[Any] = np.dtype(object)
 
 K = TypeVar("K", bound=Hashable)
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from schemas.frame import Frame
 from stream.engine.block import Ints
+from stream.engine.frames import parted
 from stream.engine.names import Names
-from stream.engine.table import Columns, Schema
+from stream.engine.table import SKETCH, Columns, Schema
 
 #: Partition, source, symbol and start of a slice.
 SliceKey: TypeAlias = tuple[int, str, str, int]
@@ -77,7 +78,11 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
     passed_ms = np.array([passed for arrival in arrivals for passed in arrival.passed_ms])
     open_ = np.flatnonzero(start_ms + slice_ms > passed_ms[source_at])
     origin, source_at, start_ms = origin[open_], source_at[open_], start_ms[open_]
-    columns: Columns = {name: column(name, dtype.newbyteorder("<"))[open_] for name, (dtype, _) in schema.items()}
+    numbers, sketches = parted(schema)
+    columns: Columns = {name: column(name, schema[name][0].newbyteorder("<"))[open_] for name in numbers}
+    for name in sketches:
+        held = [sketch for frame in frames for sketch in frame.sketches[name]]
+        columns[name] = np.fromiter(held, SKETCH, len(held))[open_]
     columns["slice_ms"] = start_ms
     columns["source"] = names.codes(sources)[source_at]
     columns["partition"] = np.array([frame.partition for frame in frames])[origin]

@@ -71,7 +71,7 @@ class Windows:
         self._incomplete: dict[int, dict[int, tuple[int, int]]] = {}
         self._arrived: list[Arrival] = []
         self._writer = ResultWriter(windowing.result)
-        self._inspector = Inspector(self._slices.schema)
+        self._inspector = Inspector(self._slices)
         self._overdue = Overdue(windowing, slice_ms)
         self._filler = Filler(windowing, slice_ms) if fill and windowing.fill else None
 

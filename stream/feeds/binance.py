@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from schemas.quote import Quote
 from schemas.trade import Trade
+from stream.feeds.other import Other
 
 SOURCE = "binance"
 
@@ -17,18 +18,6 @@ QUOTES = (
     *("USD", "EUR", "GBP", "AUD", "JPY", "TRY", "BRL", "ARS", "MXN", "COP", "RUB", "UAH", "PLN", "CZK", "RON", "ZAR"),
     *("NGN", "IDR", "DAI", "BTC", "ETH", "BNB", "XRP", "TRX", "SOL", "DOGE", "DOT"),
 )
-
-
-class Other(Struct, frozen=True):
-    """A message that is neither a trade nor a quote.
-
-    Attributes
-    ----------
-    kind
-        The stream's type, as Binance names it: ``depth``.
-    """
-
-    kind: str
 
 
 class _Envelope(Struct):

@@ -16,11 +16,12 @@ import msgspec
 from msgspec import Struct, field
 
 from schemas.events import TOPICS, Event, Shape
+from schemas.post import Post
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import InputError
-from stream.feeds import binance
-from stream.feeds.binance import Other
+from stream.feeds import binance, bluesky, twitter
+from stream.feeds.other import Other
 
 BATCH_RECORDS = 1000
 # A wait shorter than this is not worth a batch of its own.
@@ -33,6 +34,7 @@ _shape = msgspec.json.Decoder(Shape).decode
 _decode: dict[type, Callable[[bytes], Event]] = {
     Trade: msgspec.json.Decoder(Trade).decode,
     Quote: msgspec.json.Decoder(Quote).decode,
+    Post: msgspec.json.Decoder(Post).decode,
 }
 
 
@@ -90,6 +92,11 @@ def _binance(line: bytes) -> Event | Other:
     return binance.normalise(message, int(stamp) // 1_000_000)
 
 
+def _jetstream(line: bytes) -> Event | Other:
+    # Those that we record begin with the time at which we had them; its own is what counts.
+    return bluesky.normalise(line if line.startswith(b"{") else line.partition(b" ")[2])
+
+
 def _own(line: bytes) -> Event:
     return _decode[_shape(line).kind](line)
 
@@ -112,8 +119,12 @@ class Format(NamedTuple):
 FORMATS = {
     # `<ns received> <message of a combined stream>`
     "binance": Format(_binance, (Trade, Quote)),
+    # An event of Bluesky's Jetstream (v1), with or without `<ns received>` before it.
+    "jetstream": Format(_jetstream, (Post,)),
     # An event in our own JSON.
-    "jsonl": Format(_own, (Trade, Quote)),
+    "jsonl": Format(_own, (Trade, Quote, Post)),
+    # A status of Twitter's API (v1.1).
+    "twitter": Format(twitter.normalise, (Post,)),
 }
 
 

@@ -8,7 +8,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from schemas.control import Schedule, Step, Workers, schedule_key, workers_key
+from schemas.control import Position, Schedule, Step, Workers, position_key, schedule_key, workers_key
 from schemas.topics import CONTROL
 from stream.errors import BrokerError
 from stream.kafka.consumer import connected_consumer
@@ -17,7 +17,7 @@ from stream.kafka.consumer import connected_consumer
 _WAIT_MS = 100
 _PART = TopicPartition(CONTROL.name, 0)
 
-T = TypeVar("T", Schedule, Workers)
+T = TypeVar("T", Schedule, Workers, Position)
 
 
 class Records(Protocol):
@@ -126,6 +126,17 @@ class Control:
         """
         return self._last(workers_key(group), Workers)
 
+    def position(self, source: str) -> int:
+        """Return how far a feed has sent a source that can resume; 0 where nobody has said.
+
+        Raises
+        ------
+        BrokerError
+            What is there is no such record.
+        """
+        found = self._last(position_key(source), Position)
+        return 0 if found is None else found.at
+
     def _last(self, key: bytes, kind: type[T]) -> T | None:
         value = self._values.get(key)
         if value is None:
@@ -144,3 +155,8 @@ def put_schedule(records: Records, topic: str, steps: tuple[Step, ...]) -> None:
 def put_workers(records: Records, group: str, workers: int, *, paused: bool = False) -> None:
     """Put how many workers each ``tickertape up`` of a group is to run, or that it is to run none for a while."""
     records.put(CONTROL.name, 0, workers_key(group), msgspec.json.encode(Workers(workers, paused)))
+
+
+def put_position(records: Records, source: str, at: int) -> None:
+    """Put how far a source has been sent; all of it up to there is acknowledged."""
+    records.put(CONTROL.name, 0, position_key(source), msgspec.json.encode(Position(at)))

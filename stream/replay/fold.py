@@ -14,9 +14,11 @@ from msgspec import Struct
 
 from schemas.frame import Frame, Lane, Tallies
 from schemas.refused import DeadLetter, Late
+from stream.aliases import Aliases
 from stream.app import discover
 from stream.engine.block import Block
 from stream.engine.checkpoint import Views
+from stream.engine.frames import nothing
 from stream.engine.lanes import UNSET
 from stream.engine.slices import Slicer, Slicing
 from stream.engine.windows import Windows
@@ -121,6 +123,7 @@ class _Slicing:
             checkpoint=None,
             committed=None,
             begin=begin,
+            aliases=Aliases(settings.aliases),
         )
         self._frames = [Spill(job.frames(partition, shard)) for shard in range(job.shards)]
         self._late, self._dead = Spill(job.late(partition)), Spill(job.dead(partition))
@@ -314,11 +317,20 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int
 def _by_time(job: Job, shard: int, known: Sequence[Word]) -> Iterator[Frame]:
     """Yield the frames of all partitions, of the one that is furthest behind first: so few windows are open at once."""
     heads: list[tuple[int, int, Frame, Iterator[Frame]]] = []
-    columns = dict.fromkeys((*job.slicing().aggregate.schema, "source", "symbol", "slice_ms"), b"")
+    empty = nothing(job.slicing().aggregate.schema)
 
     def word(partition: int, lanes: list[Lane]) -> Frame:
         return Frame(
-            job.topic, partition, job.settings.epoch, 0, job.partitions, False, None, lanes, Tallies(), [], [], columns
+            topic=job.topic,
+            partition=partition,
+            epoch=job.settings.epoch,
+            upto=0,
+            partitions=job.partitions,
+            idle=False,
+            incomplete=None,
+            lanes=lanes,
+            tallies=Tallies(),
+            **empty,
         )
 
     for one in known:

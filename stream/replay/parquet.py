@@ -40,11 +40,26 @@ def schema_of(row: type[msgspec.Struct]) -> pa.Schema:
 def _field(row: type[msgspec.Struct], field: inspect.Field) -> pa.Field:
     kinds = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
     some = [kind for kind in kinds if not isinstance(kind, inspect.NoneType)]
-    if len(some) != 1 or type(some[0]) not in _TYPES:
+    of = _type(some[0]) if len(some) == 1 else None
+    if of is None:
         raise ConfigError(
-            f"{row.__name__}.{field.name}: there is no column for such a field; str, int, float, bool, bytes"
+            f"{row.__name__}.{field.name}: there is no column for such a field; str, int, float, bool, bytes, or a "
+            "list of one of these or of pairs"
         )
-    return pa.field(field.name, _TYPES[type(some[0])], nullable=len(some) < len(kinds))
+    return pa.field(field.name, of, nullable=len(some) < len(kinds))
+
+
+def _type(kind: inspect.Type) -> pa.DataType | None:
+    match kind:
+        case inspect.ListType(item_type=inspect.TupleType(item_types=(first, second))):
+            # Pairs, such as an item and its count, read as they were written.
+            key, value = _TYPES.get(type(first)), _TYPES.get(type(second))
+            return pa.map_(key, value) if key and value else None
+        case inspect.ListType(item_type=item):
+            of = _TYPES.get(type(item))
+            return pa.list_(of) if of else None
+        case _:
+            return _TYPES.get(type(kind))
 
 
 def table_of(row: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> pa.Table:

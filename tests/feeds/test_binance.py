@@ -4,7 +4,8 @@ import pytest
 
 from schemas.quote import Quote
 from schemas.trade import Trade
-from stream.feeds.binance import Other, normalise, pair
+from stream.feeds.binance import normalise, pair
+from stream.feeds.other import Other
 
 SOLD = (
     b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,'

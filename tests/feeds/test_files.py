@@ -209,3 +209,20 @@ def test_the_recorded_files_give_all_their_trades_and_quotes() -> None:
     assert (first.price, first.quantity, first.side) == (61837.63, 0.02, "sell")
     assert tally.bad == 0
     assert tally.others == {"depth": 6_885, "unnamed": 2}
+
+
+def test_posts_of_any_format_and_what_else_there_was(tmp_path: Path) -> None:
+    status = b'{"created_at":"Wed May 21 14:30:05 +0000 2014","id_str":"7","text":"$FB","user":{"id_str":"42"}}\n'
+    (tweet,) = read([write(tmp_path / "tweets", status)], "twitter", Tally())
+    event = b'{"did":"did:plc:a","time_us":1783175889000123,"kind":"commit","commit":{"operation":%s}}\n'
+    post = (
+        b'"create","collection":"app.bsky.feed.post","rkey":"k","record":{"text":"","createdAt":"2026-07-04T14:38:08Z"}'
+    )
+    deletion = b'"delete","collection":"app.bsky.feed.post","rkey":"k"'
+    tally = Tally()
+    (created,) = read([write(tmp_path / "events", event % post, event % deletion)], "jetstream", tally)
+    assert str(tally) == "1 posts; 1 other messages (1 deletion)"
+    assert (tweet.time_ms, created.received_ms) == (1_400_682_605_000, 1_783_175_889_000)
+    own = write(tmp_path / "own", msgspec.json.encode(tweet), b"\n", msgspec.json.encode(created), b"\n")
+    # The tweet doesn't say when it was received.
+    assert list(read([own], "jsonl", Tally())) == [tweet, created]

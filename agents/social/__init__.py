@@ -1,0 +1,1 @@
+"""Rolling metrics of posts."""

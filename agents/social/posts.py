@@ -1,0 +1,66 @@
+"""Posts, folded into slices: what every metric of posts is made from."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import ClassVar
+
+import numpy as np
+
+from schemas.post import Post
+from schemas.topics import POSTS
+from stream.aliases import Aliases
+from stream.engine.aggregate import INT, Aggregate, Reducer, Sum
+from stream.engine.sketches import Distinct, Frequent
+from stream.engine.slices import Slicing
+from stream.engine.table import Columns
+
+AUTHORS = Distinct("authors", lg_k=11)
+HASHTAGS = Frequent("hashtags", size=64)
+COPIED = Frequent("copied", size=64)
+
+
+class PostSlice(Aggregate):
+    """Mentions, copies among them, engagement, the sum of scores and of how many; authors, hashtags and what is copied.
+
+    Engagement is that of own posts: a copy may come with its original's.
+    """
+
+    reducers: ClassVar[tuple[Reducer, ...]] = (
+        Sum("mentions", INT),
+        Sum("copies", INT),
+        Sum("engagement", INT),
+        Sum("scored", INT),
+        Sum("score"),
+        AUTHORS,
+        HASHTAGS,
+        COPIED,
+    )
+
+
+def columns(posts: list[Post]) -> Columns:
+    n = len(posts)
+    copies = np.fromiter([post.copy_of is not None for post in posts], np.int64, n)
+    responses = np.fromiter([post.likes + post.reposts + post.replies for post in posts], np.int64, n)
+    return {
+        "mentions": np.ones(n, np.int64),
+        "copies": copies,
+        "engagement": np.where(copies, 0, responses),
+        "scored": np.fromiter([post.sentiment is not None for post in posts], np.int64, n),
+        "score": np.fromiter([post.sentiment or 0.0 for post in posts], np.float64, n),
+        **AUTHORS.lift(np.fromiter([_hash(post) for post in posts], np.uint64, n)),
+        **HASHTAGS.lift([{tag.lower() for tag in post.tags} for post in posts], n),
+        **COPIED.lift([() if post.copy_of is None else (str(post.copy_of),) for post in posts], n),
+    }
+
+
+def _hash(post: Post) -> int:
+    # The same name on another network is somebody else.
+    return int.from_bytes(blake2b(f"{post.source}|{post.author}".encode(), digest_size=8).digest(), "little")
+
+
+def named(aliases: Aliases, post: Post) -> Sequence[str]:
+    """Return the symbols that a post names: by cashtags, and by aliases in its text."""
+    return aliases.named(post.text, post.symbols)
+
+
+POST_SLICES = Slicing(topic=POSTS, record=Post, columns=columns, aggregate=PostSlice(), lateness_ms=60_000, names=named)
