@@ -67,13 +67,13 @@ class Job(Struct, frozen=True):
         return next(s for s in discover(self.settings.agents)[0] if s.topic.name == self.topic)
 
     def frames(self, partition: int, shard: int) -> Path:
-        return Path(self.folder) / f"frames-{partition}-{shard}"
+        return Path(self.folder) / f"frames-{self.topic}-{partition}-{shard}"
 
     def late(self, partition: int) -> Path:
-        return Path(self.folder) / f"late-{partition}"
+        return Path(self.folder) / f"late-{self.topic}-{partition}"
 
     def dead(self, partition: int) -> Path:
-        return Path(self.folder) / f"dead-{partition}"
+        return Path(self.folder) / f"dead-{self.topic}-{partition}"
 
     def results(self, output: str, shard: int) -> Path:
         return Path(self.folder) / "results" / output / f"{shard}.arrow"
