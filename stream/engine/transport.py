@@ -30,6 +30,7 @@ from faust.types import TP
 from msgspec import Struct
 from msgspec.structs import replace
 
+from schemas.topics import SLICES
 from stream.engine.block import Block, Headers, Ints
 from stream.engine.lookout import look_out
 from stream.kafka.patience import patient
@@ -38,7 +39,7 @@ from stream.metrics import REBALANCES
 log = logging.getLogger(__name__)
 
 # So long a broker may have forgotten what is committed.
-FORGETFUL_SECONDS = 5.0
+FORGETFUL_SECONDS = 4.0
 _APPEND_TIME = 1
 _value = attrgetter("value")
 _offset = attrgetter("offset")
@@ -315,16 +316,23 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         tps
             Which.
         least
-            Offsets that are known to be committed. A broker that has hung for long answers for a moment as if nothing
-            were (seen with Kafka 4): it is asked again.
+            Offsets that are known to be committed.
+
+        Notes
+        -----
+        A broker that has hung answers for a second or two as if the group had committed nothing (seen with Kafka 4).
+        Where it says less than is known, or nothing although there are frames, it is asked again for a while.
         """
         consumer = self._ensure_consumer()
         begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+        # Every shard has frames once workers have run.
+        shards = [TopicPartition(SLICES.name, 0)] if SLICES.name in self.app.custodian.blocks.topics else []
+        begun = any((await consumer.end_offsets(shards)).values())
         until = monotonic() + FORGETFUL_SECONDS
         while True:
             commits = await consumer._coordinator.fetch_committed_offsets(tps)
-            behind = [tp for tp in tps if tp not in commits or commits[tp].offset < least.get(TP(*tp), 0)]
-            if not any(TP(*tp) in least for tp in behind) or monotonic() > until:
+            less = any(tp not in commits or commits[tp].offset < least[TP(*tp)] for tp in tps if TP(*tp) in least)
+            if not (less or (begun and not commits)) or monotonic() > until:
                 break
             await asyncio.sleep(0.2)
         return {

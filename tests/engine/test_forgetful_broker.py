@@ -8,14 +8,16 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
 from stream.engine import transport
-from stream.engine.transport import ConsumerThread, Position
+from stream.engine.transport import Blocks, ConsumerThread, Position
 
 FIRST, SECOND = TopicPartition("trades", 0), TopicPartition("trades", 1)
 Commits = dict[TopicPartition, OffsetAndMetadata]
 
 
-def positions(answers: list[Commits], least: dict[TP, int]) -> tuple[dict[TP, Position], int]:
-    """Return positions as a broker that answers so, the last for ever, and how often it was asked."""
+def positions(
+    answers: list[Commits], least: dict[TP, int] | None = None, *, frames: int = 0
+) -> tuple[dict[TP, Position], int]:
+    """Return positions by a broker that answers so, the last for ever, and how often it was asked."""
     asked = 0
 
     async def fetch(_: list[TopicPartition]) -> Commits:
@@ -24,7 +26,7 @@ def positions(answers: list[Commits], least: dict[TP, int]) -> tuple[dict[TP, Po
         return answers[min(asked, len(answers)) - 1]
 
     async def offsets(tps: list[TopicPartition]) -> dict[TopicPartition, int]:
-        return dict.fromkeys(tps, 0)
+        return {tp: frames if tp.topic == "slices" else 0 for tp in tps}
 
     consumer = SimpleNamespace(
         beginning_offsets=offsets,
@@ -33,8 +35,9 @@ def positions(answers: list[Commits], least: dict[TP, int]) -> tuple[dict[TP, Po
         _coordinator=SimpleNamespace(fetch_committed_offsets=fetch),
     )
     # What the broker answers is all that matters; it can't be made to forget at will.
-    thread = SimpleNamespace(_ensure_consumer=lambda: consumer)
-    found = asyncio.run(ConsumerThread.positions(thread, [FIRST, SECOND], least))  # type: ignore[arg-type]
+    custodian = SimpleNamespace(blocks=Blocks(frozenset({"trades", "slices"}), 1, 1))
+    thread = SimpleNamespace(_ensure_consumer=lambda: consumer, app=SimpleNamespace(custodian=custodian))
+    found = asyncio.run(ConsumerThread.positions(thread, [FIRST, SECOND], least or {}))  # type: ignore[arg-type]
     return found, asked
 
 
@@ -46,10 +49,17 @@ def test_what_this_worker_has_committed_is_asked_for_again() -> None:
     assert (found[TP(*FIRST)].committed, found[TP(*SECOND)].committed) == (7, 9)
 
 
-def test_where_it_never_was_committed_nobody_waits() -> None:
-    found, asked = positions([{}], {TP("trades", 5): 3})
+def test_at_the_first_start_nobody_waits() -> None:
+    found, asked = positions([{}])
     assert asked == 1
     assert found[TP(*FIRST)].committed is None
+
+
+def test_where_there_are_frames_somebody_has_committed() -> None:
+    found, asked = positions([{}, {}, {FIRST: OffsetAndMetadata(3, "another's")}], frames=12)
+    assert asked == 3
+    # The other one is new: a group's commits are all there or none.
+    assert (found[TP(*FIRST)].committed, found[TP(*SECOND)].committed) == (3, None)
 
 
 def test_a_broker_that_has_really_forgotten_is_believed_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
