@@ -222,9 +222,14 @@ def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
     """
     lines = []
     for sink, finals in outcome.finals.items():
-        parquet.write(out / f"{sink}.parquet", results(folder, sink), KEY)
+        path = out / f"{sink}.parquet"
+        if not finals and not outcome.open[sink]:
+            # Of an earlier replay, it would belie this one.
+            path.unlink(missing_ok=True)
+            continue
+        parquet.write(path, results(folder, sink), KEY)
         still = f"; {len(outcome.open[sink]):,} are still open where the log ends, and left out"
-        lines.append(f"{out / sink}.parquet: {finals:,} finals" + (still if outcome.open[sink] else ""))
+        lines.append(f"{path}: {finals:,} finals" + (still if outcome.open[sink] else ""))
     for topic, row, prefix in ((LATE.name, Late, "late"), (DEAD_LETTERS.name, DeadLetter, "dead")):
         path = out / f"{topic}.parquet"
         tables = [
@@ -236,6 +241,5 @@ def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
             written = parquet.write(path, tables, PLACE)
             lines.append(f"{path}: {len(written):,} records")
         else:
-            # Of an earlier replay, it would belie this one.
             path.unlink(missing_ok=True)
     return lines
