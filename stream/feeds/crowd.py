@@ -107,9 +107,8 @@ class Crowd:
         """Return the next tick's posts, and what the talk so far adds to each symbol's return, shape (symbols,)."""
         random = self._random
         self._heat *= np.exp(-TICK_MS / BURST_MS)
-        for symbol in random.choice(
-            len(self._weight), random.poisson(BURSTS_PER_SECOND / SECOND_TICKS), p=self._weight
-        ):
+        bursts = random.poisson(BURSTS_PER_SECOND / SECOND_TICKS)
+        for symbol in random.choice(len(self._weight), bursts, p=self._weight):
             self._heat[symbol], self._mood[symbol] = 1.0, random.choice((-1, 1))
             self._recent[int(symbol)] = []
         talk = self._talk(random.poisson(self._rate * (self._weight + LOUDER * self._heat)))

@@ -56,9 +56,9 @@ class Outcome(Struct):
     read, tallies
         Offsets of all partitions, and what became of them.
     finals
-        By sink: how many results are final.
+        By output: how many results are final.
     open
-        By sink: the keys of those that the log leaves open.
+        By output: the keys of those that the log leaves open.
     lines
         What became of the lines of files; None for a topic.
     trimmed_ms
@@ -188,9 +188,10 @@ async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
     merged = await crew.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
     outcome = Outcome(sum(one.read for one in sliced), _sum([one.tallies for one in sliced]), {}, {})
     for one in merged:
-        for sink, finals in one.finals.items():
-            outcome.finals[sink] = outcome.finals.get(sink, 0) + finals
-            outcome.open.setdefault(sink, []).extend(one.open[sink])
+        for output, finals in one.finals.items():
+            outcome.finals[output] = outcome.finals.get(output, 0) + finals
+        for output, keys in one.open.items():
+            outcome.open.setdefault(output, []).extend(keys)
     logs = zip(sliced, each, strict=True)
     trimmed_ms = [one.first_ms or int(time() * 1000) for one, log in logs if isinstance(log, OfTopic) and log.start]
     if trimmed_ms:
@@ -203,9 +204,10 @@ def _sum(tallies: Sequence[Tallies]) -> Tallies:
     return Tallies(*map(sum, zip(*map(msgspec.structs.astuple, tallies), strict=True)))
 
 
-def results(folder: Path, sink: str) -> list[pa.Table]:
-    """Return the final results of a sink that a replay left in a folder, a table a shard."""
-    return [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in (folder / "sinks" / sink).iterdir()]
+def results(folder: Path, output: str) -> list[pa.Table]:
+    """Return the final results of an output that a replay left in a folder, a table a shard."""
+    paths = (folder / "results" / output).glob("*.arrow")
+    return [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths]
 
 
 def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
@@ -221,15 +223,16 @@ def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
         Where they go.
     """
     lines = []
-    for sink, finals in outcome.finals.items():
-        path = out / f"{sink}.parquet"
-        if not finals and not outcome.open[sink]:
+    for output, finals in outcome.finals.items():
+        path, left = out / f"{output}.parquet", outcome.open.get(output)
+        if not finals and not left:
             # Of an earlier replay, it would belie this one.
             path.unlink(missing_ok=True)
             continue
-        parquet.write(path, results(folder, sink), KEY)
-        still = f"; {len(outcome.open[sink]):,} are still open where the log ends, and left out"
-        lines.append(f"{path}: {finals:,} finals" + (still if outcome.open[sink] else ""))
+        path.parent.mkdir(exist_ok=True)
+        parquet.write(path, results(folder, output), KEY)
+        still = f"; {len(left):,} are still open where the log ends, and left out" if left else ""
+        lines.append(f"{path}: {finals:,} finals{still}")
     for topic, row, prefix in ((LATE.name, Late, "late"), (DEAD_LETTERS.name, DeadLetter, "dead")):
         path = out / f"{topic}.parquet"
         tables = [

@@ -1,6 +1,7 @@
 """The simulated crowd: the same for a seed, talking in bursts, which prices follow."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_the_same_seed_is_the_same_talk_and_another_is_another() -> None:
 def test_ids_rise_by_one_and_times_lie_within_their_tick(minutes: tuple[list[Post], Floats]) -> None:
     posts, _ = minutes
     assert [post.id for post in posts] == list(range(1, len(posts) + 1))
-    assert all(a.time_ms // TICK_MS <= b.time_ms // TICK_MS for a, b in zip(posts, posts[1:], strict=False))
+    assert all(a.time_ms // TICK_MS <= b.time_ms // TICK_MS for a, b in pairwise(posts))
     assert (posts[0].time_ms - T, posts[-1].time_ms - T) == pytest.approx((0, SECONDS * 1000), abs=1500)
 
 
