@@ -100,7 +100,8 @@ def latencies_ms(
 
 def measure(broker: str) -> dict[str, float]:
     topics.create(broker, Settings(broker=broker))
-    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", "simulate", "--rate", str(RATE)]
+    market = ["simulate", "--rate", str(RATE), "--quotes", "0"]
+    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", *market]
     with workers.running(broker, 2):
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         warm_ms = (time.time() + WARM_UP_SECONDS) * 1000

@@ -41,7 +41,8 @@ def measure(broker: str) -> dict[str, float]:
             reports.append((began_ms, report, time.time() * 1000))
             time.sleep(BETWEEN_SECONDS)
 
-    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", "simulate", "--rate", str(RATE)]
+    market = ["simulate", "--rate", str(RATE), "--quotes", "0"]
+    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", *market]
     with workers.running(broker, 2):
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         changing = threading.Thread(target=change)

@@ -52,9 +52,25 @@ class Workers(Struct, frozen=True):
     paused: bool = False
 
 
+class Position(Struct, frozen=True):
+    """How far a feed has sent what its source can say again; its key is `position_key`.
+
+    Attributes
+    ----------
+    at
+        In the source's own count; a Jetstream's is microseconds.
+    """
+
+    at: Annotated[int, Meta(ge=0)]
+
+
 def schedule_key(topic: str) -> bytes:
     return f"schedule|{topic}".encode()
 
 
 def workers_key(group: str) -> bytes:
     return f"workers|{group}".encode()
+
+
+def position_key(source: str) -> bytes:
+    return f"position|{source}".encode()

@@ -158,8 +158,8 @@ WINDOW_STATE = Topic(
 )
 CONTROL = Topic(
     name="control",
-    holds="how many partitions feeds use, by event time; and how many workers there are",
-    key="kind, and topic or group",
+    holds="how many partitions feeds use, by event time; how many workers there are; how far feeds are that can resume",
+    key="kind, and topic, group or source",
     partitions=1,
     retention_ms=-1,
     cleanup="compact",

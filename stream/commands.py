@@ -1,13 +1,18 @@
-"""``tickertape settings``: every setting, in the words of ``Settings``."""
+"""``tickertape settings`` and ``tickertape metrics``: what can be set, and what is shown, in the words of the code."""
 
 import inspect
 import re
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from stream.errors import ConfigError
 from stream.settings import BY_TOPIC, PREFIX, Settings
+
+if TYPE_CHECKING:
+    from stream.metrics import Declared
 
 WIDTH = 100
 
@@ -18,7 +23,7 @@ def settings(found: Settings | ConfigError) -> None:
     """Print each setting: its value, its default, its name in the environment and what it means."""
     default = Settings()
     now = found if isinstance(found, Settings) else default
-    meaning = meanings()
+    meaning = meanings(Settings)
     for name in Settings.__struct_fields__:
         usual = getattr(default, name)
         variable = PREFIX + name.upper() + ("_<TOPIC>" if name in BY_TOPIC else "")
@@ -29,9 +34,9 @@ def settings(found: Settings | ConfigError) -> None:
         raise found
 
 
-def meanings() -> dict[str, str]:
-    """Return what each setting means, by its name: the words of the docstring of ``Settings``."""
-    attributes = inspect.cleandoc(Settings.__doc__ or "").partition("Attributes\n----------\n")[2]
+def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """Return what each field of a Struct means, by its name: the words of its docstring."""
+    attributes = inspect.cleandoc(struct.__doc__ or "").partition("Attributes\n----------\n")[2]
     found = {}
     for names, text in re.findall(r"^(\w.*)\n((?: .*\n?)+)", attributes, re.MULTILINE):
         for name in names.split(", "):
@@ -47,3 +52,37 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) or "not set"
+
+
+@click.command()
+@click.pass_obj
+def metrics(settings: Settings) -> None:
+    """Print every metric as Markdown: its name, type, unit, labels and what it means."""
+    from stream.metrics import declared
+
+    click.echo("# Metrics\n\nMade by `tickertape metrics`. What serves them: `metrics_port` in `tickertape settings`.")
+    for kind, title in (("worker", "Workers"), ("feed", "Feeds"), ("supervisor", "The supervisor, `tickertape up`")):
+        _print_section(title, declared(kind))
+    _print_section("Results, by workers, of symbols on the watch list", _results(settings))
+
+
+def _results(settings: Settings) -> Iterator["Declared"]:
+    from stream.app import discover
+    from stream.engine.watched import IDENTITY, gauge_name, shown
+    from stream.metrics import Declared
+
+    for windowing in sorted(discover(settings.agents)[1], key=lambda one: one.sink.name):
+        meaning = meanings(windowing.result)
+        fields = {field.name: field.type for field in msgspec.structs.fields(windowing.result)}
+        labels = tuple(name for name in IDENTITY if name in fields)
+        for field, sort in fields.items():
+            if shown(field, sort):
+                name, _ = gauge_name(windowing.sink.name, field)
+                text = re.sub(r" \[\d+\]_", "", meaning.get(field, ""))
+                yield Declared(name, "gauge", "seconds" if field.endswith("_ms") else "", labels, text)
+
+
+def _print_section(title: str, rows: Iterable["Declared"]) -> None:
+    click.echo(f"\n## {title}\n\n| name | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |")
+    for name, sort, unit, labels, meaning in rows:
+        click.echo(f"| `{name}` | {sort} | {unit} | {', '.join(labels)} | {meaning} |")

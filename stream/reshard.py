@@ -88,11 +88,7 @@ async def _ask_for(settings: Settings, workers: int, *, paused: bool) -> None:
 
 def _until_shared(settings: Settings, shards: int) -> None:
     until = time.monotonic() + SHARED_SECONDS
-    while True:
-        group = members.describe(settings)
-        owned = {shard for parts in group.owned.values() for shard in parts.get(SLICES.name, ())}
-        if group.stable and owned == set(range(shards)):
-            return
+    while not members.describe(settings).share(SLICES.name, shards):
         if time.monotonic() > until:
             raise BrokerError(f"the workers don't own all shards after {SHARED_SECONDS:g} s: see that they are well")
         time.sleep(0.2)

@@ -16,8 +16,8 @@ from stream.errors import ConfigError
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
-#: In the environment these are set by topic.
-BY_TOPIC = ("lateness_ms", "partitions")
+#: In the environment these are set by topic, or by agent.
+BY_TOPIC = ("lateness_ms", "partitions", "resolutions")
 
 Whole = Annotated[int, Meta(ge=1)]
 Ms = Annotated[int, Meta(ge=0)]
@@ -57,13 +57,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Between two checkpoints.
     snapshot_seconds
         Between two snapshots of a shard's windows, from which the next owner goes on; 0: none, it reads the frames of
-        open windows again, up to an hour of them.
+        open windows again, up to an hour of them. What follows final bars, such as an EMA, is kept in snapshots alone.
     block_records, block_bytes
         The most that a block holds (a single larger record still makes one).
     partitions
         By topic: how many when it is created; the catalogue has defaults.
     session_seconds
         A worker that Kafka has not heard from for this long loses its partitions.
+    resolutions
+        By kind of what follows final bars, such as ``ema``: which bars; an agent's file has a default.
     compression
         Of the records that workers and feeds produce: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     fill
@@ -72,6 +74,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     aliases
         The name of a TOML file that says what else posts call symbols, ``AAPL = ["apple", "iphone"]``; or a table of
         that name in the settings' own file. Written in lower case an alias is found in any, else as it is written.
+    metrics_port, metrics_host
+        Where a process serves /metrics; 0: a free port, and it says which; -1: nowhere. The workers of `up` have free
+        ports of their own, which its /sd lists.
+    watch
+        Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
+    binance_url, bluesky_url
+        Where ``tickertape feed binance`` (combined streams) and ``tickertape feed bluesky`` (a Jetstream) connect to.
+    feed_silence_seconds
+        A live connection that brings nothing for this long is made anew.
+    feed_ping_seconds
+        Between two pings to a live source; one that isn't answered for as long ends the connection.
+    feed_renew_seconds
+        A live connection so old is replaced by another before it is closed; Binance ends each at 24 hours.
+    feed_buffer_bytes
+        How much of what a live source sends may wait while Kafka takes nothing; past it the oldest messages are dropped
+        and counted, or, where the source can say them again, asked for again later.
     """
 
     broker: str = ""
@@ -90,9 +108,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     block_bytes: Whole = 1 << 20
     partitions: dict[str, Whole] = field(default_factory=dict)
     session_seconds: Seconds = 8.0
+    resolutions: dict[str, list[str]] = field(default_factory=dict)
     compression: str = "none"
     fill: bool = False
     aliases: AliasTable = field(default_factory=dict)
+    metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
+    metrics_host: str = "127.0.0.1"
+    watch: list[str] = field(default_factory=list)
+    binance_url: str = "wss://stream.binance.com:9443/stream"
+    bluesky_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
+    feed_silence_seconds: Seconds = 60.0
+    feed_ping_seconds: Seconds = 20.0
+    feed_renew_seconds: Seconds = 23 * 3600.0
+    feed_buffer_bytes: Whole = 64 << 20
 
     @property
     def epoch(self) -> str:
@@ -153,6 +181,8 @@ def _from_file(path: str) -> dict[str, Any]:
 
 
 def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
+    names = {f.name: f for f in msgspec.structs.fields(Settings)}
+    lists = [name for name, f in names.items() if f.type == list[str]]
     for key, text in environ.items():
         if not key.startswith(PREFIX) or key == FILE:
             continue
@@ -161,8 +191,12 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> Non
         if table:
             # A topic's name has no capitals and no underscores.
             entry = name.removeprefix(table + "_").replace("_", "-")
-            values[table] = values.get(table, {}) | {entry: text}
-        elif name in Settings.__struct_fields__:
-            values[name] = text.split(",") if name == "agents" else text
+            values[table] = values.get(table, {}) | {entry: _parts(text) if table == "resolutions" else text}
+        elif name in names:
+            values[name] = _parts(text) if name in lists else text
         else:
             raise ConfigError(f"{key}: no such setting; see `tickertape settings`")
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from stream.app import Pipeline, tune_interpreter
 from stream.errors import ConfigError, TickertapeError
+from stream.metrics import PATH, WORKER, served
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
     Raises
     ------
     ConfigError
-        No broker is set, or the agents can't be found.
+        No broker is set, the agents can't be found, or metrics can't be served.
     BrokerError
         Kafka can't be reached, or a topic is missing.
     """
@@ -50,8 +51,8 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
     tune_interpreter()
     if supervised:
         threading.Thread(target=_stop_with_supervisor, daemon=True).start()
-    with held:
-        asyncio.run(_run(settings, slot))
+    with held, served(settings, WORKER) as address:
+        asyncio.run(_run(settings, slot, address))
 
 
 def _hold(settings: Settings, slot: str) -> socket.socket:
@@ -79,7 +80,7 @@ def _hold(settings: Settings, slot: str) -> socket.socket:
     return held
 
 
-async def _run(settings: Settings, slot: str) -> None:
+async def _run(settings: Settings, slot: str, address: str) -> None:
     app = Pipeline(settings, slot)
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -92,7 +93,7 @@ async def _run(settings: Settings, slot: str) -> None:
     if not started:
         _leave(0)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    log.info("worker %s is up", slot)
+    log.info("worker %s is up%s", slot, f", its metrics at {address}{PATH}" if address else "")
     await _unless(told, app.wait())
     if app.crash_reason is not None:
         # What the agents hold may be half done, so nothing of it is committed: as after a kill, the next worker goes on

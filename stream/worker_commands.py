@@ -65,7 +65,7 @@ def up(settings: Settings, workers: int | None) -> None:
         supervisor = Supervisor(settings, workers or asked or cores(), _say)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.tell())
-        with supervisor, _following(settings, supervisor, asked):
+        with supervisor.shown(), supervisor, _following(settings, supervisor, asked):
             supervisor.wait()
 
 

@@ -7,15 +7,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
-import msgspec
+from msgspec import json
 
 from stream.errors import BrokerError, ConfigError, TickertapeError
 from stream.kafka import members
+from stream.metrics import PATH, RESTARTS, SUPERVISOR, WORKERS, reserve, served
 from stream.settings import BY_TOPIC, PREFIX, Settings
 
 # The first restart is at once: within the session time-out a slot takes back its partitions without a rebalance.
@@ -24,6 +27,8 @@ LONGEST_WAIT_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
 # A worker that is told to stop has this long, then it is killed.
 STOP_SECONDS = 10.0
+# Prometheus asks here where to look.
+DISCOVERY = "/sd"
 
 Say = Callable[[str], None]
 
@@ -65,6 +70,8 @@ class Supervisor:
         self._say = say
         self._healthy_seconds = healthy_seconds
         self._slots: dict[int, Slot] = {}
+        #: The ports at which workers show their metrics: a slot's is its own for as long as it is there.
+        self._ports: dict[int, socket.socket] = {}
         # Unlike an Event, it may be told from a signal's handler.
         self._told: SimpleQueue[TickertapeError | int | None] = SimpleQueue()
         self.restarts = 0
@@ -98,16 +105,48 @@ class Supervisor:
         for number in range(workers):
             if number not in self._slots:
                 command = [sys.executable, "-m", "stream", "worker", "--slot", self.name(number), "--supervised"]
+                RESTARTS.labels(self.name(number))
                 self._slots[number] = Slot(
                     command,
-                    self._environment,
+                    self._environment | self._port(number),
                     f"worker-{number}",
                     self._say,
-                    self._ended,
+                    partial(self._ended, number),
                     healthy_seconds=self._healthy_seconds,
                 )
         for number in self.slots[workers:][::-1]:
             self.stop_one(number)
+
+    def _port(self, slot: int) -> dict[str, str]:
+        """Return the setting of where a slot's worker shows its metrics."""
+        if self._settings.metrics_port < 0:
+            return {}
+        self._ports[slot] = reserve(self._settings.metrics_host)
+        return {f"{PREFIX}METRICS_PORT": str(self._ports[slot].getsockname()[1])}
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show our metrics while the block runs, and at ``/sd`` where they and the workers' are, as Prometheus asks.
+
+        Raises
+        ------
+        ConfigError
+            They can't be served where the settings say.
+        """
+        WORKERS.set_function(lambda: len(self.pids))
+        with served(self._settings, SUPERVISOR, {DISCOVERY: self._discovery}) as address:
+            if address:
+                self._say(f"metrics at {address}{PATH}, and of all workers by the service discovery {DISCOVERY}")
+            yield
+
+    def _discovery(self, asked: str) -> bytes:
+        """Return where metrics are: ours where we were asked, the workers' on the same machine."""
+        host = asked.rpartition(":")[0]
+        targets = [{"targets": [asked], "labels": {"job": "supervisor"}}]
+        for slot, held in sorted(self._ports.items()):
+            labels = {"job": "worker", "worker": self.name(slot)}
+            targets.append({"targets": [f"{host}:{held.getsockname()[1]}"], "labels": labels})
+        return json.encode(targets)
 
     def stop_one(self, slot: int) -> None:
         """Have one worker drain and leave the group, so that the others take over its partitions at once.
@@ -120,6 +159,7 @@ class Supervisor:
         gone = self._slots.pop(slot)
         gone.end()
         gone.join(time.monotonic() + STOP_SECONDS)
+        self._release(slot)
         # A static member doesn't leave by itself.
         members.remove(self._settings, self.name(slot))
 
@@ -162,6 +202,12 @@ class Supervisor:
         until = time.monotonic() + STOP_SECONDS
         for slot in slots:
             slot.join(until)
+        for number in list(self._ports):
+            self._release(number)
+
+    def _release(self, slot: int) -> None:
+        if held := self._ports.pop(slot, None):
+            held.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -171,13 +217,14 @@ class Supervisor:
     ) -> None:
         self.stop()
 
-    def _ended(self, code: int) -> bool:
+    def _ended(self, slot: int, code: int) -> bool:
         """Hear that a worker ended by itself; return whether to start it again."""
         if code == ConfigError.exit_code:
             self.failure = ConfigError("a worker can't run with these settings: see what it said")
             self._told.put(self.failure)
             return False
         self.restarts += 1
+        RESTARTS.labels(self.name(slot)).inc()
         return True
 
 
@@ -302,13 +349,16 @@ def environment(settings: Settings) -> dict[str, str]:
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
         if name in BY_TOPIC:
-            found |= {f"{PREFIX}{name}_{entry}".upper().replace("-", "_"): str(it) for entry, it in value.items()}
+            found |= {f"{PREFIX}{name}_{entry}".upper().replace("-", "_"): _text(it) for entry, it in value.items()}
         else:
             if isinstance(value, dict):
-                value = msgspec.json.encode(value).decode()
-            text = ",".join(value) if isinstance(value, list) else str(value)
-            found[f"{PREFIX}{name}".upper()] = text
+                value = json.encode(value).decode()
+            found[f"{PREFIX}{name}".upper()] = _text(value)
     return found
+
+
+def _text(value: object) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def cores() -> int:

@@ -20,7 +20,7 @@ from stream.cli import cli
 from stream.engine import aggregate, windows
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/guarantees.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/feeds.md", "docs/guarantees.md")
 
 # A file that can't be read in one go is two; a longer one has its reason here.
 LINES = 450
@@ -29,7 +29,8 @@ LONGER: dict[str, str] = {}
 # Folders of somebody's machine; spelled so that this line is none.
 MACHINE = re.compile(r"(?<![\w.])/(?:ho[m]e|ro[o]t|Use[r]s|wo[r]k|op[t]|privat[e])/\w|[A-Z]:\\\\?Users")
 # Registries have mirrors, and those who build know theirs: of the outside world only these are named.
-HOSTS = {"127.0.0.1", "localhost", "www.apache.org"}
+# A service of docker-compose.yml is of ours.
+HOSTS = {"127.0.0.1", "localhost", "www.apache.org", "prometheus"}
 ADDRESS = re.compile(r"\b(?:https?|ftp)://(?:[^\s/@]*@)?([\w.-]+)")
 
 EXCEPTION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore)")

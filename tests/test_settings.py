@@ -97,7 +97,7 @@ def test_a_file_that_is_wrong(tmp_path: Path, content: str | None) -> None:
 
 
 def test_every_setting_has_a_meaning() -> None:
-    found = meanings()
+    found = meanings(Settings)
     assert set(found) == set(Settings.__struct_fields__)
     assert found["slice_ms"] == "The width of a slice of event time."
     assert found["block_records"] == found["block_bytes"]

@@ -60,7 +60,7 @@ def bare() -> Iterator[str]:
 def settings(bare: str, topic: Callable[..., str]) -> Settings:
     """The topics are there, and the group is the test's own."""
     topics.create(bare, Settings())
-    return Settings(broker=bare, group=topic("workers"))
+    return Settings(broker=bare, group=topic("workers"), metrics_port=-1)
 
 
 def until(what: str, true: Callable[[], object], seconds: float = 30.0) -> None:

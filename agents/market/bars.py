@@ -5,8 +5,8 @@ from msgspec import Struct
 
 from agents.market.trades import TRADE_SLICES, TradeSlice
 from schemas.topics import BARS
-from stream.engine.aggregate import FLOAT, Reducer
-from stream.engine.block import Ints
+from stream.engine.aggregate import FLOAT, Steps
+from stream.engine.block import Floats
 from stream.engine.recipe import Windowing
 from stream.engine.table import Columns
 
@@ -73,42 +73,28 @@ class Bar(Struct, frozen=True, kw_only=False):
     incomplete: bool
 
 
-class SquaredReturns(Reducer):
-    """The sum of squared log returns along closes.
-
-    A partial carries its first and its last close, and a merge adds the step between.
-    """
+class SquaredReturns(Steps):
+    """The sum of squared log returns along closes."""
 
     def __init__(self) -> None:
-        self.schema = {"first_close": (FLOAT, 0.0), "last_close": (FLOAT, 0.0), "squares": (FLOAT, 0.0)}
+        super().__init__("squares", close=FLOAT)
 
-    def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        # A partial without a close holds nothing.
-        some = np.flatnonzero(partials["last_close"])
-        if not len(some):
-            return
-        order = some[np.argsort(rows[some], kind="stable")]
-        row, first, last = rows[order], partials["first_close"][order], partials["last_close"][order]
-        begins = np.concatenate([[True], row[1:] != row[:-1]])
-        ends = np.concatenate([begins[1:], [True]])
-        before = np.where(begins, into["last_close"][row], np.concatenate([[0.0], last[:-1]]))
-        stepped = before > 0
-        step = np.log(np.divide(first, before, out=np.ones_like(first), where=stepped))
-        np.add.at(into["squares"], row, step * step + partials["squares"][order])
-        fresh = begins & ~stepped
-        into["first_close"][row[fresh]] = first[fresh]
-        into["last_close"][row[ends]] = last[ends]
+    def step(self, before: Columns, after: Columns) -> Floats:
+        returns: Floats = np.log(after["close"] / before["close"])
+        return returns * returns
+
+
+SQUARED_RETURNS = SquaredReturns()
 
 
 class TradeBar(TradeSlice):
     """A trade slice, and the squared returns between the closes of slices."""
 
-    reducers = (*TradeSlice.reducers, SquaredReturns())
+    reducers = (*TradeSlice.reducers, SQUARED_RETURNS)
 
     def lift(self, events: Columns) -> Columns:
         """Make whole slices partials of a bar."""
-        close = events["close"]
-        return events | {"first_close": close, "last_close": close, "squares": np.zeros(len(close))}
+        return events | SQUARED_RETURNS.lift(events)
 
     def finish(self, partials: Columns) -> Columns:
         volume, notional = partials["volume"], partials["notional"]

@@ -5,7 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -87,10 +87,20 @@ def freeze(stage: Stage, rng: random.Random) -> None:
     """Freeze a worker until others have its partitions, and wake it: what it still sends is a zombie's."""
     supervisor, owned = stage.supervisor, members.describe(stage.settings).owned
     slicing = [slot for slot in supervisor.slots if owned.get(supervisor.name(slot), {}).get(TRADES.name)]
-    pid = supervisor.pids.get(rng.choice(slicing or supervisor.slots))
-    if pid is None:
-        return
-    with suppress(ProcessLookupError), _frozen(pid):
+    _freeze(stage, [rng.choice(slicing or supervisor.slots)])
+
+
+def freeze_all_but_one(stage: Stage, rng: random.Random) -> None:
+    """The same, with one worker left to take over from all others."""
+    _freeze(stage, rng.sample(stage.supervisor.slots, max(1, len(stage.supervisor.slots) - 1)))
+
+
+def _freeze(stage: Stage, slots: list[int]) -> None:
+    pids = stage.supervisor.pids
+    with suppress(ProcessLookupError), ExitStack() as frozen:
+        for slot in slots:
+            if slot in pids:
+                frozen.enter_context(_frozen(pids[slot]))
         time.sleep(stage.settings.session_seconds + BEYOND_SESSION_SECONDS)
 
 
@@ -145,8 +155,7 @@ def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
     topics.grow(stage.settings.broker, topic, partitions)
     until = time.monotonic() + OWNED_SECONDS
     while time.monotonic() < until:
-        group = members.describe(stage.settings)
-        if group.stable and sum(len(parts.get(topic.name, ())) for parts in group.owned.values()) == partitions:
+        if members.describe(stage.settings).share(topic.name, partitions):
             break
         time.sleep(0.3)
     # In case of none, what is stuck shows in the bars.

@@ -1,5 +1,6 @@
-"""The feed: a process of its own that sends one source's trades, may be killed at any moment, and then sends again what
-it isn't sure of. Its n-th record is always the same, so whoever knows its plan knows what it sent.
+"""The feed: a process of its own that sends one source's trades, and a quote beside each; it may be killed at any
+moment, and then sends again what it isn't sure of. Its n-th records are always the same, so whoever knows its plan
+knows what it sent.
 
 ``python -m stream.chaos.feed PLAN``; SIGTERM has it close every bar and end, the end of standard input that its starter
 is gone.
@@ -19,7 +20,8 @@ import msgspec
 from msgspec import Struct
 
 from schemas.heartbeat import Heartbeat, to_headers
-from schemas.topics import HOUR_MS, TRADES
+from schemas.quote import Quote
+from schemas.topics import HOUR_MS, QUOTES, TRADES
 from schemas.trade import Trade
 from stream.errors import TickertapeError
 from stream.kafka.partition import partition_for
@@ -36,6 +38,9 @@ DELAYS_MS, SHARES = (0, 5, 50, 500, 1500, 9000, 15_000), (50, 15, 15, 10, 5, 2, 
 REPEATED, GARBLED, EARLY = 0.03, 0.002, 0.002
 # Far past its receipt: rejected.
 AHEAD_MS = 60_000
+
+# What it sends to, and speaks for.
+TOPICS = (TRADES, QUOTES)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -120,7 +125,26 @@ def record(plan: Plan, n: int) -> Record:
     return Record(symbol, due_ms if early else time_ms, _encode(trade))
 
 
-#: (from event time on, how many partitions are used), in order.
+def quote(plan: Plan, n: int) -> Record:
+    """Return the quote beside the n-th trade, out of order as often."""
+    rng = random.Random(f"{plan.seed}|{plan.source}|{n}|quote")
+    due_ms = plan.due_ms(n)
+    mid = rng.uniform(10, 11)
+    found = Quote(
+        symbol=f"S{rng.randrange(plan.symbols):02d}-USD",
+        source=plan.source,
+        id=n,
+        time_ms=due_ms - rng.choices(DELAYS_MS, SHARES)[0],
+        bid=round(mid - rng.uniform(0.001, 0.02), 4),
+        bid_quantity=round(rng.expovariate(1) + 0.001, 6),
+        ask=round(mid + rng.uniform(0.001, 0.02), 4),
+        ask_quantity=round(rng.expovariate(1) + 0.001, 6),
+        received_ms=due_ms,
+    )
+    return Record(found.symbol, found.time_ms, _encode(found))
+
+
+#: (from event time on, how many partitions trades use), in order.
 Places = list[tuple[int, int]]
 
 
@@ -146,11 +170,13 @@ class Feed:
         self._producer = producer
         self._next = max(0, int(plan.noted.read_text()) - OVERLAP) if plan.noted.exists() else 0
         self._places: Places = []
+        self._quotes = 0
         self._over = asyncio.Event()
 
     async def run(self) -> None:
         """Send until told to end; then close every bar."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._over.set)
+        self._quotes = await self._producer.partitions(QUOTES.name)
         noting = asyncio.create_task(self._note_regularly())
         beat_at = 0.0
         while not self._over.is_set():
@@ -173,11 +199,16 @@ class Feed:
             found = record(plan, n)
             key = found.symbol.encode()
             self._producer.put(TRADES.name, place(found, self._places), key, found.value)
+            beside = quote(plan, n)
+            partition = partition_for(beside.symbol, self._quotes)
+            self._producer.put(QUOTES.name, partition, beside.symbol.encode(), beside.value)
         self._next = max(self._next, due)
 
     async def _beat(self, time_ms: int) -> None:
-        for partition in range(await self._producer.partitions(TRADES.name)):
-            self._producer.put(TRADES.name, partition, None, None, to_headers(Heartbeat(self._plan.source, time_ms)))
+        headers = to_headers(Heartbeat(self._plan.source, time_ms))
+        for topic in TOPICS:
+            for partition in range(await self._producer.partitions(topic.name)):
+                self._producer.put(topic.name, partition, None, None, headers)
 
     async def _note_regularly(self) -> None:
         while True:

@@ -54,6 +54,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         Trades that count.
     bars
         Of all resolutions, and over all sources too.
+    agree
+        By sink: results that a replay of what the topics retain gives to the last bit.
     tallies
         Of all partitions.
     read_again, frames_read_again
@@ -75,6 +77,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     faults: list[FaultSummary]
     events: int
     bars: int
+    agree: dict[str, int]
     tallies: dict[str, int]
     read_again: int
     frames_read_again: int
@@ -103,6 +106,7 @@ class Summary(Struct, frozen=True, kw_only=True):
             + ", ".join(f"{name} {count:,}" for name, count in self.tallies.items()),
             f"read again {self.read_again:,} trades and {self.frames_read_again:,} frames; commits refused "
             f"{self.refused:,}; zombies' frames {self.zombie_frames:,}; workers restarted {self.restarts:,}",
+            "as by a replay: " + ", ".join(f"{count:,} {sink}" for sink, count in self.agree.items()),
             *self.differences[:SHOWN],
         ]
         if len(self.differences) > SHOWN:

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
+from rich.console import Console
 
 from schemas.heartbeat import Heartbeat, to_headers
 from schemas.refused import DeadLetter, Late
-from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, SLICES, TRADES
+from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, QUOTES, SLICES, TRADES
 from stream.chaos import logs, verdict
-from stream.chaos.faults import FAULTS, Stage
+from stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
+from stream.chaos.feed import TOPICS
 from stream.chaos.feed import Plan as FeedPlan
 from stream.chaos.report import Summary, by_fault
 from stream.chaos.schedule import Blow, blows
@@ -29,6 +31,7 @@ from stream.kafka import members, topics
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.producer import Producer
 from stream.kafka.reader import Reader
+from stream.replay.verify import NOT_YET, verify
 from stream.settings import Settings
 from stream.workers import Slot, Supervisor, environment
 
@@ -40,7 +43,7 @@ SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
     coalesce_ms=100,
-    partitions={TRADES.name: 4, SLICES.name: 8},
+    partitions={TRADES.name: 4, QUOTES.name: 2, SLICES.name: 8},
 )
 # No fault is to take a worker's place for long: it is met by the next one soon.
 HEALTHY_SECONDS = 5.0
@@ -49,7 +52,7 @@ READY_SECONDS = 45.0
 SETTLED_SECONDS = 60.0
 FINAL_SECONDS = 60.0
 TICK_SECONDS = 0.1
-MORE_FREEZES = 4
+MORE_FREEZES = 5
 
 Say = Callable[[str], None]
 
@@ -174,10 +177,11 @@ class _Run:
     async def _open(self, began_ms: int) -> None:
         """Tell every partition of every source, before any worker reads: no result goes out without one of them."""
         async with Producer(self._settings.broker) as producer:
-            for partition in range(await producer.partitions(TRADES.name)):
-                for source in SOURCES:
-                    headers = to_headers(Heartbeat(source, began_ms - HOUR_MS))
-                    producer.put(TRADES.name, partition, None, None, headers)
+            for topic in TOPICS:
+                for partition in range(await producer.partitions(topic.name)):
+                    for source in SOURCES:
+                        headers = to_headers(Heartbeat(source, began_ms - HOUR_MS))
+                        producer.put(topic.name, partition, None, None, headers)
 
     def _feed(self, feed: FeedPlan) -> Slot:
         command = [sys.executable, "-m", "stream.chaos.feed", msgspec.json.encode(feed).decode()]
@@ -219,12 +223,12 @@ class _Run:
             await self._wait_for(recovery)
 
     async def _freeze_until_it_bites(self, stage: Stage) -> None:
-        """Freeze workers again, for a while, if none was a zombie so far: whether one is, is a matter of moments."""
+        """Freeze more of them, again and again, if none was a zombie so far: that is a matter of moments."""
         rng = random.Random(self._plan.seed)
         for _ in range(MORE_FREEZES):
             if "freeze" not in self._plan.faults or self._differences or await asyncio.to_thread(self._has_bitten):
                 return
-            await self._settled("freeze", lambda: asyncio.to_thread(FAULTS["freeze"], stage, rng))
+            await self._settled("freeze", lambda: asyncio.to_thread(freeze_all_but_one, stage, rng))
 
     def _has_bitten(self) -> bool:
         return self._ear.refused > 0 and verdict.zombie_frames(logs.frames(self._kafka.data)) > 0
@@ -283,9 +287,9 @@ class _Run:
         while time.monotonic() < until:
             if all(self._sink.final.get(key) for key in expected):
                 states = await asyncio.to_thread(
-                    topics.describe, self._settings.broker, self._settings, [TRADES, SLICES]
+                    topics.describe, self._settings.broker, self._settings, [*TOPICS, SLICES]
                 )
-                if states[0].lag == 0:
+                if not any(state.lag for state in states):
                     return
             await asyncio.sleep(0.5)
         missing = sum(not self._sink.final.get(key) for key in expected)
@@ -293,24 +297,36 @@ class _Run:
 
     async def _judge(self, plans: list[FeedPlan], truth: Truth, bars: Bars, values: set[bytes]) -> Summary:
         settings, differences = self._settings, self._differences
-        (trades,) = topics.describe(settings.broker, settings, [TRADES])
+        trades, *others = topics.describe(settings.broker, settings, TOPICS)
         holder, late, dead = verdict.Holder(), [], []
         async for r in logs.read(settings.broker, [BARS.name, LATE.name, DEAD_LETTERS.name]):
             if r.topic == BARS.name:
                 holder.take(r.key, r.value)
             elif r.topic == LATE.name:
-                late.append(_place(msgspec.json.decode(r.value, type=Late)))
+                late += _places(msgspec.json.decode(r.value, type=Late))
             else:
-                dead.append(_place(msgspec.json.decode(r.value, type=DeadLetter)))
+                dead += _places(msgspec.json.decode(r.value, type=DeadLetter))
         commits = list(logs.commits(self._kafka.data, f"{settings.group}-{settings.epoch}"))
         again = verdict.read_again(commits, self._ear.taken_up)
         differences += verdict.of_bars(holder.held, bars)
         differences += verdict.of_tallies(trades.partitions, truth)
+        for state in others:
+            differences += verdict.of_reading(state)
         differences += verdict.of_refused(LATE.name, late, truth.late)
         differences += verdict.of_refused(DEAD_LETTERS.name, dead, truth.rejected)
         differences += verdict.of_commits(commits)
         for plan in plans:
             differences += verdict.of_feed(plan, values)
+        self._say("replaying what the topics retain")
+        agree: dict[str, int] = {}
+        for topic in TOPICS:
+            folder = self._folder / f"replay-{topic.name}"
+            folder.mkdir()
+            for compared in await verify(settings, topic.name, 1, folder, Console(quiet=True)):
+                agree[compared.output] = compared.agree
+                differences += compared.differences
+                if not compared.agree or compared.left_out[NOT_YET]:
+                    differences.append(f"{compared.output}: {compared}")
         zombie_frames = verdict.zombie_frames(logs.frames(self._kafka.data))
         differences += verdict.of_bites(
             Counter(recovery.fault for recovery in self._sink.recoveries),
@@ -329,6 +345,7 @@ class _Run:
             faults=by_fault(self._sink.recoveries[1:]),
             events=len(truth.trades),
             bars=len(bars),
+            agree=agree,
             tallies={name: tallies[name] for name in verdict.TALLIES},
             read_again=again[TRADES.name],
             frames_read_again=again[SLICES.name],
@@ -339,8 +356,9 @@ class _Run:
         )
 
 
-def _place(refused: Late | DeadLetter) -> tuple[int, int]:
-    return refused.partition, refused.offset
+def _places(refused: Late | DeadLetter) -> list[tuple[int, int]]:
+    """Return where a trade lies that was refused; the oracle knows of no others."""
+    return [(refused.partition, refused.offset)] if refused.topic == TRADES.name else []
 
 
 def _end(feeds: dict[str, Slot]) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from schemas.topics import TRADES
+from schemas.topics import SLICES
 from stream.chaos.feed import Plan, record
 from stream.chaos.logs import Commit, Sent
 from stream.chaos.truth import Key, Truth
 from stream.engine.checkpoint import slices_from, windows_from
-from stream.kafka.topics import PartitionState
+from stream.kafka.topics import PartitionState, TopicState
 
 # A fold's rounding against an exact sum; everything else agrees to the last bit.
 RELATIVE = 1e-11
@@ -96,6 +96,13 @@ def of_tallies(partitions: Sequence[PartitionState], truth: Truth) -> Iterator[s
             yield f"{at}: the tallies are {found}, not {expected}"
 
 
+def of_reading(topic: TopicState) -> Iterator[str]:
+    """Yield which of a topic's partitions aren't read to their end."""
+    for state in topic.partitions:
+        if state.upto != state.end:
+            yield f"{topic.name}, partition {state.partition}: read to {state.upto} of {state.end}"
+
+
 def of_refused(topic: str, found: Iterable[tuple[int, int]], expected: set[tuple[int, int]]) -> Iterator[str]:
     """Yield what is missing on ``late`` or ``dead-letters``, and what doesn't belong there."""
     told = set(found)
@@ -121,7 +128,7 @@ def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
         if upto < newest.get(part, 0):
             yield f"{at}: a commit goes back from {newest[part]} to {upto}"
         newest[part] = max(upto, newest.get(part, 0))
-        if commit.topic == TRADES.name:
+        if commit.topic != SLICES.name:
             saved = slices_from(commit.metadata)
             assert saved is not None
             total = sum(msgspec.structs.astuple(saved.tallies))
@@ -148,11 +155,11 @@ def zombie_frames(frames: Iterable[Sent]) -> int:
     Of a partition's frames in a shard: another producer's have come since this one's, and this one is not even where
     that one began.
     """
-    owner: dict[tuple[int, int], tuple[int, int]] = {}
-    former: set[tuple[int, int, int]] = set()
+    owner: dict[tuple[int, str, int], tuple[int, int]] = {}
+    former: set[tuple[int, str, int, int]] = set()
     zombies = 0
     for shard, producer, frame in frames:
-        place = shard, frame.partition
+        place = shard, frame.topic, frame.partition
         now, began = owner.get(place, (producer, frame.upto))
         if producer != now and frame.upto < began and (*place, producer) in former:
             zombies += 1
@@ -175,6 +182,6 @@ def of_bites(faults: Mapping[str, int], *, read_again: int, refused: int, zombie
 
 
 def _upto(commit: Commit) -> int:
-    saved = (slices_from if commit.topic == TRADES.name else windows_from)(commit.metadata)
+    saved = (windows_from if commit.topic == SLICES.name else slices_from)(commit.metadata)
     assert saved is not None, commit
     return saved.upto

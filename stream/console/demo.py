@@ -144,7 +144,7 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._end.set)
         settings, plan = self._settings, self._plan
-        with self._supervisor:
+        with self._supervisor.shown(), self._supervisor:
             async with Reader(settings.broker, [BARS.name, SLICES.name], from_beginning=False) as reader:
                 self._work(self._read(reader))
                 self._work(self._look_at_ends(reader))
@@ -312,6 +312,8 @@ class Feed:
         self._log = folder / "feed.log"
         amount = ["--rate", str(plan.rate), "--symbols", str(plan.symbols), "--source", SOURCE]
         command = [sys.executable, "-m", "stream", "feed", "simulate", *amount, "--ledger", str(self.ledger)]
+        # The supervisor has the port that was asked for.
+        settings = replace(settings, metrics_port=min(settings.metrics_port, 0))
         with self._log.open("wb") as log:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), str(folder), *command],

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from stream.engine.block import Ints
+from stream.engine.block import Floats, Ints
 from stream.engine.table import Columns, Schema
 
 FLOAT: np.dtype[Any] = np.dtype(np.float64)
@@ -111,6 +111,65 @@ class Extreme(Reducer):
         winners = rows[ties]
         for name in self.carries:
             into[name][winners] = partials[name][ties]
+
+
+class Steps(Reducer):
+    """A sum over the steps from each partial to the next; these come in time order.
+
+    A partial carries what it begins and what it ends with, and a merge adds the step across the seam. Subclasses say
+    what a step is.
+
+    Parameters
+    ----------
+    total
+        The column of the sum.
+    **carried
+        The columns that a step is made from, and their types; they are held as ``first_…`` and ``last_…``. Where the
+        first of them is 0 a partial holds nothing.
+    """
+
+    def __init__(self, total: str, **carried: np.dtype[Any]) -> None:
+        self.total = total
+        self.carried = list(carried)
+        ends = {f"{end}_{name}": (dtype, 0) for end in ("first", "last") for name, dtype in carried.items()}
+        self.schema = ends | {total: (FLOAT, 0.0)}
+
+    @abstractmethod
+    def step(self, before: Columns, after: Columns) -> Floats:
+        """Return what each step adds, shape (n,), from what was carried before it and after it."""
+
+    def lift(self, events: Columns) -> Columns:
+        """Make partials of one point each, from the columns that are carried."""
+        points = {f"{end}_{name}": events[name] for end in ("first", "last") for name in self.carried}
+        return points | {self.total: np.zeros(len(points[f"last_{self.carried[0]}"]))}
+
+    def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
+        held = f"last_{self.carried[0]}"
+        some = np.flatnonzero(partials[held])
+        if not len(some):
+            return
+        order = some[np.argsort(rows[some], kind="stable")]
+        row = rows[order]
+        first = {name: partials[f"first_{name}"][order] for name in self.carried}
+        last = {name: partials[f"last_{name}"][order] for name in self.carried}
+        begins = np.concatenate([[True], row[1:] != row[:-1]])
+        ends = np.concatenate([begins[1:], [True]])
+        # What goes on from the row, and what from the partial before.
+        before = {
+            name: np.where(begins, into[f"last_{name}"][row], np.concatenate([column[:1], column[:-1]]))
+            for name, column in last.items()
+        }
+        stepped = before[self.carried[0]] > 0
+        added = partials[self.total][order]
+        added[stepped] += self.step(
+            {name: column[stepped] for name, column in before.items()},
+            {name: column[stepped] for name, column in first.items()},
+        )
+        np.add.at(into[self.total], row, added)
+        fresh = begins & ~stepped
+        for name in self.carried:
+            into[f"first_{name}"][row[fresh]] = first[name][fresh]
+            into[f"last_{name}"][row[ends]] = last[name][ends]
 
 
 class Aggregate:

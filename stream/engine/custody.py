@@ -9,7 +9,9 @@ from typing import Protocol
 from faust.types import TP
 
 from stream.engine.block import Block
+from stream.engine.report import Report
 from stream.engine.transport import Blocks, Position
+from stream.metrics import REFUSED_COMMITS
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Keeper(Protocol):
     """What keeps more of the state than commits do, to have it back sooner."""
 
     async def load(self, positions: Mapping[TP, Position]) -> None: ...
+    def delivered(self) -> None: ...
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None: ...
     def leave(self) -> None: ...
 
@@ -61,13 +64,17 @@ class Custody:
         self._agents: dict[str, Agent] = {}
         self._delivery: Delivery | None = None
         self._keeper: Keeper | None = None
+        self._report: Report | None = None
         self._committed: dict[TP, tuple[int, str]] = {}
         self._astray: dict[TP, float] = {}
         self._beat: asyncio.Task[None] | None = None
 
-    def start(self, agents: list[Agent], delivery: Delivery, keeper: Keeper | None = None) -> None:
+    def start(
+        self, agents: list[Agent], delivery: Delivery, keeper: Keeper | None = None, report: Report | None = None
+    ) -> None:
         """Take on the agents, and have them flush once in a while, changed or not."""
         self._keeper = keeper
+        self._report = report
         self._agents = {agent.topic: agent for agent in agents}
         self._delivery = delivery
         self._beat = asyncio.create_task(self._flush_regularly())
@@ -83,6 +90,8 @@ class Custody:
             await asyncio.sleep(FRAME_SECONDS)
             for agent in self._agents.values():
                 agent.flush()
+            if self._report is not None:
+                self._report.look(self._agents.values())
 
     async def receive(self, block: Block) -> bool:
         """Have a block read, if it follows on what has been read; return False where the state must be restored.
@@ -119,24 +128,35 @@ class Custody:
             offsets |= agent.restore({tp: position for tp, position in positions.items() if tp.topic == topic})
         owned = ", ".join(f"{tp.topic}/{tp.partition}@{offset}" for tp, offset in sorted(offsets.items()))
         log.info("owns %s", owned or "nothing")
+        if self._report is not None:
+            self._report.own(positions, self._agents)
         return offsets
 
     async def checkpoint(self) -> dict[TP, tuple[int, str]]:
+        if self._report is not None:
+            self._report.begin_commit()
         commits: dict[TP, tuple[int, str]] = {}
         for agent in self._agents.values():
             commits |= agent.checkpoint()
         # What the commits speak of has to be published before them.
         if self._delivery is not None:
             await self._delivery.flush()
+        if self._keeper is not None:
+            self._keeper.delivered()
         same = {tp: commit for tp, commit in commits.items() if self._committed.get(tp) == commit}
         if self._keeper is not None:
             self._keeper.committed(same)
+        if self._report is not None:
+            self._report.stands(same)
         return {tp: commit for tp, commit in commits.items() if tp not in same}
 
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
         self._committed |= offsets
+        if self._report is not None:
+            self._report.committed(offsets)
         if self._keeper is not None:
             self._keeper.committed(offsets)
 
     def refused(self, error: Exception) -> None:
+        REFUSED_COMMITS.inc()
         log.warning("a commit was refused, these partitions have another owner now: %s", error)

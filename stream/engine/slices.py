@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -138,6 +139,8 @@ class Slicer:
         self.tallies = msgspec.structs.replace(saved.tallies)
         self.lanes = Lanes(lateness_ms, saved.lanes)
         self.incomplete = saved.incomplete
+        #: What decoding has taken so far.
+        self.decode_seconds = 0.0
         names = partial(slicing.names, aliases) if slicing.names else None
         self._decoder = Decoder(slicing.record, slicing.columns, names)
         own = {
@@ -202,7 +205,9 @@ class Slicer:
         return refused
 
     def _fold(self, block: Block, *, again: bool) -> list[Refused]:
+        began = perf_counter()
         decoded = self._decoder.decode(block)
+        self.decode_seconds += perf_counter() - began
         decoded = admitted(block, decoded, self._sources.names, self.lanes.watermark_ms, self._skew_ms)
         # Metadata may be old, a zombie's is: the log says it before any record of a time that an added one may have.
         self.partitions = max(self.partitions, *(beat.partitions for _, beat in decoded.heartbeats), 0)

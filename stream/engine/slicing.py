@@ -1,7 +1,7 @@
 """The slicing agent: blocks of one input topic in, frames of slices out."""
 
 from collections.abc import Callable, Mapping
-from time import monotonic, time
+from time import monotonic, perf_counter, time
 
 import msgspec
 from faust.types import TP
@@ -16,6 +16,7 @@ from stream.engine.slices import Idle, Refused, Slicer, Slicing
 from stream.engine.transport import LogEnd, Position
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
+from stream.metrics import BLOCK_RECORDS, DECODE_SECONDS, FOLD_SECONDS, PUBLISH_SECONDS
 from stream.settings import Settings
 
 _json = msgspec.json.Encoder().encode
@@ -55,6 +56,10 @@ class SlicingAgent:
         self._log_end = log_end
         self._heard_seconds: dict[tuple[int, str], float] = {}
         self._caught_up_seconds: dict[int, float] = {}
+        self._block_records = BLOCK_RECORDS.labels(self.topic)
+        self._decode_seconds = DECODE_SECONDS.labels(self.topic)
+        self._fold_seconds = FOLD_SECONDS.labels(self.topic)
+        self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
         self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
@@ -89,7 +94,12 @@ class SlicingAgent:
 
     def receive(self, block: Block) -> None:
         slicer = self.slicers[block.partition]
+        began, decoding = perf_counter(), slicer.decode_seconds
         self._refuse(slicer.fold(block))
+        decoding = slicer.decode_seconds - decoding
+        self._block_records.observe(len(block))
+        self._decode_seconds.observe(decoding)
+        self._fold_seconds.observe(perf_counter() - began - decoding)
         now = monotonic()
         for source in slicer.spoken():
             self._heard_seconds[block.partition, source] = now
@@ -116,14 +126,16 @@ class SlicingAgent:
 
     def flush(self) -> None:
         """Send every shard a frame of every partition, changed or not, so that each knows all lanes."""
-        for slicer in self.slicers.values():
-            self._retire(slicer)
-            self._send(slicer, everyone=True)
+        with self._publish_seconds.time():
+            for slicer in self.slicers.values():
+                self._retire(slicer)
+                self._send(slicer, everyone=True)
 
     def _flush_changed(self) -> None:
-        for slicer in self.slicers.values():
-            if slicer.is_dirty:
-                self._send(slicer, everyone=False)
+        with self._publish_seconds.time():
+            for slicer in self.slicers.values():
+                if slicer.is_dirty:
+                    self._send(slicer, everyone=False)
 
     def _send(self, slicer: Slicer, *, everyone: bool) -> None:
         shards = self._shards

@@ -33,6 +33,7 @@ from msgspec.structs import replace
 from stream.engine.block import Block, Headers, Ints
 from stream.engine.lookout import look_out
 from stream.kafka.patience import patient
+from stream.metrics import REBALANCES
 
 log = logging.getLogger(__name__)
 
@@ -366,6 +367,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await super().on_partitions_revoked(revoked)
         self._revocations += 1
+        REBALANCES.inc()
         # All that stays is restored when it is assigned again; a worker that gets nothing back is not told.
         self.app.custodian.restore({})
 

@@ -11,9 +11,10 @@ from msgspec.json import Encoder
 from schemas.control import Step
 from schemas.events import Event
 from schemas.heartbeat import Heartbeat, to_headers
-from schemas.topics import HOUR_MS, Topic
+from schemas.topics import HOUR_MS, MINUTE_MS, Topic
 from stream.errors import BrokerError
 from stream.feeds.routing import Routing
+from stream.metrics import FEED_NEWEST, FEED_SENT
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class Channel:
         As given.
     events
         How many it has been given.
+    newest_ms
+        The newest event time so far, ms; 0 before the first.
     """
 
     def __init__(self, records: Records, topic: Topic, *, spread: Mapping[str, int], disorder_ms: int) -> None:
@@ -76,12 +79,10 @@ class Channel:
         self._disorder_ms = disorder_ms
         self._partitions = 0
         self._routing: Routing
-        self._newest_ms: dict[str, int] = {}
-
-    @property
-    def newest_ms(self) -> int:
-        """The newest event time so far, ms; 0 before the first."""
-        return max(self._newest_ms.values(), default=0)
+        # By source: what heartbeats may say. An event's time is its author's word for some, and may lie ahead.
+        self._sure_ms: dict[str, int] = {}
+        self.newest_ms = 0
+        self._sent = FEED_SENT.labels(topic.name)
 
     async def open(self, steps: Sequence[Step]) -> None:
         """Begin, with a schedule; where there is none, all partitions are used that have been seen.
@@ -143,30 +144,38 @@ class Channel:
 
     def put(self, events: Sequence[Event]) -> None:
         """Put events of this topic's kind, in order."""
-        put, topic, newest_ms = self._records.put, self.topic.name, self._newest_ms
+        put, topic, sure_ms = self._records.put, self.topic.name, self._sure_ms
         routing = self._routing
         era = routing.at(self.newest_ms)
         for event, key in zip(events, map(self._key, events), strict=True):
             time_ms = event.time_ms
-            if time_ms > newest_ms.get(event.source, 0):
-                if event.source not in newest_ms:
-                    self._to_all(event.source, time_ms - LONGEST_BAR_MS - self._disorder_ms)
-                newest_ms[event.source] = time_ms
+            if time_ms > sure_ms.get(event.source, 0):
+                self._advance(event.source, time_ms, event.received_ms or time_ms)
             if not era.since_ms <= time_ms < era.until_ms:
                 era = routing.at(time_ms)
             place = era[key]
             partition = place.partition if place.over == 1 else era.one_of(place, event.id)
             put(topic, partition, place.key, _encode(event))
         self.events += len(events)
+        self._sent.inc(len(events))
+
+    def _advance(self, source: str, time_ms: int, received_ms: int) -> None:
+        # Ahead of its receipt an event says nothing of those to come, and far ahead it is rejected anyway.
+        sure_ms = min(time_ms, received_ms)
+        self.newest_ms = max(self.newest_ms, min(time_ms, received_ms + MINUTE_MS))
+        if source not in self._sure_ms:
+            self._to_all(source, sure_ms - LONGEST_BAR_MS - self._disorder_ms)
+        self._sure_ms[source] = max(self._sure_ms.get(source, 0), sure_ms)
 
     def beat(self) -> None:
         """Say of each source how far it is."""
-        for source, time_ms in self._newest_ms.items():
+        for source, time_ms in self._sure_ms.items():
             self._to_all(source, time_ms - self._disorder_ms)
+            FEED_NEWEST.labels(self.topic.name, source).set(time_ms / 1000)
 
     def close(self) -> None:
         """Say that every bar of each source is over."""
-        for source, time_ms in self._newest_ms.items():
+        for source, time_ms in self._sure_ms.items():
             bar_end_ms = (time_ms // LONGEST_BAR_MS + 1) * LONGEST_BAR_MS
             self._to_all(source, bar_end_ms + LONGEST_BAR_MS)
 

@@ -1,16 +1,22 @@
-"""``tickertape feed``: events from files or from a simulated market into Kafka."""
+"""``tickertape feed``: events from files, from a simulated market or live ones into Kafka."""
 
 import asyncio
+import logging
 import math
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stream.feeds import files
 from stream.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from stream.feeds.live import Source
 
 
 class _Speed(click.ParamType):
@@ -112,6 +118,22 @@ def feed_file(
     show_default=True,
     help="Trades a second, in the long run.",
 )
+@click.option(
+    "--quotes",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    metavar="RATIO",
+    help="Quotes a trade, in the long run; 0: none.",
+)
+@click.option(
+    "--posts",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    metavar="RATE",
+    help="Posts a second that name the symbols, many more in bursts, which prices follow; 0: none.",
+)
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same market.")
 @click.option("--for", "seconds", type=click.FloatRange(0, min_open=True), help="Seconds of event time.")
 @click.option("--events", type=click.IntRange(1), help="How many trades.")
@@ -133,6 +155,8 @@ def feed_simulate(
     settings: Settings,
     symbols: int,
     rate: float,
+    quotes: float,
+    posts: float,
     seed: int,
     seconds: float | None,
     events: int | None,
@@ -143,25 +167,108 @@ def feed_simulate(
     ledger: Path | None,
     spread: tuple[tuple[str, int], ...],
 ) -> None:
-    """Send a simulated market: bursts, correlated returns, a few busy symbols and many quiet ones."""
+    """Send a simulated market: trades in bursts, quotes, posts that prices follow; busy symbols and quiet ones."""
     settings.the_broker()
     from rich.console import Console
 
-    from schemas.trade import Trade
     from stream.feeds import session
+    from stream.feeds.crowd import Crowd
     from stream.feeds.market import Market
     from stream.feeds.simulate import Simulation
 
-    market = Market(symbols, rate, seed=seed, source=source)
-    simulation = Simulation(market, start_ms=start_ms, seconds=seconds, events=events, speed=speed)
+    market = Market(symbols, rate, quotes=quotes, seed=seed, source=source)
+    crowd = Crowd(market.symbols, posts, seed=seed, source=source) if posts else None
+    simulation = Simulation(market, crowd, start_ms=start_ms, seconds=seconds, events=events, speed=speed)
     closes = simulation.closes if close is None else close
     if ledger is not None:
         # A place that can't be written is told of now, not after an hour.
         simulation.ledger.write(ledger)
     console = Console(stderr=True)
-    send = partial(session.feed, settings, kinds=(Trade,), close=closes, console=console, spread=dict(spread))
+    send = partial(session.feed, settings, kinds=simulation.kinds, close=closes, console=console, spread=dict(spread))
     try:
         asyncio.run(send(simulation.batches))
     finally:
         if ledger is not None:
             simulation.ledger.write(ledger)
+
+
+_record = click.option(
+    "--record",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write each message as it comes, a file an hour, for `tickertape feed file`.",
+)
+
+
+@feed.command("binance")
+@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@_record
+@_spread
+@click.pass_obj
+def feed_binance(
+    settings: Settings, symbols: tuple[str, ...], record: Path | None, spread: tuple[tuple[str, int], ...]
+) -> None:
+    """Send Binance's spot trades and quotes (bookTicker) as they come, until told to stop.
+
+    A symbol is named as there or as here: BTCUSDT, BTC-USDT.
+    """
+    from stream.feeds.binance_live import Binance
+
+    _send_live(settings, Binance(settings.binance_url, symbols), record, spread)
+
+
+@feed.command("bluesky")
+@_record
+@click.pass_obj
+def feed_bluesky(settings: Settings, record: Path | None) -> None:
+    """Send Bluesky's posts as they come, from where the last feed ended, until told to stop."""
+    from stream.feeds.bluesky_live import Bluesky
+
+    _send_live(settings, Bluesky(settings.bluesky_url), record)
+
+
+def _send_live(
+    settings: Settings, source: "Source", record: Path | None, spread: tuple[tuple[str, int], ...] = ()
+) -> None:
+    """Send what a live source has until told to stop, and say what became of it all."""
+    settings.the_broker()
+    from rich.console import Console
+
+    from stream.feeds import session
+    from stream.feeds.connection import Patience
+    from stream.feeds.live import Live
+
+    console = Console(stderr=True)
+    _log_to(console)
+    patience = Patience(
+        silence_seconds=settings.feed_silence_seconds,
+        ping_seconds=settings.feed_ping_seconds,
+        renew_seconds=settings.feed_renew_seconds,
+    )
+    live = Live(source, patience, buffer_bytes=settings.feed_buffer_bytes, folder=record)
+    try:
+        asyncio.run(
+            session.feed(
+                settings,
+                live.batches,
+                kinds=source.kinds,
+                close=False,
+                console=console,
+                spread=dict(spread),
+                live=live,
+            )
+        )
+    finally:
+        console.print(str(live.tally), highlight=False, soft_wrap=True, markup=False)
+
+
+def _log_to(console: "Console") -> None:
+    """Log lines on a terminal stand above the one that shows progress."""
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=console, show_path=False) if console.is_terminal else logging.StreamHandler()
+    shape = "%(message)s" if console.is_terminal else "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=shape, datefmt="%H:%M:%S", handlers=[handler])
+    logging.getLogger("stream").setLevel(logging.INFO)
+    # While Kafka is away it would tell so many times a second; we tell what comes of it.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -61,6 +61,11 @@ class Tally(Struct):
     def __bool__(self) -> bool:
         return bool(self.events or self.others or self.bad)
 
+    def count(self, kinds: Iterable[type]) -> None:
+        """Count lines that gave events of these kinds."""
+        for kind, count in Counter(kinds).items():
+            self.events[TOPICS[kind].name] += count
+
     def turn_down(self, place: str) -> None:
         """Count a bad line; ``place`` is ``file:line: reason``."""
         self.bad += 1
@@ -92,6 +97,11 @@ def _binance(line: bytes) -> Event | Other:
     return binance.normalise(message, int(stamp) // 1_000_000)
 
 
+def _jetstream(line: bytes) -> Event | Other:
+    # Those that we record begin with the time at which we had them; its own is what counts.
+    return bluesky.normalise(line if line.startswith(b"{") else line.partition(b" ")[2])
+
+
 def _own(line: bytes) -> Event:
     return _decode[_shape(line).kind](line)
 
@@ -114,8 +124,8 @@ class Format(NamedTuple):
 FORMATS = {
     # `<ns received> <message of a combined stream>`
     "binance": Format(_binance, (Trade, Quote)),
-    # An event of Bluesky's Jetstream (v1).
-    "jetstream": Format(bluesky.normalise, (Post,)),
+    # An event of Bluesky's Jetstream (v1), with or without `<ns received>` before it.
+    "jetstream": Format(_jetstream, (Post,)),
     # An event in our own JSON.
     "jsonl": Format(_own, (Trade, Quote, Post)),
     # A status of Twitter's API (v1.1).

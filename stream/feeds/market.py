@@ -1,10 +1,14 @@
-"""A market that never was: bursts, correlated returns, and buyers where prices rise. The same seed, the same market."""
+"""A market that never was: bursts, correlated returns, buyers where prices rise, and quotes around the price.
+
+The same seed, the same market.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from schemas.quote import Quote
 from schemas.trade import Trade
 
 Floats = npt.NDArray[np.float64]
@@ -31,7 +35,16 @@ TILT = 0.35
 # The median trade, in the quote currency, and how far sizes stray in logarithms.
 NOTIONAL = 400.0
 SIZES = 1.3
+# Half of the busiest symbol's spread, as a share of the mid; it rises with the rank to this power.
 HALF_SPREAD = 0.00005
+WIDENS = 0.5
+# How far a quote's spread strays in logarithms, and its sizes: the median is so many median trades.
+SPREADS = 0.2
+DEPTH = 5.0
+# How far a return of one standard deviation tilts the sizes to the side that it comes from.
+LEAN = 0.4
+# The share of quotes that follow trades; the others come at the symbol's own pace.
+FOLLOWING = 0.5
 # A price has so many digits, 61837.6 or 0.350123, and a lot is worth about a unit of the quote currency.
 DIGITS = 6
 
@@ -72,11 +85,33 @@ class Tick(NamedTuple):
         )
 
 
+class Book(NamedTuple):
+    """The quotes of ten milliseconds, in order, as columns.
+
+    Attributes
+    ----------
+    symbol, id, offset_ms
+        As a tick's; ids are the quotes' own.
+    bid, bid_quantity, ask, ask_quantity
+        On the symbol's grid of prices and of lots.
+    """
+
+    symbol: Ints
+    id: Ints
+    offset_ms: Ints
+    bid: Floats
+    bid_quantity: Floats
+    ask: Floats
+    ask_quantity: Floats
+
+
 class Market:
-    """Trades of some symbols, ten milliseconds at a time.
+    """Trades and quotes of some symbols, ten milliseconds at a time.
 
     Activity is Zipf-like over symbols, self-exciting within one, and rises and falls for all together. Returns are a
-    common factor's and a symbol's own; a taker more often buys where the price rises.
+    common factor's and a symbol's own; a taker more often buys where the price rises. Spreads are wider for quiet
+    symbols and in moving markets, and there is more to be had on the side that the price comes from. The trades are
+    the same, with quotes or without.
 
     Parameters
     ----------
@@ -84,14 +119,26 @@ class Market:
         How many.
     rate
         Trades a second, of all symbols, in the long run.
+    quotes
+        Quotes a trade, in the long run.
     seed
-        The same seed, symbols and rate: the same market.
+        The same seed, symbols, rate and quotes: the same market.
     source
-        The exchange's name in the trades.
+        The exchange's name in the records.
     """
 
-    def __init__(self, symbols: int = 50, rate: float = 20_000.0, *, seed: int = 7, source: str = "sim") -> None:
+    def __init__(
+        self,
+        symbols: int = 50,
+        rate: float = 20_000.0,
+        *,
+        quotes: float = 0.0,
+        seed: int = 7,
+        source: str = "sim",
+    ) -> None:
         self._random = np.random.Generator(np.random.PCG64(seed))
+        self._book_random = np.random.Generator(np.random.PCG64((seed, 1)))
+        self._quotes = quotes
         self.source = source
         bases = [*LEADERS, *(f"C{n:03d}" for n in range(len(LEADERS), symbols))][:symbols]
         self.symbols = [f"{base}-{QUOTE}" for base in bases]
@@ -107,34 +154,72 @@ class Market:
         self._base = weight / weight.sum() * rate * TICK_MS / 1000
         self._excitement = self._base.copy()
         self._mood = 0.0
+        self._half_spread = HALF_SPREAD * np.arange(1, symbols + 1) ** WIDENS
         self._next_id = np.ones(symbols, np.int64)
+        self._next_quote_id = np.ones(symbols, np.int64)
         self._ticks = 0
 
-    def step(self) -> Tick:
-        """Return the next tick's trades."""
-        counts, returns = self._arrivals(), self._returns()
-        total = int(counts.sum())
-        # Drawn by symbol, then spread over the tick in random order.
-        at = self._random.random(total)
-        order = np.argsort(at)
-        at = at[order]
-        symbol = np.repeat(np.arange(len(counts)), counts)[order]
-        buys = 0.5 + TILT * np.tanh(returns / (VOLATILITY_PER_SQRT_MS * np.sqrt(TICK_MS)))
-        buy = self._random.random(total) < buys[symbol]
-        price = np.exp(self._log_price[symbol] + returns[symbol] * at) * np.where(buy, 1 + HALF_SPREAD, 1 - HALF_SPREAD)
-        steps, lots = self._steps_per_unit[symbol], self._lots_per_unit[symbol]
-        size = self._median_size[symbol] * np.exp(SIZES * self._random.standard_normal(total))
-        tick = Tick(
-            symbol,
-            self._ids(symbol, counts),
-            self._ticks * TICK_MS + (at * TICK_MS).astype(np.int64),
-            np.maximum(1, np.rint(price * steps)) / steps,
-            np.maximum(1, np.rint(size * lots)) / lots,
-            buy,
-        )
+    @property
+    def has_quotes(self) -> bool:
+        return self._quotes > 0
+
+    def step(self, push: Floats | float = 0.0) -> tuple[Tick, Book]:
+        """Return the next tick's trades and quotes.
+
+        Parameters
+        ----------
+        push
+            What something else adds to each symbol's return, shape (symbols,).
+        """
+        counts, returns = self._arrivals(), self._returns() + push
+        # A tick's return in standard deviations, bounded; and half the spread.
+        lean = np.tanh(returns / (VOLATILITY_PER_SQRT_MS * np.sqrt(TICK_MS)))
+        half = self._half_spread * np.exp(self._mood / 2)
+        found = self._tick(counts, returns, lean, half), self._book(counts, returns, lean, half)
         self._log_price += returns
         self._ticks += 1
-        return tick
+        return found
+
+    def _tick(self, counts: Ints, returns: Floats, lean: Floats, half: Floats) -> Tick:
+        random = self._random
+        at, symbol = _spread_out(random, counts)
+        buy = random.random(len(at)) < 0.5 + TILT * lean[symbol]
+        price = np.exp(self._log_price[symbol] + returns[symbol] * at) * (1 + np.where(buy, 1, -1) * half[symbol])
+        steps = self._steps_per_unit[symbol]
+        size = self._median_size[symbol] * np.exp(SIZES * random.standard_normal(len(at)))
+        return Tick(
+            symbol,
+            _ids(symbol, counts, self._next_id),
+            self._ticks * TICK_MS + (at * TICK_MS).astype(np.int64),
+            np.maximum(1, np.rint(price * steps)) / steps,
+            self._lots(symbol, size),
+            buy,
+        )
+
+    def _book(self, counts: Ints, returns: Floats, lean: Floats, half: Floats) -> Book:
+        random = self._book_random
+        counts = random.poisson(self._quotes * (FOLLOWING * counts + (1 - FOLLOWING) * self._base))
+        at, symbol = _spread_out(random, counts)
+        steps = self._steps_per_unit[symbol]
+        mid = np.exp(self._log_price[symbol] + returns[symbol] * at) * steps
+        away = mid * half[symbol] * np.exp(SPREADS * random.standard_normal(len(at)))
+        bid = np.maximum(1, np.floor(mid - away))
+        depth = DEPTH * self._median_size[symbol] * np.exp(SIZES * random.standard_normal((2, len(at))))
+        tilt = LEAN * lean[symbol]
+        return Book(
+            symbol,
+            _ids(symbol, counts, self._next_quote_id),
+            self._ticks * TICK_MS + (at * TICK_MS).astype(np.int64),
+            bid / steps,
+            self._lots(symbol, depth[0] * (1 + tilt)),
+            np.maximum(bid + 1, np.ceil(mid + away)) / steps,
+            self._lots(symbol, depth[1] * (1 - tilt)),
+        )
+
+    def _lots(self, symbol: Ints, size: Floats) -> Floats:
+        lots = self._lots_per_unit[symbol]
+        quantity: Floats = np.maximum(1, np.rint(size * lots)) / lots
+        return quantity
 
     def trades(self, tick: Tick, time_ms: Ints, received_ms: int | None = None) -> list[Trade]:
         """Return a tick's trades as records.
@@ -172,6 +257,34 @@ class Market:
             for symbol, number, time, price, quantity, buy in columns
         ]
 
+    def quotes(self, book: Book, time_ms: Ints, received_ms: int | None = None) -> list[Quote]:
+        """Return a tick's quotes as records; see `trades`."""
+        names, source = self.symbols, self.source
+        columns = zip(
+            book.symbol.tolist(),
+            book.id.tolist(),
+            time_ms.tolist(),
+            book.bid.tolist(),
+            book.bid_quantity.tolist(),
+            book.ask.tolist(),
+            book.ask_quantity.tolist(),
+            strict=True,
+        )
+        return [
+            Quote(
+                symbol=names[symbol],
+                source=source,
+                id=number,
+                time_ms=time,
+                bid=bid,
+                bid_quantity=bid_quantity,
+                ask=ask,
+                ask_quantity=ask_quantity,
+                received_ms=time if received_ms is None else received_ms,
+            )
+            for symbol, number, time, bid, bid_quantity, ask, ask_quantity in columns
+        ]
+
     def _arrivals(self) -> Ints:
         # The mean stays as asked: the mood's is one, and what excites is the share that is taken from the base.
         fade = np.exp(-TICK_MS / MOOD_MS)
@@ -189,10 +302,19 @@ class Market:
         returns: Floats = scale * (np.sqrt(COMMON) * self._beta * common + np.sqrt(1 - COMMON) * own)
         return returns
 
-    def _ids(self, symbol: Ints, counts: Ints) -> Ints:
-        grouped = np.argsort(symbol, kind="stable")
-        first = np.repeat(self._next_id - (np.cumsum(counts) - counts), counts)
-        ids = np.empty(len(symbol), np.int64)
-        ids[grouped] = first + np.arange(len(symbol))
-        self._next_id += counts
-        return ids
+
+def _spread_out(random: np.random.Generator, counts: Ints) -> tuple[Floats, Ints]:
+    """Return so many moments of each symbol, as shares of a tick, in order; and whose they are."""
+    at = random.random(int(counts.sum()))
+    order = np.argsort(at)
+    return at[order], np.repeat(np.arange(len(counts)), counts)[order]
+
+
+def _ids(symbol: Ints, counts: Ints, next_id: Ints) -> Ints:
+    """Number each symbol's events on, in order; ``next_id`` is moved on."""
+    grouped = np.argsort(symbol, kind="stable")
+    first = np.repeat(next_id - (np.cumsum(counts) - counts), counts)
+    ids = np.empty(len(symbol), np.int64)
+    ids[grouped] = first + np.arange(len(symbol))
+    next_id += counts
+    return ids

@@ -3,15 +3,27 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, nullcontext
 
 from rich.console import Console
 
+from stream.errors import BrokerError
 from stream.feeds import progress
+from stream.feeds.live import Live
 from stream.feeds.publish import Batches, Publisher
+from stream.feeds.resume import resumed
 from stream.kafka.control import Control
 from stream.kafka.producer import Producer
+from stream.metrics import FEED, PATH, PRODUCER_BUFFER, served
 from stream.settings import Settings
+
+# What a feed that is told to stop may take to send the rest.
+STOP_SECONDS = 5.0
+# A live source goes on while Kafka is away, so its feed has to outlast that. What waits then, waits in the source's own
+# buffer, which is bounded.
+LIVE_DELIVERY_SECONDS = 24 * 3600.0
+LIVE_BUFFER_BYTES = 4 << 20
 
 
 async def feed(
@@ -22,8 +34,9 @@ async def feed(
     close: bool,
     console: Console,
     spread: Mapping[str, int] | None = None,
+    live: Live | None = None,
 ) -> bool:
-    """Publish a source's events; SIGINT and SIGTERM end it in good order.
+    """Publish a source's events; SIGINT and SIGTERM end it in good order, within `STOP_SECONDS` and some.
 
     Parameters
     ----------
@@ -39,6 +52,8 @@ async def feed(
         Where progress goes.
     spread
         By key: over how many partitions its events are spread.
+    live
+        The source where it is a live one: it goes on from where it was, and outlasts Kafka's absence.
 
     Returns
     -------
@@ -49,20 +64,25 @@ async def feed(
     ------
     BrokerError
         Kafka can't be reached, or something was not delivered.
+    ConfigError
+        Metrics can't be served where the settings say.
     """
     began = time.monotonic()
     async with (
-        Producer(settings.broker, compression=settings.compression) as producer,
+        _showing_metrics(settings, console),
+        _producer(settings, live) as producer,
         Control(settings.broker) as control,
+        nullcontext() if live is None else resumed(live, producer, control),
     ):
+        PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
         publisher = Publisher(producer, kinds=kinds, control=control, spread=spread)
         async with progress.shown(publisher, console):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
-            loop = asyncio.get_running_loop()
+            loop, told = asyncio.get_running_loop(), asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, work.cancel)
+                loop.add_signal_handler(number, told.set)
             try:
-                await asyncio.wait((work,))
+                await _until(told, work)
             finally:
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.remove_signal_handler(number)
@@ -77,3 +97,45 @@ async def feed(
         soft_wrap=True,
     )
     return not work.cancelled()
+
+
+@asynccontextmanager
+async def _showing_metrics(settings: Settings, console: Console) -> AsyncIterator[None]:
+    with served(settings, FEED) as address:
+        if address:
+            console.print(f"metrics at {address}{PATH}", highlight=False, soft_wrap=True)
+        yield
+
+
+def _producer(settings: Settings, live: Live | None) -> Producer:
+    if live is None:
+        return Producer(settings.broker, compression=settings.compression)
+    return Producer(
+        settings.broker,
+        compression=settings.compression,
+        buffer_bytes=min(LIVE_BUFFER_BYTES, settings.feed_buffer_bytes),
+        delivery_seconds=LIVE_DELIVERY_SECONDS,
+    )
+
+
+async def _until(told: asyncio.Event, work: asyncio.Task[None]) -> None:
+    """Wait until the work is done, or it is told to stop and has sent the rest.
+
+    Raises
+    ------
+    BrokerError
+        Kafka didn't take the rest in time.
+    """
+    telling = asyncio.create_task(told.wait())
+    await asyncio.wait((work, telling), return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
+    if work.done():
+        return
+    work.cancel()
+    await asyncio.wait((work,), timeout=STOP_SECONDS)
+    if not work.done():
+        work.cancel()
+        await asyncio.wait((work,))
+        raise BrokerError(
+            f"Kafka did not take the rest within {STOP_SECONDS:g} s of being told to stop: it is not sent"
+        )

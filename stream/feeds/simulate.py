@@ -11,9 +11,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from schemas.events import Event
+from schemas.post import Post
+from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import InputError
 from stream.feeds.channel import Records
+from stream.feeds.crowd import Crowd
 from stream.feeds.market import TICK_MS, Ints, Market
 from stream.feeds.publish import Publisher
 
@@ -81,13 +85,15 @@ class Simulation:
     Parameters
     ----------
     market
-        Whose trades; one that has not been stepped yet.
+        Whose trades and quotes; one that has not been stepped yet.
+    crowd
+        Whose posts; prices follow them. None: there are none.
     start_ms
         The market's start, ms; None: live.
     seconds
         Of event time, after which it ends; None: no end.
     events
-        Trades, after which it ends; None: no end.
+        Trades, after whose tick it ends; None: no end.
     speed
         2.0 is twice as fast as the market's clock; infinity doesn't wait.
 
@@ -96,12 +102,13 @@ class Simulation:
     market
         As given.
     ledger
-        What has been sent.
+        The trades that have been sent.
     """
 
     def __init__(
         self,
         market: Market,
+        crowd: Crowd | None = None,
         *,
         start_ms: int | None = None,
         seconds: float | None = None,
@@ -109,6 +116,7 @@ class Simulation:
         speed: float = 1.0,
     ) -> None:
         self.market = market
+        self._crowd = crowd
         self.ledger = Ledger(market.symbols)
         self._start_ms = start_ms
         self._seconds = math.inf if seconds is None else seconds
@@ -131,17 +139,22 @@ class Simulation:
         BrokerError
             There is no such topic, or something was not delivered.
         """
-        publisher = Publisher(records, kinds=(Trade,))
+        publisher = Publisher(records, kinds=self.kinds)
         await publisher.feed(self.batches(), close=self.closes if close is None else close)
         return self.ledger
+
+    @property
+    def kinds(self) -> tuple[type, ...]:
+        """The kinds of events that there may be."""
+        return (Trade, *[Quote] * self.market.has_quotes, *[Post] * (self._crowd is not None))
 
     @property
     def closes(self) -> bool:
         """True where nothing of the same source can follow."""
         return self._start_ms is not None
 
-    async def batches(self) -> AsyncIterator[list[Trade]]:
-        """Yield the trades of each tick when it is due; all that has been yielded is in the ledger."""
+    async def batches(self) -> AsyncIterator[list[Event]]:
+        """Yield the events of each tick when it is due; all trades that have been yielded are in the ledger."""
         clock = asyncio.get_running_loop().time
         epoch_seconds, began, left = time.time(), clock(), self._events
         for number in count():
@@ -153,12 +166,19 @@ class Simulation:
             at = passed if math.isinf(self._speed) else due
             if left <= 0 or (market_seconds if self.closes else at) >= self._seconds:
                 return
-            tick = self.market.step().head(left)
+            talk, push = self._crowd.step() if self._crowd else (None, 0.0)
+            tick, book = self.market.step(push)
+            tick = tick.head(left)
             left -= len(tick.id)
-            if self._start_ms is not None:
-                time_ms, received_ms = self._start_ms + tick.offset_ms, None
-            else:
-                time_ms = np.full(len(tick.id), int((epoch_seconds + at) * 1000))
-                received_ms = int((epoch_seconds + passed) * 1000)
+            received_ms = None if self.closes else int((epoch_seconds + passed) * 1000)
+            live_ms = int((epoch_seconds + at) * 1000)
+            time_ms = self._times(tick.offset_ms, live_ms)
             self.ledger.add(tick.symbol, time_ms)
-            yield self.market.trades(tick, time_ms, received_ms)
+            quotes = self.market.quotes(book, self._times(book.offset_ms, live_ms), received_ms)
+            events: list[Event] = [*self.market.trades(tick, time_ms, received_ms), *quotes]
+            if self._crowd and talk is not None:
+                events += self._crowd.posts(talk, self._times(talk.offset_ms, live_ms), received_ms)
+            yield events
+
+    def _times(self, offset_ms: Ints, live_ms: int) -> Ints:
+        return np.full(len(offset_ms), live_ms) if self._start_ms is None else self._start_ms + offset_ms

@@ -18,6 +18,16 @@ RETRY_SECONDS = 15.0
 T = TypeVar("T")
 
 
+def no_address(broker: str, error: ValueError) -> ConfigError:
+    return ConfigError(f"broker {broker!r}: {error}; it is host:port, or several with commas")
+
+
+def no_answer(broker: str) -> BrokerError:
+    return BrokerError(
+        f"no Kafka answers at {broker}: start it (`tickertape kafka` runs one), or set TICKERTAPE_BROKER to another"
+    )
+
+
 def retrying(ask: Callable[[], T]) -> T:
     """Ask again where the broker says that it isn't ready yet."""
     until = time.monotonic() + RETRY_SECONDS
@@ -46,11 +56,9 @@ def connected(broker: str) -> Iterator[KafkaAdminClient]:
             bootstrap_servers=broker.split(","), bootstrap_timeout_ms=CONNECT_MS, request_timeout_ms=REQUEST_MS
         )
     except ValueError as error:
-        raise ConfigError(f"broker {broker!r}: {error}; it is host:port, or several with commas") from None
+        raise no_address(broker, error) from None
     except KafkaError:
-        raise BrokerError(
-            f"no Kafka answers at {broker}: start it (`tickertape kafka` runs one), or set TICKERTAPE_BROKER to another"
-        ) from None
+        raise no_answer(broker) from None
     try:
         with admin:
             yield admin

@@ -1,25 +1,23 @@
 """The topic ``control``, read as it is and as it goes on."""
 
-import asyncio
 from itertools import pairwise
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 import msgspec
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from schemas.control import Schedule, Step, Workers, schedule_key, workers_key
+from schemas.control import Position, Schedule, Step, Workers, position_key, schedule_key, workers_key
 from schemas.topics import CONTROL
-from stream.errors import BrokerError, ConfigError
+from stream.errors import BrokerError
+from stream.kafka.consumer import connected_consumer
 
-CONNECT_SECONDS = 30.0
 # What else is asked waits behind a fetch that waits.
 _WAIT_MS = 100
 _PART = TopicPartition(CONTROL.name, 0)
 
-T = TypeVar("T", Schedule, Workers)
+T = TypeVar("T", Schedule, Workers, Position)
 
 
 class Records(Protocol):
@@ -47,18 +45,7 @@ class Control:
         self._values: dict[bytes, bytes] = {}
 
     async def __aenter__(self) -> Self:
-        try:
-            self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._broker, enable_auto_commit=False, fetch_max_wait_ms=_WAIT_MS
-            )
-            await asyncio.wait_for(self._consumer.start(), CONNECT_SECONDS)
-        except ValueError as error:
-            raise ConfigError(f"broker {self._broker!r}: {error}; it is host:port, or several with commas") from None
-        except (KafkaError, OSError, TimeoutError):
-            raise BrokerError(
-                f"no Kafka answers at {self._broker}: start it (`tickertape kafka` runs one), "
-                "or set TICKERTAPE_BROKER to another"
-            ) from None
+        self._consumer = await connected_consumer(self._broker, fetch_max_wait_ms=_WAIT_MS)
         try:
             if CONTROL.name not in await self._consumer.topics():
                 raise BrokerError(
@@ -139,6 +126,17 @@ class Control:
         """
         return self._last(workers_key(group), Workers)
 
+    def position(self, source: str) -> int:
+        """Return how far a feed has sent a source that can resume; 0 where nobody has said.
+
+        Raises
+        ------
+        BrokerError
+            What is there is no such record.
+        """
+        found = self._last(position_key(source), Position)
+        return 0 if found is None else found.at
+
     def _last(self, key: bytes, kind: type[T]) -> T | None:
         value = self._values.get(key)
         if value is None:
@@ -157,3 +155,8 @@ def put_schedule(records: Records, topic: str, steps: tuple[Step, ...]) -> None:
 def put_workers(records: Records, group: str, workers: int, *, paused: bool = False) -> None:
     """Put how many workers each ``tickertape up`` of a group is to run, or that it is to run none for a while."""
     records.put(CONTROL.name, 0, workers_key(group), msgspec.json.encode(Workers(workers, paused)))
+
+
+def put_position(records: Records, source: str, at: int) -> None:
+    """Put how far a source has been sent; all of it up to there is acknowledged."""
+    records.put(CONTROL.name, 0, position_key(source), msgspec.json.encode(Position(at)))

@@ -21,6 +21,11 @@ class Members(Struct, frozen=True):
     stable: bool
     owned: dict[str, dict[str, list[int]]]
 
+    def share(self, topic: str, partitions: int) -> bool:
+        """Return whether each of so many partitions of a topic has an owner, and no rebalance is under way."""
+        owned = {number for parts in self.owned.values() for number in parts.get(topic, ())}
+        return self.stable and owned == set(range(partitions))
+
 
 def describe(settings: Settings) -> Members:
     """Return who is in the group.

@@ -22,6 +22,8 @@ METADATA_AGE_MS = 2000
 CONNECT_SECONDS = 30.0
 # A topic just created shows up in a broker's metadata a moment later.
 APPEAR_SECONDS = 1.0
+# A request that isn't answered in this time is sent again, over a new connection: a machine that went without a word.
+REQUEST_SECONDS = 120.0
 # What is left is given this long when the caller has failed already.
 LAST_CHANCE_SECONDS = 5.0
 
@@ -122,11 +124,12 @@ class Producer:
             enable_idempotence=True,
             compression_type=None if self._compression == "none" else self._compression,
             max_batch_size=self._batch_bytes,
-            # A batch without a leader fails after this, so it must outlast a restart. The size of a request is not
-            # looked at where batches are given.
-            request_timeout_ms=int(self._delivery_seconds * 1000),
+            # The size of a request is not looked at where batches are given.
+            request_timeout_ms=int(min(self._delivery_seconds, REQUEST_SECONDS) * 1000),
             metadata_max_age_ms=METADATA_AGE_MS,
         )
+        # A batch without a leader fails after this, a request's time-out by itself, so it must outlast a restart.
+        kafka._message_accumulator._batch_ttl = self._delivery_seconds
         patient(kafka.client)
         try:
             await asyncio.wait_for(kafka.start(), CONNECT_SECONDS)

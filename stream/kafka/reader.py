@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from stream.errors import BrokerError, ConfigError
-from stream.kafka.patience import patient
+from stream.errors import BrokerError
+from stream.kafka.consumer import connected_consumer
 
 # New partitions are seen this fast; Kafka's default is five minutes.
 METADATA_MS = 2000
@@ -45,24 +44,13 @@ class Reader:
         self._looked_at = 0.0
 
     async def __aenter__(self) -> Self:
-        try:
-            self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._broker,
-                enable_auto_commit=False,
-                # A producer with transactions may feed us; what it aborted never happened.
-                isolation_level="read_committed",
-                max_partition_fetch_bytes=2 << 20,
-                metadata_max_age_ms=METADATA_MS,
-            )
-            patient(self._consumer._client)
-            await self._consumer.start()
-        except ValueError as error:
-            raise ConfigError(f"broker {self._broker!r}: {error}; it is host:port, or several with commas") from None
-        except KafkaError:
-            raise BrokerError(
-                f"no Kafka answers at {self._broker}: start it (`tickertape kafka` runs one), "
-                "or set TICKERTAPE_BROKER to another"
-            ) from None
+        self._consumer = await connected_consumer(
+            self._broker,
+            # A producer with transactions may feed us; what it aborted never happened.
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=2 << 20,
+            metadata_max_age_ms=METADATA_MS,
+        )
         try:
             await self._begin()
         except BaseException:

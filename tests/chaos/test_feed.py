@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from stream.chaos.feed import Plan, Record, place, record
+from stream.chaos.feed import Plan, Record, place, quote, record
 from stream.kafka.partition import partition_for
 
 PLAN = Plan("x", seed=7, rate=500.0, symbols=20, began_ms=1_700_000_000_000, folder="")
@@ -34,3 +34,12 @@ def test_a_repeat_goes_where_the_first_went_though_partitions_were_added_meanwhi
     before, after = Record("S03-USD", 4999, b""), Record("S03-USD", 5000, b"")
     assert place(before, places) == place(before, places[:1]) == partition_for("S03-USD", 4)
     assert place(after, places) == partition_for("S03-USD", 7)
+
+
+def test_quotes_come_beside_trades_and_are_the_same_after_a_restart() -> None:
+    sent = [quote(PLAN, n) for n in range(1000)]
+    assert [quote(PLAN, n) for n in range(500, 1000)] == sent[500:]
+    found = [json.loads(one.value) for one in sent]
+    assert all(0 < one["bid"] < one["ask"] for one in found)
+    late = sum(one["time_ms"] < PLAN.due_ms(n) - 12_000 for n, one in enumerate(found))
+    assert 10 < late < 60

@@ -12,7 +12,7 @@ from stream.chaos.feed import Plan, record
 from stream.chaos.logs import Commit, Sent
 from stream.chaos.truth import Entry, Truth
 from stream.engine.checkpoint import SliceCheckpoint, WindowCheckpoint, to_metadata
-from stream.kafka.topics import PartitionState
+from stream.kafka.topics import PartitionState, TopicState
 
 KEY = ("A-USD", "x", "1s", 0)
 BAR: dict[str, Any] = {"volume": 1.5, "count": 2, "final": True, "revision": 2}
@@ -111,3 +111,23 @@ def test_faults_that_left_no_trace() -> None:
     quiet = {"read_again": 0, "refused": 0, "zombie_frames": 0}
     assert len(list(verdict.of_bites({"kill": 1, "kill-all": 1, "freeze": 2}, **quiet))) == 3
     assert list(verdict.of_bites({"kill": 1, "freeze": 1}, **quiet)) == []
+
+
+def test_a_partition_that_is_not_read_to_its_end() -> None:
+    read, behind = (
+        PartitionState(partition=n, start=0, end=9, committed=5, upto=upto, lag=9 - upto, tallies=None)
+        for n, upto in enumerate((9, 8))
+    )
+    state = TopicState(
+        name="quotes",
+        holds="",
+        key="",
+        exists=True,
+        retention_ms=-1,
+        cleanup="",
+        max_record_bytes=1,
+        append_time=True,
+        lag=1,
+        partitions=[read, behind],
+    )
+    assert list(verdict.of_reading(state)) == ["quotes, partition 1: read to 8 of 9"]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def source() -> str:
 
 
 def feed(broker: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    environ = {**os.environ, "TICKERTAPE_BROKER": broker}
+    environ = {**os.environ, "TICKERTAPE_BROKER": broker, "TICKERTAPE_METRICS_PORT": "-1"}
     return subprocess.Popen([*COMMAND, *map(str, arguments)], env=environ, stderr=subprocess.PIPE, text=True)
 
 
@@ -93,7 +94,8 @@ def test_a_simulated_market_arrives_as_its_ledger_has_it(broker: str, source: st
         "trades": len(trades),
         "by_symbol": Counter(trade.symbol for trade in trades),
     }
-    assert f"{len(trades):,} trades sent and acknowledged" in shown
+    # And about as many quotes.
+    assert re.search(rf"^{len(trades):,} trades, [\d,]+ quotes sent and acknowledged", shown, re.MULTILINE)
     # In every partition: one before the first event, two a second apart, and the last.
     assert set(beats) == set(range(TRADES.partitions))
     assert min(map(len, beats.values())) >= 4
@@ -141,7 +143,7 @@ def test_a_spread_is_a_symbol_and_a_number(broker: str) -> None:
 
 
 def test_a_hot_symbol_is_spread(broker: str, source: str) -> None:
-    history = ["--events", "2000", "--symbols", "2", "--start-ms", "1723161600000", "--speed", "max"]
+    history = ["--events", "2000", "--symbols", "2", "--start-ms", "1723161600000", "--speed", "max", "--quotes", "0"]
     process = feed(broker, "simulate", *history, "--spread", "BTC-USD=3", "--source", source)
     _, shown = process.communicate(timeout=60)
     assert process.returncode == 0, shown

@@ -83,6 +83,20 @@ def test_heartbeats_stay_behind_by_the_disorder_that_a_source_may_have() -> None
     assert {time_ms for _, what, time_ms in steps[1:] if what == "♥sim"} == {MIDNIGHT_MS + 400}
 
 
+def test_a_heartbeat_is_never_ahead_of_receipt() -> None:
+    recorder, day_ms = Recorder(partitions=1), 24 * HOUR_MS
+    # Its author's clock is a day ahead: a heartbeat that says so would make all that follows late.
+    wrong = replace(trade(BTC, MIDNIGHT_MS + day_ms), received_ms=MIDNIGHT_MS + 20)
+    right = replace(trade(BTC, MIDNIGHT_MS + 30), received_ms=MIDNIGHT_MS + 40)
+    asyncio.run(Publisher(recorder, kinds=(Trade,)).feed(given([wrong], [right]), close=False))
+    assert recorder.steps() == [
+        (0, "♥sim", MIDNIGHT_MS + 20 - HOUR_MS),
+        (0, BTC, MIDNIGHT_MS + day_ms),
+        (0, BTC, MIDNIGHT_MS + 30),
+        (0, "♥sim", MIDNIGHT_MS + 30),
+    ]
+
+
 def test_each_source_has_its_own_heartbeats() -> None:
     recorder = Recorder(partitions=1)
     trades = [trade(BTC, MIDNIGHT_MS, "binance"), trade(BTC, MIDNIGHT_MS - 60_000, "coinbase")]

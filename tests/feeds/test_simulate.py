@@ -29,6 +29,16 @@ def history(seed: int) -> Recorder:
     return recorder
 
 
+def test_quotes_come_with_the_trades_which_stay_as_they_are() -> None:
+    recorder = Recorder()
+    quoted = Market(symbols=10, rate=20_000, quotes=0.5, seed=1)
+    asyncio.run(Simulation(quoted, start_ms=START_MS, seconds=2, speed=math.inf).run(recorder))
+    assert recorder.trades == history(1).trades
+    assert len(recorder.quotes) / len(recorder.trades) == pytest.approx(0.5, rel=0.1)
+    assert all(START_MS <= quote.time_ms == quote.received_ms < START_MS + 2000 for quote in recorder.quotes)
+    assert recorder.steps("quotes")[-1][2] == (START_MS // HOUR_MS + 2) * HOUR_MS
+
+
 def by_symbol_and_second(trades: list[Trade]) -> Counter[tuple[str, int]]:
     return Counter((trade.symbol, trade.time_ms // 1000) for trade in trades)
 
@@ -57,6 +67,7 @@ def test_live_trades_have_the_wall_clock_and_else_the_same_content() -> None:
     assert all(trade.time_ms <= trade.received_ms + 1 <= after_ms + 1 for trade in live)
     content = [(t.symbol, t.id, t.price, t.quantity, t.side) for t in live]
     assert content == [(t.symbol, t.id, t.price, t.quantity, t.side) for t in past[: len(live)]]
+    assert not recorder.quotes
     # No more than it has sent: the next run of the same source goes on from here.
     assert recorder.steps()[-1][2] == live[-1].time_ms
 

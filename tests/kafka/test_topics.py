@@ -245,8 +245,10 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = json.loads(tickertape(own, "topics", "--json"))
     assert [(x["name"], len(x["partitions"])) for x in listed] == [
         ("trades", 2),
+        ("quotes", 4),
+        ("posts", 4),
         ("slices", 3),
-        ("bars", 4),
+        *((name, 4) for name in RESULTS),
         ("late", 1),
         ("dead-letters", 1),
         ("window-state", 16),
@@ -268,6 +270,6 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^nope: no such topic; there are trades, slices, bars, late, dead-letters, window-state, control$",
+        match=r"^nope: no such topic; there are trades, quotes, posts, slices, bars, .*, window-state, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)

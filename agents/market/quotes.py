@@ -1,0 +1,76 @@
+"""Quotes, folded into slices: what every metric of quotes is made from."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from schemas.quote import Quote
+from schemas.topics import QUOTES
+from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
+from stream.engine.block import Floats
+from stream.engine.slices import Slicing
+from stream.engine.table import Columns
+
+
+def mid_of(quotes: Columns) -> Floats:
+    mid: Floats = (quotes["ask"] + quotes["bid"]) / 2
+    return mid
+
+
+def spread_bps_of(quotes: Columns) -> Floats:
+    """Return spreads in basis points of the mid; below zero where a book is crossed."""
+    spread_bps: Floats = 10_000 * (quotes["ask"] - quotes["bid"]) / mid_of(quotes)
+    return spread_bps
+
+
+def imbalance_of(quotes: Columns) -> Floats:
+    """Return top-of-book imbalances: 1 where all is bid, -1 where all is asked."""
+    bid, ask = quotes["bid_quantity"], quotes["ask_quantity"]
+    imbalance: Floats = (bid - ask) / (bid + ask)
+    return imbalance
+
+
+class QuoteSlice(Aggregate):
+    """The last quote by (time, id), the first's mid, the highest and lowest; sums of spread and imbalance; the widest.
+
+    Two sources may have the same (time, id): then price and quantity decide, so that the order never does.
+    """
+
+    reducers: ClassVar[tuple[Reducer, ...]] = (
+        Extreme(
+            *(("close_ms", "max", INT), ("close_id", "max", INT), ("bid", "max", FLOAT), ("ask", "max", FLOAT)),
+            *(("bid_quantity", "max", FLOAT), ("ask_quantity", "max", FLOAT)),
+        ),
+        Extreme(("open_ms", "min", INT), ("open_id", "min", INT), ("open", "min", FLOAT)),
+        Extreme(("high", "max", FLOAT)),
+        Extreme(("low", "min", FLOAT)),
+        Extreme(("max_spread_bps", "max", FLOAT)),
+        Sum("spread_sum"),
+        Sum("imbalance_sum"),
+        Sum("count", INT),
+    )
+
+    def lift(self, events: Columns) -> Columns:
+        spread_bps = spread_bps_of(events)
+        return {
+            **{name: events[name] for name in ("bid", "bid_quantity", "ask", "ask_quantity")},
+            **dict.fromkeys(("open_ms", "close_ms"), events["time_ms"]),
+            **dict.fromkeys(("open_id", "close_id"), events["id"]),
+            **dict.fromkeys(("open", "high", "low"), mid_of(events)),
+            **dict.fromkeys(("spread_sum", "max_spread_bps"), spread_bps),
+            "imbalance_sum": imbalance_of(events),
+            "count": np.ones(len(spread_bps), np.int64),
+        }
+
+
+def columns(quotes: list[Quote]) -> Columns:
+    n = len(quotes)
+    return {
+        "bid": np.fromiter([quote.bid for quote in quotes], np.float64, n),
+        "bid_quantity": np.fromiter([quote.bid_quantity for quote in quotes], np.float64, n),
+        "ask": np.fromiter([quote.ask for quote in quotes], np.float64, n),
+        "ask_quantity": np.fromiter([quote.ask_quantity for quote in quotes], np.float64, n),
+    }
+
+
+QUOTE_SLICES = Slicing(topic=QUOTES, record=Quote, columns=columns, aggregate=QuoteSlice(), lateness_ms=2000)

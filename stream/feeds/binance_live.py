@@ -1,0 +1,69 @@
+"""Binance live: trades and quotes of some symbols, over combined streams."""
+
+import re
+from collections.abc import Sequence
+
+from schemas.events import Event
+from schemas.quote import Quote
+from schemas.trade import Trade
+from stream.errors import ConfigError
+from stream.feeds import binance
+from stream.feeds.live import Source
+from stream.feeds.other import Other
+
+# A connection may have 1,024, but subscribing takes messages, of which five a second may be sent; in the address it
+# takes none, and so many make an address of 4 KB, which every server on the way puts up with.
+STREAMS_A_LINE = 200
+STREAMS = ("trade", "bookTicker")
+
+
+class Binance(Source):
+    """Trades and quotes of symbols of Binance's spot market.
+
+    Parameters
+    ----------
+    url
+        Of combined streams, without what is asked for.
+    symbols
+        As Binance names them or as we do: ``BTCUSDT``, ``btcusdt``, ``BTC-USDT``.
+
+    Raises
+    ------
+    ConfigError
+        A symbol can't be one.
+    """
+
+    name = binance.SOURCE
+    setting = "TICKERTAPE_BINANCE_URL"
+    kinds = (Trade, Quote)
+    contiguous = (Trade,)
+    rising = (Quote,)
+
+    def __init__(self, url: str, symbols: Sequence[str]) -> None:
+        names = dict.fromkeys(map(_named, symbols))
+        streams = [f"{name.lower()}@{stream}" for name in names for stream in STREAMS]
+        groups = [streams[first : first + STREAMS_A_LINE] for first in range(0, len(streams), STREAMS_A_LINE)]
+        join = "&" if "?" in url else "?"
+        self._urls = [f"{url}{join}streams={'/'.join(group)}" for group in groups]
+
+    def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - it goes on from now, always
+        return self._urls
+
+    def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
+        return binance.normalise(frame, received_ms)
+
+    def leaves(self, frame: bytes) -> bool:
+        # In an envelope or not: the documentation shows both.
+        return b'"serverShutdown"' in frame
+
+
+def _named(symbol: str) -> str:
+    """Return a symbol as Binance names it, ``BTCUSDT``."""
+    name = symbol.replace("-", "").upper()
+    try:
+        if not re.fullmatch(r"[A-Z0-9]+", name):
+            raise ValueError(f"symbol {symbol!r} is not made of letters and digits")
+        binance.pair(name)
+    except ValueError as error:
+        raise ConfigError(f"{error}: name it as BTCUSDT or BTC-USDT") from None
+    return name

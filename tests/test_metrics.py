@@ -1,0 +1,99 @@
+"""What the metrics are called, the page that lists them, and where they are served."""
+
+import re
+import socket
+import urllib.request
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.parser import text_string_to_metric_families
+
+from stream.commands import metrics
+from stream.errors import ConfigError
+from stream.metrics import REGISTRIES, declared, reserve, served
+from stream.settings import Settings
+
+PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
+# Each has few values; a symbol's are those of the watch list.
+BOUNDED = {"topic", "partition", "source", "outcome", "worker"}
+UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "commits", "results", "windows"} | {
+    "restarts",
+    "workers",
+}
+
+
+def get(address: str, **headers: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def test_the_page_is_what_the_command_prints() -> None:
+    printed = CliRunner().invoke(metrics, obj=Settings(), catch_exceptions=False).output
+    assert PAGE.read_text() == printed, "tickertape metrics > docs/metrics.md"
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_names_end_with_a_base_unit_and_labels_are_bounded(kind: str) -> None:
+    found = list(declared(kind))
+    assert found
+    for one in found:
+        assert re.fullmatch(r"tickertape_[a-z_]+", one.name)
+        assert one.name.endswith("_total") == (one.type == "counter")
+        assert one.unit in UNITS
+        assert set(one.labels) <= BOUNDED
+        assert one.meaning.endswith(".")
+
+
+def test_every_declared_metric_is_of_some_process() -> None:
+    assert [len(set(declared(kind))) - len(list(declared(kind))) for kind in REGISTRIES] == [0, 0, 0]
+    assert {one.name for one in declared("worker")} & {one.name for one in declared("feed")} == {
+        "tickertape_producer_buffer_bytes"
+    }
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    Gauge("answer", "Of all.", registry=registry).set(42)
+    return registry
+
+
+def test_metrics_are_served_on_a_free_port(registry: CollectorRegistry) -> None:
+    with served(Settings(), registry, {"/sd": lambda asked: asked.encode()}) as address:
+        (family,) = text_string_to_metric_families(get(f"{address}/metrics").decode())
+        assert [(sample.name, sample.value) for sample in family.samples] == [("answer", 42.0)]
+        # A page is told how we are known to who asks.
+        assert get(f"{address}/sd", Host="elsewhere:9108") == b"elsewhere:9108"
+        assert f"http://{get(f'{address}/sd').decode()}" == address
+
+
+def test_metrics_are_served_nowhere_where_the_settings_say_so(registry: CollectorRegistry) -> None:
+    with served(Settings(metrics_port=-1), registry) as address:
+        assert address == ""
+
+
+def test_a_port_that_is_taken_is_one_line(registry: CollectorRegistry) -> None:
+    with served(Settings(), registry) as address:
+        taken = Settings(metrics_port=int(address.rpartition(":")[2]))
+        with pytest.raises(ConfigError, match=r"127\.0\.0\.1:\d+ .*TICKERTAPE_METRICS_PORT"), served(taken, registry):
+            pass
+
+
+def test_a_reserved_port_is_nobody_else_s_until_it_is_taken(registry: CollectorRegistry) -> None:
+    held = reserve("127.0.0.1")
+    port = held.getsockname()[1]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    # Twice: the one that follows a worker has its port.
+    for _ in range(2):
+        with served(Settings(metrics_port=port), registry) as address:
+            assert b"answer 42" in get(address)
+    held.close()
+
+
+def test_settings_come_from_the_environment() -> None:
+    assert msgspec.convert({"metrics_port": "-1", "watch": ["A", "B"]}, Settings, strict=False).metrics_port == -1
