@@ -1,11 +1,17 @@
 """What tests share: one real Kafka for the whole session, and names that no other test uses."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
 
 from stream.kafka.embedded import EmbeddedKafka
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("prometheus") and not all(map(shutil.which, ("prometheus", "promtool"))):
+        pytest.skip("needs prometheus and promtool: on Debian and Ubuntu, apt-get install prometheus")
 
 
 @pytest.fixture(scope="session")

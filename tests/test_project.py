@@ -29,7 +29,8 @@ LONGER: dict[str, str] = {}
 # Folders of somebody's machine; spelled so that this line is none.
 MACHINE = re.compile(r"(?<![\w.])/(?:ho[m]e|ro[o]t|Use[r]s|wo[r]k|op[t]|privat[e])/\w|[A-Z]:\\\\?Users")
 # Registries have mirrors, and those who build know theirs: of the outside world only these are named.
-HOSTS = {"127.0.0.1", "localhost", "www.apache.org"}
+# A service of docker-compose.yml is of ours.
+HOSTS = {"127.0.0.1", "localhost", "www.apache.org", "prometheus"}
 ADDRESS = re.compile(r"\b(?:https?|ftp)://(?:[^\s/@]*@)?([\w.-]+)")
 
 EXCEPTION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore)")
