@@ -16,6 +16,7 @@ from schemas.events import Event
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import ConfigError, InputError
+from stream.feeds import live
 from stream.feeds.binance_live import Binance
 from stream.feeds.connection import Patience
 from stream.feeds.live import Live
@@ -24,7 +25,7 @@ from tests.feeds.exchange import Exchange, breaks, closes, freezes, quote, refus
 
 PATIENCE = Patience(
     open_seconds=2.0,
-    silence_seconds=0.3,
+    silence_seconds=1.0,
     ping_seconds=5.0,
     renew_seconds=60.0,
     overlap_seconds=0.1,
@@ -106,7 +107,7 @@ def test_each_trade_comes_once_or_its_gap_is_named(caplog: pytest.LogCaptureFixt
     }
     assert FEED.get_sample_value("tickertape_feed_missing_events", {"source": "binance"}) == 2
     text = caplog.text
-    assert "binance: nothing came for 0.3 s; connecting again" in text
+    assert "binance: nothing came for 1 s; connecting again" in text
     assert "received 1001 (going away)" in text
 
 
@@ -148,6 +149,27 @@ def test_quotes_that_come_again_or_too_late_are_left_out() -> None:
     assert (live.tally.repeats, live.tally.missing) == (2, 0)
 
 
+def test_a_symbol_of_which_nothing_comes_is_told_of(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.02)
+
+    async def chats(socket: ServerConnection) -> None:
+        for number in range(1, 150):
+            await socket.send(trade(number))
+            await asyncio.sleep(0.01)
+        await stays(socket)
+
+    async def scenario() -> None:
+        exchange = Exchange(chats)
+        async with exchange.open():
+            await hear(binance(exchange, "BTCUSDT", "BTCUSD", "ETHUSDC"), last_is(149))
+
+    asyncio.run(scenario())
+    told = [message for message in caplog.messages if "nothing has come" in message]
+    assert told == ["binance: nothing has come of BTC-USD, ETH-USDC: is it quiet, or is there none?"]
+
+
 def test_a_connection_that_grows_old_is_replaced_with_nothing_lost(caplog: pytest.LogCaptureFixture) -> None:
     now = [0]
 
@@ -170,7 +192,7 @@ def test_a_connection_that_grows_old_is_replaced_with_nothing_lost(caplog: pytes
 
         async with exchange.open():
             market = asyncio.create_task(go_on())
-            live = binance(exchange, renew_seconds=0.3)
+            live = binance(exchange, renew_seconds=0.3, silence_seconds=5.0)
             heard = await hear(live, lambda live, heard: live.tally.reconnects >= 3 and len(heard) > 50)
             market.cancel()
             return heard, live
