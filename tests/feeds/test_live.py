@@ -174,7 +174,8 @@ def test_a_connection_that_grows_old_is_replaced_with_nothing_lost(caplog: pytes
     now = [0]
 
     async def market(socket: ServerConnection) -> None:
-        # Every connection hears the same market, from the moment on when it is there.
+        # Every connection hears the same market, from a moment after it is there.
+        await asyncio.sleep(0.2)
         said = now[0]
         while socket.state is State.OPEN:
             while said < now[0]:
