@@ -224,6 +224,9 @@ class Live:
                 messages = await self._inbox.take()
                 if events := self._read(messages):
                     yield events
+                else:
+                    # Whoever takes events waits now and then; where there are none, sockets are to have their turn.
+                    await asyncio.sleep(0)
                 if self.source.resumes:
                     positions = [self.source.position(message.frame) for message in messages]
                     self.handed_over = max(self.handed_over, *positions)
