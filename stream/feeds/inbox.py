@@ -23,9 +23,9 @@ class Message(NamedTuple):
 class Inbox:
     """Messages in the order in which they came.
 
-    Where it is full, for Kafka is away or slow, the oldest go, and are counted: by the time that there is room, they are
-    past the horizon within which results can be corrected, and the newest are not. A source that can say it all again
-    is not asked to lose anything: what comes is not taken, until half of the room is free.
+    Where it is full, for Kafka is away or slow, the oldest go, and are counted: by the time that there is room, they
+    are past the horizon within which results can be corrected, and the newest are not. A source that can say it all
+    again is not asked to lose anything: what comes is not taken, until half of the room is free.
 
     Parameters
     ----------
