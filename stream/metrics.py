@@ -230,6 +230,25 @@ FEED_NEWEST = Gauge(
     registry=FEED,
 )
 
+FEED_MESSAGES = Counter(
+    "tickertape_feed_messages",
+    "Messages of a live source, each under what became of it: event, other, unreadable, repeated or dropped.",
+    ("source", "outcome"),
+    registry=FEED,
+)
+FEED_CONNECTIONS = Counter(
+    "tickertape_feed_connections",
+    "Connections to a live source that were made.",
+    ("source",),
+    registry=FEED,
+)
+FEED_MISSING = Gauge(
+    "tickertape_feed_missing_events",
+    "Events that a live source's ids say there were, and that the feed never had or dropped, since it began.",
+    ("source",),
+    registry=FEED,
+)
+
 # The supervisor.
 
 RESTARTS = Counter(
