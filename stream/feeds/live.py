@@ -20,6 +20,7 @@ from stream.feeds.ids import Ids
 from stream.feeds.inbox import Inbox, Message
 from stream.feeds.other import Other
 from stream.feeds.recording import Recording
+from stream.feeds.report import Report
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +187,7 @@ class Live:
             for kind in (*source.contiguous, *source.rising)
         }
         self._tally = Tally()
+        self._report = Report(source.name)
         self._garbage_told = 0
         self._garbage_told_at = -math.inf
 
@@ -267,6 +269,7 @@ class Live:
             recording.flush()
         for ids in self._ids.values():
             ids.name_gaps(now)
+        self._report.look(self.tally, self._inbox.size_bytes)
 
     def _read(self, messages: list[Message]) -> list[Event]:
         normalise, others, now = self.source.normalise, self._tally.others, time.monotonic()
