@@ -23,8 +23,8 @@ UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "c
     "restarts",
     "workers",
     "messages",
-    "connections",
-    "events",
+    "reconnects",
+    "gaps",
 }
 
 

@@ -60,6 +60,11 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._messages)
 
+    @property
+    def size_bytes(self) -> int:
+        """How much waits."""
+        return self._bytes
+
     def put(self, message: Message) -> bool:
         """Take a message in; return whether it was, which it always is where the oldest go."""
         size_bytes = len(message.frame) + OVERHEAD_BYTES

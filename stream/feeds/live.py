@@ -20,7 +20,7 @@ from stream.feeds.ids import Ids
 from stream.feeds.inbox import Inbox, Message
 from stream.feeds.other import Other
 from stream.feeds.recording import Recording
-from stream.metrics import FEED_CONNECTIONS, FEED_MESSAGES, FEED_MISSING
+from stream.feeds.report import Report
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +193,7 @@ class Live:
             for kind in (*source.contiguous, *source.rising)
         }
         self._tally = Tally()
-        self._shown: Counter[str] = Counter()
+        self._report = Report(source.name)
         self._garbage_told = 0
         self._garbage_told_at = -math.inf
 
@@ -287,24 +287,7 @@ class Live:
             recording.flush()
         for ids in self._ids.values():
             ids.name_gaps(now)
-        self._show()
-
-    def _show(self) -> None:
-        """Bring the metrics up to what is counted."""
-        tally, name = self.tally, self.source.name
-        became = {
-            "event": tally.events.total(),
-            "other": tally.others.total(),
-            "unreadable": tally.garbage,
-            "repeated": tally.repeats,
-            "dropped": tally.dropped,
-        }
-        for outcome, count in became.items():
-            FEED_MESSAGES.labels(name, outcome).inc(count - self._shown[outcome])
-        connections = sum(line.connections for line in self._lines)
-        FEED_CONNECTIONS.labels(name).inc(connections - self._shown["connections"])
-        FEED_MISSING.labels(name).set(tally.missing)
-        self._shown = Counter(became | {"connections": connections})
+        self._report.look(self.tally, self._inbox.size_bytes)
 
     def _read(self, messages: list[Message]) -> list[Event]:
         normalise, others, now = self.source.normalise, self._tally.others, time.monotonic()

@@ -37,7 +37,7 @@ def positions(
     # What the broker answers is all that matters; it can't be made to forget at will.
     custodian = SimpleNamespace(blocks=Blocks(frozenset({"trades", "slices"}), 1, 1))
     thread = SimpleNamespace(_ensure_consumer=lambda: consumer, app=SimpleNamespace(custodian=custodian))
-    found = asyncio.run(ConsumerThread.positions(thread, [FIRST, SECOND], least or {}))  # type: ignore[arg-type]
+    found = asyncio.run(ConsumerThread.positions(thread, [FIRST, SECOND], least or {}))  # type: ignore[arg-type]  # it has what is asked of it
     return found, asked
 
 
