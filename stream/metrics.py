@@ -230,6 +230,51 @@ FEED_NEWEST = Gauge(
     registry=FEED,
 )
 
+# Live feeds.
+
+FEED_RECONNECTS = Counter(
+    "tickertape_feed_reconnects",
+    "Connections to the source beyond the first of each line.",
+    ("source",),
+    registry=FEED,
+)
+FEED_DROPPED = Counter(
+    "tickertape_feed_dropped_messages",
+    "Messages that Kafka took too long for: the buffer was full, and the oldest went.",
+    ("source",),
+    registry=FEED,
+)
+FEED_UNREADABLE = Counter(
+    "tickertape_feed_unreadable_messages",
+    "Messages that can't be read.",
+    ("source",),
+    registry=FEED,
+)
+FEED_REPEATED = Counter(
+    "tickertape_feed_repeated_records",
+    "Events that had come before, as after a reconnect, and weren't sent again.",
+    ("source",),
+    registry=FEED,
+)
+FEED_GAPS = Gauge(
+    "tickertape_feed_gaps",
+    "Gaps in the source's contiguous ids. What comes late fills them.",
+    ("source",),
+    registry=FEED,
+)
+FEED_MISSING = Gauge(
+    "tickertape_feed_missing_records",
+    "Events that are missing in these gaps.",
+    ("source",),
+    registry=FEED,
+)
+FEED_WAITING = Gauge(
+    "tickertape_feed_waiting_bytes",
+    "Messages of the source that wait to be sent to Kafka.",
+    ("source",),
+    registry=FEED,
+)
+
 # The supervisor.
 
 RESTARTS = Counter(

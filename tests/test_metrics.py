@@ -22,6 +22,9 @@ BOUNDED = {"topic", "partition", "source", "outcome", "worker"}
 UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "commits", "results", "windows"} | {
     "restarts",
     "workers",
+    "messages",
+    "reconnects",
+    "gaps",
 }
 
 

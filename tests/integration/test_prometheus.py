@@ -14,6 +14,7 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from msgspec.json import encode
+from msgspec.structs import replace
 
 from schemas.topics import TRADES
 from schemas.trade import Trade
@@ -24,12 +25,14 @@ from stream.metrics import reserve
 from stream.settings import Settings
 from stream.workers import environment
 from tests.integration.running import fresh, until
+from tests.monitoring.exchange import exchange
 from tests.monitoring.prometheus import Prometheus, faults, prometheus
 from tests.monitoring.queries import DASHBOARDS, Query, every_query, of_dashboard
 
 pytestmark = [pytest.mark.kafka, pytest.mark.prometheus, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SYMBOLS = 4
+EVERYBODY = {"supervisor": 1, "worker": 2, "feed": 2}
 WATCHED = ["BTC-USD", "ETH-USD"]
 
 
@@ -45,35 +48,29 @@ def command(*words: str, environ: dict[str, str]) -> Iterator[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def run(own_kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Two workers and a feed, scraped through a zombie, a loss of records and kills."""
-    held = [reserve("127.0.0.1") for _ in range(2)]
-    supervisor, feed = (each.getsockname()[1] for each in held)
-    settings = fresh(own_kafka, session_seconds=4.0, snapshot_seconds=1.0, watch=WATCHED)
-    environ = environment(settings)
+    """Two workers and two feeds, scraped through a zombie, a loss of records and kills."""
+    held = [reserve("127.0.0.1") for _ in range(3)]
+    ports = [each.getsockname()[1] for each in held]
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    settings = fresh(own_kafka, session_seconds=4.0, snapshot_seconds=1.0, watch=WATCHED, feed_buffer_bytes=2000)
+    up, simulated, live = (environment(replace(settings, metrics_port=port)) for port in ports)
     with ExitStack() as stack:
-        up = stack.enter_context(
-            command("up", "--workers", "2", environ=environ | {"TICKERTAPE_METRICS_PORT": str(supervisor)})
+        enter = stack.enter_context
+        workers = enter(command("up", "--workers", "2", environ=up))
+        found = enter(
+            prometheus(tmp_path_factory.mktemp("prometheus"), f"http://{addresses[0]}/sd", feeds=addresses[1:])
         )
-        found = stack.enter_context(
-            prometheus(
-                tmp_path_factory.mktemp("prometheus"), f"http://127.0.0.1:{supervisor}/sd", [f"127.0.0.1:{feed}"]
-            )
-        )
-        stack.enter_context(
-            command(
-                *("feed", "simulate", "--symbols", str(SYMBOLS), "--rate", "400"),
-                environ=environ | {"TICKERTAPE_METRICS_PORT": str(feed)},
-            )
-        )
+        enter(command("feed", "simulate", "--symbols", str(SYMBOLS), "--rate", "400", environ=simulated))
+        enter(command("feed", "binance", "BTCUSD", environ=live | {"TICKERTAPE_BINANCE_URL": enter(exchange())}))
         until("both workers share the partitions", lambda: shared(settings))
-        until("all are scraped", lambda: sizes(found) == {"supervisor": 1, "worker": 2, "feed": 1})
+        until("all are scraped", lambda: sizes(found) == EVERYBODY)
         time.sleep(3)
         spoil(settings)
         time.sleep(3)
-        bring_a_zombie(up, settings)
-        lose_records(up, settings)
+        bring_a_zombie(workers, settings)
+        lose_records(workers, settings)
         until("both workers share the partitions again", lambda: shared(settings))
-        until("all are scraped again", lambda: sizes(found) == {"supervisor": 1, "worker": 2, "feed": 1})
+        until("all are scraped again", lambda: sizes(found) == EVERYBODY)
         time.sleep(4)
         yield found
     for each in held:
@@ -89,7 +86,7 @@ def shared(settings: Settings) -> bool:
     return group.stable and len(group.owned) == 2 and all(TRADES.name in topics for topics in group.owned.values())
 
 
-def workers(up: psutil.Process) -> list[psutil.Process]:
+def running(up: psutil.Process) -> list[psutil.Process]:
     return [child for child in up.children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -110,7 +107,7 @@ def spoil(settings: Settings) -> None:
 
 def bring_a_zombie(up: psutil.Process, settings: Settings) -> None:
     """Freeze a worker until the other has what it had, and wake it."""
-    frozen = workers(up)[0]
+    frozen = running(up)[0]
     frozen.suspend()
     until("the other has all", lambda: len(members.describe(settings).owned) == 1)
     time.sleep(2)
@@ -121,7 +118,7 @@ def bring_a_zombie(up: psutil.Process, settings: Settings) -> None:
 
 def lose_records(up: psutil.Process, settings: Settings) -> None:
     """Have retention take what nobody has read, and kill the workers; one of them again and again."""
-    both = workers(up)
+    both = running(up)
     for worker in both:
         worker.suspend()
     time.sleep(1)
@@ -133,9 +130,9 @@ def lose_records(up: psutil.Process, settings: Settings) -> None:
         worker.kill()
     # The first restart is at once; a scrape sees that one is missing when the third waits for a second.
     for _ in range(3):
-        until("another has taken its place", lambda: len(workers(up)) == 2)
+        until("another has taken its place", lambda: len(running(up)) == 2)
         time.sleep(0.2)
-        workers(up)[-1].kill()
+        running(up)[-1].kill()
 
 
 def test_every_query_has_data_that_moves_as_the_run_does(run: Prometheus) -> None:
