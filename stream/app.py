@@ -7,7 +7,7 @@ import logging
 import pkgutil
 import platform
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import faust
 from faust.tables.manager import TableManager
@@ -15,7 +15,8 @@ from faust.types import TP
 
 from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
-from stream.engine.recipe import Windowing
+from stream.engine.following import check
+from stream.engine.recipe import Recursion, Windowing
 from stream.engine.report import Report
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
@@ -31,6 +32,8 @@ from stream.metrics import PRODUCER_BUFFER, WORKER
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_RECIPES = (Slicing, Windowing, Recursion)
 
 # What one fetch brings of a partition.
 _FETCH_BYTES = 1 << 20
@@ -56,7 +59,16 @@ def tune_interpreter() -> None:
             libc.mallopt(parameter, value)
 
 
-def discover(packages: list[str]) -> tuple[list[Slicing], list[Windowing]]:
+class Agents(NamedTuple):
+    """What is computed."""
+
+    slicings: list[Slicing]
+    windowings: list[Windowing]
+    #: What follows the windows when they are final.
+    recipes: list[Recursion]
+
+
+def discover(packages: list[str]) -> Agents:
     """Import every module of these packages, and return what their agents' files define.
 
     Raises
@@ -67,12 +79,13 @@ def discover(packages: list[str]) -> tuple[list[Slicing], list[Windowing]]:
     found: dict[int, Any] = {}
     for package in packages:
         for module in _modules(package):
-            found |= {id(value): value for value in vars(module).values() if isinstance(value, Slicing | Windowing)}
+            found |= {id(value): value for value in vars(module).values() if isinstance(value, _RECIPES)}
     slicings = [value for value in found.values() if isinstance(value, Slicing)]
     windowings = [value for value in found.values() if isinstance(value, Windowing)]
     if not slicings:
         raise ConfigError(f"no agent in {', '.join(packages)}: see the setting `agents`")
-    return slicings, windowings
+    recipes = [value for value in found.values() if isinstance(value, Recursion)]
+    return Agents(slicings, windowings, recipes)
 
 
 def _modules(package: str) -> list[ModuleType]:
@@ -105,7 +118,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
     def __init__(self, settings: Settings, slot: str) -> None:
         self.settings = settings
-        self.slicings, self.windowings = discover(settings.agents)
+        self.slicings, self.windowings, self.recipes = discover(settings.agents)
+        check(self.recipes, settings)
         topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
         self.custodian = Custody(Blocks(frozenset(topics), settings.block_records, settings.block_bytes))
         # Made in on_start: it belongs to the event loop.
@@ -164,13 +178,25 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             # A topic that is missing is told of now, not when its first record comes.
             await producer.partitions(topic.name)
         shards = await producer.partitions(SLICES.name)
-        sinks = {w.sink.name: await producer.partitions(w.sink.name) for w in self.windowings}
+        outputs = [w.output for w in self.windowings] + [recipe.output for recipe in self.recipes]
+        sinks = {output.sink: await producer.partitions(output.sink) for output in outputs}
         agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._log_end) for s in self.slicings]
         recovery = await self._recovery(producer)
         if self.windowings:
             watched = Watched(settings.watch)
             WORKER.register(watched)
-            agents.append(WindowAgent(self.windowings, settings, producer, sinks, self._log_end, recovery, watched))
+            agents.append(
+                WindowAgent(
+                    self.windowings,
+                    settings,
+                    producer,
+                    sinks,
+                    self._log_end,
+                    recovery,
+                    recipes=self.recipes,
+                    watched=watched,
+                )
+            )
         self.custodian.start(agents, producer, recovery, Report(self._log_end))
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
 
@@ -181,7 +207,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         partitions = await producer.partitions(WINDOW_STATE.name)
         form = fingerprint(self.windowings, settings.epoch, fill=settings.fill)
         snapshots = KafkaSnapshots(producer, partitions, group=f"{settings.group}-{settings.epoch}", fingerprint=form)
-        return Recovery(snapshots, settings.snapshot_seconds)
+        return Recovery(snapshots, settings.snapshot_seconds, needed=bool(self.recipes))
 
     async def stop(self) -> None:
         self.custodian.leave()

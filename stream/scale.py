@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.control import Step
-from schemas.topics import BARS, CATALOGUE, Topic
+from schemas.topics import BARS, CATALOGUE, POSTS, QUOTE_BARS, QUOTES, SOCIAL, TRADES, Topic
 from stream.errors import BrokerError, ConfigError
 from stream.kafka import members, topics
 from stream.kafka.control import Control, put_schedule, put_workers
@@ -19,6 +19,8 @@ from stream.kafka.reader import Reader
 from stream.settings import Settings
 from stream.workers import Say
 
+# Where what is made of a topic shows first.
+RESULTS = {TRADES.name: BARS, QUOTES.name: QUOTE_BARS, POSTS.name: SOCIAL}
 # A step is this far ahead, so that every feed hears of it before its events are there.
 LEAD_SECONDS = 4.0
 # Workers find new partitions within two seconds; one that starts, or joins, takes longer.
@@ -49,7 +51,7 @@ class Report(Struct, frozen=True, kw_only=True):
     seconds
         How long it took.
     longest_gap_seconds
-        The longest time without a new result on ``bars`` meanwhile; None where there were none.
+        The longest time without a new result of the topic's meanwhile; None where there were none.
     """
 
     topic: str
@@ -99,7 +101,7 @@ async def scale(settings: Settings, topic: str, partitions: int, workers: int | 
     async with (
         Producer(settings.broker) as producer,
         Control(settings.broker) as control,
-        Reader(settings.broker, [BARS.name], from_beginning=False) as reader,
+        Reader(settings.broker, [RESULTS.get(topic, BARS).name], from_beginning=False) as reader,
     ):
         results = asyncio.create_task(_watch(reader, stamps := set[int]()))
         try:

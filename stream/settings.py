@@ -16,8 +16,8 @@ from stream.errors import ConfigError
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
-#: In the environment these are set by topic.
-BY_TOPIC = ("lateness_ms", "partitions")
+#: In the environment these are set by topic, or by agent.
+BY_TOPIC = ("lateness_ms", "partitions", "resolutions")
 
 Whole = Annotated[int, Meta(ge=1)]
 Ms = Annotated[int, Meta(ge=0)]
@@ -57,13 +57,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Between two checkpoints.
     snapshot_seconds
         Between two snapshots of a shard's windows, from which the next owner goes on; 0: none, it reads the frames of
-        open windows again, up to an hour of them.
+        open windows again, up to an hour of them. What follows final bars, such as an EMA, is kept in snapshots alone.
     block_records, block_bytes
         The most that a block holds (a single larger record still makes one).
     partitions
         By topic: how many when it is created; the catalogue has defaults.
     session_seconds
         A worker that Kafka has not heard from for this long loses its partitions.
+    resolutions
+        By kind of what follows final bars, such as ``ema``: which bars; an agent's file has a default.
     compression
         Of the records that workers and feeds produce: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     fill
@@ -106,6 +108,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     block_bytes: Whole = 1 << 20
     partitions: dict[str, Whole] = field(default_factory=dict)
     session_seconds: Seconds = 8.0
+    resolutions: dict[str, list[str]] = field(default_factory=dict)
     compression: str = "none"
     fill: bool = False
     aliases: AliasTable = field(default_factory=dict)
@@ -188,8 +191,12 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> Non
         if table:
             # A topic's name has no capitals and no underscores.
             entry = name.removeprefix(table + "_").replace("_", "-")
-            values[table] = values.get(table, {}) | {entry: text}
+            values[table] = values.get(table, {}) | {entry: _parts(text) if table == "resolutions" else text}
         elif name in names:
-            values[name] = [part for part in text.split(",") if part] if name in lists else text
+            values[name] = _parts(text) if name in lists else text
         else:
             raise ConfigError(f"{key}: no such setting; see `tickertape settings`")
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]

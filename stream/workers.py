@@ -349,13 +349,16 @@ def environment(settings: Settings) -> dict[str, str]:
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
         if name in BY_TOPIC:
-            found |= {f"{PREFIX}{name}_{entry}".upper().replace("-", "_"): str(it) for entry, it in value.items()}
+            found |= {f"{PREFIX}{name}_{entry}".upper().replace("-", "_"): _text(it) for entry, it in value.items()}
         else:
             if isinstance(value, dict):
                 value = json.encode(value).decode()
-            text = ",".join(value) if isinstance(value, list) else str(value)
-            found[f"{PREFIX}{name}".upper()] = text
+            found[f"{PREFIX}{name}".upper()] = _text(value)
     return found
+
+
+def _text(value: object) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def cores() -> int:

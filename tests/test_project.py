@@ -20,7 +20,8 @@ from stream.cli import cli
 from stream.engine import aggregate, windows
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/guarantees.md", "docs/operations.md")
+OF_DOCS = ("architecture", "feeds", "guarantees", "operations")
+PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in OF_DOCS))
 
 # A file that can't be read in one go is two; a longer one has its reason here.
 LINES = 450

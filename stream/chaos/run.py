@@ -323,10 +323,10 @@ class _Run:
             folder = self._folder / f"replay-{topic.name}"
             folder.mkdir()
             for compared in await verify(settings, topic.name, 1, folder, Console(quiet=True)):
-                agree[compared.sink] = compared.agree
+                agree[compared.output] = compared.agree
                 differences += compared.differences
                 if not compared.agree or compared.left_out[NOT_YET]:
-                    differences.append(f"{compared.sink}: {compared}")
+                    differences.append(f"{compared.output}: {compared}")
         zombie_frames = verdict.zombie_frames(logs.frames(self._kafka.data))
         differences += verdict.of_bites(
             Counter(recovery.fault for recovery in self._sink.recoveries),

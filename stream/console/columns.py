@@ -27,7 +27,12 @@ class Record(Struct):
 # What is shown of a topic; of one that isn't here, everything.
 SHOWN = {
     "trades": ("time_ms", "symbol", "source", "side", "price", "quantity", "id"),
+    "quotes": ("time_ms", "symbol", "source", "bid_quantity", "bid", "ask", "ask_quantity", "id"),
     "bars": ("start_ms", "symbol", "source", "resolution", "open", "high", "low", "close", "volume", "count", "final"),
+    "quote-bars": (
+        *("start_ms", "symbol", "source", "resolution", "bid", "ask", "spread_bps", "time_weighted_spread_bps"),
+        *("imbalance", "count", "final"),
+    ),
     "slices": ("topic", "partition", "upto", "rows", "symbols", "lanes"),
     "late": ("time_ms", "symbol", "source", "late_by_ms", "topic", "partition", "offset"),
     "dead-letters": ("topic", "partition", "offset", "size_bytes", "reason", "value"),
@@ -35,7 +40,7 @@ SHOWN = {
 }
 # Columns are as wide as the widest so far, from this on: numbers seldom make them jump.
 LEAST_WIDTHS = {"symbol": 9, "source": 7, "resolution": 10, "volume": 9, "count": 5, "quantity": 10, "upto": 9, "id": 8}
-PRICES = dict.fromkeys(("open", "high", "low", "close", "price"), 9)
+PRICES = dict.fromkeys(("open", "high", "low", "close", "price", "bid", "ask"), 9)
 VALUE_CHARACTERS = 80
 
 

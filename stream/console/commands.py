@@ -60,7 +60,7 @@ def _slice_types(settings: Settings) -> "Types":
     # The frames don't say; the agents that make them do.
     from stream.app import discover
 
-    slicings, _ = discover(settings.agents)
+    slicings = discover(settings.agents).slicings
     known = {s.topic.name: {name: dtype for name, (dtype, _) in s.aggregate.schema.items()} for s in slicings}
     return lambda topic: known.get(topic, {})
 

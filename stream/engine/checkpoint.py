@@ -72,12 +72,15 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
         The oldest offset that an open window needs, where it is past the commit's, or None.
     log
         Tells the shard's log from one of the same name before it: a snapshot is of one. Empty: not known.
+    began
+        Where it was first read, if what follows windows is to be made again from there; None where a snapshot has it.
     """
 
     upto: int = 0
     topics: dict[str, Views] = field(default_factory=dict)
     needed: int | None = None
     log: str = ""
+    began: int | None = None
 
 
 def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:

@@ -45,6 +45,7 @@ class Keeper(Protocol):
     """What keeps more of the state than commits do, to have it back sooner."""
 
     async def load(self, positions: Mapping[TP, Position]) -> None: ...
+    def delivered(self) -> None: ...
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None: ...
     def leave(self) -> None: ...
 
@@ -140,6 +141,8 @@ class Custody:
         # What the commits speak of has to be published before them.
         if self._delivery is not None:
             await self._delivery.flush()
+        if self._keeper is not None:
+            self._keeper.delivered()
         same = {tp: commit for tp, commit in commits.items() if self._committed.get(tp) == commit}
         if self._keeper is not None:
             self._keeper.committed(same)

@@ -14,7 +14,7 @@ from stream.engine.finality import Finality
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL
 from stream.engine.recipe import Windowing
-from stream.engine.results import Result, ResultWriter, WindowKey
+from stream.engine.results import NOTHING, Finals, Result, ResultWriter, WindowKey
 from stream.engine.table import Columns
 from stream.engine.upserts import SliceKey
 
@@ -74,6 +74,7 @@ class _Seed:
 class _Gap:
     """Windows to fill, one after the other."""
 
+    shard: int
     symbol: str
     source: str
     resolution: str
@@ -108,15 +109,13 @@ class Filler:
         self._slices = windowing.slicing.aggregate
         self._slice_ms = slice_ms
         self._carried = sorted(set(windowing.fill.values()))
-        self._writer = ResultWriter(windowing.result)
+        self._writer = ResultWriter(windowing.output)
         self._types = {one.name: one.type for one in msgspec.structs.fields(windowing.result)}
         self._groups: dict[tuple[int, str, str], _Group] = {}
         #: By shard, source and symbol: start and offset of the newest slice that is folded.
         self._newest: dict[tuple[int, str, str], tuple[int, int]] = {}
         self._seeds: dict[int, dict[tuple[str, str], _Seed]] = {}
         self._settled: set[int] = set()
-        #: The ends of the windows that this flush publishes.
-        self._ends: list[int] = []
 
     def take(self, shard: int) -> Carried:
         """Return what is known of a shard, as it is when nothing is left to be filled."""
@@ -231,8 +230,6 @@ class Filler:
 
     def tell(self, keys: list[WindowKey], shards: list[int], metrics: Columns) -> None:
         """Hear which windows are published."""
-        widths = self._windowing.resolutions
-        self._ends = [start_ms + widths[resolution] for _, _, resolution, start_ms in keys]
         carried = zip(*[metrics[name].tolist() for name in self._carried], strict=True)
         for key, shard, final, values in zip(keys, shards, metrics["final"].tolist(), carried, strict=True):
             if final:
@@ -258,8 +255,32 @@ class Filler:
             series.cursor_ms = min(series.cursor_ms, end_ms)
         group.cursor_ms = min(group.cursor_ms, series.cursor_ms)
 
-    def fill(self, results: list[Result], settled: Set[int], shards: Mapping[int, Finality]) -> list[Result]:
-        """Return the results of a flush, and those of windows without events that are final; all in time order."""
+    def fill(
+        self,
+        results: list[Result],
+        ends_ms: list[int],
+        settled: Set[int],
+        shards: Mapping[int, Finality],
+        published: Callable[[int, str], int],
+    ) -> tuple[list[Result], Finals]:
+        """Fill the windows without events that are final.
+
+        Parameters
+        ----------
+        results, ends_ms
+            Of a flush: what else it publishes, and when each ends.
+        settled
+            The shards that publish.
+        shards
+            What each shard knows.
+        published
+            Returns the time up to which what was published is not to be published again, by shard and source.
+
+        Returns
+        -------
+        list[Result], Finals
+            All of the flush's results in time order, and what has been filled.
+        """
         self.lags = False
         room = FILLED_RECORDS
         gaps: list[_Gap] = []
@@ -272,15 +293,22 @@ class Filler:
             fold_ms = min(folded.get(source, UNSET), folded.get(ALL, UNSET))
             for symbol, series in group.series.items():
                 for start_ms, n, values in self._gaps(series, group.width_ms, final_ms, fold_ms, room):
-                    gaps.append(_Gap(symbol, source, resolution, start_ms, group.width_ms, n, values))
+                    gaps.append(_Gap(shard, symbol, source, resolution, start_ms, group.width_ms, n, values))
                     room -= n
             group.cursor_ms = min(series.cursor_ms for series in group.series.values())
             self.lags |= group.cursor_ms < final_ms
-        ends, self._ends = self._ends, []
         if not gaps:
-            return results
-        ends += [gap.start_ms + (i + 1) * gap.width_ms for gap in gaps for i in range(gap.n)]
-        return [one for _, one in sorted(zip(ends, results + self._write(gaps), strict=True), key=itemgetter(0))]
+            return results, NOTHING
+        filled = self._filled(gaps)
+        widths = self._windowing.resolutions
+        ends = [start_ms + widths[resolution] for _, _, resolution, start_ms in filled.keys]
+        of = zip(filled.shards.tolist(), filled.keys, strict=True)
+        known = [published(shard, source) for shard, (_, source, *_) in of]
+        new = [i for i, (end_ms, known_ms) in enumerate(zip(ends, known, strict=True)) if end_ms > known_ms]
+        columns = {name: column[new] for name, column in filled.columns.items()}
+        records = self._writer.write([filled.keys[i] for i in new], columns) if new else []
+        ended = zip(ends_ms + [ends[i] for i in new], results + records, strict=True)
+        return [one for _, one in sorted(ended, key=itemgetter(0))], filled
 
     def _gaps(
         self, series: _Series, width_ms: int, final_ms: int, fold_ms: int, room: int
@@ -303,7 +331,7 @@ class Filler:
         del real[: max(bisect_right(real, min(series.cursor_ms, fold_ms), key=_end) - 1, 0)]
         return gaps
 
-    def _write(self, gaps: list[_Gap]) -> list[Result]:
+    def _filled(self, gaps: list[_Gap]) -> Finals:
         keys = [
             (gap.symbol, gap.source, gap.resolution, gap.start_ms + i * gap.width_ms)
             for gap in gaps
@@ -315,4 +343,5 @@ class Filler:
         for name, origin in self._windowing.fill.items():
             at = self._carried.index(origin)
             columns[name] = np.repeat(np.array([gap.values[at] for gap in gaps]), times)
-        return self._writer.write(keys, columns)
+        columns["width_ms"] = np.repeat(np.array([gap.width_ms for gap in gaps]), times)
+        return Finals(keys, np.repeat(np.array([gap.shard for gap in gaps]), times), columns)

@@ -89,6 +89,11 @@ class Finality:
         """
         return min(self.done_ms(ALL), self.done_ms(source))
 
+    def published_ms(self, source: str) -> int:
+        """Return the time up to which all results were published when the last owner committed."""
+        folded = self._saved.folded
+        return min(folded.get(ALL, UNSET), folded.get(source, UNSET))
+
     def closed_ms(self, source: str) -> int:
         """Return the time up to which nothing more is taken of slices."""
         return max(self.fold_ms.get(source, UNSET), self.done_with_ms(source))

@@ -1,13 +1,16 @@
-"""What a window agent makes of slices: which windows, of what, and where they go."""
+"""What a window agent makes of slices: which windows, of what, where they go, and what follows them when final."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import msgspec
 
 from schemas.topics import Topic
 from stream.engine.aggregate import Aggregate
+from stream.engine.results import Output, output_of
 from stream.engine.slices import Slicing
+from stream.engine.table import Columns, Schema
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,51 @@ class Windowing:
     revision: str = "count"
     summed: tuple[str, ...] = ()
     fill: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def output(self) -> Output:
+        return output_of(self.sink.name, self.result)
+
+
+@dataclass(frozen=True)
+class Recursion:
+    """What each final window of a series adds to what those before it left; an agent's file makes one.
+
+    A series is a symbol's windows on one source, or on all, of one resolution, in time order. Windows without events
+    are no steps, unless the setting ``fill`` makes them windows.
+
+    Attributes
+    ----------
+    of
+        Whose windows.
+    takes
+        Their metrics that it takes.
+    state
+        What it keeps of a series: columns, and what they start from.
+    step
+        Takes the state, which it changes in place, and the metrics of one window each of n series, shape (n,); returns
+        metrics of its own. A window is published where one of these isn't NaN, which is none.
+    sink
+        Where results go.
+    result
+        Their Struct, tagged with its ``kind``: ``symbol``, ``source``, ``resolution``, ``start_ms``, ``final``,
+        ``revision``, which counts the events so far, ``incomplete``, and any of what it takes and makes.
+    memory
+        How many windows on from a gap, where the past was lost, results don't show it any more; until then they are
+        incomplete.
+    resolutions
+        Of which windows; the setting of that name may say otherwise.
+    """
+
+    of: Windowing
+    takes: tuple[str, ...]
+    state: Schema
+    step: Callable[[Columns, Columns], Columns]
+    sink: Topic
+    result: type[msgspec.Struct]
+    memory: int
+    resolutions: tuple[str, ...] = ("1m", "5m", "15m", "1h")
+
+    @cached_property
+    def output(self) -> Output:
+        return output_of(self.sink.name, self.result)

@@ -195,20 +195,30 @@ class Frequent(Reducer):
 
     def lift(self, items: Iterable[Iterable[str]], n: int) -> Columns:
         """Return a sketch of each event's items, each of them once; shape (n,)."""
-        return {self.column: column((_write(0, dict.fromkeys(some, 1)) if some else _EMPTY for some in items), n)}
+        sketches = (_write(*self._shrunk(0, dict.fromkeys(some, 1))) if some else _EMPTY for some in items)
+        return {self.column: column(sketches, n)}
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
         held, new = into[self.column], partials[self.column]
         some = np.flatnonzero(new != _EMPTY)
-        open_: dict[int, tuple[int, dict[str, int]]] = {}
+        gathered: dict[int, list[bytes]] = {}
         for row, sketch in zip(rows[some].tolist(), new[some].tolist(), strict=True):
-            taken, counts = open_.get(row) or _read(held[row])
+            if row in gathered:
+                gathered[row].append(sketch)
+            else:
+                gathered[row] = [held[row], sketch] if held[row] else [sketch]
+        for row, sketches in gathered.items():
+            held[row] = sketches[0] if len(sketches) == 1 else self._merged(sketches)
+
+    def _merged(self, sketches: list[bytes]) -> bytes:
+        """Return the left fold of sketches."""
+        taken, counts = _read(sketches[0])
+        for sketch in sketches[1:]:
             more_taken, more = _read(sketch)
             for item, count in more.items():
                 counts[item] = counts.get(item, 0) + count
-            open_[row] = self._shrunk(taken + more_taken, counts)
-        for row, (taken, counts) in open_.items():
-            held[row] = _write(taken, counts)
+            taken, counts = self._shrunk(taken + more_taken, counts)
+        return _write(taken, counts)
 
     def _shrunk(self, taken: int, counts: dict[str, int]) -> tuple[int, dict[str, int]]:
         if len(counts) <= self._size:

@@ -15,11 +15,12 @@ from stream.engine.finality import Frontiers
 from stream.engine.names import Names
 from stream.engine.recipe import Windowing
 from stream.engine.results import WindowKey
+from stream.engine.series import Kept
 from stream.engine.table import SKETCH, Columns, Table
 from stream.engine.upserts import SliceKey
 
 # Another one where the same columns come to mean something else.
-_FORMAT = 1
+_FORMAT = 2
 _NONE = -1
 
 # Sketches, which have no one length, are a list.
@@ -57,6 +58,8 @@ class State(Struct, frozen=True, array_like=True):
         How many events results hold of slices that they were closed without.
     carried
         See `Carried`; None where nothing is filled.
+    follows
+        See `Kept`; by form. What has no form here any more, or another, begins anew.
     """
 
     rows: Rows
@@ -64,6 +67,7 @@ class State(Struct, frozen=True, array_like=True):
     incomplete: dict[int, tuple[int, int]]
     overdue: dict[SliceKey, int]
     carried: Carried | None
+    follows: dict[str, Kept]
 
 
 _encode = msgspec.msgpack.Encoder().encode

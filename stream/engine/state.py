@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 # Whatever has not come by then is read again from the frames.
 LOAD_SECONDS = 10.0
+# What can't be read again is asked for as often before it is given up, so long apart.
+NEEDED_TRIES = 6
+AGAIN_SECONDS = 1.0
 
 Commit: TypeAlias = tuple[int, str]
 
@@ -66,13 +69,19 @@ class Recovery:
         Where they are kept.
     interval_seconds
         Between two of a shard.
+    needed
+        Whether they hold what can't be read again from the frames: then more time is taken to find them.
     """
 
-    def __init__(self, snapshots: Snapshots, interval_seconds: float) -> None:
+    def __init__(self, snapshots: Snapshots, interval_seconds: float, *, needed: bool = False) -> None:
         self._snapshots = snapshots
         self._interval_seconds = interval_seconds
+        self._tries = NEEDED_TRIES if needed else 1
         self._due: dict[int, float] = {}
         self._saved: dict[int, int] = {}
+        # Those that were saved before a delivery that is under way, and before the last one.
+        self._sent: dict[int, int] = {}
+        self._kept: dict[int, int] = {}
         self._packed: dict[TP, tuple[Commit, Snapshot]] = {}
         self._loaded: dict[int, Snapshot] = {}
         self._leaving = False
@@ -84,28 +93,36 @@ class Recovery:
         wanted = {shard: fitting for shard, position in shards.items() if (fitting := _fitting(position)) is not None}
         if not wanted:
             return
-        # Not `wait_for`: it would wait for the end of what doesn't end.
-        task = asyncio.create_task(self._fetch(wanted))
-        try:
-            await asyncio.wait((task,), timeout=LOAD_SECONDS)
-            if not task.done():
-                log.warning("snapshots were not there in %g s: frames are read again", LOAD_SECONDS)
-        finally:
-            task.cancel()
+        for left in range(self._tries)[::-1]:
+            otherwise = "it is tried again" if left else "frames are read again"
+            # Not `wait_for`: it would wait for the end of what doesn't end.
+            task = asyncio.create_task(self._fetch(wanted, otherwise))
+            try:
+                await asyncio.wait((task,), timeout=LOAD_SECONDS)
+                if not task.done():
+                    log.warning("snapshots were not there in %g s: %s", LOAD_SECONDS, otherwise)
+                elif task.result():
+                    return
+            finally:
+                task.cancel()
+            if left:
+                await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _fetch(self, wanted: Mapping[int, Fitting]) -> None:
+    async def _fetch(self, wanted: Mapping[int, Fitting], otherwise: str) -> bool:
         loaded = self._loaded
         try:
             async for shard, snapshot in self._snapshots.load(wanted):
                 loaded[shard] = snapshot
         except Exception as error:  # whatever it is, there is another way
-            log.warning("snapshots can't be read (%s): frames are read again", error)
+            log.warning("snapshots can't be read (%s): %s", error, otherwise)
+            return False
+        return True
 
     def begin(self, shards: list[int]) -> None:
         """Hear which shards this worker has from now on."""
         now, step = monotonic(), self._interval_seconds / max(len(shards), 1)
         self._due = {shard: now + step * (i + 1) for i, shard in enumerate(sorted(shards))}
-        self._saved, self._packed = {}, {}
+        self._saved, self._packed, self._sent, self._kept = {}, {}, {}, {}
         SNAPSHOT_BYTES.clear()
         SNAPSHOT_TIMESTAMP.clear()
 
@@ -114,8 +131,12 @@ class Recovery:
         snapshot, fitting = self._loaded.pop(shard, None), _fitting(position)
         if snapshot is None or fitting is None or snapshot not in fitting:
             return None
-        self._saved[shard] = snapshot.upto
+        self._saved[shard] = self._kept[shard] = snapshot.upto
         return snapshot
+
+    def kept(self, shard: int) -> int | None:
+        """Return the offset of a shard's newest snapshot that is surely kept, or None."""
+        return self._kept.get(shard)
 
     def leave(self) -> None:
         """Have every shard's state kept with the next commit, which is the last."""
@@ -133,6 +154,7 @@ class Recovery:
         make
             Makes a shard's.
         """
+        self._sent = dict(self._saved)
         now = monotonic()
         due = sorted(self._due, key=self._due.__getitem__)
         if not self._leaving:
@@ -144,6 +166,10 @@ class Recovery:
                 self._due[shard] = now + self._interval_seconds
                 if self._saved.get(shard) != read[shard]:
                     self._packed[tp] = commit, make(shard)
+
+    def delivered(self) -> None:
+        """Hear that all has come through that was saved before `pack`."""
+        self._kept, self._sent = self._kept | self._sent, {}
 
     def committed(self, offsets: Mapping[TP, Commit]) -> None:
         """Keep the snapshots whose commit has come through."""
@@ -158,7 +184,7 @@ class Recovery:
 
 
 def _fitting(position: Position) -> Fitting | None:
-    """Return which snapshots are of use, or None where none is: nothing has to be read again.
+    """Return which snapshots are of use, or None where none is.
 
     One from before the commit's offset would have more read again than the commit. One past what the commit speaks of
     may take results for published that aren't.
@@ -167,5 +193,5 @@ def _fitting(position: Position) -> Fitting | None:
     if position.committed is None or saved is None or position.committed > position.end:
         return None
     oldest = max(position.committed, position.begin)
-    fits = saved.log and position.committed < saved.upto <= position.end and oldest <= saved.upto
+    fits = saved.log and saved.upto <= position.end and oldest <= saved.upto
     return Fitting(saved.log, oldest, saved.upto) if fits else None

@@ -29,15 +29,15 @@ class Watched(Collector):
         #: By topic and identity: the start, and the record's value.
         self._newest: dict[tuple[str, bytes], tuple[int, bytes]] = {}
 
-    def take(self, topic: str, results: list[Result]) -> None:
+    def take(self, results: list[Result]) -> None:
         """Hear what is published."""
         if not self._symbols:
             return
-        for symbol, key, value in results:
+        for output, symbol, key, value in results:
             if symbol in self._symbols:
                 # A correction of an older window changes nothing here.
                 name, source, resolution, start_ms, *kind = key.split(b"|")
-                series = topic, b"|".join((name, source, resolution, *kind))
+                series = output.sink, b"|".join((name, source, resolution, *kind))
                 if int(start_ms) >= self._newest.get(series, (0, b""))[0]:
                     self._newest[series] = int(start_ms), value
 

@@ -1,7 +1,8 @@
 """The window agent: frames of slices in, results out."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
 from time import perf_counter, time
 
@@ -12,9 +13,10 @@ from schemas.frame import Frame
 from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.engine.block import Block
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
+from stream.engine.following import Following
 from stream.engine.frames import BadFrame
 from stream.engine.pace import Pace
-from stream.engine.recipe import Windowing
+from stream.engine.recipe import Recursion, Windowing
 from stream.engine.refusal import dead_letter
 from stream.engine.report import Latency
 from stream.engine.snapshot import State, from_bytes, to_bytes
@@ -54,6 +56,8 @@ class WindowAgent:
         The end of a shard's log as far as known, or None.
     recovery
         Where snapshots come from and go to; None: there are none.
+    recipes
+        What follows the windows when they are final.
     watched
         Hears of results; None: nobody does.
     """
@@ -68,9 +72,11 @@ class WindowAgent:
         sinks: Mapping[str, int],
         log_end: Callable[[TP], LogEnd | None],
         recovery: Recovery | None = None,
+        recipes: Sequence[Recursion] = (),
         watched: Watched | None = None,
     ) -> None:
         self._windowings = windowings
+        self._recipes = recipes
         self._settings = settings
         self._producer = producer
         self._sinks = sinks
@@ -79,6 +85,8 @@ class WindowAgent:
         self._read: dict[int, int] = {}
         self._upto: dict[int, int] = {}
         self._log: dict[int, str] = {}
+        # Where a shard was first read, while no snapshot spares what follows windows from beginning there again.
+        self._began: dict[int, int | None] = {}
         self._log_end = log_end
         self._recovery = recovery
         self._watched = watched or Watched(())
@@ -103,10 +111,12 @@ class WindowAgent:
                 horizon_ms=settings.horizon_ms,
                 epoch=settings.epoch,
                 fill=settings.fill,
+                following=Following(windowing, self._recipes, settings),
             )
             for windowing in self._windowings
         ]
         self._read, self._upto, self._log = {}, {}, {}
+        self._began = {}
         for tp, position in positions.items():
             position = position.valid(tp)
             saved = windows_from(position.metadata) or WindowCheckpoint()
@@ -117,11 +127,20 @@ class WindowAgent:
             # What only fills windows without events may go: a series is filled again from its next event on.
             needed = position.committed if saved.needed is None else saved.needed
             lost = not states and position.committed is not None and position.begin > (needed or 0)
+            fresh = not states and self._begin(tp.partition, position, saved)
+            anew: list[str] = []
             for i, windows in enumerate(self._windows):
                 views = saved.topics.get(windows.topic, Views())
-                windows.own(tp.partition, views, saved.upto, states[i] if states else None)
+                anew += windows.own(tp.partition, views, saved.upto, states[i] if states else None, fresh=fresh)
                 if lost:
                     windows.lose(tp.partition, int(time() * 1000) + settings.skew_ms)
+            if anew:
+                log.warning(
+                    "slices, partition %d: %s begin anew, for what was before is in no snapshot; they are marked "
+                    "incomplete until that doesn't show any more",
+                    tp.partition,
+                    ", ".join(anew),
+                )
             self._settle(tp.partition)
         return {tp: self._read[tp.partition] for tp in positions}
 
@@ -140,6 +159,13 @@ class WindowAgent:
         )
         self._read[shard] = snapshot.upto
         return states
+
+    def _begin(self, shard: int, position: Position, saved: WindowCheckpoint) -> bool:
+        """Note from where what follows windows can be made again; return whether that is without a snapshot."""
+        first = self._read[shard] if position.committed is None else saved.began
+        fresh = first is not None and first >= position.begin
+        self._began[shard] = first if fresh else None
+        return fresh
 
     def _settle(self, shard: int) -> None:
         if self._read[shard] >= self._upto[shard]:
@@ -192,14 +218,15 @@ class WindowAgent:
 
     def _flush(self, windows: Windows) -> bool:
         """Publish what has changed of some windows; return whether what is provisional has to wait."""
-        sink = windows.windowing.sink.name
-        partitions = self._sinks[sink]
         busy = windows.waiting > WAITING_UPSERTS // 4
         results = windows.flush(provisional=0 if busy else PROVISIONAL_RESULTS)
-        for symbol, key, value in results:
-            self._producer.put(sink, partition_for(symbol, partitions), key, value)
-        self._watched.take(sink, results)
-        RESULTS.labels(sink).inc(len(results))
+        put, sinks = self._producer.put, self._sinks
+        for output, symbol, key, value in results:
+            put(output.sink, partition_for(symbol, sinks[output.sink]), key, value)
+        self._watched.take(results)
+        for sink, count in Counter([output.sink for output, *_ in results]).items():
+            RESULTS.labels(sink).inc(count)
+        sink = windows.windowing.sink.name
         OPEN_WINDOWS.labels(sink).set(len(windows))
         if results and not busy:
             self._latency.published(windows.topic, sink)
@@ -220,8 +247,14 @@ class WindowAgent:
             for windows in self._windows:
                 offset, known[windows.topic] = windows.checkpoint(shard, read)
                 oldest, carried = min(oldest, offset), min(carried, windows.carried(shard, read))
+            began = None
+            if any(windows.following for windows in self._windows):
+                kept = self._recovery.kept(shard) if self._recovery else None
+                if kept is None:
+                    kept = began = self._began.get(shard)
+                carried = min(carried, read if kept is None else kept)
             needed = oldest if carried < oldest else None
-            checkpoint = WindowCheckpoint(upto=read, topics=known, needed=needed, log=self._log[shard])
+            checkpoint = WindowCheckpoint(upto=read, topics=known, needed=needed, log=self._log[shard], began=began)
             commits[TP(self.topic, shard)] = min(oldest, carried), to_metadata(checkpoint)
         if self._recovery:
             self._recovery.pack(commits, self._read, self._snapshot)

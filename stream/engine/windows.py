@@ -8,17 +8,20 @@ import numpy as np
 
 from schemas.frame import Frame
 from schemas.refused import LateSlice
+from stream.engine import shares as shares_of
 from stream.engine.aggregate import INT
-from stream.engine.block import Bools, Ints
+from stream.engine.block import Ints
 from stream.engine.checkpoint import Views
 from stream.engine.fill import Filler
 from stream.engine.finality import Finality
+from stream.engine.following import Following
 from stream.engine.frames import Inspector
+from stream.engine.incomplete import is_incomplete
 from stream.engine.lanes import UNSET
 from stream.engine.names import ALL, Names
 from stream.engine.overdue import Overdue
 from stream.engine.recipe import Windowing
-from stream.engine.results import Result, ResultWriter, WindowKey
+from stream.engine.results import NOTHING, Finals, Output, Result, ResultWriter, WindowKey
 from stream.engine.snapshot import State, put, take
 from stream.engine.table import Columns, Table
 from stream.engine.upserts import Arrival, SliceKey, unpack
@@ -38,10 +41,22 @@ class Windows:
         What to make.
     slice_ms, horizon_ms, epoch, fill
         See `Settings`.
+    following
+        What follows them when they are final.
     """
 
-    def __init__(self, windowing: Windowing, *, slice_ms: int, horizon_ms: int, epoch: str, fill: bool = False) -> None:
+    def __init__(
+        self,
+        windowing: Windowing,
+        *,
+        slice_ms: int,
+        horizon_ms: int,
+        epoch: str,
+        fill: bool = False,
+        following: Following | None = None,
+    ) -> None:
         self.windowing = windowing
+        self.following = following or None
         self.topic = windowing.slicing.topic.name
         #: Upserts that have come since the last flush.
         self.waiting = 0
@@ -68,9 +83,11 @@ class Windows:
         self._names[ALL]
         self._shards: dict[int, Finality] = {}
         self._settled: set[int] = set()
+        # Shards of which windows come again that their last owner has published.
+        self._again: set[int] = set()
         self._incomplete: dict[int, dict[int, tuple[int, int]]] = {}
         self._arrived: list[Arrival] = []
-        self._writer = ResultWriter(windowing.result)
+        self._writer = ResultWriter(windowing.output)
         self._inspector = Inspector(self._slices)
         self._overdue = Overdue(windowing, slice_ms)
         self._filler = Filler(windowing, slice_ms) if fill and windowing.fill else None
@@ -80,11 +97,18 @@ class Windows:
         return len(self._windows)
 
     @property
+    def outputs(self) -> list[Output]:
+        """What `flush` returns."""
+        return [self.windowing.output, *(self.following.outputs if self.following else ())]
+
+    @property
     def lags(self) -> bool:
         """Whether windows without events are left to be filled; a checkpoint made now would forget them."""
         return self._filler is not None and self._filler.lags
 
-    def own(self, shard: int, saved: Views, upto: int = 0, state: State | None = None) -> None:
+    def own(
+        self, shard: int, saved: Views, upto: int = 0, state: State | None = None, *, fresh: bool = True
+    ) -> list[str]:
         """Begin with a shard.
 
         Parameters
@@ -95,24 +119,36 @@ class Windows:
             What its checkpoint knows, and the offset up to which it had been read then.
         state
             A snapshot of it that was made before, or None.
+        fresh
+            True where it is read from where it was first read, so that all that follows windows is made again.
+
+        Returns
+        -------
+        list[str]
+            What of that begins in the midst instead, for what was before is lost.
         """
         self._overdue.own(shard, upto, state.overdue if state else {})
-        if state is None:
-            self._shards[shard], self._incomplete[shard] = Finality(self._horizon_ms, saved), {}
-            return
-        # What fills has to hear of all windows that have come since.
-        finality = Finality(self._horizon_ms, saved, state.frontiers, done=self._filler is None)
-        self._shards[shard], self._incomplete[shard] = finality, state.incomplete
-        put(state.rows, self._windows, self._pending, shard, self._names, finality.done_with_ms)
-        if self._filler and state.carried:
+        # What fills, or follows, has to hear of all windows that have come since.
+        done = (self._filler is None and self.following is None) if state else not (fresh and self.following)
+        finality = Finality(self._horizon_ms, saved, state.frontiers if state else None, done=done)
+        self._shards[shard], self._incomplete[shard] = finality, state.incomplete if state else {}
+        if not done:
+            self._again.add(shard)
+        if state:
+            put(state.rows, self._windows, self._pending, shard, self._names, finality.done_with_ms)
+        if self._filler and state and state.carried:
             self._filler.put(shard, state.carried)
+        if self.following is None:
+            return []
+        return self.following.own(shard, state.follows if state else None, anew=not fresh)
 
     def state(self, shard: int) -> State:
         """Return all that is known of a shard, as it is after a flush."""
         rows = take(self._windows, self._pending, shard)
         carried = self._filler.take(shard) if self._filler else None
         frontiers = self._shards[shard].frontiers()
-        return State(rows, frontiers, self._incomplete[shard], self._overdue.held(shard), carried)
+        follows = self.following.take(shard) if self.following else {}
+        return State(rows, frontiers, self._incomplete[shard], self._overdue.held(shard), carried, follows)
 
     def lose(self, shard: int, until_ms: int) -> None:
         """Hear that retention took frames of open windows: what is open up to a time is incomplete."""
@@ -188,7 +224,7 @@ class Windows:
             windows = self._window_rows([share for share in shares if share is not None], shard_of)
             flat[[share is not None for share in shares]] = windows
             places = flat.reshape(len(fresh), 2 * len(self._widths))
-            self._tie(places)
+            shares_of.tie(self._windows.columns, places)
             some = (places != _NONE).any(axis=1)
             rows = self._pending.rows([key for key, wanted in zip(fresh, some.tolist(), strict=True) if wanted])
             self._pending.columns["places"][rows] = places[some]
@@ -208,13 +244,6 @@ class Windows:
                 wanted = open_ and start_ms + width_ms > done_ms
                 shares.append((symbol, name, resolution, start_ms) if wanted else None)
         return shares
-
-    def _tie(self, places: Ints) -> None:
-        """Note which window of all a source's window is a share of."""
-        half = len(self._widths)
-        one, whole = places[:, :half].ravel(), places[:, half:].ravel()
-        tied = (one != _NONE) & (whole != _NONE)
-        self._windows.columns["whole"][one[tied]] = whole[tied]
 
     def _window_rows(self, keys: list[WindowKey], shards: list[int]) -> Ints:
         rows = self._windows.rows(keys)
@@ -249,10 +278,16 @@ class Windows:
                 self._advance(shard, finality)
         if self._filler:
             self._filler.settle(self._settled, self._shards)
-        results = self._publish(provisional=provisional)
+        results, ends_ms, finals = self._publish(provisional=provisional)
         if self._filler:
-            results = self._filler.fill(results, self._settled, self._shards)
+            results, filled = self._filler.fill(results, ends_ms, self._settled, self._shards, self.published_ms)
+            finals = finals.and_(filled)
         self._release()
+        if self.following:
+            # It is to have them in time order.
+            results += self.following.follow(finals, self, wait=self.lags)
+        if not self.lags:
+            self._again -= self._settled
         return results
 
     def _advance(self, shard: int, finality: Finality) -> None:
@@ -322,7 +357,8 @@ class Windows:
         if "offset" in into:
             np.minimum.at(into["offset"], targets, held["offset"][rows])
 
-    def _publish(self, *, provisional: int) -> list[Result]:
+    def _publish(self, *, provisional: int) -> tuple[list[Result], list[int], Finals]:
+        """Return what has changed as records, when each ends, and all that is final for what follows."""
         held = self._windows.columns
         settled = np.zeros(max(self._shards, default=0) + 1, np.bool_)
         settled[list(self._settled)] = True
@@ -333,40 +369,40 @@ class Windows:
         # In time order: who reads a symbol's bars meets them as they were.
         dirty = dirty[np.argsort(held["end_ms"][dirty], kind="stable")]
         if not len(dirty):
-            return []
+            return [], [], NOTHING
         held["dirty"][dirty] = False
-        rows = self._with_shares(dirty)
+        rows = shares_of.with_shares(held, dirty, self._windows.live()) if self.windowing.summed else dirty
         partials = self._current(rows)
         metrics = self.windowing.aggregate.finish(partials)
-        self._sum_shares(rows, metrics)
+        shares_of.add_up(held, rows, metrics, self.windowing.summed)
         metrics["revision"] = partials[self.windowing.revision]
-        metrics |= {"final": held["final"][rows], "incomplete": self._is_incomplete(rows)}
+        metrics |= {"final": held["final"][rows], "incomplete": is_incomplete(self._incomplete, held, rows)}
         keys = self._windows.keys(dirty)
         metrics = {name: column[: len(dirty)] for name, column in metrics.items()}
+        shards, ends_ms, finals = held["shard"][dirty], held["end_ms"][dirty], NOTHING
         if self._filler:
-            self._filler.tell(keys, held["shard"][dirty].tolist(), metrics)
-        return self._writer.write(keys, metrics)
+            self._filler.tell(keys, shards.tolist(), metrics)
+        if self.following:
+            finals = self.following.chosen(keys, shards, metrics | {"width_ms": held["width_ms"][dirty]})
+        if self._again:
+            new = np.flatnonzero(ends_ms > self._published(shards, held["source"][dirty]))
+            keys, ends_ms = [keys[i] for i in new.tolist()], ends_ms[new]
+            metrics = {name: column[new] for name, column in metrics.items()}
+        return self._writer.write(keys, metrics) if keys else [], ends_ms.tolist(), finals
 
-    def _with_shares(self, dirty: Ints) -> Ints:
-        """Return the windows to compute: the dirty ones first, then the other shares of those of all sources."""
-        if not self.windowing.summed:
-            return dirty
-        is_dirty = np.zeros(len(self._windows.columns["whole"]) + 1, np.bool_)
-        is_dirty[dirty] = True
-        live = self._windows.live()
-        shares = live[is_dirty[self._windows.columns["whole"][live]] & ~is_dirty[live]]
-        return np.concatenate([dirty, shares])
+    def _published(self, shards: Ints, sources: Ints) -> Ints:
+        """Return the time up to which what the last owner published is not to be published again, of each window."""
+        known = np.full(len(shards), UNSET)
+        for shard in self._again:
+            mine = shards == shard
+            known[mine] = np.array([self.published_ms(shard, name) for name in self._names.names])[sources[mine]]
+        return known
 
-    def _sum_shares(self, rows: Ints, metrics: Columns) -> None:
-        """Make the metrics that are sums over sources so, in the windows of all."""
-        place = np.full(len(self._windows.columns["whole"]) + 1, _NONE)
-        place[rows] = np.arange(len(rows))
-        target = place[self._windows.columns["whole"][rows]]
-        shares = target != _NONE
-        for name in self.windowing.summed:
-            total = np.zeros(len(rows), metrics[name].dtype)
-            np.add.at(total, target[shares], metrics[name][shares])
-            metrics[name] = np.where(self._windows.columns["source"][rows] == 0, total, metrics[name])
+    def published_ms(self, shard: int, source: str) -> int:
+        return self._shards[shard].published_ms(source) if shard in self._again else UNSET
+
+    def settled_ms(self, shard: int, source: str) -> int:
+        return self._shards[shard].fold_ms.get(source, UNSET)
 
     def _current(self, rows: Ints) -> Columns:
         """Return the partials of windows as they stand: what is folded, and the slices that aren't yet."""
@@ -380,16 +416,6 @@ class Windows:
         pairs = self._pairs(live, places)
         self._accumulate(partials, pairs, target[pairs[1]])
         return partials
-
-    def _is_incomplete(self, rows: Ints) -> Bools:
-        held = self._windows.columns
-        marked = np.zeros(len(rows), np.bool_)
-        for shard, marks in self._incomplete.items():
-            for since_ms, until_ms in marks.values():
-                end_ms = held["end_ms"][rows]
-                overlaps = (end_ms > since_ms) & (end_ms - held["width_ms"][rows] < until_ms)
-                marked |= overlaps & (held["shard"][rows] == shard)
-        return marked
 
     def _release(self) -> None:
         """Forget windows that are published as final and can't be corrected any more."""

@@ -126,6 +126,14 @@ def feed_file(
     metavar="RATIO",
     help="Quotes a trade, in the long run; 0: none.",
 )
+@click.option(
+    "--posts",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    metavar="RATE",
+    help="Posts a second that name the symbols, many more in bursts, which prices follow; 0: none.",
+)
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same market.")
 @click.option("--for", "seconds", type=click.FloatRange(0, min_open=True), help="Seconds of event time.")
 @click.option("--events", type=click.IntRange(1), help="How many trades.")
@@ -148,6 +156,7 @@ def feed_simulate(
     symbols: int,
     rate: float,
     quotes: float,
+    posts: float,
     seed: int,
     seconds: float | None,
     events: int | None,
@@ -158,16 +167,18 @@ def feed_simulate(
     ledger: Path | None,
     spread: tuple[tuple[str, int], ...],
 ) -> None:
-    """Send a simulated market: bursts, correlated returns, quotes, a few busy symbols and many quiet ones."""
+    """Send a simulated market: trades in bursts, quotes, posts that prices follow; busy symbols and quiet ones."""
     settings.the_broker()
     from rich.console import Console
 
     from stream.feeds import session
+    from stream.feeds.crowd import Crowd
     from stream.feeds.market import Market
     from stream.feeds.simulate import Simulation
 
     market = Market(symbols, rate, quotes=quotes, seed=seed, source=source)
-    simulation = Simulation(market, start_ms=start_ms, seconds=seconds, events=events, speed=speed)
+    crowd = Crowd(market.symbols, posts, seed=seed, source=source) if posts else None
+    simulation = Simulation(market, crowd, start_ms=start_ms, seconds=seconds, events=events, speed=speed)
     closes = simulation.closes if close is None else close
     if ledger is not None:
         # A place that can't be written is told of now, not after an hour.

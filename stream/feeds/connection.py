@@ -2,20 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NoReturn, Protocol
 
 from msgspec import Struct
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import (
-    ConnectionClosed,
-    InvalidHandshake,
-    InvalidProxy,
-    InvalidStatus,
-    InvalidURI,
-    ProxyError,
-)
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
 from stream.errors import ConfigError, InputError
 
@@ -135,14 +128,14 @@ class Line:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                before: asyncio.Task[None] | None = None
+                elders: list[asyncio.Task[None]] = []
                 while True:
                     heard, leaving = asyncio.Event(), asyncio.Event()
                     held = group.create_task(self._hold(heard, leaving))
-                    if before is not None:
-                        group.create_task(self._retire(before, heard))
+                    if elders:
+                        group.create_task(self._retire(elders, heard))
                     await leaving.wait()
-                    before = held
+                    elders = [*(elder for elder in elders if not elder.done()), held]
         except BaseExceptionGroup as errors:
             # One is enough to end it, and to tell of.
             raise errors.exceptions[0] from None
@@ -159,10 +152,11 @@ class Line:
         finally:
             leaving.set()
 
-    async def _retire(self, before: asyncio.Task[None], heard: asyncio.Event) -> None:
+    async def _retire(self, elders: Iterable[asyncio.Task[None]], heard: asyncio.Event) -> None:
         await heard.wait()
         await asyncio.sleep(self._patience.overlap_seconds)
-        before.cancel()
+        for elder in elders:
+            elder.cancel()
 
     def _wait(self, state: RetryCallState) -> float:
         return max(self._jitter(state), _lost(state).wait_seconds)
@@ -195,7 +189,7 @@ class Line:
             raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} is the address") from None
         except InvalidStatus as error:
             raise self._refused(error) from None
-        except (InvalidHandshake, ProxyError, OSError, EOFError) as error:
+        except (InvalidHandshake, OSError, EOFError) as error:
             raise _LostError(f"can't connect ({_one_line(error)})") from None
         # Its successor is under way, or what ended was worth having: the next attempt is a first one.
         if not leaving.is_set() and why:

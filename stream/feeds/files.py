@@ -61,6 +61,11 @@ class Tally(Struct):
     def __bool__(self) -> bool:
         return bool(self.events or self.others or self.bad)
 
+    def count(self, kinds: Iterable[type]) -> None:
+        """Count lines that gave events of these kinds."""
+        for kind, count in Counter(kinds).items():
+            self.events[TOPICS[kind].name] += count
+
     def turn_down(self, place: str) -> None:
         """Count a bad line; ``place`` is ``file:line: reason``."""
         self.bad += 1

@@ -163,9 +163,15 @@ class Market:
     def has_quotes(self) -> bool:
         return self._quotes > 0
 
-    def step(self) -> tuple[Tick, Book]:
-        """Return the next tick's trades and quotes."""
-        counts, returns = self._arrivals(), self._returns()
+    def step(self, push: Floats | float = 0.0) -> tuple[Tick, Book]:
+        """Return the next tick's trades and quotes.
+
+        Parameters
+        ----------
+        push
+            What something else adds to each symbol's return, shape (symbols,).
+        """
+        counts, returns = self._arrivals(), self._returns() + push
         # A tick's return in standard deviations, bounded; and half the spread.
         lean = np.tanh(returns / (VOLATILITY_PER_SQRT_MS * np.sqrt(TICK_MS)))
         half = self._half_spread * np.exp(self._mood / 2)

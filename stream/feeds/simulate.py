@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 
 from schemas.events import Event
+from schemas.post import Post
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import InputError
 from stream.feeds.channel import Records
+from stream.feeds.crowd import Crowd
 from stream.feeds.market import TICK_MS, Ints, Market
 from stream.feeds.publish import Publisher
 
@@ -84,6 +86,8 @@ class Simulation:
     ----------
     market
         Whose trades and quotes; one that has not been stepped yet.
+    crowd
+        Whose posts; prices follow them. None: there are none.
     start_ms
         The market's start, ms; None: live.
     seconds
@@ -104,6 +108,7 @@ class Simulation:
     def __init__(
         self,
         market: Market,
+        crowd: Crowd | None = None,
         *,
         start_ms: int | None = None,
         seconds: float | None = None,
@@ -111,6 +116,7 @@ class Simulation:
         speed: float = 1.0,
     ) -> None:
         self.market = market
+        self._crowd = crowd
         self.ledger = Ledger(market.symbols)
         self._start_ms = start_ms
         self._seconds = math.inf if seconds is None else seconds
@@ -140,7 +146,7 @@ class Simulation:
     @property
     def kinds(self) -> tuple[type, ...]:
         """The kinds of events that there may be."""
-        return (Trade, Quote) if self.market.has_quotes else (Trade,)
+        return (Trade, *[Quote] * self.market.has_quotes, *[Post] * (self._crowd is not None))
 
     @property
     def closes(self) -> bool:
@@ -160,7 +166,8 @@ class Simulation:
             at = passed if math.isinf(self._speed) else due
             if left <= 0 or (market_seconds if self.closes else at) >= self._seconds:
                 return
-            tick, book = self.market.step()
+            talk, push = self._crowd.step() if self._crowd else (None, 0.0)
+            tick, book = self.market.step(push)
             tick = tick.head(left)
             left -= len(tick.id)
             received_ms = None if self.closes else int((epoch_seconds + passed) * 1000)
@@ -168,7 +175,10 @@ class Simulation:
             time_ms = self._times(tick.offset_ms, live_ms)
             self.ledger.add(tick.symbol, time_ms)
             quotes = self.market.quotes(book, self._times(book.offset_ms, live_ms), received_ms)
-            yield [*self.market.trades(tick, time_ms, received_ms), *quotes]
+            events: list[Event] = [*self.market.trades(tick, time_ms, received_ms), *quotes]
+            if self._crowd and talk is not None:
+                events += self._crowd.posts(talk, self._times(talk.offset_ms, live_ms), received_ms)
+            yield events
 
     def _times(self, offset_ms: Ints, live_ms: int) -> Ints:
         return np.full(len(offset_ms), live_ms) if self._start_ms is None else self._start_ms + offset_ms

@@ -48,7 +48,8 @@ def replay(
     A file a sink, DIR/bars.parquet, with the final results, and what was late or rejected beside it. The same input
     gives the same bytes, whatever the number of processes. Files need no Kafka.
 
-    Formats: `binance` and `jsonl` (or `json`) as for `feed file`; `parquet`, with the fields of a trade as columns.
+    Formats: `binance` and `jsonl` (or `json`) as for `feed file`; `parquet`, with the fields of a trade, or
+    of a quote, as columns.
     """
     from rich.console import Console
 
@@ -70,8 +71,7 @@ def replay(
         if topic:
             outcome = asyncio.run(run.of_topic(settings, topic, processes or cores(), folder, console))
         else:
-            spread = partitions or settings.partitions.get(TRADES.name, TRADES.partitions)
-            files = run.Files(paths, kind, spread)
+            files = run.Files(paths, kind, partitions)
             outcome = asyncio.run(run.of_files(settings, files, processes or cores(), folder, console))
         written = run.write(outcome, folder, out)
     click.echo(str(outcome))

@@ -1,18 +1,22 @@
-"""A file's trades, dealt out to the partitions as a feed would: each partition's share is spilled, in order."""
+"""A file's events, dealt out to their topics' partitions as a feed would: each one's share is spilled, in order."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import cache
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from types import TracebackType
+from typing import Annotated, NamedTuple, Self
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from schemas.topics import TRADES
+from schemas.events import TOPICS, Event, Shape
+from schemas.quote import Quote
+from schemas.topics import Topic
 from schemas.trade import LATEST_MS, Name, Source, TimeMs, Trade
 from stream.engine.block import Ints
 from stream.engine.names import Names
@@ -25,7 +29,7 @@ from stream.replay.spill import Spill
 RANGE_BYTES = 64 << 20
 # Of a file, at a time.
 READ_BYTES = 1 << 20
-READ_TRADES = 4096
+READ_EVENTS = 4096
 
 # What `feed file` reads, and what only a replay does; `json` is `jsonl`.
 FORMATS = sorted({*files.FORMATS, "json", "parquet"})
@@ -35,13 +39,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Part(NamedTuple):
-    """Some records of a file, in its order; shapes (n,), but for a source that all of them share."""
+    """Some records of a file, in its order, of one length.
+
+    Attributes
+    ----------
+    values
+        As they are written.
+    records
+        As much of them as says where they go.
+    kinds
+        What they are.
+    """
 
     values: list[bytes]
-    symbols: list[str]
-    sources: str | list[str]
-    time_ms: Ints
-    received_ms: Ints
+    records: "Sequence[Event | _Head]"
+    kinds: list[type]
 
 
 class Heard(Struct):
@@ -85,18 +97,18 @@ class Dealt(Struct):
     tally
         What became of its lines.
     sources
-        Its sources, as they came.
+        By topic its sources, as they came.
     highest_ms
         What it had received by its end.
     """
 
     tally: files.Tally
-    sources: dict[str, Heard]
+    sources: dict[str, dict[str, Heard]]
     highest_ms: int = 0
 
 
-class _Head(Struct, gc=False):
-    """As much of a trade as says where it goes; the rest is read when it is folded."""
+class _Head(Shape, kw_only=True, gc=False):
+    """As much of an event as says where it goes; the rest is read when it is folded."""
 
     symbol: Name
     source: Source
@@ -106,6 +118,13 @@ class _Head(Struct, gc=False):
 
 _heads = msgspec.json.Decoder(_Head).decode_lines
 _head = msgspec.json.Decoder(_Head).decode
+
+
+def kinds(kind: str) -> tuple[type, ...]:
+    """Return the kinds of events that files of a format may hold."""
+    if kind == "parquet":
+        return Trade, Quote
+    return files.FORMATS["jsonl" if kind in JSON else kind].kinds
 
 
 def ranges(path: Path, kind: str) -> list[Range]:
@@ -122,16 +141,18 @@ def ranges(path: Path, kind: str) -> list[Range]:
     return [Range(path, kind, at, at + RANGE_BYTES) for at in range(0, max(size, 1), RANGE_BYTES)]
 
 
-def share(folder: Path, number: int, partition: int) -> Path:
+def share(folder: Path, number: int, topic: str, partition: int) -> Path:
     """Return where a range's share of a partition is: lists of values, and beside them when each was received."""
-    return folder / f"range-{number}-{partition}"
+    return folder / f"range-{number}-{topic}-{partition}"
 
 
-def received(folder: Path, number: int, partition: int) -> Path:
-    return share(folder, number, partition).with_suffix(".ms")
+def received(folder: Path, number: int, topic: str, partition: int) -> Path:
+    return share(folder, number, topic, partition).with_suffix(".ms")
 
 
-def deal(some: Range, number: int, folder: Path, partitions: int, read: Callable[[int, int], None]) -> Dealt:
+def deal(
+    some: Range, number: int, folder: Path, partitions: Mapping[str, int], read: Callable[[int, int], None]
+) -> Dealt:
     """Deal out a range.
 
     Parameters
@@ -143,7 +164,7 @@ def deal(some: Range, number: int, folder: Path, partitions: int, read: Callable
     folder
         Where the shares go.
     partitions
-        How many there are.
+        How many there are, by topic; events of another topic are passed over.
     read
         Hears of each part: how many records, and the newest event time.
 
@@ -153,37 +174,73 @@ def deal(some: Range, number: int, folder: Path, partitions: int, read: Callable
         It can't be read.
     """
     dealt = Dealt(files.Tally(), {})
-    sources, symbols = Names(), Names()
-    homes = np.empty(0, np.int64)
     with ExitStack() as stack:
-        shares = [stack.enter_context(closing(Spill(share(folder, number, p)))) for p in range(partitions)]
-        times = [stack.enter_context(received(folder, number, p).open("wb")) for p in range(partitions)]
+        topics = {
+            kind: stack.enter_context(_Shares(topic, number, folder, partitions[topic.name]))
+            for kind, topic in TOPICS.items()
+            if topic.name in partitions
+        }
         for part in _parts(some, dealt.tally):
+            n = len(part.values)
+            time_ms = np.fromiter([record.time_ms for record in part.records], np.int64, n)
+            received_ms = np.fromiter([record.received_ms for record in part.records], np.int64, n)
             # Files are merged by when records were received, each in its own order: so its clock never goes back.
-            at_ms = np.where(part.received_ms > 0, part.received_ms, part.time_ms)
+            at_ms = np.where(received_ms > 0, received_ms, time_ms)
             at_ms = np.maximum.accumulate(np.maximum(at_ms, dealt.highest_ms))
             dealt.highest_ms = int(at_ms[-1])
-            _hear(dealt.sources, sources, part, at_ms)
-            codes = symbols.codes(part.symbols)
-            if len(symbols.names) > len(homes):
-                homes = np.array([partition_for(symbol, partitions) for symbol in symbols.names])
-            home = homes[codes]
-            for partition in np.flatnonzero(np.bincount(home)).tolist():
-                mine = np.flatnonzero(home == partition)
-                shares[partition].put([part.values[i] for i in mine.tolist()])
-                at_ms[mine].tofile(times[partition])
-            read(len(part.values), int(part.time_ms.max()))
+            for kind in set(part.kinds) & topics.keys():
+                mine = [i for i, one in enumerate(part.kinds) if one is kind]
+                values, records = [part.values[i] for i in mine], [part.records[i] for i in mine]
+                topics[kind].put(values, records, time_ms[mine], at_ms[mine])
+            read(n, int(time_ms.max()))
+    dealt.sources = {one.topic.name: one.sources for one in topics.values()}
     return dealt
 
 
-def _hear(known: dict[str, Heard], sources: Names, part: Part, at_ms: Ints) -> None:
-    names = part.sources
-    codes = np.full(len(at_ms), sources[names]) if isinstance(names, str) else sources.codes(names)
-    for code in np.flatnonzero(np.bincount(codes)).tolist():
-        mine = np.flatnonzero(codes == code)
-        times_ms = part.time_ms[mine]
-        heard = known.setdefault(sources.names[code], Heard(int(at_ms[mine[0]]), int(times_ms[0]), 0))
-        heard.newest_ms = max(heard.newest_ms, int(times_ms.max()))
+class _Shares:
+    """What a range has for the partitions of one topic."""
+
+    def __init__(self, topic: Topic, number: int, folder: Path, partitions: int) -> None:
+        self.topic = topic
+        self.sources: dict[str, Heard] = {}
+        self._key = attrgetter(topic.key)
+        self._partitions = partitions
+        self._source_names, self._keys = Names(), Names()
+        self._homes = np.empty(0, np.int64)
+        self._files = ExitStack()
+        places = [(folder, number, topic.name, partition) for partition in range(partitions)]
+        self._spills = [self._files.enter_context(closing(Spill(share(*place)))) for place in places]
+        self._times = [self._files.enter_context(received(*place).open("wb")) for place in places]
+
+    def put(self, values: list[bytes], records: "Sequence[Event | _Head]", time_ms: Ints, at_ms: Ints) -> None:
+        """Take records, which have come by ``at_ms``."""
+        self._hear([record.source for record in records], time_ms, at_ms)
+        codes = self._keys.codes(list(map(self._key, records)))
+        if len(self._keys.names) > len(self._homes):
+            self._homes = np.array([partition_for(key, self._partitions) for key in self._keys.names])
+        home = self._homes[codes]
+        for partition in np.flatnonzero(np.bincount(home)).tolist():
+            mine = np.flatnonzero(home == partition)
+            self._spills[partition].put([values[i] for i in mine.tolist()])
+            at_ms[mine].tofile(self._times[partition])
+
+    def _hear(self, sources: list[str], time_ms: Ints, at_ms: Ints) -> None:
+        names = self._source_names
+        one = len(set(sources)) == 1
+        codes = np.full(len(sources), names[sources[0]]) if one else names.codes(sources)
+        for code in np.flatnonzero(np.bincount(codes)).tolist():
+            mine = np.flatnonzero(codes == code)
+            times_ms = time_ms[mine]
+            heard = self.sources.setdefault(names.names[code], Heard(int(at_ms[mine[0]]), int(times_ms[0]), 0))
+            heard.newest_ms = max(heard.newest_ms, int(times_ms.max()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
 
 
 def _parts(some: Range, tally: files.Tally) -> Iterator[Part]:
@@ -191,25 +248,9 @@ def _parts(some: Range, tally: files.Tally) -> Iterator[Part]:
         yield from _of_json(some, tally)
         return
     parquet_ = some.kind == "parquet"
-    trades = _of_parquet(some.path, tally) if parquet_ else _of_lines(some, tally)
-    while batch := list(islice(trades, READ_TRADES)):
-        yield _part(list(map(_encode, batch)), batch)
-
-
-def _part(values: list[bytes], records: "list[Trade] | list[_Head]") -> Part:
-    n = len(values)
-    sources = {record.source for record in records}
-    return Part(
-        values,
-        [record.symbol for record in records],
-        sources.pop() if len(sources) == 1 else [record.source for record in records],
-        np.fromiter([record.time_ms for record in records], np.int64, n),
-        np.fromiter([record.received_ms for record in records], np.int64, n),
-    )
-
-
-def _of_lines(some: Range, tally: files.Tally) -> Iterator[Trade]:
-    return (event for event in files.read([some.path], some.kind, tally) if isinstance(event, Trade))
+    events = _of_parquet(some.path, tally) if parquet_ else files.read([some.path], some.kind, tally)
+    while batch := list(islice(events, READ_EVENTS)):
+        yield Part(list(map(_encode, batch)), batch, list(map(type, batch)))
 
 
 def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
@@ -226,8 +267,9 @@ def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
             lines, heads = _readable(some, before, lines, tally)
         before += n
         if heads:
-            tally.events[TRADES.name] += len(heads)
-            yield _part(lines, heads)
+            kinds = [head.kind for head in heads]
+            tally.count(kinds)
+            yield Part(lines, heads, kinds)
 
 
 def _readable(some: Range, before: int, lines: list[bytes], tally: files.Tally) -> tuple[list[bytes], list[_Head]]:
@@ -251,18 +293,19 @@ def _lines_before(some: Range) -> int:
     return sum(text.count(b"\n") + 1 for text in files.texts(some.path, READ_BYTES, 0, some.start))
 
 
-def _of_parquet(path: Path, tally: files.Tally) -> Iterator[Trade]:
+def _of_parquet(path: Path, tally: files.Tally) -> Iterator[Event]:
+    kind = Quote if "bid" in parquet.names(path) else Trade
     number = 0
-    for batch in parquet.rows(path, Trade):
+    for batch in parquet.rows(path, kind):
         try:
-            trades = msgspec.convert(batch, list[Trade])
+            events = msgspec.convert(batch, list[kind])  # type: ignore[valid-type]  # a type that is chosen here
         except msgspec.ValidationError:
-            trades = []
+            events = []
             for at, row in enumerate(batch, number + 1):
                 try:
-                    trades.append(msgspec.convert(row, Trade))
+                    events.append(msgspec.convert(row, kind))
                 except msgspec.ValidationError as error:
                     tally.turn_down(f"{path}: row {at}: {error}")
         number += len(batch)
-        tally.events[TRADES.name] += len(trades)
-        yield from trades
+        tally.count([kind] * len(events))
+        yield from events

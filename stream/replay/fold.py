@@ -18,8 +18,10 @@ from stream.aliases import Aliases
 from stream.app import discover
 from stream.engine.block import Block
 from stream.engine.checkpoint import Views
+from stream.engine.following import Following
 from stream.engine.frames import nothing
 from stream.engine.lanes import UNSET
+from stream.engine.results import Output
 from stream.engine.slices import Slicer, Slicing
 from stream.engine.windows import Windows
 from stream.errors import LawBroken
@@ -65,16 +67,16 @@ class Job(Struct, frozen=True):
         return next(s for s in discover(self.settings.agents)[0] if s.topic.name == self.topic)
 
     def frames(self, partition: int, shard: int) -> Path:
-        return Path(self.folder) / f"frames-{partition}-{shard}"
+        return Path(self.folder) / f"frames-{self.topic}-{partition}-{shard}"
 
     def late(self, partition: int) -> Path:
-        return Path(self.folder) / f"late-{partition}"
+        return Path(self.folder) / f"late-{self.topic}-{partition}"
 
     def dead(self, partition: int) -> Path:
-        return Path(self.folder) / f"dead-{partition}"
+        return Path(self.folder) / f"dead-{self.topic}-{partition}"
 
-    def results(self, sink: str, shard: int) -> Path:
-        return Path(self.folder) / "sinks" / sink / f"{shard}.arrow"
+    def results(self, output: str, shard: int) -> Path:
+        return Path(self.folder) / "results" / output / f"{shard}.arrow"
 
 
 class Sliced(Struct):
@@ -269,14 +271,14 @@ def words(sliced: Sequence[Sliced], idle_ms: int) -> list[Word]:
 
 
 class Merged(Struct):
-    """What a shard came to: by sink, how many results are final, and the keys of those that are not."""
+    """What a shard came to: by output, how many results are final, and the keys of those that are not."""
 
     finals: dict[str, int]
     open: dict[str, list[str]]
 
 
 def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int, int], None]) -> Merged:
-    """Merge a shard's slices into results, and leave the final ones as a table a sink.
+    """Merge a shard's slices into results, and leave the final ones as a table an output.
 
     Parameters
     ----------
@@ -293,24 +295,34 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int
         A slice came for a window that was done.
     """
     settings = job.settings
+    agents = discover(settings.agents)
     makers = [
-        _Results(Windows(w, slice_ms=settings.slice_ms, horizon_ms=0, epoch=settings.epoch, fill=settings.fill), made)
-        for w in discover(settings.agents)[1]
-        if w.slicing.topic.name == job.topic
+        _Results(
+            Windows(
+                windowing,
+                slice_ms=settings.slice_ms,
+                horizon_ms=0,
+                epoch=settings.epoch,
+                fill=settings.fill,
+                following=Following(windowing, agents.recipes, settings),
+            ),
+            made,
+        )
+        for windowing in agents.windowings
+        if windowing.slicing.topic.name == job.topic
     ]
     for offset, frame in zip(count(), _by_time(job, shard, known), strict=False):
         for maker in makers:
             maker.apply(offset, frame)
     merged = Merged({}, {})
     for maker in makers:
-        sink = maker.windows.windowing.sink.name
-        merged.open[sink] = maker.close()
-        table = maker.table()
-        merged.finals[sink] = len(table)
-        path = job.results(sink, shard)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
+        merged.open |= maker.close()
+        for output, table in maker.tables():
+            merged.finals[output.name] = len(table)
+            path = job.results(output.name, shard)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
     return merged
 
 
@@ -363,10 +375,7 @@ class _Results:
         self._made = made
         windows.own(0, Views())
         windows.settle(0)
-        self._row = windows.windowing.result
-        self._decode = msgspec.json.Decoder(self._row).decode
-        self._rows: list[msgspec.Struct] = []
-        self._tables = [parquet.table_of(self._row, [])]
+        self._of = {output.name: _Rows(output) for output in windows.outputs}
 
     def apply(self, offset: int, frame: Frame) -> None:
         self.windows.apply(0, offset, frame)
@@ -375,23 +384,44 @@ class _Results:
 
     def _flush(self) -> None:
         while True:
-            rows: list[Any] = [self._decode(value) for _, _, value in self.windows.flush(provisional=0)]
-            self._rows += rows
-            self._made(len(rows), rows[-1].start_ms if rows else 0)
-            if len(self._rows) >= TABLE_ROWS:
-                self._tables.append(parquet.table_of(self._row, self._rows))
-                self._rows = []
+            results = self.windows.flush(provisional=0)
+            last_ms = max((self._of[output.name].put(value) for output, _, _, value in results), default=0)
+            self._made(len(results), last_ms)
             if not self.windows.lags:
                 return
 
-    def close(self) -> list[str]:
-        """Take what is left, and return the keys of the windows that the log leaves open."""
+    def close(self) -> dict[str, list[str]]:
+        """Take what is left, and return by output the keys of the windows that the log leaves open."""
         self._flush()
         if late := self.windows.late():
             raise LawBroken(
                 f"{self.windows.topic}: {len(late)} slices came for windows that were done, first {late[0]}"
             )
-        return [key.decode() for _, key, _ in self.windows.flush()]
+        # All that is final is out, so these are windows alone.
+        return {self.windows.windowing.output.name: [key.decode() for _, _, key, _ in self.windows.flush()]}
+
+    def tables(self) -> Iterator[tuple[Output, pa.Table]]:
+        for rows in self._of.values():
+            yield rows.output, rows.table()
+
+
+class _Rows:
+    """Results of one output, made into columns a piece at a time."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self._decode: Any = msgspec.json.Decoder(output.result).decode
+        self._rows: list[msgspec.Struct] = []
+        self._tables = [parquet.table_of(output.result, [])]
+
+    def put(self, value: bytes) -> int:
+        """Take a result; return when it begins."""
+        row = self._decode(value)
+        self._rows.append(row)
+        if len(self._rows) >= TABLE_ROWS:
+            self._tables.append(parquet.table_of(self.output.result, self._rows))
+            self._rows = []
+        return int(row.start_ms)
 
     def table(self) -> pa.Table:
-        return pa.concat_tables([*self._tables, parquet.table_of(self._row, self._rows)])
+        return pa.concat_tables([*self._tables, parquet.table_of(self.output.result, self._rows)])

@@ -66,18 +66,20 @@ def of_files(log: OfFiles, topic: str, partition: int, block_records: int) -> It
         return Block(topic, partition, first, at, np.arange(first, at), values, np.zeros(at - first, np.int64), headers)
 
     yield block([None] * len(log.opening), log.opening)
-    for values in _in_order(Path(log.folder), log.files, partition, block_records):
+    for values in _in_order(Path(log.folder), log.files, topic, partition, block_records):
         yield block(values)
     yield block([None] * len(log.closing), log.closing)
 
 
-def _in_order(folder: Path, files: Sequence[int], partition: int, block_records: int) -> Iterator[list[bytes]]:
+def _in_order(
+    folder: Path, files: Sequence[int], topic: str, partition: int, block_records: int
+) -> Iterator[list[bytes]]:
     """Yield the records of all files as they were received, so many at a time; of equal times the first file's."""
     numbers = iter(range(sum(files)))
     each = [list(islice(numbers, ranges)) for ranges in files]
-    shares = [_Share([deal.share(folder, number, partition) for number in ranges]) for ranges in each]
+    shares = [_Share([deal.share(folder, number, topic, partition) for number in ranges]) for ranges in each]
     times_ms = [
-        np.concatenate([np.fromfile(deal.received(folder, number, partition), np.int64) for number in ranges])
+        np.concatenate([np.fromfile(deal.received(folder, number, topic, partition), np.int64) for number in ranges])
         for ranges in each
     ]
     file_of = np.repeat(np.arange(len(files)), [len(times) for times in times_ms])

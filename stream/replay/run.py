@@ -1,6 +1,6 @@
 """A replay from end to end: deal files out or find a topic's log, fold partitions, merge shards, write tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import time
 
@@ -9,10 +9,11 @@ import pyarrow as pa
 from msgspec import Struct
 from rich.console import Console
 
+from schemas.events import TOPICS
 from schemas.frame import Tallies
 from schemas.heartbeat import Heartbeat
 from schemas.refused import DeadLetter, Late
-from schemas.topics import DEAD_LETTERS, LATE, TRADES
+from schemas.topics import DEAD_LETTERS, LATE
 from stream.app import discover
 from stream.errors import BrokerError, ConfigError
 from stream.feeds import files
@@ -39,12 +40,12 @@ class Files(Struct, frozen=True):
     paths, kind
         Which, and one of `deal.FORMATS`.
     partitions
-        To how many a feed would deal them out.
+        To how many a feed would deal them out; None: as set for each topic.
     """
 
     paths: tuple[Path, ...]
     kind: str
-    partitions: int
+    partitions: int | None = None
 
 
 class Outcome(Struct):
@@ -55,9 +56,9 @@ class Outcome(Struct):
     read, tallies
         Offsets of all partitions, and what became of them.
     finals
-        By sink: how many results are final.
+        By output: how many results are final.
     open
-        By sink: the keys of those that the log leaves open.
+        By output: the keys of those that the log leaves open.
     lines
         What became of the lines of files; None for a topic.
     trimmed_ms
@@ -70,6 +71,13 @@ class Outcome(Struct):
     open: dict[str, list[str]]
     lines: files.Tally | None = None
     trimmed_ms: int = 0
+
+    def add(self, other: "Outcome") -> None:
+        """Add what the replay of another topic came to."""
+        self.read += other.read
+        self.tallies = _sum([self.tallies, other.tallies])
+        self.finals |= other.finals
+        self.open |= other.open
 
     def __str__(self) -> str:
         counts = msgspec.structs.asdict(self.tallies).items()
@@ -101,18 +109,26 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     """
     ranges = [deal.ranges(path, source.kind) for path in source.paths]
     each = [one for of_file in ranges for one in of_file]
+    partitions = _partitions(settings, source)
     with Crew(processes, console) as crew:
-        dealt = await crew.run(
-            "read", "events", _deal, [(one, n, folder, source.partitions) for n, one in enumerate(each)]
-        )
-        opening, closing = _beats(each, dealt)
-        log = OfFiles(str(folder), [len(of_file) for of_file in ranges], opening, closing)
-        job = Job(settings, TRADES.name, source.partitions, processes, str(folder))
-        outcome = await _replay(crew, job, [log] * source.partitions)
-    outcome.lines = files.Tally()
+        dealt = await crew.run("read", "events", _deal, [(one, n, folder, partitions) for n, one in enumerate(each)])
+        outcome = Outcome(0, Tallies(), {}, {}, files.Tally())
+        for topic, count in partitions.items():
+            opening, closing = _beats(each, dealt, topic)
+            log = OfFiles(str(folder), [len(of_file) for of_file in ranges], opening, closing)
+            job = Job(settings, topic, count, processes, str(folder))
+            outcome.add(await _replay(crew, job, [log] * count))
+    assert outcome.lines is not None
     for one in dealt:
         outcome.lines.add(one.tally)
     return outcome
+
+
+def _partitions(settings: Settings, source: Files) -> dict[str, int]:
+    """Return the topics that files of a format have events for and agents read, and how many partitions each has."""
+    read = {slicing.topic.name for slicing in discover(settings.agents)[0]}
+    known = [TOPICS[kind] for kind in deal.kinds(source.kind)]
+    return {t.name: source.partitions or settings.partitions.get(t.name, t.partitions) for t in known if t.name in read}
 
 
 async def of_topic(settings: Settings, topic: str, processes: int, folder: Path, console: Console) -> Outcome:
@@ -134,7 +150,7 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
         return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
 
 
-def _deal(some: deal.Range, number: int, folder: Path, partitions: int) -> deal.Dealt:
+def _deal(some: deal.Range, number: int, folder: Path, partitions: Mapping[str, int]) -> deal.Dealt:
     return deal.deal(some, number, folder, partitions, note)
 
 
@@ -146,13 +162,15 @@ def _merge(job: Job, shard: int, known: Sequence[fold.Word]) -> fold.Merged:
     return fold.merge_shard(job, shard, known, note)
 
 
-def _beats(ranges: Sequence[deal.Range], dealt: Sequence[deal.Dealt]) -> tuple[list[Heartbeat], list[Heartbeat]]:
+def _beats(
+    ranges: Sequence[deal.Range], dealt: Sequence[deal.Dealt], topic: str
+) -> tuple[list[Heartbeat], list[Heartbeat]]:
     """Return what a feed says of each source before its first record and after its last, see `Publisher`."""
     heard, highest_ms = [], 0
     for n, (some, file) in enumerate(zip(ranges, dealt, strict=True)):
         # A range doesn't know what its file had received before it.
         highest_ms = highest_ms if some.start else 0
-        heard += [(max(one.at_ms, highest_ms), n, source, one) for source, one in file.sources.items()]
+        heard += [(max(one.at_ms, highest_ms), n, source, one) for source, one in file.sources[topic].items()]
         highest_ms = max(highest_ms, file.highest_ms)
     first: dict[str, int] = {}
     newest: dict[str, int] = {}
@@ -168,12 +186,12 @@ async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
     sliced = await crew.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
     known = fold.words(sliced, int(job.settings.idle_seconds * 1000))
     merged = await crew.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
-    tallies = Tallies(*map(sum, zip(*[msgspec.structs.astuple(one.tallies) for one in sliced], strict=True)))
-    outcome = Outcome(sum(one.read for one in sliced), tallies, {}, {})
+    outcome = Outcome(sum(one.read for one in sliced), _sum([one.tallies for one in sliced]), {}, {})
     for one in merged:
-        for sink, finals in one.finals.items():
-            outcome.finals[sink] = outcome.finals.get(sink, 0) + finals
-            outcome.open.setdefault(sink, []).extend(one.open[sink])
+        for output, finals in one.finals.items():
+            outcome.finals[output] = outcome.finals.get(output, 0) + finals
+        for output, keys in one.open.items():
+            outcome.open.setdefault(output, []).extend(keys)
     logs = zip(sliced, each, strict=True)
     trimmed_ms = [one.first_ms or int(time() * 1000) for one, log in logs if isinstance(log, OfTopic) and log.start]
     if trimmed_ms:
@@ -182,9 +200,14 @@ async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
     return outcome
 
 
-def results(folder: Path, sink: str) -> list[pa.Table]:
-    """Return the final results of a sink that a replay left in a folder, a table a shard."""
-    return [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in (folder / "sinks" / sink).iterdir()]
+def _sum(tallies: Sequence[Tallies]) -> Tallies:
+    return Tallies(*map(sum, zip(*map(msgspec.structs.astuple, tallies), strict=True)))
+
+
+def results(folder: Path, output: str) -> list[pa.Table]:
+    """Return the final results of an output that a replay left in a folder, a table a shard."""
+    paths = (folder / "results" / output).glob("*.arrow")
+    return [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths]
 
 
 def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
@@ -200,10 +223,13 @@ def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
         Where they go.
     """
     lines = []
-    for sink, finals in outcome.finals.items():
-        parquet.write(out / f"{sink}.parquet", results(folder, sink), KEY)
-        still = f"; {len(outcome.open[sink]):,} are still open where the log ends, and left out"
-        lines.append(f"{out / sink}.parquet: {finals:,} finals" + (still if outcome.open[sink] else ""))
+    for output, finals in outcome.finals.items():
+        path = out / f"{output}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        parquet.write(path, results(folder, output), KEY)
+        left = outcome.open.get(output)
+        still = f"; {len(left):,} are still open where the log ends, and left out" if left else ""
+        lines.append(f"{path}: {finals:,} finals{still}")
     for topic, row, prefix in ((LATE.name, Late, "late"), (DEAD_LETTERS.name, DeadLetter, "dead")):
         path = out / f"{topic}.parquet"
         tables = [

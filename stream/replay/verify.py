@@ -11,14 +11,15 @@ from msgspec import Struct, field
 from rich.console import Console
 
 from stream.app import discover
-from stream.engine.recipe import Windowing
+from stream.engine.following import Following
+from stream.engine.results import Output
 from stream.kafka.reader import Reader
 from stream.replay import run
 from stream.replay.run import Outcome
 from stream.settings import Settings
 
-# Symbol, source, resolution, start.
-_KEY = re.compile(r"[^|]+\|[^|]+\|[^|]+\|-?\d+")
+# Symbol, source, resolution, start; and the kind, where a sink has several.
+_KEY = re.compile(r"[^|]+\|[^|]+\|[^|]+\|-?\d+(?:\|([^|]+))?")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,17 +43,38 @@ class Held(Struct):
     offset: int
 
 
+class Made(Struct, frozen=True):
+    """Results to compare.
+
+    Attributes
+    ----------
+    output
+        Which.
+    windows
+        The output of the windows that they are, or follow.
+    widths
+        By resolution, in ms.
+    follows
+        Whether each follows from all before it.
+    """
+
+    output: Output
+    windows: str
+    widths: Mapping[str, int]
+    follows: bool = False
+
+
 class _Standing(Struct):
     final: bool
     revision: int
 
 
 class Compared(Struct):
-    """How the results of a sink compare.
+    """How the results of an output compare.
 
     Attributes
     ----------
-    sink
+    output
         Its name.
     agree
         How many results are the same on both sides.
@@ -62,13 +84,13 @@ class Compared(Struct):
         A line each, the earliest first.
     """
 
-    sink: str
+    output: str
     agree: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"{self.agree:,} {self.sink} agree"]
+        lines = [f"{self.agree:,} {self.output} agree"]
         lines += [f"  left out: {count:,} {why}" for why, count in sorted(self.left_out.items())]
         return "\n".join(lines)
 
@@ -76,6 +98,7 @@ class Compared(Struct):
 TRIMMED = "of which retention has taken input"
 NOT_YET = "that are not final yet on the sink"
 STILL_OPEN = "that are final on the sink, by idle sources, and open by the log alone"
+LOST = "of a series that began anew, marked incomplete: its past was in no snapshot"
 NOT_FILLED = "without events, which the workers have not filled: `fill` may have been off"
 
 
@@ -97,15 +120,23 @@ async def verify(settings: Settings, topic: str, processes: int, folder: Path, c
     console
         Where progress goes.
     """
-    windowings = [w for w in discover(settings.agents)[1] if w.slicing.topic.name == topic]
-    held = await _held(settings.broker, windowings) if windowings else {}
+    agents = discover(settings.agents)
+    made: list[Made] = []
+    for windowing in agents.windowings:
+        if windowing.slicing.topic.name == topic:
+            name, widths = windowing.output.name, windowing.resolutions
+            made.append(Made(windowing.output, name, widths))
+            following = Following(windowing, agents.recipes, settings)
+            made += [Made(output, name, widths, follows=True) for output in following.outputs]
+    held = await _held(settings.broker, [one.output for one in made]) if made else {}
     outcome = await run.of_topic(settings, topic, processes, folder, console)
-    return [compare(w, held[w.sink.name], _replayed(w, folder), outcome) for w in windowings]
+    return [compare(one, held[one.output.name], _replayed(one.output, folder), outcome) for one in made]
 
 
-async def _held(broker: str, windowings: list[Windowing]) -> dict[str, dict[str, Held]]:
-    sinks = sorted({w.sink.name for w in windowings})
-    held: dict[str, dict[str, Held]] = {sink: {} for sink in sinks}
+async def _held(broker: str, outputs: list[Output]) -> dict[str, dict[str, Held]]:
+    sinks = sorted({output.sink for output in outputs})
+    names = {(output.sink, output.kind): output.name for output in outputs}
+    held: dict[str, dict[str, Held]] = {output.name: {} for output in outputs}
     standing = msgspec.json.Decoder(_Standing).decode
     async with Reader(broker, sinks, from_beginning=True) as reader:
         ends = await reader.ends()
@@ -116,32 +147,32 @@ async def _held(broker: str, windowings: list[Windowing]) -> dict[str, dict[str,
                     now = standing(record.value or b"")
                 except (msgspec.MsgspecError, UnicodeDecodeError):
                     now = None
-                if now is None or not _KEY.fullmatch(key):
+                match = _KEY.fullmatch(key)
+                name = names.get((record.topic, match[1] or "")) if match else None
+                if now is None or name is None:
                     # Anybody may write to a topic; what is no result is none of ours.
                     continue
-                known = held[record.topic].get(key)
+                known = held[name].get(key)
                 if known is None or (now.final, now.revision) >= (known.final, known.revision):
-                    held[record.topic][key] = Held(
-                        record.value, now.final, now.revision, record.partition, record.offset
-                    )
+                    held[name][key] = Held(record.value, now.final, now.revision, record.partition, record.offset)
     return held
 
 
-def _replayed(windowing: Windowing, folder: Path) -> Iterator[msgspec.Struct]:
-    make: Any = windowing.result
-    for table in run.results(folder, windowing.sink.name):
+def _replayed(output: Output, folder: Path) -> Iterator[msgspec.Struct]:
+    make: Any = output.result
+    for table in run.results(folder, output.name):
         for batch in table.to_batches():
             for row in zip(*[column.to_pylist() for column in batch.columns], strict=True):
                 yield make(*row)
 
 
-def compare(windowing: Windowing, held: Mapping[str, Held], replayed: Iterator[Any], outcome: Outcome) -> Compared:
+def compare(made: Made, held: Mapping[str, Held], replayed: Iterator[Any], outcome: Outcome) -> Compared:
     """Compare what a sink holds with what a replay gives.
 
     Parameters
     ----------
-    windowing
-        What makes the results.
+    made
+        Which results.
     held
         By key, what the sink holds.
     replayed
@@ -149,9 +180,11 @@ def compare(windowing: Windowing, held: Mapping[str, Held], replayed: Iterator[A
     outcome
         What else it came to.
     """
-    sink = windowing.sink.name
-    compared, found = Compared(sink), _Differences(windowing)
-    open_, seen = set(outcome.open[sink]), set()
+    name = made.output.name
+    compared, found = Compared(name), _Differences(made)
+    open_, seen = set(outcome.open[made.windows]), set()
+    ends = f"|{made.output.kind}" if made.output.kind else ""
+    past = _Past(made, held, outcome)
     # Finals of a series come in time order, so what is missing before its last one is missing for good.
     last_ms: dict[tuple[str, str], int] = {}
     for key, one in held.items():
@@ -159,11 +192,16 @@ def compare(windowing: Windowing, held: Mapping[str, Held], replayed: Iterator[A
             symbol, source, end_ms = found.series(key)
             last_ms[symbol, source] = max(last_ms.get((symbol, source), 0), end_ms)
     for result in replayed:
-        key = f"{result.symbol}|{result.source}|{result.resolution}|{result.start_ms}"
+        key = f"{result.symbol}|{result.source}|{result.resolution}|{result.start_ms}{ends}"
         seen.add(key)
         live = held.get(key)
-        if result.start_ms < outcome.trimmed_ms:
+        agrees = live is not None and live.final and live.value == _encode(result)
+        if excuse := not agrees and past.excuse(key):
+            compared.left_out[excuse] += 1
+        elif result.start_ms < outcome.trimmed_ms:
             compared.left_out[TRIMMED] += 1
+        elif agrees:
+            compared.agree += 1
         elif live is None or not live.final:
             symbol, source, end_ms = found.series(key)
             if end_ms > last_ms.get((symbol, source), 0):
@@ -172,8 +210,6 @@ def compare(windowing: Windowing, held: Mapping[str, Held], replayed: Iterator[A
                 compared.left_out[NOT_FILLED] += 1
             else:
                 found.unpublished(key, live, result)
-        elif live.value == _encode(result):
-            compared.agree += 1
         elif found.says_incomplete(live):
             compared.left_out[TRIMMED] += 1
         else:
@@ -181,10 +217,12 @@ def compare(windowing: Windowing, held: Mapping[str, Held], replayed: Iterator[A
     for key, live in held.items():
         if key in seen or not live.final:
             continue
-        start_ms = int(key.rpartition("|")[2])
-        if start_ms < outcome.trimmed_ms or (outcome.trimmed_ms and not live.revision):
+        start_ms = found.start_ms(key)
+        if excuse := past.excuse(key):
+            compared.left_out[excuse] += 1
+        elif start_ms < outcome.trimmed_ms or (outcome.trimmed_ms and not live.revision):
             compared.left_out[TRIMMED] += 1
-        elif key in open_:
+        elif key.removesuffix(ends) in open_:
             compared.left_out[STILL_OPEN] += 1
         else:
             found.unfounded(key, live)
@@ -192,19 +230,45 @@ def compare(windowing: Windowing, held: Mapping[str, Held], replayed: Iterator[A
     return compared
 
 
+class _Past:
+    """Why a result that follows from all before it can't be compared: the workers knew more of that, or less."""
+
+    def __init__(self, made: Made, held: Mapping[str, Held], outcome: Outcome) -> None:
+        self._trimmed = made.follows and bool(outcome.trimmed_ms)
+        decode = msgspec.json.Decoder(_Incomplete).decode
+        lost = (key for key, one in held.items() if decode(one.value).incomplete) if made.follows else ()
+        self._lost = {_series(key) for key in lost}
+
+    def excuse(self, key: str) -> str:
+        """Return it, or nothing where there is none."""
+        if self._trimmed:
+            return TRIMMED
+        return LOST if self._lost and _series(key) in self._lost else ""
+
+
+class _Incomplete(Struct):
+    incomplete: bool = False
+
+
+def _series(key: str) -> tuple[str, ...]:
+    return tuple(key.split("|")[:3])
+
+
 class _Differences:
     """Where sink and replay differ, and how."""
 
-    def __init__(self, windowing: Windowing) -> None:
-        self._windowing = windowing
-        self._sink = windowing.sink.name
-        self._decode = msgspec.json.Decoder(windowing.result).decode
+    def __init__(self, made: Made) -> None:
+        self._made = made
+        self._decode = msgspec.json.Decoder(made.output.result).decode
         self._found: list[tuple[int, str, str]] = []
 
     def series(self, key: str) -> tuple[str, str, int]:
         """Return symbol, source and end of the window that a key names."""
-        symbol, source, resolution, start_ms = key.split("|")
-        return symbol, source, int(start_ms) + self._windowing.resolutions.get(resolution, 0)
+        symbol, source, resolution, *_ = key.split("|")
+        return symbol, source, self.start_ms(key) + self._made.widths.get(resolution, 0)
+
+    def start_ms(self, key: str) -> int:
+        return int(key.split("|")[3])
 
     def says_incomplete(self, live: Held) -> bool:
         """Whether the workers themselves say that they have not read all of it."""
@@ -217,7 +281,7 @@ class _Differences:
             return None
 
     def _add(self, key: str, text: str) -> None:
-        self._found.append((int(key.rpartition("|")[2]), key, f"{self._sink}: {key}: {text}"))
+        self._found.append((self.start_ms(key), key, f"{self._made.output.name}: {key}: {text}"))
 
     def unpublished(self, key: str, live: Held | None, result: Any) -> None:
         what = "is not there" if live is None else f"is not final ({_place(live)})"

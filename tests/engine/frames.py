@@ -107,6 +107,9 @@ class Shard:
     def __init__(self, horizon_ms: int = FAR_HORIZON_MS) -> None:
         self.log: list[Frame] = []
         self.holds: dict[Identity, Window] = {}
+        #: What follows the windows, by key, and what came of it with the last flush.
+        self.follows: dict[str, Any] = {}
+        self.news: dict[str, Any] = {}
         self._horizon_ms = horizon_ms
         self.windows = owned(horizon_ms=horizon_ms)
 
@@ -118,7 +121,15 @@ class Shard:
     def flush(self) -> dict[Identity, tuple[int, float, bool]]:
         """Publish; return what came as (revision, total, final)."""
         came = {}
-        for symbol, key, value in self.windows.flush():
+        self.news = {}
+        for output, symbol, key, value in self.windows.flush():
+            if output.kind:
+                one = msgspec.json.decode(value, type=output.result)
+                self.news[key.decode()] = one
+                held: Any = self.follows.get(key.decode())
+                if held is None or (one.final, one.revision) >= (held.final, held.revision):
+                    self.follows[key.decode()] = one
+                continue
             window = msgspec.json.decode(value, type=Window)
             assert symbol == window.symbol
             assert key.decode() == f"{window.symbol}|{window.source}|{window.resolution}|{window.start_ms}"

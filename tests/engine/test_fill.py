@@ -118,7 +118,7 @@ def test_a_gap_between_two_windows_carries_the_first_of_them() -> None:
 def test_results_and_what_fills_them_come_in_time_order() -> None:
     shard = Filling()
     shard.hear(frame(1, upsert(0, 1.0), upsert(3000, 2.0, first_id=2), lanes={"s": 6000}))
-    came = [msgspec.json.decode(value, type=Window) for _, _, value in shard.windows.flush()]
+    came = [msgspec.json.decode(value, type=Window) for _, _, _, value in shard.windows.flush()]
     ends = [window.start_ms + RESOLUTIONS[window.resolution] for window in came]
     assert len(ends) == 2 * (6 + 2)
     assert ends == sorted(ends)
@@ -311,7 +311,7 @@ def test_a_bar_without_trades() -> None:
     # Ends 1 s at 0 and 1000.
     said = msgspec.structs.replace(frame(1, lanes={"s": 2000}), columns=columns, sources=["s"], symbols=["A"])
     windows.apply(0, 0, said)
-    bars = [msgspec.json.decode(value, type=Bar) for _, _, value in windows.flush()]
+    bars = [msgspec.json.decode(value, type=Bar) for _, _, _, value in windows.flush()]
     assert [bar for bar in bars if (bar.source, bar.start_ms) == ("s", HOUR_MS + 1000)] == [
         Bar(
             symbol="A",

@@ -109,7 +109,7 @@ class Passed:
         self.sent = [msgspec.msgpack.encode(one) for _, one in self.owner.flush(lambda _: 0, 1, everyone=True)]
         for offset, value in enumerate(self.sent):
             windows.apply(0, offset, msgspec.msgpack.decode(value, type=Frame))
-        self.bars = {key: value for _, key, value in windows.flush()}
+        self.bars = {key: value for _, _, key, value in windows.flush()}
         self.slices = {}
         for sent in self.sent:
             one = msgspec.msgpack.decode(sent, type=Frame)

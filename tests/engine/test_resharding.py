@@ -36,7 +36,7 @@ class Pipeline:
         for at in range(self.read[shard], len(self.logs[shard])):
             self.owners[shard].apply(0, at, self.logs[shard][at])
         self.read[shard] = len(self.logs[shard])
-        for _, key, value in self.owners[shard].flush():
+        for _, _, key, value in self.owners[shard].flush():
             window, name = msgspec.json.decode(value, type=Window), key.decode()
             if name not in self.holds or (window.final, window.revision) >= (
                 self.holds[name].final,

@@ -161,7 +161,7 @@ def test_other_shards_stay_out_of_it() -> None:
     third.flush()
     third.own(0, Views(), state=state)
     third.apply(0, 1, frame(2, lanes={"s": 3000}))
-    came = {key.decode(): msgspec.json.decode(value)["total"] for _, key, value in third.flush()}
+    came = {key.decode(): msgspec.json.decode(value)["total"] for _, _, key, value in third.flush()}
     assert came == {f"A|{source}|{resolution}|{HOUR_MS}": 1.0 for source in ("s", "all") for resolution in ("1s", "3s")}
 
 

@@ -246,7 +246,7 @@ def test_another_width_of_slices_reads_the_log_anew_and_mixes_nothing() -> None:
         windows.settle(0)
         for offset, frame in enumerate(frames):
             windows.apply(0, offset, frame)
-        results = [msgspec.json.decode(value, type=Window) for _, _, value in windows.flush()]
+        results = [msgspec.json.decode(value, type=Window) for _, _, _, value in windows.flush()]
         assert {
             (window.resolution, window.start_ms - HOUR_MS): (window.count, window.total, window.final)
             for window in results

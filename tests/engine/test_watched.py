@@ -1,16 +1,18 @@
 """The newest results of watched symbols, as they are scraped."""
 
 import msgspec
+from msgspec import Struct
 from prometheus_client import CollectorRegistry
 
-from stream.engine.results import Result
+from stream.engine.results import Output, Result
 from stream.engine.watched import Watched
 
 
-def result(symbol: str, start_ms: int, source: str = "all", **fields: object) -> Result:
+def result(topic: str, symbol: str, start_ms: int, source: str = "all", **fields: object) -> Result:
     identity = {"symbol": symbol, "source": source, "resolution": "1m", "start_ms": start_ms}
     value = msgspec.json.encode(identity | {"final": False, "revision": 3} | fields)
-    return symbol, f"{symbol}|{source}|1m|{start_ms}".encode(), value
+    kind = str(fields.get("kind", ""))
+    return Output(topic, kind, Struct), symbol, f"{symbol}|{source}|1m|{start_ms}".encode(), value
 
 
 def shown(watched: Watched) -> dict[tuple[str, str], float]:
@@ -27,7 +29,9 @@ def shown(watched: Watched) -> dict[tuple[str, str], float]:
 
 def test_numbers_of_watched_symbols_are_gauges() -> None:
     watched = Watched(["BTC-USD"])
-    watched.take("bars", [result("BTC-USD", 60_000, close=9.5, count=4, open_ms=61_500), result("X", 60_000, close=1)])
+    watched.take(
+        [result("bars", "BTC-USD", 60_000, close=9.5, count=4, open_ms=61_500), result("bars", "X", 60_000, close=1)]
+    )
     assert shown(watched) == {
         ("tickertape_bars_start_seconds", "BTC-USD"): 60.0,
         ("tickertape_bars_close", "BTC-USD"): 9.5,
@@ -38,16 +42,18 @@ def test_numbers_of_watched_symbols_are_gauges() -> None:
 
 def test_the_newest_window_holds_and_its_latest_record() -> None:
     watched = Watched(["BTC-USD"])
-    watched.take("quote-bars", [result("BTC-USD", 60_000, mid=1.0), result("BTC-USD", 120_000, mid=2.0)])
-    watched.take("quote-bars", [result("BTC-USD", 120_000, mid=3.0)])
+    watched.take([result("quote-bars", "BTC-USD", 60_000, mid=1.0), result("quote-bars", "BTC-USD", 120_000, mid=2.0)])
+    watched.take([result("quote-bars", "BTC-USD", 120_000, mid=3.0)])
     # A correction of what is past, and another source.
-    watched.take("quote-bars", [result("BTC-USD", 60_000, mid=4.0), result("BTC-USD", 180_000, "binance", mid=5.0)])
+    watched.take(
+        [result("quote-bars", "BTC-USD", 60_000, mid=4.0), result("quote-bars", "BTC-USD", 180_000, "binance", mid=5.0)]
+    )
     assert shown(watched)["tickertape_quote_bars_mid", "BTC-USD"] == 3.0
 
 
 def test_what_has_no_number_has_no_gauge() -> None:
     watched = Watched(["BTC-USD"])
-    watched.take("social", [result("BTC-USD", 0, top=["#a"], text="x", spread=None)])
+    watched.take([result("social", "BTC-USD", 0, top=["#a"], text="x", spread=None)])
     assert set(shown(watched)) == {("tickertape_social_start_seconds", "BTC-USD")}
 
 
@@ -55,19 +61,19 @@ def test_two_kinds_of_one_topic_have_a_label_that_tells_them_apart() -> None:
     watched = Watched(["A"])
     for kind in ("trades", "quotes"):
         symbol, key, value = result("A", 0, kind=kind, low=1.0)
-        watched.take("rolling", [(symbol, key + f"|{kind}".encode(), value)])
+        watched.take([(symbol, key + f"|{kind}".encode(), value)])
     (low,) = [family for family in watched.collect() if family.name == "tickertape_rolling_low"]
     assert sorted(sample.labels["kind"] for sample in low.samples) == ["quotes", "trades"]
 
 
 def test_gauges_go_when_the_shards_do() -> None:
     watched = Watched(["A"])
-    watched.take("bars", [result("A", 0, close=1.0)])
+    watched.take([result("bars", "A", 0, close=1.0)])
     watched.clear()
     assert shown(watched) == {}
 
 
 def test_an_empty_list_keeps_nothing() -> None:
     watched = Watched([])
-    watched.take("bars", [result("A", 0, close=1.0)])
+    watched.take([result("bars", "A", 0, close=1.0)])
     assert shown(watched) == {}

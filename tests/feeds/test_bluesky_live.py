@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from websockets.asyncio.server import ServerConnection
 
 from schemas.events import Event
+from stream.feeds import files
 from stream.feeds.bluesky_live import Bluesky
 from stream.feeds.connection import Patience
 from stream.feeds.live import Live
@@ -48,8 +50,8 @@ class Jetstream:
             await stays(socket)
 
 
-def live(exchange: Exchange, buffer_bytes: int = 1 << 20) -> Live:
-    return Live(Bluesky(exchange.url), PATIENCE, buffer_bytes=buffer_bytes)
+def live(exchange: Exchange, buffer_bytes: int = 1 << 20, folder: Path | None = None) -> Live:
+    return Live(Bluesky(exchange.url), PATIENCE, buffer_bytes=buffer_bytes, folder=folder)
 
 
 async def hear(live: Live, last_us: int, pause_seconds: float = 0.0) -> list[Event]:
@@ -67,13 +69,13 @@ def times_us(events: Sequence[Event]) -> list[int]:
     return [event.received_ms * 1000 for event in events]
 
 
-def test_each_call_goes_on_some_seconds_before_the_last_that_came() -> None:
+def test_each_call_goes_on_some_seconds_before_the_last_that_came(tmp_path: Path) -> None:
     kept = [START_US + n * SECOND_US for n in range(30)]
     exchange = Exchange(Jetstream(kept, a_call=12))
 
     async def scenario() -> list[Event]:
         async with exchange.open():
-            return await hear(live(exchange), kept[-1])
+            return await hear(live(exchange, folder=tmp_path), kept[-1])
 
     heard = asyncio.run(scenario())
     cursors = [parse_qs(urlsplit(path).query).get("cursor") for path in exchange.asked]
@@ -83,6 +85,8 @@ def test_each_call_goes_on_some_seconds_before_the_last_that_came() -> None:
     # What came again is the same to the last bit: so it counts once.
     assert len(heard) == 30 + 6 + 6 + 6
     assert len({(event.received_ms, repr(event)) for event in heard}) == 30
+    # So it is when what was recorded is played back.
+    assert list(files.read(sorted(tmp_path.iterdir()), "jetstream", files.Tally())) == heard
 
 
 def test_a_feed_begins_where_it_is_told_and_a_gap_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

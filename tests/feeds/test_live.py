@@ -245,9 +245,9 @@ def test_a_refusal_after_there_was_a_connection_is_outlasted() -> None:
 
 
 def test_an_address_that_is_none_is_one_line() -> None:
-    live = Live(Binance("https://example/stream", ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
+    live = Live(Binance("https://localhost/stream", ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
     with pytest.raises(
         ConfigError,
-        match=r"^binance: .*https://example/stream\?streams=.* isn't a valid URI: .*; TICKERTAPE_BINANCE_URL is",
+        match=r"^binance: .*https://localhost/stream\?streams=.* isn't a valid URI: .*; TICKERTAPE_BINANCE_URL is",
     ):
         asyncio.run(hear(live, last_is(1)))

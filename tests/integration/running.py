@@ -6,18 +6,22 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from typing import TypeVar
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from agents.market.bars import Bar
-from schemas.topics import CATALOGUE, TRADES
+from agents.market.quote_bars import QuoteBar
+from schemas.topics import CATALOGUE, TRADES, Topic
 from schemas.trade import Trade
 from stream.feeds.publish import Publisher
 from stream.kafka import topics
 from stream.kafka.producer import Producer
 from stream.settings import Settings
 from stream.workers import Supervisor
+
+T = TypeVar("T", Bar, QuoteBar)
 
 _runs = count(1)
 
@@ -97,39 +101,48 @@ def read(broker: str, topic: str) -> Iterator[tuple[bytes, bytes]]:
 
 
 def bars(broker: str) -> dict[str, Bar]:
-    """Return what a reader of ``bars`` holds: of each key the highest (final, revision)."""
-    held: dict[str, Bar] = {}
-    decode = msgspec.json.Decoder(Bar).decode
-    for key, value in read(broker, "bars"):
-        bar, name = decode(value), key.decode()
-        if name not in held or (bar.final, bar.revision) > (held[name].final, held[name].revision):
-            held[name] = bar
+    return results(broker, "bars", Bar)
+
+
+def results(broker: str, sink: str, kind: type[T]) -> dict[str, T]:
+    """Return what a reader of a sink holds: of each key the highest (final, revision)."""
+    held: dict[str, T] = {}
+    decode = msgspec.json.Decoder(kind).decode
+    for key, value in read(broker, sink):
+        one, name = decode(value), key.decode()
+        if name not in held or (one.final, one.revision) > (held[name].final, held[name].revision):
+            held[name] = one
     return held
 
 
-def is_read(settings: Settings) -> bool:
-    """Whether all of ``trades`` is read and committed."""
-    return all(state.lag == 0 for state in topics.describe(settings.broker, settings, [TRADES]))
+def is_read(settings: Settings, topic: Topic = TRADES) -> bool:
+    """Whether all of a topic is read and committed."""
+    return all(state.lag == 0 for state in topics.describe(settings.broker, settings, [topic]))
 
 
 def all_final(settings: Settings) -> dict[str, Bar]:
-    """Wait until the input is read and every bar is final; return the bars."""
-    until("all is read", lambda: is_read(settings))
-    held: dict[str, Bar] = {}
+    """Wait until the trades are read and every bar is final; return the bars."""
+    return finals(settings, TRADES, "bars", Bar)
+
+
+def finals(settings: Settings, topic: Topic, sink: str, kind: type[T]) -> dict[str, T]:
+    """Wait until a topic is read and every result on a sink is final; return these."""
+    until(f"all of {topic.name} is read", lambda: is_read(settings, topic))
+    held: dict[str, T] = {}
 
     def final() -> bool:
         held.clear()
-        held.update(bars(settings.broker))
-        return bool(held) and all(bar.final for bar in held.values())
+        held.update(results(settings.broker, sink, kind))
+        return bool(held) and all(one.final for one in held.values())
 
-    until("every bar is final", final)
+    until(f"every result on {sink} is final", final)
     return held
 
 
-def tallies(settings: Settings) -> Counter[str]:
+def tallies(settings: Settings, topic: Topic = TRADES) -> Counter[str]:
     """Return the sum over partitions, having checked that each adds up."""
     total: Counter[str] = Counter()
-    for partition in topics.describe(settings.broker, settings, [TRADES])[0].partitions:
+    for partition in topics.describe(settings.broker, settings, [topic])[0].partitions:
         assert partition.tallies is not None
         assert sum(partition.tallies.values()) == partition.upto
         total.update(partition.tallies)

@@ -1,4 +1,4 @@
-"""Real recorded trades come out as exact bars."""
+"""Real recorded trades and quotes come out as exact bars."""
 
 import random
 import subprocess
@@ -8,10 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from agents.market.bars import TRADE_BARS, Bar
+from agents.market.quote_bars import QuoteBar
+from schemas.topics import QUOTES
 from schemas.trade import Trade
 from stream.kafka.partition import partition_for
 from tests.integration import recorded
-from tests.integration.running import all_final, bars, feed, is_read, read, running, tallies, until
+from tests.integration.running import all_final, bars, feed, finals, is_read, read, running, tallies, until
 
 pytestmark = [pytest.mark.kafka, *recorded.needed]
 
@@ -48,6 +50,13 @@ def test_file_through_two_workers_equals_polars(own_kafka: str) -> None:
         subprocess.run([*command, *map(str, recorded.PATHS)], check=True, timeout=60)
         held = all_final(settings)
         counted = tallies(settings)["counted"]
+        quoted = finals(settings, QUOTES, "quote-bars", QuoteBar)
+        assert tallies(settings, QUOTES)["counted"] == 28_040 + 24_077
+        for topic, agree in (("trades", f"{len(held):,} bars agree"), ("quotes", f"{len(quoted):,} quote-bars agree")):
+            command = [sys.executable, "-m", "stream", "--broker", own_kafka, "verify", "--topic", topic]
+            assert subprocess.check_output(command, text=True, timeout=60).splitlines() == [agree]
+    by_place = {(bar.symbol, bar.source, bar.resolution, bar.start_ms): bar for bar in quoted.values()}
+    recorded.assert_are_polars(recorded.quote_rows(recorded.quotes()), by_place)
     trades = recorded.trades()
     for (symbol, resolution), expected in EXPECTED_BARS.items():
         mine = [b for b in held.values() if (b.symbol, b.source, b.resolution) == (symbol, "binance", resolution)]

@@ -163,18 +163,19 @@ def test_up_follows_and_without_a_feed_it_does_not_hang(own_kafka: str) -> None:
         assert up.wait(15) == 0
 
 
-def test_without_workers_the_step_is_past_all_that_can_have_been_sent(own_kafka: str) -> None:
-    settings = fresh(own_kafka, partitions={"trades": 2})
+@pytest.mark.parametrize("topic", ["trades", "quotes"])
+def test_without_workers_the_step_is_past_all_that_can_have_been_sent(own_kafka: str, topic: str) -> None:
+    settings = fresh(own_kafka, partitions={topic: 2})
     began_ms = int(time.time() * 1000)
     said: list[str] = []
-    report = scale.run(settings, "trades", 3, None, said.append)
+    report = scale.run(settings, topic, 3, None, said.append)
     assert report.from_ms is not None
     assert began_ms + 5000 < report.from_ms < began_ms + 15_000
     assert report.from_ms % 1000 == 0
     assert not report.caught_up
     assert said[1] == f"no worker of group {settings.group} runs: the next ones take up all partitions"
-    later = scale.run(settings, "trades", 4, None, said.append)
-    assert steps_of(own_kafka) == [
+    later = scale.run(settings, topic, 4, None, said.append)
+    assert steps_of(own_kafka, topic) == [
         (0, 2),
         (report.from_ms, 3),
         (later.from_ms, 4),
@@ -205,10 +206,10 @@ def test_what_it_refuses_is_one_line(own_kafka: str, arguments: list[str], told:
     assert steps_of(own_kafka) == []
 
 
-def steps_of(broker: str) -> list[tuple[int, int]]:
+def steps_of(broker: str, topic: str = "trades") -> list[tuple[int, int]]:
     async def ask() -> list[tuple[int, int]]:
         async with Control(broker) as control:
-            return [(step.from_ms, step.partitions) for step in control.steps("trades")]
+            return [(step.from_ms, step.partitions) for step in control.steps(topic)]
 
     return asyncio.run(ask())
 

@@ -1,19 +1,23 @@
 """A replay of files, run as the command runs it, in processes of its own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import pyarrow.parquet as pq
 from rich.console import Console
 
 from agents.market.bars import Bar
+from agents.market.quote_bars import QuoteBar
 from schemas.trade import Trade
 from stream.replay import run
 from stream.replay.run import Files, Outcome
 from stream.settings import Settings
+
+T = TypeVar("T", Bar, QuoteBar)
 
 
 def replay(
@@ -30,8 +34,16 @@ def replay(
 
 
 def bars(out: Path) -> dict[tuple[str, str, str, int], Bar]:
-    found = [Bar(**row) for row in pq.read_table(out / "bars.parquet").to_pylist()]
-    keyed = {(bar.symbol, bar.source, bar.resolution, bar.start_ms): bar for bar in found}
+    return _keyed(out / "bars.parquet", Bar)
+
+
+def quote_bars(out: Path) -> dict[tuple[str, str, str, int], QuoteBar]:
+    return _keyed(out / "quote-bars.parquet", QuoteBar)
+
+
+def _keyed(path: Path, kind: Callable[..., T]) -> dict[tuple[str, str, str, int], T]:
+    found = [kind(**row) for row in pq.read_table(path).to_pylist()]
+    keyed = {(one.symbol, one.source, one.resolution, one.start_ms): one for one in found}
     assert list(keyed) == sorted(keyed)
     assert len(keyed) == len(found)
     return keyed

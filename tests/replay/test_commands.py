@@ -20,12 +20,16 @@ def test_it_says_what_it_read_and_wrote(tmp_path: Path) -> None:
     (tmp_path / "some").write_bytes(lines(trades(2)))
     out = tmp_path / "made" / "here"
     done = command("replay", str(tmp_path / "some"), "--format", "json", "--out", str(out), "--partitions", "2")
-    assert done.stdout.splitlines() == [
+    assert done.stdout.splitlines()[:3] == [
         "2 trades",
         "read 6 = counted 2 + late 0 + rejected 0 + repeated 0 + unmatched 0 + heartbeats 4",
         f"{out}/bars.parquet: 20 finals",
+        f"{out}/quote-bars.parquet: 0 finals",
     ]
-    assert (done.returncode, [path.name for path in out.iterdir()]) == (0, ["bars.parquet"])
+    assert f"{out}/indicators/ema.parquet: 0 finals" in done.stdout.splitlines()
+    made = {path.name for path in out.iterdir()}
+    assert done.returncode == 0
+    assert {"bars.parquet", "quote-bars.parquet", "indicators"} <= made
 
 
 @pytest.mark.parametrize(

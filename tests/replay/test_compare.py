@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from agents.market.bars import TRADE_BARS, Bar
 from schemas.frame import Tallies
 from stream.replay.run import Outcome
-from stream.replay.verify import NOT_FILLED, NOT_YET, STILL_OPEN, TRIMMED, Compared, Held, compare
+from stream.replay.verify import NOT_FILLED, NOT_YET, STILL_OPEN, TRIMMED, Compared, Held, Made, compare
 
 T = 1_723_161_255_000
 BAR = Bar(
@@ -34,6 +34,7 @@ BAR = Bar(
     incomplete=False,
 )
 LATER = replace(BAR, start_ms=T + 1000)
+BARS = Made(TRADE_BARS.output, "bars", TRADE_BARS.resolutions)
 
 
 def key(bar: Bar) -> str:
@@ -45,7 +46,7 @@ def found(live: list[Bar], replayed: list[Bar], trimmed_ms: int = 0, still_open:
         key(bar): Held(msgspec.json.encode(bar), bar.final, bar.revision, 3, offset) for offset, bar in enumerate(live)
     }
     outcome = Outcome(0, Tallies(), {}, {"bars": list(map(key, still_open))}, trimmed_ms=trimmed_ms)
-    return compare(TRADE_BARS, held, iter(replayed), outcome)
+    return compare(BARS, held, iter(replayed), outcome)
 
 
 def test_the_same_bars_agree() -> None:
@@ -111,5 +112,5 @@ def test_a_filled_bar_that_the_workers_lack_is_left_out() -> None:
 
 def test_a_record_that_is_no_bar_is_told_of() -> None:
     held = {key(BAR): Held(b'{"final":true,"revision":2}', True, 2, 0, 7)}
-    (line,) = compare(TRADE_BARS, held, iter([BAR]), Outcome(0, Tallies(), {}, {"bars": []})).differences
+    (line,) = compare(BARS, held, iter([BAR]), Outcome(0, Tallies(), {}, {"bars": []})).differences
     assert line == f"bars: {key(BAR)}: what the sink has is no Bar (partition 0, offset 7)"

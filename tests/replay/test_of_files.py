@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import InputError
 from stream.feeds import files
@@ -17,7 +18,7 @@ from stream.kafka.partition import partition_for
 from stream.replay import deal
 from tests.integration.recorded import polars_bars
 from tests.replay.generated import START_MS, trades
-from tests.replay.running import bars, lines, replay
+from tests.replay.running import bars, lines, quote_bars, replay
 
 
 def judge(sent: list[Trade], partitions: int) -> tuple[list[Trade], list[Trade]]:
@@ -45,6 +46,13 @@ def binance_line(trade: Trade) -> bytes:
         "m": trade.side == "sell",
     }
     return b"%d %s\n" % (trade.received_ms * 1_000_000, msgspec.json.encode({"stream": "x@trade", "data": data}))
+
+
+def binance_quote(quote: Quote) -> bytes:
+    sides = {"b": quote.bid, "B": quote.bid_quantity, "a": quote.ask, "A": quote.ask_quantity}
+    data = {"u": quote.id, "s": quote.symbol.replace("-", "")} | {name: repr(side) for name, side in sides.items()}
+    stamp = quote.received_ms * 1_000_000
+    return b"%d %s\n" % (stamp, msgspec.json.encode({"stream": "x@bookTicker", "data": data}))
 
 
 def test_every_format_and_number_of_processes_gives_the_same_bytes(
@@ -78,13 +86,53 @@ def test_every_format_and_number_of_processes_gives_the_same_bytes(
         tallies = outcome.tallies
         assert (tallies.counted, tallies.late) == (len(counted), len(late))
         assert tallies.repeated == len(sent) - len(counted) - len(late) > 0
+        # Two heartbeats to each partition, of quotes none.
         assert outcome.read == len(sent) + 8
-        assert outcome.open == {"bars": []}
+        assert outcome.open == {"bars": [], "quote-bars": []}
         assert outcome.lines is not None
         assert outcome.lines.events == {"trades": len(sent)}
     told = pq.read_table(tmp_path / "1" / "late.parquet")["value"].to_pylist()
     told = [msgspec.json.decode(value, type=Trade) for value in told]
     assert sorted(told, key=str) == sorted(late, key=str)
+
+
+def test_trades_and_quotes_of_any_format_go_each_to_their_own(tmp_path: Path) -> None:
+    traded = [msgspec.structs.replace(trade, source="binance") for trade in trades(400)]
+    quoted = [
+        Quote(
+            symbol=trade.symbol,
+            source="binance",
+            id=trade.id,
+            time_ms=trade.received_ms,
+            bid=trade.price,
+            bid_quantity=trade.quantity,
+            ask=trade.price + trade.id % 7,
+            ask_quantity=1.5,
+            received_ms=trade.received_ms,
+        )
+        for trade in traded
+    ]
+    both = [one for pair in zip(quoted, traded, strict=True) for one in pair]
+    (tmp_path / "own").write_bytes(b"\n".join(map(msgspec.json.encode, both)))
+    (tmp_path / "binance").write_bytes(
+        b"".join(binance_line(one) if isinstance(one, Trade) else binance_quote(one) for one in both)
+    )
+    for name, some in (("trades", traded), ("quotes", quoted)):
+        pl.DataFrame([msgspec.structs.asdict(one) for one in some]).write_parquet(tmp_path / name)
+    runs = [
+        replay(tmp_path / "1", [tmp_path / "own"], "jsonl", processes=1),
+        replay(tmp_path / "2", [tmp_path / "binance"], "binance", processes=2, block_records=7),
+        replay(tmp_path / "3", [tmp_path / "quotes", tmp_path / "trades"], "parquet", processes=2),
+    ]
+    for name in ("bars.parquet", "quote-bars.parquet", "late.parquet"):
+        first, *others = [(tmp_path / str(n) / name).read_bytes() for n in range(1, 4)]
+        assert [other == first for other in others] == [True] * 2, name
+    assert [run.lines and run.lines.events for run in runs] == [{"trades": len(traded), "quotes": len(quoted)}] * 3
+    assert {run.read for run in runs} == {len(both) + 16}
+    # Repeats of a trade came as quotes of the next ms, which are repeats too.
+    found = quote_bars(tmp_path / "1")
+    hour = next(bar for key, bar in found.items() if key[:3] == ("BTC-USD", "all", "1h"))
+    assert hour.count == len({quote.id for quote in quoted if quote.symbol == "BTC-USD"})
 
 
 def test_bars_of_two_sources_are_what_polars_finds(tmp_path: Path) -> None:
@@ -137,7 +185,10 @@ def test_what_an_earlier_replay_left_is_gone(tmp_path: Path) -> None:
     (tmp_path / "out" / "late.parquet").write_bytes(b"of another replay")
     (tmp_path / "one").write_bytes(lines(trades(1)))
     replay(tmp_path / "out", [tmp_path / "one"], "json")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bars.parquet", "between"]
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"bars.parquet", "between", "quote-bars.parquet"} <= made
+    assert "late.parquet" not in made
+    assert quote_bars(tmp_path / "out") == {}
     assert len(bars(tmp_path / "out")) == 10
 
 

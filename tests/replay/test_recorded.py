@@ -6,7 +6,7 @@ import pytest
 
 from agents.market.bars import TRADE_BARS
 from tests.integration import recorded
-from tests.replay.running import bars, replay
+from tests.replay.running import bars, quote_bars, replay
 
 pytestmark = recorded.needed
 
@@ -17,11 +17,12 @@ SUMS = ("volume", "notional", "buy_volume")
 def test_recorded_files_give_what_polars_finds_byte_for_byte_the_same(tmp_path: Path) -> None:
     outcome = replay(tmp_path / "one", recorded.PATHS, "binance", processes=1, block_records=8192)
     replay(tmp_path / "two", recorded.PATHS, "binance", processes=2, block_records=37)
-    assert (tmp_path / "one" / "bars.parquet").read_bytes() == (tmp_path / "two" / "bars.parquet").read_bytes()
+    for name in ("bars.parquet", "quote-bars.parquet"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
     assert str(outcome) == (
         "52,117 quotes, 15,863 trades; 6,887 other messages (6,885 depth, 2 unnamed)\n"
-        "read 15,871 = counted 15,863 + late 0 + rejected 0 + repeated 0 + unmatched 0 + heartbeats 8"
+        "read 67,996 = counted 67,980 + late 0 + rejected 0 + repeated 0 + unmatched 0 + heartbeats 16"
     )
     found, compared = bars(tmp_path / "one"), 0
     trades = recorded.trades()
@@ -34,3 +35,4 @@ def test_recorded_files_give_what_polars_finds_byte_for_byte_the_same(tmp_path: 
                 assert (bar.final, bar.revision, bar.incomplete) == (True, row["count"], False)
                 compared += 1
     assert compared == len(found) == 1386
+    recorded.assert_are_polars(recorded.quote_rows(recorded.quotes()), quote_bars(tmp_path / "one"))

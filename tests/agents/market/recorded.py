@@ -101,7 +101,7 @@ def results(windowing: Windowing, partitions: int, seed: int, *, spread: bool = 
         queues.append((slicer, _blocks(topic, partition, log, random)))
 
     def flush() -> None:
-        for _, _, value in windows.flush():
+        for _, _, _, value in windows.flush():
             one: Any = msgspec.json.decode(value, type=windowing.result)
             key = one.symbol, one.source, one.resolution, one.start_ms
             if key not in held or (one.final, one.revision) >= (held[key].final, held[key].revision):

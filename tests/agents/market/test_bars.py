@@ -140,7 +140,7 @@ def test_trades_of_two_sources_become_bars_of_each_and_of_all() -> None:
         windows.apply(0, 0, frame)
     bars = {
         (bar.source, bar.resolution, bar.start_ms - HOUR_MS): bar
-        for bar in (msgspec.json.decode(value, type=Bar) for _, _, value in windows.flush())
+        for bar in (msgspec.json.decode(value, type=Bar) for _, _, _, value in windows.flush())
     }
     assert len(bars) == (3 + 2 + 1 + 1 + 1) + (1 + 1 + 1 + 1 + 1) + (3 + 2 + 1 + 1 + 1)
     assert all(bar.final for bar in bars.values())

@@ -1,0 +1,131 @@
+"""What follows the final windows of one topic: made of its agents' recipes, and fed with each flush."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stream.engine.block import Ints
+from stream.engine.recipe import Recursion, Windowing
+from stream.engine.recursion import RecursionFollower
+from stream.engine.results import NOTHING, Finals, Output, Result, WindowKey
+from stream.engine.series import Follower, Kept, Times
+from stream.engine.table import Columns
+from stream.errors import ConfigError
+from stream.settings import Settings
+
+
+class Following:
+    """All that follows the windows of one recipe, for all shards of a worker.
+
+    Parameters
+    ----------
+    windowing
+        Whose windows.
+    recipes
+        What follows windows; those of others are passed over.
+    settings
+        See `Settings`.
+
+    Raises
+    ------
+    ConfigError
+        The settings name what isn't there.
+    """
+
+    def __init__(self, windowing: Windowing, recipes: Sequence[Recursion], settings: Settings) -> None:
+        self._followers: list[Follower] = [
+            RecursionFollower(recipe, tuple(settings.resolutions.get(recipe.output.kind, recipe.resolutions)))
+            for recipe in recipes
+            if recipe.of is windowing
+        ]
+        self._takes = {name for one in self._followers for name in one.takes} | {"revision", "incomplete", "width_ms"}
+        self._waiting = NOTHING
+
+    def __bool__(self) -> bool:
+        return bool(self._followers)
+
+    @property
+    def outputs(self) -> list[Output]:
+        return [follower.output for follower in self._followers]
+
+    def own(self, shard: int, kept: Mapping[str, Kept] | None, *, anew: bool) -> list[str]:
+        """Begin with a shard.
+
+        Parameters
+        ----------
+        shard
+            Which.
+        kept
+            What a snapshot has, by form; None without one.
+        anew
+            Without one: whether there was something before.
+
+        Returns
+        -------
+        list[str]
+            The outputs that begin in the midst, for what was before is lost.
+        """
+        lost = []
+        for follower in self._followers:
+            mine = kept.get(follower.form) if kept is not None else None
+            begins_anew = mine is None and (anew or kept is not None)
+            follower.own(shard, mine, anew=begins_anew)
+            if begins_anew:
+                lost.append(follower.output.name)
+        return lost
+
+    def take(self, shard: int) -> dict[str, Kept]:
+        """Return what a snapshot is to have of a shard, by form."""
+        return {follower.form: follower.take(shard) for follower in self._followers}
+
+    def chosen(self, keys: list[WindowKey], shards: Ints, metrics: Columns) -> Finals:
+        """Return those windows that are final, with what is taken of them."""
+        final = np.flatnonzero(metrics["final"])
+        if not len(final):
+            return NOTHING
+        return Finals(
+            [keys[i] for i in final.tolist()], shards[final], {name: metrics[name][final] for name in self._takes}
+        )
+
+    def follow(self, finals: Finals, times: Times, *, wait: bool) -> list[Result]:
+        """Return what comes of windows that are final now, or were corrected.
+
+        Parameters
+        ----------
+        finals
+            Which.
+        times
+            How far windows are.
+        wait
+            True where some before them are yet to come.
+        """
+        finals = self._waiting.and_(finals)
+        self._waiting = finals if wait else NOTHING
+        results: list[Result] = []
+        for follower in self._followers if not wait else ():
+            _, records = follower.follow(finals, times)
+            results += records
+        return results
+
+
+def check(recipes: Sequence[Recursion], settings: Settings) -> None:
+    """Look at the settings that name what follows windows.
+
+    Raises
+    ------
+    ConfigError
+        There is no such thing.
+    """
+    kinds = {recipe.output.kind for recipe in recipes}
+    if kinds and not settings.snapshot_seconds:
+        raise ConfigError(
+            f"setting: snapshot_seconds is 0, but {', '.join(sorted(kinds))} go on from all of the past, which only "
+            "snapshots keep: set it, or leave these agents out"
+        )
+    for kind in settings.resolutions:
+        if kind not in kinds:
+            raise ConfigError(
+                f"setting: resolutions.{kind}: nothing is called so; there are {', '.join(sorted(kinds))}"
+            )
+    for recipe in recipes:
+        Following(recipe.of, [recipe], settings)
