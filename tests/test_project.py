@@ -20,8 +20,11 @@ from stream.cli import cli
 from stream.engine import aggregate, windows
 
 ROOT = Path(__file__).parent.parent
-OF_DOCS = ("architecture", "feeds", "guarantees", "operations")
-PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in OF_DOCS))
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{name}.md" for name in ("architecture", "feeds", "guarantees", "operations")),
+)
 
 # A file that can't be read in one go is two; a longer one has its reason here.
 LINES = 450

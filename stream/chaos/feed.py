@@ -1,6 +1,6 @@
-"""The feed: a process of its own that sends one source's trades, and a quote beside each; it may be killed at any
-moment, and then sends again what it isn't sure of. Its n-th records are always the same, so whoever knows its plan
-knows what it sent.
+"""The feed: a process of its own that sends one source's trades, a quote beside each, and now and then a post; it may
+be killed at any moment, and then sends again what it isn't sure of. Its n-th records are always the same, so whoever
+knows its plan knows what it sent.
 
 ``python -m stream.chaos.feed PLAN``; SIGTERM has it close every bar and end, the end of standard input that its starter
 is gone.
@@ -20,8 +20,9 @@ import msgspec
 from msgspec import Struct
 
 from schemas.heartbeat import Heartbeat, to_headers
+from schemas.post import Post
 from schemas.quote import Quote
-from schemas.topics import HOUR_MS, QUOTES, TRADES
+from schemas.topics import HOUR_MS, POSTS, QUOTES, TRADES
 from schemas.trade import Trade
 from stream.errors import TickertapeError
 from stream.kafka.partition import partition_for
@@ -39,8 +40,10 @@ REPEATED, GARBLED, EARLY = 0.03, 0.002, 0.002
 # Far past its receipt: rejected.
 AHEAD_MS = 60_000
 
+# Beside every so many trades there is a post.
+POST_EVERY = 10
 # What it sends to, and speaks for.
-TOPICS = (TRADES, QUOTES)
+TOPICS = (TRADES, QUOTES, POSTS)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -144,6 +147,26 @@ def quote(plan: Plan, n: int) -> Record:
     return Record(found.symbol, found.time_ms, _encode(found))
 
 
+def post(plan: Plan, n: int) -> tuple[str, bytes]:
+    """Return author and value of the post beside the n-th trade: it names one symbol, two or none."""
+    rng = random.Random(f"{plan.seed}|{plan.source}|{n}|post")
+    due_ms, author = plan.due_ms(n), f"user{rng.randrange(200)}"
+    found = Post(
+        author=author,
+        source=plan.source,
+        id=n,
+        time_ms=due_ms - rng.choices(DELAYS_MS, SHARES)[0],
+        text="",
+        tags=(f"tag{rng.randrange(30)}",),
+        symbols=tuple(f"S{rng.randrange(plan.symbols):02d}-USD" for _ in range(rng.randrange(3))),
+        copy_of=rng.choice((None, n // 50)),
+        likes=rng.randrange(9),
+        sentiment=round(rng.uniform(-1, 1), 4),
+        received_ms=due_ms,
+    )
+    return author, _encode(found)
+
+
 #: (from event time on, how many partitions trades use), in order.
 Places = list[tuple[int, int]]
 
@@ -170,13 +193,14 @@ class Feed:
         self._producer = producer
         self._next = max(0, int(plan.noted.read_text()) - OVERLAP) if plan.noted.exists() else 0
         self._places: Places = []
-        self._quotes = 0
+        self._quotes = self._posts = 0
         self._over = asyncio.Event()
 
     async def run(self) -> None:
         """Send until told to end; then close every bar."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._over.set)
         self._quotes = await self._producer.partitions(QUOTES.name)
+        self._posts = await self._producer.partitions(POSTS.name)
         noting = asyncio.create_task(self._note_regularly())
         beat_at = 0.0
         while not self._over.is_set():
@@ -202,6 +226,9 @@ class Feed:
             beside = quote(plan, n)
             partition = partition_for(beside.symbol, self._quotes)
             self._producer.put(QUOTES.name, partition, beside.symbol.encode(), beside.value)
+            if n % POST_EVERY == 0:
+                author, value = post(plan, n)
+                self._producer.put(POSTS.name, partition_for(author, self._posts), author.encode(), value)
         self._next = max(self._next, due)
 
     async def _beat(self, time_ms: int) -> None:

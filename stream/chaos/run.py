@@ -18,7 +18,7 @@ from rich.console import Console
 
 from schemas.heartbeat import Heartbeat, to_headers
 from schemas.refused import DeadLetter, Late
-from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, QUOTES, SLICES, TRADES
+from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, POSTS, QUOTES, SLICES, TRADES
 from stream.chaos import logs, verdict
 from stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
 from stream.chaos.feed import TOPICS
@@ -43,7 +43,7 @@ SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
     coalesce_ms=100,
-    partitions={TRADES.name: 4, QUOTES.name: 2, SLICES.name: 8},
+    partitions={TRADES.name: 4, QUOTES.name: 2, POSTS.name: 2, SLICES.name: 8},
 )
 # No fault is to take a worker's place for long: it is met by the next one soon.
 HEALTHY_SECONDS = 5.0

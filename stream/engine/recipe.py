@@ -69,8 +69,9 @@ class Recursion:
     state
         What it keeps of a series: columns, and what they start from.
     step
-        Takes the state, which it changes in place, and the metrics of one window each of n series, shape (n,); returns
-        metrics of its own. A window is published where one of these isn't NaN, which is none.
+        Takes the state, which it changes in place, and the metrics of one window each of n series, shape (n,), with
+        ``passed``: how many windows on it is from the one before it, 0 for the first. Returns metrics of its own. A
+        window is published where one of these isn't NaN, which is none.
     sink
         Where results go.
     result

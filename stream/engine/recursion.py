@@ -58,7 +58,7 @@ class RecursionFollower(Follower):
             column = state[name] = held[f"_{name}"][before]
             column[first] = start
         taken = {name: held[name][rows] for name in self._recursion.takes}
-        made = self._recursion.step(state, taken)
+        made = self._recursion.step(state, taken | {"passed": _passed(places)})
         for name, column in state.items():
             held[f"_{name}"][rows] = column
         held["events"][rows] = np.where(first, 0, held["events"][before]) + held["revision"][rows]
@@ -81,3 +81,9 @@ class RecursionFollower(Follower):
         while spent + 1 < len(starts_ms) and starts_ms[spent + 1] + series.width_ms <= settled_ms:
             spent += 1
         return spent
+
+
+def _passed(places: list[Place]) -> Ints:
+    """Return how many windows on each is from the one before it, 0 where there is none."""
+    steps = [(series.starts_ms[at] - series.starts_ms[at - 1]) // series.width_ms if at else 0 for series, at in places]
+    return np.array(steps, np.int64)

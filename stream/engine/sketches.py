@@ -207,17 +207,26 @@ class Frequent(Reducer):
                 gathered[row].append(sketch)
             else:
                 gathered[row] = [held[row], sketch] if held[row] else [sketch]
+        # Windows of a source and of all, or of two widths, often hold the same slices.
+        done: dict[tuple[bytes, ...], bytes] = {}
         for row, sketches in gathered.items():
-            held[row] = sketches[0] if len(sketches) == 1 else self._merged(sketches)
+            same = tuple(sketches)
+            if same not in done:
+                done[same] = sketches[0] if len(sketches) == 1 else self._merged(sketches)
+            held[row] = done[same]
 
     def _merged(self, sketches: list[bytes]) -> bytes:
         """Return the left fold of sketches."""
-        taken, counts = _read(sketches[0])
+        taken, counts = _decode(sketches[0])
+        known, size = counts.get, self._size
         for sketch in sketches[1:]:
-            more_taken, more = _read(sketch)
+            more_taken, more = _decode(sketch)
+            taken += more_taken
             for item, count in more.items():
-                counts[item] = counts.get(item, 0) + count
-            taken, counts = self._shrunk(taken + more_taken, counts)
+                counts[item] = known(item, 0) + count
+            if len(counts) > size:
+                taken, counts = self._shrunk(taken, counts)
+                known = counts.get
         return _write(taken, counts)
 
     def _shrunk(self, taken: int, counts: dict[str, int]) -> tuple[int, dict[str, int]]:

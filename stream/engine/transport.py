@@ -30,6 +30,7 @@ from faust.types import TP
 from msgspec import Struct
 from msgspec.structs import replace
 
+from schemas.topics import SLICES
 from stream.engine.block import Block, Headers, Ints
 from stream.engine.lookout import look_out
 from stream.kafka.patience import patient
@@ -37,6 +38,8 @@ from stream.metrics import REBALANCES
 
 log = logging.getLogger(__name__)
 
+# So long a broker may have forgotten what is committed.
+FORGETFUL_SECONDS = 4.0
 _APPEND_TIME = 1
 _value = attrgetter("value")
 _offset = attrgetter("offset")
@@ -305,11 +308,33 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         patient(consumer._client)
         return consumer
 
-    async def positions(self, tps: list[TopicPartition]) -> dict[TP, Position]:
-        """Ask the broker where partitions begin and what the group has committed there."""
+    async def positions(self, tps: list[TopicPartition], least: Mapping[TP, int]) -> dict[TP, Position]:
+        """Ask the broker where partitions begin and what the group has committed there.
+
+        Parameters
+        ----------
+        tps
+            Which.
+        least
+            Offsets that are known to be committed.
+
+        Notes
+        -----
+        A broker that has hung answers for a second or two as if the group had committed nothing (seen with Kafka 4).
+        Where it says less than is known, or nothing although there are frames, it is asked again for a while.
+        """
         consumer = self._ensure_consumer()
         begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-        commits = await consumer._coordinator.fetch_committed_offsets(tps)
+        # Every shard has frames once workers have run.
+        shards = [TopicPartition(SLICES.name, 0)] if SLICES.name in self.app.custodian.blocks.topics else []
+        begun = any((await consumer.end_offsets(shards)).values())
+        until = monotonic() + FORGETFUL_SECONDS
+        while True:
+            commits = await consumer._coordinator.fetch_committed_offsets(tps)
+            less = any(tp not in commits or commits[tp].offset < least[TP(*tp)] for tp in tps if TP(*tp) in least)
+            if not (less or (begun and not commits)) or monotonic() > until:
+                break
+            await asyncio.sleep(0.2)
         return {
             TP(tp.topic, tp.partition): Position(
                 begin=begins[tp],
@@ -336,6 +361,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
     #: How many times partitions have been taken away.
     _revocations = 0
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: What this worker has committed; whoever commits after it commits no less.
+        self._least: dict[TP, int] = {}
+
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -360,6 +390,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
             # new owner reads again from the last commit.
             self.app.custodian.refused(error)
             return
+        self._least |= {tp: offset for tp, (offset, _) in offsets.items()}
         now = monotonic()
         self._thread.tp_last_committed_at.update(dict.fromkeys(offsets, now))
         self.app.custodian.committed(offsets)
@@ -375,7 +406,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         """Restore state and positions as one: Faust seeks here, before a block can flow."""
         await super().perform_seek()
         tps = [TopicPartition(*tp) for tp in self.assignment() if self._has_blocks(tp)]
-        positions = await self._thread.call_thread(self._thread.positions, tps) if tps else {}
+        positions = await self._thread.call_thread(self._thread.positions, tps, self._least) if tps else {}
         revocations = self._revocations
         await self.app.custodian.load(positions)
         if self._revocations != revocations:

@@ -41,6 +41,7 @@ class Binance(Source):
 
     def __init__(self, url: str, symbols: Sequence[str]) -> None:
         names = dict.fromkeys(map(_named, symbols))
+        self.symbols = [binance.pair(name) for name in names]
         streams = [f"{name.lower()}@{stream}" for name in names for stream in STREAMS]
         groups = [streams[first : first + STREAMS_A_LINE] for first in range(0, len(streams), STREAMS_A_LINE)]
         join = "&" if "?" in url else "?"

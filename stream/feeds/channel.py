@@ -66,8 +66,6 @@ class Channel:
         As given.
     events
         How many it has been given.
-    newest_ms
-        The newest event time so far, ms; 0 before the first.
     """
 
     def __init__(self, records: Records, topic: Topic, *, spread: Mapping[str, int], disorder_ms: int) -> None:
@@ -81,8 +79,14 @@ class Channel:
         self._routing: Routing
         # By source: what heartbeats may say. An event's time is its author's word for some, and may lie ahead.
         self._sure_ms: dict[str, int] = {}
-        self.newest_ms = 0
+        # And how far events that may count have come, where the source's clock is ahead of ours.
+        self._newest_ms: dict[str, int] = {}
         self._sent = FEED_SENT.labels(topic.name)
+
+    @property
+    def newest_ms(self) -> int:
+        """The newest event time so far, ms; 0 before the first."""
+        return max(self._newest_ms.values(), default=0)
 
     async def open(self, steps: Sequence[Step]) -> None:
         """Begin, with a schedule; where there is none, all partitions are used that have been seen.
@@ -162,7 +166,8 @@ class Channel:
     def _advance(self, source: str, time_ms: int, received_ms: int) -> None:
         # Ahead of its receipt an event says nothing of those to come, and far ahead it is rejected anyway.
         sure_ms = min(time_ms, received_ms)
-        self.newest_ms = max(self.newest_ms, min(time_ms, received_ms + MINUTE_MS))
+        newest_ms = min(time_ms, received_ms + MINUTE_MS)
+        self._newest_ms[source] = max(self._newest_ms.get(source, 0), newest_ms)
         if source not in self._sure_ms:
             self._to_all(source, sure_ms - LONGEST_BAR_MS - self._disorder_ms)
         self._sure_ms[source] = max(self._sure_ms.get(source, 0), sure_ms)
@@ -175,7 +180,7 @@ class Channel:
 
     def close(self) -> None:
         """Say that every bar of each source is over."""
-        for source, time_ms in self._sure_ms.items():
+        for source, time_ms in self._newest_ms.items():
             bar_end_ms = (time_ms // LONGEST_BAR_MS + 1) * LONGEST_BAR_MS
             self._to_all(source, bar_end_ms + LONGEST_BAR_MS)
 

@@ -259,7 +259,8 @@ def _send_live(
             )
         )
     finally:
-        console.print(str(live.tally), highlight=False, soft_wrap=True, markup=False)
+        if tally := live.tally:
+            console.print(str(tally), highlight=False, soft_wrap=True, markup=False)
 
 
 def _log_to(console: "Console") -> None:

@@ -23,9 +23,9 @@ class Message(NamedTuple):
 class Inbox:
     """Messages in the order in which they came.
 
-    Where it is full, for Kafka takes nothing, the oldest go, and are counted: by the time that there is room, they are
-    past the horizon within which results can be corrected, and the newest are not. A source that can say it all again
-    is not asked to lose anything: what comes is not taken, until half of the room is free.
+    Where it is full, for Kafka is away or slow, the oldest go, and are counted: by the time that there is room, they
+    are past the horizon within which results can be corrected, and the newest are not. A source that can say it all
+    again is not asked to lose anything: what comes is not taken, until half of the room is free.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Inbox:
         if self._dropping_from is None:
             self._dropping_from, self._dropped_before = message, self.dropped
             log.warning(
-                "%s: Kafka takes nothing, and %d messages, all that there is room for, wait: the oldest are dropped",
+                "%s: Kafka is away or slow, and %d messages, all that there is room for, wait: the oldest are dropped",
                 self._name,
                 len(self._messages),
             )

@@ -46,6 +46,8 @@ class Source(ABC):
         Those of them whose ids count up by one within a symbol: what is left out is missing, and named.
     rising
         Those whose ids rise within a symbol, but not by one. An id of either that comes again is left out.
+    symbols
+        What is asked for, as events of these kinds name it: it is told of which of them nothing comes.
     hello
         What is sent first over each line: subscriptions, where they aren't in the address.
     resumes
@@ -59,6 +61,7 @@ class Source(ABC):
     kinds: tuple[type, ...]
     contiguous: tuple[type[Trade | Quote], ...] = ()
     rising: tuple[type[Trade | Quote], ...] = ()
+    symbols: Sequence[str] = ()
     hello: Sequence[str] = ()
     resumes: bool = False
     leap: int = 0
@@ -127,6 +130,9 @@ class Tally(Struct):
     dropped: int = 0
     unsent: int = 0
     reconnects: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.others or self.garbage or self.dropped or self.unsent or self.reconnects)
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.others.most_common())
@@ -218,6 +224,9 @@ class Live:
                 messages = await self._inbox.take()
                 if events := self._read(messages):
                     yield events
+                else:
+                    # Whoever takes events waits now and then; where there are none, sockets are to have their turn.
+                    await asyncio.sleep(0)
                 if self.source.resumes:
                     positions = [self.source.position(message.frame) for message in messages]
                     self.handed_over = max(self.handed_over, *positions)
@@ -260,6 +269,15 @@ class Live:
             self._inbox.fail(error)
 
     async def _tick(self) -> None:
+        began = time.monotonic()
+        while (now := time.monotonic()) - began < self._patience.silence_seconds:
+            await asyncio.sleep(TICK_SECONDS)
+            self._look_after(now)
+        heard = {symbol for ids in self._ids.values() for symbol in ids.symbols}
+        if unheard := [symbol for symbol in self.source.symbols if symbol not in heard]:
+            log.warning(
+                "%s: nothing has come of %s: is it quiet, or is there none?", self.source.name, ", ".join(unheard)
+            )
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self._look_after(time.monotonic())

@@ -7,11 +7,13 @@ comes again. That counts once (law 8), for a repeat has the same id and the same
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stream.feeds.channel import Records
-from stream.feeds.live import Live
 from stream.kafka.control import put_position
+
+if TYPE_CHECKING:
+    from stream.feeds.live import Live
 
 KEEP_SECONDS = 10.0
 
@@ -23,7 +25,7 @@ class Positions(Protocol):
 
 
 @asynccontextmanager
-async def resumed(live: Live, records: Records, positions: Positions) -> AsyncIterator[None]:
+async def resumed(live: "Live", records: Records, positions: Positions) -> AsyncIterator[None]:
     """Have a source go on from where it was, and keep how far it is while the block runs, and when it ends well.
 
     Raises
@@ -44,13 +46,13 @@ async def resumed(live: Live, records: Records, positions: Positions) -> AsyncIt
     await _put(live, records)
 
 
-async def _keep(live: Live, records: Records) -> None:
+async def _keep(live: "Live", records: Records) -> None:
     while True:
         await asyncio.sleep(KEEP_SECONDS)
         await _put(live, records)
 
 
-async def _put(live: Live, records: Records) -> None:
+async def _put(live: "Live", records: Records) -> None:
     at = live.handed_over
     if at:
         # Whatever is on the way is before it.

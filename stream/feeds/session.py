@@ -5,18 +5,21 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from stream.errors import BrokerError
 from stream.feeds import progress
-from stream.feeds.live import Live
 from stream.feeds.publish import Batches, Publisher
 from stream.feeds.resume import resumed
 from stream.kafka.control import Control
 from stream.kafka.producer import Producer
 from stream.metrics import FEED, PATH, PRODUCER_BUFFER, served
 from stream.settings import Settings
+
+if TYPE_CHECKING:
+    from stream.feeds.live import Live
 
 # What a feed that is told to stop may take to send the rest.
 STOP_SECONDS = 5.0
@@ -34,7 +37,7 @@ async def feed(
     close: bool,
     console: Console,
     spread: Mapping[str, int] | None = None,
-    live: Live | None = None,
+    live: "Live | None" = None,
 ) -> bool:
     """Publish a source's events; SIGINT and SIGTERM end it in good order, within `STOP_SECONDS` and some.
 
@@ -107,7 +110,7 @@ async def _showing_metrics(settings: Settings, console: Console) -> AsyncIterato
         yield
 
 
-def _producer(settings: Settings, live: Live | None) -> Producer:
+def _producer(settings: Settings, live: "Live | None") -> Producer:
     if live is None:
         return Producer(settings.broker, compression=settings.compression)
     return Producer(

@@ -2,19 +2,20 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import cache
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
 from schemas.events import TOPICS, Event, Shape
+from schemas.post import Author, Post
 from schemas.quote import Quote
 from schemas.topics import Topic
 from schemas.trade import LATEST_MS, Name, Source, TimeMs, Trade
@@ -52,7 +53,7 @@ class Part(NamedTuple):
     """
 
     values: list[bytes]
-    records: "Sequence[Event | _Head]"
+    records: "Sequence[Event | Head]"
     kinds: list[type]
 
 
@@ -116,15 +117,27 @@ class _Head(Shape, kw_only=True, gc=False):
     received_ms: Annotated[int, Meta(ge=0, le=LATEST_MS)] = 0
 
 
+class _PostHead(Struct, kw_only=True, gc=False):
+    """As much of a post."""
+
+    kind: ClassVar[type] = Post
+    author: Author
+    source: Source
+    time_ms: TimeMs
+    received_ms: Annotated[int, Meta(ge=0, le=LATEST_MS)] = 0
+
+
+Head = _Head | _PostHead
+
 _heads = msgspec.json.Decoder(_Head).decode_lines
+_shape = msgspec.json.Decoder(Shape).decode
 _head = msgspec.json.Decoder(_Head).decode
+_post_head = msgspec.json.Decoder(_PostHead).decode
 
 
 def kinds(kind: str) -> tuple[type, ...]:
     """Return the kinds of events that files of a format may hold."""
-    if kind == "parquet":
-        return Trade, Quote
-    return files.FORMATS["jsonl" if kind in JSON else kind].kinds
+    return tuple(TOPICS) if kind in (*JSON, "parquet") else files.FORMATS[kind].kinds
 
 
 def ranges(path: Path, kind: str) -> list[Range]:
@@ -212,7 +225,7 @@ class _Shares:
         self._spills = [self._files.enter_context(closing(Spill(share(*place)))) for place in places]
         self._times = [self._files.enter_context(received(*place).open("wb")) for place in places]
 
-    def put(self, values: list[bytes], records: "Sequence[Event | _Head]", time_ms: Ints, at_ms: Ints) -> None:
+    def put(self, values: list[bytes], records: "Sequence[Event | Head]", time_ms: Ints, at_ms: Ints) -> None:
         """Take records, which have come by ``at_ms``."""
         self._hear([record.source for record in records], time_ms, at_ms)
         codes = self._keys.codes(list(map(self._key, records)))
@@ -259,10 +272,10 @@ def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
     for text in files.texts(some.path, READ_BYTES, some.start, some.end):
         lines = text.split(b"\n")
         n = len(lines)
-        try:
+        heads: Sequence[Head] = []
+        # Posts, which have no symbol, are read line by line below.
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             heads = _heads(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            heads = []
         if len(heads) != n:
             lines, heads = _readable(some, before, lines, tally)
         before += n
@@ -272,14 +285,15 @@ def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
             yield Part(lines, heads, kinds)
 
 
-def _readable(some: Range, before: int, lines: list[bytes], tally: files.Tally) -> tuple[list[bytes], list[_Head]]:
+def _readable(some: Range, before: int, lines: list[bytes], tally: files.Tally) -> tuple[list[bytes], list[Head]]:
     """Return those lines that say where they go; the others are told of."""
-    kept, heads = [], []
+    kept: list[bytes] = []
+    heads: list[Head] = []
     for number, line in enumerate(lines, before + 1):
         if not line or line.isspace():
             continue
         try:
-            heads.append(_head(line))
+            heads.append(_post_head(line) if _shape(line).kind is Post else _head(line))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             tally.turn_down(f"{some.path}:{_lines_before(some) + number}: {error}")
         else:
@@ -294,7 +308,8 @@ def _lines_before(some: Range) -> int:
 
 
 def _of_parquet(path: Path, tally: files.Tally) -> Iterator[Event]:
-    kind = Quote if "bid" in parquet.names(path) else Trade
+    names = parquet.names(path)
+    kind = Quote if "bid" in names else Post if "author" in names else Trade
     number = 0
     for batch in parquet.rows(path, kind):
         try:

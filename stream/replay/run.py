@@ -224,10 +224,13 @@ def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
     """
     lines = []
     for output, finals in outcome.finals.items():
-        path = out / f"{output}.parquet"
+        path, left = out / f"{output}.parquet", outcome.open.get(output)
+        if not finals and not left:
+            # Of an earlier replay, it would belie this one.
+            path.unlink(missing_ok=True)
+            continue
         path.parent.mkdir(exist_ok=True)
         parquet.write(path, results(folder, output), KEY)
-        left = outcome.open.get(output)
         still = f"; {len(left):,} are still open where the log ends, and left out" if left else ""
         lines.append(f"{path}: {finals:,} finals{still}")
     for topic, row, prefix in ((LATE.name, Late, "late"), (DEAD_LETTERS.name, DeadLetter, "dead")):
@@ -241,6 +244,5 @@ def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
             written = parquet.write(path, tables, PLACE)
             lines.append(f"{path}: {len(written):,} records")
         else:
-            # Of an earlier replay, it would belie this one.
             path.unlink(missing_ok=True)
     return lines

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from stream.chaos.feed import Plan, Record, place, quote, record
+from stream.chaos.feed import Plan, Record, place, post, quote, record
 from stream.kafka.partition import partition_for
 
 PLAN = Plan("x", seed=7, rate=500.0, symbols=20, began_ms=1_700_000_000_000, folder="")
@@ -43,3 +43,10 @@ def test_quotes_come_beside_trades_and_are_the_same_after_a_restart() -> None:
     assert all(0 < one["bid"] < one["ask"] for one in found)
     late = sum(one["time_ms"] < PLAN.due_ms(n) - 12_000 for n, one in enumerate(found))
     assert 10 < late < 60
+
+
+def test_posts_name_one_symbol_two_or_none() -> None:
+    found = [json.loads(post(PLAN, n)[1]) for n in range(300)]
+    assert [post(PLAN, n) for n in range(10)] == [post(PLAN, n) for n in range(10)]
+    assert Counter(len(one.get("symbols", ())) for one in found).keys() == {0, 1, 2}
+    assert 50 < sum("copy_of" in one for one in found) < 250

@@ -41,7 +41,7 @@ def owned(windows: Windows | None = None, state: Any = None) -> Windows:
 
 def published(windows: Windows) -> dict[bytes, bytes]:
     """Flush, and return the finals."""
-    return {key: value for _, key, value in windows.flush() if msgspec.json.decode(value, type=Window).final}
+    return {key: value for _, _, key, value in windows.flush() if msgspec.json.decode(value, type=Window).final}
 
 
 def closed(drawn: Any) -> Log:
@@ -55,7 +55,7 @@ def test_what_a_window_says() -> None:
     windows = owned()
     ((_, frame),) = frames(log.beat(9000), set())
     windows.apply(0, 0, frame)
-    results = [msgspec.json.decode(value, type=Window) for _, _, value in windows.flush()]
+    results = [msgspec.json.decode(value, type=Window) for *_, value in windows.flush()]
     (window,) = [one for one in results if (one.source, one.resolution, one.start_ms) == ("s", "3s", HOUR_MS)]
     assert window.words == [("A", 3), ("x", 3), ("y", 1)]
     assert round(window.writers) == 2

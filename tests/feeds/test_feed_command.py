@@ -18,7 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.heartbeat import from_headers
-from schemas.topics import CONTROL, QUOTES, TRADES
+from schemas.topics import CONTROL, POSTS, QUOTES, TRADES
 from schemas.trade import Trade
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.partition import partition_for
@@ -34,7 +34,7 @@ COMMAND = [sys.executable, "-m", "stream", "feed"]
 def broker() -> Iterator[str]:
     """A Kafka whose ``trades`` nobody else writes to."""
     with EmbeddedKafka() as kafka:
-        create(kafka.broker, Settings(), [TRADES, QUOTES, CONTROL])
+        create(kafka.broker, Settings(), [TRADES, QUOTES, POSTS, CONTROL])
         yield kafka.broker
 
 
@@ -94,8 +94,8 @@ def test_a_simulated_market_arrives_as_its_ledger_has_it(broker: str, source: st
         "trades": len(trades),
         "by_symbol": Counter(trade.symbol for trade in trades),
     }
-    # And about as many quotes.
-    assert re.search(rf"^{len(trades):,} trades, [\d,]+ quotes sent and acknowledged", shown, re.MULTILINE)
+    # And about as many quotes, and some posts.
+    assert re.search(rf"^{len(trades):,} trades, [\d,]+ quotes, .* sent and acknowledged", shown, re.MULTILINE)
     # In every partition: one before the first event, two a second apart, and the last.
     assert set(beats) == set(range(TRADES.partitions))
     assert min(map(len, beats.values())) >= 4

@@ -48,7 +48,7 @@ def test_without_room_the_oldest_go_and_it_is_told_when_that_begins_and_ends(cap
 
     assert asyncio.run(scenario()).dropped == 6
     assert caplog.messages == [
-        "x: Kafka takes nothing, and 4 messages, all that there is room for, wait: the oldest are dropped",
+        "x: Kafka is away or slow, and 4 messages, all that there is room for, wait: the oldest are dropped",
         "x: Kafka takes messages again; 6 of 5.0 s were dropped",
     ]
 

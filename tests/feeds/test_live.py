@@ -15,14 +15,16 @@ from schemas.events import Event
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import ConfigError, InputError
+from stream.feeds import live
 from stream.feeds.binance_live import Binance
 from stream.feeds.connection import Patience
 from stream.feeds.live import Live
+from stream.metrics import FEED
 from tests.feeds.exchange import Exchange, breaks, closes, freezes, quote, refusal, says, stays, trade
 
 PATIENCE = Patience(
     open_seconds=2.0,
-    silence_seconds=0.3,
+    silence_seconds=1.0,
     ping_seconds=5.0,
     renew_seconds=60.0,
     overlap_seconds=0.1,
@@ -72,6 +74,11 @@ def ids(events: Sequence[Event], kind: type = Trade) -> list[int]:
     return [event.id for event in events if isinstance(event, kind)]
 
 
+def shown(name: str) -> int:
+    """Return what a metric says of it."""
+    return int(FEED.get_sample_value(f"tickertape_feed_{name}", {"source": "binance"}) or 0)
+
+
 def test_each_trade_comes_once_or_its_gap_is_named(caplog: pytest.LogCaptureFixture) -> None:
     exchange = Exchange(
         says(*map(trade, (1, 2, 3)), then=breaks),
@@ -81,13 +88,17 @@ def test_each_trade_comes_once_or_its_gap_is_named(caplog: pytest.LogCaptureFixt
         says(*map(trade, (7, 8)), then=closes(1001, "going away")),
         says(*map(trade, (9, 10)), then=stays),
     )
+    counters = ("reconnects_total", "repeated_records_total", "dropped_messages_total")
+    before = [shown(name) for name in counters]
     heard, live = run(exchange, last_is(10))
     assert ids(heard) == [1, 2, 3, 4, 7, 8, 9, 10]
     assert "binance: BTC-USDT: 2 trades are missing, ids 5 to 6" in caplog.messages
     assert (live.tally.missing, live.tally.gaps, live.tally.repeats, live.tally.reconnects) == (2, 1, 2, 3)
     assert live.tally.events == {"trades": 8}
+    assert [shown(name) - count for name, count in zip(counters, before, strict=True)] == [3, 2, 0]
+    assert (shown("missing_records"), shown("gaps")) == (2, 1)
     text = caplog.text
-    assert "binance: nothing came for 0.3 s; connecting again" in text
+    assert "binance: nothing came for 1 s; connecting again" in text
     assert "received 1001 (going away)" in text
 
 
@@ -129,11 +140,33 @@ def test_quotes_that_come_again_or_too_late_are_left_out() -> None:
     assert (live.tally.repeats, live.tally.missing) == (2, 0)
 
 
+def test_a_symbol_of_which_nothing_comes_is_told_of(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "TICK_SECONDS", 0.02)
+
+    async def chats(socket: ServerConnection) -> None:
+        for number in range(1, 150):
+            await socket.send(trade(number))
+            await asyncio.sleep(0.01)
+        await stays(socket)
+
+    async def scenario() -> None:
+        exchange = Exchange(chats)
+        async with exchange.open():
+            await hear(binance(exchange, "BTCUSDT", "BTCUSD", "ETHUSDC"), last_is(149))
+
+    asyncio.run(scenario())
+    told = [message for message in caplog.messages if "nothing has come" in message]
+    assert told == ["binance: nothing has come of BTC-USD, ETH-USDC: is it quiet, or is there none?"]
+
+
 def test_a_connection_that_grows_old_is_replaced_with_nothing_lost(caplog: pytest.LogCaptureFixture) -> None:
     now = [0]
 
     async def market(socket: ServerConnection) -> None:
-        # Every connection hears the same market, from the moment on when it is there.
+        # Every connection hears the same market, from a moment after it is there.
+        await asyncio.sleep(0.2)
         said = now[0]
         while socket.state is State.OPEN:
             while said < now[0]:
@@ -151,7 +184,7 @@ def test_a_connection_that_grows_old_is_replaced_with_nothing_lost(caplog: pytes
 
         async with exchange.open():
             market = asyncio.create_task(go_on())
-            live = binance(exchange, renew_seconds=0.3)
+            live = binance(exchange, renew_seconds=0.3, silence_seconds=5.0)
             heard = await hear(live, lambda live, heard: live.tally.reconnects >= 3 and len(heard) > 50)
             market.cancel()
             return heard, live

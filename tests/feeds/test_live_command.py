@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,7 @@ from stream.feeds import files
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.topics import create
 from stream.settings import Settings
-from tests.feeds.exchange import Exchange, post, quote, trade
+from tests.feeds.exchange import Exchange, post, quote, refusal, trade
 from tests.feeds.test_bluesky_live import SECOND_US, START_US, Jetstream
 from tests.integration.running import read
 
@@ -149,7 +150,7 @@ def test_kafka_freezes_and_what_had_no_room_is_named(kafka: EmbeddedKafka, tmp_p
     assert len(missing) > 100
     assert sorted([*there, *missing]) == list(range(1, max(there) + 1))
     # It is told when that begins and when it ends, and in the end how many: of trades and of quotes.
-    assert "binance: Kafka takes nothing" in said
+    assert "binance: Kafka is away or slow" in said
     dropped = sum(int(count) for count in re.findall(r"takes messages again; (\d+) of [\d.]+ s were dropped", said))
     assert f"{dropped:,} dropped" in said
     quotes = set(range(1, max(there) + 1)) - {msgspec.json.decode(record)["id"] for record in records(kafka, "quotes")}
@@ -201,3 +202,18 @@ def test_a_killed_feed_goes_on_where_it_was(kafka: EmbeddedKafka) -> None:
     # What came again is the same to the last bit.
     assert len({found.id for found in posts}) == len({repr(found) for found in posts}) == len(came_us)
     assert len(posts) > len(came_us)
+
+
+def test_a_server_that_refuses_for_good_is_one_line(kafka: EmbeddedKafka) -> None:
+    async def scenario() -> tuple[int | None, str]:
+        exchange = Exchange(refusal(HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS, "restricted location"))
+        async with exchange.open(), feed(kafka.broker, "binance", "BTCUSDT", binance_url=exchange.url) as process:
+            _, said = await process.communicate()
+            return process.returncode, said.decode()
+
+    code, said = asyncio.run(scenario())
+    assert code == 3
+    assert [line for line in said.splitlines() if not line.startswith("metrics at ")] == [
+        "tickertape: binance: the server refuses (HTTP 451 Unavailable For Legal Reasons: restricted location); "
+        "TICKERTAPE_BINANCE_URL is its address"
+    ]

@@ -27,7 +27,7 @@ FRAMES = 12_000
 LAST = trade(1, "ETHUSDT")
 GARBAGE = ["", "{", '{"stream": "btcusdt@trade", "data": 7}', "\x00" * 40]
 ENDS = ("drops", "repeats", "stalls", "skips", "closes")
-PATIENCE = Patience(silence_seconds=0.3, healthy_seconds=0.0, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+PATIENCE = Patience(silence_seconds=0.6, healthy_seconds=0.0, first_wait_seconds=0.01, longest_wait_seconds=0.05)
 
 
 def frames() -> list[str]:

@@ -97,6 +97,13 @@ def test_a_heartbeat_is_never_ahead_of_receipt() -> None:
     ]
 
 
+def test_the_bar_that_the_last_event_falls_into_closes_though_its_clock_is_ahead_of_ours() -> None:
+    recorder = Recorder(partitions=1)
+    ahead = replace(trade(BTC, MIDNIGHT_MS + 200), received_ms=MIDNIGHT_MS - 1050)
+    asyncio.run(Publisher(recorder, kinds=(Trade,)).feed(given([ahead]), close=True))
+    assert recorder.steps()[-1] == (0, "♥sim", MIDNIGHT_MS + 2 * HOUR_MS)
+
+
 def test_each_source_has_its_own_heartbeats() -> None:
     recorder = Recorder(partitions=1)
     trades = [trade(BTC, MIDNIGHT_MS, "binance"), trade(BTC, MIDNIGHT_MS - 60_000, "coinbase")]

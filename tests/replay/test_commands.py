@@ -24,12 +24,8 @@ def test_it_says_what_it_read_and_wrote(tmp_path: Path) -> None:
         "2 trades",
         "read 6 = counted 2 + late 0 + rejected 0 + repeated 0 + unmatched 0 + heartbeats 4",
         f"{out}/bars.parquet: 20 finals",
-        f"{out}/quote-bars.parquet: 0 finals",
     ]
-    assert f"{out}/indicators/ema.parquet: 0 finals" in done.stdout.splitlines()
-    made = {path.name for path in out.iterdir()}
-    assert done.returncode == 0
-    assert {"bars.parquet", "quote-bars.parquet", "indicators"} <= made
+    assert (done.returncode, (out / "bars.parquet").exists()) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_each_field_is_a_column() -> None:
 
 def test_a_field_that_has_no_column_is_told_of() -> None:
     class Odd(Struct):
-        times: list[int]
+        times: dict[str, int]
 
     with pytest.raises(ConfigError, match=r"Odd\.times: there is no column for such a field"):
         schema_of(Odd)

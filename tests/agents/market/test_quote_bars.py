@@ -122,7 +122,7 @@ def made(records: list[bytes], *, fill: bool = False) -> dict[tuple[str, str, in
     assert slicer.fold(block) == []
     for _, frame in slicer.flush(lambda _: 0, 1, everyone=True):
         windows.apply(0, 0, frame)
-    bars = [msgspec.json.decode(value, type=QuoteBar) for _, _, value in windows.flush()]
+    bars = [msgspec.json.decode(value, type=QuoteBar) for _, _, _, value in windows.flush()]
     assert all(bar.final for bar in bars)
     return {(bar.source, bar.resolution, bar.start_ms - HOUR_MS): bar for bar in bars}
 

@@ -21,7 +21,7 @@ def post(at: int, text: str = "", *symbols: str, id: int | None = None, source: 
 
 
 def said(*posts: Post, symbol: str = "A", source: str = "s", resolution: str = "1m", **more: Any) -> Chatter:
-    held, _ = through(posts, **more)
+    held, *_ = through(posts, **more)
     return held[symbol, source, resolution, HOUR_MS]
 
 
@@ -63,7 +63,7 @@ def test_without_a_score_there_is_no_sentiment() -> None:
 
 def test_a_repeated_post_counts_once_for_each_symbol() -> None:
     again = post(0, "", "A", "B", likes=3)
-    held, tallies = through([again, again, post(1, "", "A"), again], block_records=2)
+    held, _, tallies = through([again, again, post(1, "", "A"), again], block_records=2)
     assert (held["A", "s", "1m", HOUR_MS].mentions, held["B", "s", "1m", HOUR_MS].mentions) == (2, 1)
     assert held["A", "s", "1m", HOUR_MS].engagement == 3
     assert tallied(tallies) == {"counted": 2, "repeated": 2}
@@ -71,7 +71,7 @@ def test_a_repeated_post_counts_once_for_each_symbol() -> None:
 
 def test_aliases_and_cashtags_name_symbols_and_other_posts_are_unmatched() -> None:
     posts = [post(0, "my iPhone and $btc", "BTC"), post(1, "an apple"), post(2, "a pear")]
-    held, tallies = through(posts, aliases={"AAPL": ["apple", "iphone"], "BTC-USD": ["$btc"]})
+    held, _, tallies = through(posts, aliases={"AAPL": ["apple", "iphone"], "BTC-USD": ["$btc"]})
     assert {key[0]: one.mentions for key, one in held.items() if key[1:3] == ("s", "1h")} == {"AAPL": 2, "BTC-USD": 1}
     assert tallied(tallies) == {"counted": 2, "unmatched": 1}
 
@@ -116,7 +116,7 @@ def test_in_any_order_and_any_blocks_it_is_what_plain_python_counts(
     posts: list[Post], data: st.DataObject, block_records: int
 ) -> None:
     order = data.draw(st.permutations([*posts, *data.draw(st.lists(st.sampled_from(posts), max_size=5))]))
-    held, tallies = through(order, aliases={"AAPL": ["apple"]}, lateness_ms=1 << 30, block_records=block_records)
+    held, _, tallies = through(order, aliases={"AAPL": ["apple"]}, lateness_ms=1 << 30, block_records=block_records)
     matched = [one for one in posts if "apple" in one.text.lower()]
     assert tallies.counted == len(matched)
     assert tallies.unmatched == sum("apple" not in one.text.lower() for one in order)

@@ -17,6 +17,7 @@ pytestmark = recorded_posts.needed
 # 2014-05-21
 BURST_MS = 1_400_630_400_000
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 
 
 def polars_counts(width_ms: int) -> pl.DataFrame:
@@ -56,7 +57,7 @@ def assert_equal_polars(held: dict[Key, Chatter]) -> None:
 def counted() -> dict[Key, Chatter]:
     """As they lie in the file, in no order: with days of lateness none of them is late."""
     lines = recorded_posts.lines(recorded_posts.TWEETS)
-    held, tallies = through(map(twitter.normalise, lines), lateness_ms=90 * DAY_MS, block_records=len(lines))
+    held, _, tallies = through(map(twitter.normalise, lines), lateness_ms=90 * DAY_MS, block_records=len(lines))
     # One tweet lies there once for each ticker that it was collected under.
     unmatched = sum(not twitter.normalise(line).symbols for line in lines)
     assert (len(lines), tallied(tallies)) == (6891, {"counted": 4397, "repeated": 2470, "unmatched": unmatched})
@@ -69,7 +70,7 @@ def test_the_tweets_in_the_order_of_the_file(counted: dict[Key, Chatter]) -> Non
 
 def test_the_tweets_sorted_at_a_lateness_of_a_minute() -> None:
     posts = sorted(map(twitter.normalise, recorded_posts.lines(recorded_posts.TWEETS)), key=lambda one: one.time_ms)
-    held, tallies = through(posts, end_ms={"twitter": posts[-1].time_ms + DAY_MS})
+    held, _, tallies = through(posts, end_ms={"twitter": posts[-1].time_ms + DAY_MS})
     assert (tallies.counted, tallies.late) == (4397, 0)
     assert all(one.final for one in held.values())
     assert_equal_polars(held)
@@ -96,3 +97,17 @@ def test_the_burst_of_may_21_is_one_text_copied(counted: dict[Key, Chatter]) -> 
         busiest = max(hours, key=lambda one: one.mentions)
         assert BURST_MS <= busiest.start_ms < BURST_MS + DAY_MS
         assert busiest.copy_share > 0.97
+
+
+def test_the_burst_of_may_21_is_found() -> None:
+    posts = sorted(map(twitter.normalise, recorded_posts.lines(recorded_posts.TWEETS)), key=lambda one: one.time_ms)
+    said = through(posts, end_ms={"twitter": posts[-1].time_ms + DAY_MS})
+    found = {
+        symbol: one
+        for (symbol, source, resolution, start_ms), one in said.mentions.items()
+        if (source, resolution) == ("twitter", "1h") and BURST_MS <= start_ms < BURST_MS + DAY_MS and one.z_score > 15
+    }
+    # GRPN was to be bought, says the text; it names all four, and AAPL, with as many posts in all, it doesn't.
+    assert {"FB", "GOOG", "AMZN", "GRPN"} >= found.keys() >= {"FB", "GOOG", "AMZN"}
+    assert {one.start_ms for one in found.values()} == {BURST_MS + 5 * HOUR_MS}
+    assert all(one.copy_share == 1 for one in found.values())

@@ -1,11 +1,13 @@
 """Posts through both stages, without Kafka."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from agents.social.chatter import CHATTER, Chatter
+from agents.social.mentions import MENTIONS, Mentions
 from agents.social.posts import POST_SLICES
 from schemas.frame import Frame, Tallies
 from schemas.heartbeat import Heartbeat, to_headers
@@ -13,13 +15,23 @@ from schemas.post import Post
 from stream.aliases import Aliases
 from stream.engine.block import Block, Headers
 from stream.engine.checkpoint import Views
+from stream.engine.following import Following
 from stream.engine.slices import Slicer
 from stream.engine.windows import Windows
+from stream.settings import Settings
 
 #: Symbol, source, resolution, start in ms.
 Key = tuple[str, str, str, int]
 _json = msgspec.json.Encoder().encode
 DAY_MS = 86_400_000
+
+
+class Said(NamedTuple):
+    """What the windows say, and what follows them; and what became of the posts."""
+
+    windows: dict[Key, Chatter]
+    mentions: dict[Key, Mentions]
+    tallies: Tallies
 
 
 def block(values: Sequence[bytes], start: int, end_ms: Mapping[str, int]) -> Block:
@@ -41,8 +53,8 @@ def through(
     lateness_ms: int = 60_000,
     block_records: int = 1000,
     end_ms: Mapping[str, int] | None = None,
-) -> tuple[dict[Key, Chatter], Tallies]:
-    """Return what the windows say once all is read, and what became of the posts.
+) -> Said:
+    """Return what is said once all is read.
 
     Parameters
     ----------
@@ -68,17 +80,21 @@ def through(
         begin=0,
         aliases=Aliases(aliases or {}),
     )
-    windows = Windows(CHATTER, slice_ms=1000, horizon_ms=60_000, epoch="e")
+    following = Following(CHATTER, [MENTIONS], Settings())
+    windows = Windows(CHATTER, slice_ms=1000, horizon_ms=60_000, epoch="e", following=following)
     windows.own(0, Views())
     windows.settle(0)
     values = [post if isinstance(post, bytes) else _json(post) for post in posts]
     held: dict[Key, Chatter] = {}
+    followed: dict[Key, Mentions] = {}
     blocks = [block(values[at : at + block_records], at, {}) for at in range(0, len(values), block_records)]
     for offset, one in enumerate([*blocks, block([], len(values), end_ms or {})]):
         slicer.fold(one)
         for _, frame in slicer.flush(lambda _: 0, 1, everyone=True):
             windows.apply(0, offset, msgspec.msgpack.decode(msgspec.msgpack.encode(frame), type=Frame))
-        for _, _, value in windows.flush():
-            said = msgspec.json.decode(value, type=Chatter)
-            held[said.symbol, said.source, said.resolution, said.start_ms] = said
-    return held, slicer.tallies
+        for output, _, _, value in windows.flush():
+            said = msgspec.json.decode(value, type=output.result)
+            (held if isinstance(said, Chatter) else followed)[
+                said.symbol, said.source, said.resolution, said.start_ms
+            ] = said
+    return Said(held, followed, slicer.tallies)
