@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
@@ -18,8 +19,9 @@ from msgspec.json import encode
 from msgspec.structs import replace
 
 from schemas.post import Post
-from schemas.topics import POSTS, TRADES
+from schemas.topics import HOUR_MS, MINUTE_MS, POSTS, TRADES
 from schemas.trade import Trade
+from stream.feeds.publish import Publisher
 from stream.kafka import members
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.partition import partition_for
@@ -77,6 +79,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         )
         enter(command("feed", "simulate", "--symbols", str(SYMBOLS), "--rate", "400", environ=simulated))
         enter(command("feed", "binance", "BTCUSD", environ=live | {"TICKERTAPE_BINANCE_URL": enter(exchange())}))
+        enter(posting(kafka.broker))
         until("both workers share the partitions", lambda: shared(settings))
         until("all are scraped", lambda: sizes(found) == EVERYBODY)
         time.sleep(3)
@@ -87,13 +90,50 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         lose_records(workers, settings)
         until("both workers share the partitions again", lambda: shared(settings))
         until("all are scraped again", lambda: sizes(found) == EVERYBODY)
-        # It is of 26 final bars, and moves with the next.
-        slow = "tickertape_indicators_slow"
-        until("the longest average moves", lambda: any(len(set(values)) > 2 for values in found.history(slow)))
+        # One is of 26 final bars, one of 20 windows; each moves with the next.
+        for slow in ("tickertape_indicators_slow", "tickertape_indicators_z_score"):
+            until(f"{slow} moves", lambda slow=slow: any(len(set(values)) > 2 for values in found.history(slow)))
         time.sleep(2)
         yield found
     for each in held:
         each.close()
+
+
+@contextmanager
+def posting(broker: str) -> Iterator[None]:
+    """Post what was said of a symbol in hours past, a minute of it in a moment: a baseline takes twenty windows."""
+    began_ms = int(time.time() * 1000) - 6 * HOUR_MS
+
+    async def batches() -> AsyncIterator[list[Post]]:
+        for minute in range(6 * 60):
+            yield [
+                Post(
+                    author=f"author-{number}",
+                    source="history",
+                    id=100 * minute + number,
+                    time_ms=began_ms + minute * MINUTE_MS + number,
+                    text="said",
+                    symbols=(WATCHED[0],),
+                )
+                for number in range(minute % 7 + 1)
+            ]
+            await asyncio.sleep(0.4)
+
+    async def run() -> None:
+        async with Producer(broker) as producer:
+            with suppress(asyncio.CancelledError):
+                await Publisher(producer, kinds=(Post,)).feed(batches(), close=False)
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(run())
+    thread = threading.Thread(target=loop.run_until_complete, args=(task,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.close()
 
 
 def sizes(found: Prometheus) -> dict[str, int]:

@@ -18,7 +18,7 @@ ALERTS = ROOT / "prometheus" / "alerts.yml"
 CHOSEN = {
     "$instance": ".*",
     "$symbol": ".*",
-    "$source": "all",
+    "$source": "all|history",
     "$resolution": "1s|1m",
     "$window": "1m",
     "$__rate_interval": "5s",
