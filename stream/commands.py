@@ -71,13 +71,17 @@ def _results(settings: Settings) -> Iterator["Declared"]:
     from stream.engine.watched import IDENTITY, gauge_name, shown
     from stream.metrics import Declared
 
-    for windowing in sorted(discover(settings.agents)[1], key=lambda one: one.sink.name):
-        meaning = meanings(windowing.result)
-        fields = {field.name: field.type for field in msgspec.structs.fields(windowing.result)}
-        labels = tuple(name for name in IDENTITY if name in fields)
+    agents = discover(settings.agents)
+    outputs = {(one.sink.name, one.result) for one in agents.windowings}
+    outputs |= {(one.sink.name, one.result) for one in agents.recipes}
+    for sink, result in sorted(outputs, key=lambda output: (output[0], output[1].__name__)):
+        meaning = meanings(result)
+        fields = {field.name: field.type for field in msgspec.structs.fields(result)}
+        kind = result.__struct_config__.tag
+        labels = *(name for name in IDENTITY if name in fields), *([f'kind="{kind}"'] if kind else [])
         for field, sort in fields.items():
             if shown(field, sort):
-                name, _ = gauge_name(windowing.sink.name, field)
+                name, _ = gauge_name(sink, field)
                 text = re.sub(r" \[\d+\]_", "", meaning.get(field, ""))
                 yield Declared(name, "gauge", "seconds" if field.endswith("_ms") else "", labels, text)
 
