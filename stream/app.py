@@ -15,8 +15,8 @@ from faust.types import TP
 
 from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
-from stream.engine.following import check
-from stream.engine.recipe import Recursion, Windowing
+from stream.engine.following import outputs_of
+from stream.engine.recipe import Follows, Recursion, Rolling, Windowing
 from stream.engine.report import Report
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
@@ -33,7 +33,7 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_RECIPES = (Slicing, Windowing, Recursion)
+_RECIPES = (Slicing, Windowing, Recursion, Rolling)
 
 # What one fetch brings of a partition.
 _FETCH_BYTES = 1 << 20
@@ -65,7 +65,7 @@ class Agents(NamedTuple):
     slicings: list[Slicing]
     windowings: list[Windowing]
     #: What follows the windows when they are final.
-    recipes: list[Recursion]
+    recipes: list[Follows]
 
 
 def discover(packages: list[str]) -> Agents:
@@ -84,7 +84,7 @@ def discover(packages: list[str]) -> Agents:
     windowings = [value for value in found.values() if isinstance(value, Windowing)]
     if not slicings:
         raise ConfigError(f"no agent in {', '.join(packages)}: see the setting `agents`")
-    recipes = [value for value in found.values() if isinstance(value, Recursion)]
+    recipes = [value for value in found.values() if isinstance(value, Recursion | Rolling)]
     return Agents(slicings, windowings, recipes)
 
 
@@ -119,7 +119,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     def __init__(self, settings: Settings, slot: str) -> None:
         self.settings = settings
         self.slicings, self.windowings, self.recipes = discover(settings.agents)
-        check(self.recipes, settings)
+        self._outputs = outputs_of(self.windowings, self.recipes, settings)
         topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
         self.custodian = Custody(Blocks(frozenset(topics), settings.block_records, settings.block_bytes))
         # Made in on_start: it belongs to the event loop.
@@ -178,15 +178,23 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             # A topic that is missing is told of now, not when its first record comes.
             await producer.partitions(topic.name)
         shards = await producer.partitions(SLICES.name)
-        outputs = [w.output for w in self.windowings] + [recipe.output for recipe in self.recipes]
-        sinks = {output.sink: await producer.partitions(output.sink) for output in outputs}
+        sinks = {output.sink: await producer.partitions(output.sink) for output in self._outputs}
         agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._log_end) for s in self.slicings]
         recovery = await self._recovery(producer)
         if self.windowings:
             watched = Watched(settings.watch)
             WORKER.register(watched)
             agents.append(
-                WindowAgent(self.windowings, settings, producer, sinks, self._log_end, recovery, watched, self.recipes)
+                WindowAgent(
+                    self.windowings,
+                    settings,
+                    producer,
+                    sinks,
+                    self._log_end,
+                    recovery,
+                    recipes=self.recipes,
+                    watched=watched,
+                )
             )
         self.custodian.start(agents, producer, recovery, Report(self._log_end))
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)

@@ -17,7 +17,7 @@ from stream.errors import ConfigError
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
 #: In the environment these are set entry by entry, each named by a topic, or by what else they say here.
-TABLES = {"lateness_ms": "TOPIC", "partitions": "TOPIC", "resolutions": "KIND"}
+TABLES = {"lateness_ms": "TOPIC", "partitions": "TOPIC", "resolutions": "KIND", "rolling_ms": "NAME"}
 
 Whole = Annotated[int, Meta(ge=1)]
 Ms = Annotated[int, Meta(ge=0)]
@@ -66,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         A worker that Kafka has not heard from for this long loses its partitions.
     resolutions
         By kind of what follows final bars, such as ``ema``: which bars; an agent's file has a default.
+    rolling_ms
+        The widths of windows that slide, by name; each is so many times the finest resolution.
     compression
         Of the records that workers and feeds produce: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     fill
@@ -109,6 +111,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     partitions: dict[str, Whole] = field(default_factory=dict)
     session_seconds: Seconds = 8.0
     resolutions: dict[str, list[str]] = field(default_factory=dict)
+    rolling_ms: dict[str, Whole] = field(default_factory=lambda: {"10s": 10_000, "1m": 60_000, "5m": 300_000})
     compression: str = "none"
     fill: bool = False
     aliases: AliasTable = field(default_factory=dict)
@@ -191,8 +194,12 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> Non
         if table:
             # A topic's name has no capitals and no underscores.
             entry = name.removeprefix(table + "_").replace("_", "-")
-            values[table] = values.get(table, {}) | {entry: text.split(",") if table in lists else text}
+            values[table] = values.get(table, {}) | {entry: _parts(text) if table in lists else text}
         elif name in names:
-            values[name] = [part for part in text.split(",") if part] if name in lists else text
+            values[name] = _parts(text) if name in lists else text
         else:
             raise ConfigError(f"{key}: no such setting; see `tickertape settings`")
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]

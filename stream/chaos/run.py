@@ -28,6 +28,7 @@ from stream.chaos.report import Summary, by_fault
 from stream.chaos.schedule import Blow, blows
 from stream.chaos.truth import Bars, Entry, Truth
 from stream.chaos.watch import Ear, Recovery, Sink
+from stream.engine.recipe import Recursion
 from stream.kafka import members, topics
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.producer import Producer
@@ -117,7 +118,11 @@ def run(plan: Plan, say: Say) -> Summary:
             broker=kafka.broker,
             lateness_ms={TRADES.name: LATENESS_MS[plan.seed % 2]},
             # A run is short, and so is what follows its bars.
-            resolutions={recipe.output.kind: ["1s"] for recipe in discover(SETTINGS.agents).recipes},
+            resolutions={
+                recipe.output.kind: ["1s"]
+                for recipe in discover(SETTINGS.agents).recipes
+                if isinstance(recipe, Recursion)
+            },
         )
         topics.create(kafka.broker, settings)
         return asyncio.run(_Run(plan, settings, kafka, folder, say).run())

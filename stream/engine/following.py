@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stream.engine.block import Ints
-from stream.engine.recipe import Recursion, Windowing
+from stream.engine.recipe import Follows, Recursion, Windowing
 from stream.engine.recursion import RecursionFollower
 from stream.engine.results import NOTHING, Finals, Output, Result, WindowKey
+from stream.engine.rolling import RollingFollower
 from stream.engine.series import Follower, Kept, Times
 from stream.engine.table import Columns
 from stream.errors import ConfigError
@@ -32,12 +33,8 @@ class Following:
         The settings name what isn't there.
     """
 
-    def __init__(self, windowing: Windowing, recipes: Sequence[Recursion], settings: Settings) -> None:
-        self._followers: list[Follower] = [
-            RecursionFollower(recipe, tuple(settings.resolutions.get(recipe.output.kind, recipe.resolutions)))
-            for recipe in recipes
-            if recipe.of is windowing
-        ]
+    def __init__(self, windowing: Windowing, recipes: Sequence[Follows], settings: Settings) -> None:
+        self._followers = [_follower(recipe, settings) for recipe in recipes if recipe.of is windowing]
         self._takes = {name for one in self._followers for name in one.takes} | {"revision", "incomplete", "width_ms"}
         self._waiting = NOTHING
 
@@ -74,9 +71,9 @@ class Following:
                 lost.append(follower.output.name)
         return lost
 
-    def take(self, shard: int) -> dict[str, Kept]:
+    def take(self, shard: int, times: Times) -> dict[str, Kept]:
         """Return what a snapshot is to have of a shard, by form."""
-        return {follower.form: follower.take(shard) for follower in self._followers}
+        return {follower.form: follower.take(shard, times) for follower in self._followers}
 
     def chosen(self, keys: list[WindowKey], shards: Ints, metrics: Columns) -> Finals:
         """Return those windows that are final, with what is taken of them."""
@@ -108,24 +105,28 @@ class Following:
         return results
 
 
-def check(recipes: Sequence[Recursion], settings: Settings) -> None:
-    """Look at the settings that name what follows windows.
+def _follower(recipe: Follows, settings: Settings) -> Follower:
+    if isinstance(recipe, Recursion):
+        return RecursionFollower(recipe, tuple(settings.resolutions.get(recipe.output.kind, recipe.resolutions)))
+    return RollingFollower(recipe, settings.rolling_ms)
+
+
+def outputs_of(windowings: Sequence[Windowing], recipes: Sequence[Follows], settings: Settings) -> list[Output]:
+    """Return all that comes of windows, and of what follows them.
 
     Raises
     ------
     ConfigError
-        There is no such thing.
+        The settings name what isn't there.
     """
-    kinds = {recipe.output.kind for recipe in recipes}
-    if kinds and not settings.snapshot_seconds:
+    if recipes and not settings.snapshot_seconds:
         raise ConfigError(
-            f"setting: snapshot_seconds is 0, but {', '.join(sorted(kinds))} go on from all of the past, which only "
+            "setting: snapshot_seconds is 0, but what follows final bars goes on from all of the past, which only "
             "snapshots keep: set it, or leave these agents out"
         )
+    kinds = sorted({recipe.output.kind for recipe in recipes if isinstance(recipe, Recursion)})
     for kind in settings.resolutions:
         if kind not in kinds:
-            raise ConfigError(
-                f"setting: resolutions.{kind}: nothing is called so; there are {', '.join(sorted(kinds))}"
-            )
-    for recipe in recipes:
-        Following(recipe.of, [recipe], settings)
+            raise ConfigError(f"setting: resolutions.{kind}: nothing is called so; there are {', '.join(kinds)}")
+    following = [output for one in windowings for output in Following(one, recipes, settings).outputs]
+    return [windowing.output for windowing in windowings] + following

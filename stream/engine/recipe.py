@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 import msgspec
 
@@ -96,3 +97,41 @@ class Recursion:
     @cached_property
     def output(self) -> Output:
         return output_of(self.sink.name, self.result)
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """Windows of several widths that slide along the final windows of the finest resolution; an agent's file makes one.
+
+    Each final window with events ends one of every width of the setting ``rolling_ms``: one record, of its symbol,
+    source, resolution and start, has the metrics of all, as ``vwap_1m``.
+
+    Attributes
+    ----------
+    of
+        Whose windows.
+    kind
+        Tells them from others on the sink.
+    takes
+        What it takes of the windows it slides along: their partials, or metrics.
+    aggregate
+        What is made of that: ``lift``, ``merge`` in time order, and ``finish``.
+    sink
+        Where results go.
+    metrics
+        A Struct of what ``finish`` makes of one width.
+    revision
+        The column that counts events; a record's ``revision`` is that of its widest window.
+    """
+
+    of: Windowing
+    kind: str
+    takes: tuple[str, ...]
+    aggregate: Aggregate
+    sink: Topic
+    metrics: type[msgspec.Struct]
+    revision: str = "count"
+
+
+#: What follows final windows.
+Follows: TypeAlias = Recursion | Rolling

@@ -1,18 +1,14 @@
 """Recursions over final windows: each result follows from the one before it, and goes with it when it is corrected."""
 
-from typing import Any
-
-import msgspec
 import numpy as np
 
-from stream.engine.aggregate import FLOAT, INT
+from stream.engine.aggregate import INT
 from stream.engine.block import Ints
 from stream.engine.recipe import Recursion
-from stream.engine.series import Follower, Place, Series
+from stream.engine.series import Follower, Place, Series, dtypes_of
 from stream.engine.table import Columns
 from stream.errors import ConfigError
 
-_DTYPES: dict[Any, np.dtype[Any]] = {int: INT, float: FLOAT, bool: np.dtype(np.bool_)}
 #: Windows since the last gap, where there has been none.
 _EVER = 1 << 40
 
@@ -41,11 +37,10 @@ class RecursionFollower(Follower):
                     f"{recursion.output.name}: {recursion.of.sink.name} has no resolution {resolution}; it has "
                     f"{', '.join(widths)}; see the setting `resolutions`"
                 )
-        types = {one.name: one.type for one in msgspec.structs.fields(recursion.of.result)}
         super().__init__(
             recursion.output,
             {resolution: widths[resolution] for resolution in resolutions},
-            {name: (_DTYPES[types[name]], 0) for name in recursion.takes}
+            dtypes_of(recursion.of, recursion.takes)
             | {"revision": (INT, 0), "incomplete": (np.dtype(np.bool_), False)},
             {f"_{name}": column for name, column in recursion.state.items()} | {"events": (INT, 0), "clean": (INT, 0)},
         )

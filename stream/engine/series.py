@@ -5,16 +5,20 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
+from stream.engine.aggregate import FLOAT, INT
 from stream.engine.block import Ints
+from stream.engine.recipe import Windowing
 from stream.engine.results import NOTHING, Finals, Output, Result, ResultWriter
 from stream.engine.table import Columns, Schema
 
 _NONE = -1
+_DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
 
 
 class Times(Protocol):
@@ -119,6 +123,15 @@ class Arena:
         self._free += rows
 
 
+def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.dtype[Any], Any]]:
+    """Return the columns that windows have by these names, whether partials or metrics."""
+    types = {one.name: _DTYPES.get(one.type, FLOAT) for one in msgspec.structs.fields(windowing.result)}
+    return {
+        name: (windowing.aggregate.schema[name][0] if name in windowing.aggregate.schema else types[name], 0)
+        for name in names
+    }
+
+
 class Follower(ABC):
     """Follows final windows, for all shards of a worker.
 
@@ -176,9 +189,8 @@ class Follower(ABC):
     def _spent(self, series: Series, settled_ms: int) -> int:
         """Return how many of the first windows of a series are not needed any more."""
 
-    def _from(self, series: Series, at: int) -> int:  # noqa: ARG002 - others look
-        """Return from which window on a series is to be done again, where that at a place is new."""
-        return at
+    def _prepare(self, changed: Mapping[Series, int]) -> None:  # noqa: B027 - most have nothing to prepare
+        """Hear from which window on series are to be done, before they are."""
 
     @property
     def form(self) -> str:
@@ -214,8 +226,9 @@ class Follower(ABC):
             self._open.add(series)
             at += n
 
-    def take(self, shard: int) -> Kept:
+    def take(self, shard: int, times: Times) -> Kept:
         """Return what a snapshot is to have of a shard."""
+        self._release(self._series[shard].values(), times)
         some = [series for series in self._series[shard].values() if series.rows]
         rows = np.array([row for series in some for row in series.rows], np.int64)
         columns = {name: self._arena.columns[name][rows].tobytes() for name in self._kept}
@@ -246,7 +259,7 @@ class Follower(ABC):
             return NOTHING, []
         changed = self._put(finals, chosen, times)
         places, columns = self._redo(changed)
-        told = columns.pop("told") & np.array([at >= changed[series] for series, at in places])
+        told = columns.pop("told")
         some = np.flatnonzero(told).tolist()
         keys = [(*series.key, series.starts_ms[at]) for series, at in map(places.__getitem__, some)]
         shards = np.array([places[i][0].shard for i in some], np.int64)
@@ -289,7 +302,8 @@ class Follower(ABC):
 
     def _redo(self, changed: Mapping[Series, int]) -> tuple[list[Place], Columns]:
         """Do the windows that have changed, and those after them: of each series one, then of each the next."""
-        heads = [(series, self._from(series, at)) for series, at in changed.items()]
+        self._prepare(changed)
+        heads = list(changed.items())
         places: list[Place] = []
         parts: list[Columns] = []
         while heads:

@@ -16,7 +16,7 @@ from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windo
 from stream.engine.following import Following
 from stream.engine.frames import BadFrame
 from stream.engine.pace import Pace
-from stream.engine.recipe import Recursion, Windowing
+from stream.engine.recipe import Follows, Windowing
 from stream.engine.refusal import dead_letter
 from stream.engine.report import Latency
 from stream.engine.snapshot import State, from_bytes, to_bytes
@@ -56,10 +56,10 @@ class WindowAgent:
         The end of a shard's log as far as known, or None.
     recovery
         Where snapshots come from and go to; None: there are none.
-    watched
-        Hears of results; None: nobody does.
     recipes
         What follows the windows when they are final.
+    watched
+        Hears of results; None: nobody does.
     """
 
     topic = SLICES.name
@@ -72,8 +72,8 @@ class WindowAgent:
         sinks: Mapping[str, int],
         log_end: Callable[[TP], LogEnd | None],
         recovery: Recovery | None = None,
+        recipes: Sequence[Follows] = (),
         watched: Watched | None = None,
-        recipes: Sequence[Recursion] = (),
     ) -> None:
         self._windowings = windowings
         self._recipes = recipes
@@ -219,14 +219,15 @@ class WindowAgent:
 
     def _flush(self, windows: Windows) -> bool:
         """Publish what has changed of some windows; return whether what is provisional has to wait."""
-        sink, put, sinks = windows.windowing.sink.name, self._producer.put, self._sinks
         busy = windows.waiting > WAITING_UPSERTS // 4
         results = windows.flush(provisional=0 if busy else PROVISIONAL_RESULTS)
+        put, sinks = self._producer.put, self._sinks
         for output, symbol, key, value in results:
             put(output.sink, partition_for(symbol, sinks[output.sink]), key, value)
         self._watched.take(results)
-        for name, count in Counter(output.sink for output, *_ in results).items():
-            RESULTS.labels(name).inc(count)
+        for sink, count in Counter([output.sink for output, *_ in results]).items():
+            RESULTS.labels(sink).inc(count)
+        sink = windows.windowing.sink.name
         OPEN_WINDOWS.labels(sink).set(len(windows))
         if results and not busy:
             self._latency.published(windows.topic, sink)

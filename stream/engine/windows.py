@@ -147,7 +147,7 @@ class Windows:
         rows = take(self._windows, self._pending, shard)
         carried = self._filler.take(shard) if self._filler else None
         frontiers = self._shards[shard].frontiers()
-        follows = self.following.take(shard) if self.following else {}
+        follows = self.following.take(shard, self) if self.following else {}
         return State(rows, frontiers, self._incomplete[shard], self._overdue.held(shard), carried, follows)
 
     def lose(self, shard: int, until_ms: int) -> None:

@@ -12,7 +12,7 @@ from schemas.frame import Frame
 from schemas.topics import INDICATORS
 from stream.engine.aggregate import FLOAT, INT
 from stream.engine.checkpoint import Views
-from stream.engine.following import Following, check
+from stream.engine.following import Following, outputs_of
 from stream.engine.recipe import Recursion
 from stream.engine.series import Arena
 from stream.engine.table import Columns
@@ -273,12 +273,15 @@ def test_rows_are_used_again() -> None:
     [
         (Settings(resolutions={"decay": ["1s", "2s"]}), "indicators/decay: bars has no resolution 2s; it has 1s, 3s"),
         (Settings(resolutions={"ama": ["1s"]}), "setting: resolutions.ama: nothing is called so; there are decay"),
-        (Settings(snapshot_seconds=0), "setting: snapshot_seconds is 0, but decay go on from all of the past"),
+        (
+            Settings(snapshot_seconds=0),
+            "setting: snapshot_seconds is 0, but what follows final bars goes on from all of the past",
+        ),
     ],
 )
 def test_settings_that_name_what_is_not_there(settings: Settings, wrong: str) -> None:
     with pytest.raises(ConfigError, match=wrong):
-        check([DECAY], settings)
+        outputs_of([FILLED], [DECAY], settings)
 
 
 def test_the_settings_say_which_windows() -> None:
