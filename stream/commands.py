@@ -68,21 +68,21 @@ def metrics(settings: Settings) -> None:
 
 def _results(settings: Settings) -> Iterator["Declared"]:
     from stream.app import discover
+    from stream.engine.following import outputs_of
     from stream.engine.watched import IDENTITY, gauge_name, shown
     from stream.metrics import Declared
 
     agents = discover(settings.agents)
-    outputs = {(one.sink.name, one.result) for one in agents.windowings}
-    outputs |= {(one.sink.name, one.result) for one in agents.recipes}
-    for sink, result in sorted(outputs, key=lambda output: (output[0], output[1].__name__)):
+    for output in sorted(outputs_of(agents.windowings, agents.recipes, settings), key=lambda output: output.name):
+        sink, kind, result = output.sink, output.kind, output.result
         meaning = meanings(result)
         fields = {field.name: field.type for field in msgspec.structs.fields(result)}
-        kind = result.__struct_config__.tag
         labels = *(name for name in IDENTITY if name in fields), *([f'kind="{kind}"'] if kind else [])
         for field, sort in fields.items():
             if shown(field, sort):
                 name, _ = gauge_name(sink, field)
-                text = re.sub(r" \[\d+\]_", "", meaning.get(field, ""))
+                # A metric of several widths is told of once.
+                text = re.sub(r" \[\d+\]_", "", meaning.get(field) or meaning.get(field.rpartition("_")[0], ""))
                 yield Declared(name, "gauge", "seconds" if field.endswith("_ms") else "", labels, text)
 
 
