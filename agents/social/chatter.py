@@ -87,4 +87,6 @@ CHATTER = Windowing(
     sink=SOCIAL,
     result=Chatter,
     revision="mentions",
+    # A minute of slices is open, and their sketches are merged anew for each.
+    provisional_seconds=1.0,
 )

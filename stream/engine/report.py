@@ -5,7 +5,7 @@ in one commit only. So the sum over workers neither misses nor repeats any when 
 scraped.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import perf_counter, time
 from typing import Protocol, TypeAlias
 
@@ -154,9 +154,9 @@ class Latency:
         if (newest_ms := self._waiting_ms.get(input_topic)) is not None:
             metrics.EVENT_TO_RESULT_SECONDS.labels(sink).observe(max(0.0, time() - newest_ms / 1000))
 
-    def clear(self) -> None:
-        """Hear that nothing waits any more."""
-        self._waiting_ms.clear()
+    def clear(self, but: Collection[str] = ()) -> None:
+        """Hear that nothing waits any more, but what came of some input topics."""
+        self._waiting_ms = {topic: at_ms for topic, at_ms in self._waiting_ms.items() if topic in but}
 
 
 def _labels(tp: TP) -> tuple[str, str]:
