@@ -24,6 +24,8 @@ class Piece(Struct, frozen=True, array_like=True):
         Which piece of how many, from 0.
     data
         The state's bytes, cut.
+    slot
+        Which of two: a snapshot has the keys of the last but one, so that one that is broken off takes nothing away.
     """
 
     group: str
@@ -36,3 +38,4 @@ class Piece(Struct, frozen=True, array_like=True):
     number: int
     count: int
     data: bytes
+    slot: int = 0

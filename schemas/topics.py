@@ -149,10 +149,10 @@ DEAD_LETTERS = Topic(
 WINDOW_STATE = Topic(
     name="window-state",
     holds="a piece of a snapshot of a shard's windows",
-    key="group, shard, piece",
+    key="group, shard, slot, piece",
     partitions=16,
-    # It speaks of frames, which are gone by then.
-    retention_ms=SLICES.retention_ms,
+    # It outlives the frames that it speaks of: what follows final bars goes on after a week's rest.
+    retention_ms=7 * DAY_MS,
     cleanup="compact,delete",
     segment_bytes=4 << 20,
 )

@@ -186,16 +186,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             watched = Watched(settings.watch)
             WORKER.register(watched)
             agents.append(
-                WindowAgent(
-                    self.windowings,
-                    settings,
-                    producer,
-                    sinks,
-                    self._log_end,
-                    recovery,
-                    recipes=self.recipes,
-                    watched=watched,
-                )
+                WindowAgent(self.windowings, settings, producer, sinks, self._log_end, recovery, watched, self.recipes)
             )
         self.custodian.start(agents, producer, recovery, Report(self._log_end))
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from stream.errors import ConfigError
-from stream.settings import BY_TOPIC, PREFIX, Settings
+from stream.settings import PREFIX, TABLES, Settings
 
 if TYPE_CHECKING:
     from stream.metrics import Declared
@@ -26,7 +26,7 @@ def settings(found: Settings | ConfigError) -> None:
     meaning = meanings(Settings)
     for name in Settings.__struct_fields__:
         usual = getattr(default, name)
-        variable = PREFIX + name.upper() + ("_<TOPIC>" if name in BY_TOPIC else "")
+        variable = PREFIX + name.upper() + (f"_<{TABLES[name]}>" if name in TABLES else "")
         click.secho(f"{name} = {_text(getattr(now, name))}", bold=True, nl=False)
         click.echo(f"  (default {_text(usual)}; {variable})")
         click.echo(click.wrap_text(meaning[name], WIDTH, initial_indent="    ", subsequent_indent="    "))

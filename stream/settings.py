@@ -16,8 +16,8 @@ from stream.errors import ConfigError
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
-#: In the environment these are set by topic, or by agent.
-BY_TOPIC = ("lateness_ms", "partitions", "resolutions")
+#: In the environment these are set entry by entry, each named by a topic, or by what else they say here.
+TABLES = {"lateness_ms": "TOPIC", "partitions": "TOPIC", "resolutions": "KIND"}
 
 Whole = Annotated[int, Meta(ge=1)]
 Ms = Annotated[int, Meta(ge=0)]
@@ -182,21 +182,17 @@ def _from_file(path: str) -> dict[str, Any]:
 
 def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
     names = {f.name: f for f in msgspec.structs.fields(Settings)}
-    lists = [name for name, f in names.items() if f.type == list[str]]
+    lists = [name for name, f in names.items() if f.type in (list[str], dict[str, list[str]])]
     for key, text in environ.items():
         if not key.startswith(PREFIX) or key == FILE:
             continue
         name = key.removeprefix(PREFIX).lower()
-        table = next((t for t in BY_TOPIC if name.startswith(t + "_")), None)
+        table = next((t for t in TABLES if name.startswith(t + "_")), None)
         if table:
             # A topic's name has no capitals and no underscores.
             entry = name.removeprefix(table + "_").replace("_", "-")
-            values[table] = values.get(table, {}) | {entry: _parts(text) if table == "resolutions" else text}
+            values[table] = values.get(table, {}) | {entry: text.split(",") if table in lists else text}
         elif name in names:
-            values[name] = _parts(text) if name in lists else text
+            values[name] = [part for part in text.split(",") if part] if name in lists else text
         else:
             raise ConfigError(f"{key}: no such setting; see `tickertape settings`")
-
-
-def _parts(text: str) -> list[str]:
-    return [part for part in text.split(",") if part]

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec import json
 
 from stream.errors import BrokerError, ConfigError, TickertapeError
 from stream.kafka import members
 from stream.metrics import PATH, RESTARTS, SUPERVISOR, WORKERS, reserve, served
-from stream.settings import BY_TOPIC, PREFIX, Settings
+from stream.settings import PREFIX, TABLES, Settings
 
 # The first restart is at once: within the session time-out a slot takes back its partitions without a rebalance.
 FIRST_WAIT_SECONDS = 0.5
@@ -348,16 +348,16 @@ def environment(settings: Settings) -> dict[str, str]:
     found = dict(os.environ)
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
-        if name in BY_TOPIC:
+        if name in TABLES:
             found |= {f"{PREFIX}{name}_{entry}".upper().replace("-", "_"): _text(it) for entry, it in value.items()}
         else:
-            if isinstance(value, dict):
-                value = json.encode(value).decode()
             found[f"{PREFIX}{name}".upper()] = _text(value)
     return found
 
 
-def _text(value: object) -> str:
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.encode(value).decode()
     return ",".join(value) if isinstance(value, list) else str(value)
 
 

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from agents.market import trades
 from schemas.topics import BARS
@@ -205,11 +206,15 @@ def test_lock_pins_all_that_the_project_asks_for() -> None:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pins = [Requirement(line) for line in lines if line and not line.lstrip().startswith("#")]
     assert [str(pin) for pin in pins if [spec.operator for spec in pin.specifier] != ["=="] or pin.url] == []
-    versions = {pin.name: next(iter(pin.specifier)).version for pin in pins}
+    versions = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
     asked = [
         *project["project"]["dependencies"],
         *project["project"]["optional-dependencies"]["dev"],
         *project["build-system"]["requires"],
     ]
-    unmet = [asked for asked in map(Requirement, asked) if not asked.specifier.contains(versions.get(asked.name, "0"))]
+    unmet = [
+        asked
+        for asked in map(Requirement, asked)
+        if not asked.specifier.contains(versions.get(canonicalize_name(asked.name), "0"))
+    ]
     assert unmet == []

@@ -19,6 +19,7 @@ from rich.console import Console
 from schemas.heartbeat import Heartbeat, to_headers
 from schemas.refused import DeadLetter, Late
 from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, POSTS, QUOTES, SLICES, TRADES
+from stream.app import discover
 from stream.chaos import logs, verdict
 from stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
 from stream.chaos.feed import TOPICS
@@ -112,7 +113,11 @@ def run(plan: Plan, say: Say) -> Summary:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _folder(say) as folder, EmbeddedKafka(folder / "kafka") as kafka:
         settings = msgspec.structs.replace(
-            SETTINGS, broker=kafka.broker, lateness_ms={TRADES.name: LATENESS_MS[plan.seed % 2]}
+            SETTINGS,
+            broker=kafka.broker,
+            lateness_ms={TRADES.name: LATENESS_MS[plan.seed % 2]},
+            # A run is short, and so is what follows its bars.
+            resolutions={recipe.output.kind: ["1s"] for recipe in discover(SETTINGS.agents).recipes},
         )
         topics.create(kafka.broker, settings)
         return asyncio.run(_Run(plan, settings, kafka, folder, say).run())

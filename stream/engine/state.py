@@ -134,6 +134,11 @@ class Recovery:
         self._saved[shard] = self._kept[shard] = snapshot.upto
         return snapshot
 
+    def discard(self, shard: int) -> None:
+        """Hear that what `take` returned can't be used."""
+        self._saved.pop(shard, None)
+        self._kept.pop(shard, None)
+
     def kept(self, shard: int) -> int | None:
         """Return the offset of a shard's newest snapshot that is surely kept, or None."""
         return self._kept.get(shard)

@@ -56,10 +56,10 @@ class WindowAgent:
         The end of a shard's log as far as known, or None.
     recovery
         Where snapshots come from and go to; None: there are none.
-    recipes
-        What follows the windows when they are final.
     watched
         Hears of results; None: nobody does.
+    recipes
+        What follows the windows when they are final.
     """
 
     topic = SLICES.name
@@ -72,8 +72,8 @@ class WindowAgent:
         sinks: Mapping[str, int],
         log_end: Callable[[TP], LogEnd | None],
         recovery: Recovery | None = None,
-        recipes: Sequence[Recursion] = (),
         watched: Watched | None = None,
+        recipes: Sequence[Recursion] = (),
     ) -> None:
         self._windowings = windowings
         self._recipes = recipes
@@ -147,12 +147,13 @@ class WindowAgent:
     def _states(self, shard: int, position: Position) -> list[State]:
         """Go back to a snapshot, where there is one that fits; return what it holds for each of the windows."""
         snapshot = self._recovery.take(shard, position) if self._recovery else None
-        if snapshot is None:
+        if self._recovery is None or snapshot is None:
             return []
         try:
             states = from_bytes(snapshot.state)
         except msgspec.MsgspecError as error:
             log.warning("slices, partition %d: the snapshot can't be read (%s): frames are read again", shard, error)
+            self._recovery.discard(shard)
             return []
         log.info(
             "slices, partition %d: snapshot at offset %d, the commit is of %d", shard, snapshot.upto, self._upto[shard]
@@ -218,15 +219,14 @@ class WindowAgent:
 
     def _flush(self, windows: Windows) -> bool:
         """Publish what has changed of some windows; return whether what is provisional has to wait."""
+        sink, put, sinks = windows.windowing.sink.name, self._producer.put, self._sinks
         busy = windows.waiting > WAITING_UPSERTS // 4
         results = windows.flush(provisional=0 if busy else PROVISIONAL_RESULTS)
-        put, sinks = self._producer.put, self._sinks
         for output, symbol, key, value in results:
             put(output.sink, partition_for(symbol, sinks[output.sink]), key, value)
         self._watched.take(results)
-        for sink, count in Counter([output.sink for output, *_ in results]).items():
-            RESULTS.labels(sink).inc(count)
-        sink = windows.windowing.sink.name
+        for name, count in Counter(output.sink for output, *_ in results).items():
+            RESULTS.labels(name).inc(count)
         OPEN_WINDOWS.labels(sink).set(len(windows))
         if results and not busy:
             self._latency.published(windows.topic, sink)

@@ -54,11 +54,16 @@ class KafkaSnapshots:
         self._group = group
         self._fingerprint = fingerprint
         self._topic = topic
+        #: By shard: where the next one goes.
+        self._slots: dict[int, int] = {}
 
     def save(self, shard: int, snapshot: Snapshot) -> None:
         state = memoryview(snapshot.state)
         cuts = range(0, len(state), PIECE_BYTES)
         writer, checksum = token_hex(4), zlib.crc32(state)
+        # Compaction would leave nothing whole, were one that is broken off to have the keys of the last.
+        slot = self._slots.get(shard, 0)
+        self._slots[shard] = 1 - slot
         for number, at in enumerate(cuts):
             piece = Piece(
                 self._group,
@@ -71,8 +76,9 @@ class KafkaSnapshots:
                 number,
                 len(cuts),
                 bytes(state[at : at + PIECE_BYTES]),
+                slot,
             )
-            key = f"{self._group}|{shard}|{number}".encode()
+            key = f"{self._group}|{shard}|{slot}|{number}".encode()
             self._producer.put(self._topic, shard % self._partitions, key, _encode(piece))
 
     async def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
@@ -104,6 +110,7 @@ class KafkaSnapshots:
                         continue
                     for shard in list(shards[tp]):
                         if (found := newest[shard].found) is not None:
+                            self._slots[shard] = 1 - newest[shard].slot
                             shards[tp].remove(shard)
                             yield shard, found
         finally:
@@ -152,6 +159,7 @@ class _Newest:
 
     def __init__(self, fitting: Fitting) -> None:
         self.found: Snapshot | None = None
+        self.slot = 0
         self._fitting = fitting
         self._parts: dict[tuple[int, str], dict[int, Piece]] = {}
 
@@ -164,7 +172,7 @@ class _Newest:
             return
         state = b"".join([parts[number].data for number in range(piece.count)])
         if zlib.crc32(state) == piece.checksum:
-            self.found = Snapshot(piece.log, piece.upto, state)
+            self.found, self.slot = Snapshot(piece.log, piece.upto, state), piece.slot
             # What is older is of no use any more, and there may be much of it.
             self._fitting = replace(self._fitting, oldest=piece.upto)
             self._parts = {key: some for key, some in self._parts.items() if key[0] > piece.upto}

@@ -55,7 +55,7 @@ def test_what_a_window_says() -> None:
     windows = owned()
     ((_, frame),) = frames(log.beat(9000), set())
     windows.apply(0, 0, frame)
-    results = [msgspec.json.decode(value, type=Window) for *_, value in windows.flush()]
+    results = [msgspec.json.decode(value, type=Window) for _, _, _, value in windows.flush()]
     (window,) = [one for one in results if (one.source, one.resolution, one.start_ms) == ("s", "3s", HOUR_MS)]
     assert window.words == [("A", 3), ("x", 3), ("y", 1)]
     assert round(window.writers) == 2

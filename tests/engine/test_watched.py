@@ -8,10 +8,16 @@ from stream.engine.results import Output, Result
 from stream.engine.watched import Watched
 
 
+class Anything(Struct):
+    """A result says what it says."""
+
+
 def result(sink: str, symbol: str, start_ms: int, source: str = "all", **fields: object) -> Result:
     identity = {"symbol": symbol, "source": source, "resolution": "1m", "start_ms": start_ms}
     value = msgspec.json.encode(identity | {"final": False, "revision": 3} | fields)
-    return Output(sink, "", Struct), symbol, f"{symbol}|{source}|1m|{start_ms}".encode(), value
+    kind = str(fields.get("kind", ""))
+    key = f"{symbol}|{source}|1m|{start_ms}" + (f"|{kind}" if kind else "")
+    return Output(sink, kind, Anything), symbol, key.encode(), value
 
 
 def shown(watched: Watched) -> dict[tuple[str, str], float]:
@@ -59,8 +65,7 @@ def test_what_has_no_number_has_no_gauge() -> None:
 def test_two_kinds_of_one_topic_have_a_label_that_tells_them_apart() -> None:
     watched = Watched(["A"])
     for kind in ("trades", "quotes"):
-        output, symbol, key, value = result("rolling", "A", 0, kind=kind, low=1.0)
-        watched.take([(output, symbol, key + f"|{kind}".encode(), value)])
+        watched.take([result("rolling", "A", 0, kind=kind, low=1.0)])
     (low,) = [family for family in watched.collect() if family.name == "tickertape_rolling_low"]
     assert sorted(sample.labels["kind"] for sample in low.samples) == ["quotes", "trades"]
 

@@ -13,6 +13,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from agents.market.bars import Bar
 from agents.market.quote_bars import QuoteBar
+from agents.social.chatter import Chatter
 from schemas.topics import CATALOGUE, TRADES, Topic
 from schemas.trade import Trade
 from stream.feeds.publish import Publisher
@@ -21,7 +22,7 @@ from stream.kafka.producer import Producer
 from stream.settings import Settings
 from stream.workers import Supervisor
 
-T = TypeVar("T", Bar, QuoteBar)
+T = TypeVar("T", Bar, QuoteBar, Chatter)
 
 _runs = count(1)
 

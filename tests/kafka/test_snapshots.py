@@ -75,16 +75,21 @@ class Topic:
 
 def raw(topic: Topic) -> list[bytes]:
     """Return the values of what partition 0 holds."""
+    return [value for _, value in records(topic)]
+
+
+def records(topic: Topic) -> list[tuple[bytes, bytes]]:
+    """Return keys and values of what partition 0 holds."""
     consumer = KafkaConsumer(bootstrap_servers=topic.broker, auto_offset_reset="earliest")
     part = TopicPartition(topic.name, 0)
     consumer.assign([part])
     consumer.seek_to_beginning()
     (end,) = consumer.end_offsets([part]).values()
-    values: list[bytes] = []
+    found: list[tuple[bytes, bytes]] = []
     while consumer.position(part) < end:
-        values += [record.value for records in consumer.poll(1000).values() for record in records]
+        found += [(record.key, record.value) for some in consumer.poll(1000).values() for record in some]
     consumer.close()
-    return values
+    return found
 
 
 @pytest.fixture
@@ -138,6 +143,23 @@ def test_of_one_half_written_the_one_before_it_counts(state_topic: Topic, kafka:
     assert state_topic.load() == {}
     state_topic.put(values[2])
     assert state_topic.load() == {0: (9, LARGE)}
+
+
+def test_one_that_is_broken_off_can_take_nothing_of_the_last_away(state_topic: Topic) -> None:
+    async def run() -> None:
+        async with state_topic.open() as first:
+            first.save(0, Snapshot("log", 5, LARGE))
+            first.save(0, Snapshot("log", 6, LARGE))
+        # Its next owner loads the last, and so writes where the one before that was.
+        async with state_topic.open() as second:
+            assert [snapshot.upto async for _, snapshot in second.load({0: ANY})] == [6]
+            second.save(0, Snapshot("log", 7, LARGE))
+
+    asyncio.run(run())
+    keys = [key for key, _ in records(state_topic)]
+    assert len(keys) == 12
+    assert set(keys[:4]).isdisjoint(keys[4:8])
+    assert keys[8:] == keys[:4]
 
 
 def test_garbage_is_passed_over(state_topic: Topic) -> None:

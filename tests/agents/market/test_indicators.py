@@ -9,7 +9,7 @@ import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.market import ema
+from agents.market import bollinger, ema, rsi
 from stream.engine.recipe import Recursion
 from stream.engine.table import Columns
 
@@ -28,7 +28,20 @@ def talib_ema(close: Floats) -> Columns:
     return {"fast": talib.EMA(close, ema.FAST), "slow": talib.EMA(close, ema.SLOW)}
 
 
-BY_TALIB: list[tuple[Recursion, Callable[[Floats], Columns]]] = [(ema.EMA, talib_ema)]
+def talib_rsi(close: Floats) -> Columns:
+    return {"rsi": talib.RSI(close, rsi.PERIOD)}
+
+
+def talib_bollinger(close: Floats) -> Columns:
+    upper, middle, lower = talib.BBANDS(close, bollinger.PERIOD, bollinger.WIDTH, bollinger.WIDTH)
+    return {"lower": lower, "middle": middle, "upper": upper}
+
+
+BY_TALIB: list[tuple[Recursion, Callable[[Floats], Columns]]] = [
+    (ema.EMA, talib_ema),
+    (rsi.RSI, talib_rsi),
+    (bollinger.BOLLINGER, talib_bollinger),
+]
 
 
 @pytest.mark.parametrize(("recursion", "independent"), BY_TALIB)
@@ -63,3 +76,23 @@ def test_after_its_memory_the_past_is_gone(recursion: Recursion, independent: Ca
     whole, late = independent(closes), independent(closes[500:].copy())
     for name, column in whole.items():
         np.testing.assert_allclose(late[name][recursion.memory :], column[500 + recursion.memory :], rtol=1e-8)
+
+
+def test_where_the_close_lies_between_the_bands() -> None:
+    # 19 of 100 and one of 120: the mean is 101, and the deviation the root of (19 · 1 + 361) / 20.
+    closes = np.full((20, 1), 100.0)
+    closes[-1] = 120.0
+    made = {name: float(column[-1, 0]) for name, column in run(bollinger.BOLLINGER, closes).items()}
+    deviation = 19**0.5
+    assert made == pytest.approx(
+        {
+            "lower": 101 - 2 * deviation,
+            "middle": 101,
+            "upper": 101 + 2 * deviation,
+            "percent_b": (19 + 2 * deviation) / (4 * deviation),
+            "bandwidth": 4 * deviation / 101,
+        }
+    )
+    flat = run(bollinger.BOLLINGER, np.full((20, 1), 100.0))
+    assert np.isnan(flat["percent_b"][-1, 0])
+    assert flat["bandwidth"][-1, 0] == 0.0

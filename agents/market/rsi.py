@@ -1,0 +1,78 @@
+"""The relative strength index: how much of what closes have moved lately was up."""
+
+import numpy as np
+from msgspec import Struct
+
+from agents.market.bars import TRADE_BARS
+from schemas.topics import INDICATORS
+from stream.engine.aggregate import FLOAT, INT
+from stream.engine.recipe import Recursion
+from stream.engine.table import Columns
+
+PERIOD = 14
+
+
+class Rsi(Struct, frozen=True, tag_field="kind", tag="rsi"):
+    """Wilder's relative strength index up to one bar; JSON on the topic ``indicators``.
+
+    With the mean gain g and the mean loss l from close to close, ``rsi = 100 · g / (g + l)`` [1]_. The first means are
+    those of the first n changes, each later one is ``(mean · (n − 1) + change) / n``; before there is none. As TA-Lib
+    has it: 0 where nothing has moved.
+
+    Attributes
+    ----------
+    symbol, source, resolution, start_ms
+        The bar's.
+    close
+        Its close.
+    rsi
+        Of 14 changes, 0 to 100.
+    final
+        True.
+    revision
+        The number of trades in all bars up to here.
+    incomplete
+        True where trades are missing, and the index still shows it.
+
+    References
+    ----------
+    .. [1] Wilder (1978), "New Concepts in Technical Trading Systems".
+    """
+
+    symbol: str
+    source: str
+    resolution: str
+    start_ms: int
+    close: float
+    rsi: float
+    final: bool
+    revision: int
+    incomplete: bool
+
+
+def step(state: Columns, bars: Columns) -> Columns:
+    # The first bar has no change.
+    change = np.where(state["n"] < 0, 0.0, bars["close"] - state["close"])
+    state["close"], n = bars["close"], state["n"]
+    n += 1
+    for name, moved in (("gain", np.maximum(change, 0.0)), ("loss", np.maximum(-change, 0.0))):
+        # The sum of what came first, until there is a mean of it.
+        mean = state[name]
+        mean[:] = np.where(n <= PERIOD, mean + moved, (mean * (PERIOD - 1) + moved) / PERIOD)
+        mean[n == PERIOD] /= PERIOD
+    total = state["gain"] + state["loss"]
+    rsi = 100 * np.divide(state["gain"], total, out=np.zeros_like(total), where=total > 0)
+    return {"rsi": np.where(n >= PERIOD, rsi, np.nan)}
+
+
+RSI = Recursion(
+    of=TRADE_BARS,
+    takes=("close",),
+    # Changes so far; -1 before the first close.
+    state={"n": (INT, -1), "close": (FLOAT, 0.0), "gain": (FLOAT, 0.0), "loss": (FLOAT, 0.0)},
+    step=step,
+    sink=INDICATORS,
+    result=Rsi,
+    # After so many bars a billionth is left: (1 - 1 / n) ** 290 < 1e-9.
+    memory=290,
+)
