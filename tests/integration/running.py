@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -113,6 +113,19 @@ def results(broker: str, sink: str, kind: type[T]) -> dict[str, T]:
         one, name = decode(value), key.decode()
         if name not in held or (one.final, one.revision) > (held[name].final, held[name].revision):
             held[name] = one
+    return held
+
+
+def by_kind(broker: str, sink: str) -> dict[str, dict[tuple[str, str, str, int], dict[str, Any]]]:
+    """Return by kind what a reader holds of a sink that has several, by symbol, source, resolution and start."""
+    held: dict[str, dict[tuple[str, str, str, int], dict[str, Any]]] = {}
+    for key, value in read(broker, sink):
+        symbol, source, resolution, start_ms, kind = key.decode().split("|")
+        row, of_kind = msgspec.json.decode(value), held.setdefault(kind, {})
+        assert row["kind"] == kind
+        name = symbol, source, resolution, int(start_ms)
+        if name not in of_kind or row["revision"] >= of_kind[name]["revision"]:
+            of_kind[name] = row
     return held
 
 

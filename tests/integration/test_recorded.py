@@ -12,8 +12,20 @@ from agents.market.quote_bars import QuoteBar
 from schemas.topics import QUOTES
 from schemas.trade import Trade
 from stream.kafka.partition import partition_for
-from tests.integration import recorded
-from tests.integration.running import all_final, bars, feed, finals, is_read, read, running, tallies, until
+from stream.workers import environment
+from tests.integration import recorded, recorded_series
+from tests.integration.running import (
+    all_final,
+    bars,
+    by_kind,
+    feed,
+    finals,
+    is_read,
+    read,
+    running,
+    tallies,
+    until,
+)
 
 pytestmark = [pytest.mark.kafka, *recorded.needed]
 
@@ -45,19 +57,32 @@ def assert_equal_polars(held: dict[str, Bar], trades: list[Trade]) -> None:
 
 
 def test_file_through_two_workers_equals_polars(own_kafka: str) -> None:
-    with running(own_kafka, workers=2) as (settings, _):
+    with running(own_kafka, workers=2, resolutions=recorded_series.RESOLUTIONS) as (settings, _):
         command = [sys.executable, "-m", "stream", "--broker", own_kafka, "feed", "file", "--speed", "max"]
         subprocess.run([*command, *map(str, recorded.PATHS)], check=True, timeout=60)
         held = all_final(settings)
         counted = tallies(settings)["counted"]
         quoted = finals(settings, QUOTES, "quote-bars", QuoteBar)
         assert tallies(settings, QUOTES)["counted"] == 28_040 + 24_077
-        for topic, agree in (("trades", f"{len(held):,} bars agree"), ("quotes", f"{len(quoted):,} quote-bars agree")):
+        follow = by_kind(own_kafka, "indicators")
+        slide = by_kind(own_kafka, "rolling")
+        lines = []
+        for topic in ("trades", "quotes"):
             command = [sys.executable, "-m", "stream", "--broker", own_kafka, "verify", "--topic", topic]
-            assert subprocess.check_output(command, text=True, timeout=60).splitlines()[0] == agree
+            lines += subprocess.check_output(command, env=environment(settings), text=True, timeout=60).splitlines()
+    assert set(lines) == {
+        f"{len(held):,} bars agree",
+        f"{len(quoted):,} quote-bars agree",
+        *(f"{len(rows):,} indicators/{kind} agree" for kind, rows in follow.items()),
+        *(f"{len(rows):,} rolling/{kind} agree" for kind, rows in slide.items()),
+    }
     by_place = {(bar.symbol, bar.source, bar.resolution, bar.start_ms): bar for bar in quoted.values()}
     recorded.assert_are_polars(recorded.quote_rows(recorded.quotes()), by_place)
     trades = recorded.trades()
+    for kind in recorded_series.RESOLUTIONS:
+        recorded_series.assert_are_talibs(kind, follow[kind], trades)
+    for kind in ("trades", "quotes"):
+        recorded_series.assert_are_polars(kind, slide[kind])
     for (symbol, resolution), expected in EXPECTED_BARS.items():
         mine = [b for b in held.values() if (b.symbol, b.source, b.resolution) == (symbol, "binance", resolution)]
         assert len(mine) == expected

@@ -11,7 +11,8 @@ from kafka.admin import OffsetSpec
 from schemas.topics import WINDOW_STATE
 from schemas.trade import Trade
 from stream.kafka.producer import Producer
-from tests.integration.running import all_final, feed, is_read, running, until
+from tests.integration.recorded_series import RESOLUTIONS, assert_are_talibs
+from tests.integration.running import all_final, by_kind, feed, is_read, running, until
 from tests.integration.test_recorded import assert_equal_polars
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -57,18 +58,31 @@ def test_a_worker_that_was_killed_goes_on_from_its_snapshots(
     own_kafka: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sent = trades(1)
-    with running(own_kafka, workers=1, session_seconds=4.0, snapshot_seconds=1.0) as (settings, supervisor):
+    changes = {"session_seconds": 4.0, "snapshot_seconds": 1.0, "resolutions": RESOLUTIONS}
+    with running(own_kafka, workers=1, **changes) as (settings, supervisor):
         feed(own_kafka, sent[:4000], close=False)
         until("the first part is read", lambda: is_read(settings))
         before = ends(own_kafka)
         until("each shard has a snapshot", lambda: all(map(int.__gt__, ends(own_kafka), before)))
         assert used(capsys.readouterr().out) == 0
         supervisor.kill(0)
-        feed(own_kafka, sent[4000:])
+        feed(own_kafka, sent[4000:4500], close=False)
+        until("some more is read", lambda: is_read(settings))
+        # What follows bars goes on from what another left, who had it from another: half of it is another's by now.
+        supervisor.scale(2)
+        feed(own_kafka, sent[4500:5000], close=False)
+        until("still more is read", lambda: is_read(settings))
+        supervisor.kill(1)
+        feed(own_kafka, sent[5000:])
         held = all_final(settings)
-        assert supervisor.restarts == 1
-    assert used(capsys.readouterr().out) == len(SHARDS)
+        assert supervisor.restarts == 2
+        follow = by_kind(own_kafka, "indicators")
+    said = capsys.readouterr().out
+    assert used(said) >= len(SHARDS)
+    assert "begin anew" not in said
     assert_equal_polars(held, sent)
+    for kind in RESOLUTIONS:
+        assert_are_talibs(kind, follow[kind], sent)
 
 
 def keep(broker: str) -> None:

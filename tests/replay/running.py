@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow.parquet as pq
@@ -39,6 +39,12 @@ def bars(out: Path) -> dict[tuple[str, str, str, int], Bar]:
 
 def quote_bars(out: Path) -> dict[tuple[str, str, str, int], QuoteBar]:
     return _keyed(out / "quote-bars.parquet", QuoteBar)
+
+
+def rows(path: Path) -> dict[tuple[str, str, str, int], dict[str, Any]]:
+    """Return the rows of a file of results, by symbol, source, resolution and start."""
+    found = pq.read_table(path).to_pylist()
+    return {(row["symbol"], row["source"], row["resolution"], row["start_ms"]): row for row in found}
 
 
 def _keyed(path: Path, kind: Callable[..., T]) -> dict[tuple[str, str, str, int], T]:

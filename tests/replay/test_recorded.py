@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from agents.market.bars import TRADE_BARS
-from tests.integration import recorded
-from tests.replay.running import bars, quote_bars, replay
+from tests.integration import recorded, recorded_series
+from tests.replay.running import bars, quote_bars, replay, rows
 
 pytestmark = recorded.needed
 
@@ -15,9 +15,11 @@ SUMS = ("volume", "notional", "buy_volume")
 
 
 def test_recorded_files_give_what_polars_finds_byte_for_byte_the_same(tmp_path: Path) -> None:
-    outcome = replay(tmp_path / "one", recorded.PATHS, "binance", processes=1, block_records=8192)
-    replay(tmp_path / "two", recorded.PATHS, "binance", processes=2, block_records=37)
-    for name in ("bars.parquet", "quote-bars.parquet"):
+    changes = {"resolutions": recorded_series.RESOLUTIONS}
+    outcome = replay(tmp_path / "one", recorded.PATHS, "binance", processes=1, block_records=8192, **changes)
+    replay(tmp_path / "two", recorded.PATHS, "binance", processes=2, block_records=37, **changes)
+    follow = [f"indicators/{kind}" for kind in recorded_series.RESOLUTIONS] + ["rolling/trades", "rolling/quotes"]
+    for name in (f"{output}.parquet" for output in ("bars", "quote-bars", *follow)):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
     assert str(outcome) == (
@@ -36,3 +38,7 @@ def test_recorded_files_give_what_polars_finds_byte_for_byte_the_same(tmp_path: 
                 compared += 1
     assert compared == len(found) == 1386
     recorded.assert_are_polars(recorded.quote_rows(recorded.quotes()), quote_bars(tmp_path / "one"))
+    for kind in recorded_series.RESOLUTIONS:
+        recorded_series.assert_are_talibs(kind, rows(tmp_path / "one" / "indicators" / f"{kind}.parquet"), trades)
+    for kind in ("trades", "quotes"):
+        recorded_series.assert_are_polars(kind, rows(tmp_path / "one" / "rolling" / f"{kind}.parquet"))
