@@ -19,7 +19,7 @@ from msgspec.json import encode
 from msgspec.structs import replace
 
 from schemas.post import Post
-from schemas.topics import HOUR_MS, MINUTE_MS, POSTS, TRADES
+from schemas.topics import HOUR_MS, MINUTE_MS, TRADES
 from schemas.trade import Trade
 from stream.feeds.publish import Publisher
 from stream.kafka import members
@@ -70,7 +70,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
             watch=WATCHED,
             feed_buffer_bytes=BUFFER_BYTES,
             # Those of a minute would be too long to wait for.
-            resolutions={"ema": ["1s"]},
+            resolutions={kind: ["1s"] for kind in ("ema", "bollinger", "rsi")},
         )
         up, simulated, live = (environment(replace(settings, metrics_port=port)) for port in ports)
         workers = enter(command("up", "--workers", "2", environ=up))
@@ -79,16 +79,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         )
         enter(command("feed", "simulate", "--symbols", str(SYMBOLS), "--rate", "400", environ=simulated))
         enter(command("feed", "binance", "BTCUSD", environ=live | {"TICKERTAPE_BINANCE_URL": enter(exchange())}))
-        enter(posting(kafka.broker))
         until("both workers share the partitions", lambda: shared(settings))
         until("all are scraped", lambda: sizes(found) == EVERYBODY)
         time.sleep(3)
+        enter(posting(kafka.broker))
         spoil(settings)
         time.sleep(3)
         stall(kafka)
         refuse_a_commit(settings, found)
+        spoil(settings)
         lose_records(workers, settings)
-        until("both workers share the partitions again", lambda: shared(settings))
+        until("both are scraped again", lambda: sizes(found) == EVERYBODY)
+        kill_one(workers)
         until("all are scraped again", lambda: sizes(found) == EVERYBODY)
         # One is of 26 final bars, one of 20 windows; each moves with the next.
         for slow in ("tickertape_indicators_slow", "tickertape_indicators_z_score"):
@@ -114,6 +116,7 @@ def posting(broker: str) -> Iterator[None]:
                     time_ms=began_ms + minute * MINUTE_MS + number,
                     text="said",
                     symbols=(WATCHED[0],),
+                    likes=number,
                 )
                 for number in range(minute % 7 + 1)
             ]
@@ -155,18 +158,16 @@ def running(up: psutil.Process) -> list[psutil.Process]:
 
 
 def spoil(settings: Settings) -> None:
-    """Send a trade that is late, one that comes twice, one that can't be read; and a post that somebody liked."""
+    """Send a trade that is late, one that comes twice and one that can't be read."""
     now_ms = int(time.time() * 1000)
     fields = {"symbol": WATCHED[0], "source": "sim", "price": 1.0, "quantity": 1.0, "side": "buy"}
     late = Trade(id=10**9, time_ms=now_ms - 60_000, **fields)  # type: ignore[arg-type]  # of several types
     twice = Trade(id=10**9 + 1, time_ms=now_ms, **fields)  # type: ignore[arg-type]  # of several types
-    liked = Post(author="who", source="sim", id=1, time_ms=now_ms, text="", symbols=(WATCHED[0],), likes=3)
 
     async def put() -> None:
         async with Producer(settings.broker) as producer:
             for value in (encode(late), encode(twice), encode(twice), b"{"):
                 producer.put(TRADES.name, partition_for(WATCHED[0], TRADES.partitions), b"spoilt", value)
-            producer.put(POSTS.name, 0, b"who", encode(liked))
 
     asyncio.run(put())
 
@@ -191,7 +192,7 @@ def refuse_a_commit(settings: Settings, found: Prometheus) -> None:
 
 
 def lose_records(up: psutil.Process, settings: Settings) -> None:
-    """Have retention take what nobody has read, and kill the workers; one of them again and again."""
+    """Have retention take what nobody has read, and kill the workers."""
     both = running(up)
     for worker in both:
         worker.suspend()
@@ -203,7 +204,11 @@ def lose_records(up: psutil.Process, settings: Settings) -> None:
     for worker in both:
         worker.kill()
         worker.wait(10)
-    # The first restart is at once; a scrape sees that one is missing when the third waits for a second.
+    until("both workers share the partitions again", lambda: shared(settings))
+
+
+def kill_one(up: psutil.Process) -> None:
+    """Kill a worker that has been killed before, and again: the other sees it away for a second and more."""
     for _ in range(2):
         until("others have taken their places", lambda: len(running(up)) == 2)
         one = max(running(up), key=lambda worker: worker.cmdline())
