@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from msgspec import json
 
