@@ -124,14 +124,6 @@ SOCIAL = Topic(
     retention_ms=7 * DAY_MS,
     cleanup="compact,delete",
 )
-SIGNALS = Topic(
-    name="signals",
-    holds="a rule that came true, as JSON",
-    key="rule, symbol, source, resolution, start",
-    partitions=4,
-    retention_ms=7 * DAY_MS,
-    cleanup="compact,delete",
-)
 LATE = Topic(
     name="late",
     holds="a record behind its lane's frontier, or a slice past the horizon, and by how much",
@@ -170,6 +162,6 @@ RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
 CATALOGUE = (
     *(TRADES, QUOTES, POSTS, SLICES),
-    *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL, SIGNALS),
+    *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL),
     *(LATE, DEAD_LETTERS, WINDOW_STATE, CONTROL),
 )

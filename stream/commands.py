@@ -68,17 +68,21 @@ def metrics(settings: Settings) -> None:
 
 def _results(settings: Settings) -> Iterator["Declared"]:
     from stream.app import discover
+    from stream.engine.following import outputs_of
     from stream.engine.watched import IDENTITY, gauge_name, shown
     from stream.metrics import Declared
 
-    for windowing in sorted(discover(settings.agents)[1], key=lambda one: one.sink.name):
-        meaning = meanings(windowing.result)
-        fields = {field.name: field.type for field in msgspec.structs.fields(windowing.result)}
-        labels = tuple(name for name in IDENTITY if name in fields)
+    agents = discover(settings.agents)
+    for output in sorted(outputs_of(agents.windowings, agents.recipes, settings), key=lambda output: output.name):
+        sink, kind, result = output.sink, output.kind, output.result
+        meaning = meanings(result)
+        fields = {field.name: field.type for field in msgspec.structs.fields(result)}
+        labels = *(name for name in IDENTITY if name in fields), *([f'kind="{kind}"'] if kind else [])
         for field, sort in fields.items():
             if shown(field, sort):
-                name, _ = gauge_name(windowing.sink.name, field)
-                text = re.sub(r" \[\d+\]_", "", meaning.get(field, ""))
+                name, _ = gauge_name(sink, field)
+                # A metric of several widths is told of once.
+                text = re.sub(r" \[\d+\]_", "", meaning.get(field) or meaning.get(field.rpartition("_")[0], ""))
                 yield Declared(name, "gauge", "seconds" if field.endswith("_ms") else "", labels, text)
 
 

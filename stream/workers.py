@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from msgspec import json
 
@@ -355,7 +355,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, dict):
         return json.encode(value).decode()
     return ",".join(value) if isinstance(value, list) else str(value)

@@ -7,6 +7,7 @@ import sys
 import time
 import tomllib
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from stream.cli import cli
-from stream.kafka.embedded import JARS, PROPERTIES, EmbeddedKafka
+from stream.kafka.embedded import JARS, PROPERTIES
 from stream.metrics import reserve
 from stream.settings import PREFIX, load
 
@@ -193,43 +194,39 @@ main()
 
 @pytest.mark.kafka
 @pytest.mark.slow
-def test_services_run_without_docker(tmp_path: Path) -> None:
-    with EmbeddedKafka() as kafka:
+def test_services_run_without_docker(kafka: str, topic: Callable[..., str], tmp_path: Path) -> None:
+    group = topic("compose")
 
-        def start(name: str, port: int) -> subprocess.Popen[str]:
-            # What Docker would resolve; two of a service share this machine's ports.
-            own = settings_of(name) | {
-                f"{PREFIX}BROKER": kafka.broker,
-                f"{PREFIX}METRICS_HOST": "127.0.0.1",
-                f"{PREFIX}METRICS_PORT": str(port),
-            }
-            clean = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
-            return subprocess.Popen(
-                [sys.executable, "-c", WITHOUT_JAVA, *words_of(name)],
-                env=clean | own,
-                cwd=tmp_path,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
+    def start(name: str, port: int) -> subprocess.Popen[str]:
+        # In place of a network of their own.
+        here = {"BROKER": kafka, "METRICS_HOST": "127.0.0.1", "METRICS_PORT": str(port), "GROUP": group}
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+        return subprocess.Popen(
+            [sys.executable, "-c", WITHOUT_JAVA, *words_of(name)],
+            env=clean | settings_of(name) | {f"{PREFIX}{key}": value for key, value in here.items()},
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
-        topics = start("topics", -1)
-        assert topics.wait(30) == 0, topics.stderr
-        held = [reserve("127.0.0.1") for _ in range(2)]
-        ports = [each.getsockname()[1] for each in held]
-        processes = [start(name, port) for name, port in zip(("worker", "feed-simulate"), ports, strict=True)]
-        try:
-            for port, metric in zip(
-                ports, ("tickertape_results_total", "tickertape_feed_sent_records_total"), strict=True
-            ):
-                assert_grows(f"http://127.0.0.1:{port}/metrics", metric)
-        finally:
-            for process in processes:
-                process.terminate()
-            said = [process.communicate(timeout=20)[1] for process in processes]
-            for each in held:
-                each.close()
-        assert [process.returncode for process in processes] == [0, 0], said
+    topics = start("topics", -1)
+    _, said = topics.communicate(timeout=30)
+    assert topics.returncode == 0, said
+    held = [reserve("127.0.0.1") for _ in range(2)]
+    shown = {"worker": "tickertape_results_total", "feed-simulate": "tickertape_feed_sent_records_total"}
+    ports = [each.getsockname()[1] for each in held]
+    processes = [start(name, port) for name, port in zip(shown, ports, strict=True)]
+    try:
+        for port, metric in zip(ports, shown.values(), strict=True):
+            assert_grows(f"http://127.0.0.1:{port}/metrics", metric)
+    finally:
+        for process in processes:
+            process.terminate()
+        all_said = [process.communicate(timeout=20)[1] for process in processes]
+        for each in held:
+            each.close()
+    assert [process.returncode for process in processes] == [0, 0], all_said
 
 
 def assert_grows(url: str, metric: str, within_seconds: float = 40.0) -> None:

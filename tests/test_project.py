@@ -15,10 +15,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from agents.market import trades
-from schemas.topics import BARS
+from agents.market import bars
+from schemas import topics
 from stream.cli import cli
-from stream.engine import aggregate, windows
+from stream.engine import aggregate, recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
@@ -188,14 +188,19 @@ def test_targets_of_make_on_a_page_exist(page: str) -> None:
 
 def test_metric_of_the_readme_works() -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    names = vars(msgspec) | vars(aggregate) | vars(windows) | vars(trades) | {"FLOW": BARS, "__name__": "flow"}
+    names = (
+        vars(msgspec) | vars(aggregate) | vars(recipe) | vars(bars) | vars(topics) | {"np": np, "__name__": "drawdown"}
+    )
     exec(code, names)
-    partials = {"volume": np.array([4.0]), "buy_volume": np.array([3.0]), "count": np.array([2])}
-    assert names["Pressure"]().finish(partials)["pressure"].tolist() == [0.5]
+    recursion = names["DRAWDOWN"]
+    assert isinstance(recursion, recipe.Recursion)
+    assert recursion.output.name == "indicators/drawdown"
+    state = {"high": np.array([0.0, 20.0])}
+    assert recursion.step(state, {"close": np.array([10.0, 15.0])})["drawdown"].tolist() == [0.0, -0.25]
+    assert recursion.step(state, {"close": np.array([9.0, 30.0])})["drawdown"].tolist() == pytest.approx([-0.1, 0.0])
     # What every result has, with it.
     rest = {"symbol", "source", "resolution", "start_ms", "final", "revision", "incomplete"}
-    assert set(names["Flow"].__struct_fields__) == {"pressure", *rest}
-    assert isinstance(names["FLOW_WINDOWS"], windows.Windowing)
+    assert set(names["Drawdown"].__struct_fields__) == {"drawdown", *rest}
 
 
 # The lock.

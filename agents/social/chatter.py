@@ -21,19 +21,26 @@ class Chatter(Struct, frozen=True, kw_only=False):
         Its identity: ``AAPL``, ``twitter`` or ``all``, ``1m`` to ``1h``, and where it begins, ms since 1970 UTC.
     mentions
         How many posts name the symbol, copies included.
-    copies, copy_share
-        How many of them are retweets or reposts, and their share.
+    copies
+        How many of them are retweets or reposts.
+    copy_share
+        copies / mentions.
     most_copied
         The originals that were copied most, by id, and how often at least.
-    unique_authors, unique_authors_error
-        How many accounts these posts are of, estimated, and the estimate's standard error, 2.3 % of it; see `Distinct`.
+    unique_authors
+        How many accounts these posts are of, estimated: see `Distinct`.
+    unique_authors_error
+        The estimate's standard error, 2.3 % of it.
     engagement
         Likes, reposts and replies that the posts had when they were received; those of copies are left out.
-    scored, sentiment
-        How many posts have a score, and the mean of these, −1 to 1; null where none has.
-    hashtags, hashtags_error
-        The most frequent hashtags, in lower case, and in how many posts each is at least; and how many more there may
-        be of each, see `Frequent`.
+    scored
+        How many posts have a score.
+    sentiment
+        The mean of these scores, −1 to 1; null where there is none.
+    hashtags
+        The most frequent hashtags, in lower case, and in how many posts each is at least: see `Frequent`.
+    hashtags_error
+        In how many more posts a hashtag may be.
     final
         False while more posts may come.
     revision
@@ -87,4 +94,6 @@ CHATTER = Windowing(
     sink=SOCIAL,
     result=Chatter,
     revision="mentions",
+    # A minute of slices is open, and their sketches are merged anew for each.
+    provisional_seconds=1.0,
 )

@@ -28,10 +28,14 @@ class Mentions(Struct, frozen=True, tag_field="kind", tag="mentions"):
     ----------
     symbol, source, resolution, start_ms
         The window's.
-    mentions, copy_share
-        Its own: a burst may be one text, copied.
-    baseline, deviation
-        The mean of what was before, and the root of its variance.
+    mentions
+        How many posts name the symbol in it.
+    copy_share
+        Which share of them is copied: a burst may be one text.
+    baseline
+        The mean of what was before.
+    deviation
+        The root of its variance.
     z_score
         (mentions − baseline) / deviation, with a deviation of one mention at least: else after a long silence a single
         post were a burst.

@@ -33,6 +33,11 @@ SHOWN = {
         *("start_ms", "symbol", "source", "resolution", "bid", "ask", "spread_bps", "time_weighted_spread_bps"),
         *("imbalance", "count", "final"),
     ),
+    "posts": ("time_ms", "source", "author", "symbols", "sentiment", "text"),
+    "social": (
+        *("start_ms", "symbol", "source", "resolution", "mentions", "copy_share", "unique_authors", "sentiment"),
+        "final",
+    ),
     "slices": ("topic", "partition", "upto", "rows", "symbols", "lanes"),
     "late": ("time_ms", "symbol", "source", "late_by_ms", "topic", "partition", "offset"),
     "dead-letters": ("topic", "partition", "offset", "size_bytes", "reason", "value"),

@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.topics import BARS, SLICES, TRADES
+from schemas.topics import BARS, SLICES, SOCIAL, TRADES
 from stream import scale
 from stream.console.balance import Balance, balance, sent_by_symbol
 from stream.console.screen import Screen
@@ -145,7 +145,8 @@ class Demo:
             self._loop.add_signal_handler(number, self._end.set)
         settings, plan = self._settings, self._plan
         with self._supervisor.shown(), self._supervisor:
-            async with Reader(settings.broker, [BARS.name, SLICES.name], from_beginning=False) as reader:
+            topics_shown = [BARS.name, SLICES.name, SOCIAL.name]
+            async with Reader(settings.broker, topics_shown, from_beginning=False) as reader:
                 self._work(self._read(reader))
                 self._work(self._look_at_ends(reader))
                 try:

@@ -30,10 +30,10 @@ def render(view: View, heading: str, notes: Sequence[str], keys: str, *, rows: i
         The most symbols to show; the busiest are.
     """
     now_ms = time.time() * 1000
-    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False, header_style="bold")
     table.add_column("symbol", no_wrap=True)
-    for name in ("last", "change", "vwap 1m", "volume 1m", "trades/s", "lag", "wm age"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=6)
+    for name in ("last", "change", "vwap 1m", "vol 1m", "trades/s", "posts", "mood", "lag", "wm age"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=5)
     rates = {symbol: state.rate(now_ms) for symbol, state in view.symbols.items()}
     # The order is that of all trades so far, which seldom changes: rows that jump can't be read.
     busiest = sorted(view.symbols, key=lambda symbol: (-view.symbols[symbol].trades, symbol))
@@ -57,9 +57,18 @@ def _row(view: View, symbol: str, state: SymbolState, rate: float) -> list[str |
         price(minute.vwap) if minute else "",
         f"{minute.volume:,.4g}" if minute and minute.volume < 1000 else f"{minute.volume:,.0f}" if minute else "",
         f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}",
+        f"{state.talk.mentions:,}" if state.talk else "",
+        _mood(state.talk.sentiment if state.talk else None),
         f"{lag:,}",
         "" if age_seconds is None else Text(age(age_seconds), style="red" if age_seconds > OLD_SECONDS else ""),
     ]
+
+
+def _mood(sentiment: float | None) -> Text:
+    """Return how posts sound, −1 to 1."""
+    if sentiment is None:
+        return Text("")
+    return Text(f"{sentiment:+.2f}", style="green" if sentiment > 0.1 else "red" if sentiment < -0.1 else "")
 
 
 def summary(view: View) -> str:

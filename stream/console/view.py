@@ -8,7 +8,7 @@ from aiokafka.structs import ConsumerRecord
 from msgspec import Struct, field
 
 from schemas.frame import Frame
-from schemas.topics import SLICES, TRADES
+from schemas.topics import SLICES, SOCIAL, TRADES
 from stream.console.takeover import Takeover
 from stream.kafka.partition import partition_for
 
@@ -33,6 +33,17 @@ class Bar(Struct):
     revision: int
 
 
+class Talk(Struct):
+    """Of what posts say of a symbol, what the table shows; see the topic ``social``."""
+
+    symbol: str
+    start_ms: int
+    mentions: int
+    sentiment: float | None
+    final: bool
+    revision: int
+
+
 class SymbolState(Struct):
     """A symbol's row.
 
@@ -48,6 +59,8 @@ class SymbolState(Struct):
         Its 1 s bars, by start, ms: whether final, revision and count.
     minute
         Its newest 1 min bar.
+    talk
+        What is said of it in the newest minute.
     """
 
     partition: int
@@ -56,6 +69,7 @@ class SymbolState(Struct):
     last_ms: int = 0
     seconds: dict[int, tuple[bool, int, int]] = field(default_factory=dict)
     minute: Bar | None = None
+    talk: Talk | None = None
 
     @property
     def change(self) -> float:
@@ -126,6 +140,7 @@ class View:
         self._keyed_partitions = partitions
         self._since_ms = since_ms - since_ms % 1000
         self._decode_bar = msgspec.json.Decoder(Bar).decode
+        self._decode_talk = msgspec.json.Decoder(Talk).decode
         self._decode_frame = msgspec.msgpack.Decoder(Frame).decode
         self._seconds, self._minutes = (f"|{source}|{width}|".encode() for width in ("1s", "1m"))
         self.symbols: dict[str, SymbolState] = {}
@@ -140,6 +155,9 @@ class View:
         for record in records:
             if record.topic == SLICES.name:
                 self._frame(self._decode_frame(record.value))
+            elif record.topic == SOCIAL.name:
+                if self._minutes in record.key:
+                    self._hear(self._decode_talk(record.value))
             elif self._seconds in record.key:
                 self._second(self._decode_bar(record.value), now_ms)
             elif self._minutes in record.key:
@@ -173,6 +191,14 @@ class View:
         known = state.minute
         if known is None or (bar.start_ms, bar.final, bar.revision) > (known.start_ms, known.final, known.revision):
             state.minute = bar
+
+    def _hear(self, talk: Talk) -> None:
+        state = self.symbols.get(talk.symbol)
+        if state is None:
+            return
+        known = state.talk
+        if known is None or (talk.start_ms, talk.final, talk.revision) > (known.start_ms, known.final, known.revision):
+            state.talk = talk
 
     def _symbol(self, bar: Bar) -> SymbolState:
         state = self.symbols.get(bar.symbol)

@@ -35,6 +35,9 @@ class Windowing:
         The column that counts a window's events.
     summed
         Metrics that, over all sources, are the sum of each source's own.
+    provisional_seconds
+        The least time, by the clock, between results that aren't final, for windows that are dear to compute; 0: what
+        has changed is published with each flush.
     fill
         Where windows without events are published too: the metrics of theirs that are taken from the last window with
         events, and from which metric each; the others are 0.
@@ -47,6 +50,7 @@ class Windowing:
     result: type[msgspec.Struct]
     revision: str = "count"
     summed: tuple[str, ...] = ()
+    provisional_seconds: float = 0.0
     fill: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

@@ -7,6 +7,9 @@ import numpy as np
 from stream.engine.block import Bools, Ints
 from stream.engine.table import Columns
 
+# Longer pieces are left as they are.
+PIECE_IDS = 1 << 16
+
 
 class Repeats:
     """The ids of one partition's open slices.
@@ -49,15 +52,22 @@ class Repeats:
         if not (low.any() or falls.any()):
             # They rise, so the last of each slice is its highest.
             highest[rows] = by_group[np.concatenate([first[1:], [len(group)]]) - 1]
-            self._held.append((serial, ids))
+            self._hold(serial, ids)
             return None
         doubtful = low
         doubtful[group[1:][falls]] = True
         repeated = self._exactly(serial, ids, np.flatnonzero(doubtful[local]))
         np.maximum.at(highest, rows[local], ids)
         new = slice(None) if repeated is None else ~repeated
-        self._held.append((serial[new], ids[new]))
+        self._hold(serial[new], ids[new])
         return repeated
+
+    def _hold(self, serial: Ints, ids: Ints) -> None:
+        """Remember ids; pieces grow by doubling, for of small blocks a minute has thousands."""
+        while self._held and len(last := self._held[-1][1]) <= len(ids) <= PIECE_IDS - len(last):
+            earlier, last = self._held.pop()
+            serial, ids = np.concatenate([earlier, serial]), np.concatenate([last, ids])
+        self._held.append((serial, ids))
 
     def _exactly(self, serial: Ints, ids: Ints, doubtful: Ints) -> Bools | None:
         """Compare the doubtful events with each other and with all that is held of their slices."""

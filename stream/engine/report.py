@@ -5,7 +5,7 @@ in one commit only. So the sum over workers neither misses nor repeats any when 
 scraped.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import perf_counter, time
 from typing import Protocol, TypeAlias
 
@@ -68,7 +68,7 @@ class Report:
             self._show(metrics.CHECKPOINT_TIMESTAMP, _labels(tp), time())
             if isinstance(saved, SliceCheckpoint):
                 self._tallies[tp] = saved.tallies
-                self._count(tp, saved.tallies)
+                _begin(tp.topic, position.partitions)
 
     def look(self, agents: Iterable[Reader]) -> None:
         """See how far reading is; to be called every second or so."""
@@ -114,7 +114,7 @@ class Report:
         self._show_finals()
 
     def _count(self, tp: TP, tallies: Tallies) -> None:
-        """Count what has been added to a partition's tallies; where that is nothing, the counters begin."""
+        """Count what has been added to a partition's tallies."""
         before, self._tallies[tp] = self._tallies[tp], tallies
         labels = _labels(tp)
         for outcome in OUTCOMES:
@@ -154,9 +154,20 @@ class Latency:
         if (newest_ms := self._waiting_ms.get(input_topic)) is not None:
             metrics.EVENT_TO_RESULT_SECONDS.labels(sink).observe(max(0.0, time() - newest_ms / 1000))
 
-    def clear(self) -> None:
-        """Hear that nothing waits any more."""
-        self._waiting_ms.clear()
+    def clear(self, but: Collection[str] = ()) -> None:
+        """Hear that nothing waits any more, but what came of some input topics."""
+        self._waiting_ms = {topic: at_ms for topic, at_ms in self._waiting_ms.items() if topic in but}
+
+
+def _begin(topic: str, partitions: int) -> None:
+    """Have the counters of all partitions, for what one has when it is first scraped is no increase.
+
+    So those of a partition that comes from another worker are there already.
+    """
+    for partition in range(partitions):
+        metrics.LOST.labels(topic, partition)
+        for outcome in OUTCOMES:
+            metrics.RECORDS.labels(topic, partition, outcome)
 
 
 def _labels(tp: TP) -> tuple[str, str]:

@@ -208,4 +208,11 @@ def _result(rolling: Rolling, rolling_ms: Mapping[str, int]) -> type[msgspec.Str
     metrics = msgspec.structs.fields(rolling.metrics)
     fields += [(f"{metric.name}_{width}", metric.type) for width in rolling_ms for metric in metrics]
     fields += [("final", bool), ("revision", int), ("incomplete", bool)]
-    return msgspec.defstruct(rolling.metrics.__name__, fields, frozen=True, tag_field="kind", tag=rolling.kind)
+    return msgspec.defstruct(
+        rolling.metrics.__name__,
+        fields,
+        frozen=True,
+        tag_field="kind",
+        tag=rolling.kind,
+        namespace={"__doc__": rolling.metrics.__doc__},
+    )

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from secrets import token_hex
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 
 import msgspec
 from faust.types import TP
@@ -91,6 +91,8 @@ class WindowAgent:
         self._recovery = recovery
         self._watched = watched or Watched(())
         self._latency = Latency()
+        # By sink: when what is provisional may be published again.
+        self._next: dict[str, float] = {}
         self._block_records = BLOCK_RECORDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
@@ -115,7 +117,7 @@ class WindowAgent:
             )
             for windowing in self._windowings
         ]
-        self._read, self._upto, self._log = {}, {}, {}
+        self._read, self._upto, self._log, self._next = {}, {}, {}, {}
         self._began = {}
         for tp, position in positions.items():
             position = position.valid(tp)
@@ -211,27 +213,28 @@ class WindowAgent:
     def flush(self) -> None:
         """Publish what has changed."""
         with self._publish_seconds.time():
-            busy = [self._flush(windows) for windows in self._windows]
-        if not any(busy):
-            self._latency.clear()
+            waits = {windows.topic for windows in self._windows if self._flush(windows)}
+        self._latency.clear(but=waits)
         if any(windows.lags for windows in self._windows):
             self._pace.again()
 
     def _flush(self, windows: Windows) -> bool:
         """Publish what has changed of some windows; return whether what is provisional has to wait."""
-        busy = windows.waiting > WAITING_UPSERTS // 4
-        results = windows.flush(provisional=0 if busy else PROVISIONAL_RESULTS)
-        put, sinks = self._producer.put, self._sinks
+        sink, put, sinks = windows.windowing.sink.name, self._producer.put, self._sinks
+        now = monotonic()
+        waits = windows.waiting > WAITING_UPSERTS // 4 or now < self._next.get(sink, 0.0)
+        if not waits:
+            self._next[sink] = now + windows.windowing.provisional_seconds
+        results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS)
         for output, symbol, key, value in results:
             put(output.sink, partition_for(symbol, sinks[output.sink]), key, value)
         self._watched.take(results)
-        for sink, count in Counter([output.sink for output, *_ in results]).items():
-            RESULTS.labels(sink).inc(count)
-        sink = windows.windowing.sink.name
+        for name, count in Counter([output.sink for output, *_ in results]).items():
+            RESULTS.labels(name).inc(count)
         OPEN_WINDOWS.labels(sink).set(len(windows))
-        if results and not busy:
+        if results and not waits:
             self._latency.published(windows.topic, sink)
-        return busy
+        return waits
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""

@@ -38,6 +38,12 @@ def frame(upto: int, *, partition: int = 0, epoch: str = EPOCH) -> Any:
     return record("slices", "", msgspec.msgpack.encode(value))
 
 
+def talk(mentions: int, sentiment: float | None, *, start_ms: int = START_MS, source: str = "sim") -> Any:
+    fields = {"symbol": "BTC-USD", "start_ms": start_ms, "mentions": mentions, "sentiment": sentiment}
+    value = msgspec.json.encode(fields | {"final": False, "revision": mentions})
+    return record("social", f"BTC-USD|{source}|1m|{start_ms}", value)
+
+
 @pytest.fixture
 def view() -> View:
     return View("sim", EPOCH, 4, START_MS)
@@ -180,3 +186,19 @@ def test_ages_have_six_characters() -> None:
 def test_prices_have_six_digits() -> None:
     prices = (61_837.62, 0.350123, 4.34, 123_456.7)
     assert [table.price(value) for value in prices] == ["61,837.6", "0.35012", "4.34000", "123,457"]
+
+
+def test_what_is_said_of_a_symbol_stands_beside_its_price(view: View) -> None:
+    # Of no symbol that is traded; then two that count, an older record, and another network's.
+    view.take([talk(1, 0.5), bar(3), talk(12, -0.34), talk(11, 0.9), talk(50, 0.9, source="all")])
+    state = view.symbols["BTC-USD"]
+    assert state.talk is not None
+    assert (state.talk.mentions, state.talk.sentiment) == (12, -0.34)
+    console = Console(width=120, record=True)
+    console.print(table.render(view, "", [], "", rows=5))
+    row = next(line for line in console.export_text().splitlines() if "BTC-USD" in line)
+    assert "12" in row.split()
+    assert "-0.34" in row.split()
+    # A new minute begins, and nobody has scored what is said.
+    view.take([talk(2, None, start_ms=START_MS + 60_000)])
+    assert (state.talk.mentions, state.talk.sentiment) == (2, None)

@@ -116,3 +116,11 @@ def test_it_is_a_set(blocks: list[tuple[list[tuple[int, int]], bool]], rises: bo
         if close:
             now += 1
             slices.close(now)
+
+
+def test_of_many_small_blocks_few_pieces_are_held() -> None:
+    slices = Slices()
+    for number in range(1000):
+        assert slices.read((1, number)) == [False]
+    assert len(slices.repeats._held) <= 10
+    assert slices.held == list(range(1000))

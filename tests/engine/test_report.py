@@ -56,8 +56,10 @@ def report() -> Iterator[Report]:
 def test_records_are_counted_by_commit_and_by_nobody_else(report: Report) -> None:
     before = of_trades("records_total", outcome="counted") or 0.0
     report.own({TRADES: position(None, "")}, ("trades", "slices"))
-    # It is there before there is anything to count: else the first would not be an increase.
+    # It is there before there is anything to count: else the first would not be an increase. So are those of partitions
+    # that may come.
     assert of_trades("records_total", outcome="late") is not None
+    assert value("records_total", topic="trades", partition=6, outcome="late") == 0
     assert of_trades("records_total", outcome="counted") == before
     report.committed({TRADES: (90, slices(100, counted=95, late=5))})
     report.committed({TRADES: (190, slices(200, counted=194, late=5, heartbeats=1))})

@@ -1,6 +1,8 @@
 """The window agent without Kafka: where results go, what may be committed, and frames that can't be read."""
 
+from dataclasses import replace
 from hashlib import sha256
+from time import monotonic
 
 import msgspec
 import numpy as np
@@ -77,6 +79,20 @@ encode = msgspec.msgpack.Encoder().encode
 def test_results_go_to_their_symbols_partition(world: World) -> None:
     world.read(encode(frame(2, upsert(0, 1.0), upsert(0, 1.0, 2.0, symbol="B"), lanes={"s": 1000})))
     assert world.bars() == [("A", "1s", True, 1), ("A", "3s", False, 1), ("B", "1s", True, 2), ("B", "3s", False, 2)]
+
+
+def test_what_is_provisional_may_have_to_wait_and_finals_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.WINDOWING", replace(WINDOWING, provisional_seconds=60.0))
+    world = World(monkeypatch)
+    world.restore()
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})))
+    assert world.bars() == [("A", "1s", False, 1), ("A", "3s", False, 1)]
+    world.read(encode(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 0})))
+    assert world.bars() == []
+    world.read(encode(frame(3, lanes={"s": 1000})))
+    assert world.bars() == [("A", "1s", True, 2)]
+    monkeypatch.setattr("stream.engine.windowing.monotonic", lambda: monotonic() + 60)
+    assert world.bars() == [("A", "3s", False, 2)]
 
 
 def test_a_record_that_is_no_frame_is_one_dead_letter(world: World) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
 import pytest
@@ -16,9 +18,12 @@ from kafka.admin import OffsetSpec
 from msgspec.json import encode
 from msgspec.structs import replace
 
-from schemas.topics import TRADES
+from schemas.post import Post
+from schemas.topics import HOUR_MS, MINUTE_MS, TRADES
 from schemas.trade import Trade
+from stream.feeds.publish import Publisher
 from stream.kafka import members
+from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.metrics import reserve
@@ -32,6 +37,9 @@ from tests.monitoring.queries import DASHBOARDS, Query, every_query, of_dashboar
 pytestmark = [pytest.mark.kafka, pytest.mark.prometheus, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SYMBOLS = 4
+# What the exchange says in a second or two; Kafka is away for longer.
+BUFFER_BYTES = 5000
+STALL_SECONDS = 3.0
 EVERYBODY = {"supervisor": 1, "worker": 2, "feed": 2}
 WATCHED = ["BTC-USD", "ETH-USD"]
 
@@ -47,15 +55,24 @@ def command(*words: str, environ: dict[str, str]) -> Iterator[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def run(own_kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Two workers and two feeds, scraped through a zombie, a loss of records and kills."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Two workers and two feeds, scraped through a stall of Kafka's, rebalances, a loss of records and kills."""
     held = [reserve("127.0.0.1") for _ in range(3)]
     ports = [each.getsockname()[1] for each in held]
     addresses = [f"127.0.0.1:{port}" for port in ports]
-    settings = fresh(own_kafka, session_seconds=4.0, snapshot_seconds=1.0, watch=WATCHED, feed_buffer_bytes=2000)
-    up, simulated, live = (environment(replace(settings, metrics_port=port)) for port in ports)
     with ExitStack() as stack:
         enter = stack.enter_context
+        kafka = enter(EmbeddedKafka())
+        settings = fresh(
+            kafka.broker,
+            session_seconds=4.0,
+            snapshot_seconds=1.0,
+            watch=WATCHED,
+            feed_buffer_bytes=BUFFER_BYTES,
+            # Those of a minute would be too long to wait for.
+            resolutions={kind: ["1s"] for kind in ("ema", "bollinger", "rsi")},
+        )
+        up, simulated, live = (environment(replace(settings, metrics_port=port)) for port in ports)
         workers = enter(command("up", "--workers", "2", environ=up))
         found = enter(
             prometheus(tmp_path_factory.mktemp("prometheus"), f"http://{addresses[0]}/sd", feeds=addresses[1:])
@@ -65,16 +82,61 @@ def run(own_kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
         until("both workers share the partitions", lambda: shared(settings))
         until("all are scraped", lambda: sizes(found) == EVERYBODY)
         time.sleep(3)
+        enter(posting(kafka.broker))
         spoil(settings)
         time.sleep(3)
-        bring_a_zombie(workers, settings)
+        stall(kafka)
+        refuse_a_commit(settings, found)
+        spoil(settings)
         lose_records(workers, settings)
-        until("both workers share the partitions again", lambda: shared(settings))
+        until("both are scraped again", lambda: sizes(found) == EVERYBODY)
+        kill_one(workers)
         until("all are scraped again", lambda: sizes(found) == EVERYBODY)
-        time.sleep(4)
+        # One is of 26 final bars, one of 20 windows; each moves with the next.
+        for slow in ("tickertape_indicators_slow", "tickertape_indicators_z_score"):
+            until(f"{slow} moves", lambda slow=slow: any(len(set(values)) > 2 for values in found.history(slow)))
+        time.sleep(2)
         yield found
     for each in held:
         each.close()
+
+
+@contextmanager
+def posting(broker: str) -> Iterator[None]:
+    """Post what was said of a symbol in hours past, a minute of it in a moment: a baseline takes twenty windows."""
+    began_ms = int(time.time() * 1000) - 6 * HOUR_MS
+
+    async def batches() -> AsyncIterator[list[Post]]:
+        for minute in range(6 * 60):
+            yield [
+                Post(
+                    author=f"author-{number}",
+                    source="history",
+                    id=100 * minute + number,
+                    time_ms=began_ms + minute * MINUTE_MS + number,
+                    text="said",
+                    symbols=(WATCHED[0],),
+                    likes=number,
+                )
+                for number in range(minute % 7 + 1)
+            ]
+            await asyncio.sleep(0.4)
+
+    async def run() -> None:
+        async with Producer(broker) as producer:
+            with suppress(asyncio.CancelledError):
+                await Publisher(producer, kinds=(Post,)).feed(batches(), close=False)
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(run())
+    thread = threading.Thread(target=loop.run_until_complete, args=(task,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        loop.close()
 
 
 def sizes(found: Prometheus) -> dict[str, int]:
@@ -87,11 +149,16 @@ def shared(settings: Settings) -> bool:
 
 
 def running(up: psutil.Process) -> list[psutil.Process]:
-    return [child for child in up.children() if child.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for child in up.children():
+        with suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
 
 
 def spoil(settings: Settings) -> None:
-    """Send a record that is late, one that comes twice, and one that can't be read."""
+    """Send a trade that is late, one that comes twice and one that can't be read."""
     now_ms = int(time.time() * 1000)
     fields = {"symbol": WATCHED[0], "source": "sim", "price": 1.0, "quantity": 1.0, "side": "buy"}
     late = Trade(id=10**9, time_ms=now_ms - 60_000, **fields)  # type: ignore[arg-type]  # of several types
@@ -105,19 +172,27 @@ def spoil(settings: Settings) -> None:
     asyncio.run(put())
 
 
-def bring_a_zombie(up: psutil.Process, settings: Settings) -> None:
-    """Freeze a worker until the other has what it had, and wake it."""
-    frozen = running(up)[0]
-    frozen.suspend()
-    until("the other has all", lambda: len(members.describe(settings).owned) == 1)
-    time.sleep(2)
-    frozen.resume()
-    until("they share again", lambda: shared(settings))
-    time.sleep(2)
+def stall(kafka: EmbeddedKafka) -> None:
+    """Freeze the broker for a while."""
+    broker = psutil.Process(kafka.pid)
+    broker.suspend()
+    time.sleep(STALL_SECONDS)
+    broker.resume()
+
+
+def refuse_a_commit(settings: Settings, found: Prometheus) -> None:
+    """Have Kafka forget a worker until it hears of that by a commit, not by a heartbeat."""
+    for attempt in range(12):
+        until("both workers share the partitions", lambda: shared(settings))
+        members.remove(settings, f"{socket.gethostname()}-{attempt % 2}")
+        time.sleep(2)
+        if any(max(values) > 0 for values in found.history("tickertape_refused_commits_total")):
+            return
+    raise AssertionError("no commit was refused")
 
 
 def lose_records(up: psutil.Process, settings: Settings) -> None:
-    """Have retention take what nobody has read, and kill the workers; one of them again and again."""
+    """Have retention take what nobody has read, and kill the workers."""
     both = running(up)
     for worker in both:
         worker.suspend()
@@ -128,11 +203,17 @@ def lose_records(up: psutil.Process, settings: Settings) -> None:
         admin.delete_records({part: end.offset for part, end in ends.items()})
     for worker in both:
         worker.kill()
-    # The first restart is at once; a scrape sees that one is missing when the third waits for a second.
-    for _ in range(3):
-        until("another has taken its place", lambda: len(running(up)) == 2)
-        time.sleep(0.2)
-        running(up)[-1].kill()
+        worker.wait(10)
+    until("both workers share the partitions again", lambda: shared(settings))
+
+
+def kill_one(up: psutil.Process) -> None:
+    """Kill a worker that has been killed before, and again: the other sees it away for a second and more."""
+    for _ in range(2):
+        until("others have taken their places", lambda: len(running(up)) == 2)
+        one = max(running(up), key=lambda worker: worker.cmdline())
+        one.kill()
+        one.wait(10)
 
 
 def test_every_query_has_data_that_moves_as_the_run_does(run: Prometheus) -> None:

@@ -75,14 +75,15 @@ def test_a_replay_of_the_topic_is_what_the_workers_published(own_kafka: str, tmp
         assert pq.read_table(tmp_path / "dead-letters.parquet")["value"].to_pylist() == [b"no trade"]
 
         verified = command(own_kafka, "verify")
-        assert (verified.returncode, verified.stdout) == (0, f"{len(held):,} bars agree\n"), verified.stderr
+        assert verified.returncode == 0, verified.stderr
+        assert verified.stdout.splitlines()[0] == f"{len(held):,} bars agree"
 
         start_ms = START_MS + 5000
         bar = held[f"BTC-USD|all|1s|{start_ms}"]
         plant(own_kafka, replace(bar, high=bar.high + 1, revision=bar.revision + 1))
         verified = command(own_kafka, "verify", "--processes", "1")
         assert verified.returncode == 6
-        assert verified.stdout == f"{len(held) - 1:,} bars agree\n"
+        assert verified.stdout.splitlines()[0] == f"{len(held) - 1:,} bars agree"
         (line,) = [line for line in verified.stderr.splitlines() if line.startswith("tickertape:")]
         assert line.startswith(f"tickertape: bars: BTC-USD|all|1s|{start_ms}: high is {bar.high + 1!r} on the sink")
         assert line.endswith(f"and {bar.high!r} by the replay")

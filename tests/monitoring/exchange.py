@@ -1,4 +1,4 @@
-"""An exchange on this machine whose trades happen now, and which is as bad as they get."""
+"""An exchange on this machine whose trades happen now."""
 
 import asyncio
 import json
@@ -11,9 +11,6 @@ from websockets.asyncio.server import ServerConnection
 
 from tests.feeds.exchange import Exchange, breaks
 
-# What comes at once is more than a small buffer holds.
-BURST = 200
-
 
 def trade(number: int) -> str:
     """Return the message of a trade that happens now."""
@@ -23,22 +20,21 @@ def trade(number: int) -> str:
 
 
 async def bad(socket: ServerConnection) -> None:
-    """Skip, repeat, garble, flood and break off."""
-    for message in (trade(1), trade(2), trade(9), trade(2), "{"):
-        await socket.send(message)
-    # A scrape is to see how it was before and after each.
+    """Skip, repeat and garble, and break off."""
+    # Scrapes are to see how it was before, and after each.
+    await socket.send(trade(1))
     await asyncio.sleep(4)
-    for number in range(10, 10 + BURST):
-        await socket.send(trade(number))
-    await asyncio.sleep(2)
+    for message in (trade(2), trade(9), trade(2), "{"):
+        await socket.send(message)
+    await asyncio.sleep(1)
     await breaks(socket)
 
 
 async def good(socket: ServerConnection) -> None:
     """Go on without end."""
-    for number in range(10 + BURST, 1_000_000):
+    for number in range(10, 1_000_000):
         await socket.send(trade(number))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ class Row(Struct):
     mean: float | None
     final: bool
     value: bytes
+    names: list[str]
+    counts: list[tuple[str, int]]
 
 
 def test_each_field_is_a_column() -> None:
@@ -32,6 +34,8 @@ def test_each_field_is_a_column() -> None:
             pa.field("mean", pa.float64()),
             pa.field("final", pa.bool_(), nullable=False),
             pa.field("value", pa.binary(), nullable=False),
+            pa.field("names", pa.list_(pa.string()), nullable=False),
+            pa.field("counts", pa.map_(pa.string(), pa.int64()), nullable=False),
         ]
     )
 
@@ -46,9 +50,9 @@ def test_a_field_that_has_no_column_is_told_of() -> None:
 
 def test_rows_are_sorted_and_the_same_whatever_the_tables(tmp_path: Path) -> None:
     rows = [
-        Row("b", "buy", 2, 0.1, None, True, b"x"),
-        Row("b", "sell", 1, 1e300, 0.5, False, b""),
-        Row("a", "buy", 3, -0.0, 2.0, True, b"\xff"),
+        Row("b", "buy", 2, 0.1, None, True, b"x", [], [("y", 2), ("x", 1)]),
+        Row("b", "sell", 1, 1e300, 0.5, False, b"", ["a", "b"], []),
+        Row("a", "buy", 3, -0.0, 2.0, True, b"\xff", ["é"], [("z", 3)]),
     ]
     write(tmp_path / "one", [table_of(Row, rows)], ["name", "at_ms"])
     write(tmp_path / "two", [table_of(Row, rows[1:]), table_of(Row, []), table_of(Row, rows[:1])], ["name", "at_ms"])

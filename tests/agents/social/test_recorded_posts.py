@@ -8,7 +8,7 @@ import pytest
 from agents.social.chatter import CHATTER, Chatter
 from agents.social.posts import AUTHORS
 from stream.feeds import twitter
-from tests.agents.social.through import Key, through
+from tests.agents.social.through import Key, Said, through
 from tests.engine.blocks import tallied
 from tests.integration import recorded_posts
 
@@ -54,6 +54,13 @@ def assert_equal_polars(held: dict[Key, Chatter]) -> None:
 
 
 @pytest.fixture(scope="module")
+def in_order() -> Said:
+    """Sorted by event time, at a lateness of a minute."""
+    posts = sorted(map(twitter.normalise, recorded_posts.lines(recorded_posts.TWEETS)), key=lambda one: one.time_ms)
+    return through(posts, end_ms={"twitter": posts[-1].time_ms + DAY_MS})
+
+
+@pytest.fixture(scope="module")
 def counted() -> dict[Key, Chatter]:
     """As they lie in the file, in no order: with days of lateness none of them is late."""
     lines = recorded_posts.lines(recorded_posts.TWEETS)
@@ -68,12 +75,10 @@ def test_the_tweets_in_the_order_of_the_file(counted: dict[Key, Chatter]) -> Non
     assert_equal_polars(counted)
 
 
-def test_the_tweets_sorted_at_a_lateness_of_a_minute() -> None:
-    posts = sorted(map(twitter.normalise, recorded_posts.lines(recorded_posts.TWEETS)), key=lambda one: one.time_ms)
-    held, _, tallies = through(posts, end_ms={"twitter": posts[-1].time_ms + DAY_MS})
-    assert (tallies.counted, tallies.late) == (4397, 0)
-    assert all(one.final for one in held.values())
-    assert_equal_polars(held)
+def test_the_tweets_sorted_at_a_lateness_of_a_minute(in_order: Said) -> None:
+    assert (in_order.tallies.counted, in_order.tallies.late) == (4397, 0)
+    assert all(one.final for one in in_order.windows.values())
+    assert_equal_polars(in_order.windows)
 
 
 def test_the_burst_of_may_21_is_one_text_copied(counted: dict[Key, Chatter]) -> None:
@@ -99,15 +104,13 @@ def test_the_burst_of_may_21_is_one_text_copied(counted: dict[Key, Chatter]) -> 
         assert busiest.copy_share > 0.97
 
 
-def test_the_burst_of_may_21_is_found() -> None:
-    posts = sorted(map(twitter.normalise, recorded_posts.lines(recorded_posts.TWEETS)), key=lambda one: one.time_ms)
-    said = through(posts, end_ms={"twitter": posts[-1].time_ms + DAY_MS})
+def test_the_burst_of_may_21_is_found(in_order: Said) -> None:
     found = {
         symbol: one
-        for (symbol, source, resolution, start_ms), one in said.mentions.items()
+        for (symbol, source, resolution, start_ms), one in in_order.mentions.items()
         if (source, resolution) == ("twitter", "1h") and BURST_MS <= start_ms < BURST_MS + DAY_MS and one.z_score > 15
     }
-    # GRPN was to be bought, says the text; it names all four, and AAPL, with as many posts in all, it doesn't.
+    # The text names these four; AAPL, which has more posts in all, it doesn't.
     assert {"FB", "GOOG", "AMZN", "GRPN"} >= found.keys() >= {"FB", "GOOG", "AMZN"}
     assert {one.start_ms for one in found.values()} == {BURST_MS + 5 * HOUR_MS}
     assert all(one.copy_share == 1 for one in found.values())
