@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -22,6 +22,8 @@ from stream.kafka.producer import Producer
 from stream.settings import Settings
 from stream.workers import Supervisor
 
+#: Records by symbol, source, resolution and start.
+Rows: TypeAlias = dict[tuple[str, str, str, int], dict[str, Any]]
 T = TypeVar("T", Bar, QuoteBar, Chatter)
 
 _runs = count(1)

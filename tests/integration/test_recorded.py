@@ -81,11 +81,7 @@ def test_file_through_two_workers_equals_polars(own_kafka: str) -> None:
         f"{len(quoted):,} quote-bars agree",
         *(f"{len(rows):,} indicators/{kind} agree" for kind, rows in follow.items()),
         *(f"{len(rows):,} rolling/{kind} agree" for kind, rows in slide.items()),
-        *(
-            f"{len(signals.get(rule.name, ())):,} signals/{rule.name} agree"
-            for rule in rules.load(str(SIGNALS))
-            if rule.on != "social"
-        ),
+        *(f"{len(signals.get(one.name, ())):,} signals/{one.name} agree" for one in rules.load(str(SIGNALS))),
     }
     by_place = {(bar.symbol, bar.source, bar.resolution, bar.start_ms): bar for bar in quoted.values()}
     recorded.assert_are_polars(recorded.quote_rows(recorded.quotes()), by_place)
