@@ -10,6 +10,7 @@ from faust.types import TP
 
 from stream.engine.block import Block
 from stream.engine.report import Report
+from stream.engine.state import Sent
 from stream.engine.transport import Blocks, Position
 from stream.metrics import REFUSED_COMMITS
 
@@ -45,7 +46,8 @@ class Keeper(Protocol):
     """What keeps more of the state than commits do, to have it back sooner."""
 
     async def load(self, positions: Mapping[TP, Position]) -> None: ...
-    def delivered(self) -> None: ...
+    def sent(self) -> Sent: ...
+    def delivered(self, sent: Sent) -> None: ...
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None: ...
     def leave(self) -> None: ...
 
@@ -138,11 +140,12 @@ class Custody:
         commits: dict[TP, tuple[int, str]] = {}
         for agent in self._agents.values():
             commits |= agent.checkpoint()
+        sent = self._keeper.sent() if self._keeper is not None else None
         # What the commits speak of has to be published before them.
         if self._delivery is not None:
             await self._delivery.flush()
-        if self._keeper is not None:
-            self._keeper.delivered()
+        if self._keeper is not None and sent is not None:
+            self._keeper.delivered(sent)
         same = {tp: commit for tp, commit in commits.items() if self._committed.get(tp) == commit}
         if self._keeper is not None:
             self._keeper.committed(same)

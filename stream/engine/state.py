@@ -29,6 +29,8 @@ NEEDED_TRIES = 6
 AGAIN_SECONDS = 1.0
 
 Commit: TypeAlias = tuple[int, str]
+#: Since when shards are this worker's, and the offset of each one's snapshot.
+Sent: TypeAlias = tuple[int, dict[int, int]]
 
 
 class Snapshot(Struct, frozen=True):
@@ -79,23 +81,23 @@ class Recovery:
         self._tries = NEEDED_TRIES if needed else 1
         self._due: dict[int, float] = {}
         self._saved: dict[int, int] = {}
-        # Those that were saved before a delivery that is under way, and before the last one.
-        self._sent: dict[int, int] = {}
         self._kept: dict[int, int] = {}
         self._packed: dict[TP, tuple[Commit, Snapshot]] = {}
         self._loaded: dict[int, Snapshot] = {}
         self._leaving = False
+        self._turn = 0
 
     async def load(self, positions: Mapping[TP, Position]) -> None:
         """Fetch snapshots that fit these commits, for as long as that may take; see `take`."""
-        self._loaded = {}
         shards = {tp.partition: position for tp, position in positions.items() if tp.topic == SLICES.name}
         wanted = {shard: fitting for shard, position in shards.items() if (fitting := _fitting(position)) is not None}
+        self._loaded = {shard: snapshot for shard, snapshot in self._loaded.items() if shard in wanted}
         if not wanted:
             return
         for left in range(self._tries)[::-1]:
             otherwise = "it is tried again" if left else "frames are read again"
             # Not `wait_for`: it would wait for the end of what doesn't end.
+            # What another call has fetched for a restore that is to come stays: `take` looks whether it fits.
             task = asyncio.create_task(self._fetch(wanted, otherwise))
             try:
                 await asyncio.wait((task,), timeout=LOAD_SECONDS)
@@ -109,10 +111,11 @@ class Recovery:
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _fetch(self, wanted: Mapping[int, Fitting], otherwise: str) -> bool:
-        loaded = self._loaded
         try:
             async for shard, snapshot in self._snapshots.load(wanted):
-                loaded[shard] = snapshot
+                known = self._loaded.get(shard)
+                if known is None or known not in wanted[shard] or snapshot.upto >= known.upto:
+                    self._loaded[shard] = snapshot
         except Exception as error:  # whatever it is, there is another way
             log.warning("snapshots can't be read (%s): %s", error, otherwise)
             return False
@@ -122,13 +125,14 @@ class Recovery:
         """Hear which shards this worker has from now on."""
         now, step = monotonic(), self._interval_seconds / max(len(shards), 1)
         self._due = {shard: now + step * (i + 1) for i, shard in enumerate(sorted(shards))}
-        self._saved, self._packed, self._sent, self._kept = {}, {}, {}, {}
+        self._saved, self._packed, self._kept = {}, {}, {}
+        self._turn += 1
         SNAPSHOT_BYTES.clear()
         SNAPSHOT_TIMESTAMP.clear()
 
     def take(self, shard: int, position: Position) -> Snapshot | None:
         """Return what was fetched for a shard, if it fits the commit that it is taken up from."""
-        snapshot, fitting = self._loaded.pop(shard, None), _fitting(position)
+        snapshot, fitting = self._loaded.get(shard), _fitting(position)
         if snapshot is None or fitting is None or snapshot not in fitting:
             return None
         self._saved[shard] = self._kept[shard] = snapshot.upto
@@ -159,7 +163,6 @@ class Recovery:
         make
             Makes a shard's.
         """
-        self._sent = dict(self._saved)
         now = monotonic()
         due = sorted(self._due, key=self._due.__getitem__)
         if not self._leaving:
@@ -172,9 +175,15 @@ class Recovery:
                 if self._saved.get(shard) != read[shard]:
                     self._packed[tp] = commit, make(shard)
 
-    def delivered(self) -> None:
-        """Hear that all has come through that was saved before `pack`."""
-        self._kept, self._sent = self._kept | self._sent, {}
+    def sent(self) -> Sent:
+        """Return what is saved by now, for `delivered`."""
+        return self._turn, dict(self._saved)
+
+    def delivered(self, sent: Sent) -> None:
+        """Hear that what was saved has come through."""
+        turn, saved = sent
+        if turn == self._turn:
+            self._kept |= saved
 
     def committed(self, offsets: Mapping[TP, Commit]) -> None:
         """Keep the snapshots whose commit has come through."""
@@ -183,6 +192,8 @@ class Recovery:
             if snapshot is not None and of == commit:
                 del self._packed[tp]
                 self._saved[tp.partition] = snapshot.upto
+                # It was there for a restore that is over.
+                self._loaded.pop(tp.partition, None)
                 self._snapshots.save(tp.partition, snapshot)
                 SNAPSHOT_BYTES.labels(tp.partition).set(len(snapshot.state))
                 SNAPSHOT_TIMESTAMP.labels(tp.partition).set_to_current_time()

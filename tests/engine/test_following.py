@@ -198,6 +198,21 @@ def test_what_cannot_be_made_again_is_asked_for_more_than_once(
     assert "begin anew" not in caplog.text
 
 
+def test_two_restores_at_once_find_it_both(world: Owned, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    snapped(world, clock)
+    assert world.committed is not None
+    offset, metadata = world.committed
+    position = Position(begin=0, end=len(world.values), committed=offset, metadata=metadata, partitions=16)
+
+    async def run() -> None:
+        first = asyncio.create_task(world.recovery.load({SHARD: position}))
+        await asyncio.gather(first, world.recovery.load({SHARD: position}))
+
+    asyncio.run(run())
+    assert [world.agent.restore({SHARD: position})[SHARD] for _ in range(2)] == [6, 6]
+    assert "begin anew" not in caplog.text
+
+
 def test_without_snapshots_a_worker_does_not_start() -> None:
     with pytest.raises(ConfigError, match="setting: snapshot_seconds is 0, but what follows final bars goes on from"):
         Pipeline(Settings(broker="127.0.0.1:1", snapshot_seconds=0), "0")

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
@@ -52,7 +53,7 @@ def crossings(trades: list[Trade]) -> dict[str, float]:
     for (symbol,), frame in polars_bars(trades, 1000).sort("symbol", "start_ms").group_by("symbol"):
         ema, side = talibs(frame["close"].to_numpy())["ema"], 0
         for start_ms, fast, slow in zip(frame["start_ms"].to_list(), ema["fast"], ema["slow"], strict=True):
-            now = 0 if fast != fast or slow != slow else (fast > slow) - (fast < slow)
+            now = 0 if np.isnan(slow) else int(np.sign(fast - slow))
             if now > 0 > side:
                 found[f"{symbol}|all|1s|{start_ms}|golden"] = float(fast)
             side = now or side
