@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from stream.engine.aggregate import FLOAT, INT
 from stream.engine.block import Ints
+from stream.engine.lanes import UNSET
 from stream.engine.recipe import Windowing
 from stream.engine.results import NOTHING, Finals, Output, Result, ResultWriter
 from stream.engine.table import Columns, Schema
@@ -279,7 +280,9 @@ class Follower(ABC):
     def _put(self, finals: Finals, chosen: Ints, times: Times) -> dict[Series, int]:
         """Put windows in their places; return, by series, the first that has changed."""
         if not self._arena.has_room(len(chosen)):
-            self._release([series for mine in self._series.values() for series in mine.values()], times)
+            # These windows may go back behind what is settled with them.
+            first_ms = min(finals.keys[i][3] for i in chosen.tolist())
+            self._release([one for mine in self._series.values() for one in mine.values()], times, first_ms)
             self._arena.grow(len(chosen))
         rows, replaced = self._arena.rows(len(chosen)), []
         changed: dict[Series, int] = {}
@@ -316,14 +319,14 @@ class Follower(ABC):
             return places, parts[0]
         return places, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _release(self, some: Iterable[Series], times: Times) -> None:
-        """Forget the windows of these series that are not needed any more."""
+    def _release(self, some: Iterable[Series], times: Times, before_ms: int = -UNSET) -> None:
+        """Forget the windows of these series that are not needed any more by windows that end after a time."""
         known: dict[tuple[int, str], int] = {}
         for series in some:
             of = series.shard, series.key[1]
             if of not in known:
                 known[of] = times.settled_ms(*of)
-            n = self._spent(series, known[of])
+            n = self._spent(series, min(known[of], before_ms))
             if n:
                 self._arena.release(series.drop(n))
             if len(series.rows) > self._resting:

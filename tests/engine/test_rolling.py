@@ -197,6 +197,33 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
     }
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 40, 200]))
+def test_however_many_come_at_once(seed: int, most: int) -> None:
+    rng = np.random.default_rng(seed)
+    shard, windows, at = Sliding(), {}, 0
+    while at < 400:
+        seconds = range(at, at := at + int(rng.integers(1, most + 1)))
+        some = []
+        for second in seconds:
+            for symbol in "ABCDE":
+                if rng.random() < 0.6:
+                    value = float(rng.integers(1, 100))
+                    some.append(upsert(1000 * second, value, first_id=second, symbol=symbol))
+                    windows |= dict.fromkeys(
+                        [(name, "1s", 1000 * second, symbol) for name in ("s", "all")], (1, value, value)
+                    )
+        shard.says(frame(at, *some, lanes={"s": 1000 * at}))
+        if rng.random() < 0.1:
+            shard.snap()
+            shard.restart()
+    found = {
+        key: tuple(getattr(one, f"{name}_{width}") for width in WIDTHS for name in ("total", "count", "way"))
+        for key, one in shard.follows.items()
+    }
+    assert found == expected(windows)
+
+
 def test_only_what_a_window_may_reach_back_to_is_kept() -> None:
     shard = Sliding()
     for i in range(300):
