@@ -124,6 +124,14 @@ SOCIAL = Topic(
     retention_ms=7 * DAY_MS,
     cleanup="compact,delete",
 )
+SIGNALS = Topic(
+    name="signals",
+    holds="a rule that came true, as JSON; of a key the highest (final, revision) holds",
+    key="symbol, source, resolution, start, rule",
+    partitions=4,
+    retention_ms=7 * DAY_MS,
+    cleanup="compact,delete",
+)
 LATE = Topic(
     name="late",
     holds="a record behind its lane's frontier, or a slice past the horizon, and by how much",
@@ -162,6 +170,6 @@ RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
 CATALOGUE = (
     *(TRADES, QUOTES, POSTS, SLICES),
-    *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL),
+    *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL, SIGNALS),
     *(LATE, DEAD_LETTERS, WINDOW_STATE, CONTROL),
 )

@@ -16,7 +16,7 @@ from faust.types import TP
 from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
 from stream.engine.following import outputs_of
-from stream.engine.recipe import Follows, Recursion, Rolling, Windowing
+from stream.engine.recipe import Follows, Recursion, Rolling, Signals, Windowing
 from stream.engine.report import Report
 from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
@@ -33,7 +33,7 @@ from stream.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_RECIPES = (Slicing, Windowing, Recursion, Rolling)
+_RECIPES = (Slicing, Windowing, Recursion, Rolling, Signals)
 
 # What one fetch brings of a partition.
 _FETCH_BYTES = 1 << 20
@@ -84,7 +84,7 @@ def discover(packages: list[str]) -> Agents:
     windowings = [value for value in found.values() if isinstance(value, Windowing)]
     if not slicings:
         raise ConfigError(f"no agent in {', '.join(packages)}: see the setting `agents`")
-    recipes = [value for value in found.values() if isinstance(value, Recursion | Rolling)]
+    recipes = [value for value in found.values() if isinstance(value, Recursion | Rolling | Signals)]
     return Agents(slicings, windowings, recipes)
 
 
@@ -119,6 +119,11 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     def __init__(self, settings: Settings, slot: str) -> None:
         self.settings = settings
         self.slicings, self.windowings, self.recipes = discover(settings.agents)
+        if self.recipes and not settings.snapshot_seconds:
+            raise ConfigError(
+                "setting: snapshot_seconds is 0, but what follows final bars goes on from all of the past, which only "
+                "snapshots keep: set it, or leave these agents out"
+            )
         self._outputs = outputs_of(self.windowings, self.recipes, settings)
         topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
         self.custodian = Custody(Blocks(frozenset(topics), settings.block_records, settings.block_bytes))

@@ -66,6 +66,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         A worker that Kafka has not heard from for this long loses its partitions.
     resolutions
         By kind of what follows final bars, such as ``ema``: which bars; an agent's file has a default.
+    signals
+        A TOML file of rules by which results are signals, see docs/signals.md; empty: none.
     rolling_ms
         The widths of windows that slide, by name; each is so many times the finest resolution.
     compression
@@ -111,6 +113,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     partitions: dict[str, Whole] = field(default_factory=dict)
     session_seconds: Seconds = 8.0
     resolutions: dict[str, list[str]] = field(default_factory=dict)
+    signals: str = ""
     rolling_ms: dict[str, Whole] = field(default_factory=lambda: {"10s": 10_000, "1m": 60_000, "5m": 300_000})
     compression: str = "none"
     fill: bool = False

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stream.engine import rules
 from stream.engine.block import Ints
-from stream.engine.recipe import Follows, Recursion, Windowing
+from stream.engine.recipe import Follows, Recursion, Rolling, Signals, Windowing
 from stream.engine.recursion import RecursionFollower
 from stream.engine.results import NOTHING, Finals, Output, Result, WindowKey
 from stream.engine.rolling import RollingFollower
 from stream.engine.series import Follower, Kept, Times
+from stream.engine.signals import SignalFollower
 from stream.engine.table import Columns
 from stream.errors import ConfigError
 from stream.settings import Settings
@@ -34,16 +36,36 @@ class Following:
     """
 
     def __init__(self, windowing: Windowing, recipes: Sequence[Follows], settings: Settings) -> None:
-        self._followers = [_follower(recipe, settings) for recipe in recipes if recipe.of is windowing]
-        self._takes = {name for one in self._followers for name in one.takes} | {"revision", "incomplete", "width_ms"}
+        self._windowing, self._windows = windowing, windowing.output.name
+        #: What each follows, by the name of its results.
+        self._followers: list[tuple[str, Follower]] = []
+        for recipe in recipes:
+            if not isinstance(recipe, Signals) and recipe.of is windowing:
+                self._followers.append((self._windows, _follower(recipe, settings)))
+        known = {self._windows: windowing.resolutions} | {one.output.name: one.widths for _, one in self._followers}
+        for recipe in recipes:
+            if isinstance(recipe, Signals):
+                mine = [rule for rule in rules.load(settings.signals) if rule.on in known]
+                self._followers += [
+                    (rule.on, SignalFollower(rule, recipe.sink.name, recipe.result, known[rule.on])) for rule in mine
+                ]
+        takes = {name for of, one in self._followers if of == self._windows for name in one.takes}
+        self._takes = takes | {"revision", "incomplete", "width_ms"}
         self._waiting = NOTHING
 
     def __bool__(self) -> bool:
         return bool(self._followers)
 
     @property
+    def known(self) -> dict[str, tuple[Output, Sequence[str]]]:
+        """The windows' results, and those of what follows them, by name; with their resolutions."""
+        known: dict[str, tuple[Output, Sequence[str]]] = {}
+        known[self._windows] = self._windowing.output, list(self._windowing.resolutions)
+        return known | {one.output.name: (one.output, list(one.widths)) for _, one in self._followers}
+
+    @property
     def outputs(self) -> list[Output]:
-        return [follower.output for follower in self._followers]
+        return [follower.output for _, follower in self._followers]
 
     def own(self, shard: int, kept: Mapping[str, Kept] | None, *, anew: bool) -> list[str]:
         """Begin with a shard.
@@ -63,7 +85,7 @@ class Following:
             The outputs that begin in the midst, for what was before is lost.
         """
         lost = []
-        for follower in self._followers:
+        for _, follower in self._followers:
             mine = kept.get(follower.form) if kept is not None else None
             begins_anew = mine is None and (anew or kept is not None)
             follower.own(shard, mine, anew=begins_anew)
@@ -73,7 +95,7 @@ class Following:
 
     def take(self, shard: int, times: Times) -> dict[str, Kept]:
         """Return what a snapshot is to have of a shard, by form."""
-        return {follower.form: follower.take(shard, times) for follower in self._followers}
+        return {follower.form: follower.take(shard, times) for _, follower in self._followers}
 
     def chosen(self, keys: list[WindowKey], shards: Ints, metrics: Columns) -> Finals:
         """Return those windows that are final, with what is taken of them."""
@@ -98,14 +120,17 @@ class Following:
         """
         finals = self._waiting.and_(finals)
         self._waiting = finals if wait else NOTHING
+        if wait:
+            return []
         results: list[Result] = []
-        for follower in self._followers if not wait else ():
-            _, records = follower.follow(finals, times)
+        made = {self._windows: finals}
+        for of, follower in self._followers:
+            made[follower.output.name], records = follower.follow(made[of], times)
             results += records
         return results
 
 
-def _follower(recipe: Follows, settings: Settings) -> Follower:
+def _follower(recipe: Recursion | Rolling, settings: Settings) -> Follower:
     if isinstance(recipe, Recursion):
         return RecursionFollower(recipe, tuple(settings.resolutions.get(recipe.output.kind, recipe.resolutions)))
     return RollingFollower(recipe, settings.rolling_ms)
@@ -119,14 +144,13 @@ def outputs_of(windowings: Sequence[Windowing], recipes: Sequence[Follows], sett
     ConfigError
         The settings name what isn't there.
     """
-    if recipes and not settings.snapshot_seconds:
-        raise ConfigError(
-            "setting: snapshot_seconds is 0, but what follows final bars goes on from all of the past, which only "
-            "snapshots keep: set it, or leave these agents out"
-        )
+    sinks = {recipe.sink.name for recipe in recipes if isinstance(recipe, Signals)}
     kinds = sorted({recipe.output.kind for recipe in recipes if isinstance(recipe, Recursion)})
     for kind in settings.resolutions:
         if kind not in kinds:
             raise ConfigError(f"setting: resolutions.{kind}: nothing is called so; there are {', '.join(kinds)}")
-    following = [output for one in windowings for output in Following(one, recipes, settings).outputs]
-    return [windowing.output for windowing in windowings] + following
+    known: dict[str, tuple[Output, Sequence[str]]] = {}
+    for windowing in windowings:
+        known |= Following(windowing, recipes, settings).known
+    rules.check(settings.signals, {name: one for name, one in known.items() if one[0].sink not in sinks})
+    return [output for output, _ in known.values()]

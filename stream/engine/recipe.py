@@ -137,5 +137,21 @@ class Rolling:
     revision: str = "count"
 
 
+@dataclass(frozen=True)
+class Signals:
+    """Where the signals of the rules go that the setting ``signals`` names; an agent's file makes one.
+
+    Attributes
+    ----------
+    sink
+        The topic.
+    result
+        Their Struct, see `SignalFollower`.
+    """
+
+    sink: Topic
+    result: type[msgspec.Struct]
+
+
 #: What follows final windows.
-Follows: TypeAlias = Recursion | Rolling
+Follows: TypeAlias = Recursion | Rolling | Signals

@@ -156,7 +156,7 @@ class Follower(ABC):
     ) -> None:
         self.output = output
         self.takes = tuple(takes)
-        self._widths = dict(widths)
+        self.widths = dict(widths)
         self._widths_ms = np.array(list(widths.values()), np.int64)
         self._kept = {**takes, **keeps}
         self._arena = Arena({**self._kept, **(derived or {})})
@@ -197,7 +197,7 @@ class Follower(ABC):
     def form(self) -> str:
         """What tells the states of one form from those of another."""
         columns = [(name, dtype.str, dtype.shape) for name, (dtype, _) in self._kept.items()]
-        return f"{self.output.name} {sorted(self._widths.items())} {columns}"
+        return f"{self.output.name} {sorted(self.widths.items())} {columns}"
 
     def own(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
         """Begin with a shard.
@@ -221,7 +221,7 @@ class Follower(ABC):
         starts_ms, at = array("q", kept.starts), 0
         for symbol, source, resolution, n in kept.series:
             key = symbol, source, resolution
-            series = mine[key] = Series(shard, key, self._widths[resolution])
+            series = mine[key] = Series(shard, key, self.widths[resolution])
             series.starts_ms += starts_ms[at : at + n]
             series.rows.extend(rows[at : at + n])
             self._open.add(series)
@@ -252,24 +252,36 @@ class Follower(ABC):
             What has come of them, for whatever follows that, and as records; those that the last owner is known to
             have published are not among these.
         """
-        if not self._open and not finals.keys:
+        if not finals.keys and self._rests():
             return NOTHING, []
         chosen = self._chosen(finals)
-        if not len(chosen):
-            self._release(list(self._open), times)
-            return NOTHING, []
-        changed = self._put(finals, chosen, times)
-        places, columns = self._redo(changed)
-        told = columns.pop("told")
-        some = np.flatnonzero(told).tolist()
-        keys = [(*series.key, series.starts_ms[at]) for series, at in map(places.__getitem__, some)]
-        shards = np.array([places[i][0].shard for i in some], np.int64)
-        columns = {name: column[told] for name, column in columns.items()}
-        columns["width_ms"] = np.array([places[i][0].width_ms for i in some], np.int64)
-        columns["final"] = np.ones(len(some), np.bool_)
+        changed = self._put(finals, chosen, times) if len(chosen) else {}
+        places, columns = self._redo(changed) if changed else ([], {})
+        if changed:
+            told = columns.pop("told")
+            places = [places[i] for i in np.flatnonzero(told).tolist()]
+            columns = {name: column[told] for name, column in columns.items()}
+        made = self._told(places, columns, times)
         self._release([*changed, *self._open], times)
-        made = Finals(keys, shards, columns)
         return made, self._write(made, times)
+
+    def _told(self, places: list[Place], columns: Columns, times: Times) -> Finals:  # noqa: ARG002 - signals look
+        """Return results, from the columns of some windows."""
+        if not places:
+            return NOTHING
+        return Finals(
+            [(*series.key, series.starts_ms[at]) for series, at in places],
+            np.array([series.shard for series, _ in places], np.int64),
+            columns
+            | {
+                "width_ms": np.array([series.width_ms for series, _ in places], np.int64),
+                "final": np.ones(len(places), np.bool_),
+            },
+        )
+
+    def _rests(self) -> bool:
+        """Whether there is nothing to do while no window comes."""
+        return not self._open
 
     def _chosen(self, finals: Finals) -> Ints:
         """Return which windows it follows."""
@@ -292,7 +304,7 @@ class Follower(ABC):
             key = symbol, source, resolution
             series = self._series[shard].get(key)
             if series is None:
-                series = self._series[shard][key] = Series(shard, key, self._widths[resolution])
+                series = self._series[shard][key] = Series(shard, key, self.widths[resolution])
             at, old = series.put(start_ms, row)
             if old is not None:
                 replaced.append(old)
@@ -336,11 +348,13 @@ class Follower(ABC):
 
     def _write(self, made: Finals, times: Times) -> list[Result]:
         """Return records of results, without those that are known to be published."""
+        if not made.keys:
+            return []
         of = list(zip(made.shards.tolist(), [source for _, source, *_ in made.keys], strict=True))
         known = {one: times.published_ms(*one) for one in set(of)}
         ends_ms = np.array([start_ms for *_, start_ms in made.keys], np.int64) + made.columns["width_ms"]
         new = ends_ms > np.array([known[one] for one in of], np.int64)
         if new.all():
-            return self._writer.write(made.keys, made.columns) if made.keys else []
+            return self._writer.write(made.keys, made.columns)
         keys = [key for key, wanted in zip(made.keys, new.tolist(), strict=True) if wanted]
         return self._writer.write(keys, {name: column[new] for name, column in made.columns.items()}) if keys else []

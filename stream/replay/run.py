@@ -15,6 +15,7 @@ from schemas.heartbeat import Heartbeat
 from schemas.refused import DeadLetter, Late
 from schemas.topics import DEAD_LETTERS, LATE
 from stream.app import discover
+from stream.engine.following import outputs_of
 from stream.errors import BrokerError, ConfigError
 from stream.feeds import files
 from stream.feeds.channel import LONGEST_BAR_MS
@@ -183,6 +184,9 @@ def _beats(
 
 
 async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
+    agents = discover(job.settings.agents)
+    # What is wrong with the settings is told here, not by each of the crew.
+    outputs_of(agents.windowings, agents.recipes, job.settings)
     sliced = await crew.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
     known = fold.words(sliced, int(job.settings.idle_seconds * 1000))
     merged = await crew.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])

@@ -5,12 +5,14 @@ import asyncio
 import msgspec
 import pytest
 
+from stream.app import Pipeline
 from stream.engine import state
 from stream.engine.checkpoint import windows_from
 from stream.engine.custody import Custody
 from stream.engine.state import Recovery, Snapshot
 from stream.engine.transport import Blocks, Position
 from stream.engine.windowing import WindowAgent
+from stream.errors import ConfigError
 from stream.settings import Settings
 from tests.engine.blocks import HOUR_MS
 from tests.engine.frames import frame, upsert
@@ -194,3 +196,8 @@ def test_what_cannot_be_made_again_is_asked_for_more_than_once(
     assert world.again() == 6
     assert caplog.text.count("it is tried again") == 2
     assert "begin anew" not in caplog.text
+
+
+def test_without_snapshots_a_worker_does_not_start() -> None:
+    with pytest.raises(ConfigError, match="setting: snapshot_seconds is 0, but what follows final bars goes on from"):
+        Pipeline(Settings(broker="127.0.0.1:1", snapshot_seconds=0), "0")

@@ -273,10 +273,6 @@ def test_rows_are_used_again() -> None:
     [
         (Settings(resolutions={"decay": ["1s", "2s"]}), "indicators/decay: bars has no resolution 2s; it has 1s, 3s"),
         (Settings(resolutions={"ama": ["1s"]}), "setting: resolutions.ama: nothing is called so; there are decay"),
-        (
-            Settings(snapshot_seconds=0),
-            "setting: snapshot_seconds is 0, but what follows final bars goes on from all of the past",
-        ),
     ],
 )
 def test_settings_that_name_what_is_not_there(settings: Settings, wrong: str) -> None:

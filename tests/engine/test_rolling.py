@@ -231,7 +231,7 @@ def test_only_what_a_window_may_reach_back_to_is_kept() -> None:
     (kept,) = shard.windows.state(0).follows.values()
     assert sorted(kept.series) == [("A", "all", "1s", 7), ("A", "s", "1s", 7)]
     assert shard.windows.following is not None
-    (follower,) = shard.windows.following._followers
+    ((_, follower),) = shard.windows.following._followers
     assert len(follower._arena) == 14
 
 

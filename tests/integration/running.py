@@ -116,13 +116,15 @@ def results(broker: str, sink: str, kind: type[T]) -> dict[str, T]:
     return held
 
 
-def by_kind(broker: str, sink: str) -> dict[str, dict[tuple[str, str, str, int], dict[str, Any]]]:
+def by_kind(
+    broker: str, sink: str, *, named: bool = True
+) -> dict[str, dict[tuple[str, str, str, int], dict[str, Any]]]:
     """Return by kind what a reader holds of a sink that has several, by symbol, source, resolution and start."""
     held: dict[str, dict[tuple[str, str, str, int], dict[str, Any]]] = {}
     for key, value in read(broker, sink):
         symbol, source, resolution, start_ms, kind = key.decode().split("|")
         row, of_kind = msgspec.json.decode(value), held.setdefault(kind, {})
-        assert row["kind"] == kind
+        assert row["kind" if named else "rule"] == kind
         name = symbol, source, resolution, int(start_ms)
         if name not in of_kind or row["revision"] >= of_kind[name]["revision"]:
             of_kind[name] = row

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from agents.market.bars import TRADE_BARS, Bar
 from agents.market.quote_bars import QuoteBar
 from schemas.topics import QUOTES
 from schemas.trade import Trade
+from stream.engine import rules
 from stream.kafka.partition import partition_for
 from stream.workers import environment
 from tests.integration import recorded, recorded_series
@@ -31,6 +33,8 @@ pytestmark = [pytest.mark.kafka, *recorded.needed]
 
 EXACT = ("open", "high", "low", "close", "open_ms", "close_ms", "largest", "count", "missing")
 SUMS = ("volume", "notional", "buy_volume")
+# The rules that the project shows.
+SIGNALS = Path(__file__).parents[2] / "docs" / "signals.toml"
 EXPECTED_BARS = {
     ("BTC-USDT", "1s"): 345,
     ("BTC-USDT", "1m"): 7,
@@ -57,7 +61,8 @@ def assert_equal_polars(held: dict[str, Bar], trades: list[Trade]) -> None:
 
 
 def test_file_through_two_workers_equals_polars(own_kafka: str) -> None:
-    with running(own_kafka, workers=2, resolutions=recorded_series.RESOLUTIONS) as (settings, _):
+    changes = {"resolutions": recorded_series.RESOLUTIONS, "signals": str(SIGNALS)}
+    with running(own_kafka, workers=2, **changes) as (settings, _):
         command = [sys.executable, "-m", "stream", "--broker", own_kafka, "feed", "file", "--speed", "max"]
         subprocess.run([*command, *map(str, recorded.PATHS)], check=True, timeout=60)
         held = all_final(settings)
@@ -66,6 +71,7 @@ def test_file_through_two_workers_equals_polars(own_kafka: str) -> None:
         assert tallies(settings, QUOTES)["counted"] == 28_040 + 24_077
         follow = by_kind(own_kafka, "indicators")
         slide = by_kind(own_kafka, "rolling")
+        signals = by_kind(own_kafka, "signals", named=False)
         lines = []
         for topic in ("trades", "quotes"):
             command = [sys.executable, "-m", "stream", "--broker", own_kafka, "verify", "--topic", topic]
@@ -75,6 +81,11 @@ def test_file_through_two_workers_equals_polars(own_kafka: str) -> None:
         f"{len(quoted):,} quote-bars agree",
         *(f"{len(rows):,} indicators/{kind} agree" for kind, rows in follow.items()),
         *(f"{len(rows):,} rolling/{kind} agree" for kind, rows in slide.items()),
+        *(
+            f"{len(signals.get(rule.name, ())):,} signals/{rule.name} agree"
+            for rule in rules.load(str(SIGNALS))
+            if rule.on != "social"
+        ),
     }
     by_place = {(bar.symbol, bar.source, bar.resolution, bar.start_ms): bar for bar in quoted.values()}
     recorded.assert_are_polars(recorded.quote_rows(recorded.quotes()), by_place)

@@ -3,16 +3,19 @@
 import asyncio
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
+from msgspec import json
 
 from schemas.topics import WINDOW_STATE
 from schemas.trade import Trade
 from stream.kafka.producer import Producer
-from tests.integration.recorded_series import RESOLUTIONS, assert_are_talibs
-from tests.integration.running import all_final, by_kind, feed, is_read, running, until
+from tests.integration.recorded import polars_bars
+from tests.integration.recorded_series import RESOLUTIONS, assert_are_talibs, talibs
+from tests.integration.running import all_final, by_kind, feed, is_read, read, running, until
 from tests.integration.test_recorded import assert_equal_polars
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -43,6 +46,30 @@ def trades(seed: int) -> list[Trade]:
     return found
 
 
+def crossings(trades: list[Trade]) -> dict[str, float]:
+    """Find where the fast EMA of the closes of seconds goes over the slow one, by TA-Lib: the keys, and the fast one."""
+    found = {}
+    for (symbol,), frame in polars_bars(trades, 1000).sort("symbol", "start_ms").group_by("symbol"):
+        ema, side = talibs(frame["close"].to_numpy())["ema"], 0
+        for start_ms, fast, slow in zip(frame["start_ms"].to_list(), ema["fast"], ema["slow"], strict=True):
+            now = 0 if fast != fast or slow != slow else (fast > slow) - (fast < slow)
+            if now > 0 > side:
+                found[f"{symbol}|all|1s|{start_ms}|golden"] = float(fast)
+            side = now or side
+    return found
+
+
+RULES = """
+[[rule]]
+name = "golden"
+when = "cross"
+on = "indicators/ema"
+field = "fast"
+over = "slow"
+direction = "up"
+"""
+
+
 def ends(broker: str) -> list[int]:
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
         parts = [TopicPartition(WINDOW_STATE.name, shard) for shard in SHARDS]
@@ -55,10 +82,11 @@ def used(said: str) -> int:
 
 
 def test_a_worker_that_was_killed_goes_on_from_its_snapshots(
-    own_kafka: str, capsys: pytest.CaptureFixture[str]
+    own_kafka: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sent = trades(1)
-    changes = {"session_seconds": 4.0, "snapshot_seconds": 1.0, "resolutions": RESOLUTIONS}
+    sent, rules = trades(1), tmp_path / "signals.toml"
+    rules.write_text(RULES)
+    changes = {"session_seconds": 4.0, "snapshot_seconds": 1.0, "resolutions": RESOLUTIONS, "signals": str(rules)}
     with running(own_kafka, workers=1, **changes) as (settings, supervisor):
         feed(own_kafka, sent[:4000], close=False)
         until("the first part is read", lambda: is_read(settings))
@@ -77,12 +105,17 @@ def test_a_worker_that_was_killed_goes_on_from_its_snapshots(
         held = all_final(settings)
         assert supervisor.restarts == 2
         follow = by_kind(own_kafka, "indicators")
+        signals = list(read(own_kafka, "signals"))
     said = capsys.readouterr().out
     assert used(said) >= len(SHARDS)
     assert "begin anew" not in said
     assert_equal_polars(held, sent)
     for kind in RESOLUTIONS:
         assert_are_talibs(kind, follow[kind], sent)
+    # One for each crossing: whoever may have told of it again has said the same.
+    assert {key.decode(): json.decode(value)["value"] for key, value in signals} == pytest.approx(crossings(sent))
+    assert len(set(signals)) == len({key for key, _ in signals}) > 10
+    assert all(json.decode(value)["final"] for _, value in signals)
 
 
 def keep(broker: str) -> None:

@@ -187,7 +187,7 @@ def tickertape(broker: str, *arguments: str) -> str:
     return done.stdout
 
 
-RESULTS = ("bars", "quote-bars", "rolling", "indicators", "social")
+RESULTS = ("bars", "quote-bars", "rolling", "indicators", "social", "signals")
 
 
 def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
