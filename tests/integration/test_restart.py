@@ -47,7 +47,7 @@ def trades(seed: int) -> list[Trade]:
 
 
 def crossings(trades: list[Trade]) -> dict[str, float]:
-    """Find where the fast EMA of the closes of seconds goes over the slow one, by TA-Lib: the keys, and the fast one."""
+    """Find where the fast EMA of the closes of seconds goes over the slow one, by TA-Lib: keys, and the fast one."""
     found = {}
     for (symbol,), frame in polars_bars(trades, 1000).sort("symbol", "start_ms").group_by("symbol"):
         ema, side = talibs(frame["close"].to_numpy())["ema"], 0
