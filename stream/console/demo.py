@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.topics import BARS, SLICES, SOCIAL, TRADES
+from schemas.topics import BARS, SIGNALS, SLICES, SOCIAL, TRADES
 from stream import scale
 from stream.console.balance import Balance, balance, sent_by_symbol
 from stream.console.screen import Screen
@@ -31,6 +31,7 @@ from stream.settings import Settings
 from stream.workers import Supervisor, environment
 
 SOURCE = "sim"
+RULES = Path(__file__).with_name("signals.toml")
 KILL_AFTER_SECONDS = 10.0
 # The workers are given this long to own every partition before the feed starts anyway.
 READY_SECONDS = 8.0
@@ -91,7 +92,7 @@ def run(settings: Settings, plan: Plan, screen: Screen) -> Balance:
     with TemporaryDirectory(prefix="tickertape-demo-") as folder, broker_for(settings) as broker:
         if settings.broker:
             _must_be_alone(settings)
-        settings = replace(settings, broker=broker)
+        settings = replace(settings, broker=broker, signals=settings.signals or str(RULES))
         topics.create(broker, settings)
         return asyncio.run(Demo(settings, plan, screen, Path(folder)).run())
 
@@ -145,7 +146,7 @@ class Demo:
             self._loop.add_signal_handler(number, self._end.set)
         settings, plan = self._settings, self._plan
         with self._supervisor.shown(), self._supervisor:
-            topics_shown = [BARS.name, SLICES.name, SOCIAL.name]
+            topics_shown = [BARS.name, SLICES.name, SOCIAL.name, SIGNALS.name]
             async with Reader(settings.broker, topics_shown, from_beginning=False) as reader:
                 self._work(self._read(reader))
                 self._work(self._look_at_ends(reader))
@@ -222,6 +223,9 @@ class Demo:
             self._takeovers.append(takeover.seconds)
             self._screen.note(f"what the killed worker had goes on after {takeover.seconds:.1f} s")
             self._view.takeover = None
+        while self._view.signals:
+            signal = self._view.signals.popleft()
+            self._screen.note(f"signal {signal.rule}: {signal.symbol}, {signal.field} {signal.value:+.4g}")
         self._view.mark()
         self._screen.show(self._view, seconds, self._plan.seconds)
         with suppress(TimeoutError):

@@ -8,7 +8,7 @@ from aiokafka.structs import ConsumerRecord
 from msgspec import Struct, field
 
 from schemas.frame import Frame
-from schemas.topics import SLICES, SOCIAL, TRADES
+from schemas.topics import SIGNALS, SLICES, SOCIAL, TRADES
 from stream.console.takeover import Takeover
 from stream.kafka.partition import partition_for
 
@@ -42,6 +42,15 @@ class Talk(Struct):
     sentiment: float | None
     final: bool
     revision: int
+
+
+class Signal(Struct):
+    """Of a signal, what is told of it; see the topic ``signals``."""
+
+    rule: str
+    symbol: str
+    field: str
+    value: float
 
 
 class SymbolState(Struct):
@@ -132,6 +141,8 @@ class View:
         From a bar's last trade to when its provisional 1 s bar was read here; of bars of the second that it still was.
     takeover
         The one under way, or None.
+    signals
+        Those that have come and are not told yet, each once.
     """
 
     def __init__(self, source: str, epoch: str, partitions: int, since_ms: int) -> None:
@@ -140,6 +151,7 @@ class View:
         self._keyed_partitions = partitions
         self._since_ms = since_ms - since_ms % 1000
         self._decode_bar = msgspec.json.Decoder(Bar).decode
+        self._decode_signal = msgspec.json.Decoder(Signal).decode
         self._decode_talk = msgspec.json.Decoder(Talk).decode
         self._decode_frame = msgspec.msgpack.Decoder(Frame).decode
         self._seconds, self._minutes = (f"|{source}|{width}|".encode() for width in ("1s", "1m"))
@@ -147,6 +159,8 @@ class View:
         self.partitions: dict[int, PartitionState] = defaultdict(PartitionState)
         self.latencies_ms: deque[float] = deque(maxlen=LATENCIES)
         self.takeover: Takeover | None = None
+        self.signals: deque[Signal] = deque()
+        self._told: set[bytes] = set()
         self._reads: deque[tuple[float, int]] = deque(maxlen=16)
 
     def take(self, records: list[ConsumerRecord]) -> None:
@@ -155,6 +169,11 @@ class View:
         for record in records:
             if record.topic == SLICES.name:
                 self._frame(self._decode_frame(record.value))
+            elif record.topic == SIGNALS.name:
+                # It comes again when it is final.
+                if record.key not in self._told:
+                    self._told.add(record.key)
+                    self.signals.append(self._decode_signal(record.value))
             elif record.topic == SOCIAL.name:
                 if self._minutes in record.key:
                     self._hear(self._decode_talk(record.value))

@@ -202,3 +202,13 @@ def test_what_is_said_of_a_symbol_stands_beside_its_price(view: View) -> None:
     # A new minute begins, and nobody has scored what is said.
     view.take([talk(2, None, start_ms=START_MS + 60_000)])
     assert (state.talk.mentions, state.talk.sentiment) == (2, None)
+
+
+def test_a_signal_is_told_of_once(view: View) -> None:
+    def signal(*, final: bool) -> Any:
+        value = {"rule": "rally", "symbol": "BTC-USD", "field": "change_10s", "value": 0.002, "final": final}
+        return record("signals", f"BTC-USD|all|1s|{START_MS}|rally", msgspec.json.encode(value))
+
+    view.take([signal(final=False)])
+    view.take([signal(final=True)])
+    assert [(one.rule, one.symbol, one.value) for one in view.signals] == [("rally", "BTC-USD", 0.002)]
