@@ -113,9 +113,15 @@ class RecursionFollower(StateFollower):
         )
         self._recursion = recursion
 
-    def _advance(self, state: Columns, taken: Columns, _: list[Place], rows: Ints) -> Columns:
-        made = self._recursion.step(state, taken)
+    def _advance(self, state: Columns, taken: Columns, places: list[Place], rows: Ints) -> Columns:
+        made = self._recursion.step(state, taken | {"passed": _passed(places)})
         told = np.zeros(len(rows), np.bool_)
         for column in made.values():
             told |= ~np.isnan(column)
         return taken | made | {"told": told}
+
+
+def _passed(places: list[Place]) -> Ints:
+    """Return how many windows on each is from the one before it, 0 where there is none."""
+    steps = [(series.starts_ms[at] - series.starts_ms[at - 1]) // series.width_ms if at else 0 for series, at in places]
+    return np.array(steps, np.int64)
