@@ -1,6 +1,7 @@
 """Recursions over final windows, step by step: what a window leads to, and that it goes with what is corrected."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -289,3 +290,21 @@ def test_the_settings_say_which_windows() -> None:
     windows.apply(0, 0, frame(1, *some, lanes={"s": 6000}))
     found = {key.decode() for output, _, key, _ in windows.flush() if output.kind}
     assert found == {f"A|{source}|3s|{HOUR_MS + 3000}|decay" for source in ("s", "all")}
+
+
+def test_a_step_hears_how_many_windows_on_it_is() -> None:
+    heard: list[list[int]] = []
+
+    def listen(state: Columns, windows: Columns) -> Columns:
+        heard.append(windows["passed"].tolist())
+        return step(state, windows)
+
+    following = Following(FILLED, [replace(DECAY, step=listen, resolutions=("1s",))], Settings())
+    windows = Windows(FILLED, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH, following=following)
+    windows.own(0, Views())
+    windows.settle(0)
+    # Ends 1 s at 0, 1000 and 5000, of s and of all.
+    some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in (0, 1, 5)]
+    windows.apply(0, 0, frame(1, *some, lanes={"s": 6000}))
+    windows.flush()
+    assert heard == [[0, 0], [1, 1], [4, 4]]
