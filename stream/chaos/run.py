@@ -294,13 +294,17 @@ class _Run:
         """Wait until all is read, and every bar is final."""
         expected = {"|".join(map(str, key)).encode() for key in bars}
         until = time.monotonic() + FINAL_SECONDS
+        # Frames go on for ever, with nothing new in them: all that matter are there once the inputs are read.
+        ends: dict[int, int] | None = None
         while time.monotonic() < until:
-            if all(self._sink.final.get(key) for key in expected):
-                states = await asyncio.to_thread(
-                    topics.describe, self._settings.broker, self._settings, [*TOPICS, SLICES]
-                )
-                if not any(state.lag for state in states):
-                    return
+            *inputs, slices = await asyncio.to_thread(
+                topics.describe, self._settings.broker, self._settings, [*TOPICS, SLICES]
+            )
+            if ends is None and not any(state.lag for state in inputs):
+                ends = {state.partition: state.end for state in slices.partitions}
+            read = ends is not None and all((s.upto or 0) >= ends[s.partition] for s in slices.partitions)
+            if read and all(self._sink.final.get(key) for key in expected):
+                return
             await asyncio.sleep(0.5)
         missing = sum(not self._sink.final.get(key) for key in expected)
         self._differences.append(f"stuck: {missing} bars are not final {FINAL_SECONDS:g} s after the feeds closed them")
