@@ -69,11 +69,17 @@ def metrics(settings: Settings) -> None:
 def _results(settings: Settings) -> Iterator["Declared"]:
     from stream.app import discover
     from stream.engine.following import outputs_of
+    from stream.engine.recipe import Signals
+    from stream.engine.results import Output
     from stream.engine.watched import IDENTITY, gauge_name, shown
     from stream.metrics import Declared
 
     agents = discover(settings.agents)
-    for output in sorted(outputs_of(agents.windowings, agents.recipes, settings), key=lambda output: output.name):
+    # Rules are the user's, and all of them have the same metrics.
+    signals = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
+    outputs = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in signals]
+    outputs += [Output(sink, "", result) for sink, result in signals.items()]
+    for output in sorted(outputs, key=lambda output: output.name):
         sink, kind, result = output.sink, output.kind, output.result
         meaning = meanings(result)
         fields = {field.name: field.type for field in msgspec.structs.fields(result)}

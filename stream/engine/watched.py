@@ -11,7 +11,7 @@ from stream.engine.results import Result
 from stream.metrics import PREFIX
 
 #: What a result is, not what it says.
-IDENTITY = ("symbol", "source", "resolution", "kind")
+IDENTITY = ("symbol", "source", "resolution", "kind", "rule")
 _BOOKKEEPING = ("revision",)
 
 

@@ -70,6 +70,18 @@ def test_two_kinds_of_one_topic_have_a_label_that_tells_them_apart() -> None:
     assert sorted(sample.labels["kind"] for sample in low.samples) == ["quotes", "trades"]
 
 
+def test_signals_of_two_rules_have_a_label_that_tells_them_apart() -> None:
+    watched = Watched(["A"])
+    for rule in ("rally", "turn"):
+        value = msgspec.json.encode({"rule": rule, "symbol": "A", "source": "all", "resolution": "1s", "value": 2.0})
+        watched.take([(Output("signals", rule, Anything), "A", f"A|all|1s|0|{rule}".encode(), value)])
+    (values,) = watched.collect()
+    assert [(sample.name, sample.labels["rule"]) for sample in values.samples] == [
+        ("tickertape_signals_value", "rally"),
+        ("tickertape_signals_value", "turn"),
+    ]
+
+
 def test_gauges_go_when_the_shards_do() -> None:
     watched = Watched(["A"])
     watched.take([result("bars", "A", 0, close=1.0)])

@@ -42,6 +42,23 @@ BUFFER_BYTES = 5000
 STALL_SECONDS = 3.0
 EVERYBODY = {"supervisor": 1, "worker": 2, "feed": 2}
 WATCHED = ["BTC-USD", "ETH-USD"]
+# Each comes true every few seconds.
+RULES = """
+[[rule]]
+name = "turn"
+when = "cross"
+on = "rolling/trades"
+field = "change_10s"
+over = 0.0
+
+[[rule]]
+name = "up"
+when = "threshold"
+on = "bars"
+resolutions = ["1s"]
+field = "buy_share"
+above = 0.5
+"""
 
 
 @contextmanager
@@ -60,6 +77,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     held = [reserve("127.0.0.1") for _ in range(3)]
     ports = [each.getsockname()[1] for each in held]
     addresses = [f"127.0.0.1:{port}" for port in ports]
+    rules = tmp_path_factory.mktemp("rules") / "signals.toml"
+    rules.write_text(RULES)
     with ExitStack() as stack:
         enter = stack.enter_context
         kafka = enter(EmbeddedKafka())
@@ -71,6 +90,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
             feed_buffer_bytes=BUFFER_BYTES,
             # Those of a minute would be too long to wait for.
             resolutions={kind: ["1s"] for kind in ("ema", "bollinger", "rsi")},
+            signals=str(rules),
         )
         up, simulated, live = (environment(replace(settings, metrics_port=port)) for port in ports)
         workers = enter(command("up", "--workers", "2", environ=up))

@@ -36,13 +36,18 @@ class Query(NamedTuple):
 
 
 def of_dashboard(dashboard: dict[str, Any]) -> Iterator[Query]:
-    """Yield what panels ask, with variables chosen."""
-    for panel in dashboard["panels"]:
-        for target in panel.get("targets", []):
-            expr = target["expr"]
-            for name, value in CHOSEN.items():
-                expr = expr.replace(name, value)
-            yield Query(f"{dashboard['title']}: {panel['title']}, {target['refId']}", expr)
+    """Yield what panels and annotations ask, with variables chosen."""
+    exprs = [
+        (f"{panel['title']}, {target['refId']}", target["expr"])
+        for panel in dashboard["panels"]
+        for target in panel.get("targets", [])
+    ]
+    exprs += [(one["name"], one["expr"]) for one in dashboard["annotations"]["list"] if "expr" in one]
+    for asker, chosen in exprs:
+        expr = chosen
+        for name, value in CHOSEN.items():
+            expr = expr.replace(name, value)
+        yield Query(f"{dashboard['title']}: {asker}", expr)
 
 
 def of_alerts() -> Iterator[Query]:
@@ -73,4 +78,4 @@ def every_metric() -> set[str]:
 
 def named(text: str) -> set[str]:
     """Return the metrics that a text names."""
-    return set(re.findall(r"\b(?:tickertape|process|python)_[a-z_]+\b|\bup(?={)", text))
+    return set(re.findall(r"\b(?:tickertape|process|python)_[a-z0-9_]+\b|\bup(?={)", text))
