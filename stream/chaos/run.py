@@ -41,11 +41,13 @@ SOURCES = ("x", "y")
 # Of even and of odd seeds: with the first a zombie wakes while slices are open that it has something of; with the
 # second they are soon closed, and what a commit has passed is not read again.
 LATENESS_MS = (12_000, 2000)
+RULES = Path(__file__).with_name("signals.toml")
 SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
     coalesce_ms=100,
     partitions={TRADES.name: 4, QUOTES.name: 2, POSTS.name: 2, SLICES.name: 8},
+    signals=str(RULES),
 )
 # No fault is to take a worker's place for long: it is met by the next one soon.
 HEALTHY_SECONDS = 5.0

@@ -40,6 +40,10 @@ def test_a_short_run_is_true_to_the_last_bar_and_leaves_nothing(tmp_path: Path) 
     assert found["restarts"] >= 1
     assert min(found["tallies"][name] for name in ("late", "repeated", "rejected")) > 10
     assert found["tallies"]["counted"] == found["events"] > 30_000
+    # What follows bars, and rules on both, are held to a replay.
+    signals = {name: count for name, count in found["agree"].items() if name.startswith("signals/")}
+    assert set(signals) == {"signals/turn", "signals/bought", "signals/burst", "signals/overbought"}
+    assert min(signals.values()) > 10
     assert not list(temporary.iterdir())
 
 
