@@ -100,7 +100,7 @@ def latencies_ms(
 
 def measure(broker: str) -> dict[str, float]:
     topics.create(broker, Settings(broker=broker))
-    market = ["simulate", "--rate", str(RATE), "--quotes", "0"]
+    market = ["simulate", "--rate", str(RATE), "--quotes", "0", "--posts", "0"]
     feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", *market]
     with workers.running(broker, 2):
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)

@@ -7,13 +7,18 @@ import asyncio
 import os
 import sys
 import time
+from typing import Any
 
 from faust import Worker
 
-from schemas.topics import TRADES
+from schemas.topics import SLICES
 from stream.app import Pipeline, tune_interpreter
 from stream.engine.block import Block
+from stream.kafka.reader import Reader
 from stream.settings import load
+
+# Of what is read; the others are heartbeats and such.
+SURELY = 0.99
 
 
 class Timed(Pipeline):
@@ -28,7 +33,7 @@ class Timed(Pipeline):
         receive = self.custodian.receive
 
         async def first(block: Block) -> bool:
-            if not self.began and block.topic == TRADES.name:
+            if not self.began:
                 self.began, self.cpu = time.perf_counter(), time.process_time()
             return await receive(block)
 
@@ -36,14 +41,24 @@ class Timed(Pipeline):
         self.add_future(self._until_done())
 
     async def _until_done(self) -> None:
-        while True:
+        agents: dict[str, Any] = dict(self.custodian._agents)
+        windows = agents.pop(SLICES.name, None)
+        slicers = [slicer for agent in agents.values() for slicer in agent.slicers.values()]
+        while sum(slicer.read for slicer in slicers) < self.events:
             await asyncio.sleep(0.002)
-            slicers = self.custodian._agents[TRADES.name].slicers  # type: ignore[attr-defined]  # it is no Protocol's
-            if sum(slicer.tallies.counted for slicer in slicers.values()) >= self.events:
-                break
+            slicers = [slicer for agent in agents.values() for slicer in agent.slicers.values()]
         # Not `commit`, which does nothing while another is under way.
         await self.consumer.force_commit()
+        if windows is not None:
+            async with Reader(self.settings.broker, [SLICES.name], from_beginning=True) as reader:
+                ends = await reader.ends()
+            while any((windows.read(part.partition) or 0) < end for part, end in ends.items()):  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.002)
+            await self.consumer.force_commit()
         wall, cpu = time.perf_counter() - self.began, time.process_time() - self.cpu
+        counted = sum(slicer.tallies.counted for slicer in slicers)
+        if counted < SURELY * self.events:
+            raise SystemExit(f"of {self.events} records only {counted} were counted")
         print(f"@{self.events / wall:.0f} {self.events / cpu:.0f}", flush=True)
         os._exit(0)
 

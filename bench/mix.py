@@ -1,0 +1,64 @@
+"""Everything on: trades, quotes and posts as they come in a market, through every agent in one process, on one core."""
+
+import statistics
+import subprocess
+import sys
+
+from rich.console import Console
+
+from bench import load
+from bench.throughput import INPUTS, SPINE, contest
+from schemas.topics import POSTS, QUOTES, TRADES
+from stream.kafka import topics
+from stream.settings import Settings
+
+TRADES_SENT = 450_000
+# Of ten records 4.5 are trades and 5 quotes; with its bursts the crowd says three times what it says without.
+RATE, QUOTES_A_TRADE, POSTS_A_SECOND = 10_000, 50 / 45, 10_000 * 5 / 45 / 3
+FLOOR = 0.5
+
+
+def _fill(broker: str) -> dict[str, int]:
+    """Send the mix as fast as it goes; return how many records each topic has."""
+    settings = Settings(broker=broker)
+    topics.create(broker, settings)
+    market = ["--symbols", str(load.SYMBOLS), "--rate", str(RATE), "--events", str(TRADES_SENT), "--speed", "max"]
+    others = ["--quotes", str(QUOTES_A_TRADE), "--posts", str(POSTS_A_SECOND), "--start-ms", str(load.START_MS)]
+    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", "simulate", *market, *others]
+    subprocess.run([*feed, "--no-close"], check=True, stderr=subprocess.DEVNULL)
+    states = topics.describe(broker, settings, [TRADES, QUOTES, POSTS])
+    return {state.name: sum(partition.end for partition in state.partitions) for state in states}
+
+
+def measure(console: Console, broker: str, rounds: int) -> dict[str, float]:
+    """Return records, and those of trades and quotes, a second, and trades a second of the spine alone, in turn."""
+    sent = _fill(broker)
+    everything, spine = sum(sent.values()), sent[TRADES.name]
+    shares = " + ".join(f"{sent[name] / everything:.0%} {name}" for name in INPUTS)
+    console.print(f"a mix of {everything:,} records: {shares}", highlight=False)
+    of_market = (sent[TRADES.name] + sent[QUOTES.name]) / everything
+    mixed, alone, ratios = [], [], []
+    for _ in range(rounds):
+        bars, _ = contest("bench.pipeline", broker, spine, [SPINE])
+        every, _ = contest("bench.pipeline", broker, everything, [])
+        mixed.append(every)
+        alone.append(bars)
+        ratios.append(every * of_market / bars)
+        console.print(f"  every agent: {every:,.0f} a second; trades, bars: {bars:,.0f}", highlight=False)
+    return {
+        "records": statistics.median(mixed),
+        "trades_and_quotes": statistics.median(mixed) * of_market,
+        "spine": statistics.median(alone),
+        "ratio": statistics.median(ratios),
+    }
+
+
+def show(console: Console, figures: dict[str, float]) -> bool:
+    ok = figures["ratio"] >= FLOOR
+    console.print(
+        f"with every agent, {figures['trades_and_quotes']:,.0f} trades and quotes a second and core: "
+        f"{figures['ratio']:.2f} × of the spine's {figures['spine']:,.0f} trades, "
+        f"floor {FLOOR:g} × {'met' if ok else 'MISSED'}",
+        highlight=False,
+    )
+    return ok

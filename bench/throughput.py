@@ -1,0 +1,118 @@
+"""Events a second on one core: this pipeline, plain Faust, and what others do with the same records."""
+
+import asyncio
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from kafka import KafkaAdminClient
+from rich.console import Console
+from rich.table import Table
+
+from bench import load
+from schemas.topics import CATALOGUE, POSTS, QUOTES, TRADES
+from stream.kafka import topics
+from stream.settings import Settings
+
+PIPELINE = "tickertape: slices"
+GETMANY = "aiokafka getmany, nothing decoded"
+FAUST_DICT = "Faust agent, adds to a dict"
+FAUST_TABLE = "Faust windowed table"
+#: The agents of trades and their bars.
+SPINE = "agents.market.trades,agents.market.bars"
+# (name, module, arguments, share of the events, what it does)
+CONTESTANTS = [
+    (FAUST_TABLE, "bench.faust_table", [], 0.06),
+    (FAUST_DICT, "bench.faust_dict", [], 0.12),
+    ("plain loop: confluent-kafka, msgspec, dicts", "bench.plain_loop", [], 1.0),
+    ("tickertape: slices and five bars", "bench.pipeline", [SPINE], 1.0),
+    (GETMANY, "bench.getmany", [], 1.0),
+    (PIPELINE, "bench.pipeline", ["agents.market.trades"], 1.0),
+]
+INPUTS = (TRADES.name, QUOTES.name, POSTS.name)
+REST_SECONDS = 1.5
+FLOORS = [(FAUST_TABLE, 100.0), (FAUST_DICT, 60.0), (GETMANY, 1.2)]
+
+
+def contest(module: str, broker: str, events: int, arguments: Sequence[str]) -> tuple[float, float]:
+    """Run one contestant on one core; return events a second, by the wall and by the processor's clock.
+
+    Each begins with empty sinks, and a broker that has come to rest.
+    """
+    _delete(broker, [topic.name for topic in CATALOGUE if topic.name not in INPUTS])
+    topics.create(broker, Settings(broker=broker))
+    time.sleep(REST_SECONDS)
+    core = max(os.sched_getaffinity(0))
+    ran = subprocess.run(
+        ["taskset", "-c", str(core), sys.executable, "-m", module, broker, str(events), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    found = re.search(r"@(\d+) (\d+)", ran.stdout)
+    if found is None:
+        raise SystemExit(f"{module} failed:\n{ran.stdout[-2000:]}{ran.stderr[-4000:]}")
+    return float(found[1]), float(found[2])
+
+
+def _delete(broker: str, names: list[str]) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    try:
+        admin.delete_topics(names)
+        while set(names) & set(admin.list_topics()):
+            time.sleep(0.1)
+    finally:
+        admin.close()
+
+
+def _rates(console: Console, broker: str, events: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name, *_ in CONTESTANTS}
+    for turn in range(rounds):
+        for name, module, arguments, share in CONTESTANTS:
+            if turn and share < 1:
+                continue  # slow, and steady enough
+            rate = contest(module, broker, int(events * share), arguments)
+            rates[name].append(rate)
+            console.print(f"  {name}: {rate[0]:,.0f} a second", highlight=False)
+    return rates
+
+
+def measure(console: Console, broker: str, events: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Run all, and return medians."""
+    topics.create(broker, Settings(broker=broker))
+    console.print(f"producing {events:,} trades of 200 symbols")
+    asyncio.run(load.produce(broker, events))
+    return _figures(_rates(console, broker, events, rounds))
+
+
+def _figures(rates: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str, float]]:
+    """Return medians over the rounds; a ratio is the median of the rounds' own: within one the machine is the same."""
+    ours = rates[PIPELINE]
+    return {
+        name: {
+            "wall": statistics.median(wall for wall, _ in runs),
+            "cpu": statistics.median(cpu for _, cpu in runs),
+            "ratio": statistics.median(
+                mine[0] / (runs[i] if i < len(runs) else runs[0])[0] for i, mine in enumerate(ours)
+            ),
+        }
+        for name, runs in rates.items()
+    }
+
+
+def show(console: Console, figures: dict[str, dict[str, float]]) -> bool:
+    table = Table("events a second, one core", "by the wall", "by CPU time", f"{PIPELINE} is", "floor")
+    floors, ok = dict(FLOORS), True
+    for name, figure in sorted(figures.items(), key=lambda item: item[1]["wall"]):
+        floor = floors.get(name)
+        met = floor is None or figure["ratio"] >= floor
+        ok &= met
+        wanted = "" if floor is None else f"{floor:g} × {'met' if met else 'MISSED'}"
+        table.add_row(name, f"{figure['wall']:,.0f}", f"{figure['cpu']:,.0f}", f"{figure['ratio']:.2f} ×", wanted)
+    console.print(table)
+    return ok
