@@ -9,7 +9,8 @@ from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+from kafka import KafkaAdminClient
 
 from agents.market.bars import Bar
 from agents.market.quote_bars import QuoteBar
@@ -19,6 +20,7 @@ from schemas.trade import Trade
 from stream.feeds.publish import Publisher
 from stream.kafka import topics
 from stream.kafka.producer import Producer
+from stream.kafka.reader import Reader
 from stream.settings import Settings
 from stream.workers import Supervisor
 
@@ -89,18 +91,24 @@ def put(broker: str, records: Sequence[tuple[int, bytes | None, Sequence[tuple[s
     asyncio.run(run())
 
 
+def records(broker: str, topic: str) -> list[ConsumerRecord]:
+    """Return all that a topic holds, in order within each partition."""
+
+    async def run() -> list[ConsumerRecord]:
+        found = []
+        async with Reader(broker, [topic], from_beginning=True) as reader:
+            ends = await reader.ends()
+            while not await reader.has_read(ends):
+                found += await reader.read()
+        return found
+
+    return asyncio.run(run())
+
+
 def read(broker: str, topic: str) -> Iterator[tuple[bytes, bytes]]:
     """Yield (key, value) of all that a topic holds."""
-    consumer = KafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest", enable_auto_commit=False)
-    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
-    consumer.assign(partitions)
-    consumer.seek_to_beginning()
-    ends = consumer.end_offsets(partitions)
-    while any(consumer.position(partition) < ends[partition] for partition in partitions):
-        for records in consumer.poll(1000).values():
-            for record in records:
-                yield record.key, record.value
-    consumer.close()
+    for record in records(broker, topic):
+        yield record.key, record.value
 
 
 def bars(broker: str) -> dict[str, Bar]:

@@ -5,30 +5,22 @@ from collections import defaultdict
 import msgspec
 import numpy as np
 import pytest
-from kafka import KafkaConsumer, TopicPartition
 
 from agents.market.bars import Bar
 from schemas.heartbeat import Heartbeat
 from schemas.topics import TRADES
 from schemas.trade import Trade
+from tests.integration.running import records
 
 LATENESS_MS = 2000
 
 
 def log_of(broker: str) -> dict[int, list[Trade | Heartbeat]]:
     """Return each partition's records, in offset order."""
-    consumer = KafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest", enable_auto_commit=False)
-    parts = [TopicPartition(TRADES.name, p) for p in consumer.partitions_for_topic(TRADES.name)]
-    consumer.assign(parts)
-    consumer.seek_to_beginning()
-    ends, log = consumer.end_offsets(parts), defaultdict(list)
+    log = defaultdict(list)
     decode, beat = msgspec.json.Decoder(Trade).decode, msgspec.json.Decoder(Heartbeat).decode
-    while any(consumer.position(part) < ends[part] for part in parts):
-        for part, records in consumer.poll(1000).items():
-            for record in records:
-                whole = decode(record.value) if record.value else beat(record.headers[0][1])
-                log[part.partition].append(whole)
-    consumer.close()
+    for record in records(broker, TRADES.name):
+        log[record.partition].append(decode(record.value) if record.value else beat(record.headers[0][1]))
     return log
 
 
@@ -37,9 +29,9 @@ def truth_of(log: dict[int, list[Trade | Heartbeat]]) -> tuple[dict[str, list[Tr
     counted: dict[str, list[Trade]] = defaultdict(list)
     seen: set[tuple[str, str, int]] = set()
     late = 0
-    for records in log.values():
+    for partition in log.values():
         newest: dict[str, int] = {}
-        for record in records:
+        for record in partition:
             frontier_ms = newest.get(record.source, -(10**15)) - LATENESS_MS
             newest[record.source] = max(newest.get(record.source, 0), record.time_ms)
             if isinstance(record, Heartbeat):
