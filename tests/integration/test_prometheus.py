@@ -142,7 +142,7 @@ def posting(broker: str) -> Iterator[None]:
                     symbols=(WATCHED[0],),
                     likes=number,
                     sentiment=minute % 3 / 2,
-                    copy_of=1 if number else None,
+                    copy_of=1 if number % 2 else None,
                 )
                 for number in range(minute % 7 + 1)
             ]
