@@ -9,6 +9,19 @@ import pytest
 from stream.kafka.embedded import EmbeddedKafka
 
 
+# What these test needs neither Kafka nor the clock, and runs beside what does.
+PURE = {"agents", "chaos", "engine", "model", "monitoring", "replay"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have all that needs Kafka, or time to pass as it should, run one after the other."""
+    for item in items:
+        folder = item.path.parent.relative_to(item.config.rootpath / "tests").parts[:1]
+        if item.get_closest_marker("kafka") or not PURE.intersection(folder):
+            item.add_marker(pytest.mark.xdist_group("by the clock"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("prometheus") and not all(map(shutil.which, ("prometheus", "promtool"))):
         pytest.skip("needs prometheus and promtool: on Debian and Ubuntu, apt-get install prometheus")
