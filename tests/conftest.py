@@ -8,7 +8,6 @@ import pytest
 
 from stream.kafka.embedded import EmbeddedKafka
 
-
 # What these test needs neither Kafka nor the clock, and runs beside what does.
 PURE = {"agents", "chaos", "engine", "model", "monitoring", "replay"}
 
