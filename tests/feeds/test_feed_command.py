@@ -108,7 +108,9 @@ def test_a_signal_ends_it_with_all_sent_and_the_ledger_written(
 ) -> None:
     ledger = tmp_path / "ledger.json"
     process = feed(broker, "simulate", "--rate", "5000", "--source", source, "--ledger", ledger)
-    time.sleep(2.5)
+    until = time.monotonic() + 30
+    while not trades_of(broker, source)[0]:
+        assert time.monotonic() < until, process.poll()
     process.send_signal(number)
     _, shown = process.communicate(timeout=30)
     assert process.returncode == 0, shown
