@@ -80,7 +80,7 @@ SLICES = Topic(
     name="slices",
     holds="a frame: the upserts of one flush of one partition for one shard, as columns",
     key="topic and partition",
-    partitions=16,
+    partitions=8,
     retention_ms=DAY_MS,
     max_record_bytes=16 << 20,
 )
@@ -150,7 +150,7 @@ WINDOW_STATE = Topic(
     name="window-state",
     holds="a piece of a snapshot of a shard's windows",
     key="group, shard, slot, piece",
-    partitions=16,
+    partitions=8,
     # It outlives the frames that it speaks of: what follows final bars goes on after a week's rest.
     retention_ms=7 * DAY_MS,
     cleanup="compact,delete",

@@ -1,5 +1,6 @@
 """A block: a run of records of one partition, delivered as one message."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -60,6 +61,28 @@ class Block:
         """Return the part from an offset on."""
         first = int(np.searchsorted(self.offsets, offset))
         return self._cut(first, len(self.values), min(max(offset, self.start), self.end), self.end)
+
+    @staticmethod
+    def joined(blocks: Sequence["Block"]) -> "Block":
+        """Return blocks of one partition, each of which begins where the one before ends, as one."""
+        first = blocks[0]
+        if len(blocks) == 1:
+            return first
+        headers: dict[int, Headers] = {}
+        values: list[bytes | None] = []
+        for block in blocks:
+            headers |= {len(values) + at: of for at, of in block.headers.items()}
+            values += block.values
+        return Block(
+            first.topic,
+            first.partition,
+            first.start,
+            blocks[-1].end,
+            np.concatenate([block.offsets for block in blocks]),
+            values,
+            np.concatenate([block.appended_ms for block in blocks]),
+            headers,
+        )
 
     def _cut(self, first: int, last: int, start: int, end: int) -> "Block":
         return Block(

@@ -22,6 +22,9 @@ from stream.settings import Settings
 _json = msgspec.json.Encoder().encode
 _msgpack = msgspec.msgpack.Encoder().encode
 
+# So many at once cost little more than one alone would by the record.
+FOLD_RECORDS = 1024
+
 
 class SlicingAgent:
     """Keeps the slicers of the partitions that this worker owns.
@@ -54,6 +57,9 @@ class SlicingAgent:
         self._producer = producer
         self._shards = shards
         self._log_end = log_end
+        # By partition: blocks that wait for the next flush, to be folded as one.
+        self._waiting: dict[int, list[Block]] = {}
+        self._folding = False
         self._heard_seconds: dict[tuple[int, str], float] = {}
         self._caught_up_seconds: dict[int, float] = {}
         self._block_records = BLOCK_RECORDS.labels(self.topic)
@@ -67,6 +73,7 @@ class SlicingAgent:
         self._pace.stop()
         now = monotonic()
         self.slicers = {}
+        self._waiting, self._folding = {}, False
         self._heard_seconds, self._caught_up_seconds = {}, {}
         for tp, position in positions.items():
             position = position.valid(tp)
@@ -89,34 +96,52 @@ class SlicingAgent:
 
     def read(self, partition: int) -> int | None:
         """Return the offset that a partition has been read to, or None where it isn't this worker's."""
+        if waiting := self._waiting.get(partition):
+            return waiting[-1].end
         slicer = self.slicers.get(partition)
         return None if slicer is None else slicer.read
 
     def receive(self, block: Block) -> None:
-        slicer = self.slicers[block.partition]
+        """Take a block: a large one is folded now, small ones together when there is a flush."""
+        read, waiting = self.read(block.partition), self._waiting.setdefault(block.partition, [])
+        assert read is not None
+        self._block_records.observe(len(block))
+        if block.end > read:
+            waiting.append(block if block.start == read else block.since(read))
+        # A fold that failed when there was a flush fails again here, where it ends the worker.
+        if self._folding or sum(map(len, waiting)) >= FOLD_RECORDS:
+            self._fold_waiting()
+        end = self._log_end(TP(self.topic, block.partition))
+        left = None if end is None else end.offset - max(read, block.end)
+        self._pace.ask(behind=left is not None and left > self._settings.block_records)
+
+    def _fold_waiting(self) -> None:
+        self._folding = True
+        for partition, waiting in self._waiting.items():
+            if waiting:
+                self._fold(self.slicers[partition], Block.joined(waiting))
+                waiting.clear()
+        self._folding = False
+
+    def _fold(self, slicer: Slicer, block: Block) -> None:
         began, decoding = perf_counter(), slicer.decode_seconds
         self._refuse(slicer.fold(block))
         decoding = slicer.decode_seconds - decoding
-        self._block_records.observe(len(block))
         self._decode_seconds.observe(decoding)
         self._fold_seconds.observe(perf_counter() - began - decoding)
         now = monotonic()
         for source in slicer.spoken():
-            self._heard_seconds[block.partition, source] = now
-        left = self._left(slicer)
-        self._pace.ask(behind=left is not None and left > self._settings.block_records)
+            self._heard_seconds[slicer.partition, source] = now
+        self._look(slicer)
 
-    def _left(self, slicer: Slicer) -> int | None:
-        """Return how much there is to read, as far as known; where that is nothing, note of when that is known.
+    def _look(self, slicer: Slicer) -> None:
+        """Note of when it is known that there is nothing left to read, where that is so.
 
         A broker that is away says nothing of the log's end, and a feed that it keeps waiting isn't silent.
         """
         end = self._log_end(TP(self.topic, slicer.partition))
-        if end is None:
-            return None
-        if slicer.read >= end.offset:
+        if end is not None and slicer.read >= end.offset:
             self._caught_up_seconds[slicer.partition] = monotonic() - end.age_seconds
-        return end.offset - slicer.read
 
     def _refuse(self, refused: list[Refused]) -> None:
         for record in refused:
@@ -126,12 +151,14 @@ class SlicingAgent:
 
     def flush(self) -> None:
         """Send every shard a frame of every partition, changed or not, so that each knows all lanes."""
+        self._fold_waiting()
         with self._publish_seconds.time():
             for slicer in self.slicers.values():
                 self._retire(slicer)
                 self._send(slicer, everyone=True)
 
     def _flush_changed(self) -> None:
+        self._fold_waiting()
         with self._publish_seconds.time():
             for slicer in self.slicers.values():
                 if slicer.is_dirty:
@@ -149,7 +176,7 @@ class SlicingAgent:
     def _idle(self, slicer: Slicer) -> Idle:
         """Say who is idle: who had been silent for the time-out when the log was last read to its end."""
         partition, settings = slicer.partition, self._settings
-        self._left(slicer)
+        self._look(slicer)
         caught_up = self._caught_up_seconds.get(partition, 0.0)
         silent = {
             source

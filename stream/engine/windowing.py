@@ -36,6 +36,8 @@ BEHIND_FRAMES = 100
 WAITING_UPSERTS = 20_000
 # Of one flush, so that none takes long.
 PROVISIONAL_RESULTS = 20_000
+# A provisional bar of an hour is no news with each flush, as one of a second is.
+LONGER_SECONDS = 0.25
 
 log = logging.getLogger(__name__)
 _json = msgspec.json.Encoder().encode
@@ -92,7 +94,9 @@ class WindowAgent:
         self._watched = watched or Watched(())
         self._latency = Latency()
         # By sink: when what is provisional may be published again.
+        # By sink: when what is provisional may be published next, and when also of windows longer than the finest.
         self._next: dict[str, float] = {}
+        self._longer: dict[str, float] = {}
         self._block_records = BLOCK_RECORDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
@@ -117,7 +121,7 @@ class WindowAgent:
             )
             for windowing in self._windowings
         ]
-        self._read, self._upto, self._log, self._next = {}, {}, {}, {}
+        self._read, self._upto, self._log, self._next, self._longer = {}, {}, {}, {}, {}
         self._began = {}
         for tp, position in positions.items():
             position = position.valid(tp)
@@ -225,7 +229,10 @@ class WindowAgent:
         waits = windows.waiting > WAITING_UPSERTS // 4 or now < self._next.get(sink, 0.0)
         if not waits:
             self._next[sink] = now + windows.windowing.provisional_seconds
-        results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS)
+        longer = now >= self._longer.get(sink, 0.0)
+        results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS, longer=longer)
+        if results and longer:
+            self._longer[sink] = now + LONGER_SECONDS
         for output, symbol, key, value in results:
             put(output.sink, partition_for(symbol, sinks[output.sink]), key, value)
         self._watched.take(results)

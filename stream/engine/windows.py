@@ -65,6 +65,7 @@ class Windows:
         self._epoch = epoch
         self._slices = windowing.slicing.aggregate
         self._widths = list(windowing.resolutions.items())
+        self._finest_ms = min(windowing.resolutions.values())
         # Places that a slice has a share in: each resolution, of its source and of all.
         places = np.dtype((np.int64, (2 * len(self._widths),)))
         self._pending: Table[SliceKey] = Table(
@@ -264,13 +265,15 @@ class Windows:
             held["final"][at] = held["end_ms"][at] <= final_ms
         return rows
 
-    def flush(self, *, provisional: int = sys.maxsize) -> list[Result]:
+    def flush(self, *, provisional: int = sys.maxsize, longer: bool = True) -> list[Result]:
         """Fold what is complete, and return a record of each window that has changed or become final.
 
         Parameters
         ----------
         provisional
             How many that are not final; the others wait for a later flush.
+        longer
+            Whether these may be longer than the finest.
         """
         self._absorb()
         for shard, finality in self._shards.items():
@@ -278,7 +281,7 @@ class Windows:
                 self._advance(shard, finality)
         if self._filler:
             self._filler.settle(self._settled, self._shards)
-        results, ends_ms, finals = self._publish(provisional=provisional)
+        results, ends_ms, finals = self._publish(provisional=provisional, longer=longer)
         if self._filler:
             results, filled = self._filler.fill(results, ends_ms, self._settled, self._shards, self.published_ms)
             finals = finals.and_(filled)
@@ -357,7 +360,7 @@ class Windows:
         if "offset" in into:
             np.minimum.at(into["offset"], targets, held["offset"][rows])
 
-    def _publish(self, *, provisional: int) -> tuple[list[Result], list[int], Finals]:
+    def _publish(self, *, provisional: int, longer: bool) -> tuple[list[Result], list[int], Finals]:
         """Return what has changed as records, when each ends, and all that is final for what follows."""
         held = self._windows.columns
         settled = np.zeros(max(self._shards, default=0) + 1, np.bool_)
@@ -365,7 +368,10 @@ class Windows:
         dirty = np.flatnonzero(held["dirty"])
         dirty = dirty[settled[held["shard"][dirty]]]
         final = held["final"][dirty]
-        dirty = np.concatenate([dirty[final], dirty[~final][:provisional]])
+        others = dirty[~final]
+        if not longer:
+            others = others[held["width_ms"][others] == self._finest_ms]
+        dirty = np.concatenate([dirty[final], others[:provisional]])
         # In time order: who reads a symbol's bars meets them as they were.
         dirty = dirty[np.argsort(held["end_ms"][dirty], kind="stable")]
         if not len(dirty):

@@ -32,3 +32,20 @@ def test_headers_move_with_their_records() -> None:
     assert block.since(1).headers == {0: (("a", b"1"),), 2: ()}
     assert block.since(2).headers == {1: ()}
     assert block.before(2).headers == {1: (("a", b"1"),)}
+
+
+def test_blocks_that_follow_one_another_are_one() -> None:
+    log = Log().tick(0).raw(None, (("a", b"1"),)).hole(2).tick(1).raw(None).tick(2).hole()
+    whole = log.block()
+    for first in range(log.end + 1):
+        for second in range(first, log.end + 1):
+            joined = Block.joined([log.block(0, first), log.block(first, second), log.block(second, log.end)])
+            assert offsets(joined) == offsets(whole)
+            assert joined.values == whole.values
+            assert joined.appended_ms.tolist() == whole.appended_ms.tolist()
+            assert joined.headers == whole.headers
+
+
+def test_one_block_is_itself() -> None:
+    block = Log().tick(0).block()
+    assert Block.joined([block]) is block

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from faust.types import TP
 
-from schemas.frame import Frame
+from schemas.frame import Frame, Tallies
 from schemas.refused import DeadLetter, Late
 from stream.engine import slicing
 from stream.engine.checkpoint import slices_from
@@ -21,9 +21,11 @@ IDLE_SECONDS = 30
 class World:
     """A partition with its agent, whose producer keeps what it is given; the clock is ours."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, shards: int = 1) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, shards: int = 1, fold_records: int = 0) -> None:
         self.now = 1000.0
         monkeypatch.setattr(slicing, "monotonic", lambda: self.now)
+        # By default each block is folded when it comes.
+        monkeypatch.setattr(slicing, "FOLD_RECORDS", fold_records)
         self.log = Log()
         self.put_records: list[tuple[str, int, bytes, bytes]] = []
         settings = Settings(idle_seconds=IDLE_SECONDS)
@@ -44,7 +46,7 @@ class World:
         return self.agent.restore({TRADES: position})[TRADES]
 
     def read(self, until: int | None = None) -> None:
-        self.agent.receive(self.log.block(self.agent.slicers[0].read, until))
+        self.agent.receive(self.log.block(self.agent.read(0), until))
 
     def beat(self) -> Frame:
         """Have the agent tell everyone, as it does once a second; return the last frame."""
@@ -253,3 +255,61 @@ def test_a_commit_that_is_not_ours_says_where_to_read_on(world: World, metadata:
     assert world.restore(1, metadata) == 1
     world.read()
     assert world.agent.slicers[0].tallies.counted == 2
+
+
+def waiting(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a world in which a fold is worth it from three records on."""
+    world = World(monkeypatch, fold_records=3)
+    world.restore()
+    world.log.tick(0, 1).tick(0, 2).tick(0, 3).tick(0, 4)
+    return world
+
+
+def test_small_blocks_wait_for_a_flush_and_are_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    world.read(1)
+    world.read(2)
+    assert world.agent.slicers[0].tallies.counted == 0
+    assert world.agent.read(0) == 2
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    assert offset == 0
+    assert slices_from(metadata).tallies.counted == slices_from(metadata).upto == 2
+
+
+def test_as_many_as_are_worth_it_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    world.read(1)
+    world.read(3)
+    assert world.agent.slicers[0].tallies.counted == 3
+
+
+def test_what_is_fetched_again_while_it_waits_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    for start, end in ((0, 2), (1, 2), (0, 1), (1, 3)):
+        world.agent.receive(world.log.block(start, end))
+    world.beat()
+    assert world.agent.slicers[0].tallies == Tallies(counted=3)
+
+
+def test_a_new_owner_knows_nothing_of_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    world.read(2)
+    assert world.restore() == 0
+    assert world.agent.read(0) == 0
+    world.beat()
+    assert world.agent.slicers[0].tallies.counted == 0
+
+
+def test_a_fold_that_fails_at_a_flush_fails_with_each_block_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    world.read(1)
+
+    def fail(_: object) -> None:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.agent.slicers[0], "fold", fail)
+        for call in (world.agent.flush, world.agent.checkpoint, world.read):
+            with pytest.raises(RuntimeError, match="broken"):
+                call()
+    assert world.put_records == []

@@ -95,6 +95,23 @@ def test_what_is_provisional_may_have_to_wait_and_finals_do_not(monkeypatch: pyt
     assert world.bars() == [("A", "3s", False, 2)]
 
 
+def test_provisional_windows_longer_than_the_finest_come_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("stream.engine.windowing.monotonic", lambda: clock[0])
+    world = World(monkeypatch)
+    world.restore()
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})))
+    assert world.bars() == [("A", "1s", False, 1), ("A", "3s", False, 1)]
+    world.read(encode(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 0})))
+    clock[0] += 0.24
+    assert world.bars() == [("A", "1s", False, 2)]
+    clock[0] += 0.01
+    assert world.bars() == [("A", "3s", False, 2)]
+    # The frontier closes both: finals never wait.
+    world.read(encode(frame(3, lanes={"s": 3000})))
+    assert world.bars() == [("A", "1s", True, 2), ("A", "3s", True, 2)]
+
+
 def test_a_record_that_is_no_frame_is_one_dead_letter(world: World) -> None:
     world.read(encode(frame(1, lanes={"s": 0})), b"\xc1", None, b"\x9c\xa1\xff" + bytes(20), b"\x90")
     world.read(encode(frame(2, upsert(0, 1.0), lanes={"s": 0})))
