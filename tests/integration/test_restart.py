@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from msgspec import json
 
-from schemas.topics import WINDOW_STATE
+from schemas.topics import SLICES, WINDOW_STATE
 from schemas.trade import Trade
 from stream.kafka.producer import Producer
 from tests.integration.recorded import polars_bars
@@ -21,7 +21,7 @@ from tests.integration.test_recorded import assert_equal_polars
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 
-SHARDS = range(16)
+SHARDS = range(SLICES.partitions)
 START_MS = 1_723_161_255_000
 SYMBOLS = [f"S{i:02d}-USD" for i in range(60)]
 
@@ -139,7 +139,7 @@ def soil(broker: str) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(("befalls", "snapshots"), [(keep, 16), (soil, 16), (empty, 0)])
+@pytest.mark.parametrize(("befalls", "snapshots"), [(keep, SLICES.partitions), (soil, SLICES.partitions), (empty, 0)])
 def test_a_worker_that_left_kept_all_that_it_knew(
     own_kafka: str, capsys: pytest.CaptureFixture[str], befalls: Callable[[str], None], snapshots: int
 ) -> None:

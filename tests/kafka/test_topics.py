@@ -203,7 +203,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         *(f"{name}: 4 partitions, new" for name in RESULTS),
         "late: 1 partitions, new",
         "dead-letters: 1 partitions, new",
-        "window-state: 16 partitions, new",
+        "window-state: 8 partitions, new",
         "control: 1 partitions, new",
     ]
     assert tickertape(own, "topics", "create").splitlines()[0] == "trades: 2 partitions"
@@ -251,7 +251,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         *((name, 4) for name in RESULTS),
         ("late", 1),
         ("dead-letters", 1),
-        ("window-state", 16),
+        ("window-state", 8),
         ("control", 1),
     ]
 
