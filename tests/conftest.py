@@ -8,17 +8,21 @@ import pytest
 
 from stream.kafka.embedded import EmbeddedKafka
 
-# What these test needs neither Kafka nor the clock, and runs beside what does.
-PURE = {"agents", "chaos", "engine", "model", "monitoring", "replay"}
+# What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
+# and deadlines of its own.
+BESIDE = {"agents", "engine", "kafka", "model", "monitoring", "replay"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have all that needs Kafka, or time to pass as it should, run one after the other."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Have tests that would disturb each other run one after the other."""
     for item in items:
         folder = item.path.parent.relative_to(item.config.rootpath / "tests").parts[:1]
-        if item.get_closest_marker("kafka") or not PURE.intersection(folder):
-            item.add_marker(pytest.mark.xdist_group("by the clock"))
+        if not BESIDE.intersection(folder):
+            item.add_marker(pytest.mark.xdist_group("clock"))
+        elif item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+    yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
