@@ -18,6 +18,7 @@ from stream.engine.following import Following
 from stream.engine.frames import Inspector
 from stream.engine.incomplete import is_incomplete
 from stream.engine.lanes import UNSET
+from stream.engine.merging import accumulate, in_order
 from stream.engine.names import ALL, Names
 from stream.engine.overdue import Overdue
 from stream.engine.recipe import Windowing
@@ -304,8 +305,8 @@ class Windows:
         half = len(self._widths)
         for columns, ready in ((slice(0, half), of_source), (slice(half, None), of_all)):
             rows = mine[ready]
-            pairs = self._pairs(rows, held["places"][rows][:, columns])
-            self._accumulate(self._windows.columns, pairs, pairs[1])
+            pairs = in_order(held, rows, held["places"][rows][:, columns], self._names)
+            accumulate(self.windowing, held, pairs, self._windows.columns, pairs[1])
             held["places"][rows, columns] = _NONE
         folded = mine[(held["places"][mine] == _NONE).all(axis=1)]
         keys = self._pending.keys(folded)
@@ -321,44 +322,6 @@ class Windows:
 
     def _by_name(self, times_ms: dict[str, int]) -> Ints:
         return np.array([times_ms.get(name, UNSET) for name in self._names.names])
-
-    def _pairs(self, rows: Ints, places: Ints) -> tuple[Ints, Ints]:
-        """Return (slice's row, window's row) of each share, by window and then in the canonical order."""
-        at, _ = np.nonzero(places != _NONE)
-        windows = places[places != _NONE]
-        rows = rows[at]
-        held = self._pending.columns
-        rank = np.argsort(np.argsort(np.array(self._names.names)))
-        order = np.lexsort((rank[held["source"][rows]], held["partition"][rows], held["slice_ms"][rows], windows))
-        return rows[order], windows[order]
-
-    def _accumulate(self, into: Columns, pairs: tuple[Ints, Ints], targets: Ints) -> None:
-        """Merge slices into windows: first the shares of one slice of time, then these in time order.
-
-        Parameters
-        ----------
-        into
-            Columns of windows.
-        pairs
-            See `_pairs`.
-        targets
-            The row in ``into`` of each pair, shape (n,).
-        """
-        rows, windows = pairs
-        if not len(rows):
-            return
-        held = self._pending.columns
-        slice_ms = held["slice_ms"][rows]
-        first = np.concatenate([[True], (windows[1:] != windows[:-1]) | (slice_ms[1:] != slice_ms[:-1])])
-        group = np.cumsum(first) - 1
-        whole: Columns = {
-            name: np.full(int(group[-1]) + 1, start, dtype) for name, (dtype, start) in self._slices.schema.items()
-        }
-        self._slices.merge(whole, group, {name: held[name][rows] for name in self._slices.schema})
-        aggregate = self.windowing.aggregate
-        aggregate.merge(into, targets[first], aggregate.lift(whole))
-        if "offset" in into:
-            np.minimum.at(into["offset"], targets, held["offset"][rows])
 
     def _publish(self, *, provisional: int, longer: bool) -> tuple[list[Result], list[int], Finals]:
         """Return what has changed as records, when each ends, and all that is final for what follows."""
@@ -412,15 +375,15 @@ class Windows:
 
     def _current(self, rows: Ints) -> Columns:
         """Return the partials of windows as they stand: what is folded, and the slices that aren't yet."""
-        aggregate = self.windowing.aggregate
-        partials = {name: self._windows.columns[name][rows] for name in aggregate.schema}
+        held = self._pending.columns
+        partials = {name: self._windows.columns[name][rows] for name in self.windowing.aggregate.schema}
         target = np.full(len(self._windows.columns["end_ms"]), _NONE)
         target[rows] = np.arange(len(rows))
         live = self._pending.live()
-        places = self._pending.columns["places"][live]
+        places = held["places"][live]
         places = np.where((places != _NONE) & (target[places] != _NONE), places, _NONE)
-        pairs = self._pairs(live, places)
-        self._accumulate(partials, pairs, target[pairs[1]])
+        pairs = in_order(held, live, places, self._names)
+        accumulate(self.windowing, held, pairs, partials, target[pairs[1]])
         return partials
 
     def _release(self) -> None:
