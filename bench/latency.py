@@ -115,7 +115,7 @@ def measure(broker: str) -> dict[str, float]:
 def show(console: Console, figures: dict[str, float]) -> bool:
     ok = figures["p50_ms"] < FLOOR_P50_MS and figures["p99_ms"] < FLOOR_P99_MS
     console.print(
-        f"event to provisional bar at {RATE:,} events a second: p50 {figures['p50_ms']:.0f} ms, "
+        f"event to provisional bar of a second at {RATE:,} events a second: p50 {figures['p50_ms']:.0f} ms, "
         f"p99 {figures['p99_ms']:.0f} ms over {figures['events']:,} events; "
         f"floor {FLOOR_P50_MS:g} and {FLOOR_P99_MS:g} ms {'met' if ok else 'MISSED'}",
         highlight=False,

@@ -25,8 +25,8 @@ class Timed(Pipeline):
     """A worker that stops once all events are folded, published and committed, and says how long that took."""
 
     events = 0
-    began = 0.0
-    cpu = 0.0
+    began = cpu = 0.0
+    wall = processor = 0.0
 
     async def on_started(self) -> None:
         await super().on_started()
@@ -43,24 +43,29 @@ class Timed(Pipeline):
     async def _until_done(self) -> None:
         agents: dict[str, Any] = dict(self.custodian._agents)
         windows = agents.pop(SLICES.name, None)
+        async with Reader(self.settings.broker, [SLICES.name], from_beginning=True) as reader:
+            await self._all_read(agents, windows, reader)
         slicers = [slicer for agent in agents.values() for slicer in agent.slicers.values()]
-        while sum(slicer.read for slicer in slicers) < self.events:
-            await asyncio.sleep(0.002)
-            slicers = [slicer for agent in agents.values() for slicer in agent.slicers.values()]
-        # Not `commit`, which does nothing while another is under way.
-        await self.consumer.force_commit()
-        if windows is not None:
-            async with Reader(self.settings.broker, [SLICES.name], from_beginning=True) as reader:
-                ends = await reader.ends()
-            while any((windows.read(part.partition) or 0) < end for part, end in ends.items()):  # noqa: ASYNC110 - no event
-                await asyncio.sleep(0.002)
-            await self.consumer.force_commit()
-        wall, cpu = time.perf_counter() - self.began, time.process_time() - self.cpu
         counted = sum(slicer.tallies.counted for slicer in slicers)
         if counted < SURELY * self.events:
             raise SystemExit(f"of {self.events} records only {counted} were counted")
-        print(f"@{self.events / wall:.0f} {self.events / cpu:.0f}", flush=True)
+        print(f"@{self.events / self.wall:.0f} {self.events / self.processor:.0f}", flush=True)
         os._exit(0)
+
+    async def _all_read(self, agents: dict[str, Any], windows: Any, reader: Reader) -> None:
+        def read() -> int:
+            return sum(slicer.read for agent in agents.values() for slicer in agent.slicers.values())
+
+        while read() < self.events:  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(0.002)
+        # Not `commit`, which does nothing while another is under way.
+        await self.consumer.force_commit()
+        if windows is not None:
+            ends = await reader.ends()
+            while any((windows.read(part.partition) or 0) < end for part, end in ends.items()):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.002)
+            await self.consumer.force_commit()
+        self.wall, self.processor = time.perf_counter() - self.began, time.process_time() - self.cpu
 
 
 if __name__ == "__main__":

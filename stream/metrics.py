@@ -176,14 +176,14 @@ BLOCK_RECORDS = Histogram(
 )
 DECODE_SECONDS = Histogram(
     "tickertape_decode_seconds",
-    "Making columns of a block's bytes.",
+    "Making columns of the bytes of a block, or of several small ones.",
     ("topic",),
     registry=WORKER,
     buckets=_BRIEF,
 )
 FOLD_SECONDS = Histogram(
     "tickertape_fold_seconds",
-    "Folding a block's columns into slices; of the slices' own topic, reading a block's frames.",
+    "Folding the columns of a block, or of several small ones, into slices; of the topic of slices, reading frames.",
     ("topic",),
     registry=WORKER,
     buckets=_BRIEF,

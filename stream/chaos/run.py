@@ -28,6 +28,7 @@ from stream.chaos.report import Summary, by_fault
 from stream.chaos.schedule import Blow, blows
 from stream.chaos.truth import Bars, Entry, Truth
 from stream.chaos.watch import Ear, Recovery, Sink
+from stream.engine.custody import FRAME_SECONDS
 from stream.engine.recipe import Recursion
 from stream.kafka import members, topics
 from stream.kafka.embedded import EmbeddedKafka
@@ -298,13 +299,16 @@ class _Run:
         """Wait until all is read, and every bar is final."""
         expected = {"|".join(map(str, key)).encode() for key in bars}
         until = time.monotonic() + FINAL_SECONDS
-        # Frames go on for ever, with nothing new in them: all that matter are there once the inputs are read.
+        # Frames go on for ever; those that close the last windows come within a beat of the inputs' end being read.
         ends: dict[int, int] | None = None
+        read_at: float | None = None
         while time.monotonic() < until:
             *inputs, slices = await asyncio.to_thread(
                 topics.describe, self._settings.broker, self._settings, [*TOPICS, SLICES]
             )
-            if ends is None and not any(state.lag for state in inputs):
+            if read_at is None and not any(state.lag for state in inputs):
+                read_at = time.monotonic()
+            if ends is None and read_at is not None and time.monotonic() > read_at + 2 * FRAME_SECONDS:
                 ends = {state.partition: state.end for state in slices.partitions}
             read = ends is not None and all((s.upto or 0) >= ends[s.partition] for s in slices.partitions)
             if read and all(self._sink.final.get(key) for key in expected):

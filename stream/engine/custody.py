@@ -70,6 +70,7 @@ class Custody:
         self._committed: dict[TP, tuple[int, str]] = {}
         self._astray: dict[TP, float] = {}
         self._beat: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
 
     def start(
         self, agents: list[Agent], delivery: Delivery, keeper: Keeper | None = None, report: Report | None = None
@@ -90,16 +91,24 @@ class Custody:
     async def _flush_regularly(self) -> None:
         while True:
             await asyncio.sleep(FRAME_SECONDS)
-            for agent in self._agents.values():
-                agent.flush()
-            if self._report is not None:
-                self._report.look(self._agents.values())
+            try:
+                for agent in self._agents.values():
+                    agent.flush()
+                if self._report is not None:
+                    self._report.look(self._agents.values())
+            except Exception as error:
+                # Nobody waits for this task: the next block or commit ends the worker.
+                log.exception("a flush failed")
+                self._failure = error
+                return
 
     async def receive(self, block: Block) -> bool:
         """Have a block read, if it follows on what has been read; return False where the state must be restored.
 
         A block or two that were fetched before a restore are nothing; where it goes on, records are missing.
         """
+        if self._failure is not None:
+            raise self._failure
         agent, tp = self._agents[block.topic], TP(block.topic, block.partition)
         read = agent.read(block.partition)
         if read is None:
@@ -135,6 +144,8 @@ class Custody:
         return offsets
 
     async def checkpoint(self) -> dict[TP, tuple[int, str]]:
+        if self._failure is not None:
+            raise self._failure
         if self._report is not None:
             self._report.begin_commit()
         commits: dict[TP, tuple[int, str]] = {}

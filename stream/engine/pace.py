@@ -11,6 +11,9 @@ _SHARE = 4
 class Pace:
     """Calls something soon after it is asked to.
 
+    A call that fails may have left things half done: from then on whoever asks for another gets its exception instead,
+    for that of a timer nobody would hear of.
+
     Parameters
     ----------
     call
@@ -28,9 +31,12 @@ class Pace:
         self._called = 0.0
         self._took_seconds = 0.0
         self._due: asyncio.TimerHandle | None = None
+        self._failure: Exception | None = None
 
     def ask(self, *, behind: bool) -> None:
         """Have it called: now, or when the interval is over."""
+        if self._failure is not None:
+            raise self._failure
         interval_seconds = self._backlog_seconds if behind else self._interval_seconds
         at = self._called + max(interval_seconds, _SHARE * self._took_seconds)
         wait_seconds = at - monotonic()
@@ -51,8 +57,14 @@ class Pace:
     def now(self) -> None:
         """Call it, whatever the interval."""
         self.stop()
+        if self._failure is not None:
+            raise self._failure
         self._called = monotonic()
-        self._call()
+        try:
+            self._call()
+        except Exception as error:
+            self._failure = error
+            raise
         self._took_seconds = monotonic() - self._called
 
     def stop(self) -> None:

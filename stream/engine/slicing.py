@@ -59,7 +59,7 @@ class SlicingAgent:
         self._log_end = log_end
         # By partition: blocks that wait for the next flush, to be folded as one.
         self._waiting: dict[int, list[Block]] = {}
-        self._folding = False
+        self._failure: Exception | None = None
         self._heard_seconds: dict[tuple[int, str], float] = {}
         self._caught_up_seconds: dict[int, float] = {}
         self._block_records = BLOCK_RECORDS.labels(self.topic)
@@ -73,7 +73,7 @@ class SlicingAgent:
         self._pace.stop()
         now = monotonic()
         self.slicers = {}
-        self._waiting, self._folding = {}, False
+        self._waiting = {}
         self._heard_seconds, self._caught_up_seconds = {}, {}
         for tp, position in positions.items():
             position = position.valid(tp)
@@ -108,20 +108,24 @@ class SlicingAgent:
         self._block_records.observe(len(block))
         if block.end > read:
             waiting.append(block if block.start == read else block.since(read))
-        # A fold that failed when there was a flush fails again here, where it ends the worker.
-        if self._folding or sum(map(len, waiting)) >= FOLD_RECORDS:
+        if self._failure is not None or sum(map(len, waiting)) >= FOLD_RECORDS:
             self._fold_waiting()
         end = self._log_end(TP(self.topic, block.partition))
         left = None if end is None else end.offset - max(read, block.end)
         self._pace.ask(behind=left is not None and left > self._settings.block_records)
 
     def _fold_waiting(self) -> None:
-        self._folding = True
+        # One that failed has left its slicer half changed: again, it would take the same records for repeats.
+        if self._failure is not None:
+            raise self._failure
         for partition, waiting in self._waiting.items():
             if waiting:
-                self._fold(self.slicers[partition], Block.joined(waiting))
+                try:
+                    self._fold(self.slicers[partition], Block.joined(waiting))
+                except Exception as error:
+                    self._failure = error
+                    raise
                 waiting.clear()
-        self._folding = False
 
     def _fold(self, slicer: Slicer, block: Block) -> None:
         began, decoding = perf_counter(), slicer.decode_seconds

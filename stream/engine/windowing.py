@@ -93,7 +93,6 @@ class WindowAgent:
         self._recovery = recovery
         self._watched = watched or Watched(())
         self._latency = Latency()
-        # By sink: when what is provisional may be published again.
         # By sink: when what is provisional may be published next, and when also of windows longer than the finest.
         self._next: dict[str, float] = {}
         self._longer: dict[str, float] = {}
@@ -231,7 +230,7 @@ class WindowAgent:
             self._next[sink] = now + windows.windowing.provisional_seconds
         longer = now >= self._longer.get(sink, 0.0)
         results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS, longer=longer)
-        if results and longer:
+        if results and longer and not waits:
             self._longer[sink] = now + LONGER_SECONDS
         for output, symbol, key, value in results:
             put(output.sink, partition_for(symbol, sinks[output.sink]), key, value)
