@@ -43,6 +43,9 @@ class Timed(Pipeline):
     async def _until_done(self) -> None:
         agents: dict[str, Any] = dict(self.custodian._agents)
         windows = agents.pop(SLICES.name, None)
+        # The topics have just been made: by the time that a block comes they are there for all.
+        while not self.began:  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(0.002)
         async with Reader(self.settings.broker, [SLICES.name], from_beginning=True) as reader:
             await self._all_read(agents, windows, reader)
         slicers = [slicer for agent in agents.values() for slicer in agent.slicers.values()]
@@ -56,7 +59,7 @@ class Timed(Pipeline):
         def read() -> int:
             return sum(slicer.read for agent in agents.values() for slicer in agent.slicers.values())
 
-        while read() < self.events:  # noqa: ASYNC110 - there is no event
+        while read() < self.events:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.002)
         # Not `commit`, which does nothing while another is under way.
         await self.consumer.force_commit()
