@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench import load
 from bench.throughput import INPUTS, SPINE, contest
-from schemas.topics import POSTS, QUOTES, TRADES
+from schemas.topics import QUOTES, TRADES
 from stream.kafka import topics
 from stream.settings import Settings
 
@@ -26,7 +26,7 @@ def _fill(broker: str) -> dict[str, int]:
     others = ["--quotes", str(QUOTES_A_TRADE), "--posts", str(POSTS_A_SECOND), "--start-ms", str(load.START_MS)]
     feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", "simulate", *market, *others]
     subprocess.run([*feed, "--no-close"], check=True, stderr=subprocess.DEVNULL)
-    states = topics.describe(broker, settings, [TRADES, QUOTES, POSTS])
+    states = topics.describe(broker, settings, INPUTS)
     return {state.name: sum(partition.end for partition in state.partitions) for state in states}
 
 
@@ -34,7 +34,7 @@ def measure(console: Console, broker: str, rounds: int) -> dict[str, float]:
     """Return records, and those of trades and quotes, a second, and trades a second of the spine alone, in turn."""
     sent = _fill(broker)
     everything, spine = sum(sent.values()), sent[TRADES.name]
-    shares = " + ".join(f"{sent[name] / everything:.0%} {name}" for name in INPUTS)
+    shares = " + ".join(f"{sent[topic.name] / everything:.0%} {topic.name}" for topic in INPUTS)
     console.print(f"a mix of {everything:,} records: {shares}", highlight=False)
     of_market = (sent[TRADES.name] + sent[QUOTES.name]) / everything
     mixed, alone, ratios = [], [], []

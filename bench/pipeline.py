@@ -26,7 +26,6 @@ class Timed(Pipeline):
 
     events = 0
     began = cpu = 0.0
-    wall = processor = 0.0
 
     async def on_started(self) -> None:
         await super().on_started()
@@ -47,15 +46,17 @@ class Timed(Pipeline):
         while not self.began:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(0.002)
         async with Reader(self.settings.broker, [SLICES.name], from_beginning=True) as reader:
-            await self._all_read(agents, windows, reader)
+            wall, cpu = await self._until_read(agents, windows, reader)
         slicers = [slicer for agent in agents.values() for slicer in agent.slicers.values()]
         counted = sum(slicer.tallies.counted for slicer in slicers)
         if counted < SURELY * self.events:
             raise SystemExit(f"of {self.events} records only {counted} were counted")
-        print(f"@{self.events / self.wall:.0f} {self.events / self.processor:.0f}", flush=True)
+        print(f"@{self.events / wall:.0f} {self.events / cpu:.0f}", flush=True)
         os._exit(0)
 
-    async def _all_read(self, agents: dict[str, Any], windows: Any, reader: Reader) -> None:
+    async def _until_read(self, agents: dict[str, Any], windows: Any, reader: Reader) -> tuple[float, float]:
+        """Wait until all is read and committed; return the seconds that it took, by the wall and of the processor."""
+
         def read() -> int:
             return sum(slicer.read for agent in agents.values() for slicer in agent.slicers.values())
 
@@ -68,7 +69,7 @@ class Timed(Pipeline):
             while any((windows.read(part.partition) or 0) < end for part, end in ends.items()):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.002)
             await self.consumer.force_commit()
-        self.wall, self.processor = time.perf_counter() - self.began, time.process_time() - self.cpu
+        return time.perf_counter() - self.began, time.process_time() - self.cpu
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ CONTESTANTS = [
     (GETMANY, "bench.getmany", [], 1.0),
     (PIPELINE, "bench.pipeline", ["agents.market.trades"], 1.0),
 ]
-INPUTS = (TRADES.name, QUOTES.name, POSTS.name)
+INPUTS = (TRADES, QUOTES, POSTS)
 REST_SECONDS = 1.5
 FLOORS = [(FAUST_TABLE, 100.0), (FAUST_DICT, 60.0), (GETMANY, 1.2)]
 
@@ -43,7 +43,7 @@ def contest(module: str, broker: str, events: int, arguments: Sequence[str]) -> 
 
     Each begins with empty sinks, and a broker that has come to rest.
     """
-    _delete(broker, [topic.name for topic in CATALOGUE if topic.name not in INPUTS])
+    _delete(broker, [topic.name for topic in CATALOGUE if topic not in INPUTS])
     topics.create(broker, Settings(broker=broker))
     time.sleep(REST_SECONDS)
     core = max(os.sched_getaffinity(0))

@@ -168,8 +168,9 @@ class Zscore(_Beyond, frozen=True, kw_only=True, tag="zscore"):
         level = state["mean"] + self._limit * deviation
         # The first value is the mean, without a variance.
         weight = np.where(n > 0, 2 / (self.windows + 1), 1.0)
-        step = weight * (np.where(there, value, 0.0) - state["mean"])
-        variance = (1 - weight) * (state["variance"] + step * (np.where(there, value, 0.0) - state["mean"]))
+        apart = np.where(there, value, 0.0) - state["mean"]
+        step = weight * apart
+        variance = (1 - weight) * (state["variance"] + step * apart)
         state["variance"] = np.where(there, variance, state["variance"])
         state["mean"] = np.where(there, state["mean"] + step, state["mean"])
         state["n"] = n + there

@@ -108,7 +108,7 @@ class SlicingAgent:
         self._block_records.observe(len(block))
         if block.end > read:
             waiting.append(block if block.start == read else block.since(read))
-        if self._failure is not None or sum(map(len, waiting)) >= FOLD_RECORDS:
+        if sum(map(len, waiting)) >= FOLD_RECORDS:
             self._fold_waiting()
         end = self._log_end(TP(self.topic, block.partition))
         left = None if end is None else end.offset - max(read, block.end)

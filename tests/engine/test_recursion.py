@@ -63,15 +63,8 @@ DECAY = Recursion(
 class Followed(Snapped):
     """A shard whose windows are followed; its next owner goes on from a snapshot, or from where it was first read."""
 
-    def _make(self) -> Windows:
-        return Windows(
-            FILLED,
-            slice_ms=1000,
-            horizon_ms=self._horizon_ms,
-            epoch=EPOCH,
-            fill=self._fill,
-            following=Following(FILLED, [DECAY], Settings()),
-        )
+    def _following(self) -> Following:
+        return Following(FILLED, [DECAY], Settings())
 
     def restart(self) -> None:
         if self.snapshot is not None:
@@ -232,13 +225,7 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
     shard = Followed()
     for one in frames:
         shard.hear(one)
-        match data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "restart", "restart"])):
-            case "flush":
-                shard.flush()
-            case "snap":
-                shard.snap()
-            case "restart":
-                shard.restart()
+        shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "restart", "restart"])))
     shard.flush()
     windows = windows_of(partitions)
     assert {key: (one.decay, one.revision) for key, one in shard.follows.items()} == expected(windows)

@@ -19,10 +19,9 @@ from stream.engine.checkpoint import Views
 from stream.engine.following import Following, outputs_of
 from stream.engine.recipe import Rolling
 from stream.engine.table import Columns
-from stream.engine.windows import Windows
 from stream.errors import ConfigError
 from stream.settings import Settings
-from tests.engine.blocks import EPOCH, HOUR_MS, Log
+from tests.engine.blocks import HOUR_MS, Log
 from tests.engine.frames import Identity, frame, upsert
 from tests.engine.test_fill import FILLED
 from tests.engine.test_snapshot import Snapped
@@ -70,15 +69,8 @@ SETTINGS = Settings(rolling_ms=WIDTHS)
 class Sliding(Snapped):
     """A shard whose windows of 1 s are slid along; its next owner goes on from a snapshot."""
 
-    def _make(self) -> Windows:
-        return Windows(
-            FILLED,
-            slice_ms=1000,
-            horizon_ms=self._horizon_ms,
-            epoch=EPOCH,
-            fill=self._fill,
-            following=Following(FILLED, [SLIDING], SETTINGS),
-        )
+    def _following(self) -> Following:
+        return Following(FILLED, [SLIDING], SETTINGS)
 
     def slid(self, *frames: Frame) -> dict[int, Any]:
         """Hear frames, and publish; return what came for source s, by start."""
@@ -176,13 +168,7 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
     for one in frames:
         shard.hear(one)
         alone.hear(one)
-        match data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "snap", "restart"])):
-            case "flush":
-                shard.flush()
-            case "snap":
-                shard.snap()
-            case "restart":
-                shard.restart()
+        shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "snap", "restart"])))
     shard.flush()
     alone.flush()
     wanted = expected(windows_of(partitions))

@@ -12,10 +12,9 @@ from agents.signals import RULES, Signal
 from schemas.frame import Frame
 from stream.engine import rules
 from stream.engine.following import Following, outputs_of
-from stream.engine.windows import Windows
 from stream.errors import ConfigError
 from stream.settings import Settings
-from tests.engine.blocks import EPOCH, HOUR_MS, Log
+from tests.engine.blocks import HOUR_MS, Log
 from tests.engine.frames import frame, upsert
 from tests.engine.test_fill import FILLED
 from tests.engine.test_recursion import DECAY, expected
@@ -30,15 +29,8 @@ class Watched(Snapped):
 
     path = ""
 
-    def _make(self) -> Windows:
-        return Windows(
-            FILLED,
-            slice_ms=1000,
-            horizon_ms=self._horizon_ms,
-            epoch=EPOCH,
-            fill=self._fill,
-            following=Following(FILLED, [RULES, DECAY], Settings(signals=self.path)),
-        )
+    def _following(self) -> Following:
+        return Following(FILLED, [RULES, DECAY], Settings(signals=self.path))
 
     def signals(self, *frames: Frame) -> list[tuple[str, str, int, float, bool]]:
         """Hear frames, and publish; return the signals that came: rule, symbol, start, value and whether final."""
@@ -158,13 +150,7 @@ def test_owners_that_come_and_go_publish_each_signal_once(
     shard = watched(tmp_path_factory.mktemp("rules"), rule | {"sources": ["s", "t", "all"]})()
     for one in frames:
         shard.hear(one)
-        match data.draw(st.sampled_from(["go on", "flush", "flush", "snap", "restart"])):
-            case "flush":
-                shard.flush()
-            case "snap":
-                shard.snap()
-            case "restart":
-                shard.restart()
+        shard.befall(data.draw(st.sampled_from(["go on", "flush", "flush", "snap", "restart"])))
     shard.flush()
     found = {key for key, one in shard.follows.items() if isinstance(one, Signal) and one.final}
     wanted = set()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schemas.frame import Frame
 from stream.engine import fill
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
+from stream.engine.following import Following
 from stream.engine.snapshot import State, fingerprint, from_bytes, to_bytes
 from stream.engine.windows import Windows
 from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Log
@@ -36,7 +37,27 @@ class Snapped(Shard):
         self.snapshot: tuple[int, bytes] | None = None
 
     def _make(self) -> Windows:
-        return Windows(FILLED, slice_ms=1000, horizon_ms=self._horizon_ms, epoch=EPOCH, fill=self._fill)
+        return Windows(
+            FILLED,
+            slice_ms=1000,
+            horizon_ms=self._horizon_ms,
+            epoch=EPOCH,
+            fill=self._fill,
+            following=self._following(),
+        )
+
+    def _following(self) -> Following | None:
+        return None
+
+    def befall(self, what: str) -> None:
+        """Have it ``flush``, ``snap`` or ``restart``, or ``go on``."""
+        match what:
+            case "flush":
+                self.flush()
+            case "snap":
+                self.snap()
+            case "restart":
+                self.restart()
 
     def _flush_all(self) -> None:
         self.flush()
@@ -214,13 +235,7 @@ def test_owners_that_go_on_from_snapshots_publish_what_plain_python_finds(
     for one in frames:
         shard.hear(one)
         alone.says(one)
-        match data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "snap", "restart"])):
-            case "flush":
-                shard.flush()
-            case "snap":
-                shard.snap()
-            case "restart":
-                shard.restart()
+        shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "snap", "restart"])))
     shard.flush()
     assert shard.holds == alone.holds
     found = {key: (window.count, window.total, window.last) for key, window in shard.holds.items()}
@@ -261,13 +276,7 @@ def test_owners_that_go_on_from_snapshots_fill_what_plain_python_fills(
         shard = Snapped(fill=True)
         for one in frames:
             shard.hear(one)
-            match data.draw(st.sampled_from(["go on", "flush", "snap", "restart"])):
-                case "flush":
-                    shard.flush()
-                case "snap":
-                    shard.snap()
-                case "restart":
-                    shard.restart()
+            shard.befall(data.draw(st.sampled_from(["go on", "flush", "snap", "restart"])))
         shard.flush()
         while shard.windows.lags:
             shard.flush()
