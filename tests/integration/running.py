@@ -17,10 +17,10 @@ from agents.market.quote_bars import QuoteBar
 from agents.social.chatter import Chatter
 from schemas.topics import CATALOGUE, TRADES, Topic
 from schemas.trade import Trade
+from stream.chaos import logs
 from stream.feeds.publish import Publisher
 from stream.kafka import topics
 from stream.kafka.producer import Producer
-from stream.kafka.reader import Reader
 from stream.settings import Settings
 from stream.workers import Supervisor
 
@@ -95,12 +95,7 @@ def records(broker: str, topic: str) -> list[ConsumerRecord]:
     """Return all that a topic holds, in order within each partition."""
 
     async def run() -> list[ConsumerRecord]:
-        found = []
-        async with Reader(broker, [topic], from_beginning=True) as reader:
-            ends = await reader.ends()
-            while not await reader.has_read(ends):
-                found += await reader.read()
-        return found
+        return [record async for record in logs.read(broker, [topic])]
 
     return asyncio.run(run())
 
