@@ -220,15 +220,25 @@ def fail(agent, block):
     raise ZeroDivisionError("a bug")
 
 SlicingAgent.receive = fail
-main()
+"""
+# Blocks come before the start has ended, as on a machine that is busy.
+SLOW = """
+import asyncio
+from stream.app import Pipeline
+
+async def wait(self):
+    await asyncio.sleep(3)
+
+Pipeline.on_started = wait
 """
 
 
 @pytest.mark.kafka
-def test_a_crash_is_reported_and_commits_nothing(settings: Settings) -> None:
+@pytest.mark.parametrize("start", ["", SLOW], ids=["started", "starting"])
+def test_a_crash_is_reported_and_commits_nothing(settings: Settings, start: str) -> None:
     feed(settings.broker, 10)
     ended = subprocess.run(
-        [sys.executable, "-c", FAILING, "worker"],
+        [sys.executable, "-c", FAILING + start + "main()", "worker"],
         env=environment(settings),
         capture_output=True,
         text=True,

@@ -117,7 +117,12 @@ class Custody:
             log.info("%s, partition %d: offset %d comes after %d", block.topic, block.partition, block.start, read)
             return monotonic() - self._astray.setdefault(tp, monotonic()) < PATIENCE_SECONDS
         self._astray.pop(tp, None)
-        agent.receive(block)
+        try:
+            agent.receive(block)
+        except Exception as error:
+            # What the agent holds may be half done: nothing of it is committed, whoever asks.
+            self._failure = error
+            raise
         assert self._delivery is not None
         await self._delivery.room()
         return True

@@ -372,6 +372,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
     def _has_blocks(self, tp: TP) -> bool:
         return tp.topic in self.app.custodian.blocks.topics
 
+    async def on_task_error(self, exc: BaseException) -> None:
+        """Commit nothing: Faust would, of what is half done and by a thread that may have ended."""
+
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         await self._commit_blocks()
         return bool(await super().force_commit(topics, start_new_transaction))

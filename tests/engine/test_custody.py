@@ -1,4 +1,4 @@
-"""A flush that fails in the background ends the worker by what comes next."""
+"""What fails is known to whoever comes next, so that nothing half done is committed."""
 
 import asyncio
 from typing import Any
@@ -11,11 +11,20 @@ from stream.engine.block import Block
 from stream.engine.custody import Custody
 from stream.engine.transport import Blocks
 
+OFFSETS = np.empty(0, np.int64)
+BLOCK = Block("trades", 0, 0, 1, OFFSETS, [], OFFSETS)
+
 
 class Broken:
     topic = "trades"
 
     def flush(self) -> None:
+        raise RuntimeError("broken")
+
+    def read(self, _: int) -> int:
+        return 0
+
+    def receive(self, _: Block) -> None:
         raise RuntimeError("broken")
 
     def stop(self) -> None: ...
@@ -30,9 +39,24 @@ def test_a_beat_that_fails_is_heard_of_by_the_next_block_and_the_next_commit(mon
         agent: Any = Broken()
         keeper.start([agent], nothing)
         await asyncio.sleep(0.1)
-        offsets = np.empty(0, np.int64)
         with pytest.raises(RuntimeError, match="broken"):
-            await keeper.receive(Block("trades", 0, 0, 1, offsets, [], offsets))
+            await keeper.receive(BLOCK)
+        with pytest.raises(RuntimeError, match="broken"):
+            await keeper.checkpoint()
+        await keeper.stop()
+
+    asyncio.run(run())
+
+
+def test_after_a_block_that_failed_nothing_is_committed() -> None:
+    async def run() -> None:
+        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10))
+        nothing: Any = None
+        agent: Any = Broken()
+        keeper.start([agent], nothing)
+        with pytest.raises(RuntimeError, match="broken"):
+            await keeper.receive(BLOCK)
+        # An agent that has no checkpoint is not even asked for one.
         with pytest.raises(RuntimeError, match="broken"):
             await keeper.checkpoint()
         await keeper.stop()

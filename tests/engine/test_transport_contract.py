@@ -231,6 +231,7 @@ def test_consumer_takes(function: Any, takes: list[str], used: str) -> None:
     [
         (driver.Consumer._new_consumer_thread, ["self"], "Consumer._new_consumer_thread"),
         (driver.Consumer.force_commit, ["self", "topics", "start_new_transaction"], "Consumer.force_commit"),
+        (driver.Consumer.on_task_error, ["self", "exc"], "Consumer.on_task_error"),
         (driver.Consumer.perform_seek, ["self"], "Consumer.perform_seek"),
         (driver.Consumer.on_partitions_revoked, ["self", "revoked"], "Consumer.on_partitions_revoked"),
         (driver.AIOKafkaConsumerThread.seek, ["self", "partition", "offset"], "ConsumerThread.seek_all"),
@@ -251,6 +252,7 @@ def test_driver_takes(function: Any, takes: list[str], used: str) -> None:
         (base.ThreadDelegateConsumer.__init__, "_new_consumer_thread", "Consumer._new_consumer_thread"),
         (driver.AIOKafkaConsumerThread._create_consumer, "_create_worker_consumer", "ConsumerThread"),
         (base.ThreadDelegateConsumer.threadsafe_partitions_revoked, "call", "Consumer.on_partitions_revoked"),
+        (faust.App._on_agent_error, "on_task_error", "Consumer.on_task_error"),
         (base.Consumer.commit, "force_commit", "Consumer.force_commit"),
         (base.Consumer._commit_handler.fun, "commit", "Consumer.force_commit"),
         (base.Consumer.on_stop, "commit_and_end_transactions", "Consumer.force_commit"),
