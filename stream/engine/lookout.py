@@ -21,14 +21,19 @@ async def look_out(consumer: Any) -> None:
     Only the member that leads a group looks out for new partitions. One that ends and comes back as the static member
     that it was still leads by the broker's books, but isn't told so; then nobody looks, and results go out without
     what is in the new partitions. So every member looks; the broker shares out anew when the one asks that leads.
+
+    It asks at the second look. By then one that knows that it leads has seen to it, and if not, has heard of the
+    partitions: it would share out without them, and again with them.
     """
+    before: set[TopicPartition] = set()
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
-            unowned = await _unowned(consumer)
+            now = await _unowned(consumer)
         except KafkaError:
             # The broker is away, or busy with the group.
             continue
+        unowned, before = now & before, now
         if unowned:
             names = ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(unowned))
             log.info("nobody owns %s: the group is to share its partitions out anew", names)
