@@ -195,10 +195,10 @@ def test_consumer_records_have_the_same_fields() -> None:
 # aiokafka: the consumer.
 
 
-def test_consumer_reads_deserializer_and_isolation_level_when_it_starts() -> None:
+def test_consumer_passes_on_what_is_set_before_it_starts() -> None:
     (made,) = [call for call in calls(AIOKafkaConsumer.start) if getattr(call.func, "id", "") == "Fetcher"]
     passed = {keyword.arg: ast.unparse(keyword.value) for keyword in made.keywords}
-    for name in ("value_deserializer", "isolation_level"):
+    for name in ("value_deserializer", "isolation_level", "fetch_max_wait_ms"):
         held(
             passed.get(name) == f"self._{name}",
             "aiokafka",
@@ -325,6 +325,7 @@ def test_consumer_is_made_for_blocks_and_as_a_static_member(app: faust.App) -> N
     assert "_metadata_update" in vars(consumer._client), "it doesn't pause while no broker answers"
     assert consumer._value_deserializer is _Keeper.blocks
     assert consumer._isolation_level == "read_committed"
+    assert consumer._fetch_max_wait_ms == transport.FETCH_WAIT_MS
 
 
 def test_any_member_can_have_the_group_share_out_anew() -> None:
