@@ -99,7 +99,7 @@ def test_a_slow_sink_stops_commits_but_no_heartbeat(own_kafka: str, capsys: pyte
         with Memory(supervisor) as memory, ExitStack() as slow:
             for slot in supervisor.slots:
                 client = f"{settings.group}-{settings.epoch}-{supervisor.name(slot)}"
-                slow.enter_context(slowed(own_kafka, client, 400_000 / 2))
+                slow.enter_context(slowed(own_kafka, client, 250_000 / 2))
             start_mib = memory.now_mib()
             feed(own_kafka, trades(events, 5 * events), close=False)
             last, changed, longest_seconds = commits(settings), time.monotonic(), 0.0
