@@ -16,6 +16,7 @@ from faust.types import TP
 from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
 from stream.engine.following import outputs_of
+from stream.engine.pace import Backlog
 from stream.engine.recipe import Follows, Recursion, Rolling, Signals, Windowing
 from stream.engine.report import Report
 from stream.engine.slices import Slicing
@@ -184,7 +185,10 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             await producer.partitions(topic.name)
         shards = await producer.partitions(SLICES.name)
         sinks = {output.sink: await producer.partitions(output.sink) for output in self._outputs}
-        agents: list[Agent] = [SlicingAgent(s, settings, producer, shards, self._log_end) for s in self.slicings]
+        backlog = Backlog()
+        agents: list[Agent] = [
+            SlicingAgent(slicing, settings, producer, shards, self._log_end, backlog) for slicing in self.slicings
+        ]
         recovery = await self._recovery(producer)
         if self.windowings:
             watched = Watched(settings.watch)
@@ -196,6 +200,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                     producer,
                     sinks,
                     self._log_end,
+                    backlog,
                     recovery,
                     recipes=self.recipes,
                     watched=watched,

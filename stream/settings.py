@@ -51,8 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     coalesce_ms
         The least time between two flushes of open results under load.
     backlog_ms
-        The same where reading is behind by more than a block: what comes out is old news then, and fewer flushes are
-        faster.
+        The same where a worker is behind by more than a block, with any partition: what comes out is old news then, and
+        fewer flushes are faster.
     commit_seconds
         Between two checkpoints.
     snapshot_seconds

@@ -4,8 +4,31 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
+from faust.types import TP
+
 # A flush that takes long is not to take most of the time.
 _SHARE = 4
+
+
+class Backlog:
+    """Where a worker's reading is behind: there its time goes to what it has to read, before what it has to say."""
+
+    def __init__(self) -> None:
+        self._behind: set[TP] = set()
+
+    def note(self, tp: TP, *, behind: bool) -> None:
+        """Hear of a partition."""
+        if behind:
+            self._behind.add(tp)
+        else:
+            self._behind.discard(tp)
+
+    def clear(self, topic: str) -> None:
+        """Forget a topic's partitions."""
+        self._behind = {tp for tp in self._behind if tp.topic != topic}
+
+    def __bool__(self) -> bool:
+        return bool(self._behind)
 
 
 class Pace:
@@ -21,23 +44,28 @@ class Pace:
     interval_seconds
         The least time between two calls; longer while calls take more than a quarter of the time.
     backlog_seconds
-        The least time between two calls while reading is behind.
+        The least time between two calls while there is a backlog.
+    backlog
+        Whether there is one.
     """
 
-    def __init__(self, call: Callable[[], None], interval_seconds: float, backlog_seconds: float) -> None:
+    def __init__(
+        self, call: Callable[[], None], interval_seconds: float, backlog_seconds: float, backlog: Backlog
+    ) -> None:
         self._call = call
         self._interval_seconds = interval_seconds
         self._backlog_seconds = backlog_seconds
+        self._backlog = backlog
         self._called = 0.0
         self._took_seconds = 0.0
         self._due: asyncio.TimerHandle | None = None
         self._failure: Exception | None = None
 
-    def ask(self, *, behind: bool) -> None:
+    def ask(self) -> None:
         """Have it called: now, or when the interval is over."""
         if self._failure is not None:
             raise self._failure
-        interval_seconds = self._backlog_seconds if behind else self._interval_seconds
+        interval_seconds = self._backlog_seconds if self._backlog else self._interval_seconds
         at = self._called + max(interval_seconds, _SHARE * self._took_seconds)
         wait_seconds = at - monotonic()
         if wait_seconds <= 0:

@@ -11,7 +11,7 @@ from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.aliases import Aliases
 from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
-from stream.engine.pace import Pace
+from stream.engine.pace import Backlog, Pace
 from stream.engine.slices import Idle, Refused, Slicer, Slicing
 from stream.engine.transport import LogEnd, Position
 from stream.kafka.partition import partition_for
@@ -39,6 +39,8 @@ class SlicingAgent:
         How many partitions ``slices`` has.
     log_end
         The end of a partition's log as far as known, or None.
+    backlog
+        Whether this worker's reading is behind; all of its agents have the same.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SlicingAgent:
         producer: Producer,
         shards: int,
         log_end: Callable[[TP], LogEnd | None],
+        backlog: Backlog,
     ) -> None:
         self.topic = slicing.topic.name
         self.slicers: dict[int, Slicer] = {}
@@ -57,6 +60,7 @@ class SlicingAgent:
         self._producer = producer
         self._shards = shards
         self._log_end = log_end
+        self._backlog = backlog
         # By partition: blocks that wait for the next flush, to be folded as one.
         self._waiting: dict[int, list[Block]] = {}
         self._failure: Exception | None = None
@@ -66,11 +70,12 @@ class SlicingAgent:
         self._decode_seconds = DECODE_SECONDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
-        self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
+        self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000, settings.backlog_ms / 1000, backlog)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these partitions from their checkpoints; return where to read each from."""
         self._pace.stop()
+        self._backlog.clear(self.topic)
         now = monotonic()
         self.slicers = {}
         self._waiting = {}
@@ -110,9 +115,11 @@ class SlicingAgent:
             waiting.append(block if block.start == read else block.since(read))
         if sum(map(len, waiting)) >= FOLD_RECORDS:
             self._fold_waiting()
-        end = self._log_end(TP(self.topic, block.partition))
-        left = None if end is None else end.offset - max(read, block.end)
-        self._pace.ask(behind=left is not None and left > self._settings.block_records)
+        tp = TP(self.topic, block.partition)
+        end = self._log_end(tp)
+        left = 0 if end is None else end.offset - max(read, block.end)
+        self._backlog.note(tp, behind=left > self._settings.block_records)
+        self._pace.ask()
 
     def _fold_waiting(self) -> None:
         # One that failed has left its slicer half changed: again, it would take the same records for repeats.

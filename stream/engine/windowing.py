@@ -15,7 +15,7 @@ from stream.engine.block import Block
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.following import Following
 from stream.engine.frames import BadFrame
-from stream.engine.pace import Pace
+from stream.engine.pace import Backlog, Pace
 from stream.engine.recipe import Follows, Windowing
 from stream.engine.refusal import dead_letter
 from stream.engine.report import Latency
@@ -56,6 +56,8 @@ class WindowAgent:
         How many partitions each sink has, by name.
     log_end
         The end of a shard's log as far as known, or None.
+    backlog
+        Whether this worker's reading is behind, of frames or of what they are made of.
     recovery
         Where snapshots come from and go to; None: there are none.
     recipes
@@ -73,6 +75,7 @@ class WindowAgent:
         producer: Producer,
         sinks: Mapping[str, int],
         log_end: Callable[[TP], LogEnd | None],
+        backlog: Backlog,
         recovery: Recovery | None = None,
         recipes: Sequence[Follows] = (),
         watched: Watched | None = None,
@@ -90,6 +93,7 @@ class WindowAgent:
         # Where a shard was first read, while no snapshot spares what follows windows from beginning there again.
         self._began: dict[int, int | None] = {}
         self._log_end = log_end
+        self._backlog = backlog
         self._recovery = recovery
         self._watched = watched or Watched(())
         self._latency = Latency()
@@ -99,11 +103,12 @@ class WindowAgent:
         self._block_records = BLOCK_RECORDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
-        self._pace = Pace(self.flush, settings.coalesce_ms / 1000, settings.backlog_ms / 1000)
+        self._pace = Pace(self.flush, settings.coalesce_ms / 1000, settings.backlog_ms / 1000, backlog)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these shards from their checkpoints, and snapshots; return where to read each from."""
         self._pace.stop()
+        self._backlog.clear(self.topic)
         self._watched.clear()
         self._latency.clear()
         if self._recovery:
@@ -199,11 +204,13 @@ class WindowAgent:
         self._settle(shard)
         self._block_records.observe(len(block))
         self._fold_seconds.observe(perf_counter() - began)
+        tp = TP(self.topic, shard)
+        end = self._log_end(tp)
+        self._backlog.note(tp, behind=end is not None and end.offset - self._read[shard] > BEHIND_FRAMES)
         if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
             self._pace.now()
         else:
-            end = self._log_end(TP(self.topic, shard))
-            self._pace.ask(behind=end is not None and end.offset - self._read[shard] > BEHIND_FRAMES)
+            self._pace.ask()
 
     def _reject(self, block: Block, at: int, error: Exception) -> None:
         if block.offsets[at] < self._upto[block.partition]:

@@ -14,6 +14,7 @@ from agents.market.trades import TRADE_SLICES
 from schemas.frame import Frame
 from stream.engine import fill
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
+from stream.engine.pace import Backlog
 from stream.engine.windowing import WindowAgent
 from stream.engine.windows import Windows
 from stream.settings import Settings
@@ -244,8 +245,8 @@ def test_a_long_gap_is_filled_in_several_flushes(monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(monkeypatch)
-    agent = WindowAgent([FILLED], Settings(fill=True), world, {"bars": 4}, lambda _: None)  # type: ignore[arg-type]  # it puts
-    monkeypatch.setattr(agent._pace, "ask", lambda **_: None)
+    agent = WindowAgent([FILLED], Settings(fill=True), world, {"bars": 4}, lambda _: None, Backlog())  # type: ignore[arg-type]  # it puts
+    monkeypatch.setattr(agent._pace, "ask", lambda: None)
     world.agent = agent
     world.restore()
     return world

@@ -9,6 +9,7 @@ from stream.app import Pipeline
 from stream.engine import state
 from stream.engine.checkpoint import windows_from
 from stream.engine.custody import Custody
+from stream.engine.pace import Backlog
 from stream.engine.state import Recovery, Snapshot
 from stream.engine.transport import Blocks, Position
 from stream.engine.windowing import WindowAgent
@@ -36,10 +37,11 @@ class Owned(World):
             self,
             sinks,
             lambda _: None,
+            Backlog(),
             self.recovery,
             recipes=[DECAY],  # type: ignore[arg-type]  # it puts
         )
-        monkeypatch.setattr(self.agent._pace, "ask", lambda **_: None)
+        monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
         self.custody = Custody(Blocks(frozenset({"slices"}), 1, 1))
         self.committed: tuple[int, str] | None = None
 

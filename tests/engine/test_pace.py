@@ -3,27 +3,34 @@
 import asyncio
 
 import pytest
+from faust.types import TP
 
-from stream.engine.pace import Pace
+from stream.engine.pace import Backlog, Pace
 
 
 def test_at_once_when_quiet_and_once_for_all_that_ask_within_the_interval() -> None:
     calls: list[int] = []
 
     async def run() -> None:
-        pace = Pace(lambda: calls.append(1), 0.05, 10.0)
-        pace.ask(behind=False)
+        backlog = Backlog()
+        pace = Pace(lambda: calls.append(1), 0.05, 10.0, backlog)
+        pace.ask()
         assert len(calls) == 1
         for _ in range(3):
-            pace.ask(behind=False)
+            pace.ask()
         assert len(calls) == 1
         await asyncio.sleep(0.2)
         assert len(calls) == 2
-        # Behind, it is in no hurry.
+        # With a backlog, wherever it is, there is no hurry.
+        backlog.note(TP("trades", 1), behind=True)
         pace.now()
-        pace.ask(behind=True)
+        pace.ask()
         await asyncio.sleep(0.1)
         assert len(calls) == 3
+        # Once it is read, who asks doesn't wait for what was asked for before.
+        backlog.note(TP("trades", 1), behind=False)
+        pace.ask()
+        assert len(calls) == 4
         pace.stop()
 
     asyncio.run(run())
@@ -39,13 +46,24 @@ def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        pace = Pace(fail_the_second_time, 0.02, 10.0)
-        pace.ask(behind=False)
-        pace.ask(behind=False)
+        pace = Pace(fail_the_second_time, 0.02, 10.0, Backlog())
+        pace.ask()
+        pace.ask()
         await asyncio.sleep(0.1)
-        for call in (lambda: pace.ask(behind=False), pace.now):
+        for call in (pace.ask, pace.now):
             with pytest.raises(RuntimeError, match="broken"):
                 call()
 
     asyncio.run(run())
     assert len(calls) == 2
+
+
+def test_a_backlog_is_behind_while_any_partition_is() -> None:
+    backlog = Backlog()
+    for partition, behind in ((0, True), (1, True), (0, False)):
+        backlog.note(TP("trades", partition), behind=behind)
+    assert backlog
+    backlog.clear("quotes")
+    assert backlog
+    backlog.clear("trades")
+    assert not backlog

@@ -10,6 +10,7 @@ from schemas.frame import Frame, Tallies
 from schemas.refused import DeadLetter, Late
 from stream.engine import slicing
 from stream.engine.checkpoint import slices_from
+from stream.engine.pace import Backlog
 from stream.engine.slicing import SlicingAgent
 from stream.engine.table import Columns
 from stream.engine.transport import LogEnd, Position
@@ -37,9 +38,9 @@ class World:
         def log_end(_: TP) -> LogEnd:
             return LogEnd(self.log.end, self.unheard_seconds)
 
-        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end)  # type: ignore[arg-type]  # it puts
+        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, Backlog())  # type: ignore[arg-type]  # it puts
         # No pace of its own: only a checkpoint or a beat flushes.
-        monkeypatch.setattr(self.agent._pace, "ask", lambda **_: None)
+        monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
 
     def put(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
         self.put_records.append((topic, partition, key, value))

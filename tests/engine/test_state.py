@@ -9,6 +9,7 @@ from faust.types import TP
 from stream.engine import state
 from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
 from stream.engine.custody import Custody
+from stream.engine.pace import Backlog
 from stream.engine.state import Fitting, Recovery, Snapshot
 from stream.engine.transport import Blocks, Position
 from stream.engine.windowing import WindowAgent
@@ -56,8 +57,8 @@ class Snapping(World):
         super().__init__(monkeypatch)
         self.kept = Kept()
         self.recovery = Recovery(self.kept, 30.0)
-        self.agent = WindowAgent([WINDOWING], Settings(), self, {"bars": 4}, lambda _: None, self.recovery)  # type: ignore[arg-type]  # it puts
-        monkeypatch.setattr(self.agent._pace, "ask", lambda **_: None)
+        self.agent = WindowAgent([WINDOWING], Settings(), self, {"bars": 4}, lambda _: None, Backlog(), self.recovery)  # type: ignore[arg-type]  # it puts
+        monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
 
     def commit(self) -> tuple[int, str]:
         commits = self.agent.checkpoint()
