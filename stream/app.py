@@ -23,7 +23,8 @@ from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
 from stream.engine.snapshot import fingerprint
 from stream.engine.state import Recovery
-from stream.engine.transport import Blocks, LogEnd
+from stream.engine.transport import LogEnd
+from stream.engine.unpacking import Blocks
 from stream.engine.watched import Watched
 from stream.engine.windowing import WindowAgent
 from stream.errors import BrokerError, ConfigError

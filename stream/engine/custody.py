@@ -11,7 +11,8 @@ from faust.types import TP
 from stream.engine.block import Block
 from stream.engine.report import Report
 from stream.engine.state import Sent
-from stream.engine.transport import Blocks, Position
+from stream.engine.transport import Position
+from stream.engine.unpacking import Blocks
 from stream.metrics import REFUSED_COMMITS
 
 log = logging.getLogger(__name__)

@@ -131,7 +131,7 @@ async def of_topic(
     from aiokafka.errors import KafkaError, OffsetOutOfRangeError
     from aiokafka.structs import TopicPartition
 
-    from stream.engine.transport import Blocks
+    from stream.engine.unpacking import Blocks
 
     if log.start >= log.end:
         return

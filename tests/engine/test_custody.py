@@ -9,7 +9,7 @@ import pytest
 from stream.engine import custody
 from stream.engine.block import Block
 from stream.engine.custody import Custody
-from stream.engine.transport import Blocks
+from stream.engine.unpacking import Blocks
 
 OFFSETS = np.empty(0, np.int64)
 BLOCK = Block("trades", 0, 0, 1, OFFSETS, [], OFFSETS)

@@ -11,7 +11,8 @@ from stream.engine.checkpoint import windows_from
 from stream.engine.custody import Custody
 from stream.engine.pace import Backlog
 from stream.engine.state import Recovery, Snapshot
-from stream.engine.transport import Blocks, Position
+from stream.engine.transport import Position
+from stream.engine.unpacking import Blocks
 from stream.engine.windowing import WindowAgent
 from stream.errors import ConfigError
 from stream.settings import Settings

@@ -8,7 +8,8 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.types import TP
 
 from stream.engine import transport
-from stream.engine.transport import Blocks, ConsumerThread, Position
+from stream.engine.transport import ConsumerThread, Position
+from stream.engine.unpacking import Blocks
 
 FIRST, SECOND = TopicPartition("trades", 0), TopicPartition("trades", 1)
 Commits = dict[TopicPartition, OffsetAndMetadata]

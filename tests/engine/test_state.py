@@ -11,7 +11,8 @@ from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
 from stream.engine.custody import Custody
 from stream.engine.pace import Backlog
 from stream.engine.state import Fitting, Recovery, Snapshot
-from stream.engine.transport import Blocks, Position
+from stream.engine.transport import Position
+from stream.engine.unpacking import Blocks
 from stream.engine.windowing import WindowAgent
 from stream.settings import Settings
 from tests.engine.frames import WINDOWING, frame, upsert

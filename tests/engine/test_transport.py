@@ -21,7 +21,7 @@ from kafka.admin import NewTopic
 
 from schemas.heartbeat import Heartbeat, from_headers, to_headers
 from stream.engine.block import Block
-from stream.engine.transport import Blocks
+from stream.engine.unpacking import Blocks
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 

@@ -22,11 +22,11 @@ from faust.tables.recovery import Recovery
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 
-from stream.engine import transport
-from stream.engine.transport import Blocks
+from stream.engine import transport, unpacking
+from stream.engine.unpacking import Blocks
 from tests.engine.fetched import TP_READ, Batch, unpack
 
-aiokafka_records: Any = transport._Records
+aiokafka_records: Any = unpacking._Records
 
 
 def held(fact: object, package: str, moved: str, used: str) -> None:
@@ -79,7 +79,7 @@ def test_partition_records_are_made_from_the_same_arguments() -> None:
         f"fetcher.PartitionRecords now takes {parameters(aiokafka_records.__init__)}",
         "_partition_records",
     )
-    assert parameters(transport._partition_records) == UNPACKING
+    assert parameters(unpacking._partition_records) == UNPACKING
 
 
 def test_fetcher_makes_partition_records_by_their_global_name() -> None:
@@ -97,7 +97,7 @@ def test_fetcher_makes_partition_records_by_their_global_name() -> None:
 
 
 def test_fetcher_makes_ours_now() -> None:
-    assert fetcher.PartitionRecords is transport._partition_records
+    assert fetcher.PartitionRecords is unpacking._partition_records
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_batches_say_the_same() -> None:
     records = unpack(aiokafka_records, log)._records
     batch = records.next_batch()
     facts = (batch.base_offset, batch.next_offset, batch.compression_type, batch.timestamp_type, batch.is_transactional)
-    held(facts == (3, 7, 1, transport._APPEND_TIME, False), "aiokafka", f"a record batch says {facts}", "_Run.add")
+    held(facts == (3, 7, 1, unpacking._APPEND_TIME, False), "aiokafka", f"a record batch says {facts}", "_Run.add")
     held(batch.compression_type != batch.CODEC_NONE, "aiokafka", "CODEC_NONE is another", "BlockRecords")
     found = [(r.offset, r.value, r.timestamp, r.headers) for r in batch]
     held(
@@ -234,6 +234,11 @@ def test_consumer_takes(function: Any, takes: list[str], used: str) -> None:
         (driver.Consumer.on_task_error, ["self", "exc"], "Consumer.on_task_error"),
         (driver.Consumer.perform_seek, ["self"], "Consumer.perform_seek"),
         (driver.Consumer.on_partitions_revoked, ["self", "revoked"], "Consumer.on_partitions_revoked"),
+        (
+            driver.Consumer.on_partitions_assigned,
+            ["self", "assigned", "generation_id"],
+            "Consumer.on_partitions_assigned",
+        ),
         (driver.AIOKafkaConsumerThread.seek, ["self", "partition", "offset"], "ConsumerThread.seek_all"),
         (driver.Consumer.assignment, ["self"], "Consumer._commit_blocks"),
         (driver.AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"], "ConsumerThread"),
@@ -252,6 +257,7 @@ def test_driver_takes(function: Any, takes: list[str], used: str) -> None:
         (base.ThreadDelegateConsumer.__init__, "_new_consumer_thread", "Consumer._new_consumer_thread"),
         (driver.AIOKafkaConsumerThread._create_consumer, "_create_worker_consumer", "ConsumerThread"),
         (base.ThreadDelegateConsumer.threadsafe_partitions_revoked, "call", "Consumer.on_partitions_revoked"),
+        (base.ThreadDelegateConsumer.threadsafe_partitions_assigned, "call", "Consumer.on_partitions_assigned"),
         (faust.App._on_agent_error, "on_task_error", "Consumer.on_task_error"),
         (base.Consumer.commit, "force_commit", "Consumer.force_commit"),
         (base.Consumer._commit_handler.fun, "commit", "Consumer.force_commit"),

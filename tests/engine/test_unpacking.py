@@ -8,9 +8,9 @@ from aiokafka.errors import CorruptRecordException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.engine import transport
+from stream.engine import unpacking
 from stream.engine.block import Block
-from stream.engine.transport import BlockRecords, Blocks
+from stream.engine.unpacking import BlockRecords, Blocks
 from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, unpack
 
 Seen = tuple[int, bytes | None, int, tuple[tuple[str, bytes], ...]]
@@ -19,7 +19,7 @@ WIDE = Blocks(frozenset({TP_READ.topic}), 1000, 1 << 20)
 
 
 def blocks(batches: list[Batch], limit: Blocks = WIDE, start: int = 0, **options: Any) -> list[Block]:
-    return [record.value for record in unpack(transport._partition_records, batches, limit, start=start, **options)]
+    return [record.value for record in unpack(unpacking._partition_records, batches, limit, start=start, **options)]
 
 
 def in_blocks(found: list[Block]) -> list[Seen]:
@@ -33,7 +33,7 @@ def in_blocks(found: list[Block]) -> list[Seen]:
 
 def by_aiokafka(batches: list[Batch], start: int = 0) -> tuple[list[Seen], int]:
     """Return what aiokafka makes of it, and from where it would fetch next."""
-    records = unpack(transport._Records, batches, start=start)
+    records = unpack(unpacking._Records, batches, start=start)
     seen = [(r.offset, r.value, r.timestamp, r.headers if r.value is None else ()) for r in records]
     return seen, records.next_fetch_offset
 
@@ -92,9 +92,9 @@ def test_same_records_as_aiokafka_whatever_the_bounds(
 @given(logs(), st.integers(1, 20))
 def test_position_between_two_blocks_is_where_the_next_begins(log: list[Batch], records: int) -> None:
     # aiokafka hands out a fetch in parts, and checks the position between them.
-    unpacking = unpack(transport._partition_records, log, Blocks(WIDE.topics, records, 100), start=log[0].base)
-    for record in unpacking:
-        assert unpacking.next_fetch_offset == record.value.end
+    unpacked = unpack(unpacking._partition_records, log, Blocks(WIDE.topics, records, 100), start=log[0].base)
+    for record in unpacked:
+        assert unpacked.next_fetch_offset == record.value.end
         assert record.offset == record.value.end - 1
 
 
@@ -175,7 +175,7 @@ def test_other_topics_and_other_consumers_get_aiokafkas_own() -> None:
     log = [Batch(base=0, values={0: b"a"}, span=1)]
     others = Blocks(frozenset({"another"}), 1, 1)
     for deserializer in (None, others, bytes.upper):
-        made = unpack(transport._partition_records, log, deserializer)
-        assert type(made) is transport._Records
-    assert type(unpack(transport._partition_records, log, WIDE)) is BlockRecords
-    assert [record.value for record in unpack(transport._partition_records, log, others)] == [b"a"]
+        made = unpack(unpacking._partition_records, log, deserializer)
+        assert type(made) is unpacking._Records
+    assert type(unpack(unpacking._partition_records, log, WIDE)) is BlockRecords
+    assert [record.value for record in unpack(unpacking._partition_records, log, others)] == [b"a"]

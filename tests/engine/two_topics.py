@@ -14,7 +14,8 @@ from typing import Any
 import faust
 from faust.types import TP
 
-from stream.engine.transport import Blocks, Position
+from stream.engine.transport import Position
+from stream.engine.unpacking import Blocks
 
 
 def say(**heard: Any) -> None:
@@ -27,6 +28,7 @@ class Keeper:
     def __init__(self, topic: str) -> None:
         self.blocks = Blocks(frozenset({topic}), 40, 1 << 20)
         self.upto: dict[TP, int] = {}
+        self.begun: dict[TP, int] = {}
 
     async def load(self, positions: Mapping[TP, Position]) -> None: ...
 
@@ -37,10 +39,11 @@ class Keeper:
             }
         )
         self.upto = {tp: p.begin if p.committed is None else p.committed for tp, p in positions.items()}
-        return self.upto.copy()
+        self.begun = self.upto.copy()
+        return self.begun
 
     async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
-        return {tp: (upto // 2, f"half of {upto}") for tp, upto in self.upto.items()}
+        return {tp: (max(upto // 2, self.begun[tp]), f"half of {upto}") for tp, upto in self.upto.items()}
 
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
         say(committed={tp.partition: offset for tp, (offset, _) in sorted(offsets.items())})
