@@ -128,7 +128,13 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             )
         self._outputs = outputs_of(self.windowings, self.recipes, settings)
         topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
-        self.custodian = Custody(Blocks(frozenset(topics), settings.block_records, settings.block_bytes))
+        blocks = Blocks(
+            frozenset(topics),
+            settings.block_records,
+            settings.block_bytes,
+            gather_seconds=settings.coalesce_ms / 1000,
+        )
+        self.custodian = Custody(blocks)
         # Made in on_start: it belongs to the event loop.
         self._output: Producer | None = None
         group = f"{settings.group}-{settings.epoch}"

@@ -49,10 +49,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     horizon_ms
         How far behind the others a lane's slices may come and still correct results.
     coalesce_ms
-        The least time between two flushes of open results under load.
+        How long a worker gathers what comes, under load, before it fetches and flushes it as one: less is sooner, and
+        dearer.
     backlog_ms
-        The same where a worker is behind by more than a block, with any partition: what comes out is old news then, and
-        fewer flushes are faster.
+        The least time between two flushes where a worker is behind by more than a block, with any partition: what comes
+        out is old news then, and fewer flushes are faster.
     commit_seconds
         Between two checkpoints.
     snapshot_seconds
@@ -104,7 +105,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lateness_ms: dict[str, Ms] = field(default_factory=dict)
     idle_seconds: Seconds = 30.0
     horizon_ms: Ms = 60_000
-    coalesce_ms: Ms = 20
+    coalesce_ms: Ms = 16
     backlog_ms: Ms = 250
     commit_seconds: Seconds = 1.0
     snapshot_seconds: Annotated[float, Meta(ge=0)] = 30.0

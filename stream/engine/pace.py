@@ -1,4 +1,4 @@
-"""When to flush: at once when quiet, coalesced under load, seldom with a backlog."""
+"""When to flush: once for all that one fetch brings, seldom with a backlog."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,6 +6,8 @@ from time import monotonic
 
 from faust.types import TP
 
+# What one fetch brings comes as a block a partition, within this.
+_TOGETHER_SECONDS = 0.002
 # A flush that takes long is not to take most of the time.
 _SHARE = 4
 
@@ -41,19 +43,14 @@ class Pace:
     ----------
     call
         What to call.
-    interval_seconds
-        The least time between two calls; longer while calls take more than a quarter of the time.
     backlog_seconds
-        The least time between two calls while there is a backlog.
+        The least time between two calls while there is a backlog; without one it is four times as long as they take.
     backlog
         Whether there is one.
     """
 
-    def __init__(
-        self, call: Callable[[], None], interval_seconds: float, backlog_seconds: float, backlog: Backlog
-    ) -> None:
+    def __init__(self, call: Callable[[], None], backlog_seconds: float, backlog: Backlog) -> None:
         self._call = call
-        self._interval_seconds = interval_seconds
         self._backlog_seconds = backlog_seconds
         self._backlog = backlog
         self._called = 0.0
@@ -62,15 +59,11 @@ class Pace:
         self._failure: Exception | None = None
 
     def ask(self) -> None:
-        """Have it called: now, or when the interval is over."""
+        """Have it called soon, or when the least time between two calls is over."""
         if self._failure is not None:
             raise self._failure
-        interval_seconds = self._backlog_seconds if self._backlog else self._interval_seconds
-        at = self._called + max(interval_seconds, _SHARE * self._took_seconds)
-        wait_seconds = at - monotonic()
-        if wait_seconds <= 0:
-            self.now()
-            return
+        least_seconds = max(self._backlog_seconds if self._backlog else 0.0, _SHARE * self._took_seconds)
+        wait_seconds = max(self._called + least_seconds - monotonic(), _TOGETHER_SECONDS)
         loop = asyncio.get_running_loop()
         if self._due is None or self._due.when() > loop.time() + wait_seconds:
             self.stop()
@@ -79,11 +72,11 @@ class Pace:
     def again(self) -> None:
         """Have it called once more after the call that is going on, which left something to do."""
         self.stop()
-        wait_seconds = max(self._interval_seconds, self._took_seconds)
+        wait_seconds = max(_TOGETHER_SECONDS, self._took_seconds)
         self._due = asyncio.get_running_loop().call_later(wait_seconds, self.now)
 
     def now(self) -> None:
-        """Call it, whatever the interval."""
+        """Call it."""
         self.stop()
         if self._failure is not None:
             raise self._failure

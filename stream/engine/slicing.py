@@ -70,7 +70,7 @@ class SlicingAgent:
         self._decode_seconds = DECODE_SECONDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
-        self._pace = Pace(self._flush_changed, settings.coalesce_ms / 1000, settings.backlog_ms / 1000, backlog)
+        self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, backlog)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these partitions from their checkpoints; return where to read each from."""

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 from schemas.topics import SLICES
 from stream.engine.lookout import look_out
 from stream.engine.unpacking import Blocks
+from stream.kafka.gathering import gather
 from stream.kafka.patience import patient
 from stream.metrics import REBALANCES
 
@@ -115,7 +116,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
 
     async def on_start(self) -> None:
         await super().on_start()
-        self._lookout = asyncio.create_task(look_out(self._ensure_consumer()))
+        consumer = self._ensure_consumer()
+        gather(consumer._fetcher, self.app.custodian.blocks.gather_seconds)
+        self._lookout = asyncio.create_task(look_out(consumer))
 
     async def on_thread_stop(self) -> None:
         if self._lookout is not None:

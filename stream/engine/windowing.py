@@ -103,7 +103,7 @@ class WindowAgent:
         self._block_records = BLOCK_RECORDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
-        self._pace = Pace(self.flush, settings.coalesce_ms / 1000, settings.backlog_ms / 1000, backlog)
+        self._pace = Pace(self.flush, settings.backlog_ms / 1000, backlog)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these shards from their checkpoints, and snapshots; return where to read each from."""

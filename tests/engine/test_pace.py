@@ -1,6 +1,7 @@
 """When something is called, and what becomes of a call that fails."""
 
 import asyncio
+import time
 
 import pytest
 from faust.types import TP
@@ -8,32 +9,50 @@ from faust.types import TP
 from stream.engine.pace import Backlog, Pace
 
 
-def test_at_once_when_quiet_and_once_for_all_that_ask_within_the_interval() -> None:
+def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
     calls: list[int] = []
 
     async def run() -> None:
         backlog = Backlog()
-        pace = Pace(lambda: calls.append(1), 0.05, 10.0, backlog)
-        pace.ask()
-        assert len(calls) == 1
+        pace = Pace(lambda: calls.append(1), 10.0, backlog)
         for _ in range(3):
             pace.ask()
+        assert not calls
+        await asyncio.sleep(0.1)
         assert len(calls) == 1
-        await asyncio.sleep(0.2)
-        assert len(calls) == 2
         # With a backlog, wherever it is, there is no hurry.
         backlog.note(TP("trades", 1), behind=True)
-        pace.now()
         pace.ask()
         await asyncio.sleep(0.1)
-        assert len(calls) == 3
+        assert len(calls) == 1
         # Once it is read, who asks doesn't wait for what was asked for before.
         backlog.note(TP("trades", 1), behind=False)
         pace.ask()
-        assert len(calls) == 4
+        await asyncio.sleep(0.1)
+        assert len(calls) == 2
+        pace.ask()
         pace.stop()
+        await asyncio.sleep(0.1)
+        assert len(calls) == 2
 
     asyncio.run(run())
+
+
+def test_calls_take_a_quarter_of_the_time_at_most() -> None:
+    calls: list[float] = []
+
+    def take_long() -> None:
+        calls.append(time.monotonic())
+        time.sleep(0.05)
+
+    async def run() -> None:
+        pace = Pace(take_long, 10.0, Backlog())
+        pace.now()
+        pace.ask()
+        await asyncio.sleep(0.3)
+
+    asyncio.run(run())
+    assert calls[1] - calls[0] >= 4 * 0.05
 
 
 def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
@@ -46,8 +65,8 @@ def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        pace = Pace(fail_the_second_time, 0.02, 10.0, Backlog())
-        pace.ask()
+        pace = Pace(fail_the_second_time, 10.0, Backlog())
+        pace.now()
         pace.ask()
         await asyncio.sleep(0.1)
         for call in (pace.ask, pace.now):

@@ -334,6 +334,16 @@ def test_consumer_is_made_for_blocks_and_as_a_static_member(app: faust.App) -> N
     assert consumer._fetch_max_wait_ms == transport.FETCH_WAIT_MS
 
 
+def test_fetcher_sends_each_request_by_one_method() -> None:
+    found = parameters(fetcher.Fetcher._proc_fetch_request)
+    takes = ["self", "assignment", "node_id", "request"]
+    held(found == takes, "aiokafka", f"Fetcher._proc_fetch_request now takes {found}", "gather")
+    called = lines_of(fetcher.Fetcher._fetch_requests_routine, "_proc_fetch_request")
+    held(called, "aiokafka", "Fetcher no longer sends requests by _proc_fetch_request", "gather")
+    (made,) = [call for call in calls(AIOKafkaConsumer.start) if getattr(call.func, "id", "") == "Fetcher"]
+    held(made, "aiokafka", "AIOKafkaConsumer.start makes no Fetcher", "ConsumerThread.on_start")
+
+
 def test_any_member_can_have_the_group_share_out_anew() -> None:
     held(
         hasattr(GroupCoordinator, "request_rejoin"),

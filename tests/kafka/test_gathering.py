@@ -1,0 +1,69 @@
+"""When a fetch is sent: not soon after one that brought records, and else at once."""
+
+import asyncio
+import time
+from typing import Any
+
+from stream.kafka.gathering import gather
+
+GATHERED_SECONDS = 0.2
+
+
+class Fetcher:
+    """Answers at once: with records, or with none."""
+
+    brings = True
+
+    def __init__(self) -> None:
+        self.fetched: list[int] = []
+
+    async def _proc_fetch_request(self, _assignment: Any, node: int, _request: Any) -> bool:
+        self.fetched.append(node)
+        return self.brings
+
+
+async def seconds(fetcher: Any, node: int = 0) -> float:
+    """Fetch from a broker; return how long it took."""
+    began = time.monotonic()
+    assert await fetcher._proc_fetch_request(None, node, None) is fetcher.brings
+    return time.monotonic() - began
+
+
+def test_after_records_the_next_waits_and_another_broker_s_doesn_t() -> None:
+    async def run() -> None:
+        fetcher = Fetcher()
+        gather(fetcher, GATHERED_SECONDS)
+        assert await seconds(fetcher) < GATHERED_SECONDS / 2
+        assert await seconds(fetcher, node=1) < GATHERED_SECONDS / 2
+        assert await seconds(fetcher) > GATHERED_SECONDS / 2
+        # As long as it takes until it may is time that needn't be waited.
+        await asyncio.sleep(GATHERED_SECONDS)
+        assert await seconds(fetcher) < GATHERED_SECONDS / 2
+
+    asyncio.run(run())
+
+
+def test_after_none_it_is_sent_at_once() -> None:
+    async def run() -> None:
+        fetcher = Fetcher()
+        gather(fetcher, GATHERED_SECONDS)
+        fetcher.brings = False
+        for _ in range(3):
+            assert await seconds(fetcher) < GATHERED_SECONDS / 2
+
+    asyncio.run(run())
+
+
+def test_one_that_is_cancelled_while_it_waits_brings_none() -> None:
+    async def run() -> None:
+        fetcher: Any = Fetcher()
+        gather(fetcher, GATHERED_SECONDS)
+        await seconds(fetcher)
+        waits = asyncio.create_task(fetcher._proc_fetch_request(None, 0, None))
+        await asyncio.sleep(0)
+        waits.cancel()
+        # aiokafka looks at the result of what it has cancelled.
+        assert await waits is False
+        assert fetcher.fetched == [0]
+
+    asyncio.run(run())
