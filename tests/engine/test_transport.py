@@ -236,10 +236,12 @@ async def test_plain_topics_and_other_consumers_are_left_alone(kafka: str, make:
 class Worker:
     """A worker of ``two_topics.py`` in a process of its own, and what it has said so far."""
 
-    def __init__(self, kafka: str, group: str, *topics: str, name: str = "one") -> None:
+    def __init__(self, kafka: str, folder: Path, group: str, *topics: str, name: str = "one") -> None:
         script = Path(__file__).with_name("two_topics.py")
         self.process = subprocess.Popen(
-            [sys.executable, script, kafka, group, name, *topics], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, script, kafka, folder, group, name, *topics],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         self.said: list[dict[str, Any]] = []
         self._reader = Thread(target=self._read)
@@ -275,12 +277,12 @@ class Worker:
 
 
 @pytest.fixture
-def start(kafka: str) -> Iterator[Callable[..., Worker]]:
+def start(kafka: str, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     """A function that starts a worker, which ends with the test."""
     workers: list[Worker] = []
 
     def started(*args: str, **options: str) -> Worker:
-        workers.append(Worker(kafka, *args, **options))
+        workers.append(Worker(kafka, tmp_path, *args, **options))
         return workers[-1]
 
     yield started

@@ -1,13 +1,12 @@
 """A Faust worker with a topic that comes as blocks and one that doesn't: it prints what it hears, a JSON object a line.
 
-Usage: two_topics.py BROKER GROUP NAME BLOCKS [PLAIN]
+Usage: two_topics.py BROKER FOLDER GROUP NAME BLOCKS [PLAIN]
 """
 
 import asyncio
 import json
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +51,7 @@ class Keeper:
         say(refused=str(error))
 
 
-async def main(broker: str, group: str, name: str, blocks: str, *plain: str) -> None:
+async def main(broker: str, folder: str, group: str, name: str, blocks: str, *plain: str) -> None:
     app = faust.App(
         group,
         broker=f"blocks://{broker}",
@@ -61,7 +60,7 @@ async def main(broker: str, group: str, name: str, blocks: str, *plain: str) -> 
         broker_session_timeout=3.0,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=name,
-        datadir=tempfile.mkdtemp(prefix="tickertape-"),
+        datadir=f"{folder}/{name}",
         store="memory://",
         # With standbys Faust deals out partitions by a way of its own.
         table_standby_replicas=0,
