@@ -9,11 +9,12 @@ from collections import defaultdict
 
 import msgspec
 import numpy as np
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from rich.console import Console
 
 from bench import workers
 from schemas.topics import BARS, TRADES
+from stream.chaos import logs
 from stream.kafka import topics
 from stream.settings import Settings
 
@@ -36,48 +37,34 @@ class _Bar(msgspec.Struct, gc=False):
     count: int
 
 
-async def _consumer(broker: str, topic: str) -> AIOKafkaConsumer:
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False, auto_offset_reset="latest")
-    await consumer.start()
-    await consumer._client._wait_on_metadata(topic)
-    consumer.assign([TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)])
-    return consumer
+def watch(broker: str, seconds: float) -> list[tuple[str, int, int, float]]:
+    """Read bars as they come; return (symbol, start, count, seen at) of each.
 
-
-async def watch(broker: str, seconds: float) -> list[tuple[str, int, int, float]]:
-    """Read bars as they come; return (symbol, start, count, seen at) of each."""
-    consumer = await _consumer(broker, BARS.name)
-    await consumer.seek_to_end()
+    By librdkafka: the reader shares the cores with what it measures, and this one takes the least of them.
+    """
+    consumer = Consumer({"bootstrap.servers": broker, "group.id": "bench", "enable.auto.commit": False})
+    partitions = consumer.list_topics(BARS.name, timeout=10).topics[BARS.name].partitions
+    consumer.assign([TopicPartition(BARS.name, number, OFFSET_END) for number in partitions])
     decode = msgspec.json.Decoder(_Bar).decode
     shown: list[tuple[str, int, int, float]] = []
     until = time.time() + seconds - 2
     while time.time() < until:
-        fetched = await consumer.getmany(timeout_ms=200)
-        now_ms = time.time() * 1000
-        for records in fetched.values():
-            for record in records:
-                if b"|all|1s|" in record.key:
-                    bar = decode(record.value)
-                    shown.append((bar.symbol, bar.start_ms, bar.count, now_ms))
-    await consumer.stop()
+        message = consumer.poll(0.2)
+        if message is not None and not message.error() and b"|all|1s|" in message.key():
+            bar = decode(message.value())
+            shown.append((bar.symbol, bar.start_ms, bar.count, time.time() * 1000))
+    consumer.close()
     return shown
 
 
 async def sent(broker: str) -> dict[tuple[str, int], list[int]]:
     """Return the event times of each bar's trades, in the order in which they were sent."""
-    consumer = await _consumer(broker, TRADES.name)
-    partitions = consumer.assignment()
-    await consumer.seek_to_beginning()
-    ends = await consumer.end_offsets(partitions)
     decode = msgspec.json.Decoder(_Trade).decode
     sent_ms: dict[tuple[str, int], list[int]] = defaultdict(list)
-    while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
-        for records in (await consumer.getmany(timeout_ms=1000)).values():
-            for record in records:
-                if record.value is not None:
-                    trade = decode(record.value)
-                    sent_ms[trade.symbol, trade.time_ms // 1000 * 1000].append(trade.time_ms)
-    await consumer.stop()
+    async for record in logs.read(broker, [TRADES.name]):
+        if record.value is not None:
+            trade = decode(record.value)
+            sent_ms[trade.symbol, trade.time_ms // 1000 * 1000].append(trade.time_ms)
     return sent_ms
 
 
@@ -105,7 +92,7 @@ def measure(broker: str) -> dict[str, float]:
     with workers.running(broker, 2):
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         warm_ms = (time.time() + WARM_UP_SECONDS) * 1000
-        shown = asyncio.run(watch(broker, SECONDS))
+        shown = watch(broker, SECONDS)
         feeding.wait(60)
     latencies = latencies_ms(asyncio.run(sent(broker)), shown, warm_ms)
     p50, p99 = np.percentile(latencies, [50, 99]).tolist()

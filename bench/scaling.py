@@ -47,7 +47,7 @@ def measure(broker: str) -> dict[str, float]:
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         changing = threading.Thread(target=change)
         changing.start()
-        shown = asyncio.run(latency.watch(broker, SECONDS))
+        shown = latency.watch(broker, SECONDS)
         changing.join()
         feeding.wait(60)
         workers.wait_until_read(broker, 60)
