@@ -5,12 +5,17 @@ from collections import defaultdict
 from time import monotonic
 from typing import Any
 
+from aiokafka.consumer.fetcher import FetchError
+
+# What brings so much is dear by the byte, not by the fetch: a backlog, which nobody is to wait for.
+ENOUGH_BYTES = 256 << 10
+
 
 def gather(fetcher: Any, interval_seconds: float) -> None:
     """Have a fetcher of aiokafka ask a broker no sooner than so long after it last brought records.
 
     A fetch costs both sides a millisecond, however little it brings. After an answer without records, or a longer
-    pause, it asks at once: where it is quiet nothing waits.
+    pause, it asks at once: where it is quiet nothing waits. Nor does it after one that brought `ENOUGH_BYTES`.
 
     Parameters
     ----------
@@ -29,8 +34,14 @@ def gather(fetcher: Any, interval_seconds: float) -> None:
             # As its own does: who cancels it asks for its result.
             return False
         brought = bool(await fetch(assignment, node, request))
-        if brought:
+        if brought and _size_bytes(fetcher) < ENOUGH_BYTES:
             brought_seconds[node] = monotonic()
         return brought
 
     fetcher._proc_fetch_request = gathered
+
+
+def _size_bytes(fetcher: Any) -> int:
+    """Return how much lies there that nobody has taken."""
+    fetched = fetcher._records.values()
+    return sum(one._partition_records._records.size_in_bytes() for one in fetched if not isinstance(one, FetchError))

@@ -2,9 +2,12 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
-from stream.kafka.gathering import gather
+from aiokafka.consumer.fetcher import FetchError
+
+from stream.kafka.gathering import ENOUGH_BYTES, gather
 
 GATHERED_SECONDS = 0.2
 
@@ -14,8 +17,11 @@ class Fetcher:
 
     brings = True
 
-    def __init__(self) -> None:
+    def __init__(self, size_bytes: int = 1000) -> None:
         self.fetched: list[int] = []
+        size = SimpleNamespace(size_in_bytes=lambda: size_bytes)
+        unpacked = SimpleNamespace(_records=size)
+        self._records = {0: SimpleNamespace(_partition_records=unpacked), 1: FetchError(error=ValueError(), backoff=1)}
 
     async def _proc_fetch_request(self, _assignment: Any, node: int, _request: Any) -> bool:
         self.fetched.append(node)
@@ -48,6 +54,16 @@ def test_after_none_it_is_sent_at_once() -> None:
         fetcher = Fetcher()
         gather(fetcher, GATHERED_SECONDS)
         fetcher.brings = False
+        for _ in range(3):
+            assert await seconds(fetcher) < GATHERED_SECONDS / 2
+
+    asyncio.run(run())
+
+
+def test_after_much_it_is_sent_at_once() -> None:
+    async def run() -> None:
+        fetcher = Fetcher(ENOUGH_BYTES)
+        gather(fetcher, GATHERED_SECONDS)
         for _ in range(3):
             assert await seconds(fetcher) < GATHERED_SECONDS / 2
 
