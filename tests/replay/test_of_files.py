@@ -235,10 +235,11 @@ def test_rows_that_are_no_trades_are_counted(tmp_path: Path) -> None:
     ("kind", "content", "wrong"),
     [
         ("json", None, "No such file or directory"),
-        ("json", gzip.compress(b"{}\n" * 1000)[:-10], "can't be read past"),
+        ("json", gzip.compress(b"{}\n" * 1000, mtime=0)[:-10], "can't be read past"),
         ("parquet", None, "can't be read as Parquet"),
         ("parquet", b"no Parquet", "can't be read as Parquet"),
     ],
+    ids=["missing JSON", "JSON cut short", "missing Parquet", "no Parquet"],
 )
 def test_a_file_that_cant_be_read_is_told_of(tmp_path: Path, kind: str, content: bytes | None, wrong: str) -> None:
     if content is not None:
