@@ -5,7 +5,7 @@ from collections import defaultdict
 from time import monotonic
 from typing import Any
 
-from aiokafka.consumer.fetcher import FetchError
+from aiokafka.consumer.fetcher import FetchResult
 
 # What brings so much is dear by the byte, not by the fetch: a backlog, which nobody is to wait for.
 ENOUGH_BYTES = 256 << 10
@@ -43,5 +43,6 @@ def gather(fetcher: Any, interval_seconds: float) -> None:
 
 def _size_bytes(fetcher: Any) -> int:
     """Return how much lies there that nobody has taken."""
-    fetched = fetcher._records.values()
-    return sum(one._partition_records._records.size_in_bytes() for one in fetched if not isinstance(one, FetchError))
+    # Beside results there are errors; and a result that was taken, or is of a partition taken away, has no more.
+    fetched = [one for one in fetcher._records.values() if isinstance(one, FetchResult) and one.has_more()]
+    return sum(one._partition_records._records.size_in_bytes() for one in fetched)

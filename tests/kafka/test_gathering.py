@@ -5,7 +5,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from aiokafka.consumer.fetcher import FetchError
+from aiokafka.consumer.fetcher import FetchError, FetchResult
 
 from stream.kafka.gathering import ENOUGH_BYTES, gather
 
@@ -13,15 +13,21 @@ GATHERED_SECONDS = 0.2
 
 
 class Fetcher:
-    """Answers at once: with records, or with none."""
+    """Answers at once: with records, or with none.
+
+    Beside what it has fetched lie an error, and a result that was taken.
+    """
 
     brings = True
 
     def __init__(self, size_bytes: int = 1000) -> None:
         self.fetched: list[int] = []
-        size = SimpleNamespace(size_in_bytes=lambda: size_bytes)
-        unpacked = SimpleNamespace(_records=size)
-        self._records = {0: SimpleNamespace(_partition_records=unpacked), 1: FetchError(error=ValueError(), backoff=1)}
+        unpacked = SimpleNamespace(_records=SimpleNamespace(size_in_bytes=lambda: size_bytes))
+        fetched, taken = (
+            FetchResult(number, assignment=None, partition_records=records, backoff=1)
+            for number, records in ((0, unpacked), (1, None))
+        )
+        self._records = {0: fetched, 1: taken, 2: FetchError(error=ValueError(), backoff=1)}
 
     async def _proc_fetch_request(self, _assignment: Any, node: int, _request: Any) -> bool:
         self.fetched.append(node)
