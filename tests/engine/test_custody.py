@@ -30,14 +30,20 @@ class Broken:
     def stop(self) -> None: ...
 
 
+def started() -> Custody:
+    """Return a custody whose one agent fails at whatever it is asked for."""
+    keeper = Custody(Blocks(frozenset({"trades"}), 10, 10))
+    nothing: Any = None
+    agent: Any = Broken()
+    keeper.start([agent], nothing)
+    return keeper
+
+
 def test_a_beat_that_fails_is_heard_of_by_the_next_block_and_the_next_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(custody, "FRAME_SECONDS", 0.01)
 
     async def run() -> None:
-        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10))
-        nothing: Any = None
-        agent: Any = Broken()
-        keeper.start([agent], nothing)
+        keeper = started()
         await asyncio.sleep(0.1)
         with pytest.raises(RuntimeError, match="broken"):
             await keeper.receive(BLOCK)
@@ -50,10 +56,7 @@ def test_a_beat_that_fails_is_heard_of_by_the_next_block_and_the_next_commit(mon
 
 def test_after_a_block_that_failed_nothing_is_committed() -> None:
     async def run() -> None:
-        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10))
-        nothing: Any = None
-        agent: Any = Broken()
-        keeper.start([agent], nothing)
+        keeper = started()
         with pytest.raises(RuntimeError, match="broken"):
             await keeper.receive(BLOCK)
         # An agent that has no checkpoint is not even asked for one.
