@@ -8,6 +8,7 @@ from schemas.quote import Quote
 from schemas.topics import QUOTES
 from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
 from stream.engine.block import Floats
+from stream.engine.columns import floats
 from stream.engine.slices import Slicing
 from stream.engine.table import Columns
 
@@ -64,12 +65,11 @@ class QuoteSlice(Aggregate):
 
 
 def columns(quotes: list[Quote]) -> Columns:
-    n = len(quotes)
     return {
-        "bid": np.fromiter([quote.bid for quote in quotes], np.float64, n),
-        "bid_quantity": np.fromiter([quote.bid_quantity for quote in quotes], np.float64, n),
-        "ask": np.fromiter([quote.ask for quote in quotes], np.float64, n),
-        "ask_quantity": np.fromiter([quote.ask_quantity for quote in quotes], np.float64, n),
+        "bid": floats([quote.bid for quote in quotes]),
+        "bid_quantity": floats([quote.bid_quantity for quote in quotes]),
+        "ask": floats([quote.ask for quote in quotes]),
+        "ask_quantity": floats([quote.ask_quantity for quote in quotes]),
     }
 
 

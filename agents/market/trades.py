@@ -7,6 +7,7 @@ import numpy as np
 from schemas.topics import TRADES
 from schemas.trade import Trade
 from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
+from stream.engine.columns import flags, floats
 from stream.engine.slices import Slicing
 from stream.engine.table import Columns
 
@@ -47,11 +48,10 @@ class TradeSlice(Aggregate):
 
 
 def columns(trades: list[Trade]) -> Columns:
-    n = len(trades)
     return {
-        "price": np.fromiter([trade.price for trade in trades], np.float64, n),
-        "quantity": np.fromiter([trade.quantity for trade in trades], np.float64, n),
-        "buy": np.fromiter([trade.side == "buy" for trade in trades], np.bool_, n),
+        "price": floats([trade.price for trade in trades]),
+        "quantity": floats([trade.quantity for trade in trades]),
+        "buy": flags([trade.side == "buy" for trade in trades]),
     }
 
 

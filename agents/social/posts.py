@@ -10,6 +10,7 @@ from schemas.post import Post
 from schemas.topics import POSTS
 from stream.aliases import Aliases
 from stream.engine.aggregate import INT, Aggregate, Reducer, Sum
+from stream.engine.columns import floats, ints
 from stream.engine.sketches import Distinct, Frequent
 from stream.engine.slices import Slicing
 from stream.engine.table import Columns
@@ -39,14 +40,14 @@ class PostSlice(Aggregate):
 
 def columns(posts: list[Post]) -> Columns:
     n = len(posts)
-    copies = np.fromiter([post.copy_of is not None for post in posts], np.int64, n)
-    responses = np.fromiter([post.likes + post.reposts + post.replies for post in posts], np.int64, n)
+    copies = ints([post.copy_of is not None for post in posts])
+    responses = ints([post.likes + post.reposts + post.replies for post in posts])
     return {
         "mentions": np.ones(n, np.int64),
         "copies": copies,
         "engagement": np.where(copies, 0, responses),
-        "scored": np.fromiter([post.sentiment is not None for post in posts], np.int64, n),
-        "score": np.fromiter([post.sentiment or 0.0 for post in posts], np.float64, n),
+        "scored": ints([post.sentiment is not None for post in posts]),
+        "score": floats([post.sentiment or 0.0 for post in posts]),
         **AUTHORS.lift(np.fromiter([_hash(post) for post in posts], np.uint64, n)),
         **HASHTAGS.lift([{tag.lower() for tag in post.tags} for post in posts], n),
         **COPIED.lift([() if post.copy_of is None else (str(post.copy_of),) for post in posts], n),

@@ -53,14 +53,18 @@ class Block:
 
     def before(self, offset: int) -> "Block":
         """Return the part below an offset."""
-        return self._cut(
+        if self.end <= offset:
+            return self
+        return self.cut(
             0, int(np.searchsorted(self.offsets, offset)), self.start, min(max(offset, self.start), self.end)
         )
 
     def since(self, offset: int) -> "Block":
         """Return the part from an offset on."""
+        if offset <= self.start:
+            return self
         first = int(np.searchsorted(self.offsets, offset))
-        return self._cut(first, len(self.values), min(max(offset, self.start), self.end), self.end)
+        return self.cut(first, len(self.values), min(max(offset, self.start), self.end), self.end)
 
     @staticmethod
     def joined(blocks: Sequence["Block"]) -> "Block":
@@ -84,7 +88,8 @@ class Block:
             headers,
         )
 
-    def _cut(self, first: int, last: int, start: int, end: int) -> "Block":
+    def cut(self, first: int, last: int, start: int, end: int) -> "Block":
+        """Return the records at places from ``first`` up to ``last``, as read from offset ``start`` up to ``end``."""
         return Block(
             self.topic,
             self.partition,

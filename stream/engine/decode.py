@@ -10,6 +10,7 @@ import numpy as np
 from schemas.heartbeat import Heartbeat, from_headers
 from schemas.trade import EARLIEST_MS, LATEST_MS
 from stream.engine.block import Block, Bools, Headers, Ints
+from stream.engine.columns import ints
 from stream.engine.names import BadName, InputNames, check
 from stream.engine.table import Columns
 
@@ -178,9 +179,9 @@ class Decoder:
             if len(sources) == 1
             else self.sources.codes([record.source for record in records]),
             **self._symbols(records),
-            "_id": np.fromiter([record.id for record in records], np.int64, n),
-            "_time_ms": np.fromiter([record.time_ms for record in records], np.int64, n),
-            "_received_ms": np.fromiter([record.received_ms for record in records], np.int64, n),
+            "_id": ints([record.id for record in records]),
+            "_time_ms": ints([record.time_ms for record in records]),
+            "_received_ms": ints([record.received_ms for record in records]),
             **self._more(records),
         }
 
@@ -190,7 +191,7 @@ class Decoder:
         named = [self._names(record) for record in records]
         return {
             "_symbol": self.symbols.codes([name for names in named for name in names]),
-            "_named": np.fromiter(map(len, named), np.int64, len(named)),
+            "_named": ints(list(map(len, named))),
         }
 
     def _readable(self, values: list[bytes], places: Ints, rejects: list[tuple[int, str]]) -> list[Any]:

@@ -1,8 +1,7 @@
 """Names as small integers, so that columns of names are arrays."""
 
-import numpy as np
-
 from stream.engine.block import Ints
+from stream.engine.columns import ints
 
 #: The name under which all sources are taken together; no source may have it.
 ALL = "all"
@@ -30,11 +29,10 @@ class Names:
 
     def codes(self, names: list[str]) -> Ints:
         """Return the code of each name, shape (n,)."""
-        code = self.code
         try:
-            return np.fromiter([code[name] for name in names], np.int64, len(names))
+            return ints(list(map(self.code.__getitem__, names)))
         except KeyError:
-            return np.fromiter([self[name] for name in names], np.int64, len(names))
+            return ints([self[name] for name in names])
 
     def _learn(self, name: str) -> None:
         self.code[name] = len(self.names)

@@ -6,11 +6,11 @@ from typing import Any
 
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from msgspec import Struct
 
 from stream.engine.block import Headers
+from stream.engine.unpacking import FetchedBytes
 
 TP_READ = TopicPartition("read", 0)
 APPENDED_MS = 1_700_000_000_000
@@ -75,7 +75,7 @@ def unpack(
     aborted = [transaction for transaction in _aborted(batches) if transaction[2] >= start]
     return make(
         TP_READ,
-        MemoryRecords(encoded),
+        FetchedBytes(encoded),
         [(producer, first) for producer, first, _ in aborted],
         start,
         None,

@@ -17,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as base
@@ -139,35 +140,44 @@ def test_position_is_the_next_fetch_offset() -> None:
     )
 
 
+def test_fetcher_makes_memory_records_by_their_global_name_of_bytes() -> None:
+    tree = ast.parse(inspect.getsource(fetcher))
+    made = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "MemoryRecords"]
+    held(
+        len(made) == 1 and len(made[0].args) == 1 and not made[0].keywords,
+        "aiokafka",
+        f"fetcher.py makes MemoryRecords by {[ast.unparse(call) for call in made]}",
+        "the replacement",
+    )
+    assert fetcher.MemoryRecords is unpacking.FetchedBytes
+
+
 BATCH = (
     "CODEC_NONE",
     "base_offset",
     "compression_type",
+    "crc",
     "is_control_batch",
     "is_transactional",
     "max_timestamp",
     "next_offset",
     "producer_id",
     "timestamp_type",
-    "validate_crc",
 )
 
 
 @pytest.mark.parametrize("name", BATCH)
 def test_batches_have(name: str) -> None:
-    batch = unpack(aiokafka_records, [Batch(base=3, values={0: b""}, span=1)])._records.next_batch()
-    held(hasattr(batch, name), "aiokafka", f"a record batch has no {name}", "BlockRecords and _Run.add")
+    batch = DefaultRecordBatch(Batch(base=3, values={0: b""}, span=1).encoded())
+    held(hasattr(batch, name), "aiokafka", f"a record batch has no {name}", "BlockRecords")
 
 
 def test_batches_say_the_same() -> None:
-    log = [
-        Batch(base=3, values={0: b"v", 1: None}, span=4, codec=1, append_time=True),
-        Batch(base=7, values={0: b"v"}, span=1, producer=5),
-    ]
-    records = unpack(aiokafka_records, log)._records
-    batch = records.next_batch()
+    batch: Any = DefaultRecordBatch(
+        memoryview(Batch(base=3, values={0: b"v", 1: None}, span=4, codec=1, append_time=True).encoded())
+    )
     facts = (batch.base_offset, batch.next_offset, batch.compression_type, batch.timestamp_type, batch.is_transactional)
-    held(facts == (3, 7, 1, unpacking._APPEND_TIME, False), "aiokafka", f"a record batch says {facts}", "_Run.add")
+    held(facts == (3, 7, 1, unpacking._APPEND_TIME, False), "aiokafka", f"a batch says {facts}", "BlockRecords._block")
     held(batch.compression_type != batch.CODEC_NONE, "aiokafka", "CODEC_NONE is another", "BlockRecords")
     found = [(r.offset, r.value, r.timestamp, r.headers) for r in batch]
     held(
@@ -176,11 +186,10 @@ def test_batches_say_the_same() -> None:
         and found[1][3] == [("beat", b"1")],
         "aiokafka",
         f"a batch's records are {found}",
-        "_Run.add",
+        "BlockRecords._block",
     )
-    batch = records.next_batch()
+    batch = DefaultRecordBatch(Batch(base=7, values={0: b"v"}, span=1, producer=5).encoded())
     held((batch.producer_id, batch.is_transactional) == (5, True), "aiokafka", "transactions", "BlockRecords._batches")
-    held(not records.has_next(), "aiokafka", "MemoryRecords.has_next", "BlockRecords._batches")
 
 
 def test_consumer_records_have_the_same_fields() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stream.engine import unpacking
 from stream.engine.block import Block
-from stream.engine.unpacking import BlockRecords, Blocks
+from stream.engine.unpacking import BlockRecords, Blocks, FetchedBytes
 from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, unpack
 
 Seen = tuple[int, bytes | None, int, tuple[tuple[str, bytes], ...]]
@@ -169,6 +169,21 @@ def test_wrong_crc_is_told_with_its_place() -> None:
     log = [Batch(base=0, values={0: b"a"}, span=1), Batch(base=1, values={0: b"b"}, span=3)]
     with pytest.raises(CorruptRecordException, match="at offset 1 has a wrong CRC"):
         blocks(log, check_crcs=True)
+
+
+@pytest.mark.parametrize("codec", range(5))
+def test_right_crc_passes(codec: int) -> None:
+    log = [Batch(base=0, values={0: b"a", 1: b"b"}, span=2, codec=codec)]
+    (block,) = blocks(log, check_crcs=True)
+    assert block.values == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("left_bytes", [0, 5, 12, 61, 78])
+def test_batch_that_the_broker_has_cut_off_is_left_for_the_next_fetch(left_bytes: int) -> None:
+    whole = [Batch(base=0, values={0: b"a"}, span=1).encoded(), Batch(base=1, values={0: b"b"}, span=1).encoded()]
+    assert len(whole[1]) == 79
+    fetched = whole[0] + whole[1][:left_bytes]
+    assert [bytes(batch) for batch in FetchedBytes(fetched).batches()] == whole[:1]
 
 
 def test_other_topics_and_other_consumers_get_aiokafkas_own() -> None:
