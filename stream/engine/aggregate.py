@@ -88,17 +88,14 @@ class Extreme(Reducer):
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
         """Fold column after column, each time with only those that have tied so far."""
-        if len(self.schema) == 1:
-            name, better = self.keys[0]
-            better.at(into[name], rows, partials[name])
-            return
-        ties: Ints | None = None
+        at, ties = rows, slice(None)
         rest = [name for name, _ in self.keys]
         for name, better in self.keys:
             rest = rest[1:]
-            column, values = into[name], partials[name]
-            at = rows if ties is None else rows[ties]
-            values = values if ties is None else values[ties]
+            column, values = into[name], partials[name][ties]
+            if not rest and not self.carries:
+                better.at(column, at, values)
+                return
             before = column[at]
             better.at(column, at, values)
             after = column[at]
@@ -106,11 +103,10 @@ class Extreme(Reducer):
             for other in rest:
                 # What tied with the value that was beaten is out.
                 into[other][beaten] = self.schema[other][1]
-            alive = np.flatnonzero(values == after)
-            ties = alive if ties is None else ties[alive]
-        winners = rows[ties]
+            alive = (values == after).nonzero()[0]
+            at, ties = at[alive], alive if isinstance(ties, slice) else ties[alive]
         for name in self.carries:
-            into[name][winners] = partials[name][ties]
+            into[name][at] = partials[name][ties]
 
 
 class Steps(Reducer):

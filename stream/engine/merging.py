@@ -53,12 +53,12 @@ def accumulate(windowing: Windowing, slices: Columns, pairs: tuple[Ints, Ints], 
         return
     slice_ms = slices["slice_ms"][rows]
     first = np.concatenate([[True], (windows[1:] != windows[:-1]) | (slice_ms[1:] != slice_ms[:-1])])
-    group = np.cumsum(first) - 1
     aggregate = windowing.slicing.aggregate
-    whole: Columns = {
-        name: np.full(int(group[-1]) + 1, start, dtype) for name, (dtype, start) in aggregate.schema.items()
-    }
-    aggregate.merge(whole, group, {name: slices[name][rows] for name in aggregate.schema})
+    whole: Columns = {name: slices[name][rows] for name in aggregate.schema}
+    if not first.all():
+        shares, group = whole, np.cumsum(first) - 1
+        whole = {name: np.full(int(group[-1]) + 1, start, dtype) for name, (dtype, start) in aggregate.schema.items()}
+        aggregate.merge(whole, group, shares)
     windowing.aggregate.merge(into, targets[first], windowing.aggregate.lift(whole))
     if "offset" in into:
         np.minimum.at(into["offset"], targets, slices["offset"][rows])
