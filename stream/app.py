@@ -16,7 +16,6 @@ from faust.types import TP
 from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream.engine.custody import Agent, Custody
 from stream.engine.following import outputs_of
-from stream.engine.pace import Backlog
 from stream.engine.recipe import Follows, Recursion, Rolling, Signals, Windowing
 from stream.engine.report import Report
 from stream.engine.slices import Slicing
@@ -27,6 +26,7 @@ from stream.engine.transport import LogEnd
 from stream.engine.unpacking import Blocks
 from stream.engine.watched import Watched
 from stream.engine.windowing import WindowAgent
+from stream.engine.workload import Workload
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import KafkaSnapshots
@@ -128,13 +128,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             )
         self._outputs = outputs_of(self.windowings, self.recipes, settings)
         topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
-        blocks = Blocks(
-            frozenset(topics),
-            settings.block_records,
-            settings.block_bytes,
-            gather_seconds=settings.coalesce_ms / 1000,
-        )
-        self.custodian = Custody(blocks)
+        blocks = Blocks(frozenset(topics), settings.block_records, settings.block_bytes)
+        self.custodian = Custody(blocks, Workload(settings.coalesce_ms / 1000))
         # Made in on_start: it belongs to the event loop.
         self._output: Producer | None = None
         group = f"{settings.group}-{settings.epoch}"
@@ -142,7 +137,6 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         super().__init__(
             group,
             broker=[f"blocks://{address.strip()}" for address in settings.broker.split(",")],
-            broker_check_crcs=False,
             broker_commit_interval=settings.commit_seconds,
             broker_heartbeat_interval=settings.session_seconds / 4,
             broker_session_timeout=settings.session_seconds,
@@ -192,9 +186,9 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             await producer.partitions(topic.name)
         shards = await producer.partitions(SLICES.name)
         sinks = {output.sink: await producer.partitions(output.sink) for output in self._outputs}
-        backlog = Backlog()
+        workload = self.custodian.workload
         agents: list[Agent] = [
-            SlicingAgent(slicing, settings, producer, shards, self._log_end, backlog) for slicing in self.slicings
+            SlicingAgent(slicing, settings, producer, shards, self._log_end, workload) for slicing in self.slicings
         ]
         recovery = await self._recovery(producer)
         if self.windowings:
@@ -207,7 +201,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                     producer,
                     sinks,
                     self._log_end,
-                    backlog,
+                    workload,
                     recovery,
                     recipes=self.recipes,
                     watched=watched,

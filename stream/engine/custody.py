@@ -13,6 +13,7 @@ from stream.engine.report import Report
 from stream.engine.state import Sent
 from stream.engine.transport import Position
 from stream.engine.unpacking import Blocks
+from stream.engine.workload import Workload
 from stream.metrics import REFUSED_COMMITS
 
 log = logging.getLogger(__name__)
@@ -60,10 +61,13 @@ class Custody:
     ----------
     blocks
         The topics that come as blocks, and a block's bounds.
+    workload
+        What fetching and flushing go by.
     """
 
-    def __init__(self, blocks: Blocks) -> None:
+    def __init__(self, blocks: Blocks, workload: Workload) -> None:
         self.blocks = blocks
+        self.workload = workload
         self._agents: dict[str, Agent] = {}
         self._delivery: Delivery | None = None
         self._keeper: Keeper | None = None

@@ -4,33 +4,12 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
-from faust.types import TP
+from stream.engine.workload import Workload
 
 # What one fetch brings comes as a block a partition, within this.
 _TOGETHER_SECONDS = 0.002
 # A flush that takes long is not to take most of the time.
 _SHARE = 4
-
-
-class Backlog:
-    """Where a worker's reading is behind: there its time goes to what it has to read, before what it has to say."""
-
-    def __init__(self) -> None:
-        self._behind: set[TP] = set()
-
-    def note(self, tp: TP, *, behind: bool) -> None:
-        """Hear of a partition."""
-        if behind:
-            self._behind.add(tp)
-        else:
-            self._behind.discard(tp)
-
-    def clear(self, topic: str) -> None:
-        """Forget a topic's partitions."""
-        self._behind = {tp for tp in self._behind if tp.topic != topic}
-
-    def __bool__(self) -> bool:
-        return bool(self._behind)
 
 
 class Pace:
@@ -45,14 +24,14 @@ class Pace:
         What to call.
     backlog_seconds
         The least time between two calls while there is a backlog; without one it is four times as long as they take.
-    backlog
-        Whether there is one.
+    workload
+        Whether there is one; it hears of the end of each call.
     """
 
-    def __init__(self, call: Callable[[], None], backlog_seconds: float, backlog: Backlog) -> None:
+    def __init__(self, call: Callable[[], None], backlog_seconds: float, workload: Workload) -> None:
         self._call = call
         self._backlog_seconds = backlog_seconds
-        self._backlog = backlog
+        self._workload = workload
         self._called = 0.0
         self._took_seconds = 0.0
         self._due: asyncio.TimerHandle | None = None
@@ -62,7 +41,7 @@ class Pace:
         """Have it called soon, or when the least time between two calls is over."""
         if self._failure is not None:
             raise self._failure
-        least_seconds = max(self._backlog_seconds if self._backlog else 0.0, _SHARE * self._took_seconds)
+        least_seconds = max(self._backlog_seconds if self._workload.behind else 0.0, _SHARE * self._took_seconds)
         wait_seconds = max(self._called + least_seconds - monotonic(), _TOGETHER_SECONDS)
         loop = asyncio.get_running_loop()
         if self._due is None or self._due.when() > loop.time() + wait_seconds:
@@ -87,6 +66,7 @@ class Pace:
             self._failure = error
             raise
         self._took_seconds = monotonic() - self._called
+        self._workload.done()
 
     def stop(self) -> None:
         """Forget that it was asked."""

@@ -11,9 +11,10 @@ from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.aliases import Aliases
 from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
-from stream.engine.pace import Backlog, Pace
+from stream.engine.pace import Pace
 from stream.engine.slices import Idle, Refused, Slicer, Slicing
 from stream.engine.transport import LogEnd, Position
+from stream.engine.workload import Workload
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.metrics import BLOCK_RECORDS, DECODE_SECONDS, FOLD_SECONDS, PUBLISH_SECONDS
@@ -39,8 +40,8 @@ class SlicingAgent:
         How many partitions ``slices`` has.
     log_end
         The end of a partition's log as far as known, or None.
-    backlog
-        Whether this worker's reading is behind; all of its agents have the same.
+    workload
+        The worker's; all of its agents have the same.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class SlicingAgent:
         producer: Producer,
         shards: int,
         log_end: Callable[[TP], LogEnd | None],
-        backlog: Backlog,
+        workload: Workload,
     ) -> None:
         self.topic = slicing.topic.name
         self.slicers: dict[int, Slicer] = {}
@@ -60,7 +61,7 @@ class SlicingAgent:
         self._producer = producer
         self._shards = shards
         self._log_end = log_end
-        self._backlog = backlog
+        self._workload = workload
         # By partition: blocks that wait for the next flush, to be folded as one.
         self._waiting: dict[int, list[Block]] = {}
         self._failure: Exception | None = None
@@ -70,12 +71,12 @@ class SlicingAgent:
         self._decode_seconds = DECODE_SECONDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
-        self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, backlog)
+        self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, workload)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these partitions from their checkpoints; return where to read each from."""
         self._pace.stop()
-        self._backlog.clear(self.topic)
+        self._workload.clear(self.topic)
         now = monotonic()
         self.slicers = {}
         self._waiting = {}
@@ -118,7 +119,7 @@ class SlicingAgent:
         tp = TP(self.topic, block.partition)
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
-        self._backlog.note(tp, behind=left > self._settings.block_records)
+        self._workload.note(tp, behind=left > self._settings.block_records)
         self._pace.ask()
 
     def _fold_waiting(self) -> None:

@@ -41,15 +41,12 @@ class Blocks:
         Those whose records come as blocks.
     records, size_bytes
         The most that a block holds; a single larger record still makes one.
-    gather_seconds
-        Between an answer with records and the next fetch; what comes meanwhile comes together.
     """
 
-    def __init__(self, topics: frozenset[str], records: int, size_bytes: int, *, gather_seconds: float = 0.0) -> None:
+    def __init__(self, topics: frozenset[str], records: int, size_bytes: int) -> None:
         self.topics = topics
         self.records = records
         self.size_bytes = size_bytes
-        self.gather_seconds = gather_seconds
 
     def __call__(self, value: bytes | None) -> bytes | None:
         return value

@@ -15,7 +15,7 @@ from stream.engine.block import Block
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.following import Following
 from stream.engine.frames import BadFrame
-from stream.engine.pace import Backlog, Pace
+from stream.engine.pace import Pace
 from stream.engine.recipe import Follows, Windowing
 from stream.engine.refusal import dead_letter
 from stream.engine.report import Latency
@@ -24,6 +24,7 @@ from stream.engine.state import Recovery, Snapshot
 from stream.engine.transport import LogEnd, Position
 from stream.engine.watched import Watched
 from stream.engine.windows import Windows
+from stream.engine.workload import Workload
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPEN_WINDOWS, PUBLISH_SECONDS, RESULTS
@@ -56,8 +57,8 @@ class WindowAgent:
         How many partitions each sink has, by name.
     log_end
         The end of a shard's log as far as known, or None.
-    backlog
-        Whether this worker's reading is behind, of frames or of what they are made of.
+    workload
+        The worker's; all of its agents have the same.
     recovery
         Where snapshots come from and go to; None: there are none.
     recipes
@@ -75,7 +76,7 @@ class WindowAgent:
         producer: Producer,
         sinks: Mapping[str, int],
         log_end: Callable[[TP], LogEnd | None],
-        backlog: Backlog,
+        workload: Workload,
         recovery: Recovery | None = None,
         recipes: Sequence[Follows] = (),
         watched: Watched | None = None,
@@ -93,7 +94,7 @@ class WindowAgent:
         # Where a shard was first read, while no snapshot spares what follows windows from beginning there again.
         self._began: dict[int, int | None] = {}
         self._log_end = log_end
-        self._backlog = backlog
+        self._workload = workload
         self._recovery = recovery
         self._watched = watched or Watched(())
         self._latency = Latency()
@@ -103,12 +104,12 @@ class WindowAgent:
         self._block_records = BLOCK_RECORDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
-        self._pace = Pace(self.flush, settings.backlog_ms / 1000, backlog)
+        self._pace = Pace(self.flush, settings.backlog_ms / 1000, workload)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Take up these shards from their checkpoints, and snapshots; return where to read each from."""
         self._pace.stop()
-        self._backlog.clear(self.topic)
+        self._workload.clear(self.topic)
         self._watched.clear()
         self._latency.clear()
         if self._recovery:
@@ -206,7 +207,7 @@ class WindowAgent:
         self._fold_seconds.observe(perf_counter() - began)
         tp = TP(self.topic, shard)
         end = self._log_end(tp)
-        self._backlog.note(tp, behind=end is not None and end.offset - self._read[shard] > BEHIND_FRAMES)
+        self._workload.note(tp, behind=end is not None and end.offset - self._read[shard] > BEHIND_FRAMES)
         if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
             self._pace.now()
         else:

@@ -10,6 +10,7 @@ from stream.engine import custody
 from stream.engine.block import Block
 from stream.engine.custody import Custody
 from stream.engine.unpacking import Blocks
+from stream.engine.workload import Workload
 
 OFFSETS = np.empty(0, np.int64)
 BLOCK = Block("trades", 0, 0, 1, OFFSETS, [], OFFSETS)
@@ -32,7 +33,7 @@ class Broken:
 
 def started() -> Custody:
     """Return a custody whose one agent fails at whatever it is asked for."""
-    keeper = Custody(Blocks(frozenset({"trades"}), 10, 10))
+    keeper = Custody(Blocks(frozenset({"trades"}), 10, 10), Workload())
     nothing: Any = None
     agent: Any = Broken()
     keeper.start([agent], nothing)

@@ -14,9 +14,9 @@ from agents.market.trades import TRADE_SLICES
 from schemas.frame import Frame
 from stream.engine import fill
 from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
-from stream.engine.pace import Backlog
 from stream.engine.windowing import WindowAgent
 from stream.engine.windows import Windows
+from stream.engine.workload import Workload
 from stream.settings import Settings
 from tests.engine.blocks import EPOCH, HOUR_MS, Log
 from tests.engine.frames import FAR_HORIZON_MS, WINDOWING, Identity, Shard, Window, frame, upsert
@@ -245,7 +245,7 @@ def test_a_long_gap_is_filled_in_several_flushes(monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(monkeypatch)
-    agent = WindowAgent([FILLED], Settings(fill=True), world, {"bars": 4}, lambda _: None, Backlog())  # type: ignore[arg-type]  # it puts
+    agent = WindowAgent([FILLED], Settings(fill=True), world, {"bars": 4}, lambda _: None, Workload())  # type: ignore[arg-type]  # it puts
     monkeypatch.setattr(agent._pace, "ask", lambda: None)
     world.agent = agent
     world.restore()

@@ -9,11 +9,11 @@ from stream.app import Pipeline
 from stream.engine import state
 from stream.engine.checkpoint import windows_from
 from stream.engine.custody import Custody
-from stream.engine.pace import Backlog
 from stream.engine.state import Recovery, Snapshot
 from stream.engine.transport import Position
 from stream.engine.unpacking import Blocks
 from stream.engine.windowing import WindowAgent
+from stream.engine.workload import Workload
 from stream.errors import ConfigError
 from stream.settings import Settings
 from tests.engine.blocks import HOUR_MS
@@ -38,12 +38,12 @@ class Owned(World):
             self,
             sinks,
             lambda _: None,
-            Backlog(),
+            Workload(),
             self.recovery,
             recipes=[DECAY],  # type: ignore[arg-type]  # it puts
         )
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
-        self.custody = Custody(Blocks(frozenset({"slices"}), 1, 1))
+        self.custody = Custody(Blocks(frozenset({"slices"}), 1, 1), Workload())
         self.committed: tuple[int, str] | None = None
 
     def commit(self) -> int:

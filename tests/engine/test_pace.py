@@ -6,27 +6,28 @@ import time
 import pytest
 from faust.types import TP
 
-from stream.engine.pace import Backlog, Pace
+from stream.engine.pace import Pace
+from stream.engine.workload import Workload
 
 
 def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
     calls: list[int] = []
 
     async def run() -> None:
-        backlog = Backlog()
-        pace = Pace(lambda: calls.append(1), 10.0, backlog)
+        workload = Workload()
+        pace = Pace(lambda: calls.append(1), 10.0, workload)
         for _ in range(3):
             pace.ask()
         assert not calls
         await asyncio.sleep(0.1)
         assert len(calls) == 1
         # With a backlog, wherever it is, there is no hurry.
-        backlog.note(TP("trades", 1), behind=True)
+        workload.note(TP("trades", 1), behind=True)
         pace.ask()
         await asyncio.sleep(0.1)
         assert len(calls) == 1
         # Once it is read, who asks doesn't wait for what was asked for before.
-        backlog.note(TP("trades", 1), behind=False)
+        workload.note(TP("trades", 1), behind=False)
         pace.ask()
         await asyncio.sleep(0.1)
         assert len(calls) == 2
@@ -46,7 +47,7 @@ def test_calls_take_a_quarter_of_the_time_at_most() -> None:
         time.sleep(0.05)
 
     async def run() -> None:
-        pace = Pace(take_long, 10.0, Backlog())
+        pace = Pace(take_long, 10.0, Workload())
         pace.now()
         pace.ask()
         await asyncio.sleep(0.3)
@@ -65,7 +66,7 @@ def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        pace = Pace(fail_the_second_time, 10.0, Backlog())
+        pace = Pace(fail_the_second_time, 10.0, Workload())
         pace.now()
         pace.ask()
         await asyncio.sleep(0.1)
@@ -77,12 +78,13 @@ def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
     assert len(calls) == 2
 
 
-def test_a_backlog_is_behind_while_any_partition_is() -> None:
-    backlog = Backlog()
-    for partition, behind in ((0, True), (1, True), (0, False)):
-        backlog.note(TP("trades", partition), behind=behind)
-    assert backlog
-    backlog.clear("quotes")
-    assert backlog
-    backlog.clear("trades")
-    assert not backlog
+def test_the_workload_hears_of_the_end_of_each_call() -> None:
+    workload = Workload(10.0)
+    began = time.monotonic()
+    Pace(lambda: time.sleep(0.1), 10.0, workload).now()
+    # A rest of half as long again begins with what is left of the least.
+    assert 9.0 < workload.rest_seconds(began) < 10.0
+    workload = Workload(0.01)
+    began = time.monotonic()
+    Pace(lambda: time.sleep(0.02), 10.0, workload).now()
+    assert 0 < workload.rest_seconds(began) <= 0.02

@@ -10,10 +10,10 @@ from schemas.frame import Frame, Tallies
 from schemas.refused import DeadLetter, Late
 from stream.engine import slicing
 from stream.engine.checkpoint import slices_from
-from stream.engine.pace import Backlog
 from stream.engine.slicing import SlicingAgent
 from stream.engine.table import Columns
 from stream.engine.transport import LogEnd, Position
+from stream.engine.workload import Workload
 from stream.kafka.partition import partition_for
 from stream.settings import Settings
 from tests.engine.blocks import HOUR_MS, TICKS, Log, unpacked
@@ -38,7 +38,7 @@ class World:
         def log_end(_: TP) -> LogEnd:
             return LogEnd(self.log.end, self.unheard_seconds)
 
-        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, Backlog())  # type: ignore[arg-type]  # it puts
+        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, Workload())  # type: ignore[arg-type]  # it puts
         # No pace of its own: only a checkpoint or a beat flushes.
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
 

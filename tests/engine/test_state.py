@@ -9,11 +9,11 @@ from faust.types import TP
 from stream.engine import state
 from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
 from stream.engine.custody import Custody
-from stream.engine.pace import Backlog
 from stream.engine.state import Fitting, Recovery, Snapshot
 from stream.engine.transport import Position
 from stream.engine.unpacking import Blocks
 from stream.engine.windowing import WindowAgent
+from stream.engine.workload import Workload
 from stream.settings import Settings
 from tests.engine.frames import WINDOWING, frame, upsert
 from tests.engine.test_windowing import SHARD, World, encode
@@ -58,7 +58,7 @@ class Snapping(World):
         super().__init__(monkeypatch)
         self.kept = Kept()
         self.recovery = Recovery(self.kept, 30.0)
-        self.agent = WindowAgent([WINDOWING], Settings(), self, {"bars": 4}, lambda _: None, Backlog(), self.recovery)  # type: ignore[arg-type]  # it puts
+        self.agent = WindowAgent([WINDOWING], Settings(), self, {"bars": 4}, lambda _: None, Workload(), self.recovery)  # type: ignore[arg-type]  # it puts
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
 
     def commit(self) -> tuple[int, str]:
@@ -238,7 +238,7 @@ class Through:
 def test_a_quiet_shard_is_kept_by_who_leaves(world: Snapping, clock: Clock) -> None:
     async def run() -> None:
         clock.now = 0.0
-        custody = Custody(Blocks(frozenset({"slices"}), 1, 1))
+        custody = Custody(Blocks(frozenset({"slices"}), 1, 1), Workload())
         custody.start([world.agent], Through(), world.recovery)
         custody.committed(await custody.checkpoint())
         assert world.kept.of == {}

@@ -12,9 +12,9 @@ from faust.types import TP
 from schemas.refused import DeadLetter, LateSlice
 from stream.engine.block import Block
 from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
-from stream.engine.pace import Backlog
 from stream.engine.transport import Position
 from stream.engine.windowing import WindowAgent
+from stream.engine.workload import Workload
 from stream.kafka.partition import partition_for
 from stream.settings import Settings
 from tests.engine.blocks import EPOCH, HOUR_MS
@@ -30,7 +30,7 @@ class World:
         self.put_records: list[tuple[str, int, bytes, bytes]] = []
         settings = Settings()
         assert settings.epoch == EPOCH
-        self.agent = WindowAgent([WINDOWING], settings, self, {"bars": 4}, lambda _: None, Backlog())  # type: ignore[arg-type]  # it puts
+        self.agent = WindowAgent([WINDOWING], settings, self, {"bars": 4}, lambda _: None, Workload())  # type: ignore[arg-type]  # it puts
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
         self.values: list[bytes | None] = []
 

@@ -15,6 +15,7 @@ from faust.types import TP
 
 from stream.engine.transport import Position
 from stream.engine.unpacking import Blocks
+from stream.engine.workload import Workload
 
 
 def say(**heard: Any) -> None:
@@ -26,6 +27,7 @@ class Keeper:
 
     def __init__(self, topic: str) -> None:
         self.blocks = Blocks(frozenset({topic}), 40, 1 << 20)
+        self.workload = Workload()
         self.upto: dict[TP, int] = {}
         self.begun: dict[TP, int] = {}
 

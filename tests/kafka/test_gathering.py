@@ -1,37 +1,36 @@
-"""When a fetch is sent: not soon after one that brought records, and else at once."""
+"""When a fetch is sent: after one that brought records not before the rest is over, and else at once."""
 
 import asyncio
 import time
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any
 
-from aiokafka.consumer.fetcher import FetchError, FetchResult
+from stream.kafka.gathering import gather
 
-from stream.kafka.gathering import ENOUGH_BYTES, gather
-
-GATHERED_SECONDS = 0.2
+REST_SECONDS = 0.2
 
 
 class Fetcher:
-    """Answers at once: with records, or with none.
-
-    Beside what it has fetched lie an error, and a result that was taken.
-    """
+    """Answers at once: with records, or with none."""
 
     brings = True
 
-    def __init__(self, size_bytes: int = 1000) -> None:
+    def __init__(self) -> None:
         self.fetched: list[int] = []
-        unpacked = SimpleNamespace(_records=SimpleNamespace(size_in_bytes=lambda: size_bytes))
-        fetched, taken = (
-            FetchResult(number, assignment=None, partition_records=records, backoff=1)
-            for number, records in ((0, unpacked), (1, None))
-        )
-        self._records = {0: fetched, 1: taken, 2: FetchError(error=ValueError(), backoff=1)}
 
     async def _proc_fetch_request(self, _assignment: Any, node: int, _request: Any) -> bool:
         self.fetched.append(node)
         return self.brings
+
+
+def rest(since: float) -> float:
+    return since + REST_SECONDS - time.monotonic()
+
+
+def gathering(rest_seconds: Callable[[float], float] = rest) -> Any:
+    fetcher = Fetcher()
+    gather(fetcher, rest_seconds)
+    return fetcher
 
 
 async def seconds(fetcher: Any, node: int = 0) -> float:
@@ -43,43 +42,50 @@ async def seconds(fetcher: Any, node: int = 0) -> float:
 
 def test_after_records_the_next_waits_and_another_broker_s_doesn_t() -> None:
     async def run() -> None:
-        fetcher = Fetcher()
-        gather(fetcher, GATHERED_SECONDS)
-        assert await seconds(fetcher) < GATHERED_SECONDS / 2
-        assert await seconds(fetcher, node=1) < GATHERED_SECONDS / 2
-        assert await seconds(fetcher) > GATHERED_SECONDS / 2
+        fetcher = gathering()
+        assert await seconds(fetcher) < REST_SECONDS / 2
+        assert await seconds(fetcher, node=1) < REST_SECONDS / 2
+        assert await seconds(fetcher) > REST_SECONDS / 2
         # As long as it takes until it may is time that needn't be waited.
-        await asyncio.sleep(GATHERED_SECONDS)
-        assert await seconds(fetcher) < GATHERED_SECONDS / 2
+        await asyncio.sleep(REST_SECONDS)
+        assert await seconds(fetcher) < REST_SECONDS / 2
 
     asyncio.run(run())
 
 
 def test_after_none_it_is_sent_at_once() -> None:
     async def run() -> None:
-        fetcher = Fetcher()
-        gather(fetcher, GATHERED_SECONDS)
+        fetcher = gathering()
         fetcher.brings = False
         for _ in range(3):
-            assert await seconds(fetcher) < GATHERED_SECONDS / 2
+            assert await seconds(fetcher) < REST_SECONDS / 2
 
     asyncio.run(run())
 
 
-def test_after_much_it_is_sent_at_once() -> None:
+def test_it_is_asked_again_until_there_is_no_rest() -> None:
+    rests, asked = iter([0.01, 0.05, 0.0]), []
+
+    def rest_seconds(since: float) -> float:
+        asked.append(since)
+        return next(rests) if since else 0.0
+
     async def run() -> None:
-        fetcher = Fetcher(ENOUGH_BYTES)
-        gather(fetcher, GATHERED_SECONDS)
-        for _ in range(3):
-            assert await seconds(fetcher) < GATHERED_SECONDS / 2
+        fetcher = gathering(rest_seconds)
+        began = time.monotonic()
+        await seconds(fetcher)
+        assert await seconds(fetcher) >= 0.06
+        assert next(rests, None) is None
+        # It is told when records came, of a broker that has brought none: long ago.
+        assert asked[0] == 0
+        assert all(began <= since < began + 0.05 for since in asked[1:])
 
     asyncio.run(run())
 
 
 def test_one_that_is_cancelled_while_it_waits_brings_none() -> None:
     async def run() -> None:
-        fetcher: Any = Fetcher()
-        gather(fetcher, GATHERED_SECONDS)
+        fetcher = gathering()
         await seconds(fetcher)
         waits = asyncio.create_task(fetcher._proc_fetch_request(None, 0, None))
         await asyncio.sleep(0)

@@ -1,0 +1,77 @@
+"""How long a worker rests after records came: by hand, against a clock that stands where the test puts it."""
+
+from collections.abc import Callable
+
+import pytest
+from faust.types import TP
+
+from stream.engine import workload
+from stream.engine.workload import Workload
+
+LEAST_SECONDS = 0.010
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    def put(seconds: float) -> None:
+        monkeypatch.setattr(workload, "monotonic", lambda: seconds)
+
+    return put
+
+
+def test_the_least(at: Callable[[float], None]) -> None:
+    load = Workload(LEAST_SECONDS)
+    at(100.002)
+    load.done()
+    at(100.004)
+    # Records came at 100; the work took 2 ms, and 1.5 times that is less than the least.
+    assert load.rest_seconds(100.0) == pytest.approx(0.006)
+    at(100.010)
+    assert load.rest_seconds(100.0) <= 0
+
+
+def test_half_as_long_again_as_it_has_worked(at: Callable[[float], None]) -> None:
+    load = Workload(LEAST_SECONDS)
+    at(100.012)
+    load.done()
+    # 12 ms of work: the next fetch is due at 18.
+    assert load.rest_seconds(100.0) == pytest.approx(0.006)
+    at(100.018)
+    assert load.rest_seconds(100.0) == pytest.approx(0, abs=1e-9)
+
+
+def test_while_it_works_it_is_asked_again_soon_and_not_for_ever(at: Callable[[float], None]) -> None:
+    load = Workload(LEAST_SECONDS)
+    at(99.0)
+    load.done()
+    at(100.011)
+    assert 0 < load.rest_seconds(100.0) <= 0.002
+    at(100.041)
+    assert load.rest_seconds(100.0) <= 0
+
+
+def test_work_that_took_very_long_is_no_reason_to_rest_as_long(at: Callable[[float], None]) -> None:
+    load = Workload(LEAST_SECONDS)
+    at(103.0)
+    load.done()
+    assert load.rest_seconds(100.0) <= 0
+
+
+def test_where_it_is_behind_it_does_not_rest(at: Callable[[float], None]) -> None:
+    load = Workload(LEAST_SECONDS)
+    at(100.001)
+    load.note(TP("trades", 1), behind=True)
+    assert load.rest_seconds(100.0) == 0
+    load.note(TP("trades", 1), behind=False)
+    assert load.rest_seconds(100.0) == pytest.approx(0.009)
+
+
+def test_it_is_behind_while_any_partition_is() -> None:
+    load = Workload()
+    for partition, behind in ((0, True), (1, True), (0, False)):
+        load.note(TP("trades", partition), behind=behind)
+    assert load.behind
+    load.clear("quotes")
+    assert load.behind
+    load.clear("trades")
+    assert not load.behind
