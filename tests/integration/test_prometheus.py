@@ -87,6 +87,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         settings = fresh(
             kafka.broker,
             session_seconds=4.0,
+            # More often than heartbeats, so that a worker hears by a commit that it was left out.
+            commit_seconds=0.2,
             snapshot_seconds=1.0,
             watch=WATCHED,
             feed_buffer_bytes=BUFFER_BYTES,
