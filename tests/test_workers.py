@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,6 +113,23 @@ def test_missing_topics_are_one_line(bare: str, command: list[str]) -> None:
     (line,) = ended.stderr.splitlines()
     assert "topic trades" in line
     assert "run `tickertape topics create`" in line
+
+
+@pytest.mark.kafka
+def test_records_that_were_damaged_on_the_broker_s_disk_are_not_counted(tmp_path: Path) -> None:
+    with EmbeddedKafka(tmp_path) as kafka:
+        topics.create(kafka.broker, Settings(partitions={"trades": 1}))
+        feed(kafka.broker, 10)
+        (log,) = tmp_path.glob("**/trades-0/*.log")
+        with log.open("r+b") as file:
+            file.seek(file.read().index(b'"price":1.0') + len(b'"price":'))
+            file.write(b"7")
+        ended = run("worker", TICKERTAPE_BROKER=kafka.broker, TICKERTAPE_METRICS_PORT="-1")
+        assert bars_end(kafka.broker) == 0
+    assert ended.returncode == 4
+    last = ended.stderr.splitlines()[-1]
+    assert re.search(r"trades, partition 0: the records at offsets \d+ to \d+ are damaged, their CRC is wrong", last)
+    assert "set the group's offset past them" in last
 
 
 @pytest.mark.parametrize("command", [["worker"], ["up"]])

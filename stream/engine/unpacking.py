@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from crc32c import crc32c
 
 from stream.engine.block import Block, Ints
+from stream.errors import BrokerError
 
 _APPEND_TIME = 1
 # Of a record batch: what lies before its length and with it, and what its CRC leaves out.
@@ -137,8 +137,11 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             batch: Any = DefaultRecordBatch(fetched)
             # Theirs takes twenty times as long.
             if self._check_crcs and crc32c(fetched[_BEFORE_CRC_ENDS:]) != batch.crc:
-                raise CorruptRecordException(
-                    f"{self._tp}: a record batch at offset {batch.base_offset} has a wrong CRC"
+                topic, partition = self._tp
+                raise BrokerError(
+                    f"{topic}, partition {partition}: the records at offsets {batch.base_offset} to "
+                    f"{batch.next_offset - 1} are damaged, their CRC is wrong: have Kafka mend that log from a "
+                    "replica, or set the group's offset past them"
                 )
             if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
                 self._consume_aborted_up_to(batch.base_offset)

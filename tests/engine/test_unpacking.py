@@ -4,13 +4,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from aiokafka.errors import CorruptRecordException
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.engine import unpacking
 from stream.engine.block import Block
 from stream.engine.unpacking import BlockRecords, Blocks, FetchedBytes
+from stream.errors import BrokerError
 from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, unpack
 
 Seen = tuple[int, bytes | None, int, tuple[tuple[str, bytes], ...]]
@@ -167,7 +167,7 @@ def test_append_time_is_the_batchs_and_create_time_the_records() -> None:
 def test_wrong_crc_is_told_with_its_place() -> None:
     # A span that the builder didn't write is under the CRC.
     log = [Batch(base=0, values={0: b"a"}, span=1), Batch(base=1, values={0: b"b"}, span=3)]
-    with pytest.raises(CorruptRecordException, match="at offset 1 has a wrong CRC"):
+    with pytest.raises(BrokerError, match="read, partition 0: the records at offsets 1 to 3 are damaged"):
         blocks(log, check_crcs=True)
 
 
