@@ -49,8 +49,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     horizon_ms
         How far behind the others a lane's slices may come and still correct results.
     coalesce_ms
-        The least time, under load, from when records came to when a worker fetches the next; it is half as long again
-        as the work that they make where that is more. Less is sooner, and dearer.
+        The least time, under load, from when records came to when a worker fetches the next; where the work that they
+        make is long it is half as long again, at most four times this. Less is sooner, and dearer.
     backlog_ms
         The least time between two flushes where a worker is behind by more than a block, with any partition: what comes
         out is old news then, and fewer flushes are faster.

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -128,8 +127,8 @@ def test_records_that_were_damaged_on_the_broker_s_disk_are_not_counted(tmp_path
         assert bars_end(kafka.broker) == 0
     assert ended.returncode == 4
     last = ended.stderr.splitlines()[-1]
-    assert re.search(r"trades, partition 0: the records at offsets \d+ to \d+ are damaged, their CRC is wrong", last)
-    assert "set the group's offset past them" in last
+    assert "trades, partition 0: the record batch that holds offset" in last
+    assert "kafka-delete-records" in last
 
 
 @pytest.mark.parametrize("command", [["worker"], ["up"]])

@@ -68,7 +68,7 @@ class Block:
 
     @staticmethod
     def joined(blocks: Sequence["Block"]) -> "Block":
-        """Return blocks of one partition, each of which begins where the one before ends, as one."""
+        """Return blocks of one partition, in the order of their offsets and with nothing to read between, as one."""
         first = blocks[0]
         if len(blocks) == 1:
             return first

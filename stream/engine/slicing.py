@@ -113,7 +113,7 @@ class SlicingAgent:
         assert read is not None
         self._block_records.observe(len(block))
         if block.end > read:
-            waiting.append(block if block.start == read else block.since(read))
+            waiting.append(block.since(read))
         if sum(map(len, waiting)) >= FOLD_RECORDS:
             self._fold_waiting()
         tp = TP(self.topic, block.partition)

@@ -244,6 +244,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
             for other in others:
                 other.close()
             return WaitResults([first], [over.value], False)
+        except BaseException:
+            for other in others:
+                other.close()
+            raise
         return await super().wait_first(_Begun(first, waits_for), *others, **options)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

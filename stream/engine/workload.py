@@ -6,7 +6,7 @@ from faust.types import TP
 
 # It rests for half as long as it has worked. To fetch sooner is dearer, and on a machine that is full it is later.
 _REST = 1.5
-# Work whose end is not heard of is waited for so many times the least.
+# But no fetch waits for more than so many times the least, whatever goes on.
 _MOST = 4
 _LOOK_SECONDS = 0.002
 
@@ -42,7 +42,7 @@ class Workload:
         return bool(self._behind)
 
     def done(self) -> None:
-        """Hear that what was fetched is worked off, as far as it has come."""
+        """Hear that what was fetched is worked off, as far as it has come; until then all time counts as work."""
         self._done = monotonic()
 
     def rest_seconds(self, since: float) -> float:

@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from aiokafka.consumer.fetcher import READ_COMMITTED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,8 +168,26 @@ def test_append_time_is_the_batchs_and_create_time_the_records() -> None:
 def test_wrong_crc_is_told_with_its_place() -> None:
     # A span that the builder didn't write is under the CRC.
     log = [Batch(base=0, values={0: b"a"}, span=1), Batch(base=1, values={0: b"b"}, span=3)]
-    with pytest.raises(BrokerError, match="read, partition 0: the records at offsets 1 to 3 are damaged"):
+    with pytest.raises(BrokerError, match="read, partition 0: the record batch that holds offset 1 is damaged"):
         blocks(log, check_crcs=True)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(bytes(200), id="zeros"),
+        pytest.param(b"\xff" * 200, id="a length below zero"),
+        pytest.param(Batch(base=1, values={0: b"b"}, span=1).encoded()[:16] + b"\x01" + bytes(200), id="an old format"),
+    ],
+)
+@pytest.mark.parametrize("check_crcs", [True, False])
+def test_what_is_no_batch_is_told_with_its_place(damage: bytes, check_crcs: bool) -> None:
+    whole = Batch(base=0, values={0: b"a"}, span=1).encoded()
+    records = unpacking._partition_records(
+        TP_READ, FetchedBytes(whole + damage), None, 0, None, WIDE, check_crcs, READ_COMMITTED
+    )
+    with pytest.raises(BrokerError, match="the record batch that holds offset 1 is damaged"):
+        list(records)
 
 
 @pytest.mark.parametrize("codec", range(5))

