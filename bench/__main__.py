@@ -42,10 +42,12 @@ def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
             figures["latency"] = spread
             ok &= latency.show(console, spread)
     if only in (None, "memory"):
-        with EmbeddedKafka() as kafka:
-            peak = memory.measure(kafka.broker)
-            figures["memory"] = peak
-            ok &= memory.show(console, peak)
+        peaks = []
+        for agents in (throughput.SPINE, "agents"):
+            with EmbeddedKafka() as kafka:
+                peaks.append(memory.measure(kafka.broker, agents))
+        figures["memory"] = peaks
+        ok &= memory.show(console, *peaks)
     if only in (None, "scaling"):
         with EmbeddedKafka() as kafka:
             changes = scaling.measure(kafka.broker)

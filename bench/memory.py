@@ -21,7 +21,7 @@ SECONDS = 90
 FLOOR_MIB = 600.0
 
 
-def measure(broker: str) -> dict[str, float]:
+def measure(broker: str, agents: str) -> dict[str, float]:
     topics.create(broker, Settings(broker=broker))
     market = Market(SYMBOLS, RATE, seed=1)
     simulation = Simulation(market, start_ms=1_700_000_000_000, seconds=SECONDS, speed=float("inf"))
@@ -32,7 +32,7 @@ def measure(broker: str) -> dict[str, float]:
             return (await simulation.run(producer, close=False)).trades
 
     peak = [0]
-    with workers.running(broker, 1) as (worker,):
+    with workers.running(broker, 1, agents) as (worker,):
         process = psutil.Process(worker.pid)
 
         def watch() -> None:
@@ -50,12 +50,13 @@ def measure(broker: str) -> dict[str, float]:
     return {"events": events, "symbols": symbols, "peak_mib": peak[0] / 2**20, "resident_mib": resident / 2**20}
 
 
-def show(console: Console, figures: dict[str, float]) -> bool:
-    ok = figures["peak_mib"] < FLOOR_MIB
+def show(console: Console, spine: dict[str, float], every: dict[str, float]) -> bool:
+    ok = spine["peak_mib"] < FLOOR_MIB
     console.print(
-        f"a worker that holds {figures['symbols']:,} symbols ({figures['events']:,} trades, {BARS.name} of five "
-        f"resolutions): {figures['resident_mib']:.0f} MiB resident, {figures['peak_mib']:.0f} MiB at its peak; "
-        f"floor {FLOOR_MIB:g} MiB {'met' if ok else 'MISSED'}",
+        f"a worker that holds {spine['symbols']:,} symbols ({spine['events']:,} trades, {BARS.name} of five "
+        f"resolutions): {spine['resident_mib']:.0f} MiB resident, {spine['peak_mib']:.0f} MiB at its peak; "
+        f"floor {FLOOR_MIB:g} MiB {'met' if ok else 'MISSED'}; with every agent {every['resident_mib']:.0f} and "
+        f"{every['peak_mib']:.0f} MiB",
         highlight=False,
     )
     return ok

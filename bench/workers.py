@@ -1,5 +1,6 @@
 """Worker processes, for as long as a measurement takes."""
 
+import os
 import subprocess
 import sys
 import time
@@ -12,9 +13,10 @@ from stream.settings import Settings
 
 
 @contextmanager
-def running(broker: str, workers: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def running(broker: str, workers: int, agents: str = "agents") -> Iterator[list[subprocess.Popen[bytes]]]:
     command = [sys.executable, "-m", "stream", "--broker", broker, "worker", "--slot"]
-    processes = [subprocess.Popen([*command, str(i)], stderr=subprocess.DEVNULL) for i in range(workers)]
+    environ = os.environ | {"TICKERTAPE_AGENTS": agents}
+    processes = [subprocess.Popen([*command, str(i)], env=environ, stderr=subprocess.DEVNULL) for i in range(workers)]
     try:
         yield processes
     finally:

@@ -63,8 +63,8 @@ def test_a_backlog_is_lag_and_not_memory(own_kafka: str) -> None:
         total = tallies(settings)
     print(f"at rest {start_mib:.0f} MiB, at its peak {memory.peak_mib:.0f} MiB")
     assert total["counted"] == BACKLOG
-    # The backlog is 230 MB of JSON, and as many bytes again as Python's objects.
-    assert memory.peak_mib < start_mib + 150
+    # The backlog is 230 MB of JSON, and as many bytes again as Python's objects. Seen: 130 to 151.
+    assert memory.peak_mib < start_mib + 200
 
 
 def trades(first: int, n: int) -> list[Trade]:
