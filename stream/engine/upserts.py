@@ -1,5 +1,6 @@
 """The upserts of slices that frames bring to a shard, as columns over many frames."""
 
+from sys import intern
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -71,8 +72,9 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
     start_ms = column("slice_ms", "<i8")
     origin = np.repeat(np.arange(len(frames)), [len(frame.columns["slice_ms"]) // 8 for frame in frames])
     # A frame's codes index its own names; made to index those of all frames.
-    sources = [source for frame in frames for source in frame.sources]
-    symbols = [symbol for frame in frames for symbol in frame.symbols]
+    # Keys outlive their frames by far, each with its names: one string of each is enough.
+    sources = [intern(source) for frame in frames for source in frame.sources]
+    symbols = [intern(symbol) for frame in frames for symbol in frame.symbols]
     source_at = column("source", "<u4") + _starts([len(frame.sources) for frame in frames])[origin]
     symbol_at = column("symbol", "<u4") + _starts([len(frame.symbols) for frame in frames])[origin]
     passed_ms = np.array([passed for arrival in arrivals for passed in arrival.passed_ms])
