@@ -240,14 +240,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
             return await super().wait_first(*coros, **options)
         try:
             waits_for = first.send(None)
-        except StopIteration as over:
+        except BaseException as over:
             for other in others:
                 other.close()
+            if not isinstance(over, StopIteration):
+                raise
             return WaitResults([first], [over.value], False)
-        except BaseException:
-            for other in others:
-                other.close()
-            raise
         return await super().wait_first(_Begun(first, waits_for), *others, **options)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

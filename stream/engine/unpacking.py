@@ -19,6 +19,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from crc32c import crc32c
 
 from stream.engine.block import Block, Ints
+from stream.engine.columns import ints
 from stream.errors import BrokerError
 
 _APPEND_TIME = 1
@@ -29,8 +30,6 @@ _BEFORE_CRC_ENDS = 21
 _HEAD_BYTES = 61
 _KEEP_GIL = 0
 _value = attrgetter("value")
-_offset = attrgetter("offset")
-_timestamp = attrgetter("timestamp")
 _Records: Any = fetcher.PartitionRecords
 _Fetched: Any = fetcher.MemoryRecords
 
@@ -122,15 +121,15 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
                 return Block(topic, partition, first, end, np.arange(first, end), values, stamps_ms)
         # There are nulls, with headers, or empty values; compaction has left holes; or each record has its own time.
         records = list(DefaultRecordBatch(fetched))
-        values, n = list(map(_value, records)), len(records)
+        values = list(map(_value, records))
         return Block(
             topic,
             partition,
             first,
             end,
-            np.fromiter(map(_offset, records), np.int64, n),
+            ints([record.offset for record in records]),
             values,
-            np.fromiter(map(_timestamp, records), np.int64, n),
+            ints([record.timestamp for record in records]),
             {at: tuple(records[at].headers) for at, value in enumerate(values) if value is None},
         )
 

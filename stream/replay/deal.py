@@ -20,6 +20,7 @@ from schemas.quote import Quote
 from schemas.topics import Topic
 from schemas.trade import LATEST_MS, Name, Source, TimeMs, Trade
 from stream.engine.block import Ints
+from stream.engine.columns import ints
 from stream.engine.names import Names
 from stream.feeds import files
 from stream.kafka.partition import partition_for
@@ -194,9 +195,8 @@ def deal(
             if topic.name in partitions
         }
         for part in _parts(some, dealt.tally):
-            n = len(part.values)
-            time_ms = np.fromiter([record.time_ms for record in part.records], np.int64, n)
-            received_ms = np.fromiter([record.received_ms for record in part.records], np.int64, n)
+            time_ms = ints([record.time_ms for record in part.records])
+            received_ms = ints([record.received_ms for record in part.records])
             # Files are merged by when records were received, each in its own order: so its clock never goes back.
             at_ms = np.where(received_ms > 0, received_ms, time_ms)
             at_ms = np.maximum.accumulate(np.maximum(at_ms, dealt.highest_ms))
@@ -205,7 +205,7 @@ def deal(
                 mine = [i for i, one in enumerate(part.kinds) if one is kind]
                 values, records = [part.values[i] for i in mine], [part.records[i] for i in mine]
                 topics[kind].put(values, records, time_ms[mine], at_ms[mine])
-            read(n, int(time_ms.max()))
+            read(len(part.values), int(time_ms.max()))
     dealt.sources = {one.topic.name: one.sources for one in topics.values()}
     return dealt
 
