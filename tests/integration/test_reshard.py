@@ -147,7 +147,8 @@ def test_the_command_drains_the_workers_and_has_them_start_again(own_kafka: str)
         assert said[0] == "the workers have drained"
         assert said[1].startswith("slices has 5 shards; ")
         assert said[2].startswith("the workers own all 5; results paused for ")
-        assert len(members.describe(settings).owned) == 2
+        # The shards may all be owned before the second worker has joined.
+        until("both workers are members", lambda: len(members.describe(settings).owned) == 2)
         feed(own_kafka, sent[3000:])
         assert_true(settings, sent)
     finally:
