@@ -90,13 +90,13 @@ Place: TypeAlias = tuple[Series, int]
 
 
 class Arena:
-    """Rows found by number, held as columns that grow by doubling; a fresh row holds what was there before."""
+    """Rows found by number, held as columns that grow by half; a fresh row holds what was there before."""
 
     def __init__(self, schema: Schema, capacity: int = 64) -> None:
         self.columns: Columns = {name: np.full(capacity, start, dtype) for name, (dtype, start) in schema.items()}
         self._schema = schema
         self._capacity = capacity
-        self._free = list(range(capacity))
+        self._free = array("q", range(capacity))
 
     def __len__(self) -> int:
         """How many are in use."""
@@ -108,20 +108,22 @@ class Arena:
     def grow(self, n: int) -> None:
         """Make room for n more, and for as many again as an eighth of all."""
         while not self.has_room(n + self._capacity // 8):
-            self._free += range(self._capacity, 2 * self._capacity)
+            more = max(self._capacity // 2, 1)
+            self._free.extend(range(self._capacity, self._capacity + more))
             for name, (dtype, start) in self._schema.items():
-                self.columns[name] = np.concatenate([self.columns[name], np.full(self._capacity, start, dtype)])
-            self._capacity *= 2
+                self.columns[name] = np.concatenate([self.columns[name], np.full(more, start, dtype)])
+            self._capacity += more
 
-    def rows(self, n: int) -> list[int]:
+    def rows(self, n: int) -> "array[int]":
         if not self.has_room(n):
             self.grow(n)
         cut = len(self._free) - n
-        rows, self._free = self._free[cut:], self._free[:cut]
+        rows = self._free[cut:]
+        del self._free[cut:]
         return rows
 
     def release(self, rows: Iterable[int]) -> None:
-        self._free += rows
+        self._free.extend(rows)
 
 
 def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.dtype[Any], Any]]:

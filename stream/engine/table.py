@@ -18,7 +18,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Table(Generic[K]):
-    """Rows found by key, held as columns that grow by doubling.
+    """Rows found by key, held as columns that grow by half.
 
     Parameters
     ----------
@@ -94,9 +94,11 @@ class Table(Generic[K]):
                 self.columns[name][rows] = start
 
     def _grow(self) -> None:
+        # By half, for a table that has just been doubled takes twice what it needs.
         old = len(self._key)
-        self._key += [None] * old
-        self._used = np.concatenate([self._used, np.zeros(old, np.bool_)])
-        self._free = list(range(2 * old - 1, old - 1, -1))
+        more = max(old // 2, 1)
+        self._key += [None] * more
+        self._used = np.concatenate([self._used, np.zeros(more, np.bool_)])
+        self._free = list(range(old + more - 1, old - 1, -1))
         for name, (dtype, start) in self._schema.items():
-            self.columns[name] = np.concatenate([self.columns[name], np.full(old, start, dtype)])
+            self.columns[name] = np.concatenate([self.columns[name], np.full(more, start, dtype)])

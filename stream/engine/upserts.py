@@ -72,7 +72,7 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
     start_ms = column("slice_ms", "<i8")
     origin = np.repeat(np.arange(len(frames)), [len(frame.columns["slice_ms"]) // 8 for frame in frames])
     # A frame's codes index its own names; made to index those of all frames.
-    # Keys outlive their frames by far, each with its names: one string of each is enough.
+    # Keys outlive their frames by far, each with its names and start: one object of each is enough.
     sources = [intern(source) for frame in frames for source in frame.sources]
     symbols = [intern(symbol) for frame in frames for symbol in frame.symbols]
     source_at = column("source", "<u4") + _starts([len(frame.sources) for frame in frames])[origin]
@@ -91,8 +91,9 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
     columns["shard"] = np.array([arrival.shard for arrival in arrivals])[origin]
     columns["offset"] = np.array([arrival.offset for arrival in arrivals])[origin]
     columns["stamp"] = np.array([frame.upto for frame in frames])[origin]
+    starts: dict[int, int] = {}
     keys = [
-        (partition, sources[source], symbols[symbol], start)
+        (partition, sources[source], symbols[symbol], starts.setdefault(start, start))
         for partition, source, symbol, start in zip(
             columns["partition"].tolist(),
             source_at.tolist(),

@@ -215,10 +215,14 @@ class Windows:
     def _rows(self, keys: list[SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
         """Return the rows of slices, and which of the keys have one: not those whose windows are all done."""
         fresh: dict[SliceKey, list[WindowKey | None]] = {}
+        spans: dict[int, list[tuple[str, int, int]]] = {}
         shard_of: list[int] = []
         for key, shard in zip(keys, shards, strict=True):
             if key not in self._pending and key not in fresh:
-                fresh[key] = self._shares(shard, *key[1:])
+                _, source, symbol, slice_ms = key
+                if slice_ms not in spans:
+                    spans[slice_ms] = self._spans(slice_ms)
+                fresh[key] = self._shares(shard, source, symbol, slice_ms, spans[slice_ms])
                 shard_of += [shard] * sum(share is not None for share in fresh[key])
         if fresh:
             shares = [share for shares in fresh.values() for share in shares]
@@ -233,18 +237,24 @@ class Windows:
         kept = [i for i, key in enumerate(keys) if key in self._pending]
         return self._pending.rows([keys[i] for i in kept]), np.array(kept, np.int64)
 
-    def _shares(self, shard: int, source: str, symbol: str, slice_ms: int) -> list[WindowKey | None]:
+    def _spans(self, slice_ms: int) -> list[tuple[str, int, int]]:
+        """Return the resolution, start and end of each window over a slice."""
+        starts_ms = [(name, slice_ms - slice_ms % width_ms, width_ms) for name, width_ms in self._widths]
+        return [(name, start_ms, start_ms + width_ms) for name, start_ms, width_ms in starts_ms]
+
+    def _shares(
+        self, shard: int, source: str, symbol: str, slice_ms: int, spans: list[tuple[str, int, int]]
+    ) -> list[WindowKey | None]:
         """Return the windows that a slice belongs to; None for those that are done, or past correcting."""
         finality = self._shards[shard]
-        end_ms = slice_ms + self._slice_ms
         shares: list[WindowKey | None] = []
         for name in (source, ALL):
             done_ms = finality.done_with_ms(name)
-            open_ = end_ms > finality.fold_ms.get(name, UNSET)
-            for resolution, width_ms in self._widths:
-                start_ms = slice_ms - slice_ms % width_ms
-                wanted = open_ and start_ms + width_ms > done_ms
-                shares.append((symbol, name, resolution, start_ms) if wanted else None)
+            open_ = slice_ms + self._slice_ms > finality.fold_ms.get(name, UNSET)
+            shares += [
+                (symbol, name, resolution, start_ms) if open_ and end_ms > done_ms else None
+                for resolution, start_ms, end_ms in spans
+            ]
         return shares
 
     def _window_rows(self, keys: list[WindowKey], shards: list[int]) -> Ints:

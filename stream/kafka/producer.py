@@ -86,7 +86,7 @@ class Producer:
         *,
         name: str = "tickertape",
         compression: str = "none",
-        buffer_bytes: int = 64 << 20,
+        buffer_bytes: int = 32 << 20,
         batch_bytes: int = 512 << 10,
         linger_seconds: float = 0.005,
         delivery_seconds: float = 120.0,
