@@ -30,7 +30,7 @@ from stream.metrics import reserve
 from stream.settings import Settings
 from stream.workers import environment
 from tests.integration.running import fresh, until
-from tests.monitoring.exchange import exchange
+from tests.monitoring.exchange import Unruly
 from tests.monitoring.prometheus import Prometheus, faults, prometheus
 from tests.monitoring.queries import DASHBOARDS, Query, every_query, of_dashboard
 
@@ -104,10 +104,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         # Of posts there are others: in a minute that is going on, mentions only rise.
         market = ["--symbols", str(SYMBOLS), "--rate", "400", "--posts", "0"]
         enter(command("feed", "simulate", *market, environ=simulated))
-        enter(command("feed", "binance", "BTCUSD", environ=live | {"TICKERTAPE_BINANCE_URL": enter(exchange())}))
+        exchange = enter(Unruly())
+        enter(command("feed", "binance", "BTCUSD", environ=live | {"TICKERTAPE_BINANCE_URL": exchange.url}))
         until("both workers share the partitions", lambda: shared(settings))
         until("all are scraped", lambda: sizes(found) == EVERYBODY)
         time.sleep(3)
+        exchange.go_wrong()
         enter(posting(kafka.broker))
         spoil(settings)
         time.sleep(3)

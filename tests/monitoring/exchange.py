@@ -4,8 +4,6 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from websockets.asyncio.server import ServerConnection
 
@@ -19,17 +17,6 @@ def trade(number: int) -> str:
     return json.dumps({"stream": "btcusd@trade", "data": data})
 
 
-async def bad(socket: ServerConnection) -> None:
-    """Skip, repeat and garble, and break off."""
-    # Scrapes are to see how it was before, and after each.
-    await socket.send(trade(1))
-    await asyncio.sleep(4)
-    for message in (trade(2), trade(9), trade(2), "{"):
-        await socket.send(message)
-    await asyncio.sleep(1)
-    await breaks(socket)
-
-
 async def good(socket: ServerConnection) -> None:
     """Go on without end."""
     for number in range(10, 1_000_000):
@@ -37,24 +24,44 @@ async def good(socket: ServerConnection) -> None:
         await asyncio.sleep(0.05)
 
 
-@contextmanager
-def exchange() -> Iterator[str]:
-    """Run one; yield its address."""
-    found = Exchange(bad, good)
-    loop, end = asyncio.new_event_loop(), asyncio.Event()
-    opened = threading.Event()
+class Unruly:
+    """An exchange whose first connection goes wrong when it is told to, and whose next goes on without end."""
 
-    async def run() -> None:
-        async with found.open():
-            opened.set()
-            await end.wait()
+    def __init__(self) -> None:
+        self._exchange = Exchange(self._bad, good)
+        self._wrong, self._end = asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._opened = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._run(),), daemon=True)
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
-    thread.start()
-    assert opened.wait(10)
-    try:
-        yield found.url
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join()
-        loop.close()
+    @property
+    def url(self) -> str:
+        return self._exchange.url
+
+    def go_wrong(self) -> None:
+        """Skip, repeat and garble, and break off."""
+        self._loop.call_soon_threadsafe(self._wrong.set)
+
+    async def _bad(self, socket: ServerConnection) -> None:
+        await socket.send(trade(1))
+        await self._wrong.wait()
+        for message in (trade(2), trade(9), trade(2), "{"):
+            await socket.send(message)
+        # Scrapes are to see how it was before, and after each.
+        await asyncio.sleep(1)
+        await breaks(socket)
+
+    async def _run(self) -> None:
+        async with self._exchange.open():
+            self._opened.set()
+            await self._end.wait()
+
+    def __enter__(self) -> "Unruly":
+        self._thread.start()
+        assert self._opened.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+        self._loop.close()
