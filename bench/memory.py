@@ -17,7 +17,8 @@ from stream.settings import Settings
 
 SYMBOLS = 10_000
 RATE = 20_000
-SECONDS = 90
+# Long enough for windows that slide over five minutes to be full.
+SECONDS = 330
 FLOOR_MIB = 600.0
 
 
@@ -43,7 +44,7 @@ def measure(broker: str, agents: str) -> dict[str, float]:
         watching = threading.Thread(target=watch, daemon=True)
         watching.start()
         events = asyncio.run(feed())
-        workers.wait_until_read(broker, 240)
+        workers.wait_until_read(broker, 400)
         time.sleep(3)
         resident = process.memory_info().rss
     symbols = len(simulation.ledger.by_symbol())

@@ -30,7 +30,7 @@ from stream.engine.workload import Workload
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import KafkaSnapshots
-from stream.metrics import PRODUCER_BUFFER, WORKER
+from stream.metrics import HELD_PARTITIONS, PRODUCER_BUFFER, WORKER
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -209,6 +209,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             )
         self.custodian.start(agents, producer, recovery, Report(self._log_end))
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
+        HELD_PARTITIONS.set_function(lambda: len(workload.held))
 
     async def _recovery(self, producer: Producer) -> Recovery | None:
         settings = self.settings

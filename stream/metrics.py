@@ -164,6 +164,11 @@ PRODUCER_BUFFER = Gauge(
     registry=WORKER,
 )
 FEED.register(PRODUCER_BUFFER)
+HELD_PARTITIONS = Gauge(
+    "tickertape_held_partitions",
+    "Partitions of a backlog that wait, for they are ahead of others in event time.",
+    registry=WORKER,
+)
 
 # Work, by the topic whose blocks it is.
 

@@ -11,6 +11,7 @@ from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.aliases import Aliases
 from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
+from stream.engine.lanes import UNSET
 from stream.engine.pace import Pace
 from stream.engine.slices import Idle, Refused, Slicer, Slicing
 from stream.engine.transport import LogEnd, Position
@@ -119,7 +120,9 @@ class SlicingAgent:
         tp = TP(self.topic, block.partition)
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
-        self._workload.note(tp, behind=left > self._settings.block_records)
+        frontiers_ms = self.slicers[block.partition].lanes.frontier_ms
+        at_ms = min(frontiers_ms.values(), default=UNSET)
+        self._workload.note(tp, behind=left > self._settings.block_records, at_ms=at_ms)
         self._pace.ask()
 
     def _fold_waiting(self) -> None:

@@ -40,6 +40,8 @@ FORGETFUL_SECONDS = 4.0
 # One fetch is under way at a time. With blocks that wait to be read it asks for the other partitions alone, and until
 # one of these has something, or this is over, nothing comes of any; Faust's is a second and a half.
 FETCH_WAIT_MS = 50
+# Which partitions are to wait is looked at again this often, where nothing comes of the others.
+HELD_SECONDS = 0.05
 
 
 class Position(Struct, frozen=True):
@@ -137,6 +139,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         patient(consumer._client)
         return consumer
+
+    async def _fetch_records(self, consumer: AIOKafkaConsumer, active_partitions: set[TP], **options: Any) -> Any:
+        # Asked for none, aiokafka gives the records of all.
+        if (held := self.app.custodian.workload.held) and (others := active_partitions - held):
+            active_partitions = others
+            options["timeout"] = HELD_SECONDS
+        return await super()._fetch_records(consumer, active_partitions, **options)
 
     async def positions(self, tps: list[TopicPartition], least: Mapping[TP, int]) -> dict[TP, Position]:
         """Ask the broker where partitions begin and what the group has committed there.

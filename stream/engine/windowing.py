@@ -238,6 +238,7 @@ class WindowAgent:
             self._next[sink] = now + windows.windowing.provisional_seconds
         longer = now >= self._longer.get(sink, 0.0)
         results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS, longer=longer)
+        self._workload.final(windows.topic, windows.final_ms, windows.slices)
         if results and longer and not waits:
             self._longer[sink] = now + LONGER_SECONDS
         for output, symbol, key, value in results:

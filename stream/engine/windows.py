@@ -99,6 +99,16 @@ class Windows:
         return len(self._windows)
 
     @property
+    def slices(self) -> int:
+        """How many slices are not folded for good yet."""
+        return len(self._pending)
+
+    @property
+    def final_ms(self) -> int:
+        """Up to when all results are final, in every shard."""
+        return min((finality.final_ms.get(ALL, UNSET) for finality in self._shards.values()), default=UNSET)
+
+    @property
     def outputs(self) -> list[Output]:
         """What `flush` returns."""
         return [self.windowing.output, *(self.following.outputs if self.following else ())]

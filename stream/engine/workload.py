@@ -1,14 +1,22 @@
-"""How busy a worker is: its agents tell, and its fetching and flushing go by it."""
+"""How busy a worker is, and with what: its agents tell, and its fetching and flushing go by it."""
 
 from time import monotonic
 
 from faust.types import TP
+
+from stream.engine.lanes import UNSET
 
 # It rests for half as long as it has worked. To fetch sooner is dearer, and on a machine that is full it is later.
 _REST = 1.5
 # But no fetch waits for more than so many times the least, whatever goes on.
 _MOST = 4
 _LOOK_SECONDS = 0.002
+# With more open slices than some ten thousand symbols have when all is read, partitions of a backlog are kept in step:
+_CROWD_SLICES = 50_000
+# none is read that is so far ahead of what is final,
+_AHEAD_MS = 10_000
+# unless that stands still for so long: it may hang on what is yet to come in a log that waits.
+_STILL_SECONDS = 5.0
 
 
 class Workload:
@@ -22,19 +30,45 @@ class Workload:
 
     def __init__(self, least_seconds: float = 0.0) -> None:
         self._least_seconds = least_seconds
-        self._behind: set[TP] = set()
+        # How far each is in event time.
+        self._behind: dict[TP, int] = {}
+        # By topic: up to when results are final, and since when that is so; and how far partitions may be read.
+        self._final: dict[str, tuple[int, float]] = {}
+        self._limit_ms: dict[str, int] = {}
         self._done = 0.0
+        #: Partitions that are to wait, for they are ahead of others of a backlog: what is read of them only piles up.
+        self.held: frozenset[TP] = frozenset()
 
-    def note(self, tp: TP, *, behind: bool) -> None:
-        """Hear whether a partition is far from read."""
+    def note(self, tp: TP, *, behind: bool, at_ms: int = UNSET) -> None:
+        """Hear whether a partition is far from read, and how far it is in event time."""
         if behind:
-            self._behind.add(tp)
+            self._behind[tp] = at_ms
         else:
-            self._behind.discard(tp)
+            self._behind.pop(tp, None)
+        self._hold()
+
+    def final(self, topic: str, at_ms: int, slices: int) -> None:
+        """Hear up to when the results of a topic are final, and how many slices are open."""
+        now = monotonic()
+        if topic not in self._final or self._final[topic][0] != at_ms:
+            self._final[topic] = at_ms, now
+        if slices > _CROWD_SLICES and at_ms > UNSET and now - self._final[topic][1] < _STILL_SECONDS:
+            self._limit_ms[topic] = at_ms + _AHEAD_MS
+        else:
+            self._limit_ms.pop(topic, None)
+        self._hold()
+
+    def _hold(self) -> None:
+        limit_ms = self._limit_ms
+        self.held = frozenset(
+            tp for tp, at_ms in self._behind.items() if tp.topic in limit_ms and at_ms > limit_ms[tp.topic]
+        )
 
     def clear(self, topic: str) -> None:
         """Forget a topic's partitions."""
-        self._behind = {tp for tp in self._behind if tp.topic != topic}
+        self._behind = {tp: at_ms for tp, at_ms in self._behind.items() if tp.topic != topic}
+        self._limit_ms.pop(topic, None)
+        self._hold()
 
     @property
     def behind(self) -> bool:

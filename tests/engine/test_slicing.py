@@ -8,7 +8,7 @@ from faust.types import TP
 
 from schemas.frame import Frame, Tallies
 from schemas.refused import DeadLetter, Late
-from stream.engine import slicing
+from stream.engine import slicing, workload
 from stream.engine.checkpoint import slices_from
 from stream.engine.slicing import SlicingAgent
 from stream.engine.table import Columns
@@ -34,11 +34,13 @@ class World:
         self.put_records: list[tuple[str, int, bytes, bytes]] = []
         settings = Settings(idle_seconds=IDLE_SECONDS)
         self.unheard_seconds = 0.0  # since the broker last said where the log ends
+        self.unread = 0  # what the log has beyond what it is made of here
+        self.workload = Workload()
 
         def log_end(_: TP) -> LogEnd:
-            return LogEnd(self.log.end, self.unheard_seconds)
+            return LogEnd(self.log.end + self.unread, self.unheard_seconds)
 
-        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, Workload())  # type: ignore[arg-type]  # it puts
+        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, self.workload)  # type: ignore[arg-type]  # it puts
         # No pace of its own: only a checkpoint or a beat flushes.
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
 
@@ -321,3 +323,20 @@ def test_a_fold_that_fails_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(RuntimeError, match="broken"):
             call()
     assert world.put_records == []
+
+
+def test_a_partition_of_a_backlog_is_as_far_as_its_slowest_lane(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload, "_CROWD_SLICES", 0)
+    world.unread = 8193
+    # Lateness is 2 s: the frontiers are 18 s and 48 s.
+    world.log.tick(20_000, 1).tick(50_000, 2, source="t")
+    world.read()
+    world.workload.final("trades", HOUR_MS + 8_000, slices=1)
+    assert world.workload.held == set()
+    world.workload.final("trades", HOUR_MS + 7_999, slices=1)
+    assert world.workload.held == {TRADES}
+    # So little is left that it is read to its end, whoever is behind.
+    world.unread = 8192
+    world.log.tick(50_001, 3)
+    world.read()
+    assert world.workload.held == set()

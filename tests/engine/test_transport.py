@@ -325,6 +325,28 @@ def test_block_topic_and_plain_topic_in_one_worker(
     again.stop()
 
 
+def test_a_partition_that_is_held_waits_and_goes_on(
+    kafka: str, make: Make, topic: Callable[..., str], start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_blocks = make(partitions=2)
+
+    async def produce_both() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            for partition in range(2):
+                await send(producer, in_blocks, [values(*map(str, range(100)))], partition)
+
+    asyncio.run(produce_both())
+    monkeypatch.setenv("HOLD", "100")
+    worker = start(topic("group"), in_blocks)
+    worker.wait(lambda w: sum(size for *_, size in w.of("block")) == 200)
+    # All of partition 1 comes before any of partition 0.
+    assert worker.of("block") == [
+        *([1, 0, 40, 40], [1, 40, 80, 40], [1, 80, 100, 20]),
+        *([0, 0, 40, 40], [0, 40, 80, 40], [0, 80, 100, 20]),
+    ]
+    worker.stop()
+
+
 def test_partitions_move_to_a_second_worker_and_back(
     kafka: str, make: Make, topic: Callable[..., str], start: Callable[..., Worker]
 ) -> None:

@@ -252,6 +252,11 @@ def test_consumer_takes(function: Any, takes: list[str], used: str) -> None:
         (driver.Consumer.assignment, ["self"], "Consumer._commit_blocks"),
         (driver.AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"], "ConsumerThread"),
         (driver.AIOKafkaConsumerThread._ensure_consumer, ["self"], "ConsumerThread.positions"),
+        (
+            driver.AIOKafkaConsumerThread._fetch_records,
+            ["self", "consumer", "active_partitions", "timeout", "max_records"],
+            "ConsumerThread._fetch_records",
+        ),
         (driver.AIOKafkaConsumerThread.call_thread, ["self", "fun", "args", "kwargs"], "Consumer._commit_blocks"),
     ],
 )
@@ -276,6 +281,16 @@ def test_driver_takes(function: Any, takes: list[str], used: str) -> None:
 )
 def test_faust_calls_what_is_overridden(function: Any, called: str, used: str) -> None:
     held(lines_of(function, called), "faust-streaming", f"{function.__qualname__} no longer calls {called}", used)
+
+
+def test_faust_fetches_what_is_active() -> None:
+    (made,) = [call for call in calls(driver.AIOKafkaConsumerThread.getmany) if "call_thread" in ast.unparse(call.func)]
+    held(
+        ast.unparse(made).startswith("self.call_thread(self._fetch_records, _consumer, active_partitions, timeout="),
+        "faust-streaming",
+        f"a fetch is asked for by {ast.unparse(made)}",
+        "ConsumerThread._fetch_records, where partitions that are held are left out",
+    )
 
 
 def test_faust_seeks_before_records_flow_again() -> None:

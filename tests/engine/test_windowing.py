@@ -10,6 +10,7 @@ import pytest
 from faust.types import TP
 
 from schemas.refused import DeadLetter, LateSlice
+from stream.engine import workload
 from stream.engine.block import Block
 from stream.engine.checkpoint import WindowCheckpoint, to_metadata, windows_from
 from stream.engine.transport import Position
@@ -29,8 +30,9 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.put_records: list[tuple[str, int, bytes, bytes]] = []
         settings = Settings()
+        self.workload = Workload()
         assert settings.epoch == EPOCH
-        self.agent = WindowAgent([WINDOWING], settings, self, {"bars": 4}, lambda _: None, Workload())  # type: ignore[arg-type]  # it puts
+        self.agent = WindowAgent([WINDOWING], settings, self, {"bars": 4}, lambda _: None, self.workload)  # type: ignore[arg-type]  # it puts
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
         self.values: list[bytes | None] = []
 
@@ -231,3 +233,22 @@ def test_windows_whose_frames_retention_took_are_incomplete(world: World, caplog
         ("3s", "s", 0, 1, True),
         ("3s", "all", 0, 1, True),
     }
+
+
+def test_who_reads_on_hears_how_far_results_are_final(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload, "_CROWD_SLICES", 1)
+    ahead = TP("trades", 0)
+    world.workload.note(ahead, behind=True, at_ms=HOUR_MS + 11_000)
+    world.read(encode(frame(2, upsert(0, 1.0), upsert(0, 1.0, symbol="B"), lanes={"s": 0})))
+    world.agent.flush()
+    # Two slices are open, and it is more than 10 s beyond what is final.
+    assert world.workload.held == {ahead}
+    world.read(encode(frame(4, upsert(0, 2.0), upsert(1000, 1.0), upsert(1000, 1.0, symbol="B"), lanes={"s": 1000})))
+    world.agent.flush()
+    assert world.workload.held == set()
+    world.workload.note(ahead, behind=True, at_ms=HOUR_MS + 11_001)
+    assert world.workload.held == {ahead}
+    world.read(encode(frame(5, lanes={"s": 2000})))
+    world.agent.flush()
+    # None is open any more.
+    assert world.workload.held == set()

@@ -6,6 +6,7 @@ import pytest
 from faust.types import TP
 
 from stream.engine import workload
+from stream.engine.lanes import UNSET
 from stream.engine.workload import Workload
 
 LEAST_SECONDS = 0.010
@@ -75,3 +76,66 @@ def test_it_is_behind_while_any_partition_is() -> None:
     assert load.behind
     load.clear("trades")
     assert not load.behind
+
+
+CROWD = 60_000
+
+
+def test_in_a_crowd_partitions_that_are_ahead_of_what_is_final_wait(at: Callable[[float], None]) -> None:
+    load = Workload()
+    slow, fast, read = (TP("trades", partition) for partition in range(3))
+    at(100.0)
+    load.note(slow, behind=True, at_ms=60_000)
+    load.note(fast, behind=True, at_ms=69_001)
+    # All of it is read: it waits for nobody.
+    load.note(read, behind=False, at_ms=90_000)
+    load.note(TP("quotes", 0), behind=True, at_ms=90_000)
+    load.note(TP("slices", 0), behind=True)
+    load.final("trades", 59_000, slices=CROWD)
+    assert load.held == {fast}
+    # 10 s ahead of it is near enough.
+    load.final("trades", 59_001, slices=CROWD)
+    assert load.held == set()
+    load.note(fast, behind=True, at_ms=69_002)
+    assert load.held == {fast}
+    load.note(fast, behind=False, at_ms=69_002)
+    assert load.held == set()
+
+
+def test_without_a_crowd_none_waits(at: Callable[[float], None]) -> None:
+    load = Workload()
+    at(100.0)
+    load.note(TP("trades", 0), behind=True, at_ms=90_000)
+    load.final("trades", 1_000, slices=CROWD)
+    load.final("trades", 2_000, slices=40_000)
+    assert load.held == set()
+
+
+def test_none_waits_for_what_stands_still(at: Callable[[float], None]) -> None:
+    load = Workload()
+    one = TP("trades", 0)
+    at(100.0)
+    load.note(one, behind=True, at_ms=90_000)
+    # Nothing is known to be final yet.
+    load.final("trades", UNSET, slices=CROWD)
+    assert load.held == set()
+    load.final("trades", 1_000, slices=CROWD)
+    at(104.9)
+    load.final("trades", 1_000, slices=CROWD)
+    assert load.held == {one}
+    at(105.0)
+    load.final("trades", 1_000, slices=CROWD)
+    assert load.held == set()
+    load.final("trades", 1_001, slices=CROWD)
+    assert load.held == {one}
+
+
+def test_a_topic_that_is_taken_up_anew_holds_none(at: Callable[[float], None]) -> None:
+    load = Workload()
+    at(100.0)
+    load.note(TP("trades", 0), behind=True, at_ms=90_000)
+    load.final("trades", 1_000, slices=CROWD)
+    load.clear("trades")
+    assert load.held == set()
+    load.note(TP("trades", 0), behind=True, at_ms=90_000)
+    assert load.held == set()

@@ -1,10 +1,13 @@
 """A Faust worker with a topic that comes as blocks and one that doesn't: it prints what it hears, a JSON object a line.
 
 Usage: two_topics.py BROKER FOLDER GROUP NAME BLOCKS [PLAIN]
+
+With HOLD in the environment partition 0 waits until so many records of the others are read.
 """
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -72,12 +75,18 @@ async def main(broker: str, folder: str, group: str, name: str, blocks: str, *pl
         web_enabled=False,
     )
     keeper = app.custodian = Keeper(blocks)
+    hold = int(os.environ.get("HOLD", "0"))
+    first = TP(blocks, 0)
+    if hold:
+        keeper.workload.held = frozenset({first})
 
     @app.agent(app.topic(blocks, value_serializer="raw", acks=False))
     async def read_blocks(stream: Any) -> None:
         async for block in stream:
             keeper.upto[TP(block.topic, block.partition)] = block.end
             say(block=[block.partition, block.start, block.end, len(block)])
+            if sum(upto for tp, upto in keeper.upto.items() if tp != first) >= hold:
+                keeper.workload.held = frozenset()
 
     if plain:
 
