@@ -15,8 +15,10 @@ _LOOK_SECONDS = 0.002
 _CROWD_SLICES = 50_000
 # none is read that is so far ahead of what is final,
 _AHEAD_MS = 10_000
-# unless that stands still for so long: it may hang on what is yet to come in a log that waits.
-_STILL_SECONDS = 5.0
+# unless in so long that has hardly gone faster than the clock: then it hangs on a source whose times are old, not on
+# one that catches up, or on what is yet to come in a log that waits.
+_LOOK_BACK_SECONDS = 10.0
+_GAIN = 1.25
 
 
 class Workload:
@@ -32,8 +34,8 @@ class Workload:
         self._least_seconds = least_seconds
         # How far each is in event time.
         self._behind: dict[TP, int] = {}
-        # By topic: up to when results are final, and since when that is so; and how far partitions may be read.
-        self._final: dict[str, tuple[int, float]] = {}
+        # By topic: up to when results were final, at what time, and whether that catches up; how far is to be read.
+        self._final: dict[str, tuple[int, float, bool]] = {}
         self._limit_ms: dict[str, int] = {}
         self._done = 0.0
         #: Partitions that are to wait, for they are ahead of others of a backlog: what is read of them only piles up.
@@ -50,9 +52,12 @@ class Workload:
     def final(self, topic: str, at_ms: int, slices: int) -> None:
         """Hear up to when the results of a topic are final, and how many slices are open."""
         now = monotonic()
-        if topic not in self._final or self._final[topic][0] != at_ms:
-            self._final[topic] = at_ms, now
-        if slices > _CROWD_SLICES and at_ms > UNSET and now - self._final[topic][1] < _STILL_SECONDS:
+        was_ms, then, gains = self._final.get(topic, (at_ms, now, True))
+        if now - then >= _LOOK_BACK_SECONDS:
+            gains = at_ms - was_ms >= _GAIN * 1000 * (now - then)
+            was_ms, then = at_ms, now
+        self._final[topic] = was_ms, then, gains
+        if slices > _CROWD_SLICES and gains and at_ms > UNSET:
             self._limit_ms[topic] = at_ms + _AHEAD_MS
         else:
             self._limit_ms.pop(topic, None)

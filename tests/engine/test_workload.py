@@ -111,22 +111,38 @@ def test_without_a_crowd_none_waits(at: Callable[[float], None]) -> None:
     assert load.held == set()
 
 
-def test_none_waits_for_what_stands_still(at: Callable[[float], None]) -> None:
+def test_none_waits_before_anything_is_final(at: Callable[[float], None]) -> None:
+    load = Workload()
+    at(100.0)
+    load.note(TP("trades", 0), behind=True, at_ms=90_000)
+    load.final("trades", UNSET, slices=CROWD)
+    assert load.held == set()
+
+
+@pytest.mark.parametrize(
+    ("final_ms", "waits"),
+    # In 10 s: that of a source that lags behind the clock, or of one that has ended; and that of one that catches up.
+    [(1_000, False), (11_000, False), (13_499, False), (13_500, True), (60_000, True)],
+)
+def test_none_waits_for_what_does_not_catch_up(at: Callable[[float], None], final_ms: int, *, waits: bool) -> None:
     load = Workload()
     one = TP("trades", 0)
     at(100.0)
     load.note(one, behind=True, at_ms=90_000)
-    # Nothing is known to be final yet.
-    load.final("trades", UNSET, slices=CROWD)
-    assert load.held == set()
     load.final("trades", 1_000, slices=CROWD)
-    at(104.9)
-    load.final("trades", 1_000, slices=CROWD)
+    at(109.9)
+    load.final("trades", final_ms, slices=CROWD)
     assert load.held == {one}
-    at(105.0)
-    load.final("trades", 1_000, slices=CROWD)
-    assert load.held == set()
-    load.final("trades", 1_001, slices=CROWD)
+    at(110.0)
+    load.final("trades", final_ms, slices=CROWD)
+    assert load.held == ({one} if waits else set())
+    # That holds for the next ten seconds.
+    at(119.9)
+    load.final("trades", 70_000, slices=CROWD)
+    assert load.held == ({one} if waits else set())
+    # And it catches up again, if more than a little.
+    at(120.0)
+    load.final("trades", 72_500, slices=CROWD)
     assert load.held == {one}
 
 
