@@ -112,8 +112,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         exchange.go_wrong()
         enter(posting(kafka.broker))
         spoil(settings)
-        time.sleep(3)
-        stall(kafka)
+        until("the feed has connected again", lambda: counted(found, "tickertape_feed_reconnects_total"))
+        stall(kafka, found)
         refuse_a_commit(settings, found)
         spoil(settings)
         lose_records(workers, settings)
@@ -202,12 +202,21 @@ def spoil(settings: Settings) -> None:
     asyncio.run(put())
 
 
-def stall(kafka: EmbeddedKafka) -> None:
-    """Freeze the broker for a while."""
+def counted(found: Prometheus, counter: str) -> bool:
+    return any(max(values) > 0 for values in found.history(counter))
+
+
+def stall(kafka: EmbeddedKafka, found: Prometheus) -> None:
+    """Freeze the broker for a while, until a feed has had to drop messages."""
     broker = psutil.Process(kafka.pid)
-    broker.suspend()
-    time.sleep(STALL_SECONDS)
-    broker.resume()
+    for _ in range(4):
+        time.sleep(3)
+        broker.suspend()
+        time.sleep(STALL_SECONDS)
+        broker.resume()
+        if counted(found, "tickertape_feed_dropped_messages_total"):
+            return
+    raise AssertionError("no message was dropped")
 
 
 def refuse_a_commit(settings: Settings, found: Prometheus) -> None:
@@ -216,7 +225,7 @@ def refuse_a_commit(settings: Settings, found: Prometheus) -> None:
         until("both workers share the partitions", lambda: shared(settings))
         members.remove(settings, f"{socket.gethostname()}-{attempt % 2}")
         time.sleep(2)
-        if any(max(values) > 0 for values in found.history("tickertape_refused_commits_total")):
+        if counted(found, "tickertape_refused_commits_total"):
             return
     raise AssertionError("no commit was refused")
 
