@@ -7,6 +7,7 @@ the bytes that it was given. What this leans on is held by tests/engine/test_tra
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from operator import attrgetter
 from struct import Struct
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from aiokafka.consumer import fetcher
+from aiokafka.record import default_records
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from crc32c import crc32c
@@ -115,12 +117,13 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
         first, end = batch.base_offset, batch.next_offset
         if batch.timestamp_type == _APPEND_TIME:
             # Mostly nothing but values is needed of the records, which need not live longer than one by one.
-            values = list(map(_value, batch))
-            if len(values) == end - first and all(values):
-                stamps_ms = np.full(len(values), batch.max_timestamp)
-                return Block(topic, partition, first, end, np.arange(first, end), values, stamps_ms)
+            with suppress(UnicodeDecodeError):
+                values = list(map(_value, batch))
+                if len(values) == end - first and all(values):
+                    stamps_ms = np.full(len(values), batch.max_timestamp)
+                    return Block(topic, partition, first, end, np.arange(first, end), values, stamps_ms)
         # There are nulls, with headers, or empty values; compaction has left holes; or each record has its own time.
-        records = list(DefaultRecordBatch(fetched))
+        records = _records(fetched)
         values = list(map(_value, records))
         return Block(
             topic,
@@ -162,6 +165,28 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             "(or older than Kafka 0.11): have Kafka mend its log from a replica, or delete it up to the next batch by "
             "kafka-delete-records: what is lost by that is counted, and results that lack it are marked"
         )
+
+
+class _Lenient(bytearray):
+    """Bytes that are read as text whatever they are."""
+
+    def __getitem__(self, at: Any) -> Any:
+        found = super().__getitem__(at)
+        return _Lenient(found) if isinstance(at, slice) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
+        return super().decode(encoding, errors)
+
+
+def _records(fetched: memoryview) -> list[Any]:
+    """Return a batch's records; a header's key that isn't UTF-8, which some clients send, is none that we know."""
+    try:
+        return list(DefaultRecordBatch(fetched))
+    except UnicodeDecodeError:
+        batch: Any = default_records._DefaultRecordBatchPy(fetched)
+        batch._maybe_uncompress()
+        batch._buffer = _Lenient(batch._buffer)
+        return list(batch)
 
 
 def _empty(topic: str, partition: int) -> Block:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka.consumer.fetcher import READ_COMMITTED
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
 from aiokafka.structs import TopicPartition
 from msgspec import Struct
 
@@ -14,6 +14,15 @@ from stream.engine.unpacking import FetchedBytes
 
 TP_READ = TopicPartition("read", 0)
 APPENDED_MS = 1_700_000_000_000
+
+
+class NoText(str):
+    """The key of a header as some clients send it; aiokafka's builder in Python takes it, the one in C doesn't."""
+
+    __slots__ = ()
+
+    def encode(self, *_: Any) -> bytes:
+        return b"\xff\xfe"
 
 
 class Batch(Struct, frozen=True, kw_only=True):
@@ -54,7 +63,9 @@ class Batch(Struct, frozen=True, kw_only=True):
         transactional = self.producer >= 0
         # Brokers write markers, and batches that compaction has emptied, uncompressed.
         codec = self.codec if self.values else 0
-        builder = DefaultRecordBatchBuilder(2, codec, transactional, self.producer, 0, 0, 1 << 20)
+        no_text = any(isinstance(key, NoText) for key, _ in self.headers)
+        make: Any = _DefaultRecordBatchBuilderPy if no_text else DefaultRecordBatchBuilder
+        builder = make(2, codec, transactional, self.producer, 0, 0, 1 << 20)
         if self.marker:
             builder.append(0, APPENDED_MS, struct.pack(">hh", 0, self.marker == "commit"), b"", [])
         for delta, value in self.values.items():

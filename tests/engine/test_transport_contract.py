@@ -17,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.record import default_records
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord
 from faust.tables.recovery import Recovery
@@ -202,6 +203,16 @@ def test_consumer_records_have_the_same_fields() -> None:
 
 
 # aiokafka: the consumer.
+
+
+def test_aiokafka_reads_batches_in_python_too() -> None:
+    batch = getattr(default_records, "_DefaultRecordBatchPy", None)
+    held(
+        batch is not None and {"_maybe_uncompress", "_read_msg"} <= vars(batch).keys(),
+        "aiokafka",
+        "it has no _DefaultRecordBatchPy that uncompresses and then reads",
+        "by way of stream/engine/unpacking.py, _records",
+    )
 
 
 def test_consumer_passes_on_what_is_set_before_it_starts() -> None:

@@ -12,7 +12,7 @@ from stream.engine import unpacking
 from stream.engine.block import Block
 from stream.engine.unpacking import BlockRecords, Blocks, FetchedBytes
 from stream.errors import BrokerError
-from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, unpack
+from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, NoText, unpack
 
 Seen = tuple[int, bytes | None, int, tuple[tuple[str, bytes], ...]]
 
@@ -122,6 +122,22 @@ def test_headers_of_nulls_are_kept_by_their_place_in_the_block() -> None:
     beat = (("heartbeat", b"{}"),)
     found = blocks([Batch(base=7, values=values, span=5, headers=beat)], Blocks(WIDE.topics, 3, 1000), start=7)
     assert [block.headers for block in found] == [{1: beat}, {1: beat}]
+
+
+@pytest.mark.parametrize("append_time", [True, False])
+@pytest.mark.parametrize("codec", range(5))
+def test_header_whose_key_is_no_text_is_one_that_nobody_knows(codec: int, *, append_time: bool) -> None:
+    values = {0: b"a", 1: None, 2: b"b"}
+    headers = (("beat", b"1"), (NoText("beat"), b"2"))
+    log = [
+        Batch(base=7, values=values, span=3, headers=headers, codec=codec, append_time=append_time),
+        Batch(base=10, values={0: b"c"}, span=1, headers=headers, codec=codec, append_time=append_time),
+    ]
+    (block,) = blocks(log, WIDE, start=7)
+    assert (block.start, block.end, block.values) == (7, 11, [b"a", None, b"b", b"c"])
+    assert block.headers == {1: (("beat", b"1"), ("\ufffd\ufffd", b"2"))}
+    stamps_ms = [2, 2, 2, 0] if append_time else [0, 1, 2, 0]
+    assert (block.appended_ms - APPENDED_MS).tolist() == stamps_ms
 
 
 def test_run_of_aborted_records_and_markers_is_a_block_without_values() -> None:

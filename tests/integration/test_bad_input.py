@@ -6,9 +6,13 @@ import time
 
 import msgspec
 import pytest
+from aiokafka.producer import message_accumulator
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from msgspec.structs import replace
 
 from schemas.heartbeat import HEADER
 from schemas.trade import Trade
+from tests.engine.fetched import NoText
 from tests.integration.running import all_final, feed, put, read, running, tallies
 
 pytestmark = pytest.mark.kafka
@@ -79,3 +83,21 @@ def test_each_bad_record_is_one_dead_letter(own_kafka: str) -> None:
     # A heartbeat to open the lane, and one to close it.
     assert (total["rejected"], total["counted"], total["heartbeats"]) == (len(BAD), 20, 2)
     assert held[f"BTC-USDT|binance|1s|{T}"].count == 20
+
+
+def test_a_header_whose_key_is_no_text_stops_nothing(own_kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_text = ((NoText("key"), b"1"),)
+    first = msgspec.json.decode(trade(id=30, time_ms=T + 30), type=Trade)
+    good = [replace(first, id=i, time_ms=T + i) for i in range(31, 40)]
+    with running(own_kafka, workers=1, partitions={"trades": 1}) as (settings, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
+            put(own_kafka, [(0, msgspec.json.encode(first), no_text), (0, None, no_text)])
+        feed(own_kafka, good)
+        held = all_final(settings)
+        total = tallies(settings)
+        ((key, letter),) = read(own_kafka, "dead-letters")
+    assert key == b"trades|0|1"
+    assert msgspec.json.decode(letter)["reason"] == "a null without a heartbeat's header"
+    assert (total["rejected"], total["counted"], total["heartbeats"]) == (1, 10, 2)
+    assert held[f"BTC-USDT|binance|1s|{T}"].count == 10
