@@ -64,10 +64,22 @@ class Reader:
         await self._consumer.stop()
 
     async def read(self, wait_seconds: float = 0.25) -> list[ConsumerRecord]:
-        """Return what has come, in order within each partition; nothing where nothing comes within the time."""
+        """Return what has come, in order within each partition; nothing where nothing comes within the time.
+
+        Raises
+        ------
+        BrokerError
+            A record has a header whose key is no text; workers read it, aiokafka alone doesn't.
+        """
         if time.monotonic() - self._looked_at > METADATA_MS / 1000:
             await self._take_new_partitions()
-        found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000))
+        try:
+            found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000))
+        except UnicodeDecodeError as error:
+            raise BrokerError(
+                f"{', '.join(self._topics)}: a record has a header whose key isn't UTF-8, which can't be shown: "
+                "look at what comes after it, without --from-beginning, or read it by another client"
+            ) from error
         return [record for records in found.values() for record in records]
 
     async def skip(self, offsets: Ends) -> None:

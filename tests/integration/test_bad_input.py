@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from schemas.heartbeat import HEADER
 from schemas.trade import Trade
+from stream.errors import BrokerError
 from tests.engine.fetched import NoText
 from tests.integration.running import all_final, feed, put, read, running, tallies
 
@@ -97,6 +98,8 @@ def test_a_header_whose_key_is_no_text_stops_nothing(own_kafka: str, monkeypatch
         held = all_final(settings)
         total = tallies(settings)
         ((key, letter),) = read(own_kafka, "dead-letters")
+        with pytest.raises(BrokerError, match="trades: a record has a header whose key isn't UTF-8"):
+            list(read(own_kafka, "trades"))
     assert key == b"trades|0|1"
     assert msgspec.json.decode(letter)["reason"] == "a null without a heartbeat's header"
     assert (total["rejected"], total["counted"], total["heartbeats"]) == (1, 10, 2)
