@@ -26,6 +26,8 @@ _msgpack = msgspec.msgpack.Encoder().encode
 
 # So many at once cost little more than one alone would by the record.
 FOLD_RECORDS = 1024
+# What has happened since is read, whoever is behind.
+LIVE_MS = 30_000
 
 
 class SlicingAgent:
@@ -120,10 +122,15 @@ class SlicingAgent:
         tp = TP(self.topic, block.partition)
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
-        frontiers_ms = self.slicers[block.partition].lanes.frontier_ms
-        at_ms = min(frontiers_ms.values(), default=UNSET)
-        self._workload.note(tp, behind=left > self._settings.block_records, at_ms=at_ms)
+        self._workload.note(tp, behind=left > self._settings.block_records, at_ms=self._stands_ms(block.partition))
         self._pace.ask()
+
+    def _stands_ms(self, partition: int) -> int:
+        """Return how far a partition is, as its slowest lane is; nothing where it is as good as live."""
+        lanes = self.slicers[partition].lanes
+        if max(lanes.watermark_ms.values(), default=UNSET) > time() * 1000 - LIVE_MS:
+            return UNSET
+        return min(lanes.frontier_ms.values(), default=UNSET)
 
     def _fold_waiting(self) -> None:
         # One that failed has left its slicer half changed: again, it would take the same records for repeats.

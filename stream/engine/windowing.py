@@ -24,7 +24,7 @@ from stream.engine.state import Recovery, Snapshot
 from stream.engine.transport import LogEnd, Position
 from stream.engine.watched import Watched
 from stream.engine.windows import Windows
-from stream.engine.workload import Workload
+from stream.engine.workload import AHEAD_MS, Workload
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPEN_WINDOWS, PUBLISH_SECONDS, RESULTS
@@ -238,7 +238,8 @@ class WindowAgent:
             self._next[sink] = now + windows.windowing.provisional_seconds
         longer = now >= self._longer.get(sink, 0.0)
         results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS, longer=longer)
-        self._workload.final(windows.topic, windows.final_ms, windows.slices)
+        if self._workload.has_backlog(windows.topic):
+            self._tell_final(windows)
         if results and longer and not waits:
             self._longer[sink] = now + LONGER_SECONDS
         for output, symbol, key, value in results:
@@ -250,6 +251,13 @@ class WindowAgent:
         if results and not waits:
             self._latency.published(windows.topic, sink)
         return waits
+
+    def _tell_final(self, windows: Windows) -> None:
+        """Have who reads on hear how far results are final, and what piles up beyond that."""
+        final_ms, slicing = windows.final_ms, windows.windowing.slicing
+        lateness_ms = self._settings.lateness_ms.get(windows.topic, slicing.lateness_ms)
+        piled = windows.slices_from(final_ms + lateness_ms + AHEAD_MS)
+        self._workload.final(windows.topic, final_ms, piled)
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""

@@ -99,14 +99,13 @@ class Windows:
         return len(self._windows)
 
     @property
-    def slices(self) -> int:
-        """How many slices are not folded for good yet."""
-        return len(self._pending)
-
-    @property
     def final_ms(self) -> int:
         """Up to when all results are final, in every shard."""
         return min((finality.final_ms.get(ALL, UNSET) for finality in self._shards.values()), default=UNSET)
+
+    def slices_from(self, start_ms: int) -> int:
+        """Return how many slices that begin at a time or later aren't folded for good yet."""
+        return int(np.count_nonzero(self._pending.columns["slice_ms"][self._pending.live()] >= start_ms))
 
     @property
     def outputs(self) -> list[Output]:

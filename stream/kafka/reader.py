@@ -77,8 +77,8 @@ class Reader:
             found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000))
         except UnicodeDecodeError as error:
             raise BrokerError(
-                f"{', '.join(self._topics)}: a record has a header whose key isn't UTF-8, which can't be shown: "
-                "look at what comes after it, without --from-beginning, or read it by another client"
+                f"{', '.join(self._topics)}: a record has a header whose key isn't UTF-8, and can't be read past "
+                "here: begin after it, or read it by another client"
             ) from error
         return [record for records in found.values() for record in records]
 

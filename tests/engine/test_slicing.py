@@ -331,12 +331,21 @@ def test_a_partition_of_a_backlog_is_as_far_as_its_slowest_lane(world: World, mo
     # Lateness is 2 s: the frontiers are 18 s and 48 s.
     world.log.tick(20_000, 1).tick(50_000, 2, source="t")
     world.read()
-    world.workload.final("trades", HOUR_MS + 8_000, slices=1)
+    world.workload.final("trades", HOUR_MS + 8_000, piled=1)
     assert world.workload.held == set()
-    world.workload.final("trades", HOUR_MS + 7_999, slices=1)
+    world.workload.final("trades", HOUR_MS + 7_999, piled=1)
+    assert world.workload.held == {TRADES}
+    # What has happened in the last half minute is read, whoever is behind.
+    monkeypatch.setattr(slicing, "time", lambda: (HOUR_MS + 50_000 + slicing.LIVE_MS) / 1000 - 0.001)
+    world.log.tick(50_000, 3)
+    world.read()
+    assert world.workload.held == set()
+    monkeypatch.setattr(slicing, "time", lambda: (HOUR_MS + 50_000 + slicing.LIVE_MS) / 1000)
+    world.log.tick(50_000, 4)
+    world.read()
     assert world.workload.held == {TRADES}
     # So little is left that it is read to its end, whoever is behind.
     world.unread = 8192
-    world.log.tick(50_001, 3)
+    world.log.tick(50_001, 5)
     world.read()
     assert world.workload.held == set()

@@ -239,16 +239,14 @@ def test_who_reads_on_hears_how_far_results_are_final(world: World, monkeypatch:
     monkeypatch.setattr(workload, "_CROWD_SLICES", 1)
     ahead = TP("trades", 0)
     world.workload.note(ahead, behind=True, at_ms=HOUR_MS + 11_000)
-    world.read(encode(frame(2, upsert(0, 1.0), upsert(0, 1.0, symbol="B"), lanes={"s": 0})))
-    world.agent.flush()
-    # Two slices are open, and it is more than 10 s beyond what is final.
-    assert world.workload.held == {ahead}
-    world.read(encode(frame(4, upsert(0, 2.0), upsert(1000, 1.0), upsert(1000, 1.0, symbol="B"), lanes={"s": 1000})))
+    # Final is 0. With a lateness of 2 s, slices from 12 s on are beyond 10 s ahead of it: one.
+    world.read(encode(frame(3, upsert(0, 1.0), upsert(11_000, 1.0), upsert(12_000, 1.0), lanes={"s": 0})))
     world.agent.flush()
     assert world.workload.held == set()
-    world.workload.note(ahead, behind=True, at_ms=HOUR_MS + 11_001)
-    assert world.workload.held == {ahead}
-    world.read(encode(frame(5, lanes={"s": 2000})))
+    world.read(encode(frame(4, upsert(13_000, 1.0), lanes={"s": 0})))
     world.agent.flush()
-    # None is open any more.
+    assert world.workload.held == {ahead}
+    # From 13 s on there is one.
+    world.read(encode(frame(5, lanes={"s": 1000})))
+    world.agent.flush()
     assert world.workload.held == set()

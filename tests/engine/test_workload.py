@@ -78,7 +78,7 @@ def test_it_is_behind_while_any_partition_is() -> None:
     assert not load.behind
 
 
-CROWD = 60_000
+CROWD = 20_001
 
 
 def test_in_a_crowd_partitions_that_are_ahead_of_what_is_final_wait(at: Callable[[float], None]) -> None:
@@ -91,10 +91,10 @@ def test_in_a_crowd_partitions_that_are_ahead_of_what_is_final_wait(at: Callable
     load.note(read, behind=False, at_ms=90_000)
     load.note(TP("quotes", 0), behind=True, at_ms=90_000)
     load.note(TP("slices", 0), behind=True)
-    load.final("trades", 59_000, slices=CROWD)
+    load.final("trades", 59_000, piled=CROWD)
     assert load.held == {fast}
     # 10 s ahead of it is near enough.
-    load.final("trades", 59_001, slices=CROWD)
+    load.final("trades", 59_001, piled=CROWD)
     assert load.held == set()
     load.note(fast, behind=True, at_ms=69_002)
     assert load.held == {fast}
@@ -106,8 +106,8 @@ def test_without_a_crowd_none_waits(at: Callable[[float], None]) -> None:
     load = Workload()
     at(100.0)
     load.note(TP("trades", 0), behind=True, at_ms=90_000)
-    load.final("trades", 1_000, slices=CROWD)
-    load.final("trades", 2_000, slices=40_000)
+    load.final("trades", 1_000, piled=CROWD)
+    load.final("trades", 2_000, piled=20_000)
     assert load.held == set()
 
 
@@ -115,7 +115,7 @@ def test_none_waits_before_anything_is_final(at: Callable[[float], None]) -> Non
     load = Workload()
     at(100.0)
     load.note(TP("trades", 0), behind=True, at_ms=90_000)
-    load.final("trades", UNSET, slices=CROWD)
+    load.final("trades", UNSET, piled=CROWD)
     assert load.held == set()
 
 
@@ -129,20 +129,20 @@ def test_none_waits_for_what_does_not_catch_up(at: Callable[[float], None], fina
     one = TP("trades", 0)
     at(100.0)
     load.note(one, behind=True, at_ms=90_000)
-    load.final("trades", 1_000, slices=CROWD)
+    load.final("trades", 1_000, piled=CROWD)
     at(109.9)
-    load.final("trades", final_ms, slices=CROWD)
+    load.final("trades", final_ms, piled=CROWD)
     assert load.held == {one}
     at(110.0)
-    load.final("trades", final_ms, slices=CROWD)
+    load.final("trades", final_ms, piled=CROWD)
     assert load.held == ({one} if waits else set())
     # That holds for the next ten seconds.
     at(119.9)
-    load.final("trades", 70_000, slices=CROWD)
+    load.final("trades", 70_000, piled=CROWD)
     assert load.held == ({one} if waits else set())
     # And it catches up again, if more than a little.
     at(120.0)
-    load.final("trades", 72_500, slices=CROWD)
+    load.final("trades", 72_500, piled=CROWD)
     assert load.held == {one}
 
 
@@ -150,8 +150,39 @@ def test_a_topic_that_is_taken_up_anew_holds_none(at: Callable[[float], None]) -
     load = Workload()
     at(100.0)
     load.note(TP("trades", 0), behind=True, at_ms=90_000)
-    load.final("trades", 1_000, slices=CROWD)
+    load.final("trades", 1_000, piled=CROWD)
     load.clear("trades")
     assert load.held == set()
     load.note(TP("trades", 0), behind=True, at_ms=90_000)
     assert load.held == set()
+
+
+def test_with_all_of_a_backlog_waiting_it_is_not_behind(at: Callable[[float], None]) -> None:
+    load = Workload()
+    at(100.0)
+    ahead, slow = TP("trades", 0), TP("trades", 1)
+    load.note(ahead, behind=True, at_ms=90_000)
+    load.note(slow, behind=True)
+    load.final("trades", 1_000, piled=CROWD)
+    # How far the other is it doesn't say, so it never waits.
+    assert load.held == {ahead}
+    assert load.behind
+    load.note(slow, behind=False)
+    assert load.held == {ahead}
+    assert not load.behind
+    assert load.has_backlog("trades")
+
+
+def test_each_backlog_is_looked_at_anew(at: Callable[[float], None]) -> None:
+    load = Workload()
+    one = TP("trades", 0)
+    at(100.0)
+    load.note(one, behind=True, at_ms=90_000)
+    load.final("trades", 1_000, piled=CROWD)
+    at(110.0)
+    load.final("trades", 1_000, piled=CROWD)
+    assert load.held == set()
+    load.note(one, behind=False)
+    load.note(one, behind=True, at_ms=90_000)
+    load.final("trades", 1_000, piled=CROWD)
+    assert load.held == {one}
