@@ -157,19 +157,20 @@ def test_a_topic_that_is_taken_up_anew_holds_none(at: Callable[[float], None]) -
     assert load.held == set()
 
 
-def test_with_all_of_a_backlog_waiting_it_is_not_behind(at: Callable[[float], None]) -> None:
-    load = Workload()
-    at(100.0)
+def test_with_all_of_a_backlog_waiting_it_rests(at: Callable[[float], None]) -> None:
+    load = Workload(LEAST_SECONDS)
+    at(100.001)
     ahead, slow = TP("trades", 0), TP("trades", 1)
     load.note(ahead, behind=True, at_ms=90_000)
     load.note(slow, behind=True)
     load.final("trades", 1_000, piled=CROWD)
     # How far the other is it doesn't say, so it never waits.
     assert load.held == {ahead}
-    assert load.behind
+    assert load.rest_seconds(100.0) == 0
     load.note(slow, behind=False)
     assert load.held == {ahead}
-    assert not load.behind
+    assert load.rest_seconds(100.0) == pytest.approx(0.009)
+    assert load.behind
     assert load.has_backlog("trades")
 
 
