@@ -362,6 +362,7 @@ def test_partitions_move_to_a_second_worker_and_back(
     two.wait(lambda w: w.of("restored")[-1] == {})
     one.process.kill()
     two.wait(lambda w: "0" in w.of("restored")[-1] and w.of("block")[1:] == [[0, 1, 2, 1]])
+    two.wait(lambda w: "committed" in w.said[-1])
     two.stop()
 
 
