@@ -59,7 +59,7 @@ READY_SECONDS = 45.0
 SETTLED_SECONDS = 60.0
 FINAL_SECONDS = 60.0
 TICK_SECONDS = 0.1
-MORE_FREEZES = 5
+MORE_FREEZES = 8
 
 Say = Callable[[str], None]
 
@@ -246,7 +246,7 @@ class _Run:
             await self._settled("freeze", lambda: asyncio.to_thread(freeze_all_but_one, stage, rng))
 
     def _has_bitten(self) -> bool:
-        return self._ear.refused > 0 or verdict.zombie_frames(logs.frames(self._kafka.data)) > 0
+        return self._ear.refused > 0 and verdict.zombie_frames(logs.frames(self._kafka.data)) > 0
 
     async def _blow(self, stage: Stage, blow: Blow) -> None:
         await asyncio.to_thread(FAULTS[blow.fault], stage, random.Random(blow.seed))

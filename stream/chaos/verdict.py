@@ -175,9 +175,10 @@ def of_bites(faults: Mapping[str, int], *, read_again: int, refused: int, zombie
     # One may meet a worker that had committed just then, or had nothing.
     if faults.get("kill", 0) + faults.get("kill-all", 0) >= ENOUGH and not read_again:
         yield "workers were killed, and nothing was read again"
-    # Which comes of it, a commit or a heartbeat is the first to be answered, is a matter of moments.
-    if faults.get("freeze", 0) >= ENOUGH and not (refused or zombie_frames):
-        yield "workers were frozen until they had been replaced, and none committed or published as a zombie"
+    if faults.get("freeze", 0) >= ENOUGH and not refused:
+        yield "workers were frozen until they had been replaced, and no commit was refused"
+    if faults.get("freeze", 0) >= ENOUGH and not zombie_frames:
+        yield "workers were frozen until they had been replaced, and none published as a zombie"
 
 
 def _upto(commit: Commit) -> int:

@@ -16,7 +16,7 @@ from stream.engine.block import Ints
 from stream.engine.lanes import UNSET
 from stream.engine.recipe import Windowing
 from stream.engine.results import NOTHING, Finals, Output, Result, ResultWriter
-from stream.engine.table import Columns, Schema
+from stream.engine.table import Columns, Schema, grow
 
 _NONE = -1
 _DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
@@ -108,10 +108,8 @@ class Arena:
     def grow(self, n: int) -> None:
         """Make room for n more, and for as many again as an eighth of all."""
         while not self.has_room(n + self._capacity // 8):
-            more = max(self._capacity // 2, 1)
+            more = grow(self.columns, self._schema, self._capacity)
             self._free.extend(range(self._capacity, self._capacity + more))
-            for name, (dtype, start) in self._schema.items():
-                self.columns[name] = np.concatenate([self.columns[name], np.full(more, start, dtype)])
             self._capacity += more
 
     def rows(self, n: int) -> "array[int]":

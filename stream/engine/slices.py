@@ -1,6 +1,6 @@
 """Folding one input partition into slices: pure, without Kafka, so that tests and replay run what the worker runs."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -55,6 +55,10 @@ class Slicing:
     aggregate: Aggregate
     lateness_ms: int
     names: Callable[[Aliases, Any], Collection[str]] | None = None
+
+    def lateness(self, set_ms: Mapping[str, int]) -> int:
+        """Return the lateness, ms: as set by topic, or else the default."""
+        return set_ms.get(self.topic.name, self.lateness_ms)
 
 
 class SliceKey(NamedTuple):

@@ -92,7 +92,7 @@ class SlicingAgent:
                 position.partitions,
                 slice_ms=self._settings.slice_ms,
                 skew_ms=self._settings.skew_ms,
-                lateness_ms=self._settings.lateness_ms.get(self.topic, self._slicing.lateness_ms),
+                lateness_ms=self._slicing.lateness(self._settings.lateness_ms),
                 epoch=self._settings.epoch,
                 checkpoint=slices_from(position.metadata),
                 committed=position.committed,
@@ -122,7 +122,8 @@ class SlicingAgent:
         tp = TP(self.topic, block.partition)
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
-        self._workload.note(tp, behind=left > self._settings.block_records, at_ms=self._stands_ms(block.partition))
+        behind = left > self._settings.block_records
+        self._workload.note(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else UNSET)
         self._pace.ask()
 
     def _stands_ms(self, partition: int) -> int:

@@ -17,6 +17,15 @@ SKETCH: np.dtype[Any] = np.dtype(object)
 K = TypeVar("K", bound=Hashable)
 
 
+def grow(columns: Columns, schema: Schema, capacity: int) -> int:
+    """Make columns longer by half, and return how much that is; doubled they would take twice what is needed."""
+    more = max(capacity // 2, 1)
+    # One by one, so that no more than one is there twice.
+    for name, (dtype, start) in schema.items():
+        columns[name] = np.concatenate([columns[name], np.full(more, start, dtype)])
+    return more
+
+
 class Table(Generic[K]):
     """Rows found by key, held as columns that grow by half.
 
@@ -94,11 +103,8 @@ class Table(Generic[K]):
                 self.columns[name][rows] = start
 
     def _grow(self) -> None:
-        # By half, for a table that has just been doubled takes twice what it needs.
         old = len(self._key)
-        more = max(old // 2, 1)
+        more = grow(self.columns, self._schema, old)
         self._key += [None] * more
         self._used = np.concatenate([self._used, np.zeros(more, np.bool_)])
         self._free = list(range(old + more - 1, old - 1, -1))
-        for name, (dtype, start) in self._schema.items():
-            self.columns[name] = np.concatenate([self.columns[name], np.full(more, start, dtype)])

@@ -254,8 +254,8 @@ class WindowAgent:
 
     def _tell_final(self, windows: Windows) -> None:
         """Have who reads on hear how far results are final, and what piles up beyond that."""
-        final_ms, slicing = windows.final_ms, windows.windowing.slicing
-        lateness_ms = self._settings.lateness_ms.get(windows.topic, slicing.lateness_ms)
+        final_ms = windows.final_ms
+        lateness_ms = windows.windowing.slicing.lateness(self._settings.lateness_ms)
         piled = windows.slices_from(final_ms + lateness_ms + AHEAD_MS)
         self._workload.final(windows.topic, final_ms, piled)
 

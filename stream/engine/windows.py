@@ -248,8 +248,9 @@ class Windows:
 
     def _spans(self, slice_ms: int) -> list[tuple[str, int, int]]:
         """Return the resolution, start and end of each window over a slice."""
-        starts_ms = [(name, slice_ms - slice_ms % width_ms, width_ms) for name, width_ms in self._widths]
-        return [(name, start_ms, start_ms + width_ms) for name, start_ms, width_ms in starts_ms]
+        return [
+            (name, start_ms := slice_ms - slice_ms % width_ms, start_ms + width_ms) for name, width_ms in self._widths
+        ]
 
     def _shares(
         self, shard: int, source: str, symbol: str, slice_ms: int, spans: list[tuple[str, int, int]]

@@ -40,10 +40,6 @@ class Workload:
         self._done = 0.0
         #: Partitions that are to wait, for they are ahead of others of a backlog: what is read of them only piles up.
         self.held: frozenset[TP] = frozenset()
-        #: Whether any partition is far from read: then time goes to what there is to read, before what there is to say.
-        self.behind = False
-        # Whether any of these doesn't wait.
-        self._reads_backlog = False
 
     def note(self, tp: TP, *, behind: bool, at_ms: int = UNSET) -> None:
         """Hear whether a partition is far from read, and how far it is in event time; without that it never waits."""
@@ -98,8 +94,11 @@ class Workload:
         self.held = frozenset(
             tp for tp, at_ms in self._backlog.items() if tp.topic in limit_ms and at_ms > limit_ms[tp.topic]
         )
-        self.behind = bool(self._backlog)
-        self._reads_backlog = len(self.held) < len(self._backlog)
+
+    @property
+    def behind(self) -> bool:
+        """Whether any partition is: then time goes to what there is to read, before what there is to say."""
+        return bool(self._backlog)
 
     def done(self) -> None:
         """Hear that what was fetched is worked off, as far as it has come; until then all time counts as work."""
@@ -113,7 +112,8 @@ class Workload:
         since
             When records came last, by the monotonic clock.
         """
-        if self._reads_backlog:
+        # Of a backlog that waits as a whole nothing is read.
+        if len(self.held) < len(self._backlog):
             return 0.0
         passed = monotonic() - since
         if passed < self._least_seconds:

@@ -120,7 +120,7 @@ class _Slicing:
             job.partitions,
             slice_ms=settings.slice_ms,
             skew_ms=settings.skew_ms,
-            lateness_ms=settings.lateness_ms.get(job.topic, slicing.lateness_ms),
+            lateness_ms=slicing.lateness(settings.lateness_ms),
             epoch=settings.epoch,
             checkpoint=None,
             committed=None,

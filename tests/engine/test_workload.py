@@ -79,6 +79,18 @@ def test_it_is_behind_while_any_partition_is() -> None:
 
 
 CROWD = 20_001
+ONE = TP("trades", 0)
+
+
+@pytest.fixture
+def load(at: Callable[[float], None]) -> Workload:
+    """One that has a partition wait, for what is final at 100.0."""
+    load = Workload()
+    at(100.0)
+    load.note(ONE, behind=True, at_ms=90_000)
+    load.final("trades", 1_000, piled=CROWD)
+    assert load.held == {ONE}
+    return load
 
 
 def test_in_a_crowd_partitions_that_are_ahead_of_what_is_final_wait(at: Callable[[float], None]) -> None:
@@ -102,11 +114,7 @@ def test_in_a_crowd_partitions_that_are_ahead_of_what_is_final_wait(at: Callable
     assert load.held == set()
 
 
-def test_without_a_crowd_none_waits(at: Callable[[float], None]) -> None:
-    load = Workload()
-    at(100.0)
-    load.note(TP("trades", 0), behind=True, at_ms=90_000)
-    load.final("trades", 1_000, piled=CROWD)
+def test_without_a_crowd_none_waits(load: Workload) -> None:
     load.final("trades", 2_000, piled=20_000)
     assert load.held == set()
 
@@ -124,36 +132,29 @@ def test_none_waits_before_anything_is_final(at: Callable[[float], None]) -> Non
     # In 10 s: that of a source that lags behind the clock, or of one that has ended; and that of one that catches up.
     [(1_000, False), (11_000, False), (13_499, False), (13_500, True), (60_000, True)],
 )
-def test_none_waits_for_what_does_not_catch_up(at: Callable[[float], None], final_ms: int, *, waits: bool) -> None:
-    load = Workload()
-    one = TP("trades", 0)
-    at(100.0)
-    load.note(one, behind=True, at_ms=90_000)
-    load.final("trades", 1_000, piled=CROWD)
+def test_none_waits_for_what_does_not_catch_up(
+    load: Workload, at: Callable[[float], None], final_ms: int, *, waits: bool
+) -> None:
     at(109.9)
     load.final("trades", final_ms, piled=CROWD)
-    assert load.held == {one}
+    assert load.held == {ONE}
     at(110.0)
     load.final("trades", final_ms, piled=CROWD)
-    assert load.held == ({one} if waits else set())
+    assert load.held == ({ONE} if waits else set())
     # That holds for the next ten seconds.
     at(119.9)
     load.final("trades", 70_000, piled=CROWD)
-    assert load.held == ({one} if waits else set())
+    assert load.held == ({ONE} if waits else set())
     # And it catches up again, if more than a little.
     at(120.0)
     load.final("trades", 72_500, piled=CROWD)
-    assert load.held == {one}
+    assert load.held == {ONE}
 
 
-def test_a_topic_that_is_taken_up_anew_holds_none(at: Callable[[float], None]) -> None:
-    load = Workload()
-    at(100.0)
-    load.note(TP("trades", 0), behind=True, at_ms=90_000)
-    load.final("trades", 1_000, piled=CROWD)
+def test_a_topic_that_is_taken_up_anew_holds_none(load: Workload) -> None:
     load.clear("trades")
     assert load.held == set()
-    load.note(TP("trades", 0), behind=True, at_ms=90_000)
+    load.note(ONE, behind=True, at_ms=90_000)
     assert load.held == set()
 
 
@@ -174,16 +175,11 @@ def test_with_all_of_a_backlog_waiting_it_rests(at: Callable[[float], None]) -> 
     assert load.has_backlog("trades")
 
 
-def test_each_backlog_is_looked_at_anew(at: Callable[[float], None]) -> None:
-    load = Workload()
-    one = TP("trades", 0)
-    at(100.0)
-    load.note(one, behind=True, at_ms=90_000)
-    load.final("trades", 1_000, piled=CROWD)
+def test_each_backlog_is_looked_at_anew(load: Workload, at: Callable[[float], None]) -> None:
     at(110.0)
     load.final("trades", 1_000, piled=CROWD)
     assert load.held == set()
-    load.note(one, behind=False)
-    load.note(one, behind=True, at_ms=90_000)
+    load.note(ONE, behind=False)
+    load.note(ONE, behind=True, at_ms=90_000)
     load.final("trades", 1_000, piled=CROWD)
-    assert load.held == {one}
+    assert load.held == {ONE}
