@@ -108,15 +108,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         enter(command("feed", "binance", "BTCUSD", environ=live | {"TICKERTAPE_BINANCE_URL": exchange.url}))
         until("both workers share the partitions", lambda: shared(settings))
         until("all are scraped", lambda: sizes(found) == EVERYBODY)
-        time.sleep(3)
+        newest = 'tickertape_feed_newest_timestamp_seconds{source="binance"}'
+        until("the exchange's first trade is seen", lambda: bool(found.history(newest)))
         exchange.go_wrong()
         enter(posting(kafka.broker))
-        spoil(settings)
+        spoil(settings, found)
         until("the feed has connected again", lambda: counted(found, "tickertape_feed_reconnects_total"))
         stall(kafka, found)
         refuse_a_commit(settings, found)
-        spoil(settings)
-        lose_records(workers, settings)
+        freeze_one(workers, settings, found)
+        lose_records(workers, settings, found)
         until("both are scraped again", lambda: sizes(found) == EVERYBODY)
         kill_one(workers)
         until("all are scraped again", lambda: sizes(found) == EVERYBODY)
@@ -187,19 +188,24 @@ def running(up: psutil.Process) -> list[psutil.Process]:
     return found
 
 
-def spoil(settings: Settings) -> None:
-    """Send a trade that is late, one that comes twice and one that can't be read."""
-    now_ms = int(time.time() * 1000)
-    fields = {"symbol": WATCHED[0], "source": "sim", "price": 1.0, "quantity": 1.0, "side": "buy"}
-    late = Trade(id=10**9, time_ms=now_ms - 60_000, **fields)  # type: ignore[arg-type]  # of several types
-    twice = Trade(id=10**9 + 1, time_ms=now_ms, **fields)  # type: ignore[arg-type]  # of several types
+def spoil(settings: Settings, found: Prometheus) -> None:
+    """Send a trade that is late, one that comes twice and one that can't be read, until a rate of each is seen."""
+    which = ("late", "repeated", "rejected")
 
-    async def put() -> None:
+    async def put(number: int) -> None:
+        now_ms = int(time.time() * 1000)
+        fields = {"id": 10**9 + number, "symbol": WATCHED[0], "source": "sim", "price": 1.0, "quantity": 1.0}
+        late, twice = (Trade(time_ms=at_ms, side="buy", **fields) for at_ms in (now_ms - 60_000, now_ms))  # type: ignore[arg-type]  # of several types
         async with Producer(settings.broker) as producer:
             for value in (encode(late), encode(twice), encode(twice), b"{"):
                 producer.put(TRADES.name, partition_for(WATCHED[0], TRADES.partitions), b"spoilt", value)
 
-    asyncio.run(put())
+    for number in range(10):
+        asyncio.run(put(number))
+        time.sleep(2)
+        if all(counted(found, f'rate(tickertape_records_total{{outcome="{each}"}}[5s])') for each in which):
+            return
+    raise AssertionError(f"not all of {which} were counted")
 
 
 def counted(found: Prometheus, counter: str) -> bool:
@@ -230,7 +236,21 @@ def refuse_a_commit(settings: Settings, found: Prometheus) -> None:
     raise AssertionError("no commit was refused")
 
 
-def lose_records(up: psutil.Process, settings: Settings) -> None:
+def freeze_one(up: psutil.Process, settings: Settings, found: Prometheus) -> None:
+    """Have a worker be still for so long that the other owns all."""
+    one, _ = running(up)
+    one.suspend()
+    until("the other owns all", lambda: owns(found, TRADES.partitions))
+    one.resume()
+    until("both workers share the partitions again", lambda: shared(settings))
+
+
+def owns(found: Prometheus, partitions: int) -> bool:
+    owned = found.history(f'tickertape_owned_partitions{{topic="{TRADES.name}"}}')
+    return any(values[-1] == partitions for values in owned)
+
+
+def lose_records(up: psutil.Process, settings: Settings, found: Prometheus) -> None:
     """Have retention take what nobody has read, and kill the workers."""
     both = running(up)
     for worker in both:
@@ -243,6 +263,8 @@ def lose_records(up: psutil.Process, settings: Settings) -> None:
     for worker in both:
         worker.kill()
         worker.wait(10)
+    # Who counted it would be killed before it was scraped.
+    until("the loss is seen", lambda: counted(found, "increase(tickertape_lost_records_total[15m])"))
     until("both workers share the partitions again", lambda: shared(settings))
 
 
