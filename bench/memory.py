@@ -45,7 +45,8 @@ def measure(broker: str, agents: str) -> dict[str, float]:
         watching.start()
         events = asyncio.run(feed())
         workers.wait_until_read(broker, 400)
-        time.sleep(3)
+        # Until what the backlog took is given back, and the next snapshots are made.
+        time.sleep(15)
         resident = process.memory_info().rss
     symbols = len(simulation.ledger.by_symbol())
     return {"events": events, "symbols": symbols, "peak_mib": peak[0] / 2**20, "resident_mib": resident / 2**20}

@@ -12,7 +12,8 @@ from typing import Any
 from faust import Worker
 
 from schemas.topics import SLICES
-from stream.app import Pipeline, tune_interpreter
+from stream import memory
+from stream.app import Pipeline
 from stream.engine.block import Block
 from stream.kafka.reader import Reader
 from stream.settings import load
@@ -73,7 +74,7 @@ class Timed(Pipeline):
 
 
 if __name__ == "__main__":
-    tune_interpreter()
+    memory.tune()
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     agents = sys.argv[3].split(",") if len(sys.argv) > 3 else None

@@ -1,11 +1,8 @@
 """The Faust app of a worker: its agents found by name, its state in custody."""
 
-import ctypes
-import gc
 import importlib
 import logging
 import pkgutil
-import platform
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -30,6 +27,7 @@ from stream.engine.workload import Workload
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import KafkaSnapshots
+from stream.memory import give_back
 from stream.metrics import HELD_PARTITIONS, PRODUCER_BUFFER, WORKER
 from stream.settings import Settings
 
@@ -41,24 +39,8 @@ _RECIPES = (Slicing, Windowing, Recursion, Rolling, Signals)
 _FETCH_BYTES = 1 << 20
 # Blocks that wait for their agent; more would only be memory.
 _WAITING_BLOCKS = 16
-
-
-# glibc's parameters of mallopt, and what they are set to.
-_MALLOC = {"M_MMAP_THRESHOLD": (-3, 32 << 20), "M_TRIM_THRESHOLD": (-1, 64 << 20), "M_TOP_PAD": (-2, 4 << 20)}
-
-
-def tune_interpreter() -> None:
-    """Set the process up for blocks.
-
-    Few collections of what has no cycles, and memory that is used again: by default glibc gives a block's megabytes
-    back to the system, to have them zeroed for the next (a sixth of all time).
-    """
-    # A block unpacks into thousands of short-lived objects; by default every 700 of them start a collection.
-    gc.set_threshold(100_000, 50, 50)
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        for parameter, value in _MALLOC.values():
-            libc.mallopt(parameter, value)
+# So often it is looked whether a backlog is read, and what it took can be given back.
+_GIVE_BACK_SECONDS = 10.0
 
 
 class Agents(NamedTuple):
@@ -157,6 +139,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         for topic in topics:
             # Without acks, for what is committed is the custodian's business.
             self.agent(self.topic(topic, value_serializer="raw", acks=False), name=topic)(self._read)
+        self._is_behind = False
+        self.timer(_GIVE_BACK_SECONDS)(self._give_back)
 
     async def _read(self, stream: Any) -> None:
         async for event in stream.events():
@@ -168,6 +152,12 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                 log.exception("%s, partition %d: a block failed", event.message.topic, event.message.partition)
                 await self.crash(error)
                 raise
+
+    async def _give_back(self) -> None:
+        # Neither in its midst, nor again and again: what a block takes the next one takes again.
+        was_behind, self._is_behind = self._is_behind, self.custodian.workload.behind
+        if was_behind and not self._is_behind:
+            give_back()
 
     def _create_directories(self) -> None:
         """No tables, so no folders."""

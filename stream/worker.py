@@ -12,7 +12,8 @@ import time
 from collections.abc import Awaitable
 from typing import NoReturn
 
-from stream.app import Pipeline, tune_interpreter
+from stream import memory
+from stream.app import Pipeline
 from stream.errors import ConfigError, TickertapeError
 from stream.metrics import PATH, WORKER, served
 from stream.settings import Settings
@@ -48,7 +49,7 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
         )
     _set_up_logging()
     held = _hold(settings, slot)
-    tune_interpreter()
+    memory.tune()
     if supervised:
         threading.Thread(target=_stop_with_supervisor, daemon=True).start()
     with held, served(settings, WORKER) as address:

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 from rich.console import Console
 
-from stream.app import tune_interpreter
+from stream import memory
 from stream.errors import TickertapeError
 from stream.feeds import progress
 
@@ -92,7 +92,7 @@ class Crew:
 def _begin(counts: Any) -> None:
     global _counts
     _counts = counts
-    tune_interpreter()
+    memory.tune()
     # Ctrl-C reaches all processes of a terminal; these just end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
