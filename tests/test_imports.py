@@ -15,6 +15,7 @@ FLOORS = {
     "stream.__init__": 0,
     "stream.aliases": 0,
     "stream.errors": 0,
+    "stream.memory": 0,
     "stream.metrics": 0,
     "stream.settings": 0,
     "stream.console": 1,
