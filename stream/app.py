@@ -11,6 +11,7 @@ from faust.tables.manager import TableManager
 from faust.types import TP
 
 from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
+from stream import memory
 from stream.engine.custody import Agent, Custody
 from stream.engine.following import outputs_of
 from stream.engine.recipe import Follows, Recursion, Rolling, Signals, Windowing
@@ -27,7 +28,6 @@ from stream.engine.workload import Workload
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import KafkaSnapshots
-from stream.memory import give_back
 from stream.metrics import HELD_PARTITIONS, PRODUCER_BUFFER, WORKER
 from stream.settings import Settings
 
@@ -157,7 +157,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         # Neither in its midst, nor again and again: what a block takes the next one takes again.
         was_behind, self._is_behind = self._is_behind, self.custodian.workload.behind
         if was_behind and not self._is_behind:
-            give_back()
+            memory.give_back()
 
     def _create_directories(self) -> None:
         """No tables, so no folders."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 import psutil
@@ -190,7 +190,6 @@ def running(up: psutil.Process) -> list[psutil.Process]:
 
 def spoil(settings: Settings, found: Prometheus) -> None:
     """Send a trade that is late, one that comes twice and one that can't be read, until a rate of each is seen."""
-    which = ("late", "repeated", "rejected")
 
     async def put(number: int) -> None:
         now_ms = int(time.time() * 1000)
@@ -200,12 +199,21 @@ def spoil(settings: Settings, found: Prometheus) -> None:
             for value in (encode(late), encode(twice), encode(twice), b"{"):
                 producer.put(TRADES.name, partition_for(WATCHED[0], TRADES.partitions), b"spoilt", value)
 
-    for number in range(10):
+    def spoilt(number: int) -> None:
         asyncio.run(put(number))
         time.sleep(2)
-        if all(counted(found, f'rate(tickertape_records_total{{outcome="{each}"}}[5s])') for each in which):
+
+    rates = [f'rate(tickertape_records_total{{outcome="{each}"}}[5s])' for each in ("late", "repeated", "rejected")]
+    insist(found, spoilt, rates, times=10)
+
+
+def insist(found: Prometheus, attempt: Callable[[int], None], counters: Sequence[str], times: int) -> None:
+    """Do something again, until all of these are seen to have counted it."""
+    for number in range(times):
+        attempt(number)
+        if all(counted(found, counter) for counter in counters):
             return
-    raise AssertionError(f"not all of {which} were counted")
+    raise AssertionError(f"not all were counted: {', '.join(counters)}")
 
 
 def counted(found: Prometheus, counter: str) -> bool:
@@ -215,39 +223,35 @@ def counted(found: Prometheus, counter: str) -> bool:
 def stall(kafka: EmbeddedKafka, found: Prometheus) -> None:
     """Freeze the broker for a while, until a feed has had to drop messages."""
     broker = psutil.Process(kafka.pid)
-    for _ in range(4):
+
+    def stalled(_: int) -> None:
         time.sleep(3)
         broker.suspend()
         time.sleep(STALL_SECONDS)
         broker.resume()
-        if counted(found, "tickertape_feed_dropped_messages_total"):
-            return
-    raise AssertionError("no message was dropped")
+
+    insist(found, stalled, ["tickertape_feed_dropped_messages_total"], times=4)
 
 
 def refuse_a_commit(settings: Settings, found: Prometheus) -> None:
     """Have Kafka forget a worker until it hears of that by a commit, not by a heartbeat."""
-    for attempt in range(12):
+
+    def removed(number: int) -> None:
         until("both workers share the partitions", lambda: shared(settings))
-        members.remove(settings, f"{socket.gethostname()}-{attempt % 2}")
+        members.remove(settings, f"{socket.gethostname()}-{number % 2}")
         time.sleep(2)
-        if counted(found, "tickertape_refused_commits_total"):
-            return
-    raise AssertionError("no commit was refused")
+
+    insist(found, removed, ["tickertape_refused_commits_total"], times=12)
 
 
 def freeze_one(up: psutil.Process, settings: Settings, found: Prometheus) -> None:
     """Have a worker be still for so long that the other owns all."""
     one, _ = running(up)
     one.suspend()
-    until("the other owns all", lambda: owns(found, TRADES.partitions))
+    owned = f'tickertape_owned_partitions{{topic="{TRADES.name}"}}'
+    until("the other owns all", lambda: any(values[-1] == TRADES.partitions for values in found.history(owned)))
     one.resume()
     until("both workers share the partitions again", lambda: shared(settings))
-
-
-def owns(found: Prometheus, partitions: int) -> bool:
-    owned = found.history(f'tickertape_owned_partitions{{topic="{TRADES.name}"}}')
-    return any(values[-1] == partitions for values in owned)
 
 
 def lose_records(up: psutil.Process, settings: Settings, found: Prometheus) -> None:
