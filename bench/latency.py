@@ -15,6 +15,7 @@ from rich.console import Console
 from bench import workers
 from schemas.topics import BARS, TRADES
 from stream.chaos import logs
+from stream.connection import Connection
 from stream.kafka import topics
 from stream.settings import Settings
 
@@ -61,7 +62,7 @@ async def sent(broker: str) -> dict[tuple[str, int], list[int]]:
     """Return the event times of each bar's trades, in the order in which they were sent."""
     decode = msgspec.json.Decoder(_Trade).decode
     sent_ms: dict[tuple[str, int], list[int]] = defaultdict(list)
-    async for record in logs.read(broker, [TRADES.name]):
+    async for record in logs.read(Connection(broker), [TRADES.name]):
         if record.value is not None:
             trade = decode(record.value)
             sent_ms[trade.symbol, trade.time_ms // 1000 * 1000].append(trade.time_ms)
@@ -86,7 +87,7 @@ def latencies_ms(
 
 
 def measure(broker: str) -> dict[str, float]:
-    topics.create(broker, Settings(broker=broker))
+    topics.create(Settings(broker))
     market = ["simulate", "--rate", str(RATE), "--quotes", "0", "--posts", "0"]
     feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", *market]
     with workers.running(broker, 2):

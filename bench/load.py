@@ -8,6 +8,7 @@ from msgspec import json
 
 from schemas.topics import TRADES
 from schemas.trade import Trade
+from stream.connection import Connection
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 
@@ -26,7 +27,7 @@ async def produce(broker: str, events: int, seed: int = 1) -> None:
     step = rng.normal(0, 1e-4, events).tolist()
     buy = rng.integers(0, 2, events).tolist()
     encode = json.Encoder().encode
-    async with Producer(broker) as producer:
+    async with Producer(Connection(broker)) as producer:
         partitions = await producer.partitions(TRADES.name)
         for i in range(events):
             k = which[i]

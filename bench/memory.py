@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bench import workers
 from schemas.topics import BARS
+from stream.connection import Connection
 from stream.feeds.market import Market
 from stream.feeds.simulate import Simulation
 from stream.kafka import topics
@@ -23,12 +24,12 @@ FLOOR_MIB = 600.0
 
 
 def measure(broker: str, agents: str) -> dict[str, float]:
-    topics.create(broker, Settings(broker=broker))
+    topics.create(Settings(broker))
     market = Market(SYMBOLS, RATE, seed=1)
     simulation = Simulation(market, start_ms=1_700_000_000_000, seconds=SECONDS, speed=float("inf"))
 
     async def feed() -> int:
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             # Without the last heartbeat, so that windows stay open.
             return (await simulation.run(producer, close=False)).trades
 

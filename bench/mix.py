@@ -21,12 +21,12 @@ FLOOR = 0.5
 def _fill(broker: str) -> dict[str, int]:
     """Send the mix as fast as it goes; return how many records each topic has."""
     settings = Settings(broker=broker)
-    topics.create(broker, settings)
+    topics.create(settings)
     market = ["--symbols", str(load.SYMBOLS), "--rate", str(RATE), "--events", str(TRADES_SENT), "--speed", "max"]
     others = ["--quotes", str(QUOTES_A_TRADE), "--posts", str(POSTS_A_SECOND), "--start-ms", str(load.START_MS)]
     feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", "simulate", *market, *others]
     subprocess.run([*feed, "--no-close"], check=True, stderr=subprocess.DEVNULL)
-    states = topics.describe(broker, settings, INPUTS)
+    states = topics.describe(settings, INPUTS)
     return {state.name: sum(partition.end for partition in state.partitions) for state in states}
 
 

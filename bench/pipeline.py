@@ -46,7 +46,7 @@ class Timed(Pipeline):
         # The topics have just been made: by the time that a block comes they are there for all.
         while not self.began:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(0.002)
-        async with Reader(self.settings.broker, [SLICES.name], from_beginning=True) as reader:
+        async with Reader(self.settings, [SLICES.name], from_beginning=True) as reader:
             wall, cpu = await self._until_read(agents, windows, reader)
         slicers = [slicer for agent in agents.values() for slicer in agent.slicers.values()]
         counted = sum(slicer.tallies.counted for slicer in slicers)

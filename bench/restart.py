@@ -17,6 +17,7 @@ from rich.console import Console
 from bench.workers import wait_until_read
 from schemas.topics import BARS, SLICES, TRADES, WINDOW_STATE
 from schemas.trade import Trade
+from stream.connection import Connection
 from stream.feeds.market import Market
 from stream.feeds.simulate import Simulation
 from stream.kafka import topics
@@ -32,12 +33,12 @@ FLOOR_SECONDS = 10.0
 
 
 def measure(broker: str, seconds: int = SECONDS) -> dict[str, float]:
-    topics.create(broker, Settings(broker=broker))
+    topics.create(Settings(broker))
     market = Market(SYMBOLS, RATE, seed=1)
     simulation = Simulation(market, start_ms=START_MS, seconds=seconds, speed=float("inf"))
 
     async def feed() -> int:
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             # Without the last heartbeat, so that windows stay open.
             return (await simulation.run(producer, close=False)).trades
 
@@ -91,7 +92,7 @@ def _restart(broker: str, symbols: list[str], time_ms: int, **environment: str) 
     awaited = set(symbols[::5])
 
     async def trade() -> None:
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             partitions = await producer.partitions(TRADES.name)
             for symbol in awaited:
                 one = Trade(

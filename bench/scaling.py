@@ -30,7 +30,7 @@ AROUND_MS = 2000
 
 def measure(broker: str) -> dict[str, float]:
     settings = Settings(broker=broker, partitions={TRADES.name: 2})
-    topics.create(broker, settings)
+    topics.create(settings)
     reports: list[tuple[float, scale.Report, float]] = []
 
     def change() -> None:
@@ -55,7 +55,7 @@ def measure(broker: str) -> dict[str, float]:
     sent_ms = asyncio.run(latency.sent(broker))
     with tempfile.TemporaryDirectory() as folder:
         compared = asyncio.run(verify.verify(settings, TRADES.name, 2, Path(folder), Console(quiet=True)))
-    (trades,) = topics.describe(broker, settings, [TRADES])
+    (trades,) = topics.describe(settings, [TRADES])
     during = [
         event
         for began_ms, _, ended_ms in reports

@@ -44,7 +44,7 @@ def contest(module: str, broker: str, events: int, arguments: Sequence[str]) -> 
     Each begins with empty sinks, and a broker that has come to rest.
     """
     _delete(broker, [topic.name for topic in CATALOGUE if topic not in INPUTS])
-    topics.create(broker, Settings(broker=broker))
+    topics.create(Settings(broker))
     time.sleep(REST_SECONDS)
     core = max(os.sched_getaffinity(0))
     ran = subprocess.run(
@@ -82,7 +82,7 @@ def _rates(console: Console, broker: str, events: int, rounds: int) -> dict[str,
 
 def measure(console: Console, broker: str, events: int, rounds: int) -> dict[str, dict[str, float]]:
     """Run all, and return medians."""
-    topics.create(broker, Settings(broker=broker))
+    topics.create(Settings(broker))
     console.print(f"producing {events:,} trades of 200 symbols")
     asyncio.run(load.produce(broker, events))
     return _figures(_rates(console, broker, events, rounds))

@@ -29,7 +29,7 @@ def running(broker: str, workers: int, agents: str = "agents") -> Iterator[list[
 def wait_until_read(broker: str, seconds: float) -> None:
     """Wait until all of ``trades`` is read and committed."""
     settings, until = Settings(broker=broker), time.monotonic() + seconds
-    while any(state.lag != 0 for state in topics.describe(broker, settings, [TRADES])):
+    while any(state.lag != 0 for state in topics.describe(settings, [TRADES])):
         if time.monotonic() > until:
             raise SystemExit(f"the workers have not caught up within {seconds:g} s")
         time.sleep(0.5)

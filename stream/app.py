@@ -27,6 +27,7 @@ from stream.engine.windowing import WindowAgent
 from stream.engine.workload import Workload
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
+from stream.kafka.security import for_faust
 from stream.kafka.snapshots import KafkaSnapshots
 from stream.metrics import HELD_PARTITIONS, PRODUCER_BUFFER, WORKER
 from stream.settings import Settings
@@ -119,6 +120,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         super().__init__(
             group,
             broker=[f"blocks://{address.strip()}" for address in settings.broker.split(",")],
+            broker_credentials=for_faust(settings),
             broker_commit_interval=settings.commit_seconds,
             broker_heartbeat_interval=settings.session_seconds / 4,
             broker_session_timeout=settings.session_seconds,
@@ -165,7 +167,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     async def on_start(self) -> None:
         await super().on_start()
         settings = self.settings
-        producer = self._output = Producer(settings.broker, name=self._name, compression=settings.compression)
+        producer = self._output = Producer(settings, name=self._name, compression=settings.compression)
         await producer.start()
         if await producer.exists(RESHARDED.name):
             raise BrokerError(

@@ -35,12 +35,13 @@ def settings(found: Settings | ConfigError) -> None:
 
 
 def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """Return what each field of a Struct means, by its name: the words of its docstring."""
-    attributes = inspect.cleandoc(struct.__doc__ or "").partition("Attributes\n----------\n")[2]
+    """Return what each field of a Struct means, by its name: the words of its docstring and of its bases'."""
     found = {}
-    for names, text in re.findall(r"^(\w.*)\n((?: .*\n?)+)", attributes, re.MULTILINE):
-        for name in names.split(", "):
-            found[name] = " ".join(text.replace("``", "").split())
+    for kind in reversed(struct.__mro__):
+        attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]
+        for names, text in re.findall(r"^(\w.*)\n((?: .*\n?)+)", attributes, re.MULTILINE):
+            for name in names.split(", "):
+                found[name] = " ".join(text.replace("``", "").split())
     return found
 
 

@@ -4,6 +4,7 @@
     ``ConfigError``         a setting or an argument is wrong (exit 2)
     ``InputError``          a file or its records can't be read (exit 3)
     ``BrokerError``         Kafka can't be reached, or refuses (exit 4)
+        ``AccessError``     Kafka is there and doesn't let us in: TLS, credentials or rights (exit 7)
     ``EmbeddedKafkaError``  the embedded Kafka can't start (exit 5)
     ``LawBroken``           what came out doesn't add up (exit 6)
 
@@ -31,9 +32,19 @@ class BrokerError(TickertapeError):
     exit_code = 4
 
 
+class AccessError(BrokerError):
+    exit_code = 7
+
+
 class EmbeddedKafkaError(TickertapeError):
     exit_code = 5
 
 
 class LawBroken(TickertapeError):  # noqa: N818 - it is a verdict, and reads as one
     exit_code = 6
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Return what another program said, so that it fits in a message of ours: one line, printable, not too long."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= limit else f"{line[:limit]}…"

@@ -64,7 +64,7 @@ def run(settings: Settings, shards: int, say: Say) -> None:
 async def _drain(settings: Settings, say: Say) -> int:
     """Have every `tickertape up` of the group run no worker; return how many each is to run afterwards."""
     slots = members.describe(settings).owned
-    async with Control(settings.broker) as control:
+    async with Control(settings) as control:
         asked = control.asked(settings.group)
     if not slots and not (asked and asked.paused):
         return 0
@@ -82,7 +82,7 @@ async def _drain(settings: Settings, say: Say) -> int:
 
 
 async def _ask_for(settings: Settings, workers: int, *, paused: bool) -> None:
-    async with Producer(settings.broker) as producer:
+    async with Producer(settings) as producer:
         put_workers(producer, settings.group, workers, paused=paused)
 
 
@@ -126,8 +126,8 @@ def reshard(settings: Settings, shards: int) -> int:
         Workers are running; or Kafka can't be reached, or refuses.
     """
     group = f"{settings.group}-{settings.epoch}"
-    with connected(settings.broker) as admin:
-        _refuse_workers(admin, group)
+    with connected(settings) as admin:
+        _refuse_workers(admin, settings, group)
         plan = _plan(admin, group)
         if plan is None:
             _delete(admin, RESHARDED)
@@ -143,15 +143,15 @@ def reshard(settings: Settings, shards: int) -> int:
         # Snapshots are of the old shards.
         _delete(admin, WINDOW_STATE)
         _create(settings, WINDOW_STATE, shards)
-        ends = asyncio.run(_copy(settings.broker, shards))
+        ends = asyncio.run(_copy(settings, shards))
         _commit(admin, group, plan, ends)
         _delete(admin, RESHARDED)
         retrying(lambda: admin.delete_groups([_plan_group(group)]))
     return sum(ends)
 
 
-def _refuse_workers(admin: KafkaAdminClient, group: str) -> None:
-    if found := retrying(lambda: admin.describe_groups([group]))[group]["members"]:
+def _refuse_workers(admin: KafkaAdminClient, settings: Settings, group: str) -> None:
+    if found := members.described(admin, settings, group)["members"]:
         raise BrokerError(f"{len(found)} workers of {group} are running: stop them first")
 
 
@@ -190,10 +190,9 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
 
 
 async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
-    broker = settings.broker
     inspectors = {slicing.topic.name: Inspector(slicing.aggregate) for slicing in discover(settings.agents)[0]}
     decode, encode = msgspec.msgpack.Decoder(Frame).decode, msgspec.msgpack.Encoder().encode
-    async with Reader(broker, [SLICES.name], from_beginning=True) as reader, Producer(broker) as producer:
+    async with Reader(settings, [SLICES.name], from_beginning=True) as reader, Producer(settings) as producer:
 
         def put(frames: Sequence[tuple[int, Frame]]) -> None:
             for shard, frame in frames:
@@ -218,10 +217,10 @@ async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int
         put(resharding.lanes(end=True))
 
 
-async def _copy(broker: str, shards: int) -> list[int]:
+async def _copy(settings: Settings, shards: int) -> list[int]:
     """Copy the staged frames to ``slices``, which is empty; return how many there are by shard."""
     copied = [0] * shards
-    async with Reader(broker, [RESHARDED.name], from_beginning=True) as reader, Producer(broker) as producer:
+    async with Reader(settings, [RESHARDED.name], from_beginning=True) as reader, Producer(settings) as producer:
         ends = await reader.ends()
         while not await reader.has_read(ends):
             for record in await reader.read():
@@ -244,7 +243,7 @@ def _commit(admin: KafkaAdminClient, group: str, plan: Plan, ends: Sequence[int]
 
 def _create(settings: Settings, topic: Topic, shards: int) -> None:
     changed = msgspec.structs.replace(settings, partitions={topic.name: shards})
-    topics.create(settings.broker, changed, [topic])
+    topics.create(changed, [topic])
 
 
 def _delete(admin: KafkaAdminClient, topic: Topic) -> None:

@@ -99,9 +99,9 @@ async def scale(settings: Settings, topic: str, partitions: int, workers: int | 
     if chosen is None:
         raise ConfigError(f"{topic}: no such topic; there are {', '.join(known.name for known in CATALOGUE)}")
     async with (
-        Producer(settings.broker) as producer,
-        Control(settings.broker) as control,
-        Reader(settings.broker, [RESULTS.get(topic, BARS).name], from_beginning=False) as reader,
+        Producer(settings) as producer,
+        Control(settings) as control,
+        Reader(settings, [RESULTS.get(topic, BARS).name], from_beginning=False) as reader,
     ):
         results = asyncio.create_task(_watch(reader, stamps := set[int]()))
         try:
@@ -169,7 +169,7 @@ class _Scaling:
             put_workers(producer, self._settings.group, self._workers)
             self._say(f"each `tickertape up` of group {self._settings.group} is to run {self._workers} workers")
         await producer.flush()
-        await asyncio.to_thread(topics.grow, self._settings.broker, self._topic, self._partitions)
+        await asyncio.to_thread(topics.grow, self._settings, self._topic, self._partitions)
         self._say(f"{name} had {had} partitions, and has {self._partitions}")
         owned = await self._shared()
         from_ms = None
@@ -193,7 +193,7 @@ class _Scaling:
         )
 
     async def _look(self) -> _Look:
-        (state,) = await asyncio.to_thread(topics.describe, self._settings.broker, self._settings, [self._topic])
+        (state,) = await asyncio.to_thread(topics.describe, self._settings, [self._topic])
         return _Look(
             time.monotonic(),
             [part.end for part in state.partitions],

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
 from stream import aliases
 from stream.aliases import AliasTable
+from stream.connection import Connection, secret_from
 from stream.errors import ConfigError
 
 PREFIX = "TICKERTAPE_"
@@ -24,16 +25,14 @@ Ms = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 
 
-class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator may set.
+class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may set; how Kafka is reached is a `Connection`.
 
     ``TICKERTAPE_SKEW_MS=2000`` sets ``skew_ms``; ``TICKERTAPE_LATENESS_MS_TRADES=500`` sets one entry of
     ``lateness_ms``; ``TICKERTAPE_CONFIG`` names a TOML file with the same names. The environment wins.
 
     Attributes
     ----------
-    broker
-        ``host:port`` of Kafka, or several with commas; empty: an embedded one is started where a command may do so.
     group
         The name of this pipeline; consumer groups carry it.
     agents
@@ -97,7 +96,6 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         and counted, or, where the source can say them again, asked for again later.
     """
 
-    broker: str = ""
     group: str = "tickertape"
     agents: list[str] = field(default_factory=lambda: ["agents"])
     slice_ms: Whole = 1000
@@ -175,7 +173,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     if isinstance(named := values.get("aliases"), str):
         values["aliases"] = aliases.read(named) if named else {}
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return msgspec.convert(values, Settings, strict=False, dec_hook=secret_from)
     except msgspec.ValidationError as error:
         raise ConfigError(f"setting: {error}; see `tickertape settings`") from None
 

@@ -54,9 +54,9 @@ def up(settings: Settings, workers: int | None) -> None:
 
     with broker_for(settings) as broker:
         if not settings.broker:
-            topics.create(broker, settings)
+            topics.create(replace(settings, broker=broker))
             click.echo(f"Kafka is up at {broker}; elsewhere: export TICKERTAPE_BROKER={broker}", err=True)
-        elif missing := [topic.name for topic in topics.describe(broker, settings) if not topic.exists]:
+        elif missing := [topic.name for topic in topics.describe(settings) if not topic.exists]:
             raise BrokerError(f"{broker} has no topic {', '.join(missing)}: run `tickertape topics create`")
         settings = replace(settings, broker=broker)
         # Where `control` can't be followed for a while, the workers say what there is to say.
@@ -72,7 +72,7 @@ def up(settings: Settings, workers: int | None) -> None:
 async def _asked_for(settings: Settings) -> int | None:
     from stream.kafka.control import Control
 
-    async with Control(settings.broker) as control:
+    async with Control(settings) as control:
         return control.workers(settings.group)
 
 
@@ -82,7 +82,7 @@ def _following(settings: Settings, supervisor: "Supervisor", asked: int | None) 
     from stream.kafka.control import Control
 
     async def follow() -> None:
-        async with Control(settings.broker) as control:
+        async with Control(settings) as control:
             news = control.workers(settings.group) != asked
             while True:
                 if news and (workers := control.workers(settings.group)) is not None:

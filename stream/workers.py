@@ -16,6 +16,7 @@ from typing import Self
 
 from msgspec import json
 
+from stream.connection import Secret
 from stream.errors import BrokerError, ConfigError, TickertapeError
 from stream.kafka import members
 from stream.metrics import PATH, RESTARTS, SUPERVISOR, WORKERS, reserve, served
@@ -356,6 +357,8 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
     if isinstance(value, dict):
         return json.encode(value).decode()
     return ",".join(value) if isinstance(value, list) else str(value)

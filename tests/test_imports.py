@@ -14,6 +14,7 @@ FLOORS = {
     "schemas": 0,
     "stream.__init__": 0,
     "stream.aliases": 0,
+    "stream.connection": 0,
     "stream.errors": 0,
     "stream.memory": 0,
     "stream.metrics": 0,

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from schemas.topics import BARS, TRADES
 from schemas.trade import Trade
+from stream.connection import Connection
 from stream.errors import ConfigError
 from stream.feeds.publish import Publisher
 from stream.kafka import members, topics
@@ -59,7 +60,7 @@ def bare() -> Iterator[str]:
 @pytest.fixture
 def settings(bare: str, topic: Callable[..., str]) -> Settings:
     """The topics are there, and the group is the test's own."""
-    topics.create(bare, Settings())
+    topics.create(Settings(bare))
     return Settings(broker=bare, group=topic("workers"), metrics_port=-1)
 
 
@@ -89,7 +90,7 @@ def feed(broker: str, count: int) -> None:
                 for n in range(count)
             ]
 
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             await Publisher(producer).feed(batches(), close=False)
 
     asyncio.run(one())
@@ -117,7 +118,7 @@ def test_missing_topics_are_one_line(bare: str, command: list[str]) -> None:
 @pytest.mark.kafka
 def test_records_that_were_damaged_on_the_broker_s_disk_are_not_counted(tmp_path: Path) -> None:
     with EmbeddedKafka(tmp_path) as kafka:
-        topics.create(kafka.broker, Settings(partitions={"trades": 1}))
+        topics.create(Settings(kafka.broker, partitions={"trades": 1}))
         feed(kafka.broker, 10)
         (log,) = tmp_path.glob("**/trades-0/*.log")
         with log.open("r+b") as file:
@@ -186,14 +187,14 @@ def test_a_signal_drains_and_commits(settings: Settings, number: signal.Signals,
     worker = subprocess.Popen([*COMMAND, "worker", "--slot", "a"], env=environ, stderr=subprocess.PIPE, text=True)
     feed(settings.broker, 1000)
     until("there are bars", lambda: bars_end(settings.broker) > before)
-    assert all(state.upto is None for state in topics.describe(settings.broker, settings, [TRADES])[0].partitions)
+    assert all(state.upto is None for state in topics.describe(settings, [TRADES])[0].partitions)
     began = time.monotonic()
     worker.send_signal(number)
     _, said = worker.communicate(timeout=STOPPED_SECONDS)
     assert worker.returncode == 0, said
     assert time.monotonic() - began < 10
     assert "Traceback" not in said
-    assert topics.describe(settings.broker, settings, [TRADES])[0].lag == 0
+    assert topics.describe(settings, [TRADES])[0].lag == 0
     assert not list(tmp_path.iterdir())
 
 
@@ -265,7 +266,7 @@ def test_a_crash_is_reported_and_commits_nothing(settings: Settings, start: str)
     assert ended.returncode == 1
     assert "ZeroDivisionError: a bug" in ended.stderr
     assert "Event loop is closed" not in ended.stderr
-    (state,) = topics.describe(settings.broker, settings, [TRADES])
+    (state,) = topics.describe(settings, [TRADES])
     assert all(not part.upto for part in state.partitions)
 
 

@@ -138,7 +138,7 @@ def stall(stage: Stage, rng: random.Random) -> None:
     """Have Kafka take next to nothing of what a worker writes, but its commits, and then kill it."""
     slot = stage.a_worker(rng)
     client = f"{stage.settings.group}-{stage.settings.epoch}-{stage.supervisor.name(slot)}"
-    with slowed(stage.settings.broker, client, STALLED_BYTES_A_SECOND):
+    with slowed(stage.settings, client, STALLED_BYTES_A_SECOND):
         time.sleep(rng.uniform(*STALLED_SECONDS))
         stage.supervisor.kill(slot)
 
@@ -152,7 +152,7 @@ def grow(stage: Stage, rng: random.Random) -> None:
 
 def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
     """Add them to the topic, and once workers have them to what the feeds use."""
-    topics.grow(stage.settings.broker, topic, partitions)
+    topics.grow(stage.settings, topic, partitions)
     until = time.monotonic() + OWNED_SECONDS
     while time.monotonic() < until:
         if members.describe(stage.settings).share(topic.name, partitions):
@@ -194,7 +194,7 @@ def reject_writes(stage: Stage, rng: random.Random) -> None:
 
 def _take_records_of(stage: Stage, topic: Topic, size_bytes: int) -> None:
     """Set how large a record may be."""
-    with connected(stage.settings.broker) as admin:
+    with connected(stage.settings) as admin:
         admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, topic.name, {"max.message.bytes": str(size_bytes)})]
         )

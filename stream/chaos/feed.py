@@ -263,7 +263,7 @@ def _end_with_starter() -> None:
 
 async def _main() -> None:
     plan = msgspec.json.decode(sys.argv[1], type=Plan)
-    async with Producer(load().broker) as producer:
+    async with Producer(load()) as producer:
         await Feed(plan, producer).run()
 
 

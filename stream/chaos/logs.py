@@ -11,6 +11,7 @@ from aiokafka.structs import ConsumerRecord
 
 from schemas.frame import Frame
 from schemas.topics import SLICES
+from stream.connection import Connection
 from stream.kafka.reader import Reader
 
 _COMMIT_VERSION = 4
@@ -18,9 +19,9 @@ _COMMIT_VERSION = 4
 _frame = msgspec.msgpack.Decoder(Frame).decode
 
 
-async def read(broker: str, topics: Sequence[str]) -> AsyncIterator[ConsumerRecord]:
+async def read(connection: Connection, topics: Sequence[str]) -> AsyncIterator[ConsumerRecord]:
     """Yield all that topics hold, in order within each partition."""
-    async with Reader(broker, topics, from_beginning=True) as reader:
+    async with Reader(connection, topics, from_beginning=True) as reader:
         ends = await reader.ends()
         while not await reader.has_read(ends):
             for record in await reader.read():

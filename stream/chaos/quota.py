@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
 
+from stream.connection import Connection
 from stream.errors import BrokerError
 from stream.kafka.admin import connected
 
@@ -12,13 +13,13 @@ _Entry = AlterClientQuotasRequest.EntryData
 
 
 @contextmanager
-def slowed(broker: str, client: str, bytes_a_second: float) -> Iterator[None]:
+def slowed(connection: Connection, client: str, bytes_a_second: float) -> Iterator[None]:
     """Slow a client down: Kafka holds back its answers to it, and reads nothing of its meanwhile.
 
     Parameters
     ----------
-    broker
-        ``host:port``, or several with commas.
+    connection
+        How Kafka is reached.
     client
         The name that its producer goes by.
     bytes_a_second
@@ -29,18 +30,18 @@ def slowed(broker: str, client: str, bytes_a_second: float) -> Iterator[None]:
     BrokerError
         Kafka can't be reached, or refuses.
     """
-    _limit(broker, client, bytes_a_second)
+    _limit(connection, client, bytes_a_second)
     try:
         yield
     finally:
-        _limit(broker, client, None)
+        _limit(connection, client, None)
 
 
-def _limit(broker: str, client: str, rate: float | None) -> None:
+def _limit(connection: Connection, client: str, rate: float | None) -> None:
     entity = _Entry.EntityData(entity_type="client-id", entity_name=client)
     quota = _Entry.OpData(key="producer_byte_rate", value=rate or 0.0, remove=rate is None)
     request = AlterClientQuotasRequest(entries=[_Entry(entity=[entity], ops=[quota])], validate_only=False)
-    with connected(broker) as admin:
+    with connected(connection) as admin:
         # kafka-python can say it, but its admin client has no method for it.
         manager = admin._manager
 

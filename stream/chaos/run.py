@@ -129,7 +129,7 @@ def run(plan: Plan, say: Say) -> Summary:
                 if isinstance(recipe, Recursion)
             },
         )
-        topics.create(kafka.broker, settings)
+        topics.create(settings)
         return asyncio.run(_Run(plan, settings, kafka, folder, say).run())
 
 
@@ -164,7 +164,7 @@ class _Run:
         feeds: dict[str, Slot] = {}
         try:
             self._supervisor.start()
-            reader = Reader(settings.broker, [BARS.name], from_beginning=True)
+            reader = Reader(settings, [BARS.name], from_beginning=True)
             reading = asyncio.create_task(self._read(reader))
             await self._ready()
             began_ms = int(time.time() * 1000)
@@ -191,7 +191,7 @@ class _Run:
 
     async def _open(self, began_ms: int) -> None:
         """Tell every partition of every source, before any worker reads: no result goes out without one of them."""
-        async with Producer(self._settings.broker) as producer:
+        async with Producer(self._settings) as producer:
             for topic in TOPICS:
                 for partition in range(await producer.partitions(topic.name)):
                     for source in SOURCES:
@@ -281,7 +281,7 @@ class _Run:
         self._say("the feeds have closed every bar; working out the truth")
         entries: list[Entry] = []
         values: set[bytes] = set()
-        async for r in logs.read(self._settings.broker, [TRADES.name]):
+        async for r in logs.read(self._settings, [TRADES.name]):
             entries.append(Entry(r.partition, r.offset, r.timestamp, r.value, tuple(r.headers)))
             if r.value is not None:
                 values.add(r.value)
@@ -303,9 +303,7 @@ class _Run:
         ends: dict[int, int] | None = None
         read_at: float | None = None
         while time.monotonic() < until:
-            *inputs, slices = await asyncio.to_thread(
-                topics.describe, self._settings.broker, self._settings, [*TOPICS, SLICES]
-            )
+            *inputs, slices = await asyncio.to_thread(topics.describe, self._settings, [*TOPICS, SLICES])
             if read_at is None and not any(state.lag for state in inputs):
                 read_at = time.monotonic()
             if ends is None and read_at is not None and time.monotonic() > read_at + 2 * FRAME_SECONDS:
@@ -319,9 +317,9 @@ class _Run:
 
     async def _judge(self, plans: list[FeedPlan], truth: Truth, bars: Bars, values: set[bytes]) -> Summary:
         settings, differences = self._settings, self._differences
-        trades, *others = topics.describe(settings.broker, settings, TOPICS)
+        trades, *others = topics.describe(settings, TOPICS)
         holder, late, dead = verdict.Holder(), [], []
-        async for r in logs.read(settings.broker, [BARS.name, LATE.name, DEAD_LETTERS.name]):
+        async for r in logs.read(settings, [BARS.name, LATE.name, DEAD_LETTERS.name]):
             if r.topic == BARS.name:
                 holder.take(r.key, r.value)
             elif r.topic == LATE.name:

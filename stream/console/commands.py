@@ -41,7 +41,7 @@ def tail(
     from stream.kafka.reader import Reader
 
     async def run() -> None:
-        async with Reader(settings.broker, [topic], from_beginning=from_beginning) as reader:
+        async with Reader(settings, [topic], from_beginning=from_beginning) as reader:
             await tail.tail(
                 reader,
                 topic,

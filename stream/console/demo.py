@@ -93,7 +93,7 @@ def run(settings: Settings, plan: Plan, screen: Screen) -> Balance:
         if settings.broker:
             _must_be_alone(settings)
         settings = replace(settings, broker=broker, signals=settings.signals or str(RULES))
-        topics.create(broker, settings)
+        topics.create(settings)
         return asyncio.run(Demo(settings, plan, screen, Path(folder)).run())
 
 
@@ -129,7 +129,7 @@ class Demo:
         self._plan = plan
         self._screen = screen
         self._folder = folder
-        (self._before,) = topics.describe(settings.broker, settings, [TRADES])
+        (self._before,) = topics.describe(settings, [TRADES])
         self._partitions = len(self._before.partitions)
         self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000))
         self._supervisor = Supervisor(settings, plan.workers, self._hear)
@@ -147,7 +147,7 @@ class Demo:
         settings, plan = self._settings, self._plan
         with self._supervisor.shown(), self._supervisor:
             topics_shown = [BARS.name, SLICES.name, SOCIAL.name, SIGNALS.name]
-            async with Reader(settings.broker, topics_shown, from_beginning=False) as reader:
+            async with Reader(settings, topics_shown, from_beginning=False) as reader:
                 self._work(self._read(reader))
                 self._work(self._look_at_ends(reader))
                 try:
@@ -165,7 +165,7 @@ class Demo:
                     await asyncio.gather(*self._working, return_exceptions=True)
             # Their last commits say what became of every record.
             await asyncio.to_thread(self._supervisor.stop)
-        (after,) = topics.describe(settings.broker, settings, [TRADES])
+        (after,) = topics.describe(settings, [TRADES])
         return balance(
             self._view,
             sent,
@@ -274,7 +274,7 @@ class Demo:
         owned = (await asyncio.to_thread(members.describe, self._settings)).owned
         mine = owned.get(self._supervisor.name(slot), {})
         symbols = {symbol: state.partition for symbol, state in self._view.symbols.items()}
-        (slices,) = await asyncio.to_thread(topics.describe, self._settings.broker, self._settings, [SLICES])
+        (slices,) = await asyncio.to_thread(topics.describe, self._settings, [SLICES])
         self._view.takeover = Takeover(mine, symbols, len(slices.partitions), time.time() * 1000)
         self._supervisor.kill(slot)
         had = ", ".join(f"{len(numbers)} of {topic}" for topic, numbers in sorted(mine.items()))

@@ -74,7 +74,7 @@ async def feed(
     async with (
         _showing_metrics(settings, console),
         _producer(settings, live) as producer,
-        Control(settings.broker) as control,
+        Control(settings) as control,
         nullcontext() if live is None else resumed(live, producer, control),
     ):
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
@@ -112,9 +112,9 @@ async def _showing_metrics(settings: Settings, console: Console) -> AsyncIterato
 
 def _producer(settings: Settings, live: "Live | None") -> Producer:
     if live is None:
-        return Producer(settings.broker, compression=settings.compression)
+        return Producer(settings, compression=settings.compression)
     return Producer(
-        settings.broker,
+        settings,
         compression=settings.compression,
         buffer_bytes=min(LIVE_BUFFER_BYTES, settings.feed_buffer_bytes),
         delivery_seconds=LIVE_DELIVERY_SECONDS,

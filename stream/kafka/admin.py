@@ -8,7 +8,10 @@ from typing import TypeVar
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, RetriableError
 
-from stream.errors import BrokerError, ConfigError
+from stream.connection import Connection
+from stream.kafka.diagnosis import diagnose, no_address
+from stream.kafka.rights import refused
+from stream.kafka.security import for_kafka_python
 
 CONNECT_MS = 5000
 REQUEST_MS = 15_000
@@ -16,16 +19,6 @@ REQUEST_MS = 15_000
 RETRY_SECONDS = 15.0
 
 T = TypeVar("T")
-
-
-def no_address(broker: str, error: ValueError) -> ConfigError:
-    return ConfigError(f"broker {broker!r}: {error}; it is host:port, or several with commas")
-
-
-def no_answer(broker: str) -> BrokerError:
-    return BrokerError(
-        f"no Kafka answers at {broker}: start it (`tickertape kafka` runs one), or set TICKERTAPE_BROKER to another"
-    )
 
 
 def retrying(ask: Callable[[], T]) -> T:
@@ -41,7 +34,7 @@ def retrying(ask: Callable[[], T]) -> T:
 
 
 @contextmanager
-def connected(broker: str) -> Iterator[KafkaAdminClient]:
+def connected(connection: Connection) -> Iterator[KafkaAdminClient]:
     """Yield an admin client; whatever Kafka refuses is one line.
 
     Raises
@@ -49,18 +42,18 @@ def connected(broker: str) -> Iterator[KafkaAdminClient]:
     ConfigError
         That is no address.
     BrokerError
-        Kafka can't be reached, or refuses.
+        Kafka can't be reached, or refuses; `AccessError` where it doesn't let us in.
     """
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=broker.split(","), bootstrap_timeout_ms=CONNECT_MS, request_timeout_ms=REQUEST_MS
+            **for_kafka_python(connection), bootstrap_timeout_ms=CONNECT_MS, request_timeout_ms=REQUEST_MS
         )
     except ValueError as error:
-        raise no_address(broker, error) from None
+        raise no_address(connection.broker, error) from None
     except KafkaError:
-        raise no_answer(broker) from None
+        raise diagnose(connection) from None
     try:
         with admin:
             yield admin
     except KafkaError as error:
-        raise BrokerError(f"Kafka at {broker} refuses or went away: {' '.join(str(error).split())}") from error
+        raise refused(connection, error) from error

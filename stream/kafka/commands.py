@@ -44,7 +44,8 @@ def topics(context: click.Context, as_json: bool) -> None:
     from stream.kafka.topics import describe
 
     settings: Settings = context.obj
-    states = describe(settings.the_broker(), settings)
+    settings.the_broker()
+    states = describe(settings)
     if as_json:
         _print_json(states)
         return
@@ -68,9 +69,9 @@ def create(settings: Settings) -> None:
     """Create the topics that don't exist yet; those that do are left as they are."""
     from stream.kafka.topics import create, describe
 
-    broker = settings.the_broker()
-    created = create(broker, settings)
-    for state in describe(broker, settings):
+    settings.the_broker()
+    created = create(settings)
+    for state in describe(settings):
         click.echo(f"{state.name}: {len(state.partitions)} partitions{', new' if state.name in created else ''}")
 
 
@@ -83,7 +84,8 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
     from stream.kafka.topics import describe
 
     topic = _topic(name)
-    (state,) = describe(settings.the_broker(), settings, [topic])
+    settings.the_broker()
+    (state,) = describe(settings, [topic])
     if as_json:
         _print_json(state)
         return

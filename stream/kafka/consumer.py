@@ -6,19 +6,21 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from stream.kafka.admin import no_address, no_answer
+from stream.connection import Connection
+from stream.kafka.diagnosis import find_cause, no_address
 from stream.kafka.patience import patient
+from stream.kafka.security import for_aiokafka
 
 CONNECT_SECONDS = 30.0
 
 
-async def connected_consumer(broker: str, **options: Any) -> AIOKafkaConsumer:
+async def connected_consumer(connection: Connection, **options: Any) -> AIOKafkaConsumer:
     """Return a consumer that has been started; the caller stops it.
 
     Parameters
     ----------
-    broker
-        ``host:port``, or several with commas.
+    connection
+        How Kafka is reached.
     **options
         More of what aiokafka's consumer takes.
 
@@ -30,15 +32,15 @@ async def connected_consumer(broker: str, **options: Any) -> AIOKafkaConsumer:
         Kafka can't be reached.
     """
     try:
-        consumer = AIOKafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False, **options)
+        consumer = AIOKafkaConsumer(**for_aiokafka(connection), enable_auto_commit=False, **options)
         patient(consumer._client)
     except ValueError as error:
-        raise no_address(broker, error) from None
+        raise no_address(connection.broker, error) from None
     try:
         await asyncio.wait_for(consumer.start(), CONNECT_SECONDS)
     except ValueError as error:
-        raise no_address(broker, error) from None
+        raise no_address(connection.broker, error) from None
     except (KafkaError, OSError, TimeoutError):
         await consumer.stop()
-        raise no_answer(broker) from None
+        raise await find_cause(connection) from None
     return consumer

@@ -5,13 +5,15 @@ from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 import msgspec
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 
 from schemas.control import Position, Schedule, Step, Workers, position_key, schedule_key, workers_key
 from schemas.topics import CONTROL
+from stream.connection import Connection
 from stream.errors import BrokerError
 from stream.kafka.consumer import connected_consumer
+from stream.kafka.rights import no_topic, refused, unseen
 
 # What else is asked waits behind a fetch that waits.
 _WAIT_MS = 100
@@ -31,26 +33,25 @@ class Control:
 
     Parameters
     ----------
-    broker
-        ``host:port``, or several with commas.
+    connection
+        How Kafka is reached.
 
     Examples
     --------
-    >>> async with Control("localhost:9092") as control:  # doctest: +SKIP
+    >>> async with Control(Connection("localhost:9092")) as control:  # doctest: +SKIP
     ...     steps = control.steps("trades")
     """
 
-    def __init__(self, broker: str) -> None:
-        self._broker = broker
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._values: dict[bytes, bytes] = {}
 
     async def __aenter__(self) -> Self:
-        self._consumer = await connected_consumer(self._broker, fetch_max_wait_ms=_WAIT_MS)
+        self._consumer = await connected_consumer(self._connection, fetch_max_wait_ms=_WAIT_MS)
         try:
             if CONTROL.name not in await self._consumer.topics():
-                raise BrokerError(
-                    f"topic {CONTROL.name} doesn't exist on {self._broker}: run `tickertape topics create`"
-                )
+                hidden = await unseen(self._connection, self._consumer._client, CONTROL.name)
+                raise hidden or no_topic(self._connection, CONTROL.name)
             self._consumer.assign([_PART])
             await self._consumer.seek_to_beginning(_PART)
             await self.sync()
@@ -77,7 +78,7 @@ class Control:
             while await self._consumer.position(_PART) < end:
                 await self._read()
         except KafkaError as error:
-            raise BrokerError(f"Kafka at {self._broker} refuses or went away: {error}") from error
+            raise refused(self._connection, error) from error
 
     async def change(self) -> set[bytes]:
         """Wait for what comes next, and return the keys."""
@@ -86,7 +87,10 @@ class Control:
                 return keys
 
     async def _read(self) -> set[bytes]:
-        found = await self._consumer.getmany(_PART, timeout_ms=_WAIT_MS)
+        try:
+            found = await self._consumer.getmany(_PART, timeout_ms=_WAIT_MS)
+        except TopicAuthorizationFailedError as error:
+            raise refused(self._connection, error, f"Read on topic {CONTROL.name}") from error
         records = found.get(_PART, [])
         self._values |= {record.key or b"": record.value for record in records}
         return {record.key or b"" for record in records}

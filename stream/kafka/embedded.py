@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import psutil
 
-from stream.errors import EmbeddedKafkaError
+from stream.errors import ConfigError, EmbeddedKafkaError
 from stream.kafka import guard
 from stream.settings import Settings
 
@@ -285,12 +285,19 @@ def broker_for(settings: Settings) -> Iterator[str]:
 
     Raises
     ------
+    ConfigError
+        There is none in the settings, but how it is secured.
     EmbeddedKafkaError
         There is none in the settings, and the embedded one can't start.
     """
     if settings.broker:
         yield settings.broker
         return
+    if settings.security_protocol != "PLAINTEXT":
+        raise ConfigError(
+            f"security_protocol is {settings.security_protocol}, but no broker is set, and the embedded Kafka speaks "
+            "PLAINTEXT: name yours with --broker or TICKERTAPE_BROKER"
+        )
     with EmbeddedKafka() as kafka:
         yield kafka.broker
 

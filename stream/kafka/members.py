@@ -1,9 +1,15 @@
 """The group's members: which worker slot owns what, and how a slot that won't come back is removed."""
 
+from typing import Any
+
+from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
+from kafka.errors import GroupAuthorizationFailedError
 from msgspec import Struct
 
+from stream.connection import Connection
 from stream.kafka.admin import connected, retrying
+from stream.kafka.rights import lacking
 from stream.settings import Settings
 
 
@@ -41,8 +47,8 @@ def describe(settings: Settings) -> Members:
         Kafka can't be reached, or refuses.
     """
     group = _group(settings)
-    with connected(settings.broker) as admin:
-        found = retrying(lambda: admin.describe_groups([group]))[group]
+    with connected(settings) as admin:
+        found = described(admin, settings, group)
     owned = {}
     for member in found["members"]:
         assignment = member["member_assignment"]
@@ -51,6 +57,21 @@ def describe(settings: Settings) -> Members:
         slot = (member["group_instance_id"] or member["member_id"]).removeprefix(f"{group}-")
         owned[slot] = {part["topic"]: sorted(part["partitions"]) for part in parts}
     return Members(found["group_state"] == "Stable", owned)
+
+
+def described(admin: KafkaAdminClient, connection: Connection, group: str) -> dict[str, Any]:
+    """Return what Kafka says of a group.
+
+    Raises
+    ------
+    AccessError
+        It says nothing to us; kafka-python makes that a group without members.
+    """
+    found: dict[str, Any] = retrying(lambda: admin.describe_groups([group]))[group]
+    # It says so too of a group that doesn't exist yet.
+    if GroupAuthorizationFailedError.__name__ in (found["error"] or ""):
+        raise lacking(connection, f"Describe on group {group}")
+    return found
 
 
 def remove(settings: Settings, slot: str) -> None:
@@ -62,7 +83,7 @@ def remove(settings: Settings, slot: str) -> None:
         Kafka can't be reached, or refuses.
     """
     group = _group(settings)
-    with connected(settings.broker) as admin:
+    with connected(settings) as admin:
         retrying(lambda: admin.remove_group_members(group, [MemberToRemove(group_instance_id=f"{group}-{slot}")]))
 
 

@@ -8,11 +8,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from stream.connection import Connection
 from stream.errors import BrokerError
+from stream.kafka.diagnosis import find_cause
 from stream.kafka.patience import patient
+from stream.kafka.rights import denied, no_topic, refused, unseen
+from stream.kafka.security import for_aiokafka
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +66,8 @@ class Producer:
 
     Parameters
     ----------
-    broker
-        ``host:port``, or several with commas.
+    connection
+        How Kafka is reached.
     name
         What the broker knows it by, in its logs, metrics and quotas.
     compression
@@ -82,7 +86,7 @@ class Producer:
 
     def __init__(
         self,
-        broker: str,
+        connection: Connection,
         *,
         name: str = "tickertape",
         compression: str = "none",
@@ -91,7 +95,7 @@ class Producer:
         linger_seconds: float = 0.005,
         delivery_seconds: float = 120.0,
     ) -> None:
-        self.broker = broker
+        self.connection = connection
         self._name = name
         self._compression = compression
         self._buffer_bytes = buffer_bytes
@@ -118,7 +122,7 @@ class Producer:
             Nothing answers there as Kafka does.
         """
         kafka = AIOKafkaProducer(
-            bootstrap_servers=self.broker,
+            **for_aiokafka(self.connection),
             client_id=self._name,
             acks="all",
             enable_idempotence=True,
@@ -135,9 +139,7 @@ class Producer:
             await asyncio.wait_for(kafka.start(), CONNECT_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
             await kafka.stop()
-            raise BrokerError(
-                f"Kafka at {self.broker} can't be reached ({_cause(error)}): start it, or set TICKERTAPE_BROKER"
-            ) from error
+            raise await find_cause(self.connection) from error
         self._kafka = kafka
 
     async def stop(self, within_seconds: float | None = None) -> None:
@@ -160,7 +162,11 @@ class Producer:
             async with asyncio.timeout(within_seconds):
                 await self._flush()
         except TimeoutError:
-            self._fail(BrokerError(f"Kafka at {self.broker} did not acknowledge {self._pending_bytes} bytes in time"))
+            self._fail(
+                BrokerError(
+                    f"Kafka at {self.connection.broker} did not acknowledge {self._pending_bytes} bytes in time"
+                )
+            )
             self._raise_failure()
         finally:
             self._kafka = None
@@ -252,9 +258,19 @@ class Producer:
         return len(known)
 
     async def exists(self, topic: str) -> bool:
-        """Return whether there is such a topic."""
-        cluster = await self._started().client.fetch_all_metadata()
-        return bool(cluster.partitions_for_topic(topic))
+        """Return whether there is such a topic.
+
+        Raises
+        ------
+        AccessError
+            Kafka doesn't let us see it.
+        """
+        client = self._started().client
+        if (await client.fetch_all_metadata()).partitions_for_topic(topic):
+            return True
+        if hidden := await unseen(self.connection, client, topic):
+            raise hidden
+        return False
 
     def _started(self) -> AIOKafkaProducer:
         if self._kafka is None:
@@ -293,10 +309,13 @@ class Producer:
         except BrokerError as error:
             self._fail(error)
         except Exception as error:  # whatever it is, records are lost by it
+            right = "" if isinstance(error, ClusterAuthorizationFailedError) else f"Write on topic {queue.topic}"
             self._fail(
-                BrokerError(
+                refused(self.connection, error, right)
+                if denied(error)
+                else BrokerError(
                     f"topic {queue.topic}, partition {queue.partition}: records were not delivered ({_cause(error)}); "
-                    f"mend that at Kafka, {self.broker}, and start again"
+                    f"mend that at Kafka, {self.connection.broker}, and start again"
                 )
             )
         finally:
@@ -325,11 +344,13 @@ class Producer:
             try:
                 cluster = await kafka.client.fetch_all_metadata()
             except KafkaError as error:
-                raise BrokerError(f"Kafka at {self.broker} can't be reached ({_cause(error)}): start it") from error
+                raise BrokerError(
+                    f"Kafka at {self.connection.broker} can't be reached ({_cause(error)}): start it"
+                ) from error
             if cluster.partitions_for_topic(topic):
                 return
             if asyncio.get_running_loop().time() > deadline:
-                raise BrokerError(f"topic {topic} doesn't exist on {self.broker}: run `tickertape topics create`")
+                raise await unseen(self.connection, kafka.client, topic) or no_topic(self.connection, topic)
             await asyncio.sleep(0.1)
 
     def _fail(self, error: BrokerError) -> None:
@@ -342,7 +363,7 @@ class Producer:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise BrokerError(*self._failure.args) from self._failure
+            raise type(self._failure)(*self._failure.args) from self._failure
 
     async def _disconnect(self, kafka: AIOKafkaProducer) -> None:
         pumps = [queue.pump for queue in self._queues.values() if queue.pump is not None]

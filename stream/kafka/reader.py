@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from stream.connection import Connection
 from stream.errors import BrokerError
 from stream.kafka.consumer import connected_consumer
+from stream.kafka.rights import no_topic, refused, unseen
 
 # New partitions are seen this fast; Kafka's default is five minutes.
 METADATA_MS = 2000
@@ -24,8 +26,8 @@ class Reader:
 
     Parameters
     ----------
-    broker
-        ``host:port``, or several with commas.
+    connection
+        How Kafka is reached.
     topics
         Their names.
     from_beginning
@@ -33,19 +35,19 @@ class Reader:
 
     Examples
     --------
-    >>> async with Reader("localhost:9092", ["bars"], from_beginning=True) as reader:  # doctest: +SKIP
+    >>> async with Reader(Connection("localhost:9092"), ["bars"], from_beginning=True) as reader:  # doctest: +SKIP
     ...     records = await reader.read()
     """
 
-    def __init__(self, broker: str, topics: Sequence[str], *, from_beginning: bool) -> None:
-        self._broker = broker
+    def __init__(self, connection: Connection, topics: Sequence[str], *, from_beginning: bool) -> None:
+        self._connection = connection
         self._topics = topics
         self._from_beginning = from_beginning
         self._looked_at = 0.0
 
     async def __aenter__(self) -> Self:
         self._consumer = await connected_consumer(
-            self._broker,
+            self._connection,
             # A producer with transactions may feed us; what it aborted never happened.
             isolation_level="read_committed",
             max_partition_fetch_bytes=2 << 20,
@@ -69,12 +71,15 @@ class Reader:
         Raises
         ------
         BrokerError
-            A record has a header whose key is no text; workers read it, aiokafka alone doesn't.
+            Kafka doesn't let us read; or a record has a header whose key is no text, which workers read and aiokafka
+            alone doesn't.
         """
         if time.monotonic() - self._looked_at > METADATA_MS / 1000:
             await self._take_new_partitions()
         try:
             found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000))
+        except TopicAuthorizationFailedError as error:
+            raise refused(self._connection, error, f"Read on topic {error.args[0]}") from error
         except UnicodeDecodeError as error:
             raise BrokerError(
                 f"{', '.join(self._topics)}: a record has a header whose key isn't UTF-8, and can't be read past "
@@ -93,7 +98,7 @@ class Reader:
         try:
             return dict(await self._consumer.end_offsets(parts or self._parts(self._topics)))
         except KafkaError as error:
-            raise BrokerError(f"Kafka at {self._broker} refuses or went away: {error}") from error
+            raise refused(self._connection, error) from error
 
     async def has_read(self, ends: Ends) -> bool:
         """Return whether all before these ends has been read."""
@@ -104,13 +109,15 @@ class Reader:
         there = await consumer.topics()
         for topic in self._topics:
             if topic not in there:
-                raise BrokerError(f"topic {topic} doesn't exist on {self._broker}: run `tickertape topics create`")
+                raise await unseen(self._connection, consumer._client, topic) or no_topic(self._connection, topic)
         # aiokafka asks about topics once one of their partitions is assigned.
         consumer.assign([TopicPartition(topic, 0) for topic in self._topics])
         until = time.monotonic() + APPEAR_SECONDS
         while not all(consumer.partitions_for_topic(topic) for topic in self._topics):
             if time.monotonic() > until:
-                raise BrokerError(f"Kafka at {self._broker} doesn't say where topics are: see that it is well")
+                raise BrokerError(
+                    f"Kafka at {self._connection.broker} doesn't say where topics are: see that it is well"
+                )
             await asyncio.sleep(0.01)
         consumer.assign(self._parts(self._topics))
         await (consumer.seek_to_beginning if self._from_beginning else consumer.seek_to_end)()

@@ -8,12 +8,15 @@ from typing import Any, TypeAlias
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
 from msgspec.structs import replace
 
 from schemas.snapshot import Piece
 from schemas.topics import WINDOW_STATE
 from stream.engine.state import Fitting, Snapshot
 from stream.kafka.producer import Producer
+from stream.kafka.rights import refused
+from stream.kafka.security import for_aiokafka
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +86,7 @@ class KafkaSnapshots:
 
     async def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._producer.broker,
+            **for_aiokafka(self._producer.connection),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=_FETCH_BYTES,
@@ -113,6 +116,8 @@ class KafkaSnapshots:
                             self._slots[shard] = 1 - newest[shard].slot
                             shards[tp].remove(shard)
                             yield shard, found
+        except TopicAuthorizationFailedError as error:
+            raise refused(self._producer.connection, error, f"Read on topic {self._topic}") from error
         finally:
             await consumer.stop()
 

@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from kafka import TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import ClusterAuthorizationFailedError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 from kafka.structs import OffsetAndMetadata
 from msgspec import Struct
 
 from schemas.topics import CATALOGUE, Topic
+from stream.connection import Connection
 from stream.engine.checkpoint import slices_from, windows_from
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.admin import RETRY_SECONDS, connected, retrying
+from stream.kafka.rights import lacking
 from stream.settings import Settings
 
 
@@ -83,15 +86,13 @@ class TopicState(Struct, frozen=True, kw_only=True):
     partitions: list[PartitionState]
 
 
-def create(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[str]:
+def create(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[str]:
     """Create those topics that don't exist, and wait until all of them can be used.
 
     Parameters
     ----------
-    broker
-        ``host:port``, or several with commas.
     settings
-        Its ``partitions`` come before the catalogue's. What exists is left as it is.
+        How Kafka is reached. Its ``partitions`` come before the catalogue's. What exists is left as it is.
     topics
         Which.
 
@@ -111,7 +112,7 @@ def create(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE)
     known = {*names, *(topic.name for topic in CATALOGUE)}
     if unknown := sorted(settings.partitions.keys() - known):
         raise ConfigError(f"partitions of {unknown[0]}: no such topic; there are {', '.join(sorted(known))}")
-    with connected(broker) as admin:
+    with connected(settings) as admin:
         there = set(admin.list_topics())
         missing = {
             topic.name: {
@@ -127,19 +128,26 @@ def create(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE)
                 if answer["error_code"] == 0:
                     created.append(answer["name"])
                 # Another process may have been quicker.
+                elif answer["error_code"] in (
+                    TopicAuthorizationFailedError.errno,
+                    ClusterAuthorizationFailedError.errno,
+                ):
+                    raise lacking(settings, f"Create on topic {answer['name']}")
                 elif answer["error_code"] != TopicAlreadyExistsError.errno:
-                    raise BrokerError(f"Kafka at {broker} won't create {answer['name']}: {answer['error_message']}")
+                    raise BrokerError(
+                        f"Kafka at {settings.broker} won't create {answer['name']}: {answer['error_message']}"
+                    )
         admin.wait_for_topics(names)
     return created
 
 
-def grow(broker: str, topic: Topic, partitions: int) -> int:
+def grow(connection: Connection, topic: Topic, partitions: int) -> int:
     """Give a topic more partitions; as many as it has is no change. `stream.scale` has feeds use them, too.
 
     Parameters
     ----------
-    broker
-        ``host:port``, or several with commas.
+    connection
+        How Kafka is reached.
     topic
         Which; it must be ``growable``.
     partitions
@@ -157,8 +165,8 @@ def grow(broker: str, topic: Topic, partitions: int) -> int:
     BrokerError
         Kafka can't be reached, or refuses.
     """
-    with connected(broker) as admin:
-        had = len(admin.describe_topics([topic.name])[0]["partitions"])
+    with connected(connection) as admin:
+        had = len(_seen(admin, connection, [topic.name])[topic.name])
         may_grow(topic, had, partitions)
         if partitions > had:
             admin.create_partitions({topic.name: partitions})
@@ -182,15 +190,13 @@ def may_grow(topic: Topic, had: int, partitions: int) -> None:
         raise ConfigError(f"{topic.name} has {had} partitions, and Kafka can't take any away: give {had} or more")
 
 
-def describe(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[TopicState]:
+def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[TopicState]:
     """Return each topic as it is on the broker, and how far the pipeline has read it.
 
     Parameters
     ----------
-    broker
-        ``host:port``, or several with commas.
     settings
-        Its ``group`` and ``epoch`` say whose reading.
+        How Kafka is reached. Its ``group`` and ``epoch`` say whose reading.
     topics
         Which.
 
@@ -200,8 +206,8 @@ def describe(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGU
         Kafka can't be reached, or refuses.
     """
     group = f"{settings.group}-{settings.epoch}"
-    with connected(broker) as admin:
-        there = {t["name"]: t["partitions"] for t in admin.describe_topics([topic.name for topic in topics])}
+    with connected(settings) as admin:
+        there = _seen(admin, settings, [topic.name for topic in topics])
         parts = [
             TopicPartition(topic.name, number)
             for topic in topics
@@ -225,8 +231,25 @@ def describe(broker: str, settings: Settings, topics: Sequence[Topic] = CATALOGU
         read = topic.growable or any(part in commits for part in mine)
         partitions = [_partition(topic, p, starts[p].offset, ends[p].offset, commits.get(p), read) for p in mine]
         found = {name: config["value"] for name, config in configs.get(topic.name, {}).items()}
+        if partitions and not found:
+            raise lacking(settings, f"DescribeConfigs on topic {topic.name}")
         states.append(_state(topic, found or _configs(topic), partitions))
     return states
+
+
+def _seen(admin: KafkaAdminClient, connection: Connection, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the partitions of each topic; of one that doesn't exist, none.
+
+    Raises
+    ------
+    AccessError
+        One is hidden from us.
+    """
+    found = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
+    for name in names:
+        if name in found and found[name]["error_code"] == TopicAuthorizationFailedError.errno:
+            raise lacking(connection, f"Describe on topic {name}")
+    return {name: topic["partitions"] for name, topic in found.items()}
 
 
 def _partition(

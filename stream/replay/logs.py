@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from schemas.heartbeat import Heartbeat, to_headers
+from stream.connection import Connection
 from stream.engine.block import Block, Headers
 from stream.errors import BrokerError
 from stream.replay import deal
@@ -41,13 +42,13 @@ class OfTopic(Struct, frozen=True):
 
     Attributes
     ----------
-    broker
-        ``host:port``, or several with commas.
+    connection
+        How Kafka is reached.
     start, end
         The offsets from and up to (not with) which it is read.
     """
 
-    broker: str
+    connection: Connection
     start: int
     end: int
 
@@ -132,11 +133,13 @@ async def of_topic(
     from aiokafka.structs import TopicPartition
 
     from stream.engine.unpacking import Blocks
+    from stream.kafka.rights import refused
+    from stream.kafka.security import for_aiokafka
 
     if log.start >= log.end:
         return
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=log.broker,
+        **for_aiokafka(log.connection),
         auto_offset_reset="none",
         check_crcs=False,
         enable_auto_commit=False,
@@ -168,6 +171,6 @@ async def of_topic(
             f"{topic}, partition {partition}: retention took offset {read} while the log was read: run it again"
         ) from None
     except KafkaError as error:
-        raise BrokerError(f"Kafka at {log.broker} refuses or went away: {' '.join(str(error).split())}") from error
+        raise refused(log.connection, error, f"Read on topic {topic}") from error
     finally:
         await consumer.stop()

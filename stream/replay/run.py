@@ -143,10 +143,10 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
     slicings = {slicing.topic.name: slicing for slicing in discover(settings.agents)[0]}
     if topic not in slicings:
         raise ConfigError(f"{topic}: no agent reads it, so there is nothing to replay; one reads {', '.join(slicings)}")
-    (state,) = topics.describe(settings.broker, settings, [slicings[topic].topic])
+    (state,) = topics.describe(settings, [slicings[topic].topic])
     if not state.exists:
         raise BrokerError(f"topic {topic} doesn't exist on {settings.broker}: run `tickertape topics create`")
-    each: list[Log] = [OfTopic(settings.broker, p.start, p.end) for p in state.partitions]
+    each: list[Log] = [OfTopic(settings, p.start, p.end) for p in state.partitions]
     with Crew(processes, console) as crew:
         return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
 

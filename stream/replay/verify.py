@@ -128,17 +128,17 @@ async def verify(settings: Settings, topic: str, processes: int, folder: Path, c
             made.append(Made(windowing.output, name, widths))
             following = Following(windowing, agents.recipes, settings)
             made += [Made(output, name, widths, follows=True) for output in following.outputs]
-    held = await _held(settings.broker, [one.output for one in made]) if made else {}
+    held = await _held(settings, [one.output for one in made]) if made else {}
     outcome = await run.of_topic(settings, topic, processes, folder, console)
     return [compare(one, held[one.output.name], _replayed(one.output, folder), outcome) for one in made]
 
 
-async def _held(broker: str, outputs: list[Output]) -> dict[str, dict[str, Held]]:
+async def _held(settings: Settings, outputs: list[Output]) -> dict[str, dict[str, Held]]:
     sinks = sorted({output.sink for output in outputs})
     names = {(output.sink, output.kind): output.name for output in outputs}
     held: dict[str, dict[str, Held]] = {output.name: {} for output in outputs}
     standing = msgspec.json.Decoder(_Standing).decode
-    async with Reader(broker, sinks, from_beginning=True) as reader:
+    async with Reader(settings, sinks, from_beginning=True) as reader:
         ends = await reader.ends()
         while not await reader.has_read(ends):
             for record in await reader.read():

@@ -12,6 +12,7 @@ from schemas.heartbeat import Heartbeat, to_headers
 from schemas.refused import DeadLetter, Late
 from schemas.snapshot import Piece
 from schemas.trade import Trade
+from stream.connection import Connection
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.producer import Producer
 from stream.kafka.topics import create
@@ -71,7 +72,7 @@ async def _fill(broker: str) -> None:
     letter = DeadLetter(
         topic="trades", partition=1, offset=6, reason="not JSON", value=b"\xffgarbage\n" + b"x" * 200, size_bytes=209
     )
-    async with Producer(broker) as producer:
+    async with Producer(Connection(broker)) as producer:
         for number in range(3):
             producer.put("trades", 0, b"BTC-USD", json(trade("BTC-USD", number)))
         producer.put("trades", 0, None, None, to_headers(Heartbeat("x", T0)))
@@ -91,6 +92,6 @@ async def _fill(broker: str) -> None:
 def filled() -> Iterator[str]:
     """The broker's address."""
     with EmbeddedKafka() as kafka:
-        create(kafka.broker, Settings())
+        create(Settings(kafka.broker))
         asyncio.run(_fill(kafka.broker))
         yield kafka.broker

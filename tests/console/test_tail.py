@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from schemas.topics import TRADES
 from schemas.trade import Trade
 from stream.cli import cli
+from stream.connection import Connection
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.producer import Producer
 from stream.kafka.topics import grow
@@ -179,7 +180,7 @@ def test_partitions_that_are_added_are_read_too(filled: str) -> None:
             send(filled, TRADES.name, 0, b'{"before": %d}' % (number := number + 1))
             line = process.stdout.readline()
         os.set_blocking(process.stdout.fileno(), True)
-        grow(filled, TRADES, TRADES.partitions + 1)
+        grow(Connection(filled), TRADES, TRADES.partitions + 1)
         send(filled, TRADES.name, TRADES.partitions, b'{"after": 1}')
         while "after" not in line:
             line = process.stdout.readline()
@@ -189,7 +190,7 @@ def test_partitions_that_are_added_are_read_too(filled: str) -> None:
 
 def send(broker: str, topic: str, partition: int, value: bytes) -> None:
     async def one() -> None:
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             producer.put(topic, partition, b"", value)
 
     asyncio.run(one())

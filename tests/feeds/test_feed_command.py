@@ -34,7 +34,7 @@ COMMAND = [sys.executable, "-m", "stream", "feed"]
 def broker() -> Iterator[str]:
     """A Kafka whose ``trades`` nobody else writes to."""
     with EmbeddedKafka() as kafka:
-        create(kafka.broker, Settings(), [TRADES, QUOTES, POSTS, CONTROL])
+        create(Settings(kafka.broker), [TRADES, QUOTES, POSTS, CONTROL])
         yield kafka.broker
 
 

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 def kafka() -> Iterator[EmbeddedKafka]:
     """A Kafka that these tests may freeze."""
     with EmbeddedKafka() as embedded:
-        create(embedded.broker, Settings(), [TRADES, QUOTES, POSTS, CONTROL])
+        create(Settings(embedded.broker), [TRADES, QUOTES, POSTS, CONTROL])
         yield embedded
 
 

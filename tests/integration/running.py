@@ -18,6 +18,7 @@ from agents.social.chatter import Chatter
 from schemas.topics import CATALOGUE, TRADES, Topic
 from schemas.trade import Trade
 from stream.chaos import logs
+from stream.connection import Connection
 from stream.feeds.publish import Publisher
 from stream.kafka import topics
 from stream.kafka.producer import Producer
@@ -45,7 +46,7 @@ def fresh(broker: str, **changes: object) -> Settings:
     """Make all topics anew; return settings with a group of their own."""
     settings = msgspec.structs.replace(Settings(broker=broker, group=f"run-{next(_runs)}"), **changes)
     _delete(broker)
-    topics.create(broker, settings)
+    topics.create(settings)
     return settings
 
 
@@ -74,7 +75,7 @@ def feed(broker: str, trades: Sequence[Trade], *, close: bool = True) -> None:
             for first in range(0, len(trades), 1000):
                 yield trades[first : first + 1000]
 
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             await Publisher(producer).feed(batches(), close=close)
 
     asyncio.run(run())
@@ -84,7 +85,7 @@ def put(broker: str, records: Sequence[tuple[int, bytes | None, Sequence[tuple[s
     """Put raw (partition, value, headers) on ``trades``."""
 
     async def run() -> None:
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             for partition, value, headers in records:
                 producer.put(TRADES.name, partition, b"raw", value, headers)
 
@@ -95,7 +96,7 @@ def records(broker: str, topic: str) -> list[ConsumerRecord]:
     """Return all that a topic holds, in order within each partition."""
 
     async def run() -> list[ConsumerRecord]:
-        return [record async for record in logs.read(broker, [topic])]
+        return [record async for record in logs.read(Connection(broker), [topic])]
 
     return asyncio.run(run())
 
@@ -138,7 +139,7 @@ def by_kind(
 
 def is_read(settings: Settings, topic: Topic = TRADES) -> bool:
     """Whether all of a topic is read and committed."""
-    return all(state.lag == 0 for state in topics.describe(settings.broker, settings, [topic]))
+    return all(state.lag == 0 for state in topics.describe(settings, [topic]))
 
 
 def all_final(settings: Settings) -> dict[str, Bar]:
@@ -163,7 +164,7 @@ def finals(settings: Settings, topic: Topic, sink: str, kind: type[T]) -> dict[s
 def tallies(settings: Settings, topic: Topic = TRADES) -> Counter[str]:
     """Return the sum over partitions, having checked that each adds up."""
     total: Counter[str] = Counter()
-    for partition in topics.describe(settings.broker, settings, [topic])[0].partitions:
+    for partition in topics.describe(settings, [topic])[0].partitions:
         assert partition.tallies is not None
         assert sum(partition.tallies.values()) == partition.upto
         total.update(partition.tallies)

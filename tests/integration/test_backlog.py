@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.topics import TRADES
 from schemas.trade import Trade
+from stream.connection import Connection
 from stream.kafka.producer import Producer
 from stream.workers import Supervisor
 from tests.integration.running import fresh, is_read, tallies
@@ -25,7 +26,7 @@ TRADED = (1, 1, 4)
 
 
 async def produce(broker: str) -> None:
-    async with Producer(broker) as producer:
+    async with Producer(Connection(broker)) as producer:
         for second in range(SECONDS):
             for partition, times in enumerate(TRADED):
                 for number in range(times):

@@ -12,6 +12,7 @@ from bench import load
 from schemas.topics import SLICES, TRADES
 from schemas.trade import Trade
 from stream.chaos.quota import slowed
+from stream.connection import Connection
 from stream.kafka import members, topics
 from stream.settings import Settings
 from stream.workers import Supervisor
@@ -57,7 +58,7 @@ def test_a_backlog_is_lag_and_not_memory(own_kafka: str) -> None:
         start_mib = Memory(supervisor).now_mib()
         supervisor.stop()
         asyncio.run(load.produce(own_kafka, BACKLOG))
-        assert sum(state.lag or 0 for state in topics.describe(own_kafka, settings, [TRADES])) == BACKLOG
+        assert sum(state.lag or 0 for state in topics.describe(settings, [TRADES])) == BACKLOG
         with Supervisor(settings, 1, print) as reader, Memory(reader) as memory:
             until("the backlog is read", lambda: is_read(settings), seconds=120)
         total = tallies(settings)
@@ -84,7 +85,7 @@ def trades(first: int, n: int) -> list[Trade]:
 
 
 def commits(settings: Settings) -> list[tuple[int | None, int | None]]:
-    found = topics.describe(settings.broker, settings, [TRADES, SLICES])
+    found = topics.describe(settings, [TRADES, SLICES])
     return [(p.committed, p.upto) for topic in found for p in topic.partitions]
 
 
@@ -103,7 +104,7 @@ def test_a_slow_sink_stops_commits_but_no_heartbeat(own_kafka: str, capsys: pyte
                 for slot in supervisor.slots:
                     client = f"{settings.group}-{settings.epoch}-{supervisor.name(slot)}"
                     # Frames of so many trades take minutes.
-                    slow.enter_context(slowed(own_kafka, client, 10_000))
+                    slow.enter_context(slowed(Connection(own_kafka), client, 10_000))
                 feed(own_kafka, trades(events, 5 * events), close=False)
                 last, changed = commits(settings), time.monotonic()
                 while time.monotonic() - changed < 2 * session_seconds:

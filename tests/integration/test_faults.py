@@ -13,6 +13,7 @@ import pytest
 from schemas.heartbeat import Heartbeat, to_headers
 from schemas.topics import TRADES
 from schemas.trade import Trade
+from stream.connection import Connection
 from stream.kafka import topics
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
@@ -30,7 +31,7 @@ async def _feed(broker: str, seed: int) -> None:
     """Send trades of two sources, some of them late, for a while; then close every bar."""
     rng = random.Random(seed)
     encode = msgspec.json.Encoder().encode
-    async with Producer(broker) as producer:
+    async with Producer(Connection(broker)) as producer:
         began, sent, beat = time.time(), 0, 0.0
         partitions = await producer.partitions(TRADES.name)
         while (now := time.time()) < began + SECONDS:
@@ -70,7 +71,7 @@ def _trouble(broker: str, supervisor: Supervisor) -> None:
     frozen = supervisor.pids[1]
     os.kill(frozen, signal.SIGSTOP)
     time.sleep(1)
-    topics.grow(broker, TRADES, 6)
+    topics.grow(Connection(broker), TRADES, 6)
     # Longer than the session: the other takes over, and this one wakes as a zombie.
     time.sleep(6)
     os.kill(frozen, signal.SIGCONT)

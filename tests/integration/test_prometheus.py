@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from schemas.post import Post
 from schemas.topics import HOUR_MS, MINUTE_MS, TRADES
 from schemas.trade import Trade
+from stream.connection import Connection
 from stream.feeds.publish import Publisher
 from stream.kafka import members
 from stream.kafka.embedded import EmbeddedKafka
@@ -154,7 +155,7 @@ def posting(broker: str) -> Iterator[None]:
             await asyncio.sleep(0.4)
 
     async def run() -> None:
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             with suppress(asyncio.CancelledError):
                 await Publisher(producer, kinds=(Post,)).feed(batches(), close=False)
 
@@ -195,7 +196,7 @@ def spoil(settings: Settings, found: Prometheus) -> None:
         now_ms = int(time.time() * 1000)
         fields = {"id": 10**9 + number, "symbol": WATCHED[0], "source": "sim", "price": 1.0, "quantity": 1.0}
         late, twice = (Trade(time_ms=at_ms, side="buy", **fields) for at_ms in (now_ms - 60_000, now_ms))  # type: ignore[arg-type]  # of several types
-        async with Producer(settings.broker) as producer:
+        async with Producer(settings) as producer:
             for value in (encode(late), encode(twice), encode(twice), b"{"):
                 producer.put(TRADES.name, partition_for(WATCHED[0], TRADES.partitions), b"spoilt", value)
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from agents.market.bars import Bar
 from schemas.topics import BARS
+from stream.connection import Connection
 from stream.kafka.partition import partition_for
 from stream.kafka.producer import Producer
 from stream.replay import logs
@@ -33,7 +34,7 @@ def command(broker: str, *words: str) -> subprocess.CompletedProcess[str]:
 
 def plant(broker: str, bar: Bar) -> None:
     async def run() -> None:
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             key = f"{bar.symbol}|{bar.source}|{bar.resolution}|{bar.start_ms}".encode()
             partition = partition_for(bar.symbol, BARS.partitions)
             producer.put(BARS.name, partition, key, msgspec.json.encode(bar))
@@ -43,7 +44,7 @@ def plant(broker: str, bar: Bar) -> None:
 
 def test_a_log_is_read_up_to_where_it_was_to_end(own_kafka: str) -> None:
     async def read(start: int, end: int) -> list[tuple[int, int, list[int]]]:
-        blocks = logs.of_topic(logs.OfTopic(own_kafka, start, end), "trades", 0, 10, 1 << 20)
+        blocks = logs.of_topic(logs.OfTopic(Connection(own_kafka), start, end), "trades", 0, 10, 1 << 20)
         return [(block.start, block.end, block.offsets.tolist()) async for block in blocks]
 
     with running(own_kafka, workers=1, partitions={"trades": 1}):

@@ -80,7 +80,7 @@ async def start(settings: Settings) -> None:
 
 
 def shards_of(settings: Settings) -> int:
-    return len(topics.describe(settings.broker, settings, [SLICES])[0].partitions)
+    return len(topics.describe(settings, [SLICES])[0].partitions)
 
 
 @pytest.mark.parametrize(("before", "after"), [(4, 7), (4, 1)])

@@ -13,6 +13,7 @@ from msgspec import json
 
 from schemas.topics import SLICES, WINDOW_STATE
 from schemas.trade import Trade
+from stream.connection import Connection
 from stream.kafka.producer import Producer
 from tests.integration.recorded import polars_bars
 from tests.integration.recorded_series import RESOLUTIONS, assert_are_talibs, talibs
@@ -131,7 +132,7 @@ def empty(broker: str) -> None:
 
 def soil(broker: str) -> None:
     async def run() -> None:
-        async with Producer(broker) as producer:
+        async with Producer(Connection(broker)) as producer:
             for shard in SHARDS:
                 producer.put(WINDOW_STATE.name, shard, b"garbage", b"\xc1 it is")
                 producer.put(WINDOW_STATE.name, shard, b"garbage", None)

@@ -18,6 +18,7 @@ from schemas.heartbeat import Heartbeat, to_headers
 from schemas.topics import TRADES
 from schemas.trade import Trade
 from stream import scale
+from stream.connection import Connection
 from stream.feeds.market import Market
 from stream.feeds.publish import Publisher
 from stream.feeds.simulate import Simulation
@@ -47,7 +48,7 @@ class Feed:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     async def _run(self) -> None:
-        async with Producer(self._broker) as producer, Control(self._broker) as control:
+        async with Producer(Connection(self._broker)) as producer, Control(Connection(self._broker)) as control:
             await Publisher(producer, control=control, disorder_ms=1500).feed(self._batches(), close=True)
 
     async def _batches(self) -> AsyncIterator[Sequence[Trade]]:
@@ -208,7 +209,7 @@ def test_what_it_refuses_is_one_line(own_kafka: str, arguments: list[str], told:
 
 def steps_of(broker: str, topic: str = "trades") -> list[tuple[int, int]]:
     async def ask() -> list[tuple[int, int]]:
-        async with Control(broker) as control:
+        async with Control(Connection(broker)) as control:
             return [(step.from_ms, step.partitions) for step in control.steps(topic)]
 
     return asyncio.run(ask())
@@ -240,7 +241,7 @@ def test_a_producer_of_its_own_that_finds_partitions_late_has_results_corrected(
 
     with running(own_kafka, workers=1, partitions={"trades": 2}, idle_seconds=2.0) as (settings, _):
         send(range(20), 2)
-        topics.grow(own_kafka, TRADES, 4)
+        topics.grow(Connection(own_kafka), TRADES, 4)
         send(range(20, 30), 2)
         # All are silent, and the new ones too, so what there is becomes final up to the newest.
         until("results are final though partitions haven't spoken", lambda: finals_of(own_kafka) > 100)
@@ -265,7 +266,7 @@ def test_a_symbol_spread_on_purpose_has_the_same_bars(own_kafka: str) -> None:
 
     async def feed(source: str, spread: dict[str, int]) -> list[str]:
         market = Market(5, 2000.0, seed=4, source=source)
-        async with Producer(own_kafka) as producer:
+        async with Producer(Connection(own_kafka)) as producer:
             simulation = Simulation(market, start_ms=start_ms, seconds=5.0, speed=float("inf"))
             await Publisher(producer, spread=spread).feed(simulation.batches(), close=True)
         return market.symbols

@@ -8,6 +8,7 @@ import pytest
 
 from schemas.control import Step, schedule_key, workers_key
 from schemas.topics import CONTROL
+from stream.connection import Connection
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.control import Control, put_schedule, put_workers
 from stream.kafka.embedded import EmbeddedKafka
@@ -27,7 +28,7 @@ def bare() -> Iterator[str]:
 
 def test_a_missing_topic_and_a_missing_kafka_are_one_line(bare: str) -> None:
     async def enter(broker: str) -> None:
-        async with Control(broker):
+        async with Control(Connection(broker)):
             pass
 
     with pytest.raises(BrokerError, match=r"^topic control doesn't exist on .*: run `tickertape topics create`$"):
@@ -39,11 +40,11 @@ def test_a_missing_topic_and_a_missing_kafka_are_one_line(bare: str) -> None:
 
 
 def test_the_last_record_of_a_key_holds_and_news_come_at_once(bare: str) -> None:
-    create(bare, Settings(), [CONTROL])
+    create(Settings(bare), [CONTROL])
 
     async def scenario() -> None:
-        async with Producer(bare) as producer:
-            async with Control(bare) as control:
+        async with Producer(Connection(bare)) as producer:
+            async with Control(Connection(bare)) as control:
                 assert (control.steps("trades"), control.workers("g")) == ((), None)
                 put_schedule(producer, "trades", (Step(0, 2),))
                 put_schedule(producer, "trades", (Step(0, 2), Step(5000, 4)))
@@ -61,7 +62,7 @@ def test_the_last_record_of_a_key_holds_and_news_come_at_once(bare: str) -> None
                 assert await change == {workers_key("h")}
                 assert time.monotonic() - began < 0.5
                 assert (control.workers("g"), control.workers("h")) == (3, 5)
-            async with Control(bare) as later:
+            async with Control(Connection(bare)) as later:
                 assert (later.steps("trades"), later.workers("h")) == ((Step(0, 2), Step(5000, 4)), 5)
 
     asyncio.run(scenario())
@@ -77,14 +78,14 @@ def test_the_last_record_of_a_key_holds_and_news_come_at_once(bare: str) -> None
     ],
 )
 def test_what_is_none_of_ours_is_one_line(bare: str, key: bytes, value: bytes, told: str) -> None:
-    create(bare, Settings(), [CONTROL])
+    create(Settings(bare), [CONTROL])
 
     async def scenario() -> None:
-        async with Producer(bare) as producer:
+        async with Producer(Connection(bare)) as producer:
             producer.put(CONTROL.name, 0, key, value)
             # A key that nobody knows is a later version's.
             producer.put(CONTROL.name, 0, b"else|t", b"?")
-        async with Control(bare) as control:
+        async with Control(Connection(bare)) as control:
             if key == schedule_key("t"):
                 control.steps("t")
             else:

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
+from stream.connection import Connection
 from stream.errors import BrokerError
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.producer import Producer
@@ -74,7 +75,7 @@ def test_records_of_a_partition_arrive_in_the_order_they_were_put(own: EmbeddedK
 
     async def scenario() -> None:
         # Batches of 4 KiB: the order holds across hundreds of them.
-        async with Producer(own.broker, batch_bytes=4096) as producer:
+        async with Producer(Connection(own.broker), batch_bytes=4096) as producer:
             for n, value in enumerate(expected):
                 producer.put(written, n % 3, b"key", value)
                 if n % 5000 == 0:
@@ -90,7 +91,7 @@ def test_records_of_a_partition_arrive_in_the_order_they_were_put(own: EmbeddedK
 
 def test_what_is_put_is_what_arrives(own: EmbeddedKafka, written: str) -> None:
     async def scenario() -> list[Record]:
-        async with Producer(own.broker, compression="zstd") as producer:
+        async with Producer(Connection(own.broker), compression="zstd") as producer:
             producer.put(written, 0, b"key", b"value")
             producer.put(written, 0, None, None, [("heartbeat", b"now")])
             producer.put(written, 0, "Ķ".encode(), b"")
@@ -107,7 +108,7 @@ def test_a_record_of_10_mb_passes_between_small_ones(own: EmbeddedKafka, written
     large = os.urandom(10_000_000)
 
     async def scenario() -> list[Record]:
-        async with Producer(own.broker) as producer:
+        async with Producer(Connection(own.broker)) as producer:
             for value in (b"before", large, b"after"):
                 producer.put(written, 0, None, value)
             await producer.flush()
@@ -118,7 +119,7 @@ def test_a_record_of_10_mb_passes_between_small_ones(own: EmbeddedKafka, written
 
 def test_a_record_that_the_broker_refuses_fails_all_that_follows(own: EmbeddedKafka, written: str) -> None:
     async def scenario() -> None:
-        producer = Producer(own.broker)
+        producer = Producer(Connection(own.broker))
         await producer.start()
         producer.put(written, 1, None, bytes(20_000_000))
         with pytest.raises(BrokerError, match=rf"topic {written}, partition 1.*MessageSizeTooLarge"):
@@ -137,7 +138,7 @@ def test_a_topic_that_does_not_exist_is_named(own: EmbeddedKafka) -> None:
     own.start()
 
     async def scenario() -> None:
-        async with Producer(own.broker) as producer:
+        async with Producer(Connection(own.broker)) as producer:
             with pytest.raises(BrokerError, match=r"topic nowhere doesn't exist.*topics create"):
                 await producer.partitions("nowhere")
 
@@ -146,15 +147,15 @@ def test_a_topic_that_does_not_exist_is_named(own: EmbeddedKafka) -> None:
 
 def test_a_broker_that_is_not_there_is_named() -> None:
     async def scenario() -> None:
-        with pytest.raises(BrokerError, match=r"Kafka at 127\.0\.0\.1:1 can't be reached"):
-            await Producer("127.0.0.1:1").start()
+        with pytest.raises(BrokerError, match=r"^no Kafka answers at 127\.0\.0\.1:1: start it"):
+            await Producer(Connection("127.0.0.1:1")).start()
 
     asyncio.run(scenario())
 
 
 def test_partitions_added_later_are_seen(own: EmbeddedKafka, written: str) -> None:
     async def scenario() -> None:
-        async with Producer(own.broker) as producer:
+        async with Producer(Connection(own.broker)) as producer:
             assert await producer.partitions(written) == 3
             with KafkaAdminClient(bootstrap_servers=own.broker) as admin:
                 admin.create_partitions({written: 5})
@@ -172,7 +173,7 @@ def test_room_bounds_what_is_buffered_while_the_broker_is_stuck(own: EmbeddedKaf
     process = listening(own)
 
     async def scenario() -> None:
-        async with Producer(own.broker, buffer_bytes=100_000) as producer:
+        async with Producer(Connection(own.broker), buffer_bytes=100_000) as producer:
             producer.put(written, 0, None, b"first")
             await producer.flush()
             process.suspend()
@@ -193,7 +194,7 @@ def test_a_broker_that_stays_stuck_fails_in_bounded_time(own: EmbeddedKafka, wri
     process = listening(own)
 
     async def scenario() -> float:
-        producer = Producer(own.broker, delivery_seconds=2)
+        producer = Producer(Connection(own.broker), delivery_seconds=2)
         await producer.start()
         producer.put(written, 0, None, b"first")
         await producer.flush()
@@ -219,7 +220,7 @@ def test_nothing_is_lost_or_repeated_while_the_broker_restarts(
 ) -> None:
     async def scenario() -> None:
         sent: list[list[bytes | None]] = [[], [], []]
-        async with Producer(own.broker) as producer:
+        async with Producer(Connection(own.broker)) as producer:
 
             async def write(seconds: float) -> None:
                 until = time.monotonic() + seconds

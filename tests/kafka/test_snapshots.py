@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
 from schemas.snapshot import Piece
+from stream.connection import Connection
 from stream.engine.state import Fitting, Snapshot
 from stream.kafka.producer import Producer
 from stream.kafka.snapshots import PIECE_BYTES, KafkaSnapshots
@@ -36,7 +37,7 @@ class Topic:
 
     @asynccontextmanager
     async def open(self, group: str = "g", fingerprint: str = "f") -> AsyncIterator[KafkaSnapshots]:
-        async with Producer(self.broker) as producer:
+        async with Producer(Connection(self.broker)) as producer:
             yield KafkaSnapshots(producer, self.partitions, group=group, fingerprint=fingerprint, topic=self.name)
 
     def save(self, *saved: tuple[int, int, bytes], group: str = "g", fingerprint: str = "f", log: str = "log") -> None:
@@ -51,7 +52,7 @@ class Topic:
 
     def put(self, *values: bytes | None, partition: int = 0) -> None:
         async def run() -> None:
-            async with Producer(self.broker) as producer:
+            async with Producer(Connection(self.broker)) as producer:
                 for number, value in enumerate(values):
                     producer.put(self.name, partition, f"raw-{number}".encode(), value)
 

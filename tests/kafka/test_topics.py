@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from schemas.frame import Lane, Tallies
 from schemas.topics import BARS, SLICES, TRADES, Topic
 from stream.cli import cli
+from stream.connection import Connection
 from stream.engine.checkpoint import SliceCheckpoint, Views, WindowCheckpoint, to_metadata
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.embedded import EmbeddedKafka
@@ -46,8 +47,8 @@ def commit(broker: str, group: str, topic: str, partition: int, offset: int, met
 
 def test_create_is_as_the_catalogue_and_the_settings_say(kafka: str, named: Named) -> None:
     trades, bars = named(TRADES), named(BARS)
-    settings = Settings(partitions={trades.name: 3})
-    assert create(kafka, settings, [trades, bars]) == [trades.name, bars.name]
+    settings = Settings(kafka, partitions={trades.name: 3})
+    assert create(settings, [trades, bars]) == [trades.name, bars.name]
     with KafkaAdminClient(bootstrap_servers=kafka) as admin:
         there = {t["name"]: len(t["partitions"]) for t in admin.describe_topics([trades.name, bars.name])}
         wanted = ["retention.ms", "cleanup.policy", "max.message.bytes", "message.timestamp.type", "segment.bytes"]
@@ -67,27 +68,29 @@ def test_create_is_as_the_catalogue_and_the_settings_say(kafka: str, named: Name
 
 def test_create_leaves_what_exists_as_it_is(kafka: str, named: Named) -> None:
     trades, bars = named(TRADES), named(BARS)
-    create(kafka, Settings(partitions={trades.name: 2}), [trades])
-    assert create(kafka, Settings(partitions={trades.name: 5}), [trades, bars]) == [bars.name]
-    assert create(kafka, Settings(), [trades, bars]) == []
-    assert len(describe(kafka, Settings(), [trades])[0].partitions) == 2
+    create(Settings(kafka, partitions={trades.name: 2}), [trades])
+    assert create(Settings(kafka, partitions={trades.name: 5}), [trades, bars]) == [bars.name]
+    assert create(Settings(kafka), [trades, bars]) == []
+    assert len(describe(Settings(kafka), [trades])[0].partitions) == 2
 
 
 def test_create_refuses_partitions_of_a_topic_that_there_is_not(kafka: str) -> None:
     with pytest.raises(ConfigError, match=r"^partitions of trade: no such topic; there are .*dead-letters.*trades"):
-        create(kafka, Settings(partitions={"trade": 2}))
+        create(Settings(kafka, partitions={"trade": 2}))
 
 
 def test_create_says_what_kafka_refuses(kafka: str) -> None:
     with pytest.raises(BrokerError, match=r"won't create no!: Topic name is invalid"):
-        create(kafka, Settings(), [replace(TRADES, name="no!")])
+        create(Settings(kafka), [replace(TRADES, name="no!")])
 
 
 def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, topic: Callable[..., str]) -> None:
     trades, slices, bars = named(TRADES), named(SLICES), named(BARS)
-    settings = Settings(group=topic("group"), slice_ms=500, partitions={trades.name: 3, slices.name: 2, bars.name: 1})
+    settings = Settings(
+        kafka, group=topic("group"), slice_ms=500, partitions={trades.name: 3, slices.name: 2, bars.name: 1}
+    )
     group = f"{settings.group}-500-5000"
-    create(kafka, settings, [trades, slices, bars])
+    create(settings, [trades, slices, bars])
     send(kafka, trades.name, 0, 9)
     send(kafka, trades.name, 1, 2)
     send(kafka, trades.name, 2, 4)
@@ -111,7 +114,7 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
     commit(kafka, group, trades.name, 2, 1, "")
     commit(kafka, group, slices.name, 1, 1, to_metadata(WindowCheckpoint(4, {"trades": Views(1, {"all": 60_000})})))
 
-    found = describe(kafka, settings, [trades, slices, bars, replace(BARS, name="never-made")])
+    found = describe(settings, [trades, slices, bars, replace(BARS, name="never-made")])
     state = {topic.holds: topic for topic in found}
     assert [t.name for t in found] == [trades.name, slices.name, bars.name, "never-made"]
     assert [t.exists for t in found] == [True, True, True, False]
@@ -135,35 +138,35 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
 
 
 def test_another_epoch_has_read_nothing(kafka: str, named: Named, topic: Callable[..., str]) -> None:
-    trades, settings = named(TRADES), Settings(group=topic("group"))
-    create(kafka, settings, [trades])
+    trades, settings = named(TRADES), Settings(kafka, group=topic("group"))
+    create(settings, [trades])
     send(kafka, trades.name, 0, 3)
     commit(kafka, f"{settings.group}-1000-5000", trades.name, 0, 3, to_metadata(SliceCheckpoint(3, 0)))
-    assert describe(kafka, settings, [trades])[0].lag == 0
-    assert describe(kafka, replace(settings, slice_ms=2000), [trades])[0].lag == 3
+    assert describe(settings, [trades])[0].lag == 0
+    assert describe(replace(settings, slice_ms=2000), [trades])[0].lag == 3
 
 
 def test_grow(kafka: str, named: Named) -> None:
     trades = named(TRADES)
-    create(kafka, Settings(partitions={trades.name: 2}), [trades])
-    assert grow(kafka, trades, 4) == 2
-    assert len(describe(kafka, Settings(), [trades])[0].partitions) == 4
-    assert grow(kafka, trades, 4) == 4
+    create(Settings(kafka, partitions={trades.name: 2}), [trades])
+    assert grow(Connection(kafka), trades, 4) == 2
+    assert len(describe(Settings(kafka), [trades])[0].partitions) == 4
+    assert grow(Connection(kafka), trades, 4) == 4
     with pytest.raises(ConfigError) as caught:
-        grow(kafka, trades, 3)
+        grow(Connection(kafka), trades, 3)
     assert str(caught.value) == (f"{trades.name} has 4 partitions, and Kafka can't take any away: give 4 or more")
 
 
 def test_grow_refuses_what_is_not_there_or_not_growable(kafka: str) -> None:
     with pytest.raises(ConfigError, match=r"^never-made doesn't exist; `tickertape topics create` creates it$"):
-        grow(kafka, replace(TRADES, name="never-made"), 3)
+        grow(Connection(kafka), replace(TRADES, name="never-made"), 3)
     with pytest.raises(ConfigError, match=r"^slices can't get more .* TICKERTAPE_PARTITIONS_SLICES before"):
-        grow(kafka, SLICES, 32)
+        grow(Connection(kafka), SLICES, 32)
 
 
 def test_no_kafka_there() -> None:
     with pytest.raises(BrokerError) as caught:
-        describe("127.0.0.1:9", Settings())
+        describe(Settings("127.0.0.1:9"))
     assert str(caught.value) == (
         "no Kafka answers at 127.0.0.1:9: start it (`tickertape kafka` runs one), or set TICKERTAPE_BROKER to another"
     )
@@ -171,7 +174,7 @@ def test_no_kafka_there() -> None:
 
 def test_an_address_that_is_none() -> None:
     with pytest.raises(ConfigError, match=r"^broker 'here:there': .* it is host:port, or several with commas$"):
-        describe("here:there", Settings())
+        describe(Settings("here:there"))
 
 
 @pytest.fixture(scope="module")
