@@ -5,7 +5,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from functools import partial
 from inspect import iscoroutine
 from time import monotonic, time
 from typing import Any, NamedTuple, Protocol
@@ -15,6 +16,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalGenerationError,
     IllegalStateError,
+    KafkaError,
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
@@ -27,6 +29,7 @@ from msgspec.structs import replace
 
 from schemas.topics import SLICES
 from stream.engine.lookout import look_out
+from stream.engine.turns import Turns
 from stream.engine.unpacking import Blocks
 from stream.engine.workload import Workload
 from stream.kafka.gathering import gather
@@ -37,6 +40,11 @@ log = logging.getLogger(__name__)
 
 # So long a broker may have forgotten what is committed.
 FORGETFUL_SECONDS = 4.0
+# A restore that takes longer is given up and begun anew, as a new member of the group. Faust would go on without it
+# after 90 s.
+RESTORE_SECONDS = 80.0
+# A commit that could not be delivered is sent again after so long.
+COMMIT_AGAIN_SECONDS = 0.1
 # One fetch is under way at a time. With blocks that wait to be read it asks for the other partitions alone, and until
 # one of these has something, or this is over, nothing comes of any; Faust's is a second and a half.
 FETCH_WAIT_MS = 50
@@ -185,6 +193,43 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
             for tp in tps
         }
 
+    async def commit_while(
+        self, offsets: Mapping[TopicPartition, OffsetAndMetadata], is_on: Callable[[], bool]
+    ) -> bool:
+        """Commit, trying again where the broker is away; return False where `is_on` ended it first.
+
+        aiokafka's own commit also tries again, but as whatever member of the group the worker is by then: the broker
+        would take a commit of a state that has been given up.
+
+        Raises
+        ------
+        KafkaError
+            The broker refuses it.
+        """
+        coordinator = self._ensure_consumer()._coordinator
+        while is_on():
+            await coordinator.ensure_coordinator_known()
+            # The request is made before anything else can happen here, so it is of the member that was looked at.
+            if not is_on():
+                break
+            if coordinator.generation < 0:
+                # As nobody's, the broker would take it if the group were empty.
+                raise CommitFailedError("this worker has lost its membership")
+            try:
+                await coordinator._do_commit_offsets(None, offsets)
+            except KafkaError as error:
+                if isinstance(error, _STALE) or not error.retriable:
+                    raise
+                await asyncio.sleep(COMMIT_AGAIN_SECONDS)
+            else:
+                return True
+        return False
+
+    def join_anew(self) -> None:
+        """Join the group as a new member: what was sent as the old one is refused from then on."""
+        # Not by a call that waits its turn: those before it may be what hangs.
+        self.thread_loop.call_soon_threadsafe(self._ensure_consumer()._coordinator.reset_generation)
+
     def seek_all(self, offsets: Mapping[TP, int]) -> None:
         """Seek in the consumer's own thread: from another, Faust's `seek` takes a fetch away while it is unpacked."""
         for tp, offset in offsets.items():
@@ -206,6 +251,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         super().__init__(*args, **kwargs)
         #: What this worker has committed; whoever commits after it commits no less.
         self._least: dict[TP, int] = {}
+        self._turns = Turns()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -220,19 +266,31 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         await self._commit_blocks()
         return bool(await super().force_commit(topics, start_new_transaction))
 
+    async def commit_and_end_transactions(self) -> None:
+        """Commit for the last time. Faust would make do with a commit that is under way and knows less."""
+        while await self.maybe_wait_for_commit_to_finish():
+            pass
+        await super().commit_and_end_transactions()
+
     async def _commit_blocks(self) -> None:
+        turn = self._turns.now()
+        if turn is None:
+            return
         offsets = await self.app.custodian.checkpoint()
         mine = self.assignment()
         offsets = {tp: commit for tp, commit in offsets.items() if tp in mine}
-        if not offsets:
+        if not offsets or not self._turns.is_on(turn):
             return
         commit = {TopicPartition(*tp): OffsetAndMetadata(offset, data) for tp, (offset, data) in offsets.items()}
+        is_on = partial(self._turns.is_on, turn)
         try:
-            await self._thread.call_thread(self._thread._ensure_consumer().commit, commit)
+            done = await self._turns.send(self._thread.call_thread(self._thread.commit_while, commit, is_on))
         except _STALE as error:
             # Another owner has these partitions, or a rebalance is under way: what was published is harmless, and the
             # new owner reads again from the last commit.
             self.app.custodian.refused(error)
+            return
+        if not done:
             return
         self._least |= {tp: offset for tp, (offset, _) in offsets.items()}
         now = monotonic()
@@ -263,6 +321,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         self._shares_out = True
         REBALANCES.inc()
         # All that stays is restored when it is assigned again; a worker that gets nothing back is not told.
+        self._turns.end()
         self.app.custodian.restore({})
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -275,7 +334,18 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
             # Faust also seeks where a fetch ends meanwhile: it would bring back what has been taken away, for good
             # where this worker gets nothing.
             return
+        try:
+            async with asyncio.timeout(RESTORE_SECONDS):
+                with self._turns.restoring():
+                    await self._restore()
+        except TimeoutError:
+            log.warning("no state was restored within %g s: this worker joins its group anew", RESTORE_SECONDS)
+            self._thread.join_anew()
+            self._turns.forget()
+
+    async def _restore(self) -> None:
         revocations = self._revocations
+        await self._turns.answered()
         await super().perform_seek()
         tps = [TopicPartition(*tp) for tp in self.assignment() if self._has_blocks(tp)]
         positions = await self._thread.call_thread(self._thread.positions, tps, self._least) if tps else {}

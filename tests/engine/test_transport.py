@@ -378,3 +378,48 @@ def test_owner_whose_place_is_taken_is_told_and_lives_on(
     second.process.kill()
     first.wait(lambda w: w.of("restored")[-1] == {"0": [0, 1, "half of 2", 1]} and "committed" in w.said[-1])
     first.stop()
+
+
+def restored_amid(
+    how: str, kafka: str, make: Make, topic: Callable[..., str], start: Callable[..., Worker], mp: pytest.MonkeyPatch
+) -> tuple[Worker, str]:
+    """Return a worker whose state is restored in the midst of the commit "half of 100", and its group."""
+    in_blocks, group = make(), topic("group")
+    asyncio.run(produce(kafka, in_blocks, values(*map(str, range(100)))))
+    mp.setenv("AMID", how)
+    return start(group, in_blocks), group
+
+
+def test_positions_are_read_once_the_commit_in_flight_is_answered(
+    kafka: str, make: Make, topic: Callable[..., str], start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, _ = restored_amid("sent", kafka, make, topic, start, monkeypatch)
+    worker.wait(lambda w: "sent" in str(w.said) and "restored" in str(w.said[w.said.index({"sent": True}) :]))
+    # It had been sent at 50, so a state that begins before would commit less than is committed.
+    assert worker.of("restored")[-1] == {"0": [0, 50, "half of 100", 1]}
+    worker.wait(lambda w: "committed" in w.said[-1])
+    worker.stop()
+
+
+def test_what_was_checkpointed_before_a_restore_is_not_committed_after_it(
+    kafka: str, make: Make, topic: Callable[..., str], start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, _ = restored_amid("checkpoint", kafka, make, topic, start, monkeypatch)
+    worker.wait(lambda w: len(w.of("restored")) > 2 and w.of("committed")[-1:] == [{"0": 50}])
+    # Where it begins anew it has committed nothing yet, or what its own state says.
+    said = worker.said.copy()
+    restored = [at for at, line in enumerate(said) if "restored" in line][-1]
+    begun = said[restored]["restored"]["0"][1] or 0
+    blocks = [at for at, line in enumerate(said) if at > restored and "block" in line]
+    assert [line["committed"] for line in said[restored : blocks[0]] if "committed" in line] in ([], [{"0": begun}])
+    worker.stop()
+
+
+def test_a_commit_that_is_never_answered_holds_nothing_up(
+    kafka: str, make: Make, topic: Callable[..., str], start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, group = restored_amid("lost", kafka, make, topic, start, monkeypatch)
+    # It joins as a new member, which is restored, and commits.
+    worker.wait(lambda w: bool(w.of("sent")) and {} in w.of("restored") and w.of("committed")[-1:] == [{"0": 50}])
+    worker.stop()
+    assert list(committed(kafka, group).values()) == [(50, "half of 100")]

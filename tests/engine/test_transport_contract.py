@@ -233,7 +233,9 @@ def test_consumer_passes_on_what_is_set_before_it_starts() -> None:
         (AIOKafkaConsumer.beginning_offsets, ["self", "partitions"], "ConsumerThread.positions"),
         (AIOKafkaConsumer.partitions_for_topic, ["self", "topic"], "ConsumerThread.positions"),
         (GroupCoordinator.fetch_committed_offsets, ["self", "partitions"], "ConsumerThread.positions"),
-        (AIOKafkaConsumer.commit, ["self", "offsets"], "Consumer._commit_blocks"),
+        (GroupCoordinator._do_commit_offsets, ["self", "assignment", "offsets"], "ConsumerThread.commit_while"),
+        (GroupCoordinator.ensure_coordinator_known, ["self"], "ConsumerThread.commit_while"),
+        (GroupCoordinator.reset_generation, ["self"], "ConsumerThread.join_anew"),
         (AIOKafkaConsumer.last_stable_offset, ["self", "partition"], "Consumer.log_end"),
         (AIOKafkaConsumer.last_poll_timestamp, ["self", "partition"], "Consumer.log_end"),
         (AIOKafkaConsumer.assignment, ["self"], "Consumer.log_end"),
@@ -253,6 +255,8 @@ def test_consumer_takes(function: Any, takes: list[str], used: str) -> None:
         (driver.Consumer.force_commit, ["self", "topics", "start_new_transaction"], "Consumer.force_commit"),
         (driver.Consumer.on_task_error, ["self", "exc"], "Consumer.on_task_error"),
         (driver.Consumer.perform_seek, ["self"], "Consumer.perform_seek"),
+        (driver.Consumer.commit_and_end_transactions, ["self"], "Consumer.commit_and_end_transactions"),
+        (driver.Consumer.maybe_wait_for_commit_to_finish, ["self"], "Consumer.commit_and_end_transactions"),
         (driver.Consumer.on_partitions_revoked, ["self", "revoked"], "Consumer.on_partitions_revoked"),
         (
             driver.Consumer.on_partitions_assigned,
@@ -286,7 +290,7 @@ def test_driver_takes(function: Any, takes: list[str], used: str) -> None:
         (faust.App._on_agent_error, "on_task_error", "Consumer.on_task_error"),
         (base.Consumer.commit, "force_commit", "Consumer.force_commit"),
         (base.Consumer._commit_handler.fun, "commit", "Consumer.force_commit"),
-        (base.Consumer.on_stop, "commit_and_end_transactions", "Consumer.force_commit"),
+        (base.Consumer.on_stop, "commit_and_end_transactions", "Consumer.commit_and_end_transactions"),
         (base.Consumer.commit_and_end_transactions, "commit", "Consumer.force_commit"),
     ],
 )
@@ -381,6 +385,21 @@ def test_consumer_is_made_for_blocks_and_as_a_static_member(app: faust.App) -> N
     assert consumer._value_deserializer is _Keeper.blocks
     assert consumer._isolation_level == "read_committed"
     assert consumer._fetch_max_wait_ms == transport.FETCH_WAIT_MS
+
+
+def test_a_commit_is_made_before_anything_is_waited_for() -> None:
+    waits = [
+        n.lineno
+        for n in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(GroupCoordinator._do_commit_offsets))))
+        if isinstance(n, ast.Await)
+    ]
+    made = lines_of(GroupCoordinator._do_commit_offsets, "OffsetCommitRequest")
+    held(
+        made and max(made) < min(waits),
+        "aiokafka",
+        f"_do_commit_offsets waits in lines {waits} and makes its request in lines {made}",
+        "ConsumerThread.commit_while, which looks who the member is just before",
+    )
 
 
 def test_fetcher_sends_each_request_by_one_method() -> None:

@@ -2,7 +2,9 @@
 
 Usage: two_topics.py BROKER FOLDER GROUP NAME BLOCKS [PLAIN]
 
-With HOLD in the environment partition 0 waits until so many records of the others are read.
+With HOLD in the environment partition 0 waits until so many records of the others are read. With AMID a restore begins
+in the midst of the first commit that says something: `checkpoint`, before it is sent; `sent`, before it arrives;
+`lost`, and it is never answered.
 """
 
 import asyncio
@@ -10,12 +12,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import faust
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.types import TP
 
+from stream.engine import transport
 from stream.engine.transport import Position
 from stream.engine.unpacking import Blocks
 from stream.engine.workload import Workload
@@ -33,6 +38,7 @@ class Keeper:
         self.workload = Workload()
         self.upto: dict[TP, int] = {}
         self.begun: dict[TP, int] = {}
+        self.amid: Callable[[], Awaitable[None]] | None = None
 
     async def load(self, positions: Mapping[TP, Position]) -> None: ...
 
@@ -47,13 +53,36 @@ class Keeper:
         return self.begun
 
     async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
-        return {tp: (max(upto // 2, self.begun[tp]), f"half of {upto}") for tp, upto in self.upto.items()}
+        offsets = {tp: (max(upto // 2, self.begun[tp]), f"half of {upto}") for tp, upto in self.upto.items()}
+        if self.amid is not None and any(offset for offset, _ in offsets.values()):
+            amid, self.amid = self.amid, None
+            await amid()
+        return offsets
 
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
         say(committed={tp.partition: offset for tp, (offset, _) in sorted(offsets.items())})
 
     def refused(self, error: Exception) -> None:
         say(refused=str(error))
+
+
+def restore_amid_a_commit(app: faust.App, how: str) -> None:
+    """Have a restore begin once the first commit that says something is sent, and before it arrives, or never does."""
+    loop, send = asyncio.get_running_loop(), GroupCoordinator._send_req
+    if how == "lost":
+        transport.RESTORE_SECONDS = 2.0
+
+    async def held(self: GroupCoordinator, request: Any) -> Any:
+        nonlocal how
+        if how and isinstance(request, OffsetCommitRequest) and "half of 100" in str(vars(request)):
+            how, now = "", how
+            say(sent=True)
+            asyncio.run_coroutine_threadsafe(app.consumer.perform_seek(), loop)
+            # By then it would have read what is committed, for fetches that are before it take a second each.
+            await asyncio.sleep(4.0 if now == "sent" else 3600.0)
+        return await send(self, request)
+
+    GroupCoordinator._send_req = held
 
 
 async def main(broker: str, folder: str, group: str, name: str, blocks: str, *plain: str) -> None:
@@ -77,6 +106,11 @@ async def main(broker: str, folder: str, group: str, name: str, blocks: str, *pl
     keeper = app.custodian = Keeper(blocks)
     hold = int(os.environ.get("HOLD", "0"))
     first = TP(blocks, 0)
+    amid = os.environ.get("AMID", "")
+    if amid == "checkpoint":
+        keeper.amid = lambda: app.consumer.perform_seek()
+    elif amid:
+        restore_amid_a_commit(app, amid)
     if hold:
         keeper.workload.held = frozenset({first})
 

@@ -23,7 +23,7 @@ from .words import (
     end_of,
     slice_of,
 )
-from .world import Feeds, Sink, World
+from .world import C, Commits, Feeds, Sink, World
 
 MUTATIONS: dict[str, tuple[str, type[World]]] = {}
 
@@ -32,7 +32,13 @@ def mutation(name: str, kind: str = "steady") -> Callable[[type], type]:
     """Register a part, or a view, in its place in a world."""
 
     def register(part: type) -> type:
-        places = {stage1.Owner: "owner_type", stage2.Shard: "shard_type", Sink: "sink_type", Feeds: "feeds_type"}
+        places: dict[type, str] = {
+            stage1.Owner: "owner_type",
+            stage2.Shard: "shard_type",
+            Sink: "sink_type",
+            Feeds: "feeds_type",
+            Commits: "commits_type",
+        }
         if issubclass(part, World):
             world = part
         elif issubclass(part, stage2.View):
@@ -76,6 +82,12 @@ class CommitBeforePublish(World):
             del self.owners[owner.partition]
         else:
             self.publish(owner)
+
+
+@mutation("commits read while one is under way")
+class CommitsReadWhileOneIsUnderWay(Commits[C]):
+    def read(self, p: int) -> C:
+        return self.kept[p]
 
 
 @mutation("commit while reading again", "retention")

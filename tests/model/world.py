@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any, Generic, TypeVar
 
 from . import stage1, stage2, truth
 from .words import (
@@ -162,8 +163,46 @@ class Feeds:
             self.heartbeat(source, self.now + 1000)
 
 
+C = TypeVar("C", SliceCommit, WindowCommit)
+
+
+class Commits(Generic[C]):
+    """What Kafka has of each partition, and what its owner has sent and hasn't heard of yet.
+
+    Kafka takes a commit or refuses it, for another worker has the partition. Whoever takes up the partition waits until
+    that is known, and only then reads what is committed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)  # its own, so that histories stay as they are without it
+        self.kept: dict[int, C] = {}
+        self.sent: dict[int, C] = {}
+        self.back: list[int] = []  # partitions whose commit went back
+
+    def send(self, p: int, commit: C) -> None:
+        self.land(p)
+        self.sent[p] = commit
+        if self.rng.random() < 0.8:
+            self.land(p)
+
+    def land(self, p: int) -> None:
+        if p in self.sent:
+            commit = self.sent.pop(p)
+            if p in self.kept and commit.upto < self.kept[p].upto:
+                self.back.append(p)
+            self.kept[p] = commit
+
+    def read(self, p: int) -> C:
+        """Wait for what is under way; then nothing that was sent before arrives any more."""
+        if self.rng.random() < 0.5:
+            self.land(p)
+        self.sent.pop(p, None)
+        return self.kept[p]
+
+
 class World:
     # What a mutation replaces.
+    commits_type: type[Commits[Any]] = Commits
     feeds_type = Feeds
     owner_type = stage1.Owner
     shard_type = stage2.Shard
@@ -181,13 +220,14 @@ class World:
         self.overdue: set[tuple[str, stage2.RowKey]] = set()
         self.facts: dict[int, truth.Facts] = {}
         self.lateness: dict[int, int] = {}
-        self.commits: dict[int, SliceCommit] = {}
+        self.commits: Commits[SliceCommit] = self.commits_type(seed)
         self.owners: dict[int, stage1.Owner] = {}
         self.zombies: list[stage1.Owner] = []
         self.furthest: Counter[int] = Counter()  # that anyone published of a partition
         self.clean = True  # nobody had published past the commit when retention cut
         self.slices: list[list[Frame]] = [[] for _ in range(SHARDS)]
-        self.window_commits = [WindowCommit() for _ in range(SHARDS)]
+        self.window_commits: Commits[WindowCommit] = self.commits_type(seed)
+        self.window_commits.kept = {n: WindowCommit() for n in range(SHARDS)}
         self.shards = [self.shard(n) for n in range(SHARDS)]
         self.late_shards: list[stage2.Shard] = []
 
@@ -196,13 +236,14 @@ class World:
     def own(self, p: int) -> stage1.Owner:
         """Assign the partition; the first thing that its first owner does is to commit where it starts."""
         log = self.feeds.logs[p]
-        if p not in self.commits:
+        if p not in self.commits.kept:
             self.lateness[p] = self.rng.choice((0, 5, 15, 30))
             self.facts[p] = truth.Facts(log.begin, [(log.begin, self.lateness[p])])
-            self.commits[p] = SliceCommit(log.begin, log.begin, log.begin)
+            self.commits.kept[p] = SliceCommit(log.begin, log.begin, log.begin)
         old, new = self.feeds.schedule[0][1], len(self.feeds.logs)
         metadata = max(p + 1, old if self.kind == "growth" else self.rng.randint(old, new))
-        self.owners[p] = self.owner_type(p, log, self.commits[p], self.lateness[p], self.feeds.now, metadata)
+        commit = self.commits.read(p)
+        self.owners[p] = self.owner_type(p, log, commit, self.lateness[p], self.feeds.now, metadata)
         return self.owners[p]
 
     def timeout(self, owner: stage1.Owner) -> None:
@@ -231,7 +272,8 @@ class World:
     def commit(self, owner: stage1.Owner) -> None:
         if not owner.may_commit():
             return
-        commit = self.commits[owner.partition] = owner.checkpoint()
+        commit = owner.checkpoint()
+        self.commits.send(owner.partition, commit)
         self.add_up(owner.partition, commit.upto, commit.tallies)
 
     def add_up(self, p: int, upto: int, tallies: Counter[str]) -> None:
@@ -265,16 +307,17 @@ class World:
         if self.kind == "settings":
             self.publish(owner)
             self.commit(owner)
+            commit = self.commits.read(p)
             # A source that comes later is late for all together, where lateness was shorter before.
-            if self.furthest[p] > self.commits[p].upto or len(self.commits[p].lanes) < len(self.feeds.sources):
+            if self.furthest[p] > commit.upto or len(commit.lanes) < len(self.feeds.sources):
                 return
             self.lateness[p] = self.rng.choice((0, 5, 15, 30))
-            self.facts[p].lateness.append((self.commits[p].upto, self.lateness[p]))
+            self.facts[p].lateness.append((commit.upto, self.lateness[p]))
         elif self.kind == "retention" and not self.feeds.closed:
             if self.rng.random() < 0.5:
                 self.publish(owner)
                 self.commit(owner)
-            log, commit = self.feeds.logs[p], self.commits[p]
+            log, commit = self.feeds.logs[p], self.commits.read(p)
             begin = self.rng.randint(min(commit.offset + 1, log.end), min(log.end, commit.upto + 6))
             if begin > max(log.begin, commit.offset) and not self.facts[p].cuts:
                 log.begin = begin
@@ -288,7 +331,7 @@ class World:
     # Stage 2
 
     def shard(self, n: int) -> stage2.Shard:
-        return self.shard_type(self.slices[n], self.window_commits[n], self.horizon)
+        return self.shard_type(self.slices[n], self.window_commits.read(n), self.horizon)
 
     def show(self, shard: stage2.Shard) -> None:
         output = shard.flush()
@@ -310,7 +353,7 @@ class World:
         if self.rng.random() < 0.6:
             self.show(shard)
             if self.rng.random() < 0.6 and not shard.again:
-                self.window_commits[n] = shard.checkpoint()
+                self.window_commits.send(n, shard.checkpoint())
 
     # The whole
 
@@ -348,10 +391,12 @@ class World:
             owner.block(log.end, self.feeds.now)
             self.publish(owner)
             self.commit(owner)
+            self.commits.land(p)
         for n, shard in enumerate(self.shards):
             shard.block(len(self.slices[n]))
             self.show(shard)
-            self.window_commits[n] = shard.checkpoint()
+            self.window_commits.send(n, shard.checkpoint())
+            self.window_commits.land(n)
 
     def verify(self) -> list[str]:
         pairs = [(self.feeds.logs[p], self.facts[p]) for p in range(len(self.feeds.logs))]
@@ -360,6 +405,7 @@ class World:
         return [
             text
             for text, wrong in (
+                ("commits that went back", bool(self.commits.back or self.window_commits.back)),
                 ("tallies", self.wrong_tallies(judged)),
                 ("late", self.wrong_late(judged, whole)),
                 ("dead letters", self.wrong_dead(judged, whole)),
@@ -371,7 +417,7 @@ class World:
         ]
 
     def wrong_tallies(self, judged: list[truth.Verdicts]) -> bool:
-        return any(+self.commits[p].tallies != +verdicts.tallies for p, verdicts in enumerate(judged))
+        return any(+self.commits.kept[p].tallies != +verdicts.tallies for p, verdicts in enumerate(judged))
 
     def wrong_late(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
         """After a cut, those too that somebody judged who had read what is lost now."""
