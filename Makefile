@@ -35,8 +35,8 @@ demo: setup ## a simulated market through Kafka and two workers, live in this te
 test: setup ## all tests; some of them: make test ARGS="tests/feeds -x"
 	@$(RUN) pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
-chaos: setup ## faults of every kind for five minutes a seed; make chaos SEEDS="7" ARGS="--minutes 1"
-	@for seed in $(SEEDS); do .venv/bin/tickertape chaos --minutes 5 $(ARGS) --seed $$seed || exit; done
+chaos: setup ## faults of every kind for five minutes a seed, beside two busy loops; make chaos SEEDS="7" ARGS="--minutes 1"
+	@for seed in $(SEEDS); do .venv/bin/tickertape chaos --minutes 5 --busy 2 $(ARGS) --seed $$seed || exit; done
 
 lint: setup ## style and types
 	@$(RUN) ruff check

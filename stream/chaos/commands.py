@@ -14,9 +14,12 @@ from stream.errors import ConfigError, LawBroken
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides the faults and the trades.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--busy", type=click.IntRange(0), default=0, show_default=True, help="Keep so many cores busy with other processes."
+)
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="Only this kind; may be given several times.")
 @click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write what came of it as JSON.")
-def chaos(seed: int, minutes: float, workers: int, faults: tuple[str, ...], summary: Path | None) -> None:
+def chaos(seed: int, minutes: float, workers: int, busy: int, faults: tuple[str, ...], summary: Path | None) -> None:
     """Strike workers, broker, feeds and sinks while trades flow, and hold every result to the truth.
 
     It brings a Kafka of its own, which it kills too. Exits 0 only if every final bar and every tally is true.
@@ -32,7 +35,7 @@ def chaos(seed: int, minutes: float, workers: int, faults: tuple[str, ...], summ
         raise ConfigError(f"{summary}: there is no such folder")
     # So that what was started is ended in good order.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    plan = Plan(seed=seed, minutes=minutes, workers=workers, faults=list(faults) or list(FAULTS))
+    plan = Plan(seed=seed, minutes=minutes, workers=workers, busy=busy, faults=list(faults) or list(FAULTS))
     began = time.monotonic()
     found = run(plan, lambda line: click.echo(f"{time.monotonic() - began:6.1f} s  {line}"))
     Console().print(found.table())

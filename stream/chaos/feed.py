@@ -217,8 +217,9 @@ class Feed:
 
     def _send(self) -> None:
         plan = self._plan
-        self._places = msgspec.json.decode(plan.places.read_bytes(), type=Places)
         due = int((time.time() * 1000 - plan.began_ms) * plan.rate / 1000)
+        # After the clock: a step that has been reached by then is known, however long this process had to wait.
+        self._places = msgspec.json.decode(plan.places.read_bytes(), type=Places)
         for n in range(self._next, due):
             found = record(plan, n)
             key = found.symbol.encode()

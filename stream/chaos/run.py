@@ -21,6 +21,7 @@ from schemas.refused import DeadLetter, Late
 from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, POSTS, QUOTES, SLICES, TRADES
 from stream.app import discover
 from stream.chaos import logs, verdict
+from stream.chaos.busy import busy
 from stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
 from stream.chaos.feed import TOPICS
 from stream.chaos.feed import Plan as FeedPlan
@@ -54,10 +55,11 @@ SETTINGS = Settings(
 )
 # No fault is to take a worker's place for long: it is met by the next one soon.
 HEALTHY_SECONDS = 5.0
-READY_SECONDS = 45.0
-# Whatever the fault, by then all is well again, or something is stuck.
-SETTLED_SECONDS = 60.0
-FINAL_SECONDS = 60.0
+# Whatever the fault, and however busy the machine is, by then all is well, or something is stuck.
+READY_SECONDS = 120.0
+SETTLED_SECONDS = 180.0
+FINAL_SECONDS = 180.0
+CLOSED_SECONDS = 60.0
 TICK_SECONDS = 0.1
 MORE_FREEZES = 8
 
@@ -81,11 +83,14 @@ class Plan(Struct, frozen=True, kw_only=True):
         How many.
     faults
         The kinds.
+    busy
+        How many cores other processes are to keep busy all the while.
     """
 
     seed: int
     minutes: float = 5.0
     workers: int = 3
+    busy: int = 0
     rate: float = 1500.0
     symbols: int = 20
     faults: list[str] = field(default_factory=lambda: list(FAULTS))
@@ -94,7 +99,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     def repro(self) -> str:
         """The command that runs it again."""
         kinds = "" if self.faults == list(FAULTS) else "".join(f" --fault {fault}" for fault in self.faults)
-        return f"tickertape chaos --seed {self.seed} --minutes {self.minutes:g} --workers {self.workers}{kinds}"
+        load = f" --busy {self.busy}" if self.busy else ""
+        return f"tickertape chaos --seed {self.seed} --minutes {self.minutes:g} --workers {self.workers}{load}{kinds}"
 
 
 def run(plan: Plan, say: Say) -> Summary:
@@ -117,7 +123,7 @@ def run(plan: Plan, say: Say) -> Summary:
     # What clients say of a broker that is away is no news here.
     for name in ("aiokafka", "kafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with _folder(say) as folder, EmbeddedKafka(folder / "kafka") as kafka:
+    with _folder(say) as folder, EmbeddedKafka(folder / "kafka") as kafka, busy(plan.busy):
         settings = msgspec.structs.replace(
             SETTINGS,
             broker=kafka.broker,
@@ -386,4 +392,4 @@ def _end(feeds: dict[str, Slot]) -> None:
     for feed in feeds.values():
         feed.end()
     for feed in feeds.values():
-        feed.join(time.monotonic() + 20.0)
+        feed.join(time.monotonic() + CLOSED_SECONDS)

@@ -28,7 +28,9 @@ def test_a_short_run_is_true_to_the_last_bar_and_leaves_nothing(tmp_path: Path) 
     summary, temporary = tmp_path / "summary.json", tmp_path / "tmp"
     temporary.mkdir()
     kinds = [word for fault in FAULTS for word in ("--fault", fault)]
-    run = chaos("--seed", "3", "--minutes", "0.4", *kinds, "--summary", str(summary), TMPDIR=str(temporary))
+    run = chaos(
+        "--seed", "3", "--minutes", "0.4", "--busy", "1", *kinds, "--summary", str(summary), TMPDIR=str(temporary)
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     found = json.loads(summary.read_text())
     assert found["ok"]
