@@ -84,21 +84,21 @@ SLICES = Topic(
     retention_ms=DAY_MS,
     max_record_bytes=16 << 20,
 )
+# Sinks are cleaned by age alone. Compaction keeps the last record of a key, and the last need not be the final: a
+# worker that was frozen still publishes what is provisional. What is published as it changes is kept as its input is.
 BARS = Topic(
     name="bars",
     holds="a bar, as JSON; of a key the highest (final, revision) holds",
     key="symbol, source, resolution, start",
     partitions=4,
-    retention_ms=7 * DAY_MS,
-    cleanup="compact,delete",
+    retention_ms=DAY_MS,
 )
 QUOTE_BARS = Topic(
     name="quote-bars",
     holds="a bar of quotes, as JSON; of a key the highest (final, revision) holds",
     key="symbol, source, resolution, start",
     partitions=4,
-    retention_ms=7 * DAY_MS,
-    cleanup="compact,delete",
+    retention_ms=DAY_MS,
 )
 ROLLING = Topic(
     name="rolling",
@@ -106,7 +106,6 @@ ROLLING = Topic(
     key="symbol, source, resolution, start, kind",
     partitions=4,
     retention_ms=DAY_MS,
-    cleanup="compact,delete",
 )
 INDICATORS = Topic(
     name="indicators",
@@ -114,7 +113,6 @@ INDICATORS = Topic(
     key="symbol, source, resolution, start, kind",
     partitions=4,
     retention_ms=7 * DAY_MS,
-    cleanup="compact,delete",
 )
 SOCIAL = Topic(
     name="social",
@@ -122,7 +120,6 @@ SOCIAL = Topic(
     key="symbol, source, resolution, start",
     partitions=4,
     retention_ms=7 * DAY_MS,
-    cleanup="compact,delete",
 )
 SIGNALS = Topic(
     name="signals",
@@ -130,7 +127,6 @@ SIGNALS = Topic(
     key="symbol, source, resolution, start, rule",
     partitions=4,
     retention_ms=7 * DAY_MS,
-    cleanup="compact,delete",
 )
 LATE = Topic(
     name="late",

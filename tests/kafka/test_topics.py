@@ -61,8 +61,8 @@ def test_create_is_as_the_catalogue_and_the_settings_say(kafka: str, named: Name
         "message.timestamp.type": "LogAppendTime",
         "segment.bytes": str(1 << 30),
     }
-    assert found[bars.name]["cleanup.policy"]["value"] == "compact,delete"
-    assert found[bars.name]["retention.ms"]["value"] == "604800000"
+    assert found[bars.name]["cleanup.policy"]["value"] == "delete"
+    assert found[bars.name]["retention.ms"]["value"] == "86400000"
     assert found[bars.name]["segment.bytes"]["value"] == str(1 << 30)
 
 
@@ -131,7 +131,7 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
     assert found[2].partitions == [
         PartitionState(partition=0, start=0, end=1, committed=None, upto=None, lag=None, tallies=None)
     ]
-    assert (found[2].retention_ms, found[2].cleanup, found[2].append_time) == (604_800_000, "compact,delete", True)
+    assert (found[2].retention_ms, found[2].cleanup, found[2].append_time) == (86_400_000, "delete", True)
     assert found[3].partitions == []
     bar = state["a bar, as JSON; of a key the highest (final, revision) holds"]
     assert bar.key == "symbol, source, resolution, start"
@@ -197,7 +197,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKERTAPE_PARTITIONS_TRADES", "2")
     monkeypatch.setenv("TICKERTAPE_PARTITIONS_SLICES", "3")
     row = [cell.strip() for cell in next(x for x in tickertape(own, "topics").splitlines() if "bars" in x).split("│")]
-    assert row == ["", "bars", "none yet", "7 d", "compact,delete", "symbol, source, resolution, start", "-", ""]
+    assert row == ["", "bars", "none yet", "1 d", "delete", "symbol, source, resolution, start", "-", ""]
     assert tickertape(own, "topics", "create").splitlines() == [
         "trades: 2 partitions, new",
         "quotes: 4 partitions, new",

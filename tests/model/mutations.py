@@ -13,6 +13,7 @@ from .words import (
     Event,
     Frame,
     Heartbeat,
+    Key,
     Log,
     Record,
     Result,
@@ -374,6 +375,14 @@ class OverdueRowsDroppedInSilence(stage2.Shard):
         output = super().flush()
         output.overdue.clear()
         return output
+
+
+@mutation("sink keeps the last of a key")
+class SinkKeepsTheLastOfAKey(Sink):
+    """As Kafka's compaction does: a zombie's provisional result may come after the final."""
+
+    def kept(self) -> list[tuple[Key, Result]]:
+        return list(dict(self.log).items())
 
 
 @mutation("revision before final", "retention")

@@ -33,17 +33,30 @@ CLASSES = ("steady", "growth", "settings", "outages", "horizon", "retention")
 
 
 class Sink:
-    """A reader keeps the highest (final, revision): where retention cut, a final may hold less than before."""
+    """What lies on a sink, and what a reader makes of it: the highest (final, revision) of a key.
+
+    Where retention cut the input, a final may hold less than a provisional result before it.
+    """
 
     def __init__(self) -> None:
-        self.results: dict[Key, Result] = {}
+        self.log: list[tuple[Key, Result]] = []
         self.finals: dict[Key, set[Result]] = {}
 
     def put(self, key: Key, result: Result) -> None:
+        self.log.append((key, result))
         if result.final:
             self.finals.setdefault(key, set()).add(result)
-        if key not in self.results or self.rank(result) > self.rank(self.results[key]):
-            self.results[key] = result
+
+    def kept(self) -> list[tuple[Key, Result]]:
+        """Return what is there for a reader who comes late: all of it, for a sink is cleaned by age alone."""
+        return self.log
+
+    def read(self) -> dict[Key, Result]:
+        results: dict[Key, Result] = {}
+        for key, result in self.kept():
+            if key not in results or self.rank(result) > self.rank(results[key]):
+                results[key] = result
+        return results
 
     def rank(self, result: Result) -> tuple[int, int]:
         return result.final, result.count
@@ -439,8 +452,9 @@ class World:
         overdue = {
             (key[3], name, resolution, key[0] // resolution) for name, key in self.overdue for resolution in (1, 3)
         }
-        for key in expected.keys() | as_whole.keys() | self.sink.results.keys():
-            result = self.sink.results.get(key)
+        results = self.sink.read()
+        for key in expected.keys() | as_whole.keys() | results.keys():
+            result = results.get(key)
             found = (result.count, result.total) if result else (0, 0.0)
             true, untouched = expected.get(key, (0, 0.0)), as_whole.get(key, (0, 0.0))
             if result and not result.final:
