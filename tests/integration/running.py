@@ -45,12 +45,12 @@ def running(
 def fresh(broker: str, **changes: object) -> Settings:
     """Make all topics anew; return settings with a group of their own."""
     settings = msgspec.structs.replace(Settings(broker=broker, group=f"run-{next(_runs)}"), **changes)
-    _delete(broker)
+    delete_topics(broker)
     topics.create(settings)
     return settings
 
 
-def _delete(broker: str) -> None:
+def delete_topics(broker: str) -> None:
     admin = KafkaAdminClient(bootstrap_servers=broker)
     names = {topic.name for topic in CATALOGUE}
     if there := names & set(admin.list_topics()):
