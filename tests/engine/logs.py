@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from tests.engine.blocks import Log
 
+LONG_AGO_MS = -1_000_000
 FAR_MS = 1_000_000
 
 _ticks = st.tuples(
@@ -24,9 +25,15 @@ _steps = st.lists(st.one_of(_ticks, _ticks, _ticks, _others), min_size=1, max_si
 
 
 @st.composite
-def logs(draw: st.DrawFn, partition: int = 0, *, closed: bool = False) -> Log:
-    """Draw a log; one that is ``closed`` ends with heartbeats past all that it holds."""
+def logs(draw: st.DrawFn, partition: int = 0, *, opened: bool = False, closed: bool = False) -> Log:
+    """Draw a log.
+
+    One that is ``opened`` begins with heartbeats before all that it holds, as a feed's does: a source that is heard of
+    only when results are final is too late for them. One that is ``closed`` ends with heartbeats past all.
+    """
     log = Log(partition)
+    if opened:
+        log.beat(LONG_AGO_MS, "s").beat(LONG_AGO_MS, "t")
     for i, step in enumerate(draw(_steps)):
         clock = 10_000 + 300 * i
         match step:

@@ -75,7 +75,7 @@ def _owned(views: Views, *, settled: bool = True) -> Windows:
 @st.composite
 def _stories(draw: st.DrawFn) -> tuple[list[Log], list[tuple[str, int, int]], int]:
     """Draw logs of two partitions, the turns of their readers and of shards' owners, and how many shards there are."""
-    inputs = [draw(logs(partition, closed=True)) for partition in range(2)]
+    inputs = [draw(logs(partition, opened=True, closed=True)) for partition in range(2)]
     turns = draw(
         st.lists(
             st.tuples(st.sampled_from(["fold", "fold", "publish", "reshard"]), st.integers(0, 3), st.integers(1, 8)),
