@@ -25,7 +25,7 @@ class Bar(Struct, frozen=True, kw_only=False):
     volume, notional
         The sums of quantity, and of price times quantity.
     vwap
-        notional / volume.
+        notional / volume, within low and high.
     count
         How many trades.
     buy_volume, buy_share
@@ -35,7 +35,8 @@ class Bar(Struct, frozen=True, kw_only=False):
     realised_volatility
         The root of the sum of squared log returns between the closes of its seconds [1]_; 0 where there is but one.
     missing
-        Trade ids between the first and the last that were not seen; over all sources, the sum of each source's own.
+        Trade ids between the first and the last that were not seen; over all sources, the sum of each source's own;
+        at most 2^63 - 1.
     final
         False while more trades may come.
     revision
@@ -99,10 +100,12 @@ class TradeBar(TradeSlice):
     def finish(self, partials: Columns) -> Columns:
         volume, notional = partials["volume"], partials["notional"]
         return partials | {
-            "vwap": notional / volume,
+            # A mean of prices, so rounding is not to take it out of their range.
+            "vwap": np.clip(notional / volume, partials["low"], partials["high"]),
             "buy_share": partials["buy_volume"] / volume,
             "realised_volatility": np.sqrt(partials["squares"]),
-            "missing": np.maximum(partials["last_id"] - partials["first_id"] + 1 - partials["count"], 0),
+            # In this order no step leaves the range of int64.
+            "missing": np.maximum(partials["last_id"] - partials["first_id"] - (partials["count"] - 1), 0),
         }
 
 

@@ -11,6 +11,8 @@ from stream.engine.table import Columns
 
 PERIOD = 20
 WIDTH = 2.0
+# Closes that differ by less, as a share of their mean, differ by how they were rounded: a float has 1e-16.
+ROUNDING = 1e-14
 
 
 class Bollinger(Struct, frozen=True, tag_field="kind", tag="bollinger"):
@@ -28,7 +30,8 @@ class Bollinger(Struct, frozen=True, tag_field="kind", tag="bollinger"):
     lower, middle, upper
         The bands and their mean, of 20 closes.
     percent_b
-        Where the close lies: 0 on the lower band, 1 on the upper; null where they are one.
+        Where the close lies: 0 on the lower band, 1 on the upper; null where they are one, to
+        rounding.
     bandwidth
         (upper − lower) / middle.
     final
@@ -63,8 +66,10 @@ def step(state: Columns, bars: Columns) -> Columns:
     closes = state["closes"] = np.column_stack([state["closes"][:, 1:], bars["close"]])
     n = state["n"]
     n += 1
-    middle = closes.sum(axis=1) / PERIOD
+    # Rounding takes no mean out of what it is the mean of, so bands of equal closes are one.
+    middle = np.clip(closes.sum(axis=1) / PERIOD, closes.min(axis=1), closes.max(axis=1))
     deviation = np.sqrt(np.square(closes - middle[:, None]).sum(axis=1) / PERIOD)
+    deviation[deviation <= ROUNDING * middle] = 0.0
     lower, upper = middle - WIDTH * deviation, middle + WIDTH * deviation
     spread = upper - lower
     there = np.where(n >= PERIOD, 1.0, np.nan)

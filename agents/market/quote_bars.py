@@ -99,13 +99,14 @@ class QuoteWindow(QuoteSlice):
 
     def finish(self, partials: Columns) -> Columns:
         spread_bps, count = spread_bps_of(partials), partials["count"]
-        weight_ms = partials["last_close_ms"] - partials["first_close_ms"]
+        weight_ms, widest_bps = partials["last_close_ms"] - partials["first_close_ms"], partials["max_spread_bps"]
         return partials | {
             "close": mid_of(partials),
             "spread_bps": spread_bps,
-            "mean_spread_bps": partials["spread_sum"] / count,
-            "time_weighted_spread_bps": np.where(
-                weight_ms > 0, partials["spread_area"] / np.maximum(weight_ms, 1), spread_bps
+            # Means of spreads, so rounding is not to take them past the widest.
+            "mean_spread_bps": np.minimum(partials["spread_sum"] / count, widest_bps),
+            "time_weighted_spread_bps": np.minimum(
+                np.where(weight_ms > 0, partials["spread_area"] / np.maximum(weight_ms, 1), spread_bps), widest_bps
             ),
             "imbalance": imbalance_of(partials),
             "mean_imbalance": partials["imbalance_sum"] / count,

@@ -32,7 +32,8 @@ class Chatter(Struct, frozen=True, kw_only=False):
     unique_authors_error
         The estimate's standard error, 2.3 % of it.
     engagement
-        Likes, reposts and replies that the posts had when they were received; those of copies are left out.
+        Likes, reposts and replies that the posts had when they were received, of one post at most 2^31; those of copies
+        are left out.
     scored
         How many posts have a score.
     sentiment

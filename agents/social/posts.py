@@ -18,6 +18,8 @@ from stream.engine.table import Columns
 AUTHORS = Distinct("authors", lg_k=11)
 HASHTAGS = Frequent("hashtags", size=64)
 COPIED = Frequent("copied", size=64)
+# Of one post: the sum over any window stays a whole number that int64 can hold.
+MOST_RESPONSES = 2**31
 
 
 class PostSlice(Aggregate):
@@ -41,7 +43,7 @@ class PostSlice(Aggregate):
 def columns(posts: list[Post]) -> Columns:
     n = len(posts)
     copies = ints([post.copy_of is not None for post in posts])
-    responses = ints([post.likes + post.reposts + post.replies for post in posts])
+    responses = ints([min(post.likes + post.reposts + post.replies, MOST_RESPONSES) for post in posts])
     return {
         "mentions": np.ones(n, np.int64),
         "copies": copies,

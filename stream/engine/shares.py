@@ -6,6 +6,7 @@ from stream.engine.block import Ints
 from stream.engine.table import Columns
 
 _NONE = -1
+_MOST = np.iinfo(np.int64).max
 
 
 def tie(windows: Columns, places: Ints) -> None:
@@ -41,15 +42,19 @@ def add_up(windows: Columns, rows: Ints, metrics: Columns, summed: tuple[str, ..
     rows
         Windows, with all their shares.
     metrics
-        Of these; changed.
+        Of these; changed. A sum that int64 can't hold is the greatest that it can.
     summed
-        Which of them.
+        Which of them: whole numbers, none below zero.
     """
     place = np.full(len(windows["whole"]) + 1, _NONE)
     place[rows] = np.arange(len(rows))
     target = place[windows["whole"][rows]]
     shares = target != _NONE
     for name in summed:
-        total = np.zeros(len(rows), metrics[name].dtype)
-        np.add.at(total, target[shares], metrics[name][shares])
+        total, added = np.zeros(len(rows), np.int64), metrics[name][shares]
+        np.add.at(total, target[shares], added)
+        if len(added) and int(added.max()) > _MOST // len(added):
+            exact = np.zeros(len(rows), object)
+            np.add.at(exact, target[shares], added)
+            total = np.minimum(exact, _MOST).astype(np.int64)
         metrics[name] = np.where(windows["source"][rows] == 0, total, metrics[name])

@@ -80,6 +80,8 @@ def test_a_partial_that_holds_nothing_changes_nothing() -> None:
 
 def test_metrics() -> None:
     partials = {
+        "low": np.array([1.0, 1.0]),
+        "high": np.array([9.0, 9.0]),
         "volume": np.array([4.0, 1.0]),
         "notional": np.array([10.0, 2.0]),
         "buy_volume": np.array([1.0, 1.0]),
@@ -93,6 +95,32 @@ def test_metrics() -> None:
     assert got["buy_share"].tolist() == [0.25, 1.0]
     assert got["realised_volatility"].tolist() == [0.5, 0.0]
     assert got["missing"].tolist() == [6, 0]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "count", "missing"),
+    [(0, 2**63 - 1, 1, 2**63 - 1), (0, 2**63 - 1, 2, 2**63 - 2), (2**63 - 1, 2**63 - 1, 1, 0), (5, 6, 3, 0)],
+)
+def test_missing_ids_are_counted_as_far_apart_as_ids_may_be(first: int, last: int, count: int, missing: int) -> None:
+    ones = dict.fromkeys(("volume", "notional", "buy_volume", "squares", "low", "high"), np.ones(1))
+    ids = {"first_id": np.array([first]), "last_id": np.array([last]), "count": np.array([count])}
+    assert TradeBar().finish(ones | ids)["missing"].tolist() == [missing]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    trades=st.lists(st.tuples(st.floats(1e-8, 1e9), st.floats(1e-8, 1e9)), min_size=1, max_size=30),
+    flat=st.booleans(),
+)
+def test_vwap_is_within_low_and_high(trades: list[tuple[float, float]], flat: bool) -> None:
+    price = np.array([price for price, _ in trades]) if not flat else np.full(len(trades), trades[0][0])
+    quantity = np.array([quantity for _, quantity in trades])
+    ones = dict.fromkeys(("buy_volume", "squares"), np.ones(1)) | dict.fromkeys(("first_id", "last_id"), np.ones(1))
+    sums = {"volume": np.array([sum(quantity.tolist())]), "notional": np.array([sum((price * quantity).tolist())])}
+    held = {"low": price.min(keepdims=True), "high": price.max(keepdims=True), "count": np.array([len(trades)])}
+    vwap = TradeBar().finish(ones | sums | held)["vwap"][0]
+    assert price.min() <= vwap <= price.max()
+    assert vwap == pytest.approx(np.average(price, weights=quantity), rel=1e-12)
 
 
 def record(at: int, number: int, price: float, quantity: float, side: str, source: str) -> bytes:

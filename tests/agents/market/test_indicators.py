@@ -96,3 +96,29 @@ def test_where_the_close_lies_between_the_bands() -> None:
     flat = run(bollinger.BOLLINGER, np.full((20, 1), 100.0))
     assert np.isnan(flat["percent_b"][-1, 0])
     assert flat["bandwidth"][-1, 0] == 0.0
+
+
+@pytest.mark.parametrize("close", [0.1, 0.3, 61837.63, 1e18, 1e-12, 1 / 3])
+def test_bands_of_equal_closes_are_one_and_nothing_lies_between(close: float) -> None:
+    made = run(bollinger.BOLLINGER, np.full((30, 1), close))
+    for name in ("lower", "middle", "upper"):
+        assert made[name][19:, 0].tolist() == [close] * 11
+    assert np.isnan(made["percent_b"]).all()
+    assert made["bandwidth"][19:, 0].tolist() == [0.0] * 11
+
+
+def test_closes_that_differ_by_their_rounding_are_equal() -> None:
+    # 0.1 + 0.2 is one step of a float above 0.3.
+    closes = np.array([[0.3], [0.1 + 0.2]] * 15)
+    assert np.isnan(run(bollinger.BOLLINGER, closes)["percent_b"]).all()
+
+
+def test_bands_of_closes_a_tick_apart_are_two() -> None:
+    closes = np.array([[61837.63], [61837.64]] * 15)
+    made = run(bollinger.BOLLINGER, closes)
+    upper, middle, lower = talib.BBANDS(np.ascontiguousarray(closes[:, 0]), 20, 2, 2)
+    # TA-Lib takes the mean square less the square of the mean, of which some eight digits are left here.
+    np.testing.assert_allclose(made["upper"][19:, 0] - made["middle"][19:, 0], upper[19:] - middle[19:], rtol=0.2)
+    # Two deviations of half a tick from the mean: 1.5 half ticks above the lower band of four, or 2.5.
+    assert made["percent_b"][19:, 0] == pytest.approx([0.75, 0.25] * 5 + [0.75], rel=1e-5)
+    assert lower[19] < upper[19]

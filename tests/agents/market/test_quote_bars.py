@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.market.quote_bars import QUOTE_BARS, SPREAD_AREA, QuoteBar
+from agents.market.quote_bars import QUOTE_BARS, SPREAD_AREA, QuoteBar, QuoteWindow
 from schemas.heartbeat import Heartbeat, to_headers
 from stream.engine.block import Block
 from stream.engine.checkpoint import Views
@@ -125,6 +125,19 @@ def made(records: list[bytes], *, fill: bool = False) -> dict[tuple[str, str, in
     bars = [msgspec.json.decode(value, type=QuoteBar) for _, _, _, value in windows.flush()]
     assert all(bar.final for bar in bars)
     return {(bar.source, bar.resolution, bar.start_ms - HOUR_MS): bar for bar in bars}
+
+
+def test_the_mean_of_equal_spreads_is_no_wider_than_the_widest() -> None:
+    # 0.1 + 0.1 + 0.1 is more than 0.3, by rounding.
+    ones = {name: np.ones(1) for name in ("bid", "ask", "bid_quantity", "ask_quantity", "imbalance_sum")}
+    sums = {"spread_sum": np.array([0.1 + 0.1 + 0.1]), "count": np.array([3]), "max_spread_bps": np.array([0.1])}
+    times = {
+        "first_close_ms": np.array([0]),
+        "last_close_ms": np.array([3]),
+        "spread_area": np.array([0.1 + 0.1 + 0.1]),
+    }
+    made = QuoteWindow().finish(ones | sums | times)
+    assert (made["mean_spread_bps"][0], made["time_weighted_spread_bps"][0]) == (0.1, 0.1)
 
 
 def test_quotes_of_two_sources_become_bars_of_each_and_of_all() -> None:

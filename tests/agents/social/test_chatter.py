@@ -56,6 +56,11 @@ def test_a_minute_of_posts() -> None:
     )
 
 
+def test_engagement_stays_a_number_whatever_a_post_claims() -> None:
+    posts = [post(i, "good", "A", likes=2**53, reposts=2**53, replies=2**53) for i in range(1000)]
+    assert said(*posts).engagement == 1000 * 2**31
+
+
 def test_without_a_score_there_is_no_sentiment() -> None:
     one = said(post(0, "", "A"))
     assert (one.mentions, one.scored, one.sentiment) == (1, 0, None)
