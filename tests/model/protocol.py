@@ -1,7 +1,8 @@
 """The protocol of Tickertape, as a model that runs.
 
 `words` is what travels; `stage1` and `stage2` are the two owners, and the whole protocol; `truth` says from the logs
-alone what must come out; `world` runs them through a random history; `mutations` is what one could get wrong.
+alone what must come out; `world` runs them through a random history, with what `feeds` write and the `broker` keeps;
+`mutations` is what one could get wrong.
 
 What holds, by class of history:
 

@@ -1,0 +1,121 @@
+"""What feeds write to the input partitions: events, heartbeats, and what is broken."""
+
+import random
+
+from .words import EVER, IDLE, SKEW, Empty, Event, Heartbeat, Log, Poison, Record, end_of, slice_of
+
+SYMBOLS = "ABCDE"
+
+
+class Feeds:
+    """Sources that write to every partition, each event by (event time, symbol), and heartbeats.
+
+    Each source has a feed of its own, and hears of an added partition in its own time, but before its events or its
+    heartbeats are at the step.
+    """
+
+    def __init__(self, rng: random.Random, kind: str) -> None:
+        self.rng, self.kind, self.now = rng, kind, 100
+        # Where partitions are added there are few, and few heartbeats: what one fails to say the next would.
+        few = kind == "growth"
+        self.often, self.latest = (0.02, EVER) if few else (0.2, IDLE // 2)
+        self.sources = ["s", "t", "u"][: rng.randint(1, 2 if few else 3)]
+        self.schedule = [(0, rng.randint(1, 2 if few else 3))]  # from this event time on, so many partitions
+        self.logs: list[Log] = []
+        self.sent: list[Event] = []
+        self.asleep: dict[str, int] = {}  # since when
+        self.beat: dict[str, int] = {}
+        self.known = dict.fromkeys("stu", self.schedule[0][1])  # by source: how many partitions its feed knows
+        self.ids = 0
+        self.closed = False
+        for _ in range(self.schedule[0][1]):
+            gone: list[Record] = [Poison()] * rng.choice((0, 0, 3))
+            self.logs.append(Log(len(gone), gone))
+        for source in self.sources:
+            self.heartbeat(source)
+
+    def heartbeat(self, source: str, time: int | None = None) -> None:
+        time = self.now if time is None else time
+        if time >= self.schedule[-1][0]:
+            self.known[source] = len(self.logs)
+        self.beat[source] = self.now
+        for log in self.logs[: self.known[source]]:
+            log.records.append(Heartbeat(source, time, self.count(source)))
+
+    def count(self, source: str) -> int:
+        return self.known[source]
+
+    def add_partition(self) -> None:
+        self.logs.append(Log())
+        self.schedule.append((self.step_from(), len(self.logs)))
+
+    def step_from(self) -> int:
+        """A slice's border past all watermarks, which are the skew ahead at most: no frontier is past it either."""
+        return end_of(slice_of(self.now + SKEW))
+
+    def learn(self, source: str) -> None:
+        """Every log says how many there are before one has an event at the step."""
+        if self.known[source] < len(self.logs):
+            self.known[source] = len(self.logs)
+            self.heartbeat(source)
+
+    def partitions(self, event: Event) -> int:
+        """By event time: a repeated event falls where the first fell."""
+        return [count for since, count in self.schedule if since <= event.time][-1]
+
+    def step(self) -> None:
+        rng = self.rng
+        self.now += rng.choice((0, 1, 1, 2, 3, 8))
+        if rng.random() < (0.15 if self.kind == "growth" else 0.03) and len(self.logs) < 4:
+            self.add_partition()
+        if self.kind in ("outages", "horizon") and rng.random() < 0.1:
+            self.fall_asleep_or_wake(rng.choice(self.sources))
+        if self.kind == "horizon" and rng.random() < 0.03 and len(self.sources) < 3:
+            self.sources.append("stu"[len(self.sources)])
+            self.known[self.sources[-1]] = len(self.logs)
+            self.heartbeat(self.sources[-1])
+        for source in self.sources:
+            if source not in self.asleep:
+                if rng.random() < self.often or self.now - self.beat[source] >= self.latest:
+                    self.heartbeat(source)
+                if rng.random() < 0.2:
+                    self.learn(source)
+                self.event(source, self.now - rng.choice((0, 0, 0, 1, 4, 12, 30)))
+        if rng.random() < 0.1:
+            rng.choice(self.logs).records.append(rng.choice((Empty(), Poison())))
+
+    def fall_asleep_or_wake(self, source: str) -> None:
+        since = self.asleep.pop(source, None)
+        if since is None:
+            self.asleep[source] = self.now
+        elif self.rng.random() < 0.8:  # it catches up: what happened meanwhile, or else it has nothing
+            for time in sorted(self.rng.randint(since, self.now) for _ in range(self.rng.randint(1, 6))):
+                self.event(source, time)
+
+    def event(self, source: str, time: int) -> None:
+        rng = self.rng
+        self.ids += 1
+        time += rng.choice((0,) * 8 + (SKEW, SKEW + 1, 40))
+        event = Event(source, time, self.now, rng.choice(SYMBOLS), self.ids, rng.random())
+        if rng.random() < 0.1:
+            event = Event(source, time, self.now, "", self.ids, 0.0)
+        elif rng.random() < 0.15 and self.sent:
+            old = rng.choice(self.sent[-8:])
+            event = Event(old.source, old.time, self.now, old.symbol, old.id, old.value)
+        elif rng.random() < 0.05 and self.sent:  # a source that counts from the beginning again
+            old = rng.choice(self.sent[-8:])
+            event = Event(old.source, time, self.now, old.symbol, old.id, rng.random())
+        if event.source in self.asleep:
+            return
+        self.sent.append(event)
+        if event.time >= self.schedule[-1][0]:
+            self.learn(event.source)
+        count = self.partitions(event)
+        spread = event.id if event.symbol == "A" else 0  # a hot symbol, on all partitions
+        self.logs[(len(event.symbol) and ord(event.symbol) + spread) % count].records.append(event)
+
+    def close(self) -> None:
+        """Sources that sleep wake too: whatever is never closed is never final."""
+        self.closed = True
+        for source in self.sources:
+            self.heartbeat(source, self.now + 1000)

@@ -1,0 +1,6 @@
+"""What one could get wrong, each a few lines that replace the right ones, with the class of histories that shows it."""
+
+from . import growth, slices, windows
+from .plant import MUTATIONS
+
+__all__ = ["MUTATIONS", "growth", "slices", "windows"]

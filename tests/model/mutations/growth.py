@@ -1,0 +1,52 @@
+"""What feeds and owners could get wrong where partitions are added."""
+
+# ruff: noqa: ARG002 -- what is wrong often looks at less than what is right
+
+from dataclasses import replace
+
+from .. import stage1
+from ..feeds import Feeds
+from ..words import SKEW, Event, Heartbeat, SliceCommit
+from .plant import mutation
+
+
+@mutation("heartbeat without the count", "growth")
+class HeartbeatWithoutTheCount(Feeds):
+    def count(self, source: str) -> int:
+        return self.schedule[0][1]
+
+
+@mutation("switched before the count is in the log", "growth")
+class SwitchedBeforeTheCountIsInTheLog(Feeds):
+    def learn(self, source: str) -> None:
+        self.known[source] = len(self.logs)
+
+
+@mutation("new partition used at once")
+class NewPartitionUsedAtOnce(Feeds):
+    def step_from(self) -> int:
+        return self.now
+
+
+@mutation("step within a slice")
+class StepWithinASlice(Feeds):
+    def step_from(self) -> int:
+        return self.now + SKEW + 1
+
+
+@mutation("partition by what the feed knows")
+class PartitionByWhatTheFeedKnows(Feeds):
+    def partitions(self, event: Event) -> int:
+        return self.known[event.source]
+
+
+@mutation("count by the metadata alone", "growth")
+class CountByTheMetadataAlone(stage1.Owner):
+    def hear(self, heartbeat: Heartbeat) -> None:
+        pass
+
+
+@mutation("no count in the commit", "growth")
+class NoCountInTheCommit(stage1.Owner):
+    def checkpoint(self) -> SliceCommit:
+        return replace(super().checkpoint(), partitions=0)

@@ -1,0 +1,136 @@
+"""What the owner of a shard, and a sink, could get wrong."""
+
+# ruff: noqa: ARG002 -- what is wrong often looks at less than what is right
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from .. import stage2
+from ..broker import Sink
+from ..words import ALL, NEVER, Frame, Key, Result, Row, Time, WindowCommit
+from .plant import mutation
+
+# Stage 2: rows
+
+
+@mutation("last writer wins")
+class LastWriterWins(stage2.View):
+    def newer(self, stamp: int, old: stage2.Kept) -> bool:
+        return True
+
+
+@mutation("row of a passed slice accepted")
+class RowOfAPassedSliceAccepted(stage2.View):
+    def put(self, key: stage2.RowKey, row: Row, stamp: int, frame: int, again: bool) -> bool:
+        floor, self.floor = self.floor, NEVER
+        super().put(key, row, stamp, frame, again)
+        self.floor = floor
+        return True
+
+
+@mutation("frontiers before rows")
+class FrontiersBeforeRows(stage2.Shard):
+    def take(self, frame: Frame) -> None:
+        self.hear(frame)
+        super().take(frame)
+
+
+@mutation("folded by arrival")
+class FoldedByArrival(stage2.View):
+    def order(self, keys: Iterator[stage2.RowKey]) -> list[stage2.RowKey]:
+        return sorted(keys, key=lambda key: self.rows[key].frame)
+
+
+@mutation("folded while reading again")
+class FoldedWhileReadingAgain(stage2.Shard):
+    def block(self, size: int) -> None:
+        for _ in range(size):
+            super().block(1)
+            for view in self.views.values():
+                view.fold()
+
+
+# Stage 2: finals
+
+
+@mutation("final by the first lane")
+class FinalByTheFirstLane(stage2.View):
+    def advance(self, lanes: list[tuple[Time, bool]], horizon: Time) -> None:
+        super().advance(lanes, horizon)
+        self.final = max([self.final, *(frontier for frontier, _ in lanes)])
+
+
+@mutation("unspoken partition ignored")
+class UnspokenPartitionIgnored(stage2.Shard):
+    def lanes(self, name: str) -> Iterator[tuple[Time, bool]]:
+        partitions, self.partitions = self.partitions, len(self.heard)
+        yield from super().lanes(name)
+        self.partitions = partitions
+
+
+@mutation("added partition unknown")
+class AddedPartitionUnknown(stage2.Shard):
+    def hear(self, frame: Frame) -> None:
+        partitions = self.partitions
+        super().hear(frame)
+        self.partitions = partitions or self.partitions
+
+
+@mutation("source without a lane ignored")
+class SourceWithoutALaneIgnored(stage2.Shard):
+    def lanes(self, name: str) -> Iterator[tuple[Time, bool]]:
+        if len(self.heard) == self.partitions:
+            for (_, source), frontier in self.frontiers.items():
+                if name in (ALL, source):
+                    yield frontier, False
+
+
+@mutation("folded up to the final frontier", "outages")
+class FoldedUpToTheFinalFrontier(stage2.View):
+    def advance(self, lanes: list[tuple[Time, bool]], horizon: Time) -> None:
+        super().advance(lanes, horizon)
+        self.floor = self.final
+
+
+# Stage 2: the commit, the sink
+
+
+@mutation("shard commits where it has read to")
+class ShardCommitsWhereItHasReadTo(stage2.Shard):
+    def checkpoint(self) -> WindowCommit:
+        return replace(super().checkpoint(), offset=self.read)
+
+
+@mutation("floors not kept")
+class FloorsNotKept(stage2.Shard):
+    def checkpoint(self) -> WindowCommit:
+        commit = super().checkpoint()
+        return replace(commit, views={name: (final, NEVER) for name, (final, _) in commit.views.items()})
+
+
+@mutation("losses not kept", "retention")
+class LossesNotKept(stage2.Shard):
+    def checkpoint(self) -> WindowCommit:
+        return replace(super().checkpoint(), lost=frozenset())
+
+
+@mutation("overdue rows dropped in silence", "horizon")
+class OverdueRowsDroppedInSilence(stage2.Shard):
+    def flush(self) -> stage2.Output:
+        output = super().flush()
+        output.overdue.clear()
+        return output
+
+
+@mutation("sink keeps the last of a key")
+class SinkKeepsTheLastOfAKey(Sink):
+    """As Kafka's compaction does: a zombie's provisional result may come after the final."""
+
+    def kept(self) -> list[tuple[Key, Result]]:
+        return list(dict(self.log).items())
+
+
+@mutation("revision before final", "retention")
+class RevisionBeforeFinal(Sink):
+    def rank(self, result: Result) -> tuple[int, int]:
+        return result.count, result.final
