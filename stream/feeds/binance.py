@@ -9,6 +9,7 @@ from msgspec import Struct
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.feeds.other import Other
+from stream.feeds.units import convert
 
 SOURCE = "binance"
 
@@ -87,7 +88,7 @@ def _as_trade(raw: _Trade, received_ms: int) -> Trade:
         "side": "sell" if raw.m else "buy",
         "received_ms": received_ms,
     }
-    return msgspec.convert(fields, Trade)
+    return convert(fields, Trade)
 
 
 def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
@@ -106,7 +107,7 @@ def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
         "ask_quantity": ask_quantity,
         "received_ms": received_ms,
     }
-    return msgspec.convert(fields, Quote)
+    return convert(fields, Quote)
 
 
 @cache

@@ -1,35 +1,34 @@
 """Bluesky: what an event of a Jetstream (v1) says, as a `Post`."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from schemas.post import Post
 from stream.feeds.other import Other
-from stream.feeds.posts import cashtags, number, symbols
+from stream.feeds.posts import CASH_SIGNS, cashtags, number, symbols
 from stream.feeds.sentiment import sentiment
+from stream.feeds.units import convert
 
 SOURCE = "bluesky"
 POSTS = "app.bsky.feed.post"
 #: The kind of an event that takes a post back.
 DELETION = "deletion"
-
-
-class _Feature(Struct):
-    tag: str = ""
-
-
-class _Facet(Struct):
-    features: list[_Feature] = []
+# What a post may have of them, and how long they may be.
+MOST_TAGS = 256
+TAG_LETTERS = 256
+LANGUAGE_LETTERS = 64
 
 
 class _Record(Struct, rename="camel"):
     text: str
     created_at: datetime
-    langs: list[str] = []
-    facets: list[_Facet] = []
-    tags: list[str] = []
+    # Anybody may write any of these: what is of another form is left aside.
+    langs: Any = None
+    facets: Any = None
+    tags: Any = None
 
 
 class _Commit(Struct):
@@ -75,21 +74,33 @@ def normalise(message: bytes, received_ms: int = 0) -> Post | Other:
     if commit.collection != POSTS or commit.operation != "create":
         return Other(DELETION if (commit.collection, commit.operation) == (POSTS, "delete") else commit.collection)
     record = _decode(commit.record)
-    tags = [feature.tag for facet in record.facets for feature in facet.features if feature.tag] + record.tags
-    language = record.langs[0] if record.langs else ""
+    features = [feature for facet in _dicts(record.facets) for feature in _dicts(facet.get("features"))]
+    tags = _texts([feature.get("tag") for feature in features], TAG_LETTERS) + _texts(record.tags, TAG_LETTERS)
+    language = next(iter(_texts(record.langs, LANGUAGE_LETTERS)), "")
     fields = {
         "author": event.did,
         "source": SOURCE,
         "id": number(f"at://{event.did}/{POSTS}/{commit.rkey}"),
         "time_ms": _ms(record.created_at),
         "text": record.text,
-        "tags": [tag for tag in dict.fromkeys(tags) if not tag.startswith("$")],
-        "symbols": symbols(cashtags(" ".join([record.text, *(tag for tag in tags if tag.startswith("$"))]))),
+        "tags": [tag for tag in dict.fromkeys(tags) if not tag.startswith(CASH_SIGNS)][:MOST_TAGS],
+        "symbols": symbols(cashtags(" ".join([record.text, *(tag for tag in tags if tag.startswith(CASH_SIGNS))])))[
+            :MOST_TAGS
+        ],
         "language": language,
         "sentiment": sentiment(record.text, language),
         "received_ms": received_ms or event.time_us // 1000,
     }
-    return msgspec.convert(fields, Post)
+    return convert(fields, Post)
+
+
+def _dicts(some: Any) -> list[dict[str, Any]]:
+    return [one for one in some if isinstance(one, dict)] if isinstance(some, list) else []
+
+
+def _texts(some: Any, letters: int) -> list[str]:
+    """Return those of a list that are texts, none of them empty or too long."""
+    return [one for one in some if isinstance(one, str) and 0 < len(one) <= letters] if isinstance(some, list) else []
 
 
 def _ms(time: datetime) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stream.feeds import files
+from stream.feeds.tally import Tally
 from stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,26 +88,30 @@ def feed_file(
     close: bool,
     spread: tuple[tuple[str, int], ...],
 ) -> None:
-    """Replay recorded events: lines, plain or gzip, several files merged by when they were received.
+    """Replay recorded events, several files merged by when they were received.
+
+    Files are plain, or compressed with gzip, bzip2, xz, zstd or zip.
 
     Formats: `binance`, lines of `<ns received> <message>` from a combined stream, of which trades and quotes
     (bookTicker) are sent; `jetstream`, events of Bluesky's (v1), of which created posts are sent; `twitter`, statuses
-    of its API v1.1; `jsonl`, trades, quotes and posts in our own JSON.
+    of its API v1.1; `jsonl` (or `json`), trades, quotes and posts in our own JSON, one a line; `parquet`, trades,
+    quotes or posts, a column a field, times in milliseconds or as timestamps.
     """
     settings.the_broker()
     from rich.console import Console
 
     from stream.feeds import session
 
-    console, tally = Console(stderr=True), files.Tally()
+    console, tally = Console(stderr=True), Tally()
     kinds = files.FORMATS[kind].kinds
     send = partial(session.feed, settings, kinds=kinds, close=close, console=console, spread=dict(spread))
     try:
-        with closing(files.read(paths, kind, tally, by_event_time=sort)) as events:
+        with closing(files.read_in_turns(paths, kind, tally, by_event_time=sort)) as events:
             asyncio.run(send(partial(files.paced, events, speed, by_event_time=sort)))
     finally:
         if tally:
             console.print(str(tally), highlight=False, soft_wrap=True, markup=False)
+    tally.must_be_read(kind, files.FORMATS)
 
 
 @feed.command("simulate")

@@ -6,7 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 # Between two looks at what is due: recordings are written, gaps named.
 TICK_SECONDS = 1.0
+# Messages are read for so long before sockets have their turn.
+TURN_SECONDS = 0.02
 # Between two lines about messages that can't be read.
 GARBAGE_SECONDS = 60.0
 GARBAGE_SHOWN = 200
@@ -222,10 +224,10 @@ class Live:
         try:
             while True:
                 messages = await self._inbox.take()
-                if events := self._read(messages):
-                    yield events
-                else:
-                    # Whoever takes events waits now and then; where there are none, sockets are to have their turn.
+                for events in self._read(messages):
+                    if events:
+                        yield events
+                    # Sockets are to have their turn, whoever takes the events.
                     await asyncio.sleep(0)
                 if self.source.resumes:
                     positions = [self.source.position(message.frame) for message in messages]
@@ -289,10 +291,14 @@ class Live:
             ids.name_gaps(now)
         self._report.look(self.tally, self._inbox.size_bytes)
 
-    def _read(self, messages: list[Message]) -> list[Event]:
-        normalise, others, now = self.source.normalise, self._tally.others, time.monotonic()
+    def _read(self, messages: list[Message]) -> Iterator[list[Event]]:
+        """Yield the events of some messages, those of `TURN_SECONDS` at a time."""
+        normalise, others, turn = self.source.normalise, self._tally.others, time.monotonic()
         events: list[Event] = []
         for message in messages:
+            if (now := time.monotonic()) - turn > TURN_SECONDS:
+                yield self._counted(events)
+                events, turn = [], now
             try:
                 found = normalise(message.frame, message.received_ns // 1_000_000)
             except (ValueError, msgspec.MsgspecError, RecursionError) as error:
@@ -303,6 +309,9 @@ class Live:
                 continue
             if self._is_new(found, now):
                 events.append(found)
+        yield self._counted(events)
+
+    def _counted(self, events: list[Event]) -> list[Event]:
         self._tally.events.update(TOPICS[type(event)].name for event in events)
         return events
 

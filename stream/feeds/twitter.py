@@ -1,27 +1,18 @@
 """Twitter: what a status in the JSON of its API v1.1 says, as a `Post`."""
 
-from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from schemas.post import Post
-from stream.feeds.posts import number, symbols
+from stream.feeds.posts import cashtags, number, symbols
 from stream.feeds.sentiment import sentiment
+from stream.feeds.units import convert
 
 SOURCE = "twitter"
 _TIME = "%a %b %d %H:%M:%S %z %Y"
-
-
-class _Tag(Struct):
-    text: str
-
-
-class _Entities(Struct, frozen=True):
-    # Data sets keep but the text.
-    symbols: tuple[str | _Tag, ...] = ()
-    hashtags: tuple[str | _Tag, ...] = ()
 
 
 class _User(Struct):
@@ -32,19 +23,25 @@ class _Original(Struct):
     id_str: str
 
 
+class _Long(Struct):
+    full_text: str | None = None
+    entities: Any = None
+
+
 class _Status(Struct):
     created_at: str
     id_str: str
     user: _User
-    text: str = ""
-    full_text: str = ""
-    entities: _Entities = _Entities()
-    lang: str = ""
-    retweet_count: int = 0
-    favorite_count: int = 0
-    reply_count: int = 0
+    text: str | None = None
+    full_text: str | None = None
+    extended_tweet: _Long | None = None
+    entities: Any = None
+    lang: str | None = None
+    retweet_count: int | None = None
+    favorite_count: int | None = None
+    reply_count: int | None = None
     retweeted_status: _Original | None = None
-    is_retweet: bool = False
+    is_retweet: bool | None = None
 
 
 _decode = msgspec.json.Decoder(_Status).decode
@@ -66,29 +63,38 @@ def normalise(message: bytes, received_ms: int = 0) -> Post:
         It is not JSON, or lacks what a post must have.
     """
     status = _decode(message)
-    text = status.full_text or status.text
-    language = "" if status.lang == "und" else status.lang
+    # Of a long status the stream's text is cut off, and so are its entities.
+    long = status.extended_tweet or _Long()
+    text = long.full_text or status.full_text or status.text or ""
+    entities = long.entities if long.full_text else status.entities
+    language = "" if status.lang in (None, "und") else status.lang
+    marked = _texts(entities, "symbols")
     fields = {
         "author": status.user.id_str,
         "source": SOURCE,
         "id": int(status.id_str),
         "time_ms": int(datetime.strptime(status.created_at, _TIME).timestamp() * 1000),
         "text": text,
-        "tags": _texts(status.entities.hashtags),
-        "symbols": symbols(_texts(status.entities.symbols)),
-        "likes": status.favorite_count,
-        "reposts": status.retweet_count,
-        "replies": status.reply_count,
+        "tags": _texts(entities, "hashtags") or (),
+        "symbols": symbols(cashtags(text) if marked is None else marked),
+        "likes": status.favorite_count or 0,
+        "reposts": status.retweet_count or 0,
+        "replies": status.reply_count or 0,
         "copy_of": _copy_of(status, text),
         "language": language,
         "sentiment": sentiment(text, language),
         "received_ms": received_ms,
     }
-    return msgspec.convert(fields, Post)
+    return convert(fields, Post)
 
 
-def _texts(tags: Iterable[str | _Tag]) -> list[str]:
-    return [tag if isinstance(tag, str) else tag.text for tag in tags]
+def _texts(entities: Any, kind: str) -> list[str] | None:
+    """Return the texts of entities of a kind, as objects or as data sets keep them; None where it isn't said."""
+    found = entities.get(kind) if isinstance(entities, dict) else None
+    if not isinstance(found, list):
+        return None
+    texts = [one.get("text") if isinstance(one, dict) else one for one in found]
+    return [text for text in texts if isinstance(text, str) and text]
 
 
 def _copy_of(status: _Status, text: str) -> int | None:

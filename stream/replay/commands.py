@@ -19,6 +19,7 @@ _processes = click.option("--processes", type=click.IntRange(1), metavar="N", he
 @click.argument("paths", nargs=-1, metavar="[PATH...]", type=click.Path(path_type=Path))
 @click.option("--topic", metavar="NAME", help="In place of files: all that a topic retains.")
 @click.option("--format", "kind", default="binance", show_default=True, metavar="FORMAT", help="Of the files.")
+@click.option("--sort", is_flag=True, help="Sort by event time first, all in memory: for files that are out of order.")
 @click.option(
     "--out",
     required=True,
@@ -39,6 +40,7 @@ def replay(
     paths: tuple[Path, ...],
     topic: str | None,
     kind: str,
+    sort: bool,
     out: Path,
     processes: int | None,
     partitions: int | None,
@@ -48,18 +50,20 @@ def replay(
     A file a sink, DIR/bars.parquet, with the final results, and what was late or rejected beside it. The same input
     gives the same bytes, whatever the number of processes. Files need no Kafka.
 
-    Formats: `binance` and `jsonl` (or `json`) as for `feed file`; `parquet`, with the fields of a trade, or
-    of a quote, as columns.
+    Formats are those of `feed file`.
     """
     from rich.console import Console
 
-    from stream.replay import deal, run
+    from stream.feeds import files
+    from stream.replay import run
     from stream.workers import cores
 
     if bool(paths) == bool(topic):
         raise ConfigError("name files, or a topic with --topic, and not both")
-    if kind not in deal.FORMATS:
-        raise ConfigError(f"--format {kind}: no such format; there are {', '.join(deal.FORMATS)}")
+    if kind not in files.FORMATS:
+        raise ConfigError(f"--format {kind}: no such format; there are {', '.join(files.FORMATS)}")
+    if topic and sort:
+        raise ConfigError("--sort is for files; what a topic has is in order")
     if topic and partitions:
         raise ConfigError("--partitions is for files; a topic has those that it has")
     if topic:
@@ -71,12 +75,14 @@ def replay(
         if topic:
             outcome = asyncio.run(run.of_topic(settings, topic, processes or cores(), folder, console))
         else:
-            files = run.Files(paths, kind, partitions)
-            outcome = asyncio.run(run.of_files(settings, files, processes or cores(), folder, console))
+            recorded = run.Files(paths, kind, partitions, sort)
+            outcome = asyncio.run(run.of_files(settings, recorded, processes or cores(), folder, console))
         written = run.write(outcome, folder, out)
     click.echo(str(outcome))
     for line in written:
         click.echo(line)
+    if outcome.lines is not None:
+        outcome.lines.must_be_read(kind, files.FORMATS)
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """A file's events, dealt out to their topics' partitions as a feed would: each one's share is spilled, in order."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import cache
 from itertools import islice
@@ -16,25 +16,23 @@ from msgspec import Meta, Struct
 
 from schemas.events import TOPICS, Event, Shape
 from schemas.post import Author, Post
-from schemas.quote import Quote
 from schemas.topics import Topic
-from schemas.trade import LATEST_MS, Name, Source, TimeMs, Trade
+from schemas.trade import LATEST_MS, Name, Source, TimeMs
 from stream.engine.block import Ints
 from stream.engine.columns import ints
 from stream.engine.names import Names
-from stream.feeds import files
+from stream.feeds import files, own
+from stream.feeds.archive import is_plain
+from stream.feeds.lines import texts
+from stream.feeds.tally import Tally
 from stream.kafka.partition import partition_for
-from stream.replay import parquet
 from stream.replay.spill import Spill
 
 # A longer file of our own JSON is dealt out in ranges, several at once; of one size, whatever the number of processes.
 RANGE_BYTES = 64 << 20
 # Of a file, at a time.
-READ_BYTES = 1 << 20
 READ_EVENTS = 4096
 
-# What `feed file` reads, and what only a replay does; `json` is `jsonl`.
-FORMATS = sorted({*files.FORMATS, "json", "parquet"})
 JSON = ("json", "jsonl")
 
 _encode = msgspec.json.Encoder().encode
@@ -80,7 +78,7 @@ class Range(Struct, frozen=True):
     Attributes
     ----------
     path, kind
-        The file, and one of `FORMATS`.
+        The file, and the name of its format.
     start, end
         Lines that begin from one and before the other, in bytes.
     """
@@ -104,7 +102,7 @@ class Dealt(Struct):
         What it had received by its end.
     """
 
-    tally: files.Tally
+    tally: Tally
     sources: dict[str, dict[str, Heard]]
     highest_ms: int = 0
 
@@ -138,18 +136,25 @@ _post_head = msgspec.json.Decoder(_PostHead).decode
 
 def kinds(kind: str) -> tuple[type, ...]:
     """Return the kinds of events that files of a format may hold."""
-    return tuple(TOPICS) if kind in (*JSON, "parquet") else files.FORMATS[kind].kinds
+    return files.FORMATS[kind].kinds
 
 
-def ranges(path: Path, kind: str) -> list[Range]:
+def ranges(path: Path, kind: str, *, by_event_time: bool = False) -> list[Range]:
     """Return the ranges of a file that are dealt out each by itself.
+
+    Parameters
+    ----------
+    path, kind
+        See `Range`.
+    by_event_time
+        True where its events are to be sorted: then it is one.
 
     Raises
     ------
     InputError
         It can't be opened.
     """
-    if kind not in JSON or not files.is_plain(path):
+    if kind not in JSON or not is_plain(path) or by_event_time:
         return [Range(path, kind)]
     size = path.stat().st_size
     return [Range(path, kind, at, at + RANGE_BYTES) for at in range(0, max(size, 1), RANGE_BYTES)]
@@ -165,14 +170,20 @@ def received(folder: Path, number: int, topic: str, partition: int) -> Path:
 
 
 def deal(
-    some: Range, number: int, folder: Path, partitions: Mapping[str, int], read: Callable[[int, int], None]
+    some: Range,
+    number: int,
+    folder: Path,
+    partitions: Mapping[str, int],
+    read: Callable[[int, int], None],
+    *,
+    by_event_time: bool = False,
 ) -> Dealt:
     """Deal out a range.
 
     Parameters
     ----------
     some
-        Plain or compressed with gzip; or Parquet.
+        Which.
     number
         Its own, among all of them.
     folder
@@ -181,24 +192,27 @@ def deal(
         How many there are, by topic; events of another topic are passed over.
     read
         Hears of each part: how many records, and the newest event time.
+    by_event_time
+        Sort by event time; all is held in memory.
 
     Raises
     ------
     InputError
         It can't be read.
     """
-    dealt = Dealt(files.Tally(), {})
+    dealt = Dealt(Tally(), {})
     with ExitStack() as stack:
         topics = {
             kind: stack.enter_context(_Shares(topic, number, folder, partitions[topic.name]))
             for kind, topic in TOPICS.items()
             if topic.name in partitions
         }
-        for part in _parts(some, dealt.tally):
+        parts = _parts(some, dealt.tally)
+        for part in _sorted(parts) if by_event_time else parts:
             time_ms = ints([record.time_ms for record in part.records])
             received_ms = ints([record.received_ms for record in part.records])
             # Files are merged by when records were received, each in its own order: so its clock never goes back.
-            at_ms = np.where(received_ms > 0, received_ms, time_ms)
+            at_ms = np.where((received_ms > 0) & (not by_event_time), received_ms, time_ms)
             at_ms = np.maximum.accumulate(np.maximum(at_ms, dealt.highest_ms))
             dealt.highest_ms = int(at_ms[-1])
             for kind in set(part.kinds) & topics.keys():
@@ -256,22 +270,32 @@ class _Shares:
         self._files.close()
 
 
-def _parts(some: Range, tally: files.Tally) -> Iterator[Part]:
+def _sorted(parts: Iterable[Part]) -> Iterator[Part]:
+    """Yield the records of all parts by event time; those of one time stay in their order."""
+    each = [one for part in parts for one in zip(*part, strict=True)]
+    each.sort(key=lambda one: one[1].time_ms)
+    for first in range(0, len(each), READ_EVENTS):
+        yield Part(*map(list, zip(*each[first : first + READ_EVENTS], strict=True)))
+
+
+def _parts(some: Range, tally: Tally) -> Iterator[Part]:
     if some.kind in JSON:
         yield from _of_json(some, tally)
         return
-    parquet_ = some.kind == "parquet"
-    events = _of_parquet(some.path, tally) if parquet_ else files.read([some.path], some.kind, tally)
+    events = files.read([some.path], some.kind, tally)
     while batch := list(islice(events, READ_EVENTS)):
         yield Part(list(map(_encode, batch)), batch, list(map(type, batch)))
 
 
-def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
+def _of_json(some: Range, tally: Tally) -> Iterator[Part]:
     """Yield lines as they are: they are read once here, as far as need be, and written by no one."""
     before = 0
-    for text in files.texts(some.path, READ_BYTES, some.start, some.end):
+    for text in texts(some.path, tally.notes.append, some.start, some.end):
         lines = text.split(b"\n")
         n = len(lines)
+        if b"null" in text:
+            lines = [_without_nulls(line) if b"null" in line else line for line in lines]
+            text = b"\n".join(lines)
         heads: Sequence[Head] = []
         # Posts, which have no symbol, are read line by line below.
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -281,11 +305,19 @@ def _of_json(some: Range, tally: files.Tally) -> Iterator[Part]:
         before += n
         if heads:
             kinds = [head.kind for head in heads]
-            tally.count(kinds)
+            tally.count(some.path, kinds)
             yield Part(lines, heads, kinds)
 
 
-def _readable(some: Range, before: int, lines: list[bytes], tally: files.Tally) -> tuple[list[bytes], list[Head]]:
+def _without_nulls(line: bytes) -> bytes:
+    try:
+        return own.without_nulls(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # It is told of below.
+        return line
+
+
+def _readable(some: Range, before: int, lines: list[bytes], tally: Tally) -> tuple[list[bytes], list[Head]]:
     """Return those lines that say where they go; the others are told of."""
     kept: list[bytes] = []
     heads: list[Head] = []
@@ -295,7 +327,8 @@ def _readable(some: Range, before: int, lines: list[bytes], tally: files.Tally) 
         try:
             heads.append(_post_head(line) if _shape(line).kind is Post else _head(line))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            tally.turn_down(f"{some.path}:{_lines_before(some) + number}: {error}")
+            place = f"{some.path}:{_lines_before(some) + number}"
+            tally.turn_down(some.path, f"{place}: {own.reason(line, error)}")
         else:
             kept.append(line)
     return kept, heads
@@ -304,23 +337,8 @@ def _readable(some: Range, before: int, lines: list[bytes], tally: files.Tally) 
 @cache
 def _lines_before(some: Range) -> int:
     """Return how many lines begin before a range: nobody counts them before a bad one has to be named."""
-    return sum(text.count(b"\n") + 1 for text in files.texts(some.path, READ_BYTES, 0, some.start))
+    return sum(text.count(b"\n") + 1 for text in texts(some.path, _unheard, 0, some.start)) if some.start else 0
 
 
-def _of_parquet(path: Path, tally: files.Tally) -> Iterator[Event]:
-    names = parquet.names(path)
-    kind = Quote if "bid" in names else Post if "author" in names else Trade
-    number = 0
-    for batch in parquet.rows(path, kind):
-        try:
-            events = msgspec.convert(batch, list[kind])  # type: ignore[valid-type]  # a type that is chosen here
-        except msgspec.ValidationError:
-            events = []
-            for at, row in enumerate(batch, number + 1):
-                try:
-                    events.append(msgspec.convert(row, kind))
-                except msgspec.ValidationError as error:
-                    tally.turn_down(f"{path}: row {at}: {error}")
-        number += len(batch)
-        tally.count([kind] * len(events))
-        yield from events
+def _unheard(note: str) -> None:
+    """Pass over what was told of when the file was read."""

@@ -1,19 +1,16 @@
 """Parquet: a table's schema follows from the Struct of its rows, and the same rows give the same bytes."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import inspect
 
-from stream.errors import ConfigError, InputError
+from stream.errors import ConfigError
 
 COMPRESSION = "zstd"
-BATCH_ROWS = 8192
 
 _TYPES: dict[type[inspect.Type], pa.DataType] = {
     inspect.StrType: pa.string(),
@@ -82,43 +79,3 @@ def write(path: Path, tables: Sequence[pa.Table], order: Sequence[str]) -> pa.Ta
     pq.write_table(whole, made, compression=COMPRESSION)
     made.replace(path)
     return whole
-
-
-def names(path: Path) -> set[str]:
-    """Return the names of a file's columns.
-
-    Raises
-    ------
-    InputError
-        It can't be read.
-    """
-    with _read(path) as file:
-        return set(file.schema_arrow.names)
-
-
-def rows(path: Path, row: type[msgspec.Struct]) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of a file, by the batch; columns that the Struct doesn't have are left out.
-
-    Raises
-    ------
-    InputError
-        It can't be read, or has no column for a field that must be there.
-    """
-    with _read(path) as file:
-        there = set(file.schema_arrow.names)
-        fields = msgspec.structs.fields(row)
-        for field in fields:
-            if field.name not in there and field.required:
-                raise InputError(f"{path}: there is no column {field.name}; it has {', '.join(sorted(there))}")
-        columns = [field.name for field in fields if field.name in there]
-        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-            yield batch.to_pylist()
-
-
-@contextmanager
-def _read(path: Path) -> Iterator[pq.ParquetFile]:
-    try:
-        with pq.ParquetFile(path) as file:
-            yield file
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: can't be read as Parquet: {' '.join(str(error).split())}") from None

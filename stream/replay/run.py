@@ -17,8 +17,8 @@ from schemas.topics import DEAD_LETTERS, LATE
 from stream.app import discover
 from stream.engine.following import outputs_of
 from stream.errors import BrokerError, ConfigError
-from stream.feeds import files
 from stream.feeds.channel import LONGEST_BAR_MS
+from stream.feeds.tally import Tally
 from stream.kafka import topics
 from stream.replay import deal, fold, parquet
 from stream.replay.crew import Crew, note
@@ -39,14 +39,17 @@ class Files(Struct, frozen=True):
     Attributes
     ----------
     paths, kind
-        Which, and one of `deal.FORMATS`.
+        Which, and the name of their format.
     partitions
         To how many a feed would deal them out; None: as set for each topic.
+    by_event_time
+        Sort them by event time first.
     """
 
     paths: tuple[Path, ...]
     kind: str
     partitions: int | None = None
+    by_event_time: bool = False
 
 
 class Outcome(Struct):
@@ -70,7 +73,7 @@ class Outcome(Struct):
     tallies: Tallies
     finals: dict[str, int]
     open: dict[str, list[str]]
-    lines: files.Tally | None = None
+    lines: Tally | None = None
     trimmed_ms: int = 0
 
     def add(self, other: "Outcome") -> None:
@@ -108,12 +111,14 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     InputError
         A file can't be read.
     """
-    ranges = [deal.ranges(path, source.kind) for path in source.paths]
+    sort = source.by_event_time
+    ranges = [deal.ranges(path, source.kind, by_event_time=sort) for path in source.paths]
     each = [one for of_file in ranges for one in of_file]
     partitions = _partitions(settings, source)
     with Crew(processes, console) as crew:
-        dealt = await crew.run("read", "events", _deal, [(one, n, folder, partitions) for n, one in enumerate(each)])
-        outcome = Outcome(0, Tallies(), {}, {}, files.Tally())
+        tasks = [(one, n, folder, partitions, sort) for n, one in enumerate(each)]
+        dealt = await crew.run("read", "events", _deal, tasks)
+        outcome = Outcome(0, Tallies(), {}, {}, Tally())
         for topic, count in partitions.items():
             opening, closing = _beats(each, dealt, topic)
             log = OfFiles(str(folder), [len(of_file) for of_file in ranges], opening, closing)
@@ -151,8 +156,8 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
         return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
 
 
-def _deal(some: deal.Range, number: int, folder: Path, partitions: Mapping[str, int]) -> deal.Dealt:
-    return deal.deal(some, number, folder, partitions, note)
+def _deal(some: deal.Range, number: int, folder: Path, partitions: Mapping[str, int], sort: bool) -> deal.Dealt:
+    return deal.deal(some, number, folder, partitions, note, by_event_time=sort)
 
 
 def _slice(job: Job, partition: int, log: Log) -> Sliced:

@@ -15,6 +15,7 @@ from stream.feeds import files
 from stream.feeds.bluesky_live import Bluesky
 from stream.feeds.connection import Patience
 from stream.feeds.live import Live
+from stream.feeds.tally import Tally
 from tests.feeds.exchange import Exchange, post, stays
 
 START_US = 1_783_175_889_000_000
@@ -86,7 +87,7 @@ def test_each_call_goes_on_some_seconds_before_the_last_that_came(tmp_path: Path
     assert len(heard) == 30 + 6 + 6 + 6
     assert len({(event.received_ms, repr(event)) for event in heard}) == 30
     # So it is when what was recorded is played back.
-    assert list(files.read(sorted(tmp_path.iterdir()), "jetstream", files.Tally())) == heard
+    assert list(files.read(sorted(tmp_path.iterdir()), "jetstream", Tally())) == heard
 
 
 def test_a_feed_begins_where_it_is_told_and_a_gap_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

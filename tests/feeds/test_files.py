@@ -13,10 +13,14 @@ import msgspec
 import pytest
 
 from schemas.events import Event
+from schemas.post import Post
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import InputError
-from stream.feeds.files import Tally, paced, read
+from stream.feeds import archive
+from stream.feeds import lines as lines_of
+from stream.feeds.files import paced, read, read_in_turns
+from stream.feeds.tally import Tally
 
 RECORDED = Path(__file__).parents[2].parent / "shared" / "data" / "market"
 START_MS = 1_723_161_255_000
@@ -63,7 +67,7 @@ def test_a_line_is_a_receipt_in_ns_and_a_message(tmp_path: Path) -> None:
             received_ms=START_MS + 250,
         )
     ]
-    assert tally == Tally(Counter(trades=1))
+    assert tally == Tally(Counter(trades=1), read_in={str(path)})
 
 
 def test_a_recording_has_trades_and_quotes_in_the_order_in_which_they_came(tmp_path: Path) -> None:
@@ -145,12 +149,80 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         next(read([tmp_path], "binance", Tally()))
 
 
-def test_broken_compression_says_how_far_it_was_read(tmp_path: Path) -> None:
+def test_an_archive_that_is_cut_off_gives_what_it_holds_and_says_so(tmp_path: Path) -> None:
     lines = [line(n, n) for n in range(5000)]
     path = write(tmp_path / "a.gz", gzip.compress(b"".join(lines))[:-2000])
-    found: list[Trade] = []
-    with pytest.raises(InputError, match=r"a\.gz: can't be read past line \d{4} "):
-        found.extend(read([path], "binance", Tally()))
+    tally = Tally()
+    found = ids(list(read([path], "binance", tally)))
+    assert found == [*range(len(found))]
+    assert 4000 < len(found) < 5000
+    assert tally.bad == 0
+    assert str(tally).endswith(f"\n{path}: is cut off: what it holds is read")
+
+
+def test_reading_on_without_an_event_gives_others_their_turn(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", b"no line\n" * 50_000, line(1, 0))
+    events = list(read_in_turns([path], "binance", Tally()))
+    assert events[-1] is not None
+    assert events[:-1] == [None] * (len(events) - 1) != []
+
+
+def test_a_line_longer_than_any_record_is_one_bad_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines_of, "LONGEST_BYTES", 1000)
+    monkeypatch.setattr(archive, "PIECE_BYTES", 100)
+    path = write(tmp_path / "a", line(1, 0), b"x" * 100_000 + b"\n", line(2, 1))
+    tally = Tally()
+    assert ids(list(read([path], "binance", tally))) == [1, 2]
+    assert tally.bad == 1
+    assert len(tally.places[0]) < 3000
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "binance", "jetstream", "twitter"])
+def test_a_nested_line_is_a_bad_line(tmp_path: Path, kind: str) -> None:
+    nested = b"[" * 100_000
+    each = [nested, b'{"a":' * 100_000, b"1 " + nested, b'1 {"stream":"x@trade","data":' + nested]
+    path = write(tmp_path / "a", b"\n".join(each))
+    tally = Tally()
+    assert list(read([path], kind, tally)) == []
+    assert (tally.bad, tally.unread) == (4, [str(path)])
+
+
+def test_a_file_of_which_no_line_could_be_read_is_an_error(tmp_path: Path) -> None:
+    good, bad, empty = (write(tmp_path / name, text) for name, text in (("g", line(1, 0)), ("b", b"?\n"), ("e", b"\n")))
+    tally = Tally()
+    list(read([good, bad, empty], "binance", tally))
+    with pytest.raises(InputError, match=r"/b: not one line of it could be read as binance; .* are x, y$"):
+        tally.must_be_read("binance", ["y", "x"])
+
+
+OWN = {"symbol": "A-B", "source": "me", "id": 1, "time_ms": START_MS, "price": 1.0, "quantity": 2.0, "side": "sell"}
+
+
+def test_a_null_in_a_field_that_may_be_left_out_is_no_field(tmp_path: Path) -> None:
+    post = {"author": "a", "source": "s", "id": 1, "time_ms": START_MS, "text": "t", "tags": None, "likes": None}
+    each = [OWN | {"received_ms": None}, post | {"symbols": None, "sentiment": None}, OWN | {"id": None}]
+    path = write(tmp_path / "a", b"\n".join(map(msgspec.json.encode, each)))
+    tally = Tally()
+    trade, other = read([path], "jsonl", tally)
+    assert trade.received_ms == 0
+    assert isinstance(other, Post)
+    assert (other.tags, other.likes, other.sentiment) == ((), 0, None)
+    # One that has to be there can't be null.
+    assert (tally.bad, "`$.id`" in tally.places[0]) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("time", "unit"), [(1_723_161_255, "seconds"), (START_MS * 1000, "microseconds"), (START_MS * 10**6, "nanoseconds")]
+)
+def test_a_wrong_unit_of_time_is_named(tmp_path: Path, time: int, unit: str) -> None:
+    own = write(tmp_path / "own", msgspec.json.encode(OWN | {"time_ms": time}))
+    tally = Tally()
+    assert list(read([own], "jsonl", tally)) == []
+    assert tally.places[0].endswith(f"`$.time_ms`: {time} looks like {unit}")
+    theirs = line(1, 0).replace(b'"T":%d' % START_MS, b'"T":%d' % time)
+    tally = Tally()
+    assert list(read([write(tmp_path / "theirs", theirs)], "binance", tally)) == []
+    assert tally.places[0].endswith(f"{time} looks like {unit}")
 
 
 def batches(received_ms: list[int], speed: float) -> tuple[list[list[int]], float]:

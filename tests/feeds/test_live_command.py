@@ -20,6 +20,7 @@ from schemas.post import Post
 from schemas.topics import CONTROL, POSTS, QUOTES, TRADES
 from schemas.trade import Trade
 from stream.feeds import files
+from stream.feeds.tally import Tally
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.topics import create
 from stream.settings import Settings
@@ -158,7 +159,7 @@ def test_kafka_freezes_and_what_had_no_room_is_named(kafka: EmbeddedKafka, tmp_p
     assert f"{len(missing):,} missing in {len(named):,} gaps" in said
     assert "then told to stop" in said
     # What was recorded is all of it, the dropped too, and the rest is what came to the topic.
-    tally = files.Tally()
+    tally = Tally()
     recorded = {
         event.id: event
         for event in files.read(sorted(tmp_path.iterdir()), "binance", tally)

@@ -109,3 +109,30 @@ class TestRecorded:
         copied = Counter(post.copy_of for post in read.values() if post.copy_of is not None)
         texts = recorded_posts.tweets().filter("copy")["text"].value_counts()
         assert sorted(copied.values()) == sorted(texts["count"].to_list())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"favorite_count": None},
+        {"retweet_count": None},
+        {"reply_count": None},
+        {"lang": None},
+        {"entities": None},
+        {"entities": {"symbols": None, "hashtags": None}},
+        {"entities": {"symbols": "FB"}},
+        {"full_text": None},
+        {"extended_tweet": None},
+        {"retweeted_status": None},
+        {"is_retweet": None},
+    ],
+    ids=str,
+)
+def test_a_field_that_is_null_or_of_another_form_is_left_aside(odd: dict[str, Any]) -> None:
+    assert read(**odd).symbols == ("FB", "BRK.B")
+
+
+def test_of_a_long_status_the_whole_text_and_its_entities_are_taken() -> None:
+    long = {"full_text": "which is $FB", "entities": {"symbols": [{"text": "FB"}], "hashtags": [{"text": "long"}]}}
+    post = read(text="which…", entities={"symbols": []}, truncated=True, extended_tweet=long)
+    assert (post.text, post.symbols, post.tags) == ("which is $FB", ("FB",), ("long",))

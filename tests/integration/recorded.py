@@ -11,6 +11,7 @@ from agents.market.quote_bars import QUOTE_BARS, QuoteBar
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.feeds import files
+from stream.feeds.tally import Tally
 
 MARKET = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "market"
 PATHS = (MARKET / "binance-spot-btcusdt-20240808.jsonl.gz", MARKET / "binance-spot-ethusdt-20240808.jsonl.gz")
@@ -31,11 +32,11 @@ EXACT_OF_QUOTES = (
 
 
 def trades() -> list[Trade]:
-    return [event for event in files.read(PATHS, "binance", files.Tally()) if isinstance(event, Trade)]
+    return [event for event in files.read(PATHS, "binance", Tally()) if isinstance(event, Trade)]
 
 
 def quotes() -> list[Quote]:
-    return [event for event in files.read(PATHS, "binance", files.Tally()) if isinstance(event, Quote)]
+    return [event for event in files.read(PATHS, "binance", Tally()) if isinstance(event, Quote)]
 
 
 def quote_rows(quotes: Iterable[Quote]) -> list[QuoteRow]:

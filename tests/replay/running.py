@@ -21,13 +21,20 @@ T = TypeVar("T", Bar, QuoteBar)
 
 
 def replay(
-    out: Path, paths: Sequence[Path], kind: str, *, processes: int = 1, partitions: int = 4, **changes: object
+    out: Path,
+    paths: Sequence[Path],
+    kind: str,
+    *,
+    processes: int = 1,
+    partitions: int = 4,
+    by_event_time: bool = False,
+    **changes: object,
 ) -> Outcome:
     """Replay files into a folder; ``changes`` are settings."""
     folder = out / "between"
     folder.mkdir(parents=True)
     settings = msgspec.structs.replace(Settings(), **changes)
-    files = Files(tuple(paths), kind, partitions)
+    files = Files(tuple(paths), kind, partitions, by_event_time)
     outcome = asyncio.run(run.of_files(settings, files, processes, folder, Console(file=StringIO())))
     run.write(outcome, folder, out)
     return outcome

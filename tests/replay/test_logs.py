@@ -10,7 +10,8 @@ import pytest
 
 from schemas.heartbeat import HEADER, Heartbeat
 from schemas.trade import Trade
-from stream.feeds import files
+from stream.feeds import archive
+from stream.feeds.lines import texts
 from stream.replay import deal, logs
 from tests.replay.generated import trades
 from tests.replay.running import lines
@@ -31,7 +32,7 @@ def test_files_are_merged_as_the_feed_merges_them(
         received_ms = trade.received_ms - trade.received_ms % 50
         random.choice(each).append(msgspec.structs.replace(trade, received_ms=received_ms))
     random.shuffle(each[1])
-    monkeypatch.setattr(deal, "READ_BYTES", 3000)
+    monkeypatch.setattr(archive, "PIECE_BYTES", 3000)
     monkeypatch.setattr(deal, "RANGE_BYTES", 10_000)
     for number, some in enumerate(each):
         (tmp_path / str(number)).write_bytes(lines(some))
@@ -76,10 +77,11 @@ def test_ranges_of_a_file_are_all_of_it(tmp_path: Path, monkeypatch: pytest.Monk
     for size in range(1, len(text) + 2):
         monkeypatch.setattr(deal, "RANGE_BYTES", size)
         for piece_bytes in (1, 5, 1000):
+            monkeypatch.setattr(archive, "PIECE_BYTES", piece_bytes)
             found = [
                 line
                 for some in deal.ranges(tmp_path / "file", "json")
-                for piece in files.texts(some.path, piece_bytes, some.start, some.end)
+                for piece in texts(some.path, print, some.start, some.end)
                 for line in piece.split(b"\n")
             ]
             assert [line for line in found if line] == text.split(), (size, piece_bytes)

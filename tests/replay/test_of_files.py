@@ -14,7 +14,7 @@ from schemas.post import Post
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.errors import InputError
-from stream.feeds import files
+from stream.feeds.tally import Tally
 from stream.kafka.partition import partition_for
 from stream.replay import deal
 from tests.integration.recorded import polars_bars
@@ -178,8 +178,11 @@ def test_bad_lines_have_their_place_and_bad_trades_are_dead_letters(tmp_path: Pa
 
     outcome = replay(tmp_path / "out", [tmp_path / "some"], "json", partitions=1)
 
-    assert outcome.lines == files.Tally(
+    path = str(tmp_path / "some")
+    assert outcome.lines == Tally(
         Counter(trades=len(good) + 2),
+        read_in={path},
+        bad_in={path},
         bad=2,
         places=[
             f"{tmp_path}/some:12: Object missing required field `symbol`",
@@ -225,9 +228,9 @@ def test_rows_that_are_no_trades_are_counted(tmp_path: Path) -> None:
     rows[1]["price"] = -1.0
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "some.parquet")
     outcome = replay(tmp_path / "out", [tmp_path / "some.parquet"], "parquet")
-    assert outcome.lines == files.Tally(
-        Counter(trades=2), bad=1, places=[f"{tmp_path}/some.parquet: row 2: Expected `float` > 0.0 - at `$.price`"]
-    )
+    assert outcome.lines is not None
+    assert (outcome.lines.events, outcome.lines.bad) == (Counter(trades=2), 1)
+    assert outcome.lines.places == [f"{tmp_path}/some.parquet: row 2: Expected `float` > 0.0 - at `$.price`"]
     assert outcome.tallies.counted == 2
 
 
@@ -235,11 +238,11 @@ def test_rows_that_are_no_trades_are_counted(tmp_path: Path) -> None:
     ("kind", "content", "wrong"),
     [
         ("json", None, "No such file or directory"),
-        ("json", gzip.compress(b"{}\n" * 1000, mtime=0)[:-10], "can't be read past"),
-        ("parquet", None, "can't be read as Parquet"),
+        ("json", gzip.compress(b"{}\n" * 1000, mtime=0)[:-8] + bytes(8), "is damaged"),
+        ("parquet", None, "No such file or directory"),
         ("parquet", b"no Parquet", "can't be read as Parquet"),
     ],
-    ids=["missing JSON", "JSON cut short", "missing Parquet", "no Parquet"],
+    ids=["missing JSON", "damaged JSON", "missing Parquet", "no Parquet"],
 )
 def test_a_file_that_cant_be_read_is_told_of(tmp_path: Path, kind: str, content: bytes | None, wrong: str) -> None:
     if content is not None:
@@ -252,3 +255,41 @@ def test_a_column_that_is_missing_is_told_of(tmp_path: Path) -> None:
     pq.write_table(pa.table({"symbol": ["A"], "source": ["x"]}), tmp_path / "file")
     with pytest.raises(InputError, match="there is no column id; it has source, symbol"):
         replay(tmp_path / "out", [tmp_path / "file"], "parquet")
+
+
+def test_files_are_sorted_as_the_feed_sorts_them(tmp_path: Path) -> None:
+    sent = trades(400)
+    late_first = [*sent[200:], *sent[:200]]
+    (tmp_path / "some").write_bytes(lines(late_first[:250]))
+    (tmp_path / "more").write_bytes(lines(late_first[250:]))
+    (tmp_path / "in-order").write_bytes(lines(sorted(sent, key=lambda trade: trade.time_ms)))
+    mixed, ordered = tmp_path / "mixed", tmp_path / "ordered"
+    replay(ordered, [tmp_path / "in-order"], "json", by_event_time=True)
+    outcome = replay(mixed, [tmp_path / "some", tmp_path / "more"], "json", by_event_time=True)
+    assert outcome.tallies.late == 0
+    assert bars(mixed) == bars(ordered)
+
+
+def test_nulls_are_no_fields_in_a_replay_too(tmp_path: Path) -> None:
+    (one,) = trades(1)
+    line = msgspec.json.encode(msgspec.structs.asdict(one) | {"received_ms": None})
+    (tmp_path / "some").write_bytes(line)
+    outcome = replay(tmp_path / "out", [tmp_path / "some"], "json")
+    assert (outcome.tallies.counted, outcome.tallies.rejected) == (1, 0)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_times_may_be_timestamps(tmp_path: Path, unit: str) -> None:
+    rows = [msgspec.structs.asdict(trade) for trade in trades(3)]
+    table = pa.Table.from_pylist(rows)
+    for name, called in (("time_ms", "time"), ("received_ms", "received_ms")):
+        zone = "Europe/Zurich" if unit == "us" else None
+        stamps = pa.array([row[name] // 1000 * 1000 for row in rows], pa.timestamp("ms", zone)).cast(
+            pa.timestamp(unit, zone)
+        )
+        table = table.drop([name]).append_column(called, stamps)
+    pq.write_table(table, tmp_path / "some.parquet")
+    (sent,) = {row["time_ms"] // 1000 * 1000 for row in rows}
+    outcome = replay(tmp_path / "out", [tmp_path / "some.parquet"], "parquet")
+    assert outcome.tallies.counted == 3
+    assert {bar.open_ms for bar in bars(tmp_path / "out").values()} == {sent}
