@@ -19,7 +19,7 @@ from stream.feeds.posts import cashtags
         # Cut short by an ellipsis, it may be the beginning of another.
         ("and $AAP\u2026", []),
         ("really $AAPL...", ["AAPL"]),
-        ("https://x.example/?q=$AAPL&r=$FB https://x.example/$TSLA", []),
+        ("http://localhost/?q=$AAPL&r=$FB http://localhost/$TSLA", []),
         ("a$AAPL $$FB _$FB", []),
         ("$AAPL\u00e9 $FB\u65e5", []),
         ("\u200e$AAPL", ["AAPL"]),
