@@ -24,12 +24,15 @@ class Lane(Struct, frozen=True, array_like=True):
         Slices that end at or before it are closed; it never moves back.
     idle
         True while the partition's owner, caught up with the log's end, has had nothing from it for the idle time-out.
+    ended
+        True where the last that the source has said is that nothing follows.
     """
 
     source: Source
     watermark_ms: AnyTimeMs
     frontier_ms: AnyTimeMs
     idle: bool = False
+    ended: bool = False
 
 
 class Tallies(Struct, array_like=True):

@@ -13,7 +13,7 @@ HEADER = "heartbeat"
 
 
 class Heartbeat(Struct, gc=False, frozen=True, omit_defaults=True):
-    """Moves the watermark of a source's lane to ``time_ms``.
+    """Moves the watermark of a source's lane to ``time_ms``; it may not be further past its append time than an event.
 
     Attributes
     ----------
@@ -24,11 +24,15 @@ class Heartbeat(Struct, gc=False, frozen=True, omit_defaults=True):
     partitions
         How many partitions the topic has, as far as the feed knows; 0 where it doesn't say. It is in the log, so
         whoever reads of event times that may lie on an added partition has read that there is one.
+    end
+        True where nothing of the source follows: its last slice is closed, and the lane holds nothing back until the
+        source speaks again.
     """
 
     source: Source
     time_ms: int
     partitions: Annotated[int, Meta(ge=0, le=MOST_PARTITIONS)] = 0
+    end: bool = False
 
 
 _encode = Encoder().encode

@@ -40,7 +40,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     slice_ms
         The width of a slice of event time.
     skew_ms
-        A record whose event time is later than its receipt by more is rejected.
+        A record whose event time is later than its receipt by more is rejected, and so is a heartbeat.
     lateness_ms
         By topic: how far behind its lane's watermark a slice stays open; a topic's agent has a default.
     idle_seconds

@@ -22,7 +22,7 @@ from msgspec import Struct
 from schemas.heartbeat import Heartbeat, to_headers
 from schemas.post import Post
 from schemas.quote import Quote
-from schemas.topics import HOUR_MS, POSTS, QUOTES, TRADES
+from schemas.topics import POSTS, QUOTES, TRADES
 from schemas.trade import Trade
 from stream.errors import TickertapeError
 from stream.kafka.partition import partition_for
@@ -212,7 +212,7 @@ class Feed:
                 await self._beat(self._plan.due_ms(self._next))
             await asyncio.sleep(TICK_SECONDS)
         noting.cancel()
-        await self._beat((self._plan.due_ms(self._next) // HOUR_MS + 2) * HOUR_MS)
+        await self._beat(self._plan.due_ms(self._next), end=True)
         await self._note()
 
     def _send(self) -> None:
@@ -232,8 +232,8 @@ class Feed:
                 self._producer.put(POSTS.name, partition_for(author, self._posts), author.encode(), value)
         self._next = max(self._next, due)
 
-    async def _beat(self, time_ms: int) -> None:
-        headers = to_headers(Heartbeat(self._plan.source, time_ms))
+    async def _beat(self, time_ms: int, *, end: bool = False) -> None:
+        headers = to_headers(Heartbeat(self._plan.source, time_ms, end=end))
         for topic in TOPICS:
             for partition in range(await self._producer.partitions(topic.name)):
                 self._producer.put(topic.name, partition, None, None, headers)

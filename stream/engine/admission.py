@@ -10,8 +10,6 @@ from stream.engine.decode import Decoded
 
 #: A checkpoint names every source of a partition, and Kafka bounds its length.
 SOURCES = 16
-# A feed that ends closes its bars by a heartbeat hours ahead; more is a broken clock.
-_HEARTBEAT_AHEAD_MS = 24 * 3_600_000
 _NEVER_MS = np.iinfo(np.int64).max // 2
 
 
@@ -19,7 +17,9 @@ class Lanes(Container[str], Sized, Protocol):
     """The sources that have a lane."""
 
 
-def admitted(block: Block, decoded: Decoded, names: list[str], lanes: Lanes, skew_ms: int) -> Decoded:
+def admitted(
+    block: Block, decoded: Decoded, names: list[str], lanes: Lanes, skew_ms: int, *, latest_ms: int = 0
+) -> Decoded:
     """Return what may count; the rest is added to the rejects.
 
     Parameters
@@ -34,17 +34,25 @@ def admitted(block: Block, decoded: Decoded, names: list[str], lanes: Lanes, ske
         Those that have a lane.
     skew_ms
         How far past its receipt an event time may be.
+    latest_ms
+        When all was received at the latest; 0: nobody knows.
     """
     received_ms = _received_ms(block, decoded)
-    early = decoded.time_ms > received_ms + skew_ms
+    had_ms = np.minimum(received_ms, latest_ms) if latest_ms else received_ms
+    early = decoded.time_ms > had_ms + skew_ms
     if early.any():
         for i in np.flatnonzero(early).tolist():
             ahead_ms = int(decoded.time_ms[i] - received_ms[i])
-            reason = f"event time is {ahead_ms} ms past its receipt, and skew_ms is {skew_ms}"
+            # Without a receipt it is the time of a replay, which is another each time.
+            reason = (
+                f"event time is {ahead_ms} ms past its receipt, and skew_ms is {skew_ms}"
+                if ahead_ms > skew_ms
+                else "event time is in the future"
+            )
             decoded.rejects.append((int(decoded.at[i]), reason))
         decoded = decoded.where(~early)
     if decoded.heartbeats:
-        _leave_out_broken_heartbeats(block, decoded)
+        _leave_out_early_heartbeats(block, decoded, skew_ms)
     if len(lanes) + len(names) + len(decoded.heartbeats) > SOURCES:
         decoded = _of_known_sources(decoded, names, lanes)
     return decoded
@@ -58,12 +66,14 @@ def _received_ms(block: Block, decoded: Decoded) -> Ints:
     )
 
 
-def _leave_out_broken_heartbeats(block: Block, decoded: Decoded) -> None:
+def _leave_out_early_heartbeats(block: Block, decoded: Decoded, skew_ms: int) -> None:
     kept = []
     for at, beat in decoded.heartbeats:
-        appended_ms = int(block.appended_ms[at])
-        if 0 < appended_ms < beat.time_ms - _HEARTBEAT_AHEAD_MS:
-            decoded.rejects.append((at, f"a heartbeat more than a day ahead of its receipt: {beat.time_ms} ms"))
+        ahead_ms = beat.time_ms - int(block.appended_ms[at])
+        if int(block.appended_ms[at]) > 0 and ahead_ms > skew_ms:
+            decoded.rejects.append(
+                (at, f"a heartbeat {ahead_ms} ms ahead of its append time, and skew_ms is {skew_ms}")
+            )
         else:
             kept.append((at, beat))
     decoded.heartbeats[:] = kept

@@ -1,6 +1,6 @@
 """When windows of one shard are final, and when their slices may be folded for good."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from schemas.frame import Frame
 from stream.engine.checkpoint import Views
@@ -23,6 +23,8 @@ class Frontiers(Struct, frozen=True, array_like=True):
         By partition: the highest ``upto``.
     idle
         By partition: which sources are idle, and whether all are that it has no lane of.
+    ended
+        By partition: which sources have ended.
     """
 
     final_ms: dict[str, int]
@@ -32,18 +34,23 @@ class Frontiers(Struct, frozen=True, array_like=True):
     lane_ms: dict[tuple[int, str], int]
     stamp: dict[int, int]
     idle: dict[int, tuple[set[str], bool]]
+    ended: dict[int, set[str]] = field(default_factory=dict)
 
 
 class Finality:
     """The lanes of all input partitions of one topic, as one shard knows them.
 
     Any source may be on any partition, so a partition that has said nothing of a source holds that source's results
-    back, until its owner calls it idle.
+    back, until its owner calls it idle. A lane that has ended holds back nothing. Where all have, every window is final
+    that begins before the newest slice ends, and folded is what the lanes have closed: a source that speaks again goes
+    on where it ended.
 
     Parameters
     ----------
     horizon_ms
         How far the fold frontier may stay behind the final one for the sake of idle lanes.
+    longest_ms
+        The width of the longest windows.
     saved
         What the last owner's checkpoint knew.
     known
@@ -59,8 +66,11 @@ class Finality:
         Likewise: slices that end at or before it are folded for good, and nothing more is taken of them.
     """
 
-    def __init__(self, horizon_ms: int, saved: Views, known: Frontiers | None = None, *, done: bool = True) -> None:
+    def __init__(
+        self, horizon_ms: int, longest_ms: int, saved: Views, known: Frontiers | None = None, *, done: bool = True
+    ) -> None:
         self._horizon_ms = horizon_ms
+        self._longest_ms = longest_ms
         self._saved = saved
         self._done = saved.folded if done else {}
         self.final_ms: dict[str, int] = {}
@@ -71,12 +81,14 @@ class Finality:
         self._stamp: dict[int, int] = {}
         # By partition: the sources that are idle, and whether all are that it has no lane of.
         self._idle: dict[int, tuple[set[str], bool]] = {}
+        self._ended: dict[int, set[str]] = {}
         self._news = True
         if known is not None:
             self.final_ms, self.fold_ms = known.final_ms, known.fold_ms
             self._partitions = max(self._partitions, known.partitions)
             self._sources = self._sources | known.sources
-            self._lane_ms, self._stamp, self._idle = known.lane_ms, known.stamp, known.idle
+            self._lane_ms, self._stamp = known.lane_ms, known.stamp
+            self._idle, self._ended = known.idle, known.ended
 
     def done_ms(self, source: str) -> int:
         """Return the time up to which the last owner had folded."""
@@ -128,7 +140,7 @@ class Finality:
         return self._lane_ms.get((partition, source), UNSET)
 
     def hear(self, frame: Frame) -> None:
-        """Take in a frame's lanes; a frontier never moves back, and a zombie's word on idleness doesn't count."""
+        """Take in a frame's lanes; a frontier never moves back, and a zombie's word on who is silent doesn't count."""
         self._news = True
         partition = frame.partition
         self._partitions = max(self._partitions, frame.partitions, partition + 1)
@@ -139,6 +151,7 @@ class Finality:
         if frame.upto >= self._stamp.get(partition, UNSET):
             self._stamp[partition] = frame.upto
             self._idle[partition] = {lane.source for lane in frame.lanes if lane.idle}, frame.idle
+            self._ended[partition] = {lane.source for lane in frame.lanes if lane.ended}
 
     def advance(self, *, settled: bool) -> bool:
         """Recompute the frontiers; return whether any has moved.
@@ -159,19 +172,23 @@ class Finality:
                 self._raise(source, saved.final.get(source, UNSET), saved.folded.get(source, UNSET))
             if not self._advance(source):
                 # One that is gone holds nothing back for ever: past the horizon the others decide. ALL came first.
-                least_ms = self.final_ms.get(ALL, UNSET) - self._horizon_ms
+                # Where all have ended, what isn't folded may go on.
+                least_ms = min(self.final_ms.get(ALL, UNSET) - self._horizon_ms, self.fold_ms.get(ALL, UNSET))
                 self._raise(source, least_ms, least_ms)
         return before != (self.final_ms, self.fold_ms)
 
     def _advance(self, source: str) -> bool:
         """Recompute a source's frontiers; return whether any of its lanes is awake."""
-        known, awake, least_ms = [], [], -UNSET
+        known, awake, ended, least_ms = [], [], [], -UNSET
         if self._partitions > len(self._idle):
             # One that hasn't spoken holds back.
             awake, least_ms = [UNSET], UNSET
         for partition, (idle, rest) in self._idle.items():
             for name in self._sources if source == ALL else (source,):
                 at_ms = self._lane_ms.get((partition, name))
+                if at_ms is not None and name in self._ended.get(partition, ()):
+                    ended.append(at_ms)
+                    continue
                 least_ms = min(least_ms, UNSET if at_ms is None else at_ms)
                 if at_ms is not None:
                     known.append(at_ms)
@@ -181,6 +198,9 @@ class Finality:
             # With all of them idle, time stands where the least of them is.
             final_ms = min(awake or known)
             self._raise(source, final_ms, max(least_ms, final_ms - self._horizon_ms))
+        elif ended and not awake:
+            newest_ms = max(ended)
+            self._raise(source, -(-newest_ms // self._longest_ms) * self._longest_ms, newest_ms)
         return bool(awake)
 
     def _raise(self, source: str, final_ms: int, fold_ms: int) -> None:
@@ -197,6 +217,7 @@ class Finality:
             self._lane_ms,
             self._stamp,
             self._idle,
+            self._ended,
         )
 
     def views(self) -> Views:

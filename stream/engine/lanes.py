@@ -18,12 +18,20 @@ class Lanes:
         How far behind its watermark a lane's frontier follows.
     lanes
         As a checkpoint left them. A frontier never moves back, whatever the lateness is now.
+
+    Attributes
+    ----------
+    watermark_ms, frontier_ms
+        By source.
+    ended
+        The sources that have said that nothing follows, and nothing since.
     """
 
     def __init__(self, lateness_ms: int, lanes: list[Lane]) -> None:
         self._lateness_ms = lateness_ms
         self.watermark_ms = {lane.source: lane.watermark_ms for lane in lanes}
         self.frontier_ms = {lane.source: lane.frontier_ms for lane in lanes}
+        self.ended = {lane.source for lane in lanes if lane.ended}
 
     def advance(self, source: str, times_ms: Ints) -> Ints:
         """Read times of one lane, in partition order.
@@ -46,9 +54,22 @@ class Lanes:
         met = np.empty_like(running)
         met[0] = frontier
         np.maximum(running[:-1] - self._lateness_ms, frontier, out=met[1:])
+        self.ended.discard(source)
         self.watermark_ms[source] = int(running[-1])
         self.frontier_ms[source] = max(frontier, int(running[-1]) - self._lateness_ms)
         return met
+
+    def end(self, source: str, frontier_ms: int) -> None:
+        """Hear that nothing of a source follows, and close what ends at or before a time."""
+        self.raise_frontier(source, frontier_ms)
+        self.ended.add(source)
+
+    def lanes(self, idle: frozenset[str] = frozenset()) -> list[Lane]:
+        """Return all lanes as they are, those of some sources as idle."""
+        return [
+            Lane(source, watermark_ms, self.frontier_ms[source], source in idle, source in self.ended)
+            for source, watermark_ms in self.watermark_ms.items()
+        ]
 
     def raise_frontier(self, source: str, frontier_ms: int) -> None:
         self.frontier_ms[source] = max(self.frontier_ms[source], frontier_ms)

@@ -52,8 +52,8 @@ class Resharding:
             return []
         symbol = np.frombuffer(frame.columns["symbol"], "<u4")[rows]
         shard_of = np.array([partition_for(name, self._after) for name in frame.symbols])[symbol]
-        # Who is idle is said at the end: until then what is left of an old shard may be of that lane.
-        told = msgspec.structs.replace(frame, idle=False, lanes=self._least(origin, idle=frozenset()))
+        # Who is idle, or has ended, is said at the end: until then what is left of an old shard may be of that lane.
+        told = msgspec.structs.replace(frame, idle=False, lanes=self._least(origin))
         return [(int(new), _cut(told, rows[shard_of == new])) for new in np.unique(shard_of)]
 
     def _open(self, shard: int, frame: Frame) -> Any:
@@ -66,12 +66,14 @@ class Resharding:
         source = np.frombuffer(frame.columns["source"], "<u4")
         return np.flatnonzero(start_ms + self._slice_ms > passed_ms[source])
 
-    def _least(self, origin: tuple[str, int], idle: frozenset[str]) -> list[Lane]:
+    def _least(
+        self, origin: tuple[str, int], idle: frozenset[str] = frozenset(), ended: frozenset[str] = frozenset()
+    ) -> list[Lane]:
         least = []
         for source, said in self._lanes[origin].items():
             if len(said) == self._before:
                 watermark_ms, frontier_ms = (min(times) for times in zip(*said.values(), strict=True))
-                least.append(Lane(source, watermark_ms, frontier_ms, source in idle))
+                least.append(Lane(source, watermark_ms, frontier_ms, source in idle, source in ended))
         return least
 
     def lanes(self, *, end: bool = False) -> list[tuple[int, Frame]]:
@@ -80,12 +82,13 @@ class Resharding:
         Parameters
         ----------
         end
-            True where all has been read: then they also say who is idle.
+            True where all has been read: then they also say who is idle, and who has ended.
         """
         frames = []
         for origin, newest in self._newest.items():
             idle = frozenset(lane.source for lane in newest.lanes if lane.idle and end)
-            told = msgspec.structs.replace(newest, idle=newest.idle and end, lanes=self._least(origin, idle))
+            ended = frozenset(lane.source for lane in newest.lanes if lane.ended and end)
+            told = msgspec.structs.replace(newest, idle=newest.idle and end, lanes=self._least(origin, idle, ended))
             empty = _cut(told, np.empty(0, np.int64))
             frames += [(shard, empty) for shard in range(self._after)]
         return frames

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 import numpy as np
 
-from schemas.frame import Frame, Lane
+from schemas.frame import Frame
+from schemas.heartbeat import Heartbeat
 from schemas.refused import DeadLetter, Late
 from schemas.topics import Topic
 from stream.aliases import NO_ALIASES, Aliases
@@ -106,6 +107,8 @@ class Slicer:
         The log's first offset.
     now_ms
         The time, for the mark on what retention took unread.
+    latest_ms
+        When records were received at the latest that have no append time; 0: nobody knows.
     aliases
         For records that name symbols.
     """
@@ -124,6 +127,7 @@ class Slicer:
         committed: int | None,
         begin: int,
         now_ms: int = 0,
+        latest_ms: int = 0,
         aliases: Aliases = NO_ALIASES,
     ) -> None:
         self.slicing = slicing
@@ -131,6 +135,7 @@ class Slicer:
         self.epoch = epoch
         self._slice_ms = slice_ms
         self._skew_ms = skew_ms
+        self._latest_ms = latest_ms
         if checkpoint is None:
             # An operator may have set the offset.
             first = begin if committed is None else max(committed, begin)
@@ -212,7 +217,9 @@ class Slicer:
         began = perf_counter()
         decoded = self._decoder.decode(block)
         self.decode_seconds += perf_counter() - began
-        decoded = admitted(block, decoded, self._sources.names, self.lanes.watermark_ms, self._skew_ms)
+        decoded = admitted(
+            block, decoded, self._sources.names, self.lanes.watermark_ms, self._skew_ms, latest_ms=self._latest_ms
+        )
         # Metadata may be old, a zombie's is: the log says it before any record of a time that an added one may have.
         self.partitions = max(self.partitions, *(beat.partitions for _, beat in decoded.heartbeats), 0)
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
@@ -248,9 +255,9 @@ class Slicer:
         if again:
             stored = np.array([self.lanes.frontier_ms.get(name, UNSET) for name in names] or [UNSET])
             return stored[source]
-        beats: dict[str, list[tuple[int, int]]] = {}
+        beats: dict[str, list[tuple[int, Heartbeat]]] = {}
         for at, beat in decoded.heartbeats:
-            beats.setdefault(beat.source, []).append((at, beat.time_ms))
+            beats.setdefault(beat.source, []).append((at, beat))
         for code in np.flatnonzero(np.bincount(source, minlength=1)).tolist() if len(source) else ():
             name, mine = names[code], np.flatnonzero(source == code)
             self._spoken.add(name)
@@ -258,17 +265,26 @@ class Slicer:
             if heard is None:
                 met[mine] = self.lanes.advance(name, decoded.time_ms[mine])
                 continue
-            # Heartbeats take their place among the lane's records, in offset order.
-            places = np.concatenate([decoded.at[mine], [at for at, _ in heard]])
-            times = np.concatenate([decoded.time_ms[mine], [time_ms for _, time_ms in heard]])
-            order = np.argsort(places, kind="stable")
-            in_order = np.empty(len(order), np.int64)
-            in_order[order] = self.lanes.advance(name, times[order])
-            met[mine] = in_order[: len(mine)]
+            met[mine] = self._hear(name, decoded.at[mine], decoded.time_ms[mine], heard)
         for name, heard in beats.items():
             self._spoken.add(name)
-            self.lanes.advance(name, np.array([time_ms for _, time_ms in heard]))
+            self._hear(name, np.empty(0, np.int64), np.empty(0, np.int64), heard)
         return met
+
+    def _hear(self, source: str, at: Ints, time_ms: Ints, beats: list[tuple[int, Heartbeat]]) -> Ints:
+        """Move a lane by records and heartbeats, in offset order; return the frontier that each record met."""
+        places = np.concatenate([at, [place for place, _ in beats]])
+        times = np.concatenate([time_ms, [beat.time_ms for _, beat in beats]])
+        order = np.argsort(places, kind="stable")
+        in_order, first = np.empty(len(order), np.int64), 0
+        ends = np.flatnonzero(np.isin(places[order], [place for place, beat in beats if beat.end]))
+        for last in ends.tolist():
+            in_order[order[first : last + 1]] = self.lanes.advance(source, times[order[first : last + 1]])
+            self.lanes.end(source, self._end_ms(self.lanes.watermark_ms[source]))
+            first = last + 1
+        if first < len(order):
+            in_order[order[first:]] = self.lanes.advance(source, times[order[first:]])
+        return in_order[: len(at)]
 
     def _merge(self, block: Block, decoded: Decoded, end_ms: Ints, wanted: Bools) -> int:
         """Fold the wanted records that are no repeats; return how many."""
@@ -350,10 +366,7 @@ class Slicer:
         by_shard: dict[int, list[int]] = {shard: [] for shard in range(shards)} if everyone else {}
         for i, key in enumerate(keys):
             by_shard.setdefault(shard_of(key.symbol), []).append(i)
-        lanes = [
-            Lane(source, watermark_ms, self.lanes.frontier_ms[source], source in idle.sources)
-            for source, watermark_ms in self.lanes.watermark_ms.items()
-        ]
+        lanes = self.lanes.lanes(idle.sources)
         tallies = msgspec.structs.replace(self.tallies)
         frames = [
             (
@@ -406,11 +419,10 @@ class Slicer:
         """Return the offset to commit and what goes with it; all that is dirty must have been published."""
         live = self._open.live()
         offset = int(self._open.columns["first_offset"][live].min()) if len(live) else self.read
-        lanes = [Lane(source, at, self.lanes.frontier_ms[source]) for source, at in self.lanes.watermark_ms.items()]
         saved = SliceCheckpoint(
             upto=self.upto,
             start=self.start,
-            lanes=lanes,
+            lanes=self.lanes.lanes(),
             tallies=msgspec.structs.replace(self.tallies),
             incomplete=self.incomplete,
             partitions=self.partitions,

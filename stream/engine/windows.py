@@ -66,7 +66,7 @@ class Windows:
         self._epoch = epoch
         self._slices = windowing.slicing.aggregate
         self._widths = list(windowing.resolutions.items())
-        self._finest_ms = min(windowing.resolutions.values())
+        self._finest_ms, self._longest_ms = min(windowing.resolutions.values()), max(windowing.resolutions.values())
         # Places that a slice has a share in: each resolution, of its source and of all.
         places = np.dtype((np.int64, (2 * len(self._widths),)))
         self._pending: Table[SliceKey] = Table(
@@ -141,7 +141,8 @@ class Windows:
         self._overdue.own(shard, upto, state.overdue if state else {})
         # What fills, or follows, has to hear of all windows that have come since.
         done = (self._filler is None and self.following is None) if state else not (fresh and self.following)
-        finality = Finality(self._horizon_ms, saved, state.frontiers if state else None, done=done)
+        known = state.frontiers if state else None
+        finality = Finality(self._horizon_ms, self._longest_ms, saved, known, done=done)
         self._shards[shard], self._incomplete[shard] = finality, state.incomplete if state else {}
         if not done:
             self._again.add(shard)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Protocol
 
@@ -11,15 +11,15 @@ from msgspec.json import Encoder
 from schemas.control import Step
 from schemas.events import Event
 from schemas.heartbeat import Heartbeat, to_headers
-from schemas.topics import HOUR_MS, MINUTE_MS, Topic
+from schemas.topics import HOUR_MS, Topic
 from stream.errors import BrokerError
+from stream.feeds.clock import now_ms, receipt_ms
 from stream.feeds.routing import Routing
 from stream.metrics import FEED_NEWEST, FEED_SENT
 
 log = logging.getLogger(__name__)
 
-# Bars of an hour are the longest: a lane opens before the first one that its events can fall into, and is closed past
-# the last one's end by as much again, which is more than any lateness.
+# Bars of an hour are the longest: a lane opens before the first one that its events can fall into.
 LONGEST_BAR_MS = HOUR_MS
 # Partitions are there before the schedule speaks of them; metadata is two seconds old at most.
 APPEAR_SECONDS = 10.0
@@ -59,6 +59,10 @@ class Channel:
         By key: over how many partitions its events are spread.
     disorder_ms
         How far behind a source's newest event a later one may be.
+    skew_ms
+        How far past its receipt an event's time may be; one further ahead is rejected, so heartbeats don't go by it.
+    now_ms
+        The time, ms.
 
     Attributes
     ----------
@@ -68,18 +72,29 @@ class Channel:
         How many it has been given.
     """
 
-    def __init__(self, records: Records, topic: Topic, *, spread: Mapping[str, int], disorder_ms: int) -> None:
+    def __init__(
+        self,
+        records: Records,
+        topic: Topic,
+        *,
+        spread: Mapping[str, int],
+        disorder_ms: int,
+        skew_ms: int,
+        now_ms: Callable[[], int] = now_ms,
+    ) -> None:
         self.topic = topic
         self.events = 0
         self._records = records
         self._key = attrgetter(topic.key)
         self._spread = spread
         self._disorder_ms = disorder_ms
+        self._skew_ms = skew_ms
+        self._now_ms = now_ms
         self._partitions = 0
         self._routing: Routing
         # By source: what heartbeats may say. An event's time is its author's word for some, and may lie ahead.
         self._sure_ms: dict[str, int] = {}
-        # And how far events that may count have come, where the source's clock is ahead of ours.
+        # And how far events that count have come, where the source's clock is ahead of ours.
         self._newest_ms: dict[str, int] = {}
         self._sent = FEED_SENT.labels(topic.name)
 
@@ -154,7 +169,7 @@ class Channel:
         for event, key in zip(events, map(self._key, events), strict=True):
             time_ms = event.time_ms
             if time_ms > sure_ms.get(event.source, 0):
-                self._advance(event.source, time_ms, event.received_ms or time_ms)
+                self._advance(event.source, time_ms, event.received_ms)
             if not era.since_ms <= time_ms < era.until_ms:
                 era = routing.at(time_ms)
             place = era[key]
@@ -164,10 +179,12 @@ class Channel:
         self._sent.inc(len(events))
 
     def _advance(self, source: str, time_ms: int, received_ms: int) -> None:
-        # Ahead of its receipt an event says nothing of those to come, and far ahead it is rejected anyway.
-        sure_ms = min(time_ms, received_ms)
-        newest_ms = min(time_ms, received_ms + MINUTE_MS)
-        self._newest_ms[source] = max(self._newest_ms.get(source, 0), newest_ms)
+        had_ms = receipt_ms(received_ms, self._now_ms())
+        if time_ms > had_ms + self._skew_ms:
+            return
+        # Ahead of its receipt an event says nothing of those to come.
+        sure_ms = min(time_ms, had_ms)
+        self._newest_ms[source] = max(self._newest_ms.get(source, 0), time_ms)
         if source not in self._sure_ms:
             self._to_all(source, sure_ms - LONGEST_BAR_MS - self._disorder_ms)
         self._sure_ms[source] = max(self._sure_ms.get(source, 0), sure_ms)
@@ -179,12 +196,11 @@ class Channel:
             FEED_NEWEST.labels(self.topic.name, source).set(time_ms / 1000)
 
     def close(self) -> None:
-        """Say that every bar of each source is over."""
+        """Say that nothing of each source follows: with that, every bar is over."""
         for source, time_ms in self._newest_ms.items():
-            bar_end_ms = (time_ms // LONGEST_BAR_MS + 1) * LONGEST_BAR_MS
-            self._to_all(source, bar_end_ms + LONGEST_BAR_MS)
+            self._to_all(source, time_ms, end=True)
 
-    def _to_all(self, source: str, time_ms: int) -> None:
-        headers = to_headers(Heartbeat(source, time_ms, self._partitions))
+    def _to_all(self, source: str, time_ms: int, *, end: bool = False) -> None:
+        headers = to_headers(Heartbeat(source, time_ms, self._partitions, end))
         for partition in range(self._partitions):
             self._records.put(self.topic.name, partition, None, None, headers)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stream.feeds import files
+from stream.feeds.clock import Clock
 from stream.feeds.tally import Tally
 from stream.settings import Settings
 
@@ -106,8 +107,9 @@ def feed_file(
     kinds = files.FORMATS[kind].kinds
     send = partial(session.feed, settings, kinds=kinds, close=close, console=console, spread=dict(spread))
     try:
-        with closing(files.read_in_turns(paths, kind, tally, by_event_time=sort)) as events:
-            asyncio.run(send(partial(files.paced, events, speed, by_event_time=sort)))
+        clock = partial(Clock, settings.skew_ms)
+        with closing(files.turns(paths, kind, tally, clock, by_event_time=sort)) as turns:
+            asyncio.run(send(partial(files.paced, turns, speed)))
     finally:
         if tally:
             console.print(str(tally), highlight=False, soft_wrap=True, markup=False)

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,15 +18,18 @@ from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.feeds import binance, bluesky, own, tables, twitter
 from stream.feeds.archive import is_plain
+from stream.feeds.clock import Clock
 from stream.feeds.lines import texts
 from stream.feeds.other import Other
 from stream.feeds.tally import Tally
+from stream.settings import Settings
 
 BATCH_RECORDS = 1000
 # A wait shorter than this is not worth a batch of its own.
 PACE_SECONDS = 0.005
 # Reading goes on for so long before others have their turn.
 TURN_SECONDS = 0.02
+DEFAULT_CLOCK = partial(Clock, Settings().skew_ms)
 
 
 def _binance(line: bytes) -> Event | Other:
@@ -72,16 +76,42 @@ FORMATS = {
 }
 
 
-def read(paths: Iterable[Path], kind: str, tally: Tally, *, by_event_time: bool = False) -> Iterator[Event]:
-    """Yield the events of some files as one; see `read_in_turns`."""
-    events = read_in_turns(paths, kind, tally, by_event_time=by_event_time)
-    return (event for event in events if event is not None)
+class Turn(NamedTuple):
+    """What reading has come to.
+
+    Attributes
+    ----------
+    at_ms
+        How far it is: see `Clock`; where events are sorted, the event's time.
+    event
+        The event; None where reading has gone on for `TURN_SECONDS` without one.
+    """
+
+    at_ms: int
+    event: Event | None
 
 
-def read_in_turns(
-    paths: Iterable[Path], kind: str, tally: Tally, *, by_event_time: bool = False
-) -> Generator[Event | None, None, None]:
-    """Yield the events of some files as one, and None where reading has gone on for `TURN_SECONDS` without one.
+def read(
+    paths: Iterable[Path],
+    kind: str,
+    tally: Tally,
+    clock: Callable[[], Clock] = DEFAULT_CLOCK,
+    *,
+    by_event_time: bool = False,
+) -> Iterator[Event]:
+    """Yield the events of some files as one; see `turns`."""
+    return (turn.event for turn in turns(paths, kind, tally, clock, by_event_time=by_event_time) if turn.event)
+
+
+def turns(
+    paths: Iterable[Path],
+    kind: str,
+    tally: Tally,
+    clock: Callable[[], Clock] = DEFAULT_CLOCK,
+    *,
+    by_event_time: bool = False,
+) -> Generator[Turn, None, None]:
+    """Yield the events of some files as one.
 
     Files are merged by when each event was received, each in its own order; those that don't say are taken by event
     time. Bad lines are counted and passed over.
@@ -94,6 +124,8 @@ def read_in_turns(
         A name in `FORMATS`.
     tally
         Counts every line.
+    clock
+        Makes the clock of a file.
     by_event_time
         Sort all by event time, for files that are out of order. All of them are held in memory.
 
@@ -106,72 +138,65 @@ def read_in_turns(
     for path in paths:
         # Of all of them it is told before anything is sent.
         is_plain(path)
-    each = [_events(path, FORMATS[kind], tally) for path in paths]
+    each = [_turns(path, FORMATS[kind], tally, clock()) for path in paths]
     if not by_event_time:
-        yield from heapq.merge(*each, key=_received_ms)
+        yield from heapq.merge(*each, key=attrgetter("at_ms"))
         return
-    held: list[Event] = []
-    for events in each:
-        for event in events:
-            if event is None:
-                yield None
+    sane, held = clock(), []
+    for turns_ in each:
+        for turn in turns_:
+            if turn.event is None:
+                yield turn
             else:
-                held.append(event)
-    held.sort(key=_event_ms)
+                held.append(Turn(turn.event.time_ms if sane.counts(turn.event) else 0, turn.event))
+    held.sort(key=attrgetter("at_ms"))
     yield from held
 
 
-async def paced(
-    events: Iterable[Event | None], speed: float, *, by_event_time: bool = False
-) -> AsyncIterator[list[Event]]:
-    """Yield events in batches, as far apart as they were received.
+async def paced(turns: Iterable[Turn], speed: float) -> AsyncIterator[list[Event]]:
+    """Yield events in batches, as far apart as they were received, or happened where they are sorted.
 
     Parameters
     ----------
-    events
-        In the order in which they go; None where others are to have their turn.
+    turns
+        In the order in which they go.
     speed
         2.0 is twice as fast as recorded; infinity doesn't wait.
-    by_event_time
-        As far apart as they happened.
     """
-    at_ms = _event_ms if by_event_time else _received_ms
     clock = asyncio.get_running_loop().time
-    began = turn = clock()
-    first_ms = None
+    began = since = clock()
+    first_ms = 0
     batch: list[Event] = []
-    for event in events:
+    for at_ms, event in turns:
         if event is None:
             await asyncio.sleep(0)
             continue
-        now_ms = at_ms(event)
-        if first_ms is None:
-            first_ms = now_ms
+        first_ms = first_ms or at_ms
         now = clock()
-        wait = (now_ms - first_ms) / 1000 / speed - (now - began)
+        wait = (at_ms - first_ms) / 1000 / speed - (now - began)
         if wait > PACE_SECONDS:
             if batch:
                 yield batch
                 batch = []
             await asyncio.sleep(wait)
         batch.append(event)
-        if len(batch) == BATCH_RECORDS or now - turn > TURN_SECONDS:
+        if len(batch) == BATCH_RECORDS or now - since > TURN_SECONDS:
             yield batch
-            batch, turn = [], clock()
+            batch, since = [], clock()
     if batch:
         yield batch
 
 
-def _event_ms(event: Event) -> int:
-    return event.time_ms
-
-
-def _received_ms(event: Event | None) -> int:
-    # What is none goes on at once.
-    return 0 if event is None else event.received_ms or event.time_ms
+def _turns(path: Path, format_: Format, tally: Tally, clock: Clock) -> Iterator[Turn]:
+    at_ms = 0
+    for event in _events(path, format_, tally):
+        if event is not None:
+            at_ms = clock.read(event)
+        yield Turn(at_ms, event)
 
 
 def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]:
+    """Yield a file's events, and None where others are to have their turn."""
     if format_.parse is None:
         for event in tables.events(path, partial(tally.turn_down, path)):
             tally.count(path, (type(event),))

@@ -9,6 +9,7 @@ from schemas.control import Step
 from schemas.events import TOPICS, Event
 from stream.errors import BrokerError
 from stream.feeds.channel import Channel, Records
+from stream.settings import Settings
 
 Batches = AsyncIterator[Sequence[Event]]
 
@@ -38,8 +39,8 @@ class Publisher:
       partition knows that the source exists, and waits for it;
     - every ``heartbeat_seconds``, to every partition, those added meanwhile too: the newest event time so far, less
       ``disorder_ms``;
-    - at the end of an input that is complete, to every partition: an hour after the end of the hour of the last event,
-      so that every bar closes. More of the same source before that time would be late.
+    - at the end of an input that is complete, to every partition: that nothing follows, with the newest event time. All
+      bars close. The source may go on later, from the next second on: bars that it goes on in are corrected.
 
     One publisher feeds a source at a time, or several whose event times keep within the topic's lateness.
 
@@ -59,6 +60,8 @@ class Publisher:
         Between heartbeats, by the wall clock.
     disorder_ms
         How far behind a source's newest event a later one may be. What the topic's lateness covers need not be here.
+    skew_ms
+        See `Settings`.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class Publisher:
         spread: Mapping[str, int] | None = None,
         heartbeat_seconds: float = 1.0,
         disorder_ms: int = 0,
+        skew_ms: int = Settings().skew_ms,
     ) -> None:
         self._records = records
         self._heartbeat_seconds = heartbeat_seconds
         self._control = control
         self._channels = {
-            kind: Channel(records, TOPICS[kind], spread=spread or {}, disorder_ms=disorder_ms) for kind in kinds
+            kind: Channel(records, TOPICS[kind], spread=spread or {}, disorder_ms=disorder_ms, skew_ms=skew_ms)
+            for kind in kinds
         }
         self._started = False
 

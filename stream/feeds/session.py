@@ -78,7 +78,7 @@ async def feed(
         nullcontext() if live is None else resumed(live, producer, control),
     ):
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
-        publisher = Publisher(producer, kinds=kinds, control=control, spread=spread)
+        publisher = Publisher(producer, kinds=kinds, control=control, spread=spread, skew_ms=settings.skew_ms)
         async with progress.shown(publisher, console):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
             loop, told = asyncio.get_running_loop(), asyncio.Event()

@@ -18,7 +18,7 @@ from schemas.events import TOPICS, Event, Shape
 from schemas.post import Author, Post
 from schemas.topics import Topic
 from schemas.trade import LATEST_MS, Name, Source, TimeMs
-from stream.engine.block import Ints
+from stream.engine.block import Bools, Ints
 from stream.engine.columns import ints
 from stream.engine.names import Names
 from stream.feeds import files, own
@@ -57,7 +57,7 @@ class Part(NamedTuple):
 
 
 class Heard(Struct):
-    """What a file has of a source.
+    """What a file has of a source; a record whose time is too far past its receipt doesn't count here.
 
     Attributes
     ----------
@@ -70,6 +70,27 @@ class Heard(Struct):
     at_ms: int
     first_ms: int
     newest_ms: int
+
+
+class Bounds(Struct, frozen=True):
+    """How far ahead a record may be; the vectors of `Clock`.
+
+    Attributes
+    ----------
+    skew_ms
+        See `Settings`.
+    now_ms
+        The time, ms.
+    """
+
+    skew_ms: int
+    now_ms: int
+
+    def count(self, time_ms: Ints, received_ms: Ints) -> Bools:
+        """Return which records' times are no further past their receipt than they may be, shape (n,)."""
+        had_ms = np.where(received_ms > 0, np.minimum(received_ms, self.now_ms), self.now_ms)
+        counts: Bools = time_ms <= had_ms + self.skew_ms
+        return counts
 
 
 class Range(Struct, frozen=True):
@@ -175,6 +196,7 @@ def deal(
     folder: Path,
     partitions: Mapping[str, int],
     read: Callable[[int, int], None],
+    bounds: Bounds,
     *,
     by_event_time: bool = False,
 ) -> Dealt:
@@ -192,6 +214,8 @@ def deal(
         How many there are, by topic; events of another topic are passed over.
     read
         Hears of each part: how many records, and the newest event time.
+    bounds
+        How far ahead a record may be.
     by_event_time
         Sort by event time; all is held in memory.
 
@@ -208,18 +232,20 @@ def deal(
             if topic.name in partitions
         }
         parts = _parts(some, dealt.tally)
-        for part in _sorted(parts) if by_event_time else parts:
+        for part in _sorted(parts, bounds) if by_event_time else parts:
             time_ms = ints([record.time_ms for record in part.records])
             received_ms = ints([record.received_ms for record in part.records])
+            counts = bounds.count(time_ms, received_ms)
             # Files are merged by when records were received, each in its own order: so its clock never goes back.
             at_ms = np.where((received_ms > 0) & (not by_event_time), received_ms, time_ms)
+            at_ms = np.where(counts, np.minimum(at_ms, bounds.now_ms), 0)
             at_ms = np.maximum.accumulate(np.maximum(at_ms, dealt.highest_ms))
             dealt.highest_ms = int(at_ms[-1])
             for kind in set(part.kinds) & topics.keys():
                 mine = [i for i, one in enumerate(part.kinds) if one is kind]
                 values, records = [part.values[i] for i in mine], [part.records[i] for i in mine]
-                topics[kind].put(values, records, time_ms[mine], at_ms[mine])
-            read(len(part.values), int(time_ms.max()))
+                topics[kind].put(values, records, time_ms[mine], at_ms[mine], counts[mine])
+            read(len(part.values), int(time_ms[counts].max(initial=0)))
     dealt.sources = {one.topic.name: one.sources for one in topics.values()}
     return dealt
 
@@ -239,9 +265,15 @@ class _Shares:
         self._spills = [self._files.enter_context(closing(Spill(share(*place)))) for place in places]
         self._times = [self._files.enter_context(received(*place).open("wb")) for place in places]
 
-    def put(self, values: list[bytes], records: "Sequence[Event | Head]", time_ms: Ints, at_ms: Ints) -> None:
-        """Take records, which have come by ``at_ms``."""
-        self._hear([record.source for record in records], time_ms, at_ms)
+    def put(
+        self, values: list[bytes], records: "Sequence[Event | Head]", time_ms: Ints, at_ms: Ints, counts: Bools
+    ) -> None:
+        """Take records, which have come by ``at_ms``; those that don't count say nothing of their source."""
+        if counts.all():
+            self._hear([record.source for record in records], time_ms, at_ms)
+        elif counts.any():
+            sure = [record.source for record, counts_ in zip(records, counts.tolist(), strict=True) if counts_]
+            self._hear(sure, time_ms[counts], at_ms[counts])
         codes = self._keys.codes(list(map(self._key, records)))
         if len(self._keys.names) > len(self._homes):
             self._homes = np.array([partition_for(key, self._partitions) for key in self._keys.names])
@@ -270,10 +302,12 @@ class _Shares:
         self._files.close()
 
 
-def _sorted(parts: Iterable[Part]) -> Iterator[Part]:
-    """Yield the records of all parts by event time; those of one time stay in their order."""
+def _sorted(parts: Iterable[Part], bounds: Bounds) -> Iterator[Part]:
+    """Yield the records of all parts by event time, first those that don't count; those of one time stay in order."""
     each = [one for part in parts for one in zip(*part, strict=True)]
-    each.sort(key=lambda one: one[1].time_ms)
+    times_ms, received_ms = (ints([getattr(one[1], name) for one in each]) for name in ("time_ms", "received_ms"))
+    order = np.argsort(np.where(bounds.count(times_ms, received_ms), times_ms, 0), kind="stable")
+    each = [each[i] for i in order.tolist()]
     for first in range(0, len(each), READ_EVENTS):
         yield Part(*map(list, zip(*each[first : first + READ_EVENTS], strict=True)))
 

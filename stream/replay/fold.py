@@ -38,6 +38,8 @@ FLUSH_SLICES = 20_000
 IDLE_SHARE = 0.1
 # A shard's frames are merged when so many of their slices wait.
 MERGE_UPSERTS = 50_000
+# Of what is said of a partition when all of it is read.
+_LAST = 1 << 62
 # Results that are made into columns together.
 TABLE_ROWS = 20_000
 
@@ -55,6 +57,8 @@ class Job(Struct, frozen=True):
         How many it has, and into how many parts its symbols fall.
     folder
         Where tasks leave what others need.
+    now_ms
+        The time: no record of files was received later, whatever it says. 0: of a topic the log says it.
     """
 
     settings: Settings
@@ -62,6 +66,7 @@ class Job(Struct, frozen=True):
     partitions: int
     shards: int
     folder: str
+    now_ms: int = 0
 
     def slicing(self) -> Slicing:
         return next(s for s in discover(self.settings.agents)[0] if s.topic.name == self.topic)
@@ -125,6 +130,7 @@ class _Slicing:
             checkpoint=None,
             committed=None,
             begin=begin,
+            latest_ms=job.now_ms,
             aliases=Aliases(settings.aliases),
         )
         self._frames = [Spill(job.frames(partition, shard)) for shard in range(job.shards)]
@@ -158,15 +164,19 @@ class _Slicing:
             self._flush()
         self._read(len(block), max(slicer.lanes.watermark_ms.values(), default=0))
 
-    def _flush(self) -> None:
+    def _flush(self, *, last: bool = False) -> None:
         self._unflushed = 0
         shards = self._job.shards
         frames = self._slicer.flush(lambda symbol: partition_for(symbol, shards), shards, everyone=True)
         for shard, frame in frames:
+            if not last:
+                # Who has ended is known at the log's end: until then it may go on.
+                lanes = [msgspec.structs.replace(lane, ended=False) for lane in frame.lanes]
+                frame = msgspec.structs.replace(frame, lanes=lanes)
             self._frames[shard].put(frame)
 
     def close(self) -> Sliced:
-        self._flush()
+        self._flush(last=True)
         for spill in (*self._frames, self._late, self._dead):
             spill.close()
         slicer = self._slicer
@@ -179,10 +189,7 @@ class _Slicing:
             slicer.partition,
             slicer.upto - slicer.start,
             slicer.tallies,
-            [
-                Lane(source, at_ms, slicer.lanes.frontier_ms[source])
-                for source, at_ms in slicer.lanes.watermark_ms.items()
-            ],
+            slicer.lanes.lanes(),
             self._heard_ms,
             self._first_ms,
             self._last_ms,
@@ -228,7 +235,7 @@ class Word(Struct, frozen=True):
     before
         Lanes of sources that it has nothing of.
     after
-        Lanes that had ended.
+        Lanes that were silent at the end, or had ended.
     """
 
     partition: int
@@ -240,7 +247,7 @@ def words(sliced: Sequence[Sliced], idle_ms: int) -> list[Word]:
     """Say what holds back no result: a source that a partition has nothing of, and one that had long been silent there.
 
     Live, the partition's owner calls both idle by its clock; here the log tells it, by the times at which records were
-    appended. They are taken to be as far as the least of those that still spoke.
+    appended. They are taken to be as far as the least of those that still spoke; where none did, to have ended.
 
     Parameters
     ----------
@@ -250,24 +257,27 @@ def words(sliced: Sequence[Sliced], idle_ms: int) -> list[Word]:
         For how long a source is to be silent.
     """
     last_ms = max(one.last_ms for one in sliced)
-    ended = {
+    silent = {
         (one.partition, source)
         for one in sliced
         for source, heard_ms in one.heard_ms.items()
         if 0 < heard_ms < last_ms - idle_ms
     }
     lanes = [(one.partition, lane) for one in sliced for lane in one.lanes]
-    awake = [lane.frontier_ms for partition, lane in lanes if (partition, lane.source) not in ended]
-    least_ms = min(awake, default=UNSET)
+    awake = [lane.frontier_ms for partition, lane in lanes if (partition, lane.source) not in silent and not lane.ended]
+    as_far_ms = min(awake) if awake else max((lane.frontier_ms for _, lane in lanes), default=UNSET)
     sources = sorted({lane.source for _, lane in lanes})
-    return [
-        Word(
-            one.partition,
-            [Lane(s, least_ms, least_ms) for s in sources if all(lane.source != s for lane in one.lanes)],
-            [Lane(s, least_ms, least_ms) for p, s in sorted(ended) if p == one.partition],
-        )
-        for one in sliced
-    ]
+    found = []
+    for one in sliced:
+        here = {lane.source: lane for lane in one.lanes}
+        before = [Lane(source, as_far_ms, as_far_ms) for source in sources if source not in here]
+        after = [Lane(s, as_far_ms, as_far_ms, ended=not awake) for p, s in sorted(silent) if p == one.partition]
+        if not awake:
+            after += [msgspec.structs.replace(lane, ended=True) for lane in before]
+        if after:
+            after += [lane for lane in one.lanes if lane.ended]
+        found.append(Word(one.partition, before, after))
+    return found
 
 
 class Merged(Struct):
@@ -331,12 +341,12 @@ def _by_time(job: Job, shard: int, known: Sequence[Word]) -> Iterator[Frame]:
     heads: list[tuple[int, int, Frame, Iterator[Frame]]] = []
     empty = nothing(job.slicing().aggregate.schema)
 
-    def word(partition: int, lanes: list[Lane]) -> Frame:
+    def word(partition: int, lanes: list[Lane], upto: int) -> Frame:
         return Frame(
             topic=job.topic,
             partition=partition,
             epoch=job.settings.epoch,
-            upto=0,
+            upto=upto,
             partitions=job.partitions,
             idle=False,
             incomplete=None,
@@ -346,7 +356,7 @@ def _by_time(job: Job, shard: int, known: Sequence[Word]) -> Iterator[Frame]:
         )
 
     for one in known:
-        yield word(one.partition, one.before)
+        yield word(one.partition, one.before, 0)
     for one in known:
         frames = pieces(job.frames(one.partition, shard), Frame)
         if frame := next(frames, None):
@@ -360,7 +370,8 @@ def _by_time(job: Job, shard: int, known: Sequence[Word]) -> Iterator[Frame]:
         else:
             heapq.heappop(heads)
     for one in known:
-        yield word(one.partition, one.after)
+        if one.after:
+            yield word(one.partition, one.after, _LAST)
 
 
 def _reach_ms(frame: Frame) -> int:

@@ -18,6 +18,7 @@ from stream.app import discover
 from stream.engine.following import outputs_of
 from stream.errors import BrokerError, ConfigError
 from stream.feeds.channel import LONGEST_BAR_MS
+from stream.feeds.clock import now_ms
 from stream.feeds.tally import Tally
 from stream.kafka import topics
 from stream.replay import deal, fold, parquet
@@ -116,13 +117,14 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     each = [one for of_file in ranges for one in of_file]
     partitions = _partitions(settings, source)
     with Crew(processes, console) as crew:
-        tasks = [(one, n, folder, partitions, sort) for n, one in enumerate(each)]
+        bounds = deal.Bounds(settings.skew_ms, now_ms())
+        tasks = [(one, n, folder, partitions, bounds, sort) for n, one in enumerate(each)]
         dealt = await crew.run("read", "events", _deal, tasks)
         outcome = Outcome(0, Tallies(), {}, {}, Tally())
         for topic, count in partitions.items():
             opening, closing = _beats(each, dealt, topic)
             log = OfFiles(str(folder), [len(of_file) for of_file in ranges], opening, closing)
-            job = Job(settings, topic, count, processes, str(folder))
+            job = Job(settings, topic, count, processes, str(folder), bounds.now_ms)
             outcome.add(await _replay(crew, job, [log] * count))
     assert outcome.lines is not None
     for one in dealt:
@@ -156,8 +158,10 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
         return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
 
 
-def _deal(some: deal.Range, number: int, folder: Path, partitions: Mapping[str, int], sort: bool) -> deal.Dealt:
-    return deal.deal(some, number, folder, partitions, note, by_event_time=sort)
+def _deal(
+    some: deal.Range, number: int, folder: Path, partitions: Mapping[str, int], bounds: deal.Bounds, sort: bool
+) -> deal.Dealt:
+    return deal.deal(some, number, folder, partitions, note, bounds, by_event_time=sort)
 
 
 def _slice(job: Job, partition: int, log: Log) -> Sliced:
@@ -184,8 +188,7 @@ def _beats(
         first.setdefault(source, one.first_ms)
         newest[source] = max(newest.get(source, 0), one.newest_ms)
     opening = [Heartbeat(source, at_ms - LONGEST_BAR_MS) for source, at_ms in first.items()]
-    ends = {source: (at_ms // LONGEST_BAR_MS + 1) * LONGEST_BAR_MS for source, at_ms in newest.items()}
-    return opening, [Heartbeat(source, end_ms + LONGEST_BAR_MS) for source, end_ms in ends.items()]
+    return opening, [Heartbeat(source, at_ms, end=True) for source, at_ms in newest.items()]
 
 
 async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:

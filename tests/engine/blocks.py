@@ -114,8 +114,12 @@ class Log:
         text = _json(msgspec.to_builtins(tick) | more) if more else _json(tick)
         return self.raw(text, appended=at if appended is None else appended)
 
-    def beat(self, at: int, source: str = "s", *, partitions: int = 0, appended: int = 0) -> "Log":
-        return self.raw(None, tuple(to_headers(Heartbeat(source, HOUR_MS + at, partitions))), appended=appended)
+    def beat(
+        self, at: int, source: str = "s", *, partitions: int = 0, appended: int | None = None, end: bool = False
+    ) -> "Log":
+        """Append a heartbeat, by default when it speaks of."""
+        headers = tuple(to_headers(Heartbeat(source, HOUR_MS + at, partitions, end)))
+        return self.raw(None, headers, appended=at if appended is None else appended)
 
     def hole(self, offsets: int = 1) -> "Log":
         """Append offsets without a record, as compaction and transactions leave them."""

@@ -39,13 +39,13 @@ def test_the_receipt_is_the_lesser_of_the_feeds_time_and_the_brokers(received: i
     assert reasons == expected
 
 
-def test_a_heartbeat_more_than_a_day_ahead_is_rejected() -> None:
-    log = Log().tick(0, 1).beat(DAY_MS + 1).beat(DAY_MS)
+def test_a_heartbeat_further_ahead_of_its_append_time_than_an_event_may_be_is_rejected() -> None:
+    log = Log().tick(0, 1).beat(5101, appended=100).beat(5100, appended=100)
     owner = slicer()
     refused = owner.fold(log.block())
     assert [(letter.offset, letter.value) for letter in refused] == [(1, b"")]
-    assert rejected(log) == {1: f"a heartbeat more than a day ahead of its receipt: {HOUR_MS + DAY_MS + 1} ms"}
-    assert owner.lanes.watermark_ms == {"s": HOUR_MS + DAY_MS}
+    assert rejected(log) == {1: "a heartbeat 5001 ms ahead of its append time, and skew_ms is 5000"}
+    assert owner.lanes.watermark_ms == {"s": HOUR_MS + 5100}
     assert tallied(owner.tallies) == {"counted": 1, "heartbeats": 1, "rejected": 1}
 
 

@@ -1,5 +1,8 @@
 """Which lanes hold finals back, and which only the folding."""
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from schemas.frame import Frame
@@ -10,10 +13,11 @@ from tests.engine.blocks import HOUR_MS
 from tests.engine.frames import frame, views
 
 HORIZON_MS = 10_000
+LONGEST_MS = 60_000
 
 
 def heard(*frames: Frame, saved: Views | None = None, settled: bool = True) -> Finality:
-    finality = Finality(HORIZON_MS, saved or Views())
+    finality = Finality(HORIZON_MS, LONGEST_MS, saved or Views())
     for one in frames:
         finality.hear(one)
         finality.advance(settled=settled)
@@ -121,7 +125,7 @@ def test_a_partition_that_wakes_and_still_has_no_lane_holds_back_again() -> None
 def test_where_all_have_gone_idle_the_least_of_them_decides(often: bool) -> None:
     # A shard that is read late has all of it in one go.
     awake, asleep = frame(1, lanes={"s": 5000, "t": 3000}), frame(1, lanes={"s": 5000, "t": 3000}, idle="st")
-    finality = heard(awake, asleep) if often else Finality(HORIZON_MS, Views())
+    finality = heard(awake, asleep) if often else Finality(HORIZON_MS, LONGEST_MS, Views())
     if not often:
         finality.hear(awake)
         finality.hear(asleep)
@@ -210,3 +214,55 @@ def test_a_source_that_only_a_checkpoint_knows_holds_nothing_back_past_the_horiz
     finality = heard(frame(1, lanes={"s": 50_000}, resting=True), saved=saved)
     assert final(finality) == {"s": 50_000, "t": 40_000, "all": 50_000}
     assert fold(finality) == {"s": 50_000, "t": 40_000, "all": 40_000}
+
+
+def ended(upto: int, lanes: dict[str, int], ends: str, **more: Any) -> Frame:
+    """Return a frame of which some lanes have ended."""
+    one = frame(upto, lanes=lanes, **more)
+    return msgspec.structs.replace(
+        one, lanes=[msgspec.structs.replace(lane, ended=lane.source in ends) for lane in one.lanes]
+    )
+
+
+def test_a_lane_that_has_ended_holds_back_neither_finals_nor_folding() -> None:
+    finality = heard(ended(1, {"s": 90_000, "t": 1000}, "t"))
+    # All of t's windows are final up to the end of its minute; those of all are as far as s.
+    assert final(finality) == {"s": 90_000, "t": 80_000, "all": 90_000}
+    assert fold(finality) == {"s": 90_000, "t": 80_000, "all": 90_000}
+
+
+def test_where_all_have_ended_the_longest_window_with_the_newest_slice_is_final() -> None:
+    finality = heard(ended(1, {"s": 61_000, "t": 3000}, "st"))
+    assert final(finality) == {"s": 120_000, "t": 61_000, "all": 120_000}
+    # Folded is what is closed, so who speaks again goes on in the same minute.
+    assert fold(finality) == {"s": 61_000, "t": 61_000, "all": 61_000}
+    finality.hear(frame(2, lanes={"s": 100_000, "t": 3000}))
+    finality.advance(settled=True)
+    assert final(finality)["all"] == 120_000
+    finality.hear(ended(3, {"s": 125_000, "t": 3000}, "t"))
+    finality.advance(settled=True)
+    assert final(finality)["all"] == 125_000
+
+
+def test_a_border_that_has_ended_is_the_end_of_its_own_window() -> None:
+    assert final(heard(ended(1, {"s": 120_000}, "s"))) == {"s": 120_000, "all": 120_000}
+
+
+def test_a_partition_in_which_it_has_not_ended_holds_back() -> None:
+    first = ended(1, {"s": 61_000}, "s", partitions=2)
+    assert final(heard(first)) == {}
+    assert final(heard(first, frame(1, lanes={"s": 5000}, partition=1))) == {"s": 5000, "all": 5000}
+    assert final(heard(first, ended(1, {"s": 5000}, "s", partition=1))) == {"s": 120_000, "all": 120_000}
+
+
+def test_a_zombies_word_on_who_has_ended_does_not_count() -> None:
+    finality = heard(frame(5, lanes={"s": 61_000}), ended(4, {"s": 60_000}, "s"))
+    assert final(finality) == {"s": 61_000, "all": 61_000}
+
+
+def test_who_has_ended_is_known_after_a_snapshot() -> None:
+    first = heard(ended(1, {"s": 61_000, "t": 3000}, "t"))
+    again = Finality(HORIZON_MS, LONGEST_MS, Views(), first.frontiers())
+    again.hear(frame(1, lanes={"s": 61_000}, partition=1, resting=True))
+    again.advance(settled=True)
+    assert final(again)["all"] == 61_000

@@ -76,3 +76,13 @@ def test_any_chunks_are_record_by_record(
     assert got == expected
     assert got == sorted(got)
     assert (lanes.watermark_ms["s"], lanes.frontier_ms["s"]) == (watermark, frontier)
+
+
+def test_a_source_that_ends_closes_what_it_is_told_and_goes_on_when_it_speaks_again() -> None:
+    lanes = Lanes(2000, [])
+    lanes.advance("s", np.array([5400]))
+    lanes.end("s", 6000)
+    assert lanes.lanes() == [Lane("s", 5400, 6000, ended=True)]
+    assert Lanes(2000, lanes.lanes()).lanes() == lanes.lanes()
+    assert lanes.advance("s", np.array([5900, 8500])).tolist() == [6000, 6000]
+    assert lanes.lanes() == [Lane("s", 8500, 6500)]

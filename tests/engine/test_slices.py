@@ -66,15 +66,14 @@ def test_heartbeats_tell_of_partitions_that_the_metadata_does_not() -> None:
 
 
 def test_a_heartbeat_that_does_not_count_tells_of_no_partitions() -> None:
-    day_ms = 24 * 3_600_000
     log = (
         Log()
-        .beat(day_ms + 2, partitions=8, appended=1)
+        .beat(5002, partitions=8, appended=1)
         .raw(None, (("heartbeat", b'{"source":"s","time_ms":1700000000000,"partitions":1000000}'),))
     )
     owner, published = read(log)
     assert [refused.reason.partition(":")[0] for refused in published.refused if isinstance(refused, DeadLetter)] == [
-        "a heartbeat more than a day ahead of its receipt",
+        "a heartbeat 5001 ms ahead of its append time, and skew_ms is 5000",
         "a heartbeat's header can't be read",
     ]
     assert owner.partitions == 1
@@ -145,6 +144,27 @@ def test_a_heartbeat_takes_its_place_among_the_records(cut: int | None) -> None:
     assert [(late.offset, late.late_by_ms) for late in published.refused] == [(2, 0)]
     assert published.slices[("s", "A", 0)].count == 1
     assert tallied(owner.tallies) == {"counted": 2, "late": 1, "heartbeats": 1}
+
+
+def test_an_end_closes_the_last_slice_and_the_lane_goes_on_after_it() -> None:
+    log = Log().tick(5400, 1).beat(5400, end=True)
+    log.tick(5900, 2)  # its slice was closed by the end
+    log.tick(6100, 3).tick(6200, 4, source="t")
+    one = slicer(log, lateness_ms=0)
+    late = [record.late_by_ms for record in one.fold(log.block())]
+    assert late == [0]
+    assert one.tallies.counted == 3
+    assert one.lanes.lanes() == [Lane("s", at(6100), at(6100)), Lane("t", at(6200), at(6200))]
+
+
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_an_end_is_the_same_wherever_blocks_are_cut(cut: int) -> None:
+    log = Log().tick(5400, 1).beat(5400, end=True).tick(5900, 2).beat(7000, end=True).tick(6500, 3).tick(8100, 4)
+    one, other = slicer(log), slicer(log)
+    refused = one.fold(log.block())
+    assert other.fold(log.block(0, cut)) + other.fold(log.block(cut)) == refused
+    assert (other.lanes.lanes(), other.tallies) == (one.lanes.lanes(), one.tallies)
+    assert [record.time_ms - HOUR_MS for record in refused] == [5900, 6500]
 
 
 def test_a_heartbeat_makes_a_lane_and_never_moves_it_back() -> None:

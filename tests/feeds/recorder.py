@@ -75,6 +75,11 @@ class Recorder:
         beats = (from_headers(record.headers) for record in self.records)
         return [beat.partitions for beat in beats if beat is not None]
 
+    def ends(self) -> list[bool]:
+        """Return of each heartbeat whether it ends its source."""
+        beats = (from_headers(record.headers) for record in self.records)
+        return [beat.end for beat in beats if beat is not None]
+
     def steps(self, topic: str = "trades") -> list[tuple[int, str, int]]:
         """Return what was put as (partition, what, event time): ``BTC-USDT``, or ``♥sim`` for a heartbeat."""
         found = []

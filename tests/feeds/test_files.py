@@ -19,7 +19,7 @@ from schemas.trade import Trade
 from stream.errors import InputError
 from stream.feeds import archive
 from stream.feeds import lines as lines_of
-from stream.feeds.files import paced, read, read_in_turns
+from stream.feeds.files import Turn, paced, read, turns
 from stream.feeds.tally import Tally
 
 RECORDED = Path(__file__).parents[2].parent / "shared" / "data" / "market"
@@ -162,7 +162,7 @@ def test_an_archive_that_is_cut_off_gives_what_it_holds_and_says_so(tmp_path: Pa
 
 def test_reading_on_without_an_event_gives_others_their_turn(tmp_path: Path) -> None:
     path = write(tmp_path / "a", b"no line\n" * 50_000, line(1, 0))
-    events = list(read_in_turns([path], "binance", Tally()))
+    events = [turn.event for turn in turns([path], "binance", Tally())]
     assert events[-1] is not None
     assert events[:-1] == [None] * (len(events) - 1) != []
 
@@ -234,7 +234,7 @@ def batches(received_ms: list[int], speed: float) -> tuple[list[list[int]], floa
     ]
 
     async def collect() -> list[list[int]]:
-        return [ids(batch) async for batch in paced(trades, speed)]
+        return [ids(batch) async for batch in paced([Turn(trade.received_ms, trade) for trade in trades], speed)]
 
     began = time.monotonic()
     return asyncio.run(collect()), time.monotonic() - began

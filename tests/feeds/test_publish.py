@@ -12,6 +12,7 @@ from schemas.topics import HOUR_MS
 from schemas.trade import Trade
 from stream.errors import BrokerError
 from stream.feeds import channel
+from stream.feeds.clock import now_ms
 from stream.feeds.publish import Publisher
 from stream.kafka.partition import partition_for
 from tests.feeds.recorder import Plan, Recorder
@@ -42,7 +43,7 @@ def test_a_new_source_is_announced_everywhere_before_its_first_event_and_closed_
     trades = [trade(BTC, MIDNIGHT_MS + 5), trade(ETH, MIDNIGHT_MS + 7), trade(BTC, MIDNIGHT_MS + HOUR_MS)]
     asyncio.run(Publisher(recorder).feed(given(trades), close=True))
     btc, eth = partition_for(BTC, 3), partition_for(ETH, 3)
-    opens, closes = MIDNIGHT_MS + 5 - HOUR_MS, MIDNIGHT_MS + 3 * HOUR_MS
+    opens, closes = MIDNIGHT_MS + 5 - HOUR_MS, MIDNIGHT_MS + HOUR_MS
     assert recorder.steps() == [
         *[(partition, "♥sim", opens) for partition in range(3)],
         (btc, BTC, MIDNIGHT_MS + 5),
@@ -50,6 +51,7 @@ def test_a_new_source_is_announced_everywhere_before_its_first_event_and_closed_
         (btc, BTC, MIDNIGHT_MS + HOUR_MS),
         *[(partition, "♥sim", closes) for partition in range(3)],
     ]
+    assert recorder.ends() == [False] * 3 + [True] * 3
     assert recorder.flushed == len(recorder.records)
 
 
@@ -90,18 +92,32 @@ def test_a_heartbeat_is_never_ahead_of_receipt() -> None:
     right = replace(trade(BTC, MIDNIGHT_MS + 30), received_ms=MIDNIGHT_MS + 40)
     asyncio.run(Publisher(recorder, kinds=(Trade,)).feed(given([wrong], [right]), close=False))
     assert recorder.steps() == [
-        (0, "♥sim", MIDNIGHT_MS + 20 - HOUR_MS),
         (0, BTC, MIDNIGHT_MS + day_ms),
+        (0, "♥sim", MIDNIGHT_MS + 30 - HOUR_MS),
         (0, BTC, MIDNIGHT_MS + 30),
         (0, "♥sim", MIDNIGHT_MS + 30),
     ]
 
 
-def test_the_bar_that_the_last_event_falls_into_closes_though_its_clock_is_ahead_of_ours() -> None:
+def test_the_end_has_the_newest_event_that_counts_though_its_clock_is_ahead_of_ours() -> None:
     recorder = Recorder(partitions=1)
     ahead = replace(trade(BTC, MIDNIGHT_MS + 200), received_ms=MIDNIGHT_MS - 1050)
     asyncio.run(Publisher(recorder, kinds=(Trade,)).feed(given([ahead]), close=True))
-    assert recorder.steps()[-1] == (0, "♥sim", MIDNIGHT_MS + 2 * HOUR_MS)
+    assert recorder.steps()[-1] == (0, "♥sim", MIDNIGHT_MS + 200)
+
+
+def test_what_is_in_the_future_moves_no_heartbeat_though_nobody_says_when_it_was_received() -> None:
+    recorder = Recorder(partitions=1)
+    future_ms = now_ms() + 2 * HOUR_MS
+    wrong = replace(trade(BTC, future_ms), received_ms=0)
+    right = replace(trade(BTC, MIDNIGHT_MS), received_ms=0)
+    asyncio.run(Publisher(recorder, kinds=(Trade,)).feed(given([wrong, right]), close=True))
+    assert recorder.steps() == [
+        (0, BTC, future_ms),
+        (0, "♥sim", MIDNIGHT_MS - HOUR_MS),
+        (0, BTC, MIDNIGHT_MS),
+        (0, "♥sim", MIDNIGHT_MS),
+    ]
 
 
 def test_each_source_has_its_own_heartbeats() -> None:
@@ -185,7 +201,8 @@ def test_partitions_added_later_get_heartbeats_and_no_events() -> None:
     steps = recorder.steps()
     assert {partition for partition, what, _ in steps if not what.startswith("♥")} == {0}
     added = [time_ms for partition, _, time_ms in steps if partition == 3]
-    assert (added[0], added[-1]) == (MIDNIGHT_MS, MIDNIGHT_MS + 2 * HOUR_MS)
+    assert (added[0], added[-1]) == (MIDNIGHT_MS, MIDNIGHT_MS + 1)
+    assert recorder.ends()[-4:] == [True] * 4
 
 
 def test_every_heartbeat_tells_how_many_partitions_there_are() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from schemas.topics import HOUR_MS
 from schemas.trade import Trade
 from stream.errors import InputError
 from stream.feeds.market import Market
@@ -36,7 +35,7 @@ def test_quotes_come_with_the_trades_which_stay_as_they_are() -> None:
     assert recorder.trades == history(1).trades
     assert len(recorder.quotes) / len(recorder.trades) == pytest.approx(0.5, rel=0.1)
     assert all(START_MS <= quote.time_ms == quote.received_ms < START_MS + 2000 for quote in recorder.quotes)
-    assert recorder.steps("quotes")[-1][2] == (START_MS // HOUR_MS + 2) * HOUR_MS
+    assert recorder.steps("quotes")[-1][2] == max(quote.time_ms for quote in recorder.quotes)
 
 
 def by_symbol_and_second(trades: list[Trade]) -> Counter[tuple[str, int]]:
@@ -54,7 +53,8 @@ def test_history_has_the_markets_own_clock_and_closes_every_bar() -> None:
     assert recorder.trades[0].time_ms >= START_MS
     assert START_MS + 1900 < recorder.trades[-1].time_ms < START_MS + 2000
     assert all(trade.received_ms == trade.time_ms for trade in recorder.trades)
-    assert recorder.steps()[-1][2] == (START_MS // HOUR_MS + 2) * HOUR_MS
+    assert recorder.steps()[-1][2] == recorder.trades[-1].time_ms
+    assert recorder.ends()[-1]
 
 
 def test_live_trades_have_the_wall_clock_and_else_the_same_content() -> None:

@@ -60,7 +60,7 @@ async def _feed(broker: str, seed: int) -> None:
             await asyncio.sleep(0.01)
         for partition in range(await producer.partitions(TRADES.name)):
             for source in ("x", "y"):
-                producer.put(TRADES.name, partition, None, None, to_headers(Heartbeat(source, now_ms + 7_200_000)))
+                producer.put(TRADES.name, partition, None, None, to_headers(Heartbeat(source, now_ms, end=True)))
 
 
 def _trouble(broker: str, supervisor: Supervisor) -> None:

@@ -248,7 +248,7 @@ def test_a_producer_of_its_own_that_finds_partitions_late_has_results_corrected(
         before = finals_of(own_kafka)
         # It has found them: events from before what is final already lie there.
         send(range(15, 40), 4)
-        put(own_kafka, [(p, None, to_headers(Heartbeat("y", began_ms + 7_200_000))) for p in range(4)])
+        put(own_kafka, [(p, None, to_headers(Heartbeat("y", began_ms, end=True))) for p in range(4)])
         held = all_final(settings)
         total = tallies(settings)
     truth, late = truth_of(log_of(own_kafka))

@@ -28,6 +28,7 @@ class Feeds:
         self.known = dict.fromkeys("stu", self.schedule[0][1])  # by source: how many partitions its feed knows
         self.ids = 0
         self.closed = False
+        self.ended: set[str] = set()
         for _ in range(self.schedule[0][1]):
             gone: list[Record] = [Poison()] * rng.choice((0, 0, 3))
             self.logs.append(Log(len(gone), gone))
@@ -74,8 +75,12 @@ class Feeds:
             self.sources.append("stu"[len(self.sources)])
             self.known[self.sources[-1]] = len(self.logs)
             self.heartbeat(self.sources[-1])
+        if rng.random() < 0.02:
+            self.end(rng.choice(self.sources))
         for source in self.sources:
-            if source not in self.asleep:
+            if self.kind == "horizon" and source in self.ended and rng.random() < 0.1:
+                self.ended.discard(source)
+            if source not in self.asleep and source not in self.ended:
                 if rng.random() < self.often or self.now - self.beat[source] >= self.latest:
                     self.heartbeat(source)
                 if rng.random() < 0.2:
@@ -105,7 +110,7 @@ class Feeds:
         elif rng.random() < 0.05 and self.sent:  # a source that counts from the beginning again
             old = rng.choice(self.sent[-8:])
             event = Event(old.source, time, self.now, old.symbol, old.id, rng.random())
-        if event.source in self.asleep:
+        if event.source in self.asleep or event.source in self.ended:
             return
         self.sent.append(event)
         if event.time >= self.schedule[-1][0]:
@@ -114,8 +119,24 @@ class Feeds:
         spread = event.id if event.symbol == "A" else 0  # a hot symbol, on all partitions
         self.logs[(len(event.symbol) and ord(event.symbol) + spread) % count].records.append(event)
 
+    def end(self, source: str) -> None:
+        """Say everywhere that nothing follows, with the newest time that counts."""
+        if source in self.ended or source in self.asleep:
+            return
+        self.ended.add(source)
+        newest = max((e.time for e in self.sent if e.source == source and e.time <= e.received + SKEW), default=0)
+        for log in self.logs:
+            log.records.append(Heartbeat(source, newest, len(self.logs), end=True))
+
     def close(self) -> None:
-        """Sources that sleep wake too: whatever is never closed is never final."""
+        """Sources that sleep wake too: whatever never ends is never final.
+
+        One that had ended when a partition was added has said nothing there, and retention may have taken what it said.
+        """
         self.closed = True
+        self.asleep.clear()
         for source in self.sources:
-            self.heartbeat(source, self.now + 1000)
+            heard = all(any(isinstance(r, Heartbeat) and r.source == source for r in log.records) for log in self.logs)
+            if not heard or self.kind == "retention":
+                self.ended.discard(source)
+            self.end(source)

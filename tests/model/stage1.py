@@ -37,6 +37,7 @@ class Lane:
     frontier: Time = NEVER
     heard: Time = 0  # by the owner's clock
     idle: bool = False
+    ended: bool = False
 
 
 @dataclass
@@ -65,7 +66,10 @@ class Owner:
     ) -> None:
         self.partition, self.log, self.lateness = partition, log, lateness
         self.read, self.base, self.start = commit.offset, commit.upto, commit.start
-        self.lanes = {s: Lane(watermark, frontier, now) for s, (watermark, frontier) in commit.lanes.items()}
+        self.lanes = {
+            source: Lane(watermark, frontier, now, ended=source in commit.ended)
+            for source, (watermark, frontier) in commit.lanes.items()
+        }
         self.tallies = Counter(commit.tallies)
         self.open: dict[SliceKey, Partial] = {}
         self.dirty: set[SliceKey] = set()
@@ -158,6 +162,12 @@ class Owner:
         lane.watermark = max(lane.watermark, record.time)
         lane.frontier = max(lane.frontier, lane.watermark - self.lateness)  # it never moves back
         lane.heard, lane.idle = now, False
+        lane.ended = isinstance(record, Heartbeat) and record.end
+        if lane.ended:
+            self.close_last(lane)
+
+    def close_last(self, lane: Lane) -> None:
+        lane.frontier = max(lane.frontier, end_of(slice_of(lane.watermark)))
 
     def fold(self, event: Event) -> bool:
         """Repeats are looked for within the slice: in all open ones, what is found would hang on which are open."""
@@ -191,15 +201,19 @@ class Owner:
             return Output()
         output, self.output = self.output, Output()
         lanes = {source: (lane.frontier, lane.idle) for source, lane in self.lanes.items()}
+        ended = self.ended()
         for shard in range(SHARDS):
             rows = [self.row(key) for key in sorted(self.dirty) if shard_of(key[1]) == shard]
             if rows or everyone:
                 output.frames[shard] = Frame(
-                    self.partition, self.read, self.partitions, self.rest, self.lost, lanes, rows, +self.tallies
+                    self.partition, self.read, self.partitions, self.rest, self.lost, lanes, rows, +self.tallies, ended
                 )
         self.dirty.clear()
         self.open = {key: p for key, p in self.open.items() if end_of(key[2]) > self.lanes[key[0]].frontier}
         return output
+
+    def ended(self) -> frozenset[str]:
+        return frozenset(source for source, lane in self.lanes.items() if lane.ended)
 
     def row(self, key: SliceKey) -> Row:
         return Row(*key, self.open[key].count, self.open[key].total)
@@ -212,4 +226,5 @@ class Owner:
         """To be called when all that was flushed is published."""
         oldest = min((partial.first for partial in self.open.values()), default=self.read)
         lanes = {source: (lane.watermark, lane.frontier) for source, lane in self.lanes.items()}
-        return SliceCommit(oldest, max(self.base, self.read), self.start, lanes, +self.tallies, self.partitions)
+        upto = max(self.base, self.read)
+        return SliceCommit(oldest, upto, self.start, lanes, +self.tallies, self.partitions, self.ended())

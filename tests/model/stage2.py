@@ -6,6 +6,7 @@ commit carries it: the sources there are, the partitions there are, how far each
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .words import (
     ALL,
@@ -39,6 +40,14 @@ class Kept:
 class Output:
     results: dict[Key, Result] = field(default_factory=dict)
     overdue: set[tuple[str, RowKey]] = field(default_factory=set)
+
+
+class Lane(NamedTuple):
+    """What a shard knows of one source within one partition."""
+
+    frontier: Time
+    idle: bool
+    ended: bool
 
 
 class View:
@@ -76,11 +85,25 @@ class View:
     def end(window: Key) -> Time:
         return end_of(window[3], window[2])
 
-    def advance(self, lanes: list[tuple[Time, bool]], horizon: Time) -> None:
-        """Idle lanes hold the folding back, but not the finals, and not for longer than the horizon."""
-        least = min((frontier for frontier, _ in lanes), default=NEVER)
-        self.final = max(self.final, min((frontier for frontier, idle in lanes if not idle), default=least))
+    def advance(self, lanes: list[Lane], horizon: Time) -> None:
+        """Idle lanes hold the folding back, but not the finals, and not for longer than the horizon.
+
+        Lanes that have ended hold back neither. Where all have, all windows are final up to the end of the longest that
+        has the newest slice; folded is what these lanes have closed, so that who speaks again may add to the others.
+        """
+        left = [lane for lane in lanes if not lane.ended]
+        if lanes and not left:
+            newest = max(lane.frontier for lane in lanes)
+            self.final = max(self.final, self.when_all_have_ended(newest))
+            self.floor = max(self.floor, newest)
+            return
+        least = min((lane.frontier for lane in left), default=NEVER)
+        self.final = max(self.final, min((lane.frontier for lane in left if not lane.idle), default=least))
         self.floor = max(self.floor, least, self.final - horizon)
+
+    def when_all_have_ended(self, newest: Time) -> Time:
+        longest = max(RESOLUTIONS) * SLICE
+        return newest if newest == NEVER else -(-newest // longest) * longest
 
     def flush(self, lost: frozenset[Interval]) -> Iterator[tuple[Key, Result]]:
         known = set(self.folded).union(*(self.keys(key, NEVER) for key in self.rows))
@@ -178,13 +201,14 @@ class Shard:
             self.views[name] = self.view_type(name)
         return self.views[name]
 
-    def lanes(self, name: str) -> Iterator[tuple[Time, bool]]:
-        """Yield frontier and idle of every lane that may be: each partition there is with each source there is."""
+    def lanes(self, name: str) -> Iterator[Lane]:
+        """Yield every lane that may be: each partition there is with each source there is."""
         for partition in range(self.partitions):
             frame = self.heard.get(partition)
             for source in self.views.keys() - {ALL} if name == ALL else {name}:
                 idle = frame is not None and (frame.lanes[source][1] if source in frame.lanes else frame.rest)
-                yield self.frontiers.get((partition, source), NEVER), idle
+                ended = frame is not None and source in frame.ended
+                yield Lane(self.frontiers.get((partition, source), NEVER), idle, ended)
 
     def flush(self) -> Output:
         if self.again:

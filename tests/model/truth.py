@@ -72,6 +72,8 @@ def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
         frontiers[source] = max(frontier, watermarks[source] - lateness)
         if isinstance(record, Heartbeat):
             verdicts.tallies["heartbeats"] += 1
+            if record.end:
+                frontiers[source] = max(frontiers[source], end_of(slice_of(watermarks[source])))
         elif not record.symbol:
             verdicts.tallies["unmatched"] += 1
         elif end_of(slice_of(record.time)) <= frontier:

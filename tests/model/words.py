@@ -24,11 +24,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """All of the source's before `time` is sent; `partitions` is in the log, so that every reader knows it in time."""
+    """All of the source's before `time` is sent; `partitions` is in the log, so that every reader knows it in time.
+
+    With `end` nothing of the source follows, until it speaks again.
+    """
 
     source: str
     time: int
     partitions: int
+    end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Frame:
     lanes: dict[str, tuple[Time, bool]]  # by source: frontier, idle
     rows: list[Row]
     tallies: Counter[str]
+    ended: frozenset[str] = frozenset()  # lanes
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class SliceCommit:
     lanes: dict[str, tuple[Time, Time]] = field(default_factory=dict)  # by source: watermark, frontier
     tallies: Counter[str] = field(default_factory=Counter)
     partitions: int = 0
+    ended: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

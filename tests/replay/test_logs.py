@@ -16,6 +16,9 @@ from stream.replay import deal, logs
 from tests.replay.generated import trades
 from tests.replay.running import lines
 
+# Of records of any time.
+BOUNDS = deal.Bounds(5000, 1 << 60)
+
 
 def ignore(events: int, newest_ms: int) -> None:
     pass
@@ -38,7 +41,7 @@ def test_files_are_merged_as_the_feed_merges_them(
         (tmp_path / str(number)).write_bytes(lines(some))
     ranges = [deal.ranges(tmp_path / str(number), "json") for number in range(3)]
     for number, some in enumerate(one for of_file in ranges for one in of_file):
-        deal.deal(some, number, tmp_path, {"trades": 1}, ignore)
+        deal.deal(some, number, tmp_path, {"trades": 1}, ignore, BOUNDS)
 
     log = logs.OfFiles(str(tmp_path), list(map(len, ranges)), [], [])
     blocks = [block for block in logs.of_files(log, "trades", 0, block_records) if len(block)]
@@ -51,7 +54,7 @@ def test_files_are_merged_as_the_feed_merges_them(
 
 def test_heartbeats_come_first_and_last(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(lines(trades(3)))
-    deal.deal(deal.Range(tmp_path / "file", "json"), 0, tmp_path, {"trades": 1}, ignore)
+    deal.deal(deal.Range(tmp_path / "file", "json"), 0, tmp_path, {"trades": 1}, ignore, BOUNDS)
     log = logs.OfFiles(str(tmp_path), [1], [Heartbeat("one", 1), Heartbeat("two", 2)], [Heartbeat("one", 9)])
     first, middle, last = logs.of_files(log, "trades", 0, 100)
     assert (first.values, last.values) == ([None, None], [None])
@@ -61,7 +64,7 @@ def test_heartbeats_come_first_and_last(tmp_path: Path) -> None:
 
 def test_a_symbol_is_dealt_out_as_a_feed_would(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(lines(trades(200)))
-    deal.deal(deal.Range(tmp_path / "file", "json"), 0, tmp_path, {"trades": 4}, ignore)
+    deal.deal(deal.Range(tmp_path / "file", "json"), 0, tmp_path, {"trades": 4}, ignore, BOUNDS)
     homes: dict[str, set[int]] = {}
     for partition in range(4):
         for block in logs.of_files(logs.OfFiles(str(tmp_path), [1], [], []), "trades", partition, 100):
@@ -93,5 +96,5 @@ def test_a_bad_line_of_a_later_range_has_its_place_in_the_file(tmp_path: Path, m
     last = deal.ranges(tmp_path / "file", "json")[-1]
     assert last.start > 0
     bad = len(trades(100)) + 1
-    dealt = deal.deal(last, 0, tmp_path, {"trades": 1}, ignore)
+    dealt = deal.deal(last, 0, tmp_path, {"trades": 1}, ignore, BOUNDS)
     assert dealt.tally.places == [f"{tmp_path}/file:{bad}: Object missing required field `symbol`"]

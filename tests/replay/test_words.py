@@ -1,5 +1,7 @@
 """What holds back no result, once a log has been read to its end."""
 
+import msgspec
+
 from schemas.frame import Lane, Tallies
 from stream.replay.fold import Sliced, Word, words
 
@@ -37,3 +39,18 @@ def test_a_source_that_fell_silent_long_before_the_end_has_ended() -> None:
 
 def test_files_say_nothing_of_when_a_record_was_appended() -> None:
     assert words([sliced(0, {"a": (50, 0), "b": (7, 0)}, 0)], 30_000) == [Word(0, [], [])]
+
+
+def test_where_all_have_ended_a_source_that_a_partition_has_nothing_of_has_ended_too() -> None:
+    both = [sliced(0, {"a": (50, 1000)}, 1000), sliced(1, {"a": (40, 1000), "b": (70, 1000)}, 1000)]
+    for one in both:
+        one.lanes = [msgspec.structs.replace(lane, ended=True) for lane in one.lanes]
+    (first, second) = words(both, 30_000)
+    assert first == Word(0, [Lane("b", 70, 70)], [Lane("b", 70, 70, ended=True), *both[0].lanes])
+    assert second == Word(1, [], [])
+
+
+def test_one_that_has_ended_is_no_measure_of_how_far_the_others_are() -> None:
+    both = [sliced(0, {"a": (50, 1000)}, 1000), sliced(1, {"b": (70, 1000)}, 1000)]
+    both[0].lanes = [msgspec.structs.replace(lane, ended=True) for lane in both[0].lanes]
+    assert words(both, 30_000) == [Word(0, [Lane("b", 70, 70)], []), Word(1, [Lane("a", 70, 70)], [])]

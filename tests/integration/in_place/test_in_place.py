@@ -1,15 +1,15 @@
 """A pipeline that ran on an earlier commit goes on with what it left: topics, commits and snapshots."""
 
-import os
-import subprocess
-import sys
+import asyncio
 from collections import defaultdict
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from msgspec import json
+from rich.console import Console
 
 from agents.market.bars import Bar
 from agents.market.quote_bars import QuoteBar
@@ -17,8 +17,9 @@ from agents.social.chatter import Chatter
 from schemas.topics import POSTS, QUOTES, SLICES, TRADES
 from schemas.trade import Trade
 from stream.engine.block import Floats
+from stream.replay import verify
 from stream.settings import Settings
-from stream.workers import Supervisor, environment
+from stream.workers import Supervisor
 from tests.integration.in_place.left import load, put_back
 from tests.integration.in_place.record import GROUP, KINDS, ROLLING_MS, RULES
 from tests.integration.recorded_series import talibs
@@ -109,14 +110,12 @@ def test_a_pipeline_goes_on_with_what_another_commit_left(
     signals = {key.decode(): json.decode(value) for key, value in read(own_kafka, "signals")}
     assert {key: one["value"] for key, one in signals.items()} == pytest.approx(crossings(truth))
     assert len(signals) > 5
-    # The rest agrees with what is made of the whole log by nobody who left anything.
+    # The rest agrees with what is made of the whole log by nobody who left anything; but for what was published by a
+    # commit that let rounding take VWAP out of low and high.
     for topic in (TRADES, QUOTES, POSTS):
-        done = subprocess.run(
-            [sys.executable, "-m", "stream", "verify", "--topic", topic.name],
-            env=os.environ | environment(settings),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        folder = tmp_path / topic.name
+        folder.mkdir()
+        compared = asyncio.run(verify.verify(settings, topic.name, 1, folder, Console(file=StringIO())))
+        differences = [difference for one in compared for difference in one.differences]
+        assert [difference for difference in differences if ": vwap is " not in difference] == []
+        assert sum(one.agree for one in compared) > 20 * len(differences)

@@ -55,14 +55,14 @@ class FoldedWhileReadingAgain(stage2.Shard):
 
 @mutation("final by the first lane")
 class FinalByTheFirstLane(stage2.View):
-    def advance(self, lanes: list[tuple[Time, bool]], horizon: Time) -> None:
+    def advance(self, lanes: list[stage2.Lane], horizon: Time) -> None:
         super().advance(lanes, horizon)
-        self.final = max([self.final, *(frontier for frontier, _ in lanes)])
+        self.final = max([self.final, *(lane.frontier for lane in lanes)])
 
 
 @mutation("unspoken partition ignored")
 class UnspokenPartitionIgnored(stage2.Shard):
-    def lanes(self, name: str) -> Iterator[tuple[Time, bool]]:
+    def lanes(self, name: str) -> Iterator[stage2.Lane]:
         partitions, self.partitions = self.partitions, len(self.heard)
         yield from super().lanes(name)
         self.partitions = partitions
@@ -78,16 +78,16 @@ class AddedPartitionUnknown(stage2.Shard):
 
 @mutation("source without a lane ignored")
 class SourceWithoutALaneIgnored(stage2.Shard):
-    def lanes(self, name: str) -> Iterator[tuple[Time, bool]]:
+    def lanes(self, name: str) -> Iterator[stage2.Lane]:
         if len(self.heard) == self.partitions:
             for (_, source), frontier in self.frontiers.items():
                 if name in (ALL, source):
-                    yield frontier, False
+                    yield stage2.Lane(frontier, False, False)
 
 
 @mutation("folded up to the final frontier", "outages")
 class FoldedUpToTheFinalFrontier(stage2.View):
-    def advance(self, lanes: list[tuple[Time, bool]], horizon: Time) -> None:
+    def advance(self, lanes: list[stage2.Lane], horizon: Time) -> None:
         super().advance(lanes, horizon)
         self.floor = self.final
 
