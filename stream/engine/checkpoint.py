@@ -1,5 +1,7 @@
 """What a worker leaves behind in Kafka's group offsets: where to read from, and what it knew there, as one commit."""
 
+import base64
+import zlib
 from typing import TypeVar
 
 import msgspec
@@ -10,8 +12,16 @@ from stream.errors import BrokerError
 
 # Kafka's default for `offset.metadata.max.bytes`; a commit with more is refused.
 METADATA_BYTES = 4096
+# A checkpoint that isn't packed begins with a bracket.
+_PACKED = "zlib:"
+# More than what packs into a commit of ours; whoever may commit could otherwise have a worker unpack gigabytes.
+_UNPACKED_BYTES = 1 << 18
 
 C = TypeVar("C", bound=Struct)
+
+
+class CheckpointError(BrokerError):
+    """A checkpoint is too long for a commit."""
 
 
 class SliceCheckpoint(Struct, frozen=True, array_like=True):
@@ -84,20 +94,23 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
 
 
 def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:
-    """Return the commit's metadata string.
+    """Return the commit's metadata string: JSON, or where Kafka would refuse that, the same packed.
 
     Raises
     ------
-    BrokerError
-        It is longer than Kafka takes: too many sources in one partition.
+    CheckpointError
+        Packed it is still longer than Kafka takes: too many sources.
     """
-    text = msgspec.json.encode(checkpoint).decode()
-    if len(text) > METADATA_BYTES:
-        raise BrokerError(
-            f"a checkpoint has {len(text)} bytes and Kafka takes {METADATA_BYTES}: fewer sources in one topic, "
-            "or raise the broker's offset.metadata.max.bytes"
+    text = msgspec.json.encode(checkpoint)
+    if len(text) <= METADATA_BYTES:
+        return text.decode()
+    packed = _PACKED + base64.b85encode(zlib.compress(text, 9)).decode()
+    if len(packed) > METADATA_BYTES or len(text) > _UNPACKED_BYTES:
+        raise CheckpointError(
+            f"a checkpoint has {len(packed)} bytes and Kafka takes {METADATA_BYTES}: fewer sources in one topic, "
+            "or shorter names"
         )
-    return text
+    return packed
 
 
 def slices_from(metadata: str) -> SliceCheckpoint | None:
@@ -112,6 +125,12 @@ def windows_from(metadata: str) -> WindowCheckpoint | None:
 
 def _from(metadata: str, kind: type[C]) -> C | None:
     try:
-        return msgspec.json.decode(metadata, type=kind)
-    except msgspec.MsgspecError:
+        return msgspec.json.decode(_unpacked(metadata), type=kind)
+    except (msgspec.MsgspecError, zlib.error, ValueError):
         return None
+
+
+def _unpacked(metadata: str) -> bytes:
+    if not metadata.startswith(_PACKED):
+        return metadata.encode()
+    return zlib.decompressobj().decompress(base64.b85decode(metadata.removeprefix(_PACKED)), _UNPACKED_BYTES)

@@ -1,5 +1,11 @@
 """A partition taken up again from its last commit: nothing lost, nothing doubled, nothing folded from its middle."""
 
+import tracemalloc
+from base64 import b85encode
+from hashlib import sha256
+from zlib import compress
+
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +14,7 @@ from schemas.frame import Lane, Tallies
 from schemas.refused import DeadLetter, Late
 from stream.engine.checkpoint import (
     METADATA_BYTES,
+    CheckpointError,
     SliceCheckpoint,
     Views,
     WindowCheckpoint,
@@ -16,7 +23,6 @@ from stream.engine.checkpoint import (
     windows_from,
 )
 from stream.engine.slices import Slicer
-from stream.errors import BrokerError
 from tests.engine.blocks import HOUR_MS, Log, Published, slicer, tallied
 from tests.engine.logs import logs
 from tests.engine.oracle import judge
@@ -71,13 +77,62 @@ def test_a_commit_comes_back_as_it_was() -> None:
     assert windows_from(to_metadata(windows)) == windows
 
 
-def test_a_commit_that_kafka_would_refuse_is_an_error_with_a_way_out() -> None:
-    def commit(n: int) -> str:
-        return to_metadata(SliceCheckpoint(lanes=[Lane(f"source-{i}", at(0), at(0)) for i in range(n)]))
+def named(n: int) -> list[str]:
+    """Return names of sources as long as they may be, which say little of each other."""
+    return [sha256(str(i).encode()).hexdigest()[:24] for i in range(n)]
 
-    assert len(commit(80)) <= METADATA_BYTES
-    with pytest.raises(BrokerError, match="fewer sources in one topic"):
-        commit(100)
+
+def windows_of(n: int) -> WindowCheckpoint:
+    times = {name: at(7919 * i) for i, name in enumerate(named(n))}
+    return WindowCheckpoint(upto=4, topics={"trades": Views(8, times, {name: ms - 2000 for name, ms in times.items()})})
+
+
+def test_a_commit_that_kafka_would_refuse_is_packed() -> None:
+    small, large = windows_of(40), windows_of(60)
+    assert to_metadata(small).startswith("[")
+    assert len(msgspec.json.encode(large)) > METADATA_BYTES >= len(to_metadata(large))
+    assert windows_from(to_metadata(large)) == large
+
+
+def test_a_commit_is_measured_in_bytes() -> None:
+    lanes = SliceCheckpoint(
+        lanes=[Lane(f"{i:02}" + "\N{CHART WITH UPWARDS TREND}" * 22, at(0), at(0)) for i in range(40)]
+    )
+    assert len(to_metadata(lanes).encode()) <= METADATA_BYTES
+    assert slices_from(to_metadata(lanes)) == lanes
+
+
+def test_a_commit_that_is_too_long_when_packed_is_an_error_with_a_way_out() -> None:
+    with pytest.raises(CheckpointError, match="fewer sources in one topic"):
+        to_metadata(windows_of(500))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "zlib:",
+        "zlib:é",
+        "zlib:\x7f",
+        "zlib:" + b85encode(b"no stream of zlib").decode(),
+        "zlib:" + b85encode(compress(b"not JSON")).decode(),
+        # A cut-off stream.
+        to_metadata(windows_of(60))[:-40],
+    ],
+)
+def test_what_only_looks_packed_is_no_commit_of_ours(metadata: str) -> None:
+    assert slices_from(metadata) is None
+    assert windows_from(metadata) is None
+
+
+def test_what_unpacks_to_gigabytes_is_no_commit_of_ours() -> None:
+    # Valid JSON of 64 MiB, which packs into 64 KiB.
+    bomb = "zlib:" + b85encode(compress(b"[" + b" " * (64 << 20) + b"9]")).decode()
+    tracemalloc.start()
+    try:
+        assert windows_from(bomb) is None
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_reading_again_publishes_nothing_and_tallies_nothing() -> None:

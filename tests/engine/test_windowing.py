@@ -235,6 +235,27 @@ def test_windows_whose_frames_retention_took_are_incomplete(world: World, caplog
     }
 
 
+def test_a_shard_of_more_sources_than_a_commit_names_goes_on_from_its_last_commit(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.restore()
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})))
+    kept = world.agent.checkpoint()[SHARD]
+    crowd = {sha256(str(i).encode()).hexdigest()[:24]: 0 for i in range(500)}
+    world.read(encode(frame(2, upsert(1000, 1.0), lanes={"s": 0} | crowd)))
+    assert world.agent.checkpoint() == {}
+    assert world.agent.checkpoint() == {}
+    assert caplog.text.count("slices, partition 0: it can't be committed any more") == 1
+    # A lateness of 2 s: every lane at 3 s makes the bars that end there final.
+    world.read(encode(frame(3, lanes=dict.fromkeys(("s", *crowd), 3000))))
+    final = [("A", "1s", True, 1), ("A", "1s", True, 1), ("A", "3s", True, 2)]
+    assert sorted(bar for bar in world.bars() if bar[2]) == final
+    # The next owner has the last commit, and says the same.
+    world.restore(*kept)
+    world.reread(kept[0])
+    assert sorted(bar for bar in world.bars() if bar[2]) == final
+
+
 def test_who_reads_on_hears_how_far_results_are_final(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workload, "_CROWD_SLICES", 1)
     ahead = TP("trades", 0)
