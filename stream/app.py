@@ -3,6 +3,7 @@
 import importlib
 import logging
 import pkgutil
+from contextlib import AsyncExitStack
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ from stream.engine.watched import Watched
 from stream.engine.windowing import WindowAgent
 from stream.engine.workload import Workload
 from stream.errors import BrokerError, ConfigError
+from stream.kafka.control import Control
+from stream.kafka.counts import Counts
 from stream.kafka.producer import Producer
 from stream.kafka.security import for_faust
 from stream.kafka.snapshots import KafkaSnapshots
@@ -115,6 +118,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self.custodian = Custody(blocks, Workload(settings.coalesce_ms / 1000))
         # Made in on_start: it belongs to the event loop.
         self._output: Producer | None = None
+        self._opened = AsyncExitStack()
         group = f"{settings.group}-{settings.epoch}"
         self._name = f"{group}-{slot}"
         super().__init__(
@@ -199,7 +203,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                     watched=watched,
                 )
             )
-        self.custodian.start(agents, producer, recovery, Report(self._log_end))
+        truth = Counts(producer, await self._opened.enter_async_context(Control(settings)))
+        self.custodian.start(agents, producer, recovery, Report(self._log_end), truth)
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
         HELD_PARTITIONS.set_function(lambda: len(workload.held))
 
@@ -221,6 +226,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         await self.custodian.stop()
         if self._output is not None:
             await self._output.stop(within_seconds=5.0)
+        await self._opened.aclose()
 
     def _log_end(self, tp: TP) -> LogEnd | None:
         return self.consumer.log_end(tp)  # type: ignore[no-any-return]  # Faust is untyped here

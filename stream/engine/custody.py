@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from time import monotonic
 from typing import Protocol
 
@@ -29,6 +29,9 @@ class Agent(Protocol):
 
     topic: str
 
+    def trust(self, most: Mapping[str, int]) -> None: ...
+    def claims(self, block: Block) -> Mapping[str, int]: ...
+    def doubts(self) -> Mapping[str, int]: ...
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]: ...
     def read(self, partition: int) -> int | None: ...
     def receive(self, block: Block) -> None: ...
@@ -42,6 +45,13 @@ class Delivery(Protocol):
 
     async def flush(self) -> None: ...
     async def room(self) -> None: ...
+
+
+class Truth(Protocol):
+    """What knows how many partitions topics have, or are promised."""
+
+    async def most(self, topics: Collection[str]) -> Mapping[str, int]: ...
+    def refuse(self, topic: str, told: int, most: int) -> None: ...
 
 
 class Keeper(Protocol):
@@ -72,15 +82,22 @@ class Custody:
         self._delivery: Delivery | None = None
         self._keeper: Keeper | None = None
         self._report: Report | None = None
+        self._truth: Truth | None = None
         self._committed: dict[TP, tuple[int, str]] = {}
         self._astray: dict[TP, float] = {}
         self._beat: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
 
     def start(
-        self, agents: list[Agent], delivery: Delivery, keeper: Keeper | None = None, report: Report | None = None
+        self,
+        agents: list[Agent],
+        delivery: Delivery,
+        keeper: Keeper | None = None,
+        report: Report | None = None,
+        truth: Truth | None = None,
     ) -> None:
         """Take on the agents, and have them flush once in a while, changed or not."""
+        self._truth = truth
         self._keeper = keeper
         self._report = report
         self._agents = {agent.topic: agent for agent in agents}
@@ -115,6 +132,8 @@ class Custody:
         if self._failure is not None:
             raise self._failure
         agent, tp = self._agents[block.topic], TP(block.topic, block.partition)
+        if claims := agent.claims(block):
+            await self._ask(claims)
         read = agent.read(block.partition)
         if read is None:
             return True
@@ -128,11 +147,29 @@ class Custody:
             # What the agent holds may be half done: nothing of it is committed, whoever asks.
             self._failure = error
             raise
+        if doubts := agent.doubts():
+            await self._ask(doubts)
         assert self._delivery is not None
         await self._delivery.room()
         return True
 
+    async def _ask(self, told: Mapping[str, int]) -> None:
+        """Find out how many partitions there are where somebody says that there are more than is known.
+
+        Nothing that is said of them counts before: whoever is right is not overruled, and who is wrong holds nothing
+        back for longer than that takes.
+        """
+        if self._truth is None:
+            return
+        most = await self._truth.most(self._agents)
+        for agent in self._agents.values():
+            agent.trust(most)
+        for topic, count in told.items():
+            if count > most[topic]:
+                self._truth.refuse(topic, count, most[topic])
+
     async def load(self, positions: Mapping[TP, Position]) -> None:
+        await self._ask({})
         if self._keeper is not None:
             await self._keeper.load(positions)
 

@@ -224,6 +224,12 @@ class Decoder:
         return usable
 
 
+def heartbeats(block: Block) -> list[Heartbeat]:
+    """Return the heartbeats of a block that can be read."""
+    found = [_heartbeat(headers) for headers in block.headers.values()]
+    return [heartbeat for heartbeat in found if not isinstance(heartbeat, str)]
+
+
 def _heartbeat(headers: Headers) -> Heartbeat | str:
     """Return what a null record says, or what is wrong with it."""
     try:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct, field
 
+from schemas.control import MOST_PARTITIONS
 from schemas.frame import Frame
 from stream.engine.checkpoint import Views
 from stream.engine.lanes import UNSET
@@ -76,6 +77,9 @@ class Finality:
         self.final_ms: dict[str, int] = {}
         self.fold_ms: dict[str, int] = {}
         self._partitions = saved.partitions
+        self._most_partitions = MOST_PARTITIONS
+        #: How many frames say that there are, where that is more than there may be: until that is known it holds.
+        self.doubt = 0
         self._sources = saved.folded.keys() - {ALL}
         self._lane_ms: dict[tuple[int, str], int] = {}
         self._stamp: dict[int, int] = {}
@@ -143,7 +147,11 @@ class Finality:
         """Take in a frame's lanes; a frontier never moves back, and a zombie's word on who is silent doesn't count."""
         self._news = True
         partition = frame.partition
-        self._partitions = max(self._partitions, frame.partitions, partition + 1)
+        for told in (partition + 1, frame.partitions):
+            if told > self._most_partitions:
+                self.doubt = max(self.doubt, told)
+            else:
+                self._partitions = max(self._partitions, told)
         for lane in frame.lanes:
             key = partition, lane.source
             self._lane_ms[key] = max(self._lane_ms.get(key, UNSET), lane.frontier_ms)
@@ -152,6 +160,13 @@ class Finality:
             self._stamp[partition] = frame.upto
             self._idle[partition] = {lane.source for lane in frame.lanes if lane.idle}, frame.idle
             self._ended[partition] = {lane.source for lane in frame.lanes if lane.ended}
+
+    def trust(self, most_partitions: int) -> None:
+        """Hear how many partitions there are, or are promised: who has said more was wrong."""
+        self._most_partitions = most_partitions
+        known = max(self._partitions, self.doubt if self.doubt <= most_partitions else 0)
+        self._partitions, self.doubt = min(known, most_partitions), 0
+        self._news = True
 
     def advance(self, *, settled: bool) -> bool:
         """Recompute the frontiers; return whether any has moved.
@@ -180,7 +195,7 @@ class Finality:
     def _advance(self, source: str) -> bool:
         """Recompute a source's frontiers; return whether any of its lanes is awake."""
         known, awake, ended, least_ms = [], [], [], -UNSET
-        if self._partitions > len(self._idle):
+        if max(self._partitions, self.doubt) > len(self._idle):
             # One that hasn't spoken holds back.
             awake, least_ms = [UNSET], UNSET
         for partition, (idle, rest) in self._idle.items():

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 import numpy as np
 
+from schemas.control import MOST_PARTITIONS
 from schemas.frame import Frame
 from schemas.heartbeat import Heartbeat
 from schemas.refused import DeadLetter, Late
@@ -107,6 +108,8 @@ class Slicer:
         The log's first offset.
     now_ms
         The time, for the mark on what retention took unread.
+    most_partitions
+        How many there are, or are promised; heartbeats that tell of more are wrong.
     latest_ms
         When records were received at the latest that have no append time; 0: nobody knows.
     aliases
@@ -127,6 +130,7 @@ class Slicer:
         committed: int | None,
         begin: int,
         now_ms: int = 0,
+        most_partitions: int = MOST_PARTITIONS,
         latest_ms: int = 0,
         aliases: Aliases = NO_ALIASES,
     ) -> None:
@@ -141,7 +145,8 @@ class Slicer:
             first = begin if committed is None else max(committed, begin)
             checkpoint = SliceCheckpoint(upto=first, start=first)
         saved = checkpoint
-        self.partitions = max(partitions, saved.partitions)
+        self.most_partitions = most_partitions
+        self.partitions = max(partitions, min(saved.partitions, most_partitions))
         self.start = saved.start
         self.read = begin if committed is None else max(committed, begin)
         self.upto = saved.upto
@@ -221,7 +226,8 @@ class Slicer:
             block, decoded, self._sources.names, self.lanes.watermark_ms, self._skew_ms, latest_ms=self._latest_ms
         )
         # Metadata may be old, a zombie's is: the log says it before any record of a time that an added one may have.
-        self.partitions = max(self.partitions, *(beat.partitions for _, beat in decoded.heartbeats), 0)
+        told = [beat.partitions for _, beat in decoded.heartbeats if beat.partitions <= self.most_partitions]
+        self.partitions = max(self.partitions, *told, 0)
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         met_ms = self._frontiers(decoded, again=again)
         late = end_ms <= met_ms

@@ -6,11 +6,13 @@ from time import monotonic, perf_counter, time
 import msgspec
 from faust.types import TP
 
+from schemas.control import MOST_PARTITIONS
 from schemas.refused import Late
 from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.aliases import Aliases
 from stream.engine.block import Block
 from stream.engine.checkpoint import slices_from, to_metadata
+from stream.engine.decode import heartbeats
 from stream.engine.lanes import UNSET
 from stream.engine.pace import Pace
 from stream.engine.slices import Idle, Refused, Slicer, Slicing
@@ -58,6 +60,7 @@ class SlicingAgent:
     ) -> None:
         self.topic = slicing.topic.name
         self.slicers: dict[int, Slicer] = {}
+        self._most_partitions = MOST_PARTITIONS
         self._slicing = slicing
         self._settings = settings
         self._aliases = Aliases(settings.aliases)
@@ -98,10 +101,25 @@ class SlicingAgent:
                 committed=position.committed,
                 begin=position.begin,
                 now_ms=int(time() * 1000),
+                most_partitions=self._most_partitions,
                 aliases=self._aliases,
             )
             self._heard_seconds |= {(tp.partition, source): now for source in ("", *slicer.lanes.watermark_ms)}
         return {tp: self.slicers[tp.partition].read for tp in positions}
+
+    def trust(self, most: Mapping[str, int]) -> None:
+        """Hear how many partitions topics have, or are promised."""
+        self._most_partitions = most.get(self.topic, self._most_partitions)
+        for slicer in self.slicers.values():
+            slicer.most_partitions = self._most_partitions
+
+    def claims(self, block: Block) -> dict[str, int]:
+        """Return how many partitions a block says that there are, where that is more than there may be."""
+        most = max((beat.partitions for beat in heartbeats(block)), default=0)
+        return {self.topic: most} if most > self._most_partitions else {}
+
+    def doubts(self) -> dict[str, int]:
+        return {}
 
     def read(self, partition: int) -> int | None:
         """Return the offset that a partition has been read to, or None where it isn't this worker's."""

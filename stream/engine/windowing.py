@@ -88,6 +88,7 @@ class WindowAgent:
         self._sinks = sinks
         self._decode = msgspec.msgpack.Decoder(Frame).decode
         self._windows: list[Windows] = []
+        self._most: Mapping[str, int] = {}
         self._read: dict[int, int] = {}
         self._upto: dict[int, int] = {}
         self._log: dict[int, str] = {}
@@ -128,6 +129,7 @@ class WindowAgent:
             )
             for windowing in self._windowings
         ]
+        self.trust(self._most)
         self._read, self._upto, self._log, self._next, self._longer = {}, {}, {}, {}, {}
         self._began = {}
         self._still.clear()
@@ -157,6 +159,20 @@ class WindowAgent:
                 )
             self._settle(tp.partition)
         return {tp: self._read[tp.partition] for tp in positions}
+
+    def trust(self, most: Mapping[str, int]) -> None:
+        """Hear how many partitions topics have, or are promised."""
+        self._most = most
+        for windows in self._windows:
+            if windows.topic in most:
+                windows.trust(most[windows.topic])
+
+    def claims(self, block: Block) -> dict[str, int]:  # noqa: ARG002 - frames say it when they are read
+        return {}
+
+    def doubts(self) -> dict[str, int]:
+        """Return by topic how many partitions frames say that there are, where that is more than there may be."""
+        return {windows.topic: doubt for windows in self._windows if (doubt := windows.doubt)}
 
     def _states(self, shard: int, position: Position) -> list[State]:
         """Go back to a snapshot, where there is one that fits; return what it holds for each of the windows."""

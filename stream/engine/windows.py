@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from schemas.control import MOST_PARTITIONS
 from schemas.frame import Frame
 from schemas.refused import LateSlice
 from stream.engine import shares as shares_of
@@ -84,6 +85,7 @@ class Windows:
         self._names = Names()
         self._names[ALL]
         self._shards: dict[int, Finality] = {}
+        self._most_partitions = MOST_PARTITIONS
         self._settled: set[int] = set()
         # Shards of which windows come again that their last owner has published.
         self._again: set[int] = set()
@@ -102,6 +104,17 @@ class Windows:
     def final_ms(self) -> int:
         """Up to when all results are final, in every shard."""
         return min((finality.final_ms.get(ALL, UNSET) for finality in self._shards.values()), default=UNSET)
+
+    @property
+    def doubt(self) -> int:
+        """How many partitions frames say that there are, where that is more than there may be; else 0."""
+        return max((finality.doubt for finality in self._shards.values()), default=0)
+
+    def trust(self, most_partitions: int) -> None:
+        """Hear how many partitions the topic has, or is promised."""
+        self._most_partitions = most_partitions
+        for finality in self._shards.values():
+            finality.trust(most_partitions)
 
     def slices_from(self, start_ms: int) -> int:
         """Return how many slices that begin at a time or later aren't folded for good yet."""
@@ -143,6 +156,7 @@ class Windows:
         done = (self._filler is None and self.following is None) if state else not (fresh and self.following)
         known = state.frontiers if state else None
         finality = Finality(self._horizon_ms, self._longest_ms, saved, known, done=done)
+        finality.trust(self._most_partitions)
         self._shards[shard], self._incomplete[shard] = finality, state.incomplete if state else {}
         if not done:
             self._again.add(shard)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -256,6 +256,20 @@ class Producer:
             await self._must_exist(kafka, topic)
             known = await kafka.partitions_for(topic)
         return len(known)
+
+    async def counts(self, topics: Collection[str]) -> dict[str, int]:
+        """Return how many partitions topics have, as the broker says now.
+
+        Raises
+        ------
+        BrokerError
+            It can't be asked.
+        """
+        try:
+            cluster = await self._started().client.fetch_all_metadata()
+        except KafkaError as error:
+            raise refused(self.connection, error) from error
+        return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
 
     async def exists(self, topic: str) -> bool:
         """Return whether there is such a topic.

@@ -130,6 +130,7 @@ class _Slicing:
             checkpoint=None,
             committed=None,
             begin=begin,
+            most_partitions=job.partitions,
             latest_ms=job.now_ms,
             aliases=Aliases(settings.aliases),
         )

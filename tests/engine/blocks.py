@@ -158,6 +158,7 @@ def slicer(
     committed: int | None = None,
     begin: int = 0,
     now: int = 0,
+    most_partitions: int = 10_000,
 ) -> Slicer:
     return Slicer(
         TICKS,
@@ -166,6 +167,7 @@ def slicer(
         slice_ms=1000,
         skew_ms=5000,
         lateness_ms=lateness_ms,
+        most_partitions=most_partitions,
         epoch=EPOCH,
         checkpoint=checkpoint,
         committed=committed,

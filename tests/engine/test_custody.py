@@ -1,6 +1,7 @@
 """What fails is known to whoever comes next, so that nothing half done is committed."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ class Broken:
 
     def flush(self) -> None:
         raise RuntimeError("broken")
+
+    def claims(self, _: Block) -> dict[str, int]:
+        return {}
 
     def read(self, _: int) -> int:
         return 0
@@ -66,3 +70,68 @@ def test_after_a_block_that_failed_nothing_is_committed() -> None:
         await keeper.stop()
 
     asyncio.run(run())
+
+
+class Told:
+    """An agent to which a block, or a frame, tells of some partitions."""
+
+    topic = "trades"
+
+    def __init__(self, *, before: bool) -> None:
+        self.before = before
+        self.trusted: list[int] = []
+        self.received = 0
+
+    def trust(self, most: Mapping[str, int]) -> None:
+        self.trusted.append(most["trades"])
+
+    def claims(self, _: Block) -> dict[str, int]:
+        return {"trades": 64} if self.before else {}
+
+    def doubts(self) -> dict[str, int]:
+        return {} if self.before else {"trades": 64}
+
+    def read(self, _: int) -> int:
+        return 0
+
+    def receive(self, _: Block) -> None:
+        # What is said before is known before; of a frame it is asked when it has been read.
+        assert len(self.trusted) == (1 if self.before else 0)
+        self.received += 1
+
+    def stop(self) -> None: ...
+
+
+class Truth:
+    def __init__(self, most: int) -> None:
+        self.partitions = most
+        self.refused: list[tuple[str, int, int]] = []
+
+    async def most(self, topics: Collection[str]) -> dict[str, int]:
+        assert list(topics) == ["trades"]
+        return {"trades": self.partitions}
+
+    def refuse(self, topic: str, told: int, most: int) -> None:
+        self.refused.append((topic, told, most))
+
+
+class Delivered:
+    async def flush(self) -> None: ...
+
+    async def room(self) -> None: ...
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(("there", "refused"), [(4, [("trades", 64, 4)]), (64, [])])
+def test_who_tells_of_more_partitions_is_believed_if_there_are(before: bool, there: int, refused: list[Any]) -> None:
+    agent, truth = Told(before=before), Truth(there)
+
+    async def run() -> None:
+        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        some: Any = agent
+        keeper.start([some], Delivered(), truth=truth)
+        assert await keeper.receive(BLOCK)
+        await keeper.stop()
+
+    asyncio.run(run())
+    assert (agent.trusted, agent.received, truth.refused) == ([there], 1, refused)

@@ -266,3 +266,33 @@ def test_who_has_ended_is_known_after_a_snapshot() -> None:
     again.hear(frame(1, lanes={"s": 61_000}, partition=1, resting=True))
     again.advance(settled=True)
     assert final(again)["all"] == 61_000
+
+
+def test_a_count_that_may_not_be_holds_until_it_is_known_and_then_nothing() -> None:
+    finality = Finality(HORIZON_MS, LONGEST_MS, Views())
+    finality.trust(1)
+    finality.hear(frame(1, lanes={"s": 5000}, partitions=64))
+    finality.advance(settled=True)
+    assert (final(finality), finality.doubt) == ({}, 64)
+    finality.trust(1)
+    finality.advance(settled=True)
+    assert (final(finality), finality.doubt, finality.views().partitions) == ({"s": 5000, "all": 5000}, 0, 1)
+
+
+def test_a_count_that_comes_true_holds() -> None:
+    finality = Finality(HORIZON_MS, LONGEST_MS, Views())
+    finality.trust(1)
+    finality.hear(frame(1, lanes={"s": 5000}, partitions=2))
+    finality.trust(2)
+    finality.advance(settled=True)
+    assert (final(finality), finality.views().partitions) == ({}, 2)
+
+
+def test_a_count_that_a_commit_or_a_snapshot_has_is_no_truer() -> None:
+    known = heard(frame(1, lanes={"s": 5000}, partitions=64)).frontiers()
+    for saved, found in ((Views(64), None), (Views(), known)):
+        finality = Finality(HORIZON_MS, LONGEST_MS, saved, found)
+        finality.trust(1)
+        finality.hear(frame(1, lanes={"s": 6000}))
+        finality.advance(settled=True)
+        assert final(finality) == {"s": 6000, "all": 6000}

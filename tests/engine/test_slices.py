@@ -65,6 +65,17 @@ def test_heartbeats_tell_of_partitions_that_the_metadata_does_not() -> None:
     assert [frame.partitions for _, frame in after.flush(lambda _: 0, 1, everyone=True)] == [4]
 
 
+def test_a_heartbeat_that_tells_of_more_partitions_than_there_may_be_moves_the_lane_alone() -> None:
+    log = Log().beat(9000, partitions=64).beat(9001, partitions=3)
+    owner = slicer(log, most_partitions=4)
+    assert owner.fold(log.block()) == []
+    assert (owner.partitions, owner.lanes.watermark_ms, owner.tallies.heartbeats) == (3, {"s": at(9001)}, 2)
+    _, saved = owner.checkpoint()
+    # Nor does what an earlier owner believed.
+    wrong = msgspec.structs.replace(saved, partitions=64)
+    assert slicer(log, most_partitions=4, checkpoint=wrong, committed=2).partitions == 4
+
+
 def test_a_heartbeat_that_does_not_count_tells_of_no_partitions() -> None:
     log = (
         Log()

@@ -87,7 +87,10 @@ class Feeds:
                     self.learn(source)
                 self.event(source, self.now - rng.choice((0, 0, 0, 1, 4, 12, 30)))
         if rng.random() < 0.1:
-            rng.choice(self.logs).records.append(rng.choice((Empty(), Poison())))
+            # Also a heartbeat of somebody who knows nothing of partitions.
+            kinds: list[Record] = [Empty(), Poison()]
+            kinds += [Heartbeat(source, 0, 9) for source in self.sources if source not in self.ended]
+            rng.choice(self.logs).records.append(rng.choice(kinds))
 
     def fall_asleep_or_wake(self, source: str) -> None:
         since = self.asleep.pop(source, None)

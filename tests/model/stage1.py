@@ -5,6 +5,7 @@ number of owners, one after the other or at once, may publish; the highest stamp
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .words import (
@@ -62,7 +63,14 @@ SliceKey = tuple[str, str, int]
 
 class Owner:
     def __init__(
-        self, partition: int, log: Log, commit: SliceCommit, lateness: int, now: Time, metadata: int = 0
+        self,
+        partition: int,
+        log: Log,
+        commit: SliceCommit,
+        lateness: int,
+        now: Time,
+        metadata: int = 0,
+        most: Callable[[], int] = lambda: 99,
     ) -> None:
         self.partition, self.log, self.lateness = partition, log, lateness
         self.read, self.base, self.start = commit.offset, commit.upto, commit.start
@@ -76,6 +84,7 @@ class Owner:
         self.output = Output()
         # Of how many partitions Kafka's metadata tells, which may be old, and what the last owner had heard.
         self.partitions = max(metadata, commit.partitions)
+        self.most = most  # how many there are, or are promised, by who is asked now
         self.since, self.rest = now, False
         self.lost: Interval | None = None
         if log.begin > commit.offset:
@@ -122,7 +131,9 @@ class Owner:
                 return self.judge(record, now)
 
     def hear(self, heartbeat: Heartbeat) -> None:
-        self.partitions = max(self.partitions, heartbeat.partitions)
+        """Anybody may write a count, so one that is news is asked about; one that isn't true says nothing."""
+        if heartbeat.partitions <= self.most():
+            self.partitions = max(self.partitions, heartbeat.partitions)
 
     def judge(self, event: Event, now: Time) -> str:
         if self.ahead(event):

@@ -57,7 +57,8 @@ class World:
         old, new = self.feeds.schedule[0][1], len(self.feeds.logs)
         metadata = max(p + 1, old if self.kind == "growth" else self.rng.randint(old, new))
         commit = self.commits.read(p)
-        self.owners[p] = self.owner_type(p, log, commit, self.lateness[p], self.feeds.now, metadata)
+        most = self.feeds.logs.__len__
+        self.owners[p] = self.owner_type(p, log, commit, self.lateness[p], self.feeds.now, metadata, most)
         return self.owners[p]
 
     def timeout(self, owner: stage1.Owner) -> None:

@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002 -- what is wrong often looks at less than what is right
 
 from dataclasses import replace
+from typing import Any
 
 from .. import stage1
 from ..feeds import Feeds
@@ -50,3 +51,15 @@ class CountByTheMetadataAlone(stage1.Owner):
 class NoCountInTheCommit(stage1.Owner):
     def checkpoint(self) -> SliceCommit:
         return replace(super().checkpoint(), partitions=0)
+
+
+@mutation("any count believed")
+class AnyCountBelieved(stage1.Owner):
+    def hear(self, heartbeat: Heartbeat) -> None:
+        self.partitions = max(self.partitions, heartbeat.partitions)
+
+
+@mutation("no count believed that the metadata did not have", "growth")
+class NoCountBelievedThatTheMetadataDidNotHave(stage1.Owner):
+    def __init__(self, *known: Any) -> None:
+        super().__init__(*known[:6], most=lambda: known[5])

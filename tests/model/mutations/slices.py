@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002 -- what is wrong often looks at less than what is right
 
 from dataclasses import replace
+from typing import Any
 
 from .. import stage1
 from ..broker import C, Commits
@@ -56,11 +57,9 @@ class CommitWhileReadingAgain(stage1.Owner):
 
 @mutation("frontier restored from the watermark", "settings")
 class FrontierRestoredFromTheWatermark(stage1.Owner):
-    def __init__(
-        self, partition: int, log: Log, commit: SliceCommit, lateness: int, now: Time, metadata: int = 0
-    ) -> None:
+    def __init__(self, partition: int, log: Log, commit: SliceCommit, lateness: int, now: Time, *more: Any) -> None:
         lanes = {source: (watermark, watermark - lateness) for source, (watermark, _) in commit.lanes.items()}
-        super().__init__(partition, log, replace(commit, lanes=lanes), lateness, now, metadata)
+        super().__init__(partition, log, replace(commit, lanes=lanes), lateness, now, *more)
 
 
 # Stage 1: what becomes of a record
