@@ -41,6 +41,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         The width of a slice of event time.
     skew_ms
         A record whose event time is later than its receipt by more is rejected, and so is a heartbeat.
+    most_sources
+        For how many sources a partition has room; records of one too many are rejected.
     lateness_ms
         By topic: how far behind its lane's watermark a slice stays open; a topic's agent has a default.
     idle_seconds
@@ -100,6 +102,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     agents: list[str] = field(default_factory=lambda: ["agents"])
     slice_ms: Whole = 1000
     skew_ms: Ms = 5000
+    most_sources: Annotated[int, Meta(ge=1, le=64)] = 64
     lateness_ms: dict[str, Ms] = field(default_factory=dict)
     idle_seconds: Seconds = 30.0
     horizon_ms: Ms = 60_000

@@ -21,6 +21,9 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 # Records are read this many at a time: so many stay in the processor's cache until their columns are made.
 CHUNK = 2048
+# Names that a partition's decoder keeps from block to block; a topic has fewer, unless somebody makes them up.
+_MOST_SOURCES = 1 << 12
+_MOST_SYMBOLS = 1 << 17
 
 
 @dataclass(slots=True, frozen=True)
@@ -129,9 +132,11 @@ class Decoder:
         self._decode = msgspec.json.Decoder(record).decode
         self._more = columns
         self._names = names
-        self.sources, self.symbols = InputNames(), InputNames()
+        self.sources, self.symbols = InputNames(_MOST_SOURCES), InputNames(_MOST_SYMBOLS)
 
     def decode(self, block: Block) -> Decoded:
+        self.sources.begin()
+        self.symbols.begin()
         rejects: list[tuple[int, str]] = []
         heartbeats: list[tuple[int, Heartbeat]] = []
         values: list[Any] = block.values

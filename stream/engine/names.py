@@ -60,7 +60,23 @@ def check(name: str) -> None:
 
 
 class InputNames(Names):
-    """The same for names that come from outside; each is looked at once, see `check`."""
+    """The same for names that come from outside; each is looked at once, see `check`.
+
+    Parameters
+    ----------
+    most
+        More aren't kept from one block to the next: somebody may send a new name with each record.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def begin(self) -> None:
+        """Begin a block: codes of the one before stand for nothing any more."""
+        if len(self.names) > self._most:
+            self.code.clear()
+            self.names.clear()
 
     def _learn(self, name: str) -> None:
         check(name)

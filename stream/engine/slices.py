@@ -25,7 +25,9 @@ from stream.engine.lanes import UNSET, Lanes
 from stream.engine.refusal import dead_letter, late_record
 from stream.engine.repeats import Repeats
 from stream.engine.table import Columns, Table
+from stream.settings import Settings
 
+DEFAULTS = Settings()
 _FAR = np.iinfo(np.int64).max
 
 
@@ -98,7 +100,7 @@ class Slicer:
         What to fold.
     partition, partitions
         Which one, and of how many, by Kafka's metadata; heartbeats in the log may tell of more.
-    slice_ms, skew_ms, lateness_ms, epoch
+    slice_ms, skew_ms, lateness_ms, epoch, most_sources
         See `Settings`.
     checkpoint
         What the last owner left; None where nobody has read the partition.
@@ -126,6 +128,7 @@ class Slicer:
         skew_ms: int,
         lateness_ms: int,
         epoch: str,
+        most_sources: int = DEFAULTS.most_sources,
         checkpoint: SliceCheckpoint | None,
         committed: int | None,
         begin: int,
@@ -139,6 +142,7 @@ class Slicer:
         self.epoch = epoch
         self._slice_ms = slice_ms
         self._skew_ms = skew_ms
+        self._most_sources = most_sources
         self._latest_ms = latest_ms
         if checkpoint is None:
             # An operator may have set the offset.
@@ -223,7 +227,14 @@ class Slicer:
         decoded = self._decoder.decode(block)
         self.decode_seconds += perf_counter() - began
         decoded = admitted(
-            block, decoded, self._sources.names, self.lanes.watermark_ms, self._skew_ms, latest_ms=self._latest_ms
+            block,
+            decoded,
+            self._sources.names,
+            self.lanes.watermark_ms,
+            self._skew_ms,
+            # Whom the last owner had no room for stays rejected, whatever there is room for now.
+            most_sources=0 if again else self._most_sources,
+            latest_ms=self._latest_ms,
         )
         # Metadata may be old, a zombie's is: the log says it before any record of a time that an added one may have.
         told = [beat.partitions for _, beat in decoded.heartbeats if beat.partitions <= self.most_partitions]

@@ -95,6 +95,7 @@ class SlicingAgent:
                 position.partitions,
                 slice_ms=self._settings.slice_ms,
                 skew_ms=self._settings.skew_ms,
+                most_sources=self._settings.most_sources,
                 lateness_ms=self._slicing.lateness(self._settings.lateness_ms),
                 epoch=self._settings.epoch,
                 checkpoint=slices_from(position.metadata),

@@ -125,6 +125,7 @@ class _Slicing:
             job.partitions,
             slice_ms=settings.slice_ms,
             skew_ms=settings.skew_ms,
+            most_sources=settings.most_sources,
             lateness_ms=slicing.lateness(settings.lateness_ms),
             epoch=settings.epoch,
             checkpoint=None,

@@ -159,6 +159,7 @@ def slicer(
     begin: int = 0,
     now: int = 0,
     most_partitions: int = 10_000,
+    most_sources: int = 64,
 ) -> Slicer:
     return Slicer(
         TICKS,
@@ -169,6 +170,7 @@ def slicer(
         lateness_ms=lateness_ms,
         most_partitions=most_partitions,
         epoch=EPOCH,
+        most_sources=most_sources,
         checkpoint=checkpoint,
         committed=committed,
         begin=begin,
