@@ -1,11 +1,15 @@
 """More sources than one would think of, each with the longest name it may have: counted, and the pipeline goes on."""
 
+from collections import Counter
 from hashlib import sha256
+from random import Random
 
+import msgspec
 import pytest
 
+from schemas.heartbeat import HEADER
 from schemas.trade import Trade
-from tests.integration.running import all_final, feed, running, tallies
+from tests.integration.running import all_final, feed, records, running, tallies
 
 pytestmark = pytest.mark.kafka
 
@@ -13,21 +17,22 @@ T = 1_723_161_255_000
 SOURCES = [sha256(str(number).encode()).hexdigest()[:24] for number in range(60)]
 
 
-def trades(first_id: int, time_ms: int) -> list[Trade]:
+def trade(source: str, number: int, time_ms: int, symbol: str = "BTC-USDT") -> Trade:
+    return Trade(
+        symbol=symbol,
+        source=source,
+        id=number,
+        time_ms=time_ms,
+        price=100.0,
+        quantity=1.0,
+        side="buy",
+        received_ms=time_ms,
+    )
+
+
+def trades(number: int, time_ms: int) -> list[Trade]:
     """One of each source."""
-    return [
-        Trade(
-            symbol="BTC-USDT",
-            source=source,
-            id=first_id,
-            time_ms=time_ms,
-            price=100.0,
-            quantity=1.0,
-            side="buy",
-            received_ms=time_ms,
-        )
-        for source in SOURCES
-    ]
+    return [trade(source, number, time_ms) for source in SOURCES]
 
 
 def test_sixty_sources_of_long_names_are_counted_also_by_the_next_owner(own_kafka: str) -> None:
@@ -43,3 +48,42 @@ def test_sixty_sources_of_long_names_are_counted_also_by_the_next_owner(own_kafk
     for time_ms in (T, T + 90_000):
         assert held[f"BTC-USDT|all|1s|{time_ms}"].count == 60
         assert [held[f"BTC-USDT|{source}|1s|{time_ms}"].count for source in SOURCES] == [1] * 60
+
+
+def test_a_crowd_of_sources_is_rejected_past_the_room_for_them_and_all_becomes_final(own_kafka: str) -> None:
+    refused = counted_in_a_crowd(own_kafka, n_sources=500, n_symbols=500, n_trades=5000)
+    assert refused > 3000
+
+
+def counted_in_a_crowd(broker: str, *, n_sources: int, n_symbols: int, n_trades: int) -> int:
+    """Send trades of one source, then of a crowd, then of the one again; return how many records were rejected.
+
+    What has room is known from the log: of each partition the first 64 sources.
+    """
+    random = Random(1)
+    crowd = [
+        trade(
+            f"s{random.randrange(n_sources)}", i, T + 1000 + i * 10_000 // n_trades, f"A{random.randrange(n_symbols)}"
+        )
+        for i in range(n_trades)
+    ]
+    with running(broker, workers=1, partitions={"trades": 4}) as (settings, _):
+        feed(broker, [trade("binance", i, T + i) for i in range(100)], close=False)
+        feed(broker, crowd)
+        feed(broker, [trade("binance", 1000 + i, T + 12_000 + i) for i in range(100)])
+        held = all_final(settings)
+        total = tallies(settings)
+        log = records(broker, "trades")
+    has_room: dict[int, set[str]] = {}
+    expected = Counter[str]()
+    for record in log:
+        heartbeat = dict(record.headers).get(HEADER)
+        source = msgspec.json.decode(heartbeat or record.value)["source"]
+        sources = has_room.setdefault(record.partition, set())
+        if len(sources) < 64:
+            sources.add(source)
+        expected["rejected" if source not in sources else "heartbeats" if heartbeat else "counted"] += 1
+    assert {outcome: n for outcome, n in total.items() if n} == expected
+    assert sum(bar.count for key, bar in held.items() if "|all|1s|" in key) == expected["counted"]
+    assert sum(bar.count for key, bar in held.items() if "|binance|1s|" in key) == 200
+    return expected["rejected"]
