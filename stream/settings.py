@@ -85,6 +85,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         ports of their own, which its /sd lists.
     watch
         Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
+    binance_info_url
+        Where Binance's list of symbols is, which says what its pairs are made of; it is kept for a day. Empty: nowhere.
     binance_url, bluesky_url
         Where ``tickertape feed binance`` (combined streams) and ``tickertape feed bluesky`` (a Jetstream) connect to.
     feed_silence_seconds
@@ -123,6 +125,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
     metrics_host: str = "127.0.0.1"
     watch: list[str] = field(default_factory=list)
+    binance_info_url: str = "https://api.binance.com/api/v3/exchangeInfo"
     binance_url: str = "wss://stream.binance.com:9443/stream"
     bluesky_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
     feed_silence_seconds: Seconds = 60.0

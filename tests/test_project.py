@@ -35,7 +35,8 @@ LONGER: dict[str, str] = {}
 MACHINE = re.compile(r"(?<![\w.])/(?:ho[m]e|ro[o]t|Use[r]s|wo[r]k|op[t]|privat[e])/\w|[A-Z]:\\\\?Users")
 # Registries have mirrors, and those who build know theirs: of the outside world only these are named.
 # A service of docker-compose.yml is of ours.
-HOSTS = {"127.0.0.1", "localhost", "www.apache.org", "prometheus"}
+# An exchange's address is a setting's default.
+HOSTS = {"127.0.0.1", "localhost", "www.apache.org", "prometheus", "api.binance.com"}
 ADDRESS = re.compile(r"\b(?:https?|ftp)://(?:[^\s/@]*@)?([\w.-]+)")
 
 EXCEPTION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore)")

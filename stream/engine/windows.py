@@ -107,11 +107,9 @@ class Windows:
 
     @property
     def doubt(self) -> int:
-        """How many partitions frames say that there are, where that is more than there may be; else 0."""
         return max((finality.doubt for finality in self._shards.values()), default=0)
 
     def trust(self, most_partitions: int) -> None:
-        """Hear how many partitions the topic has, or is promised."""
         self._most_partitions = most_partitions
         for finality in self._shards.values():
             finality.trust(most_partitions)
@@ -122,7 +120,6 @@ class Windows:
 
     @property
     def outputs(self) -> list[Output]:
-        """What `flush` returns."""
         return [self.windowing.output, *(self.following.outputs if self.following else ())]
 
     @property

@@ -1,7 +1,6 @@
 """Binance: what a message of a combined stream says, as a `Trade` or a `Quote`."""
 
 import math
-from functools import cache
 
 import msgspec
 from msgspec import Struct
@@ -9,16 +8,10 @@ from msgspec import Struct
 from schemas.quote import Quote
 from schemas.trade import Trade
 from stream.feeds.other import Other
+from stream.feeds.pairs import pair
 from stream.feeds.units import convert
 
 SOURCE = "binance"
-
-# Assets that others are priced in on Binance spot, the longer first: BTCFDUSD is not in USD.
-QUOTES = (
-    *("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USDP", "USDE", "USD1", "AEUR", "EURI", "BIDR", "IDRT", "BVND"),
-    *("USD", "EUR", "GBP", "AUD", "JPY", "TRY", "BRL", "ARS", "MXN", "COP", "RUB", "UAH", "PLN", "CZK", "RON", "ZAR"),
-    *("NGN", "IDR", "DAI", "BTC", "ETH", "BNB", "XRP", "TRX", "SOL", "DOGE", "DOT"),
-)
 
 
 class _Envelope(Struct):
@@ -108,18 +101,3 @@ def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
         "received_ms": received_ms,
     }
     return convert(fields, Quote)
-
-
-@cache
-def pair(symbol: str) -> str:
-    """Return Binance's ``BTCUSDT`` as ``BTC-USDT``.
-
-    Raises
-    ------
-    ValueError
-        It ends in no known quote asset.
-    """
-    for quote in QUOTES:
-        if symbol.endswith(quote) and len(symbol) > len(quote):
-            return f"{symbol.removesuffix(quote)}-{quote}"
-    raise ValueError(f"symbol {symbol!r} ends in no quote asset that is known")

@@ -1,7 +1,7 @@
 """Binance live: trades and quotes of some symbols, over combined streams."""
 
-import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from schemas.events import Event
 from schemas.quote import Quote
@@ -9,7 +9,8 @@ from schemas.trade import Trade
 from stream.errors import ConfigError
 from stream.feeds import binance
 from stream.feeds.live import Source
-from stream.feeds.other import Other
+from stream.feeds.other import Other, renamed
+from stream.feeds.pairs import pair
 
 # A connection may have 1,024, but subscribing takes messages, of which five a second may be sent; in the address it
 # takes none, and so many make an address of 4 KB, which every server on the way puts up with.
@@ -26,6 +27,8 @@ class Binance(Source):
         Of combined streams, without what is asked for.
     symbols
         As Binance names them or as we do: ``BTCUSDT``, ``btcusdt``, ``BTC-USDT``.
+    name
+        The source's, in each record.
 
     Raises
     ------
@@ -33,16 +36,16 @@ class Binance(Source):
         A symbol can't be one.
     """
 
-    name = binance.SOURCE
     setting = "TICKERTAPE_BINANCE_URL"
     kinds = (Trade, Quote)
     contiguous = (Trade,)
     rising = (Quote,)
 
-    def __init__(self, url: str, symbols: Sequence[str]) -> None:
+    def __init__(self, url: str, symbols: Sequence[str], name: str = binance.SOURCE) -> None:
+        self.name = name
         names = dict.fromkeys(map(_named, symbols))
-        self.symbols = [binance.pair(name) for name in names]
-        streams = [f"{name.lower()}@{stream}" for name in names for stream in STREAMS]
+        self.symbols = [pair(name) for name in names]
+        streams = [f"{quote(name.lower())}@{stream}" for name in names for stream in STREAMS]
         groups = [streams[first : first + STREAMS_A_LINE] for first in range(0, len(streams), STREAMS_A_LINE)]
         join = "&" if "?" in url else "?"
         self._urls = [f"{url}{join}streams={'/'.join(group)}" for group in groups]
@@ -51,7 +54,7 @@ class Binance(Source):
         return self._urls
 
     def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
-        return binance.normalise(frame, received_ms)
+        return renamed(binance.normalise(frame, received_ms), self.name)
 
     def leaves(self, frame: bytes) -> bool:
         # In an envelope or not: the documentation shows both.
@@ -62,9 +65,7 @@ def _named(symbol: str) -> str:
     """Return a symbol as Binance names it, ``BTCUSDT``."""
     name = symbol.replace("-", "").upper()
     try:
-        if not re.fullmatch(r"[A-Z0-9]+", name):
-            raise ValueError(f"symbol {symbol!r} is not made of letters and digits")
-        binance.pair(name)
+        pair(name)
     except ValueError as error:
         raise ConfigError(f"{error}: name it as BTCUSDT or BTC-USDT") from None
     return name

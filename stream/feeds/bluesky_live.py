@@ -10,7 +10,7 @@ from schemas.events import Event
 from schemas.post import Post
 from stream.feeds import bluesky
 from stream.feeds.live import Source
-from stream.feeds.other import Other
+from stream.feeds.other import Other, renamed
 
 SECOND_US = 1_000_000
 # A Jetstream's events are not quite in the order of their times, so it advises to go back by some seconds.
@@ -33,15 +33,17 @@ class Bluesky(Source):
     ----------
     url
         Of a Jetstream, without what is asked for.
+    name
+        The source's, in each record.
     """
 
-    name = bluesky.SOURCE
     setting = "TICKERTAPE_BLUESKY_URL"
     kinds = (Post,)
     resumes = True
     leap = LEAP_US
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, name: str = bluesky.SOURCE) -> None:
+        self.name = name
         self._url = url
 
     def urls(self, position: int) -> Sequence[str]:
@@ -52,7 +54,7 @@ class Bluesky(Source):
 
     def normalise(self, frame: bytes, received_ms: int) -> Event | Other:  # noqa: ARG002 - see below
         # When the Jetstream had it, not we: a post that is asked for again, or played back, is the same to the bit.
-        return bluesky.normalise(frame)
+        return renamed(bluesky.normalise(frame), self.name)
 
     def position(self, frame: bytes) -> int:
         try:

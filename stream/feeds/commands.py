@@ -12,6 +12,7 @@ import click
 
 from stream.feeds import files
 from stream.feeds.clock import Clock
+from stream.feeds.options import source_name
 from stream.feeds.tally import Tally
 from stream.settings import Settings
 
@@ -79,6 +80,7 @@ def feed() -> None:
     help="Close every bar at the end; more of the same source within the hour is then late.",
 )
 @_spread
+@source_name
 @click.pass_obj
 def feed_file(
     settings: Settings,
@@ -88,6 +90,7 @@ def feed_file(
     sort: bool,
     close: bool,
     spread: tuple[tuple[str, int], ...],
+    source: str | None,
 ) -> None:
     """Replay recorded events, several files merged by when they were received.
 
@@ -108,7 +111,7 @@ def feed_file(
     send = partial(session.feed, settings, kinds=kinds, close=close, console=console, spread=dict(spread))
     try:
         clock = partial(Clock, settings.skew_ms)
-        with closing(files.turns(paths, kind, tally, clock, by_event_time=sort)) as turns:
+        with closing(files.turns(paths, kind, tally, clock, by_event_time=sort, source=source)) as turns:
             asyncio.run(send(partial(files.paced, turns, speed)))
     finally:
         if tally:
@@ -211,27 +214,36 @@ _record = click.option(
 @click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
 @_record
 @_spread
+@source_name
 @click.pass_obj
 def feed_binance(
-    settings: Settings, symbols: tuple[str, ...], record: Path | None, spread: tuple[tuple[str, int], ...]
+    settings: Settings,
+    symbols: tuple[str, ...],
+    record: Path | None,
+    spread: tuple[tuple[str, int], ...],
+    source: str | None,
 ) -> None:
     """Send Binance's spot trades and quotes (bookTicker) as they come, until told to stop.
 
     A symbol is named as there or as here: BTCUSDT, BTC-USDT.
     """
+    from stream.feeds import binance, pairs
     from stream.feeds.binance_live import Binance
 
-    _send_live(settings, Binance(settings.binance_url, symbols), record, spread)
+    pairs.ask(settings.binance_info_url)
+    _send_live(settings, Binance(settings.binance_url, symbols, source or binance.SOURCE), record, spread)
 
 
 @feed.command("bluesky")
 @_record
+@source_name
 @click.pass_obj
-def feed_bluesky(settings: Settings, record: Path | None) -> None:
+def feed_bluesky(settings: Settings, record: Path | None, source: str | None) -> None:
     """Send Bluesky's posts as they come, from where the last feed ended, until told to stop."""
+    from stream.feeds import bluesky
     from stream.feeds.bluesky_live import Bluesky
 
-    _send_live(settings, Bluesky(settings.bluesky_url), record)
+    _send_live(settings, Bluesky(settings.bluesky_url, source or bluesky.SOURCE), record)
 
 
 def _send_live(

@@ -8,7 +8,7 @@ from contextlib import closing
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,7 +20,7 @@ from stream.feeds import binance, bluesky, own, tables, twitter
 from stream.feeds.archive import is_plain
 from stream.feeds.clock import Clock
 from stream.feeds.lines import texts
-from stream.feeds.other import Other
+from stream.feeds.other import Other, renamed
 from stream.feeds.tally import Tally
 from stream.settings import Settings
 
@@ -84,11 +84,11 @@ class Turn(NamedTuple):
     at_ms
         How far it is: see `Clock`; where events are sorted, the event's time.
     event
-        The event; None where reading has gone on for `TURN_SECONDS` without one.
+        The `Event`; None where reading has gone on for `TURN_SECONDS` without one.
     """
 
     at_ms: int
-    event: Event | None
+    event: Any
 
 
 def read(
@@ -98,9 +98,11 @@ def read(
     clock: Callable[[], Clock] = DEFAULT_CLOCK,
     *,
     by_event_time: bool = False,
+    source: str | None = None,
 ) -> Iterator[Event]:
     """Yield the events of some files as one; see `turns`."""
-    return (turn.event for turn in turns(paths, kind, tally, clock, by_event_time=by_event_time) if turn.event)
+    found = turns(paths, kind, tally, clock, by_event_time=by_event_time, source=source)
+    return (turn.event for turn in found if turn.event)
 
 
 def turns(
@@ -110,6 +112,7 @@ def turns(
     clock: Callable[[], Clock] = DEFAULT_CLOCK,
     *,
     by_event_time: bool = False,
+    source: str | None = None,
 ) -> Generator[Turn, None, None]:
     """Yield the events of some files as one.
 
@@ -128,6 +131,8 @@ def turns(
         Makes the clock of a file.
     by_event_time
         Sort all by event time, for files that are out of order. All of them are held in memory.
+    source
+        The name of the events' source; None: as the format, or the record, has it.
 
     Raises
     ------
@@ -138,7 +143,7 @@ def turns(
     for path in paths:
         # Of all of them it is told before anything is sent.
         is_plain(path)
-    each = [_turns(path, FORMATS[kind], tally, clock()) for path in paths]
+    each = [_turns(path, FORMATS[kind], tally, clock(), source) for path in paths]
     if not by_event_time:
         yield from heapq.merge(*each, key=attrgetter("at_ms"))
         return
@@ -187,12 +192,14 @@ async def paced(turns: Iterable[Turn], speed: float) -> AsyncIterator[list[Event
         yield batch
 
 
-def _turns(path: Path, format_: Format, tally: Tally, clock: Clock) -> Iterator[Turn]:
+def _turns(path: Path, format_: Format, tally: Tally, clock: Clock, source: str | None) -> Iterator[Turn]:
     at_ms = 0
     for event in _events(path, format_, tally):
-        if event is not None:
-            at_ms = clock.read(event)
-        yield Turn(at_ms, event)
+        if event is None:
+            yield Turn(at_ms, None)
+            continue
+        at_ms = clock.read(event)
+        yield Turn(at_ms, event if source is None else renamed(event, source))
 
 
 def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]:

@@ -40,6 +40,8 @@ class Ids:
     ----------
     repeats
         How many ids came again; where they aren't contiguous, those that came after a later one too.
+    restarts
+        How often ids began anew.
     missing
         How many are missing for all that is known, named or not.
     """
@@ -52,10 +54,12 @@ class Ids:
         self._highest: dict[Hashable, int] = {}
         self._gaps: dict[Hashable, list[Gap]] = {}
         self._unnamed = 0
+        self._newest_ms: dict[Hashable, int] = {}
         self.repeats = 0
+        self.restarts = 0
         self.missing = 0
 
-    def is_new(self, symbol: Hashable, number: int, now: float) -> bool:
+    def is_new(self, symbol: Hashable, number: int, now: float, time_ms: int) -> bool:
         """Return whether this id has not come before.
 
         Parameters
@@ -66,7 +70,11 @@ class Ids:
             The id.
         now
             By the monotonic clock.
+        time_ms
+            Event time.
         """
+        newest_ms = self._newest_ms.get(symbol, 0)
+        self._newest_ms[symbol] = max(newest_ms, time_ms)
         highest = self._highest.get(symbol)
         if highest is None or number == highest + 1 or (number > highest and not self._contiguous):
             self._highest[symbol] = number
@@ -78,8 +86,25 @@ class Ids:
         if self._fills(symbol, number):
             self.missing -= 1
             return True
+        if self._begins_anew(number, highest, later=time_ms > newest_ms):
+            log.warning(
+                "%s: %s: ids of %s begin anew at %d after %d", self._source, symbol, self._what, number, highest
+            )
+            self._highest[symbol] = number
+            for gap in self._gaps.pop(symbol, []):
+                self._unnamed -= not gap.named
+            self.restarts += 1
+            return True
         self.repeats += 1
         return False
+
+    def _begins_anew(self, number: int, highest: int, *, later: bool) -> bool:
+        """Return whether an id that is behind is no repeat: a source that has started again counts from the beginning.
+
+        A repeat has the event time that it had. What isn't contiguous may have none of its own, so there it is the
+        distance that tells: two connections that overlap are not so far apart.
+        """
+        return later if self._contiguous else number < highest // 2
 
     def name_gaps(self, now: float) -> None:
         """Tell of each gap that is old enough, once."""

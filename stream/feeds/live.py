@@ -317,7 +317,11 @@ class Live:
 
     def _is_new(self, event: Event, now: float) -> bool:
         ids = self._ids.get(type(event))
-        return ids is None or not isinstance(event, Trade | Quote) or ids.is_new(event.symbol, event.id, now)
+        return (
+            ids is None
+            or not isinstance(event, Trade | Quote)
+            or ids.is_new(event.symbol, event.id, now, event.time_ms)
+        )
 
     def _turn_down(self, frame: bytes, error: Exception, now: float) -> None:
         self._tally.garbage += 1

@@ -10,6 +10,7 @@ import click
 
 from schemas.topics import TRADES
 from stream.errors import ConfigError, LawBroken
+from stream.feeds.options import source_name
 from stream.settings import Settings
 
 _processes = click.option("--processes", type=click.IntRange(1), metavar="N", help="How many work at it; one a core.")
@@ -34,6 +35,7 @@ _processes = click.option("--processes", type=click.IntRange(1), metavar="N", he
     metavar="P",
     help="Over how many a feed would spread files; by default as set.",
 )
+@source_name
 @click.pass_obj
 def replay(
     settings: Settings,
@@ -44,6 +46,7 @@ def replay(
     out: Path,
     processes: int | None,
     partitions: int | None,
+    source: str | None,
 ) -> None:
     """Compute from recorded files, or from what a topic retains, what the workers compute, and write it as Parquet.
 
@@ -62,8 +65,8 @@ def replay(
         raise ConfigError("name files, or a topic with --topic, and not both")
     if kind not in files.FORMATS:
         raise ConfigError(f"--format {kind}: no such format; there are {', '.join(files.FORMATS)}")
-    if topic and sort:
-        raise ConfigError("--sort is for files; what a topic has is in order")
+    if topic and (sort or source):
+        raise ConfigError("--sort and --source are for files; what a topic has stays as it is")
     if topic and partitions:
         raise ConfigError("--partitions is for files; a topic has those that it has")
     if topic:
@@ -75,7 +78,7 @@ def replay(
         if topic:
             outcome = asyncio.run(run.of_topic(settings, topic, processes or cores(), folder, console))
         else:
-            recorded = run.Files(paths, kind, partitions, sort)
+            recorded = run.Files(paths, kind, partitions, sort, source)
             outcome = asyncio.run(run.of_files(settings, recorded, processes or cores(), folder, console))
         written = run.write(outcome, folder, out)
     click.echo(str(outcome))

@@ -102,12 +102,15 @@ class Range(Struct, frozen=True):
         The file, and the name of its format.
     start, end
         Lines that begin from one and before the other, in bytes.
+    source
+        The name of its events' source; None: as the format, or the record, has it.
     """
 
     path: Path
     kind: str
     start: int = 0
     end: int = sys.maxsize
+    source: str | None = None
 
 
 class Dealt(Struct):
@@ -160,12 +163,12 @@ def kinds(kind: str) -> tuple[type, ...]:
     return files.FORMATS[kind].kinds
 
 
-def ranges(path: Path, kind: str, *, by_event_time: bool = False) -> list[Range]:
+def ranges(path: Path, kind: str, *, by_event_time: bool = False, source: str | None = None) -> list[Range]:
     """Return the ranges of a file that are dealt out each by itself.
 
     Parameters
     ----------
-    path, kind
+    path, kind, source
         See `Range`.
     by_event_time
         True where its events are to be sorted: then it is one.
@@ -175,8 +178,8 @@ def ranges(path: Path, kind: str, *, by_event_time: bool = False) -> list[Range]
     InputError
         It can't be opened.
     """
-    if kind not in JSON or not is_plain(path) or by_event_time:
-        return [Range(path, kind)]
+    if kind not in JSON or not is_plain(path) or by_event_time or source:
+        return [Range(path, kind, source=source)]
     size = path.stat().st_size
     return [Range(path, kind, at, at + RANGE_BYTES) for at in range(0, max(size, 1), RANGE_BYTES)]
 
@@ -313,10 +316,10 @@ def _sorted(parts: Iterable[Part], bounds: Bounds) -> Iterator[Part]:
 
 
 def _parts(some: Range, tally: Tally) -> Iterator[Part]:
-    if some.kind in JSON:
+    if some.kind in JSON and some.source is None:
         yield from _of_json(some, tally)
         return
-    events = files.read([some.path], some.kind, tally)
+    events = files.read([some.path], some.kind, tally, source=some.source)
     while batch := list(islice(events, READ_EVENTS)):
         yield Part(list(map(_encode, batch)), batch, list(map(type, batch)))
 

@@ -45,12 +45,15 @@ class Files(Struct, frozen=True):
         To how many a feed would deal them out; None: as set for each topic.
     by_event_time
         Sort them by event time first.
+    source
+        The name of their events' source; None: as the format, or the record, has it.
     """
 
     paths: tuple[Path, ...]
     kind: str
     partitions: int | None = None
     by_event_time: bool = False
+    source: str | None = None
 
 
 class Outcome(Struct):
@@ -113,7 +116,7 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
         A file can't be read.
     """
     sort = source.by_event_time
-    ranges = [deal.ranges(path, source.kind, by_event_time=sort) for path in source.paths]
+    ranges = [deal.ranges(path, source.kind, by_event_time=sort, source=source.source) for path in source.paths]
     each = [one for of_file in ranges for one in of_file]
     partitions = _partitions(settings, source)
     with Crew(processes, console) as crew:

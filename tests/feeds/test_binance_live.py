@@ -31,7 +31,11 @@ def test_many_symbols_are_several_lines_of_addresses_that_pass_everywhere() -> N
 @pytest.mark.parametrize(
     ("symbol", "why"),
     [
-        ("BTC/USDT", "symbol 'BTC/USDT' is not made of letters and digits: name it as BTCUSDT or BTC-USDT"),
+        (
+            "BTC/USDT",
+            "symbol 'BTC/USDT' has a letter that can't be in one, or isn't 1 to 30 long: "
+            "name it as BTCUSDT or BTC-USDT",
+        ),
         ("WHATISIT", "symbol 'WHATISIT' ends in no quote asset that is known: name it as BTCUSDT or BTC-USDT"),
     ],
 )

@@ -298,3 +298,10 @@ def test_posts_of_any_format_and_what_else_there_was(tmp_path: Path) -> None:
     own = write(tmp_path / "own", msgspec.json.encode(tweet), b"\n", msgspec.json.encode(created), b"\n")
     # The tweet doesn't say when it was received.
     assert list(read([own], "jsonl", Tally())) == [tweet, created]
+
+
+def test_the_sources_name_may_be_another(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", line(1, 0), quote_line(2, 1))
+    assert [event.source for event in read([path], "binance", Tally(), source="binance-futures")] == [
+        "binance-futures"
+    ] * 2

@@ -15,8 +15,8 @@ def trades() -> Ids:
     return Ids("binance", "trades", contiguous=True, settle_seconds=1.0)
 
 
-def new(ids: Ids, *numbers: int, symbol: str = "A-B", now: float = 0.0) -> list[int]:
-    return [number for number in numbers if ids.is_new(symbol, number, now)]
+def new(ids: Ids, *numbers: int, symbol: str = "A-B", now: float = 0.0, time_ms: int = 1) -> list[int]:
+    return [number for number in numbers if ids.is_new(symbol, number, now, time_ms)]
 
 
 def test_a_gap_is_named_once_when_it_has_settled(trades: Ids, caplog: pytest.LogCaptureFixture) -> None:
@@ -71,3 +71,23 @@ def test_an_id_is_new_the_first_time_and_what_is_missing_is_what_never_came(firs
     assert new(tracked, *came) == list(dict.fromkeys(came))
     assert tracked.missing == max(came) - first + 1 - len(set(came))
     assert tracked.repeats == len(came) - len(set(came))
+
+
+def test_ids_that_begin_anew_are_told_of_and_go_on(trades: Ids, caplog: pytest.LogCaptureFixture) -> None:
+    assert new(trades, 1000, 1001, 1005, time_ms=10) == [1000, 1001, 1005]
+    # What comes again has the time that it had; what has a later one is another.
+    assert new(trades, 1000, time_ms=9) == []
+    assert new(trades, 1, 2, 3, time_ms=11) == [1, 2, 3]
+    assert new(trades, 2, time_ms=11) == []
+    trades.name_gaps(100.0)
+    assert caplog.messages == ["binance: A-B: ids of trades begin anew at 1 after 1005"]
+    assert (trades.restarts, trades.repeats, trades.gaps) == (1, 2, 0)
+
+
+def test_numbers_of_books_begin_anew_where_they_are_far_behind(caplog: pytest.LogCaptureFixture) -> None:
+    quotes = Ids("binance", "quotes", contiguous=False)
+    # A quote's time is when we had it, so what a second connection brings again has a later one.
+    assert new(quotes, 10_000, time_ms=1) == [10_000]
+    assert new(quotes, 9_990, time_ms=2) == []
+    assert new(quotes, 3, 7, time_ms=3) == [3, 7]
+    assert caplog.messages == ["binance: A-B: ids of quotes begin anew at 3 after 10000"]
