@@ -1,15 +1,18 @@
 """More sources than one would think of, each with the longest name it may have: counted, and the pipeline goes on."""
 
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import sha256
 from random import Random
 
 import msgspec
 import pytest
 
-from schemas.heartbeat import HEADER
+from schemas.heartbeat import HEADER, Heartbeat, to_headers
+from schemas.topics import SLICES
 from schemas.trade import Trade
-from tests.integration.running import all_final, feed, records, running, tallies
+from stream.kafka import topics
+from tests.integration.running import all_final, feed, put, records, running, tallies
 
 pytestmark = pytest.mark.kafka
 
@@ -87,3 +90,38 @@ def counted_in_a_crowd(broker: str, *, n_sources: int, n_symbols: int, n_trades:
     assert sum(bar.count for key, bar in held.items() if "|all|1s|" in key) == expected["counted"]
     assert sum(bar.count for key, bar in held.items() if "|binance|1s|" in key) == 200
     return expected["rejected"]
+
+
+def test_more_sources_than_a_commit_names_end_no_worker_and_the_next_owner_says_the_same(own_kafka: str) -> None:
+    sources = [sha256(str(number).encode()).hexdigest()[:24] for number in range(240)]
+    said: list[str] = []
+
+    def send(number: int, time_ms: int) -> None:
+        """Send a trade of each source, 60 a partition, and its end marker."""
+        for i, source in enumerate(sources):
+            end = tuple(to_headers(Heartbeat(source, time_ms, 4, end=True)))
+            value = msgspec.json.encode(trade(source, number, time_ms))
+            batch.extend([(i % 4, value, ()), (i % 4, None, end)])
+        put(own_kafka, batch)
+        batch.clear()
+
+    batch: list[tuple[int, bytes | None, Sequence[tuple[str, bytes]]]] = []
+    with running(own_kafka, workers=1, say=said.append, partitions={"trades": 4}, idle_seconds=2.0) as (
+        settings,
+        workers,
+    ):
+        send(1, T)
+        all_final(settings)
+        workers.kill(0)
+        send(2, T + 90_000)
+        held = all_final(settings)
+        total = tallies(settings)
+        slices = topics.describe(settings, [SLICES])[0]
+    assert [partition.committed for partition in slices.partitions] == [None] * 8
+    assert len([line for line in said if "can't be committed any more" in line]) > 0
+    assert {outcome: n for outcome, n in total.items() if n} == {"counted": 480, "heartbeats": 480}
+    for time_ms in (T, T + 90_000):
+        assert held[f"BTC-USDT|all|1s|{time_ms}"].count == 240
+        assert [held[f"BTC-USDT|{source}|1s|{time_ms}"].count for source in sources] == [1] * 240
+    # The hour has what both owners folded.
+    assert held["BTC-USDT|all|1h|1723158000000"].count == 480
