@@ -15,9 +15,8 @@ from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream import memory
 from stream.engine.custody import Agent, Custody
 from stream.engine.following import outputs_of
-from stream.engine.recipe import Follows, Recursion, Rolling, Signals, Windowing
+from stream.engine.recipe import Follows, Recursion, Rolling, Signals, Slicing, Windowing
 from stream.engine.report import Report
-from stream.engine.slices import Slicing
 from stream.engine.slicing import SlicingAgent
 from stream.engine.snapshot import fingerprint
 from stream.engine.state import Recovery

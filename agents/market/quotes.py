@@ -9,7 +9,7 @@ from schemas.topics import QUOTES
 from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
 from stream.engine.block import Floats
 from stream.engine.columns import floats
-from stream.engine.slices import Slicing
+from stream.engine.recipe import Slicing
 from stream.engine.table import Columns
 
 

@@ -8,7 +8,7 @@ from schemas.topics import TRADES
 from schemas.trade import Trade
 from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
 from stream.engine.columns import flags, floats
-from stream.engine.slices import Slicing
+from stream.engine.recipe import Slicing
 from stream.engine.table import Columns
 
 

@@ -11,8 +11,8 @@ from schemas.topics import POSTS
 from stream.aliases import Aliases
 from stream.engine.aggregate import INT, Aggregate, Reducer, Sum
 from stream.engine.columns import floats, ints
+from stream.engine.recipe import Slicing
 from stream.engine.sketches import Distinct, Frequent
-from stream.engine.slices import Slicing
 from stream.engine.table import Columns
 
 AUTHORS = Distinct("authors", lg_k=11)

@@ -1,17 +1,51 @@
-"""What a window agent makes of slices: which windows, of what, where they go, and what follows them when final."""
+"""What the author of a metric makes: slices of a topic, windows of these, and what follows them when final."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from schemas.topics import Topic
+from stream.aliases import Aliases
 from stream.engine.aggregate import Aggregate
 from stream.engine.results import Output, output_of
-from stream.engine.slices import Slicing
 from stream.engine.table import Columns, Schema
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """What a slicing agent does with a topic; an agent's file makes one.
+
+    Attributes
+    ----------
+    topic
+        What it reads.
+    record
+        The record's Struct: it has ``source``, ``id``, ``time_ms`` and ``received_ms``; without ``names`` a ``symbol``.
+    columns
+        Makes the columns that the aggregate lifts from records, shape (n,) each.
+    aggregate
+        What a slice holds.
+    lateness_ms
+        The default of the setting of that name.
+    names
+        Returns the symbols that a record names, none or many, each once; None: it has one. It is in a slice of each of
+        them, and yet one record: *counted* where any of these slices hasn't had it, *repeated* where all have, and
+        *unmatched*, late or not, where there are none.
+    """
+
+    topic: Topic
+    record: type[msgspec.Struct]
+    columns: Callable[[list[Any]], Columns]
+    aggregate: Aggregate
+    lateness_ms: int
+    names: Callable[[Aliases, Any], Collection[str]] | None = None
+
+    def lateness(self, set_ms: Mapping[str, int]) -> int:
+        """Return the lateness, ms: as set by topic, or else the default."""
+        return set_ms.get(self.topic.name, self.lateness_ms)
 
 
 @dataclass(frozen=True)

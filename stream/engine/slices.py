@@ -1,10 +1,10 @@
 """Folding one input partition into slices: pure, without Kafka, so that tests and replay run what the worker runs."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -13,56 +13,22 @@ from schemas.control import MOST_PARTITIONS
 from schemas.frame import Frame
 from schemas.heartbeat import Heartbeat
 from schemas.refused import DeadLetter, Late
-from schemas.topics import Topic
 from stream.aliases import NO_ALIASES, Aliases
 from stream.engine.admission import admitted
-from stream.engine.aggregate import INT, Aggregate
+from stream.engine.aggregate import INT
 from stream.engine.block import Block, Bools, Ints
 from stream.engine.checkpoint import SliceCheckpoint
 from stream.engine.decode import Decoded, Decoder
 from stream.engine.frames import pack
 from stream.engine.lanes import UNSET, Lanes
+from stream.engine.recipe import Slicing
 from stream.engine.refusal import dead_letter, late_record
 from stream.engine.repeats import Repeats
-from stream.engine.table import Columns, Table
+from stream.engine.table import Table
 from stream.settings import Settings
 
-DEFAULTS = Settings()
+_DEFAULTS = Settings()
 _FAR = np.iinfo(np.int64).max
-
-
-@dataclass(frozen=True)
-class Slicing:
-    """What a slicing agent does with a topic; an agent's file makes one.
-
-    Attributes
-    ----------
-    topic
-        What it reads.
-    record
-        The record's Struct: it has ``source``, ``id``, ``time_ms`` and ``received_ms``; without ``names`` a ``symbol``.
-    columns
-        Makes the columns that the aggregate lifts from records, shape (n,) each.
-    aggregate
-        What a slice holds.
-    lateness_ms
-        The default of the setting of that name.
-    names
-        Returns the symbols that a record names, none or many, each once; None: it has one. It is in a slice of each of
-        them, and yet one record: *counted* where any of these slices hasn't had it, *repeated* where all have, and
-        *unmatched*, late or not, where there are none.
-    """
-
-    topic: Topic
-    record: type[msgspec.Struct]
-    columns: Callable[[list[Any]], Columns]
-    aggregate: Aggregate
-    lateness_ms: int
-    names: Callable[[Aliases, Any], Collection[str]] | None = None
-
-    def lateness(self, set_ms: Mapping[str, int]) -> int:
-        """Return the lateness, ms: as set by topic, or else the default."""
-        return set_ms.get(self.topic.name, self.lateness_ms)
 
 
 class SliceKey(NamedTuple):
@@ -128,7 +94,7 @@ class Slicer:
         skew_ms: int,
         lateness_ms: int,
         epoch: str,
-        most_sources: int = DEFAULTS.most_sources,
+        most_sources: int = _DEFAULTS.most_sources,
         checkpoint: SliceCheckpoint | None,
         committed: int | None,
         begin: int,

@@ -15,7 +15,8 @@ from stream.engine.checkpoint import slices_from, to_metadata
 from stream.engine.decode import heartbeats
 from stream.engine.lanes import UNSET
 from stream.engine.pace import Pace
-from stream.engine.slices import Idle, Refused, Slicer, Slicing
+from stream.engine.recipe import Slicing
+from stream.engine.slices import Idle, Refused, Slicer
 from stream.engine.transport import LogEnd, Position
 from stream.engine.workload import Workload
 from stream.kafka.partition import partition_for

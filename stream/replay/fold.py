@@ -21,8 +21,9 @@ from stream.engine.checkpoint import Views
 from stream.engine.following import Following
 from stream.engine.frames import nothing
 from stream.engine.lanes import UNSET
+from stream.engine.recipe import Slicing
 from stream.engine.results import Output
-from stream.engine.slices import Slicer, Slicing
+from stream.engine.slices import Slicer
 from stream.engine.windows import Windows
 from stream.errors import LawBroken
 from stream.kafka.partition import partition_for

@@ -18,7 +18,8 @@ from schemas.trade import Id, Name, Positive, TimeMs
 from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Sum
 from stream.engine.block import Block, Headers
 from stream.engine.checkpoint import SliceCheckpoint
-from stream.engine.slices import Refused, SliceKey, Slicer, Slicing
+from stream.engine.recipe import Slicing
+from stream.engine.slices import Refused, SliceKey, Slicer
 from stream.engine.table import Columns
 
 HOUR_MS = 472_222 * 3_600_000

@@ -11,9 +11,9 @@ from schemas.topics import POSTS, SOCIAL
 from schemas.trade import Id, Name, TimeMs
 from stream.aliases import Aliases
 from stream.engine.aggregate import INT, Aggregate, Sum
-from stream.engine.recipe import Windowing
+from stream.engine.recipe import Slicing, Windowing
 from stream.engine.sketches import Distinct, Frequent
-from stream.engine.slices import Slicer, Slicing
+from stream.engine.slices import Slicer
 from stream.engine.table import Columns
 from stream.engine.windows import Windows
 from tests.engine.blocks import EPOCH, HOUR_MS, Log
