@@ -6,7 +6,7 @@ import sys
 import click
 
 from stream.chaos.commands import chaos
-from stream.commands import metrics, settings
+from stream.commands import doctor, metrics, settings
 from stream.console.commands import demo, tail
 from stream.errors import ConfigError, TickertapeError
 from stream.feeds.commands import feed
@@ -37,7 +37,23 @@ def cli(context: click.Context, broker: str | None) -> None:
         context.obj = error
 
 
-for command in (chaos, demo, feed, kafka, metrics, replay, reshard, scale, settings, tail, topics, up, verify, worker):
+for command in (
+    chaos,
+    demo,
+    doctor,
+    feed,
+    kafka,
+    metrics,
+    replay,
+    reshard,
+    scale,
+    settings,
+    tail,
+    topics,
+    up,
+    verify,
+    worker,
+):
     cli.add_command(command)
 
 

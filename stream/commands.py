@@ -1,4 +1,4 @@
-"""``tickertape settings`` and ``tickertape metrics``: what can be set, and what is shown, in the words of the code."""
+"""``tickertape settings``, ``metrics`` and ``doctor``: what can be set, what is shown, and what is wrong."""
 
 import inspect
 import re
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from stream.errors import ConfigError
+from stream.errors import ConfigError, LawBroken
 from stream.settings import PREFIX, TABLES, Settings
 
 if TYPE_CHECKING:
@@ -97,3 +97,21 @@ def _print_section(title: str, rows: Iterable["Declared"]) -> None:
     click.echo(f"\n## {title}\n\n| name | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |")
     for name, sort, unit, labels, meaning in rows:
         click.echo(f"| `{name}` | {sort} | {unit} | {', '.join(labels)} | {meaning} |")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def doctor(settings: Settings, as_json: bool) -> None:
+    """Look at Python, memory, disk, settings and Kafka, and say what to do. Exits 6 where something is wrong."""
+    from stream.doctor import examine
+
+    found = []
+    for finding in examine(settings):
+        found.append(finding)
+        if not as_json:
+            click.echo(str(finding))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    if wrong := sum(finding.state == "wrong" for finding in found):
+        raise LawBroken(f"{wrong} of {len(found)} things are wrong")

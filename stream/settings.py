@@ -14,6 +14,7 @@ from stream import aliases
 from stream.aliases import AliasTable
 from stream.connection import Connection, secret_from
 from stream.errors import ConfigError
+from stream.numbers import not_finite
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
@@ -179,9 +180,12 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     if isinstance(named := values.get("aliases"), str):
         values["aliases"] = aliases.read(named) if named else {}
     try:
-        return msgspec.convert(values, Settings, strict=False, dec_hook=secret_from)
+        found = msgspec.convert(values, Settings, strict=False, dec_hook=secret_from)
     except msgspec.ValidationError as error:
         raise ConfigError(f"setting: {error}; see `tickertape settings`") from None
+    for name in not_finite(found):
+        raise ConfigError(f"setting: {name} is no finite number; see `tickertape settings`")
+    return found
 
 
 def _from_file(path: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ FLOORS = {
     "stream.errors": 0,
     "stream.memory": 0,
     "stream.metrics": 0,
+    "stream.numbers": 0,
     "stream.settings": 0,
     "stream.console": 1,
     "stream.engine": 1,

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from stream.errors import ConfigError, LawBroken
+from stream.numbers import FiniteRange
 
 
 @click.command()
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides the faults and the trades.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), default=5.0, show_default=True)
+@click.option("--minutes", type=FiniteRange(0, min_open=True), default=5.0, show_default=True)
 @click.option("--workers", type=click.IntRange(1), default=3, show_default=True)
 @click.option(
     "--busy", type=click.IntRange(0), default=0, show_default=True, help="Keep so many cores busy with other processes."

@@ -10,6 +10,7 @@ import click
 
 from schemas.topics import CATALOGUE, SLICES
 from stream.errors import ConfigError, LawBroken
+from stream.numbers import FiniteRange
 from stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ def _no_types(_: str) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--for", "seconds", type=click.FloatRange(0, min_open=True), help="End by itself after so many seconds.")
+@click.option("--for", "seconds", type=FiniteRange(0, min_open=True), help="End by itself after so many seconds.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=5000.0, show_default=True, help="Trades/s.")
+@click.option("--rate", type=FiniteRange(0, min_open=True), default=5000.0, show_default=True, help="Trades/s.")
 @click.option("--symbols", type=click.IntRange(1, 100_000), default=20, show_default=True)
 @click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the balance as JSON.")
 @click.pass_obj

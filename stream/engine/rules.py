@@ -14,6 +14,7 @@ from stream.engine.names import ALL
 from stream.engine.results import Output
 from stream.engine.table import Columns, Schema
 from stream.errors import ConfigError
+from stream.numbers import not_finite
 
 Name = Annotated[str, Meta(pattern=r"^[\w.-]+$", max_length=64)]
 # A baseline forgets: after so many times its windows less than a billionth is left.
@@ -202,6 +203,8 @@ def load(path: str) -> tuple[AnyRule, ...]:
     names: set[str] = set()
     for rule in rules:
         wrong = rule.wrong() or ("there is another of that name" if rule.name in names else "")
+        for field in not_finite(rule):
+            wrong = f"{field} is no finite number"
         if wrong:
             raise ConfigError(f"{path}: rule {rule.name}: {wrong}")
         names.add(rule.name)

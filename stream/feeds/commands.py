@@ -14,6 +14,7 @@ from stream.feeds import files
 from stream.feeds.clock import Clock
 from stream.feeds.options import source_name
 from stream.feeds.tally import Tally
+from stream.numbers import FiniteRange
 from stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -123,14 +124,14 @@ def feed_file(
 @click.option("--symbols", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @click.option(
     "--rate",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     default=20_000.0,
     show_default=True,
     help="Trades a second, in the long run.",
 )
 @click.option(
     "--quotes",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=1.0,
     show_default=True,
     metavar="RATIO",
@@ -138,14 +139,14 @@ def feed_file(
 )
 @click.option(
     "--posts",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=20.0,
     show_default=True,
     metavar="RATE",
     help="Posts a second that name the symbols, many more in bursts, which prices follow; 0: none.",
 )
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same market.")
-@click.option("--for", "seconds", type=click.FloatRange(0, min_open=True), help="Seconds of event time.")
+@click.option("--for", "seconds", type=FiniteRange(0, min_open=True), help="Seconds of event time.")
 @click.option("--events", type=click.IntRange(1), help="How many trades.")
 @click.option("--source", default="sim", show_default=True, help="The exchange's name in the records.")
 @click.option("--start-ms", type=click.IntRange(0), help="Simulate history from this time on, ms since 1970 UTC.")

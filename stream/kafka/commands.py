@@ -9,7 +9,7 @@ import msgspec
 
 from schemas.frame import Tallies
 from schemas.topics import CATALOGUE, SLICES, Topic
-from stream.errors import ConfigError, EmbeddedKafkaError
+from stream.errors import ConfigError, EmbeddedKafkaError, LawBroken
 from stream.settings import Settings
 
 
@@ -66,13 +66,47 @@ def topics(context: click.Context, as_json: bool) -> None:
 @topics.command()
 @click.pass_obj
 def create(settings: Settings) -> None:
-    """Create the topics that don't exist yet; those that do are left as they are."""
+    """Create the topics that don't exist yet; of those that do it says how they differ from the catalogue."""
+    from stream.kafka.drift import differences
     from stream.kafka.topics import create, describe
 
     settings.the_broker()
     created = create(settings)
-    for state in describe(settings):
+    states = describe(settings)
+    for state in states:
         click.echo(f"{state.name}: {len(state.partitions)} partitions{', new' if state.name in created else ''}")
+    for one in differences(states):
+        click.echo(f"{one}; `tickertape topics check --mend` mends it", err=True)
+
+
+@topics.command()
+@click.option("--mend", is_flag=True, help="Give them the catalogue's configs.")
+@click.pass_obj
+def check(settings: Settings, mend: bool) -> None:
+    """Compare the topics with the catalogue: clean-up, retention, timestamps, sizes. Exits 6 where one differs."""
+    from stream.kafka import drift
+    from stream.kafka.topics import describe
+
+    settings.the_broker()
+    states = describe(settings)
+    found = drift.differences(states)
+    for one in found:
+        click.echo(str(one))
+    if mend:
+        drift.mend(settings, found)
+        click.echo(f"mended: {len(found)}")
+        return
+    missing = [state.name for state in states if not state.exists]
+    for name in missing:
+        click.echo(f"{name}: there is none; `tickertape topics create` creates it")
+    if found or missing:
+        raise LawBroken(
+            f"{len({one.topic for one in found}) + len(missing)} topics are not as the catalogue has them; "
+            "`tickertape topics check --mend` mends those that are there, or, of one config:\n"
+            "  kafka-configs.sh --bootstrap-server BROKER --alter --entity-type topics --entity-name TOPIC "
+            "--add-config NAME=VALUE"
+        )
+    click.echo(f"all {len(states)} topics are as the catalogue has them")
 
 
 @topics.command()

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +18,7 @@ from stream.cli import cli
 from stream.connection import Connection
 from stream.engine.checkpoint import SliceCheckpoint, Views, WindowCheckpoint, to_metadata
 from stream.errors import BrokerError, ConfigError
+from stream.kafka import drift
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.topics import PartitionState, create, describe, grow
 from stream.settings import Settings
@@ -276,3 +278,29 @@ def test_show_names_the_topics_that_there_are() -> None:
         match=r"^nope: no such topic; there are trades, quotes, posts, slices, bars, .*, window-state, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
+
+
+def test_topics_that_differ_are_told_of_and_mended(kafka: str, named: Named) -> None:
+    made = named(BARS)
+    settings = Settings(kafka)
+    # As it was made before, and by hand.
+    old = replace(made, cleanup="compact,delete", retention_ms=60_000, append_time=False, max_record_bytes=1000)
+    create(settings, [old])
+    known = {**drift._TOPICS, made.name: made}
+    with patch.object(drift, "_TOPICS", known):
+        found = drift.differences(describe(settings, [made]))
+        assert [(one.config, one.found, one.wanted) for one in found] == [
+            ("message.timestamp.type", "CreateTime", "LogAppendTime"),
+            ("cleanup.policy", "compact,delete", "delete"),
+            ("retention.ms", "60000", str(BARS.retention_ms)),
+            ("max.message.bytes", "1000", str(BARS.max_record_bytes)),
+        ]
+        drift.mend(settings, found)
+        assert drift.differences(describe(settings, [made])) == []
+
+
+def test_what_is_kept_for_longer_is_fine(kafka: str, named: Named) -> None:
+    made = named(BARS)
+    create(Settings(kafka), [replace(made, retention_ms=-1, max_record_bytes=BARS.max_record_bytes + 1)])
+    with patch.object(drift, "_TOPICS", {made.name: made}):
+        assert drift.differences(describe(Settings(kafka), [made])) == []
