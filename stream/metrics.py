@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any, NamedTuple, TypeAlias
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import make_server
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,10 +23,10 @@ from prometheus_client import (
     disable_created_metrics,
     make_wsgi_app,
 )
-from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.metrics import MetricWrapperBase
 
 from stream.errors import ConfigError
+from stream.serving import Handler, Server
 from stream.settings import Settings
 
 PREFIX = "tickertape_"
@@ -356,7 +356,7 @@ def served(settings: Settings, registry: CollectorRegistry, pages: Mapping[str, 
 
     host, port = settings.metrics_host, settings.metrics_port
     try:
-        server = make_server(host, port, answer, ThreadingWSGIServer, _Handler)
+        server = make_server(host, port, answer, Server, Handler)
     except OSError as error:
         raise ConfigError(
             f"metrics can't be served at {host}:{port} ({error.strerror}): set TICKERTAPE_METRICS_PORT to another, "
@@ -368,11 +368,6 @@ def served(settings: Settings, registry: CollectorRegistry, pages: Mapping[str, 
             yield f"http://{host}:{server.server_port}"
         finally:
             server.shutdown()
-
-
-class _Handler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - it is http.server's name
-        """Say nothing: a scrape is no news."""
 
 
 def reserve(host: str) -> socket.socket:

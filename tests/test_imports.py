@@ -19,6 +19,8 @@ FLOORS = {
     "stream.memory": 0,
     "stream.metrics": 0,
     "stream.numbers": 0,
+    "stream.serving": 0,
+    "stream.shown": 0,
     "stream.settings": 0,
     "stream.console": 1,
     "stream.engine": 1,

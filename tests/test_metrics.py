@@ -2,8 +2,12 @@
 
 import re
 import socket
+import threading
+import time
 import urllib.request
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import msgspec
 import pytest
@@ -11,6 +15,7 @@ from click.testing import CliRunner
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
+from stream import serving
 from stream.commands import metrics
 from stream.errors import ConfigError
 from stream.metrics import REGISTRIES, declared, reserve, served
@@ -100,3 +105,43 @@ def test_a_reserved_port_is_nobody_else_s_until_it_is_taken(registry: CollectorR
 
 def test_settings_come_from_the_environment() -> None:
     assert msgspec.convert({"metrics_port": "-1", "watch": ["A", "B"]}, Settings, strict=False).metrics_port == -1
+
+
+def test_who_asks_slowly_or_never_to_the_end_keeps_nobody_out(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "WHOLE_SECONDS", 1.0)
+    monkeypatch.setattr(serving.Handler, "timeout", 0.5)
+    with served(Settings(), registry) as address, ExitStack() as held:
+        host, port = address.removeprefix("http://").split(":")
+        threads = threading.active_count()
+        lines = [held.enter_context(socket.create_connection((host, int(port)))) for _ in range(100)]
+        for line in lines:
+            with suppress(OSError):  # those for whom there is no room are hung up on
+                line.sendall(b"GET /metr")
+        # However many there are, so many threads wait for them.
+        assert threading.active_count() - threads <= serving.MOST_REQUESTS
+        until = time.monotonic() + 30
+        while True:
+            try:
+                with urlopen(f"{address}/metrics", timeout=5) as answer:
+                    assert answer.status == 200
+                    break
+            except OSError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+
+
+def test_one_that_drips_is_hung_up_on(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "WHOLE_SECONDS", 0.5)
+    with served(Settings(), registry) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as line:
+            line.sendall(b"GET /metrics HTTP/1.0\r\n")
+            # It never times out between two of its bytes, and ends all the same.
+            with suppress(OSError):
+                until = time.monotonic() + 60
+                while time.monotonic() < until:
+                    line.sendall(b"X")
+                    time.sleep(0.02)
+            assert time.monotonic() < until

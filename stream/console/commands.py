@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--symbol", metavar="NAME", help="Only what is of this symbol: BTC-USDT.")
 @click.option("--finals", is_flag=True, help="Only results that are final.")
 @click.option("--until-caught-up", is_flag=True, help="End when all that is there now has been printed.")
+@click.option("--raw", is_flag=True, help="Characters that can't be seen as they are; a terminal may obey them.")
 @click.pass_obj
 def tail(
     settings: Settings,
@@ -33,6 +34,7 @@ def tail(
     symbol: str | None,
     finals: bool,
     until_caught_up: bool,
+    raw: bool,
 ) -> None:
     """Print the records of a topic as they come."""
     if topic not in (names := [known.name for known in CATALOGUE]):
@@ -52,6 +54,7 @@ def tail(
                 finals=finals,
                 until_caught_up=until_caught_up,
                 types=_slice_types(settings) if topic == SLICES.name else _no_types,
+                raw=raw,
             )
 
     asyncio.run(run())

@@ -15,6 +15,7 @@ from schemas.topics import SLICES, WINDOW_STATE
 from stream.console.columns import Columns, Record
 from stream.errors import ConfigError
 from stream.kafka.reader import Reader
+from stream.shown import shown
 
 # The type of each column of the slices of a topic.
 Types = Callable[[str], dict[str, "np.dtype[Any]"]]
@@ -35,6 +36,7 @@ async def tail(
     finals: bool,
     until_caught_up: bool,
     types: Types,
+    raw: bool = False,
 ) -> None:
     """Print a topic's records.
 
@@ -56,6 +58,8 @@ async def tail(
         Return when all that was there at the start has been printed.
     types
         Returns the type of each column of the slices of a topic.
+    raw
+        True to show characters that can't be seen as they are; a terminal may obey them.
 
     Raises
     ------
@@ -65,12 +69,13 @@ async def tail(
     ends = await reader.ends() if until_caught_up else {}
     columns = Columns(topic)
     while True:
-        lines = []
-        for raw in await reader.read():
-            record = decode(raw, types)
+        lines: list[str] = []
+        for read in await reader.read():
+            record = decode(read, types)
             if wanted(topic, record, symbol=symbol, finals=finals):
                 record = of_symbol(record, symbol)
-                lines += [to_json(record)] if as_json else columns.lines(record)
+                made = [to_json(record)] if as_json else columns.lines(record)
+                lines += made if raw else map(shown, made)
         if lines:
             out.write("\n".join(lines) + "\n")
             out.flush()
@@ -99,8 +104,10 @@ def decode(record: ConsumerRecord, types: Types) -> Record:
             piece = structs.asdict(_decode_piece(record.value))
             return Record("result", piece | {"data": f"{len(piece['data'])} bytes"})
         elif isinstance(found := _decode_json(record.value), dict):
+            # What is nested too deep to be written is shown as it came.
+            _json(found)
             return Record("result", found)
-    except (msgspec.MsgspecError, ValueError, LookupError):
+    except (msgspec.MsgspecError, ValueError, LookupError, RecursionError):
         pass
     raw = None if record.value is None else record.value.decode(errors="backslashreplace")
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}

@@ -65,7 +65,13 @@ def test_frames_come_as_columns(filled: str) -> None:
     (frame,) = tail_json(filled, "slices")
     assert frame["upto"] == 42
     assert frame["lanes"] == [
-        {"source": "x", "watermark_ms": 1_700_000_003_000, "frontier_ms": 1_700_000_001_000, "idle": False}
+        {
+            "source": "x",
+            "watermark_ms": 1_700_000_003_000,
+            "frontier_ms": 1_700_000_001_000,
+            "idle": False,
+            "ended": False,
+        }
     ]
     assert frame["columns"] == {
         "source": ["x", "x"],
