@@ -53,5 +53,5 @@ lock: setup ## make requirements.lock anew; newer versions: make lock ARGS=--upg
 	@.venv/bin/python -m venv build/lock
 	@build/lock/bin/python -m pip install --disable-pip-version-check --quiet 'pip-tools>=7.5,<8'
 	CUSTOM_COMPILE_COMMAND='make lock' build/lock/bin/python -m piptools compile --quiet --extra dev --all-build-deps \
-	  --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS) \
+	  --allow-unsafe --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS) \
 	  --output-file requirements.lock pyproject.toml
