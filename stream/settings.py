@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -84,6 +84,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     metrics_port, metrics_host
         Where a process serves /metrics; 0: a free port, and it says which; -1: nowhere. The workers of `up` have free
         ports of their own, which its /sd lists.
+    log_format
+        ``text``, or ``json``: an object a line.
     watch
         Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
     binance_info_url
@@ -125,6 +127,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     aliases: AliasTable = field(default_factory=dict)
     metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
     metrics_host: str = "127.0.0.1"
+    log_format: Literal["text", "json"] = "text"
     watch: list[str] = field(default_factory=list)
     binance_info_url: str = "https://api.binance.com/api/v3/exchangeInfo"
     binance_url: str = "wss://stream.binance.com:9443/stream"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable
 from typing import NoReturn
 
-from stream import memory
+from stream import logs, memory
 from stream.app import Pipeline
 from stream.errors import ConfigError, TickertapeError
 from stream.metrics import PATH, WORKER, served
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 # Within it a worker that is told to stop drains, commits and is gone.
 STOP_SECONDS = 9.0
+# A slot that another has is waited for as long as a session, and so much more.
+MORE_SECONDS = 5.0
+AGAIN_SECONDS = 0.2
+LOOPBACK = {"127.0.0.1", "::1", "[::1]", "localhost"}
 
 
 def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
@@ -47,7 +51,7 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
         raise ConfigError(
             "no broker is set: name one with --broker or TICKERTAPE_BROKER; `tickertape up` brings its own"
         )
-    _set_up_logging()
+    _set_up_logging(settings)
     held = _hold(settings, slot)
     memory.tune()
     if supervised:
@@ -60,7 +64,8 @@ def _hold(settings: Settings, slot: str) -> socket.socket:
     """Take a slot's name on this machine, for as long as the process lives: two of one name fence each other for ever.
 
     It is a socket that nobody connects to, in Linux's abstract namespace: it leaves no file, however the process ends.
-    Elsewhere nothing is held.
+    Elsewhere nothing is held. One that was frozen when its supervisor was killed has it still, and ends when it wakes:
+    it is waited for as long as Kafka would wait for it, and some seconds.
 
     Raises
     ------
@@ -68,17 +73,32 @@ def _hold(settings: Settings, slot: str) -> socket.socket:
         Another process has it.
     """
     held = socket.socket(socket.AF_UNIX)
-    name = hashlib.sha256(f"{settings.broker}|{settings.group}|{settings.epoch}|{slot}".encode()).hexdigest()
-    try:
-        if sys.platform == "linux":
+    broker = one_name(settings.broker)
+    name = hashlib.sha256(f"{broker}|{settings.group}|{settings.epoch}|{slot}".encode()).hexdigest()
+    wait_seconds = settings.session_seconds + MORE_SECONDS
+    until, told = time.monotonic() + wait_seconds, False
+    while sys.platform == "linux":
+        try:
             held.bind(f"\0tickertape-{name}")
-    except OSError:
-        held.close()
-        raise ConfigError(
-            f"a worker {slot} of group {settings.group} runs on this machine already: stop it, or give this one "
-            "another --slot, or another TICKERTAPE_GROUP"
-        ) from None
+            break
+        except OSError:
+            if time.monotonic() > until:
+                held.close()
+                raise ConfigError(
+                    f"a worker {slot} of group {settings.group} has run on this machine for {wait_seconds:g} s more: "
+                    "stop it (kill -9 one that hangs), or give this one another --slot, or another TICKERTAPE_GROUP"
+                ) from None
+            if not told:
+                log.warning("another worker has the slot %s: it is waited for, for %g s", slot, wait_seconds)
+                told = True
+            time.sleep(AGAIN_SECONDS)
     return held
+
+
+def one_name(broker: str) -> str:
+    """Return a broker's address under one name, for this machine has several: ``127.0.0.1`` is ``localhost``."""
+    parted = (address.strip().rpartition(":") for address in broker.split(","))
+    return ",".join(sorted(f"{'localhost' if host in LOOPBACK else host}:{port}" for host, _, port in parted))
 
 
 async def _run(settings: Settings, slot: str, address: str) -> None:
@@ -149,10 +169,9 @@ def _stop_with_supervisor() -> None:
     os._exit(1)
 
 
-def _set_up_logging() -> None:
+def _set_up_logging(settings: Settings) -> None:
     # Faust and aiokafka tell of every step; what an operator needs of it is what goes wrong.
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("stream").setLevel(logging.INFO)
+    logs.set_up(settings.log_format)
     # Where the start fails, our own error says why.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     # Of a rebalance it is enough that we say what is owned.

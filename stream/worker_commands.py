@@ -6,18 +6,25 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from schemas.control import workers_key
-from stream.errors import BrokerError, TickertapeError
+from stream import logs
+from stream.errors import AccessError, BrokerError, TickertapeError
 from stream.settings import Settings
 
 if TYPE_CHECKING:
+    from stream.kafka.topics import TopicState
     from stream.workers import Supervisor
+
+# A broker that takes connections and says nothing may be starting.
+HANGS_SECONDS = 60.0
 
 
 @click.command()
@@ -56,17 +63,46 @@ def up(settings: Settings, workers: int | None) -> None:
         if not settings.broker:
             topics.create(replace(settings, broker=broker))
             click.echo(f"Kafka is up at {broker}; elsewhere: export TICKERTAPE_BROKER={broker}", err=True)
-        elif missing := [topic.name for topic in topics.describe(settings) if not topic.exists]:
+        elif missing := [topic.name for topic in _described(settings) if not topic.exists]:
             raise BrokerError(f"{broker} has no topic {', '.join(missing)}: run `tickertape topics create`")
         settings = replace(settings, broker=broker)
         # Where `control` can't be followed for a while, the workers say what there is to say.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         asked = asyncio.run(_asked_for(settings))
-        supervisor = Supervisor(settings, workers or asked or cores(), _say)
+        say = partial(_say_as, settings.log_format)
+        supervisor = Supervisor(settings, workers or asked or cores(), say)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.tell())
         with supervisor.shown(), supervisor, _following(settings, supervisor, asked):
             supervisor.wait()
+
+
+def _described(settings: Settings) -> "list[TopicState]":
+    """Return what topics there are; a broker that takes connections and doesn't answer yet is waited for."""
+    from stream.kafka import topics
+
+    until, told = time.monotonic() + HANGS_SECONDS, False
+    while True:
+        try:
+            return topics.describe(settings)
+        except AccessError:
+            raise
+        except BrokerError as error:
+            if time.monotonic() > until or not _accepts(settings.broker):
+                raise
+            if not told:
+                _say(f"{error}; it takes connections, so it is waited for, for {HANGS_SECONDS:g} s")
+                told = True
+            time.sleep(1)
+
+
+def _accepts(broker: str) -> bool:
+    """Return whether anything listens at a broker's address."""
+    for address in broker.split(","):
+        host, _, port = address.strip().rpartition(":")
+        with suppress(OSError, ValueError), socket.create_connection((host.strip("[]"), int(port)), timeout=2):
+            return True
+    return False
 
 
 async def _asked_for(settings: Settings) -> int | None:
@@ -108,6 +144,11 @@ def _following(settings: Settings, supervisor: "Supervisor", asked: int | None) 
             loop.call_soon_threadsafe(task.cancel)
         thread.join()
         loop.close()
+
+
+def _say_as(form: logs.Format, line: str) -> None:
+    """Print a line of a worker, or of our own."""
+    _say(line if form == "text" or line.startswith("{") else logs.told(line, "up", form))
 
 
 def _say(line: str) -> None:

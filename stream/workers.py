@@ -16,6 +16,7 @@ from typing import Self
 
 from msgspec import json
 
+from stream import logs
 from stream.connection import Secret
 from stream.errors import BrokerError, ConfigError, TickertapeError
 from stream.kafka import members
@@ -114,6 +115,7 @@ class Supervisor:
                     self._say,
                     partial(self._ended, number),
                     healthy_seconds=self._healthy_seconds,
+                    log_format=self._settings.log_format,
                 )
         for number in self.slots[workers:][::-1]:
             self.stop_one(number)
@@ -244,6 +246,8 @@ class Slot:
         Called with the exit status of one that ended by itself; says whether to start it again.
     healthy_seconds
         One that ran for so long is started again at once.
+    log_format
+        Of the lines; see `Settings`.
     """
 
     def __init__(
@@ -255,6 +259,7 @@ class Slot:
         ended: Callable[[int], bool],
         *,
         healthy_seconds: float = HEALTHY_SECONDS,
+        log_format: logs.Format = "text",
     ) -> None:
         self._command = command
         self._environment = environment
@@ -262,6 +267,7 @@ class Slot:
         self._say = say
         self._ended = ended
         self._healthy_seconds = healthy_seconds
+        self._log_format = log_format
         self._ending = threading.Event()
         # A process is started and told to end under it, so that none is started after the end.
         self._lock = threading.Lock()
@@ -288,9 +294,12 @@ class Slot:
     def join(self, until: float) -> None:
         self._thread.join(max(0.0, until - time.monotonic()))
         if self._thread.is_alive():
-            self._say(f"{self._name} | did not stop in {STOP_SECONDS:g} s and is killed")
+            self._tell(f"did not stop in {STOP_SECONDS:g} s and is killed")
             self.kill()
             self._thread.join()
+
+    def _tell(self, line: str) -> None:
+        self._say(logs.told(line, self._name, self._log_format))
 
     def _keep_running(self) -> None:
         failures = 0
@@ -302,12 +311,12 @@ class Slot:
             if time.monotonic() - began >= self._healthy_seconds:
                 failures = 0
             if not self._ended(code):
-                self._say(f"{self._name} | {reason(code)}; it is not started again")
+                self._tell(f"{reason(code)}; it is not started again")
                 return
             wait_seconds = back_off_seconds(failures)
             failures += 1
             when = f"in {wait_seconds:g} s" if wait_seconds else "now"
-            self._say(f"{self._name} | {reason(code)}; it is started again {when}")
+            self._tell(f"{reason(code)}; it is started again {when}")
             self._ending.wait(wait_seconds)
 
     def _run_one(self) -> int:
@@ -330,7 +339,7 @@ class Slot:
         with process:
             assert process.stdout is not None
             for line in process.stdout:
-                self._say(f"{self._name} | {line.rstrip()}")
+                self._tell(line.rstrip())
         return process.returncode
 
 

@@ -18,6 +18,7 @@ FLOORS = {
     "stream.errors": 0,
     "stream.memory": 0,
     "stream.metrics": 0,
+    "stream.logs": 0,
     "stream.numbers": 0,
     "stream.serving": 0,
     "stream.shown": 0,

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -16,13 +17,16 @@ from msgspec.structs import replace
 
 from schemas.topics import BARS, TRADES
 from schemas.trade import Trade
+from stream import worker_commands
 from stream.connection import Connection
-from stream.errors import ConfigError
+from stream.errors import BrokerError, ConfigError
 from stream.feeds.publish import Publisher
 from stream.kafka import members, topics
 from stream.kafka.embedded import EmbeddedKafka
 from stream.kafka.producer import Producer
+from stream.kafka.topics import TopicState
 from stream.settings import Settings, load
+from stream.worker import one_name
 from stream.workers import Supervisor, back_off_seconds, environment, reason
 
 COMMAND = [sys.executable, "-m", "stream"]
@@ -276,5 +280,69 @@ def test_two_workers_of_one_name_do_not_fence_each_other(settings: Settings) -> 
         until("it owns all", lambda: shared(settings, 1))
         second = run("worker", "--slot", supervisor.name(0), **environment(settings))
         assert second.returncode == ConfigError.exit_code
-        assert f"a worker {supervisor.name(0)} of group {settings.group} runs on this machine already" in second.stderr
+        # It has waited for as long as a session, and some seconds.
+        assert f"another worker has the slot {supervisor.name(0)}: it is waited for, for 13 s" in second.stderr
+        assert (
+            f"a worker {supervisor.name(0)} of group {settings.group} has run on this machine for 9 s" in second.stderr
+        )
         assert supervisor.restarts == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("localhost:9092", "127.0.0.1:9092"),
+        ("[::1]:9092", "localhost:9092"),
+        ("b:1, a:2", "a:2,b:1"),
+    ],
+)
+def test_a_broker_has_one_name(one: str, other: str) -> None:
+    assert one_name(one) == one_name(other)
+
+
+def test_brokers_at_two_ports_are_two() -> None:
+    assert one_name("localhost:9092") != one_name("localhost:9093")
+
+
+@pytest.mark.kafka
+def test_a_slot_whose_worker_is_frozen_is_waited_for(settings: Settings) -> None:
+    command = [sys.executable, "-m", "stream", "worker", "--slot", "frozen"]
+    with subprocess.Popen(
+        command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as first:
+        assert first.stdout is not None
+        until_line(first.stdout, "worker frozen is up")
+        first.send_signal(signal.SIGSTOP)
+        with subprocess.Popen(
+            command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as second:
+            assert second.stdout is not None
+            until_line(second.stdout, "another worker has the slot frozen: it is waited for")
+            first.kill()
+            until_line(second.stdout, "worker frozen is up")
+            second.terminate()
+
+
+def until_line(lines: Iterable[str], text: str) -> None:
+    assert any(text in line for line in lines), f"it never said {text!r}"
+
+
+def test_up_waits_for_a_broker_that_takes_connections_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Settings(broker=f"127.0.0.1:{silent.getsockname()[1]}")
+        tries: list[int] = []
+
+        def describe(_: Settings) -> list[TopicState]:
+            tries.append(1)
+            if len(tries) < 3:
+                raise BrokerError("no Kafka answers")
+            return []
+
+        monkeypatch.setattr("stream.kafka.topics.describe", describe)
+        assert worker_commands._described(settings) == []
+        assert len(tries) == 3
+    # Where nothing listens nobody is waited for.
+    tries.clear()
+    with pytest.raises(BrokerError, match="no Kafka answers"):
+        worker_commands._described(settings)
+    assert len(tries) == 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stream import logs
 from stream.feeds import files
 from stream.feeds.clock import Clock
 from stream.feeds.options import source_name
@@ -259,7 +260,7 @@ def _send_live(
     from stream.feeds.live import Live
 
     console = Console(stderr=True)
-    _log_to(console)
+    _log_to(console, settings.log_format)
     patience = Patience(
         silence_seconds=settings.feed_silence_seconds,
         ping_seconds=settings.feed_ping_seconds,
@@ -283,13 +284,13 @@ def _send_live(
             console.print(str(tally), highlight=False, soft_wrap=True, markup=False)
 
 
-def _log_to(console: "Console") -> None:
+def _log_to(console: "Console", form: logs.Format) -> None:
     """Log lines on a terminal stand above the one that shows progress."""
     from rich.logging import RichHandler
 
-    handler = RichHandler(console=console, show_path=False) if console.is_terminal else logging.StreamHandler()
-    shape = "%(message)s" if console.is_terminal else "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=shape, datefmt="%H:%M:%S", handlers=[handler])
-    logging.getLogger("stream").setLevel(logging.INFO)
+    if console.is_terminal and form == "text":
+        logs.set_up(form, RichHandler(console=console, show_path=False), "%(message)s")
+    else:
+        logs.set_up(form)
     # While Kafka is away it would tell so many times a second; we tell what comes of it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
