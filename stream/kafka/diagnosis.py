@@ -33,7 +33,9 @@ _OURS = {
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "says that our certificate (tls_certificate) has expired: renew it",
     "TLSV1_ALERT_UNKNOWN_CA": "doesn't know the authority that signed our certificate (tls_certificate)",
     "SSLV3_ALERT_BAD_CERTIFICATE": "refuses our certificate (tls_certificate)",
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "refuses our certificate (tls_certificate)",
+    # With Java it is what has expired, too.
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "refuses our certificate (tls_certificate): it may have expired, or be of "
+    "another authority",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "and we have no way of TLS in common; it may ask for a certificate of ours "
     "(tls_certificate)",
 }
@@ -245,15 +247,17 @@ class _Attempt(Struct, frozen=True):
             raise AccessError(f"{self._kafka} can't prove that it knows user {user} ({one_line(str(error))})") from None
         except (KafkaError, OSError, TimeoutError, EOFError) as error:
             raise await self._why_not(error) from None
+        # aiokafka takes the refusal of a token for an answer. Its next request is cut off, or answered with no broker.
+        refused = AccessError(f"{self._kafka} refuses the token: see where it comes from, and its life")
         try:
-            return list((await conn.send(MetadataRequest([]))).brokers)
+            brokers = list((await conn.send(MetadataRequest([]))).brokers)
         except (KafkaError, OSError, TimeoutError, EOFError) as error:
-            if mechanism == "OAUTHBEARER":
-                # aiokafka takes the refusal for an answer, and is cut off with its next request.
-                raise AccessError(f"{self._kafka} refuses the token: see where it comes from, and its life") from None
-            raise await self._why_not(error) from None
+            raise (refused if mechanism == "OAUTHBEARER" else await self._why_not(error)) from None
         finally:
             conn.close()
+        if mechanism == "OAUTHBEARER" and not brokers:
+            raise refused
+        return brokers
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

