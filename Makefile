@@ -12,7 +12,7 @@ MADE = .venv/bin/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null
 PIP = $(RUN) pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint bench lock
+.PHONY: help setup demo test chaos mutants lint bench lock
 
 help: ## list these
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -37,6 +37,9 @@ test: setup ## all tests; some of them: make test ARGS="tests/feeds -x"
 
 chaos: setup ## faults of every kind for five minutes a seed, beside two busy loops; make chaos SEEDS="7" ARGS="--minutes 1"
 	@for seed in $(SEEDS); do .venv/bin/tickertape chaos --minutes 5 --busy 2 $(ARGS) --seed $$seed || exit; done
+
+mutants: setup ## some ninety bugs planted one at a time, and what catches each; some of them: make mutants ARGS="--area commits"
+	@$(RUN) tests.mutants $(ARGS)
 
 lint: setup ## style and types
 	@$(RUN) ruff check

@@ -283,7 +283,7 @@ def test_two_workers_of_one_name_do_not_fence_each_other(settings: Settings) -> 
         # It has waited for as long as a session, and some seconds.
         assert f"another worker has the slot {supervisor.name(0)}: it is waited for, for 13 s" in second.stderr
         assert (
-            f"a worker {supervisor.name(0)} of group {settings.group} has run on this machine for 9 s" in second.stderr
+            f"a worker {supervisor.name(0)} of group {settings.group} has run on this machine for 13 s" in second.stderr
         )
         assert supervisor.restarts == 0
 
