@@ -177,9 +177,9 @@ def test_sources_without_end_do_not_stop_commits(world: World) -> None:
     world.read()
     offset, metadata = world.agent.checkpoint()[TRADES]
     assert offset == 200
-    assert [lane.source for lane in slices_from(metadata).lanes] == [f"source-{number}" for number in range(16)]
+    assert [lane.source for lane in slices_from(metadata).lanes] == [f"source-{number}" for number in range(64)]
     refused = [key for topic, _, key, _ in world.put_records if topic == "dead-letters"]
-    assert refused == [f"trades|0|{offset}".encode() for offset in range(16, 200)]
+    assert refused == [f"trades|0|{offset}".encode() for offset in range(64, 200)]
 
 
 RETIRED_SECONDS = IDLE_SECONDS + 60
