@@ -180,10 +180,11 @@ class SlicingAgent:
     def _look(self, slicer: Slicer) -> None:
         """Note of when it is known that there is nothing left to read, where that is so.
 
-        A broker that is away says nothing of the log's end, and a feed that it keeps waiting isn't silent.
+        A broker that is away says nothing of the log's end, and a feed that it keeps waiting isn't silent. Nor is one
+        whose records lie behind a transaction that is open.
         """
         end = self._log_end(TP(self.topic, slicer.partition))
-        if end is not None and slicer.read >= end.offset:
+        if end is not None and slicer.read >= end.written:
             self._caught_up_seconds[slicer.partition] = monotonic() - end.age_seconds
 
     def _refuse(self, refused: list[Refused]) -> None:

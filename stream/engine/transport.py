@@ -94,13 +94,17 @@ class LogEnd(NamedTuple):
     Attributes
     ----------
     offset
-        The one that its next record gets, transactions that are open aside.
+        The one up to which it can be read: to the first transaction that is open.
     age_seconds
         How long ago it said so: a tenth of a second at most, unless it is away.
+    written
+        The one that its next record gets; past ``offset`` while a transaction is open. Who has written behind it isn't
+        silent.
     """
 
     offset: int
     age_seconds: float
+    written: int
 
 
 class Custodian(Protocol):
@@ -365,7 +369,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         offset, heard_ms = consumer.last_stable_offset(part), consumer.last_poll_timestamp(part)
         if offset is None or heard_ms is None:
             return None
-        return LogEnd(offset, max(0.0, time() - heard_ms / 1000))
+        written = max(offset, consumer.highwater(part) or 0)
+        return LogEnd(offset, max(0.0, time() - heard_ms / 1000), written)
 
 
 class _Begun:

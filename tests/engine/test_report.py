@@ -48,7 +48,7 @@ class Reader:
 
 @pytest.fixture
 def report() -> Iterator[Report]:
-    report = Report(lambda tp: LogEnd(500, 0.0) if tp == TRADES else None)
+    report = Report(lambda tp: LogEnd(500, 0.0, 500) if tp == TRADES else None)
     yield report
     report.own({}, ("trades", "slices"))
 

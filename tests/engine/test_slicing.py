@@ -35,10 +35,12 @@ class World:
         settings = Settings(idle_seconds=IDLE_SECONDS)
         self.unheard_seconds = 0.0  # since the broker last said where the log ends
         self.unread = 0  # what the log has beyond what it is made of here
+        self.held_back = 0  # and what of it lies behind a transaction that is open
         self.workload = Workload()
 
         def log_end(_: TP) -> LogEnd:
-            return LogEnd(self.log.end + self.unread, self.unheard_seconds)
+            end = self.log.end + self.unread
+            return LogEnd(end, self.unheard_seconds, end + self.held_back)
 
         self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, self.workload)  # type: ignore[arg-type]  # it puts
         # No pace of its own: only a checkpoint or a beat flushes.
@@ -155,6 +157,18 @@ def test_nobody_is_idle_because_the_broker_is_away(world: World) -> None:
         assert world.idle() == set()
     # It is back, and the log ends where it did.
     world.unheard_seconds = 0.5
+    assert world.idle() == {"s"}
+
+
+def test_nobody_is_idle_whose_records_may_lie_behind_an_open_transaction(world: World) -> None:
+    world.log.tick(0, 1)
+    world.held_back = 2
+    world.read()
+    for _ in range(2 * IDLE_SECONDS):
+        world.now += 1
+        assert world.idle() == set()
+    # It is over, and had nothing of this source.
+    world.held_back = 0
     assert world.idle() == {"s"}
 
 

@@ -1,7 +1,10 @@
 """Time on a real Kafka: a partition that is silent and wakes, and input that retention took while nobody read it."""
 
+import asyncio
+
 import msgspec
 import pytest
+from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient, TopicPartition
 
 from schemas.heartbeat import Heartbeat, to_headers
@@ -52,6 +55,28 @@ def test_a_silent_partition_holds_nothing_back_and_corrects_when_it_wakes(own_ka
     late = [msgspec.json.decode(value, type=LateSlice) for _, value in told]
     assert {key for key, _ in told} == {b"trades|1|x|A-USD|%d" % T}
     assert [(one.events, one.late_by_ms, one.missing_in) for one in late] == [(1, 119_000, ["x", "all"])]
+
+
+def test_a_transaction_that_is_left_open_makes_nobody_idle(own_kafka: str) -> None:
+    async def run() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=own_kafka, transactional_id="left-open") as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(TRADES.name, b"no trade", partition=0)
+            # What is written behind it can't be read, and isn't silence.
+            await asyncio.to_thread(put, own_kafka, [(0, trade(500, 9, 2.0), ())])
+            for _ in range(8):
+                beats = [(1, None, to_headers(Heartbeat("x", T + 182_000)))]
+                await asyncio.to_thread(put, own_kafka, beats)
+                await asyncio.sleep(0.5)
+            assert await asyncio.to_thread(second, own_kafka, 0) == (1, 1.0, False, False)
+            await producer.commit_transaction()
+
+    with running(own_kafka, workers=1, partitions={"trades": 2}, idle_seconds=1.0):
+        put(own_kafka, [(0, trade(0, 1, 1.0), ())])
+        until("it is counted", lambda: second(own_kafka, 0) == (1, 1.0, False, False))
+        asyncio.run(run())
+        put(own_kafka, [(0, None, to_headers(Heartbeat("x", T + 182_000)))])
+        until("both are counted", lambda: second(own_kafka, 0) == (2, 3.0, True, False))
 
 
 def test_what_retention_took_is_counted_as_lost_and_its_bars_are_incomplete(own_kafka: str) -> None:
