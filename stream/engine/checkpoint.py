@@ -62,11 +62,15 @@ class Views(Struct, frozen=True, array_like=True):
         Slices that end at or before it are folded for good. Every source ever heard of is here.
     final
         Windows that end at or before it are published as final.
+    added
+        Partitions that were heard of when slices had been folded without them: from which one on, and how far slices
+        were folded then, by source and for all. It stays until their lanes have passed that.
     """
 
     partitions: int = 0
     folded: dict[str, int] = field(default_factory=dict)
     final: dict[str, int] = field(default_factory=dict)
+    added: list[tuple[int, dict[str, int]]] = field(default_factory=list)
 
 
 class WindowCheckpoint(Struct, frozen=True, array_like=True):

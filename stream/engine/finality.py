@@ -77,6 +77,7 @@ class Finality:
         self.final_ms: dict[str, int] = {}
         self.fold_ms: dict[str, int] = {}
         self._partitions = saved.partitions
+        self._added = list(saved.added)
         self._most_partitions = MOST_PARTITIONS
         #: How many frames say that there are, where that is more than there may be: until that is known it holds.
         self.doubt = 0
@@ -118,17 +119,30 @@ class Finality:
         """Return the greatest of these times, of any source."""
         return max(self.closed_ms(source) for source in (ALL, *self._sources))
 
-    def whole_ms(self, partition: int, source: str) -> int:
-        """Return the time up to which the last owner surely had all slices of a lane.
+    def is_whole(self, partition: int, source: str, end_ms: int) -> bool:
+        """Return whether the last owner surely had all of a lane's slice that ends at a time.
 
-        That is what it had folded, unless the horizon had it do so.
+        It had what it had folded, unless the horizon had it do so, or it had not heard of the partition by then.
         """
         saved = self._saved
         if partition >= saved.partitions or source not in saved.folded:
-            return UNSET
+            return False
         folded_ms = min(saved.folded[source], saved.folded.get(ALL, UNSET))
         final_ms = max(saved.final.get(source, UNSET), saved.final.get(ALL, UNSET))
-        return folded_ms if folded_ms > final_ms - self._horizon_ms else UNSET
+        if end_ms > folded_ms or folded_ms <= final_ms - self._horizon_ms:
+            return False
+        without = next((folded for first, folded in reversed(saved.added) if first <= partition), {})
+        return end_ms > max(without.get(source, UNSET), without.get(ALL, UNSET))
+
+    def _learn(self, partitions: int) -> None:
+        """Hear how many partitions there are; of more than was known what is folded has nothing."""
+        if partitions <= self._partitions:
+            return
+        names = self.fold_ms.keys() | self._saved.folded.keys()
+        folded = {name: self.closed_ms(name) for name in names}
+        if any(at_ms != UNSET for at_ms in folded.values()):
+            self._added.append((self._partitions, folded))
+        self._partitions = partitions
 
     def behind(self) -> dict[tuple[int, str], int]:
         """Return the frontiers of lanes that the folding has passed."""
@@ -151,7 +165,7 @@ class Finality:
             if told > self._most_partitions:
                 self.doubt = max(self.doubt, told)
             else:
-                self._partitions = max(self._partitions, told)
+                self._learn(told)
         for lane in frame.lanes:
             key = partition, lane.source
             self._lane_ms[key] = max(self._lane_ms.get(key, UNSET), lane.frontier_ms)
@@ -164,8 +178,9 @@ class Finality:
     def trust(self, most_partitions: int) -> None:
         """Hear how many partitions there are, or are promised: who has said more was wrong."""
         self._most_partitions = most_partitions
-        known = max(self._partitions, self.doubt if self.doubt <= most_partitions else 0)
-        self._partitions, self.doubt = min(known, most_partitions), 0
+        if self.doubt <= most_partitions:
+            self._learn(self.doubt)
+        self._partitions, self.doubt = min(self._partitions, most_partitions), 0
         self._news = True
 
     def advance(self, *, settled: bool) -> bool:
@@ -237,4 +252,17 @@ class Finality:
 
     def views(self) -> Views:
         """Return what a checkpoint is to know."""
-        return Views(self._partitions, self.fold_ms, self.final_ms)
+        ends = [first for first, _ in self._added[1:]] + [self._partitions]
+        self._added = [
+            (first, folded)
+            for (first, folded), end in zip(self._added, ends, strict=False)
+            if any(self._is_behind(partition, folded) for partition in range(first, end))
+        ]
+        return Views(self._partitions, self.fold_ms, self.final_ms, self._added)
+
+    def _is_behind(self, partition: int, folded: dict[str, int]) -> bool:
+        """Return whether any lane of a partition may still have slices of what was folded without it."""
+        of_all = folded.get(ALL, UNSET)
+        return any(
+            self.frontier_ms(partition, source) < max(folded.get(source, UNSET), of_all) for source in self._sources
+        )

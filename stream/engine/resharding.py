@@ -124,6 +124,8 @@ def _merged(views: list[Views]) -> Views:
         max(view.partitions for view in views),
         _least_of(view.folded for view in views),
         _least_of(view.final for view in views),
+        # What is folded is the least of all, so what any of them folded without a partition is more than enough.
+        max((view.added for view in views), key=lambda added: [first for first, _ in added]),
     )
 
 

@@ -113,6 +113,24 @@ def test_slices_published_again_after_all_workers_died_are_no_loss() -> None:
     assert told(shard) == {(1, "A", 0): (1, 2000, ["s", "all"])}
 
 
+def test_a_partition_that_was_heard_of_after_the_folding_may_bring_what_is_older_to_the_next_owner_too() -> None:
+    shard = Shard(horizon_ms=HORIZON_MS)
+    shard.says(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 3000}))
+    # It is added, and has said nothing, when the owner commits and goes.
+    shard.says(frame(3, lanes={"s": 3500}, partitions=2))
+    shard.restart()
+    # What lies there is older than what was folded without it: that is told, and not taken for had.
+    shard.hear(frame(1, upsert(0, 8.0), upsert(4000, 1.0), lanes={"s": 0}, partition=1, partitions=2))
+    assert told(shard) == {(1, "A", 0): (1, 2000, ["s", "all"])}
+    # Once its lanes have passed that, the commit need not know.
+    shard.says(frame(2, lanes={"s": 6000}, partition=1, partitions=2))
+    assert shard.windows.checkpoint(0, 9)[1].added == []
+    shard.restart()
+    # And what was folded with it is had, as ever.
+    shard.hear(frame(4, upsert(4000, 1.0), lanes={"s": 5000}, partition=1, partitions=2))
+    assert told(shard) == {}
+
+
 def test_a_source_that_joins_with_older_events_is_missing_in_the_results_of_all_only() -> None:
     shard = Shard()
     shard.says(frame(1, upsert(8000, 1.0), lanes={"s": 9000}))
