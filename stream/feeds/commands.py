@@ -79,7 +79,7 @@ def feed() -> None:
     "--close/--no-close",
     default=True,
     show_default=True,
-    help="Close every bar at the end; more of the same source within the hour is then late.",
+    help="End each source at the end, so that every bar closes; what it has in the second it ended in is then late.",
 )
 @_spread
 @source_name
@@ -155,7 +155,7 @@ def feed_file(
 @click.option(
     "--close/--no-close",
     default=None,
-    help="Close every bar at the end; more of the same source within the hour is then late."
+    help="End each source at the end, so that every bar closes; what it has in the second it ended in is then late."
     "  [default: close with --start-ms]",
 )
 @click.option(
