@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faust.types import TP
 
 from stream.engine import custody
 from stream.engine.block import Block
@@ -135,3 +136,56 @@ def test_who_tells_of_more_partitions_is_believed_if_there_are(before: bool, the
 
     asyncio.run(run())
     assert (agent.trusted, agent.received, truth.refused) == ([there], 1, refused)
+
+
+class Committing:
+    topic = "trades"
+
+    def checkpoint(self) -> dict[TP, tuple[int, str]]:
+        return {TP("trades", 0): (7, "what was known")}
+
+    def stop(self) -> None: ...
+
+
+class Slow:
+    """A delivery, and a keeper of snapshots, that tell of the order in which they are asked."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.through = asyncio.Event()
+
+    async def flush(self) -> None:
+        self.steps.append("flush")
+        await self.through.wait()
+        self.steps.append("through")
+
+    async def room(self) -> None: ...
+
+    def sent(self) -> str:
+        self.steps.append("sent")
+        return "what was sent"
+
+    def delivered(self, sent: str) -> None:
+        assert sent == "what was sent"
+        self.steps.append("delivered")
+
+    def committed(self, _: object) -> None:
+        self.steps.append("committed")
+
+
+def test_what_a_commit_speaks_of_is_delivered_before_it_and_so_are_snapshots() -> None:
+    async def run() -> None:
+        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        slow: Any = Slow()
+        agent: Any = Committing()
+        keeper.start([agent], slow, slow)
+        commit = asyncio.create_task(keeper.checkpoint())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (commit.done(), slow.steps) == (False, ["sent", "flush"])
+        slow.through.set()
+        assert await commit == {TP("trades", 0): (7, "what was known")}
+        assert slow.steps == ["sent", "flush", "through", "delivered", "committed"]
+        await keeper.stop()
+
+    asyncio.run(run())

@@ -148,6 +148,9 @@ def test_a_window_that_first_shows_behind_the_final_frontier_is_final_at_once() 
     # No frontier moves by it.
     came = shard.says(frame(2, upsert(1000, 4.0), lanes={"s": -200}, partition=1, partitions=2))
     assert came["s", "1s", 1000, "A"] == (1, 4.0, True)
+    # So is one that ends just there.
+    came = shard.says(frame(3, upsert(5000, 8.0), lanes={"s": -200}, partition=1, partitions=2))
+    assert came["s", "1s", 5000, "A"] == (1, 8.0, True)
 
 
 def test_a_source_left_behind_has_no_share_in_later_windows_of_all() -> None:
