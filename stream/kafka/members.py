@@ -67,7 +67,11 @@ def described(admin: KafkaAdminClient, connection: Connection, group: str) -> di
     AccessError
         It says nothing to us; kafka-python makes that a group without members.
     """
-    found: dict[str, Any] = retrying(lambda: admin.describe_groups([group]))[group]
+    try:
+        found: dict[str, Any] = retrying(lambda: admin.describe_groups([group]))[group]
+    except GroupAuthorizationFailedError:
+        # Kafka refuses so to say where the group is looked after.
+        raise lacking(connection, f"Describe on group {group}") from None
     # It says so too of a group that doesn't exist yet.
     if GroupAuthorizationFailedError.__name__ in (found["error"] or ""):
         raise lacking(connection, f"Describe on group {group}")
