@@ -115,6 +115,18 @@ def test_a_commit_is_not_sent_again_after_its_turn_whatever_the_membership() -> 
     assert group.sent == [3]
 
 
+def test_a_turn_that_ends_while_the_coordinator_is_looked_for_is_over() -> None:
+    class Looking(Group):
+        looked = False
+
+        async def ensure_coordinator_known(self) -> None:
+            self.looked = True
+
+    group = Looking(away=0)
+    assert commit(group, lambda: not group.looked) is False
+    assert group.sent == []
+
+
 def test_nobody_commits_without_a_membership() -> None:
     group = Group(away=0)
     # The broker would take it if the group were empty.
