@@ -8,7 +8,9 @@ import logging
 import os
 import time
 import tomllib
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from http.client import HTTPResponse
 from importlib.resources import files
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -66,9 +68,7 @@ def ask(url: str) -> None:
         if not url.startswith(("https:", "http:")):
             raise ValueError("it is no address of the web")
         with urlopen(Request(url, headers={"User-Agent": "tickertape"}), timeout=ASK_SECONDS) as answer:
-            read = answer.read(MOST_BYTES + 1)
-        if len(read) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES} bytes")
+            read = b"".join(_pieces(answer))
         found = {one.symbol: f"{one.base_asset}-{one.quote_asset}" for one in _info(read).symbols if _is_sane(one)}
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f"{path.name}.{os.getpid()}")
@@ -88,6 +88,16 @@ def cached() -> Path:
     """Return where the list is kept."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "tickertape" / "binance-pairs.json"
+
+
+def _pieces(answer: HTTPResponse) -> Iterator[bytes]:
+    """Yield an answer, as long as it is no longer than it may be, in time and in bytes."""
+    until, left = time.monotonic() + ASK_SECONDS, MOST_BYTES
+    while piece := answer.read1(1 << 16):
+        left -= len(piece)
+        if left < 0 or time.monotonic() > until:
+            raise ValueError(f"it has more than {MOST_BYTES} bytes, or takes longer than {ASK_SECONDS:g} s")
+        yield piece
 
 
 def _is_sane(one: _Symbol) -> bool:
@@ -114,7 +124,7 @@ def _shipped() -> tuple[list[str], set[str]]:
     return table["quotes"].split(), set(table["assets"].split())
 
 
-@cache
+@lru_cache(maxsize=1 << 16)
 def _parted(symbol: str) -> str:
     if not _is_name(symbol):
         raise ValueError(f"symbol {symbol[:60]!r} has a letter that can't be in one, or isn't 1 to 30 long")

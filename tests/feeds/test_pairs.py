@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from stream.feeds import pairs
 from stream.feeds.pairs import ask, cached, forget, pair
 
 
@@ -110,6 +111,21 @@ def test_where_it_cant_be_had_the_one_of_before_serves(
     assert pair("NEWCOINQQ") == "NEWCOIN-QQ"
     (message,) = caplog.messages
     assert message.startswith(f"binance: its list of symbols can't be had from {url} (")
+
+
+def test_an_answer_without_end_is_none(
+    exchange: tuple[str, list[bytes]], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, answers = exchange
+    monkeypatch.setattr(pairs, "MOST_BYTES", 1000)
+    answers.append(listed(NEWCOINQQ=("NEWCOIN", "QQ")) + b" " * 1000)
+    ask(url)
+    monkeypatch.setattr(pairs, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(pairs, "ASK_SECONDS", 1e-9)
+    answers.append(listed(NEWCOINQQ=("NEWCOIN", "QQ")))
+    ask(url)
+    assert not cached().exists()
+    assert len(caplog.messages) == 2
 
 
 def test_a_list_that_is_broken_is_none() -> None:
