@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
-    *(f"docs/{name}.md" for name in ("architecture", "feeds", "guarantees", "operations", "signals")),
+    *(f"docs/{name}.md" for name in ("architecture", "feeds", "guarantees", "operations", "security", "signals")),
 )
 
 # A file that can't be read in one go is two; a longer one has its reason here.

@@ -1,7 +1,4 @@
-"""An embedded Kafka that lets in whom it knows, and lets them do what they have a right to.
-
-``python -m tests.secured.broker`` runs one until Ctrl-C, for trying things by hand.
-"""
+"""An embedded Kafka that lets in whom it knows, and lets them do what they have a right to."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
