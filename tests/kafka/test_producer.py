@@ -104,6 +104,20 @@ def test_what_is_put_is_what_arrives(own: EmbeddedKafka, written: str) -> None:
     ]
 
 
+def test_a_flush_waits_for_every_partition(own: EmbeddedKafka, written: str) -> None:
+    async def run() -> int:
+        async with Producer(Connection(own.broker)) as producer:
+            producer.put(written, 0, None, b"one")
+            # Many requests, one after the other, while that is long acknowledged.
+            for _ in range(200):
+                producer.put(written, 1, None, bytes(100_000))
+            await producer.flush()
+            return producer.pending_bytes
+
+    assert asyncio.run(run()) == 0
+    assert len(asyncio.run(read(own.broker, written, 1))) == 200
+
+
 def test_a_record_of_10_mb_passes_between_small_ones(own: EmbeddedKafka, written: str) -> None:
     large = os.urandom(10_000_000)
 
