@@ -234,6 +234,18 @@ def test_what_was_never_read_is_lost_and_counted() -> None:
     assert owner.incomplete == (0, at(13_000))
 
 
+def test_what_was_lost_is_counted_before_anything_is_read() -> None:
+    log = Log()
+    for number in range(9):
+        log.tick(number, number)
+    saved = SliceCheckpoint(upto=5, lanes=[Lane("s", at(4), at(-1996))], tallies=Tallies(counted=5))
+    owner = slicer(log, checkpoint=saved, committed=5, begin=8)
+    assert (owner.read, owner.upto, owner.tallies.lost) == (8, 8, 3)
+    # So a commit that is made at once adds up.
+    _, commit = owner.checkpoint()
+    assert sum(msgspec.structs.astuple(commit.tallies)) == commit.upto - commit.start == 8
+
+
 def test_a_slice_in_which_the_log_begins_anew_is_incomplete() -> None:
     retention = Retention()
     for number in range(6, 10):  # offsets 5 to 8, all in one slice; three of them are lost

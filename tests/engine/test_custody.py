@@ -189,3 +189,41 @@ def test_what_a_commit_speaks_of_is_delivered_before_it_and_so_are_snapshots() -
         await keeper.stop()
 
     asyncio.run(run())
+
+
+class Behind(Broken):
+    """An agent that has read up to offset 3."""
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+
+    def read(self, _: int) -> int:
+        return 3
+
+    def receive(self, block: Block) -> None:
+        self.received.append(block.start)
+
+    def doubts(self) -> dict[str, int]:
+        return {}
+
+
+def test_a_block_that_does_not_follow_is_not_read_and_where_it_goes_on_state_is_restored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(custody, "monotonic", lambda: now[0])
+
+    async def run() -> None:
+        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        agent: Any = Behind()
+        keeper.start([agent], Delivered())
+        hole = Block("trades", 0, 4, 5, OFFSETS, [], OFFSETS)
+        assert await keeper.receive(hole)
+        now[0] += custody.PATIENCE_SECONDS
+        assert not await keeper.receive(hole)
+        assert agent.received == []
+        assert await keeper.receive(Block("trades", 0, 3, 4, OFFSETS, [], OFFSETS))
+        assert agent.received == [3]
+        await keeper.stop()
+
+    asyncio.run(run())

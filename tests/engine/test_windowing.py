@@ -235,6 +235,15 @@ def test_windows_whose_frames_retention_took_are_incomplete(world: World, caplog
     }
 
 
+def test_frames_that_no_open_window_needs_are_no_loss(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})), encode(frame(2, lanes={"s": 3000})))
+    # What is read from offset 0 only fills windows without events; open ones need nothing below 2.
+    assert world.restore(0, to_metadata(WindowCheckpoint(upto=2, needed=2)), begin=1) == 1
+    assert "retention took frames" not in caplog.text
+    assert world.restore(0, to_metadata(WindowCheckpoint(upto=2, needed=0)), begin=1) == 1
+    assert "retention took frames" in caplog.text
+
+
 def test_a_shard_of_more_sources_than_a_commit_names_goes_on_from_its_last_commit(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
