@@ -7,7 +7,7 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,12 +19,15 @@ else:
     from backports import zstd
 
 PIECE_BYTES = 1 << 20
+# Unpacking a file takes no more memory, whatever the file says that it needs; `xz -9` needs half of it.
+MOST_BYTES = 128 << 20
+_READ_BYTES = 1 << 16
 BOM = b"\xef\xbb\xbf"
 _ZIP = b"PK\x03\x04"
 _ZIP_TAIL = b"PK\x07\x08"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _ZIP_HEADER = struct.Struct("<4s5H3I2H")
-_STORED, _DEFLATED = 0, 8
+_STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 
 _BROKEN = (OSError, zlib.error, lzma.LZMAError, zstd.ZstdError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
@@ -32,9 +35,9 @@ _BROKEN = (OSError, zlib.error, lzma.LZMAError, zstd.ZstdError, zipfile.BadZipFi
 _OPENERS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
     b"\x28\xb5\x2f\xfd": zstd.open,
 }
+_XZ = b"\xfd7zXZ\x00"
 
 
 def is_plain(path: Path) -> bool:
@@ -46,7 +49,7 @@ def is_plain(path: Path) -> bool:
         It can't be opened.
     """
     head = _head(path)
-    return not head.startswith((*_OPENERS, _ZIP))
+    return not head.startswith((*_OPENERS, _XZ, _ZIP))
 
 
 def pieces(path: Path, cut: Callable[[str], None], start: int = 0) -> Generator[bytes, None, None]:
@@ -64,7 +67,7 @@ def pieces(path: Path, cut: Callable[[str], None], start: int = 0) -> Generator[
     Raises
     ------
     InputError
-        It can't be opened, is damaged, or isn't UTF-8.
+        It can't be opened, is damaged, takes more than `MOST_BYTES` to unpack, or isn't UTF-8.
     """
     head = _head(path)
     if head.startswith(_UTF_16):
@@ -77,9 +80,16 @@ def pieces(path: Path, cut: Callable[[str], None], start: int = 0) -> Generator[
         with path.open("rb") if opener is None else opener(path) as file:
             if opener is None:
                 file.seek(start)
-            yield from _text(file, path, cut, first=not start)
+            unpacked = _unxz(file) if head.startswith(_XZ) else _read(file)
+            yield from _text(unpacked, path, cut, first=not start)
     except _BROKEN as error:
-        raise InputError(f"{path}: is damaged: {error}") from None
+        raise InputError(f"{path}: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, lzma.LZMAError | zstd.ZstdError) and "memory" in str(error).lower():
+        return f"takes more than {MOST_BYTES >> 20} MiB of memory to unpack: compress it again, as by `gzip`"
+    return f"is damaged: {error}"
 
 
 def _head(path: Path) -> bytes:
@@ -90,11 +100,37 @@ def _head(path: Path) -> bytes:
         raise InputError(f"{path}: {error.strerror or error}") from None
 
 
-def _text(file: Any, path: Path, cut: Callable[[str], None], *, first: bool) -> Generator[bytes, None, None]:
+def _read(file: Any) -> Iterator[bytes]:
+    # Of more at once, what came before an end that is missing would be lost.
+    while piece := file.read1(PIECE_BYTES):
+        yield piece
+
+
+def _unxz(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield what an xz file holds; `lzma.open` has no bound on memory, and such a file may ask for 4 GiB."""
+    unpack, read = None, b""
+    while read := read or file.read(_READ_BYTES):
+        # Between streams there may be zeros.
+        if unpack is None and not (read := read.lstrip(b"\0")):
+            continue
+        unpack = unpack or lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_BYTES)
+        yield unpack.decompress(read, PIECE_BYTES)
+        while not (unpack.eof or unpack.needs_input):
+            yield unpack.decompress(b"", PIECE_BYTES)
+        read = unpack.unused_data
+        unpack = None if unpack.eof else unpack
+    if unpack is not None:
+        raise EOFError
+
+
+def _text(
+    unpacked: Iterable[bytes], path: Path, cut: Callable[[str], None], *, first: bool
+) -> Generator[bytes, None, None]:
     """Yield what a file still has; a mark of the byte order at its beginning is no part of it."""
     try:
-        # Of more at once, what came before an end that is missing would be lost.
-        while piece := file.read1(PIECE_BYTES):
+        for piece in unpacked:
+            if not piece:
+                continue
             yield piece.removeprefix(BOM) if first else piece
             first = False
     except EOFError:
@@ -113,8 +149,14 @@ def _of_zip(path: Path, cut: Callable[[str], None]) -> Generator[bytes, None, No
     with archive:
         for member in archive.infolist():
             if not member.is_dir():
+                if member.compress_type not in (_STORED, _DEFLATED):
+                    # `zipfile` unpacks these without a bound: a member of 400 bytes may become gigabytes at once.
+                    raise InputError(
+                        f"{path}: a member is packed in another way than deflate, as by bzip2 or LZMA: "
+                        "unpack it, and give the file itself"
+                    )
                 with archive.open(member) as file:
-                    yield from _text(file, path, cut, first=True)
+                    yield from _text(_read(file), path, cut, first=True)
                 yield b"\n"
 
 
@@ -158,7 +200,7 @@ def _stored(file: IO[bytes], size_bytes: int) -> Generator[bytes, None, bool]:
 
 def _inflated(file: IO[bytes]) -> Generator[bytes, None, bool]:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    while not inflater.eof and (read := inflater.unconsumed_tail or file.read(1 << 16)):
+    while not inflater.eof and (read := inflater.unconsumed_tail or file.read(_READ_BYTES)):
         if piece := inflater.decompress(read, PIECE_BYTES):
             yield piece
     file.seek(-len(inflater.unused_data), 1)

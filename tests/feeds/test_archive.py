@@ -6,6 +6,7 @@ import io
 import lzma
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,4 +111,41 @@ def test_a_member_under_a_password_is_told_of(tmp_path: Path) -> None:
         whole[at] |= 1
     (tmp_path / "file").write_bytes(whole)
     with pytest.raises(InputError, match=r"is damaged: .*encrypted"):
+        lines(tmp_path / "file")
+
+
+def test_an_xz_of_several_streams_with_zeros_between(tmp_path: Path) -> None:
+    # Zeros in whole fours may lie between streams, and they may fill all that is read at once.
+    (tmp_path / "file").write_bytes(lzma.compress(TEXT[:1000]) + bytes(200_000) + lzma.compress(TEXT[1000:]))
+    assert lines(tmp_path / "file") == (TEXT.splitlines(), [])
+
+
+def asking_for(dictionary: int) -> bytes:
+    """Return an xz file whose head asks for a dictionary, by its code in the format, section 5.3.1."""
+    whole = lzma.compress(TEXT, check=lzma.CHECK_NONE)
+    head = bytearray(whole[12 : 12 + 4 * (whole[12] + 1)])
+    head[head.index(b"\x21\x01") + 2] = dictionary
+    head[-4:] = zlib.crc32(head[:-4]).to_bytes(4, "little")
+    return whole[:12] + head + whole[12 + len(head) :]
+
+
+def test_what_asks_for_much_memory_is_told_of(tmp_path: Path) -> None:
+    # 64 MiB, as `xz -9` has it.
+    (tmp_path / "file").write_bytes(asking_for(28))
+    assert lines(tmp_path / "file")[0] == TEXT.splitlines()
+    compressor = zstd.ZstdCompressor()
+    zstd_of_2_gib = bytearray(compressor.compress(TEXT) + compressor.flush())
+    # The window's size, by RFC 8878, section 3.1.1.1.2: 2 to the power of 10 + 21.
+    zstd_of_2_gib[5] = 21 << 3
+    # 4 GiB less a byte, and 2 GiB.
+    for whole in (asking_for(40), zstd_of_2_gib):
+        (tmp_path / "file").write_bytes(whole)
+        with pytest.raises(InputError, match="/file: takes more than 128 MiB of memory to unpack"):
+            lines(tmp_path / "file")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_may_become_gigabytes_at_once_is_told_of(tmp_path: Path, method: int) -> None:
+    (tmp_path / "file").write_bytes(zipped(TEXT, method))
+    with pytest.raises(InputError, match="/file: a member is packed in another way than deflate"):
         lines(tmp_path / "file")
