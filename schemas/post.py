@@ -10,7 +10,8 @@ from schemas.trade import LATEST_MS, Id, Name, Source, TimeMs
 Author = Annotated[str, Meta(min_length=1, max_length=256)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 # More than any network takes: what is longer is no post.
-Text = Annotated[str, Meta(max_length=32_768)]
+TEXT_LETTERS = 32_768
+Text = Annotated[str, Meta(max_length=TEXT_LETTERS)]
 Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=256)]
 Symbols = Annotated[tuple[Name, ...], Meta(max_length=256)]
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from schemas.post import Post
 from stream.feeds.other import Other
-from stream.feeds.posts import CASH_SIGNS, cashtags, number, symbols
+from stream.feeds.posts import CASH_SIGNS, cashtags, check_size, check_text, number, symbols
 from stream.feeds.sentiment import sentiment
 from stream.feeds.units import convert
 
@@ -73,7 +73,9 @@ def normalise(message: bytes, received_ms: int = 0) -> Post | Other:
         return Other(event.kind)
     if commit.collection != POSTS or commit.operation != "create":
         return Other(DELETION if (commit.collection, commit.operation) == (POSTS, "delete") else commit.collection)
+    check_size(len(bytes(commit.record)))
     record = _decode(commit.record)
+    check_text(record.text)
     features = [feature for facet in _dicts(record.facets) for feature in _dicts(facet.get("features"))]
     tags = _texts([feature.get("tag") for feature in features], TAG_LETTERS) + _texts(record.tags, TAG_LETTERS)
     language = next(iter(_texts(record.langs, LANGUAGE_LETTERS)), "")
@@ -95,12 +97,14 @@ def normalise(message: bytes, received_ms: int = 0) -> Post | Other:
 
 
 def _dicts(some: Any) -> list[dict[str, Any]]:
-    return [one for one in some if isinstance(one, dict)] if isinstance(some, list) else []
+    return [one for one in some[:MOST_TAGS] if isinstance(one, dict)] if isinstance(some, list) else []
 
 
 def _texts(some: Any, letters: int) -> list[str]:
     """Return those of a list that are texts, none of them empty or too long."""
-    return [one for one in some if isinstance(one, str) and 0 < len(one) <= letters] if isinstance(some, list) else []
+    if not isinstance(some, list):
+        return []
+    return [one for one in some[:MOST_TAGS] if isinstance(one, str) and 0 < len(one) <= letters]
 
 
 def _ms(time: datetime) -> int:

@@ -4,6 +4,10 @@ import re
 from collections.abc import Iterable
 from hashlib import blake2b
 
+from schemas.post import TEXT_LETTERS
+
+# A post of any network has some thousand bytes; what is longer holds up a feed, and is none.
+MOST_BYTES = 256 << 10
 CASH_SIGNS = ("$", "\uff04")
 # As Twitter marks them, one to six letters, and a class of share behind a dot or a low line; or as Bluesky does, a
 # letter and up to four letters or digits. Before it is nothing, a space or a bracket, so none is found in an address;
@@ -13,6 +17,18 @@ _CASHTAG = re.compile(
     r"((?:[A-Za-z]{1,6}(?:[._][A-Za-z]{1,2})?|[A-Za-z][A-Za-z0-9]{0,4}))"
     r"(?=$|[\s!'\"%&()*+,\\\-./:;<=>?@\[\]^_{|}~$\u2019])"
 )
+
+
+def check_size(size_bytes: int) -> None:
+    """Raise ValueError where what tells of a post is longer than any."""
+    if size_bytes > MOST_BYTES:
+        raise ValueError(f"a post of {size_bytes:,} bytes, and there may be {MOST_BYTES:,}")
+
+
+def check_text(text: str) -> None:
+    """Raise ValueError where a text is longer than a `Post` has it: searching and scoring it would take too long."""
+    if len(text) > TEXT_LETTERS:
+        raise ValueError(f"a text of {len(text):,} letters, and there may be {TEXT_LETTERS:,}")
 
 
 def cashtags(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from schemas.post import Post
-from stream.feeds.posts import cashtags, number, symbols
+from stream.feeds.posts import cashtags, check_size, check_text, number, symbols
 from stream.feeds.sentiment import sentiment
 from stream.feeds.units import convert
 
@@ -62,10 +62,12 @@ def normalise(message: bytes, received_ms: int = 0) -> Post:
     ValueError
         It is not JSON, or lacks what a post must have.
     """
+    check_size(len(message))
     status = _decode(message)
     # Of a long status the stream's text is cut off, and so are its entities.
     long = status.extended_tweet or _Long()
     text = long.full_text or status.full_text or status.text or ""
+    check_text(text)
     entities = long.entities if long.full_text else status.entities
     language = "" if status.lang in (None, "und") else status.lang
     marked = _texts(entities, "symbols")

@@ -26,6 +26,23 @@ def event(operation: str = "create", collection: str = POST, rkey: str = "3mp", 
     ).encode()
 
 
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"text": "$A " * 20_000}, "a text of 60,000 letters, and there may be 32,768"),
+        ({"tags": ["$A"] * 100_000}, "bytes, and there may be 262,144"),
+        ({"facets": [{}] * 100_000}, "bytes, and there may be 262,144"),
+    ],
+    ids=["text", "tags", "facets"],
+)
+def test_what_is_longer_than_any_post_is_refused_before_it_is_searched(
+    odd: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bluesky, "cashtags", lambda _: pytest.fail("searched"))
+    with pytest.raises(ValueError, match=reason):
+        normalise(event(**odd))
+
+
 def post(message: bytes, received_ms: int = 0) -> Post:
     found = normalise(message, received_ms)
     assert isinstance(found, Post)
