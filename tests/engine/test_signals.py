@@ -139,6 +139,30 @@ def test_what_is_corrected_away_is_never_final(tmp_path: Path) -> None:
     assert finals == {f"A|all|1s|{HOUR_MS}|high": True, f"A|all|1s|{HOUR_MS + 1000}|high": False}
 
 
+def test_the_next_owner_makes_a_signal_final_that_was_not_settled(tmp_path: Path) -> None:
+    shard = watched(tmp_path, ABOVE)()
+    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    came = shard.signals(frame(2, upsert(0, 1.0), upsert(1000, 11.0, first_id=2), lanes={"s": 2000}, partitions=2))
+    assert came == [("high", "A", 1000, 11.0, False)]
+    shard.snap()
+    shard.restart()
+    assert shard.signals(frame(2, lanes={"s": 1500}, partition=1, partitions=2)) == []
+    # Only now can nothing correct it away.
+    assert shard.signals(frame(3, lanes={"s": 2000}, partition=1, partitions=2)) == [("high", "A", 1000, 11.0, True)]
+
+
+def test_the_next_owner_knows_of_the_cool_down(tmp_path: Path) -> None:
+    shard = watched(tmp_path, ABOVE | {"cooldown_seconds": 3})()
+    values = [(0, 11.0), (1, 9.0), (2, 11.0), (3, 9.0), (4, 11.0)]
+    some = [upsert(1000 * i, value, first_id=i + 1) for i, value in values]
+    # Ends 1 s at 0 and 1000.
+    assert shard.signals(frame(1, *some[:2], lanes={"s": 2000})) == [("high", "A", 0, 11.0, True)]
+    shard.snap()
+    shard.restart()
+    # That at 2000 is two seconds after the first, that at 4000 four.
+    assert shard.signals(frame(2, *some[2:], lanes={"s": 5000})) == [("high", "A", 4000, 11.0, True)]
+
+
 @settings(max_examples=150, deadline=None)
 @given(drawn=shards(), data=st.data())
 def test_owners_that_come_and_go_publish_each_signal_once(

@@ -149,6 +149,30 @@ def test_a_snapshot_that_does_not_fit_the_commit_is_left(
     assert world.back(committed, to_metadata(WindowCheckpoint(upto=upto, log=log)), begin, end) == wanted
 
 
+def test_a_snapshot_from_before_the_commits_offset_is_left() -> None:
+    recovery, kept = Recovery(old := Kept(), 30.0), "log"
+    old.save(0, Snapshot(kept, 3, b"state"))
+    metadata = to_metadata(WindowCheckpoint(upto=9, log=kept))
+    position = Position(begin=0, end=9, committed=5, metadata=metadata, partitions=1)
+    # Whoever brings it: it would have more read again than the commit.
+    assert Snapshot(kept, 3, b"") not in Fitting(kept, 5, 9)
+    assert Snapshot(kept, 5, b"") in Fitting(kept, 5, 9)
+    recovery._loaded[0] = old.of[0][0]
+    assert recovery.take(0, position) is None
+
+
+def test_a_snapshot_is_surely_kept_once_it_has_been_delivered() -> None:
+    recovery = Recovery(Kept(), 30.0)
+    recovery.begin([0])
+    recovery.leave()
+    commit = {SHARD: (5, "a commit")}
+    recovery.pack(commit, {0: 5}, lambda _: Snapshot("log", 5, b"state"))
+    recovery.committed(commit)
+    assert recovery.kept(0) is None
+    recovery.delivered(recovery.sent())
+    assert recovery.kept(0) == 5
+
+
 @pytest.mark.parametrize("log", ["another", ""])
 def test_a_snapshot_of_another_log_is_left(world: Snapping, log: str) -> None:
     # The topic was created anew, and is as long by now.
