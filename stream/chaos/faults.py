@@ -35,6 +35,9 @@ STALLED_SECONDS = (2.5, 4.5)
 SINK_AWAY_SECONDS = (2.0, 5.0)
 # Less than any record has.
 NOTHING_BYTES = 32
+# A worker that Kafka forgets hears of it by its next heartbeat or its next commit; so many times it may be the former.
+MOST_FORGOTTEN = 12
+FORGOTTEN_SECONDS = 2.0
 
 
 class Stage(Struct):
@@ -54,6 +57,8 @@ class Stage(Struct):
         Where the feeds look up which partitions they use.
     places
         That.
+    refused
+        Says how many commits Kafka has refused.
     """
 
     settings: Settings
@@ -63,6 +68,7 @@ class Stage(Struct):
     workers: int
     folder: Path
     places: Places
+    refused: Callable[[], int]
 
     def use(self, from_ms: int, partitions: int) -> None:
         """Have the feeds use so many partitions for what happens from a time on."""
@@ -111,6 +117,19 @@ def _frozen(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def forget(stage: Stage, rng: random.Random) -> None:
+    """Have Kafka forget a worker that goes on, and another until one commits as who it no longer is."""
+    before = stage.refused()
+    for _ in range(MOST_FORGOTTEN):
+        owned = members.describe(stage.settings).owned
+        slots = [slot for slot in stage.supervisor.slots if owned.get(stage.supervisor.name(slot))]
+        if slots:
+            members.remove(stage.settings, stage.supervisor.name(rng.choice(slots)))
+        time.sleep(FORGOTTEN_SECONDS)
+        if stage.refused() > before:
+            return
 
 
 def stop_broker(stage: Stage, rng: random.Random) -> None:
@@ -204,6 +223,7 @@ def _take_records_of(stage: Stage, topic: Topic, size_bytes: int) -> None:
 FAULTS: dict[str, Callable[[Stage, random.Random], None]] = {
     "kill": kill,
     "freeze": freeze,
+    "forget": forget,
     "broker-kill": kill_broker,
     "grow": grow,
     "feed-kill": kill_feed,

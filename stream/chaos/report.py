@@ -62,6 +62,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         Trades and frames that were read a second time after a take-over, at least.
     refused
         Commits that Kafka refused.
+    given_up
+        Commits that workers didn't send, for they heard before that they had lost the partitions.
     zombie_frames
         Frames that workers published after they had been replaced.
     restarts
@@ -82,6 +84,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     read_again: int
     frames_read_again: int
     refused: int
+    given_up: int
     zombie_frames: int
     restarts: int
     differences: list[str]
@@ -105,7 +108,8 @@ class Summary(Struct, frozen=True, kw_only=True):
             f"{self.events:,} trades in {self.bars:,} bars; "
             + ", ".join(f"{name} {count:,}" for name, count in self.tallies.items()),
             f"read again {self.read_again:,} trades and {self.frames_read_again:,} frames; commits refused "
-            f"{self.refused:,}; zombies' frames {self.zombie_frames:,}; workers restarted {self.restarts:,}",
+            f"{self.refused:,}, given up {self.given_up:,}; zombies' frames {self.zombie_frames:,}; "
+            f"workers restarted {self.restarts:,}",
             "as by a replay: " + ", ".join(f"{count:,} {sink}" for sink, count in self.agree.items()),
             *self.differences[:SHOWN],
         ]

@@ -48,7 +48,7 @@ SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
     coalesce_ms=100,
-    # Often, so that a worker that is frozen is in the midst of one, which Kafka has to refuse when it wakes.
+    # Often, so that a worker that is frozen is in the midst of one, and one that was forgotten hears of it by one.
     commit_seconds=0.2,
     partitions={TRADES.name: 4, QUOTES.name: 2, POSTS.name: 2, SLICES.name: 8},
     signals=str(RULES),
@@ -178,7 +178,7 @@ class _Run:
                 FeedPlan(source, plan.seed, plan.rate / len(SOURCES), plan.symbols, began_ms, str(self._folder))
                 for source in SOURCES
             ]
-            stage = Stage(settings, self._kafka, self._supervisor, feeds, plan.workers, self._folder, [])
+            stage = Stage(settings, self._kafka, self._supervisor, feeds, plan.workers, self._folder, [], self._refused)
             stage.use(0, settings.partitions[TRADES.name])
             feeds |= {feed.source: self._feed(feed) for feed in plans}
             await self._strike(stage)
@@ -252,7 +252,10 @@ class _Run:
             await self._settled("freeze", lambda: asyncio.to_thread(freeze_all_but_one, stage, rng))
 
     def _has_bitten(self) -> bool:
-        return self._ear.refused > 0 and verdict.zombie_frames(logs.frames(self._kafka.data)) > 0
+        return self._ear.refused + self._ear.given_up > 0 and verdict.zombie_frames(logs.frames(self._kafka.data)) > 0
+
+    def _refused(self) -> int:
+        return self._ear.refused
 
     async def _blow(self, stage: Stage, blow: Blow) -> None:
         await asyncio.to_thread(FAULTS[blow.fault], stage, random.Random(blow.seed))
@@ -358,6 +361,7 @@ class _Run:
             Counter(recovery.fault for recovery in self._sink.recoveries),
             read_again=again[TRADES.name],
             refused=self._ear.refused,
+            given_up=self._ear.given_up,
             zombie_frames=zombie_frames,
         )
         if differences:
@@ -376,6 +380,7 @@ class _Run:
             read_again=again[TRADES.name],
             frames_read_again=again[SLICES.name],
             refused=self._ear.refused,
+            given_up=self._ear.given_up,
             zombie_frames=zombie_frames,
             restarts=self._supervisor.restarts,
             differences=differences,

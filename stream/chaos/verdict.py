@@ -170,13 +170,17 @@ def zombie_frames(frames: Iterable[Sent]) -> int:
     return zombies
 
 
-def of_bites(faults: Mapping[str, int], *, read_again: int, refused: int, zombie_frames: int) -> Iterator[str]:
+def of_bites(
+    faults: Mapping[str, int], *, read_again: int, refused: int, given_up: int, zombie_frames: int
+) -> Iterator[str]:
     """Yield which faults struck without a trace, so that the run proves less than it seems to."""
     # One may meet a worker that had committed just then, or had nothing.
     if faults.get("kill", 0) + faults.get("kill-all", 0) >= ENOUGH and not read_again:
         yield "workers were killed, and nothing was read again"
-    if faults.get("freeze", 0) >= ENOUGH and not refused:
-        yield "workers were frozen until they had been replaced, and no commit was refused"
+    if faults.get("forget", 0) and not refused:
+        yield "workers were forgotten by Kafka, and no commit was refused"
+    if faults.get("freeze", 0) >= ENOUGH and not refused + given_up:
+        yield "workers were frozen until they had been replaced, and no commit was refused or given up"
     if faults.get("freeze", 0) >= ENOUGH and not zombie_frames:
         yield "workers were frozen until they had been replaced, and none published as a zombie"
 

@@ -115,6 +115,8 @@ class Ear:
     ----------
     refused
         Commits that Kafka refused: another worker had the partitions.
+    given_up
+        Commits that a worker didn't send, for it heard before that it had lost the partitions.
     taken_up
         (topic, partition, offset) of each time that a worker took up a partition.
     """
@@ -123,12 +125,14 @@ class Ear:
         self._file = path.open("w", buffering=1)
         self._lock = threading.Lock()
         self.refused = 0
+        self.given_up = 0
         self.taken_up: list[tuple[str, int, int]] = []
 
     def hear(self, line: str) -> None:
         with self._lock:
             self._file.write(f"{time.time():.3f} {line}\n")
             self.refused += "a commit was refused" in line
+            self.given_up += "was given up" in line
             if owns := _OWNS.search(line):
                 self.taken_up += [
                     (topic, int(number), int(offset)) for topic, number, offset in _OWNED.findall(owns[1])

@@ -5,7 +5,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Generator, Mapping
 from functools import partial
 from inspect import iscoroutine
 from time import monotonic, time
@@ -283,7 +283,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         offsets = await self.app.custodian.checkpoint()
         mine = self.assignment()
         offsets = {tp: commit for tp, commit in offsets.items() if tp in mine}
-        if not offsets or not self._turns.is_on(turn):
+        if not offsets:
+            return
+        if not self._turns.is_on(turn):
+            self._give_up(offsets)
             return
         commit = {TopicPartition(*tp): OffsetAndMetadata(offset, data) for tp, (offset, data) in offsets.items()}
         is_on = partial(self._turns.is_on, turn)
@@ -295,11 +298,16 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
             self.app.custodian.refused(error)
             return
         if not done:
+            self._give_up(offsets)
             return
         self._least |= {tp: offset for tp, (offset, _) in offsets.items()}
         now = monotonic()
         self._thread.tp_last_committed_at.update(dict.fromkeys(offsets, now))
         self.app.custodian.committed(offsets)
+
+    def _give_up(self, offsets: Collection[TP]) -> None:
+        """Say that a commit is not sent: as of a worker that wakes and hears of its successors before it commits."""
+        log.info("a commit of %d partitions was given up, for they were taken away meanwhile", len(offsets))
 
     async def wait_first(self, *coros: Any, **options: Any) -> Any:
         """Wait for the first of some; where that is over at once, without a task for each.

@@ -10,8 +10,8 @@ import pytest
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
 
-# `stall` finds commits that come before what they speak of is out; `freeze`, zombies.
-FAULTS = ("kill", "freeze", "broker-kill", "grow", "feed-kill", "stall")
+# `stall` finds commits that come before what they speak of is out; `freeze`, zombies; `forget`, commits to be refused.
+FAULTS = ("kill", "freeze", "forget", "broker-kill", "grow", "feed-kill", "stall")
 
 
 def chaos(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

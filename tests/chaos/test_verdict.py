@@ -108,9 +108,18 @@ def test_a_new_worker_that_begins_where_the_last_had_committed_is_no_zombie() ->
 
 
 def test_faults_that_left_no_trace() -> None:
-    quiet = {"read_again": 0, "refused": 0, "zombie_frames": 0}
-    assert len(list(verdict.of_bites({"kill": 1, "kill-all": 1, "freeze": 2}, **quiet))) == 3
+    quiet = {"read_again": 0, "refused": 0, "given_up": 0, "zombie_frames": 0}
+    assert len(list(verdict.of_bites({"kill": 1, "kill-all": 1, "forget": 1, "freeze": 2}, **quiet))) == 4
     assert list(verdict.of_bites({"kill": 1, "freeze": 1}, **quiet)) == []
+
+
+def test_a_worker_that_heard_in_time_gives_its_commit_up_and_one_that_was_forgotten_has_it_refused() -> None:
+    bites = {"read_again": 1, "refused": 0, "given_up": 1, "zombie_frames": 1}
+    assert list(verdict.of_bites({"freeze": 2}, **bites)) == []
+    assert list(verdict.of_bites({"freeze": 2, "forget": 1}, **bites)) == [
+        "workers were forgotten by Kafka, and no commit was refused"
+    ]
+    assert list(verdict.of_bites({"freeze": 2, "forget": 1}, **bites | {"refused": 1})) == []
 
 
 def test_a_partition_that_is_not_read_to_its_end() -> None:
