@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from stream.cli import cli
-from stream.kafka.embedded import JARS, PROPERTIES
+from stream.kafka.embedded import JARS
+from stream.kafka.listeners import PROPERTIES
 from stream.metrics import reserve
 from stream.settings import PREFIX, load
 

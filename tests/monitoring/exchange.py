@@ -45,7 +45,9 @@ class Unruly:
     async def _bad(self, socket: ServerConnection) -> None:
         await socket.send(trade(1))
         await self._wrong.wait()
-        for message in (trade(2), trade(9), trade(2), "{"):
+        # What comes again has the time that it had.
+        twice = trade(2)
+        for message in (twice, trade(9), twice, "{"):
             await socket.send(message)
         # Scrapes are to see how it was before, and after each.
         await asyncio.sleep(1)
