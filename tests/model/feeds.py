@@ -25,7 +25,7 @@ class Feeds:
         self.sent: list[Event] = []
         self.asleep: dict[str, int] = {}  # since when
         self.beat: dict[str, int] = {}
-        self.known = dict.fromkeys("stu", self.schedule[0][1])  # by source: how many partitions its feed knows
+        self.known = dict.fromkeys("stuvw", self.schedule[0][1])  # by source: how many partitions its feed knows
         self.ids = 0
         self.closed = False
         self.ended: set[str] = set()
@@ -69,16 +69,16 @@ class Feeds:
         self.now += rng.choice((0, 1, 1, 2, 3, 8))
         if rng.random() < (0.15 if self.kind == "growth" else 0.03) and len(self.logs) < 4:
             self.add_partition()
-        if self.kind in ("outages", "horizon") and rng.random() < 0.1:
+        if self.kind in ("outages", "horizon", "sources") and rng.random() < 0.1:
             self.fall_asleep_or_wake(rng.choice(self.sources))
         if self.kind == "horizon" and rng.random() < 0.03 and len(self.sources) < 3:
-            self.sources.append("stu"[len(self.sources)])
-            self.known[self.sources[-1]] = len(self.logs)
-            self.heartbeat(self.sources[-1])
+            self.join()
+        if self.kind == "sources" and rng.random() < 0.1 and len(self.sources) < 5:
+            self.join()
         if rng.random() < 0.02:
             self.end(rng.choice(self.sources))
         for source in self.sources:
-            if self.kind == "horizon" and source in self.ended and rng.random() < 0.1:
+            if self.kind in ("horizon", "sources") and source in self.ended and rng.random() < 0.1:
                 self.ended.discard(source)
             if source not in self.asleep and source not in self.ended:
                 if rng.random() < self.often or self.now - self.beat[source] >= self.latest:
@@ -91,6 +91,11 @@ class Feeds:
             kinds: list[Record] = [Empty(), Poison()]
             kinds += [Heartbeat(source, 0, 9) for source in self.sources if source not in self.ended]
             rng.choice(self.logs).records.append(rng.choice(kinds))
+
+    def join(self) -> None:
+        self.sources.append("stuvw"[len(self.sources)])
+        self.known[self.sources[-1]] = len(self.logs)
+        self.heartbeat(self.sources[-1])
 
     def fall_asleep_or_wake(self, source: str) -> None:
         since = self.asleep.pop(source, None)

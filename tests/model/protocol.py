@@ -15,6 +15,9 @@ outages
     Sources fall silent and catch up. With no horizon, the results in the end are the truth, after corrections.
 horizon
     So it is with a horizon and sources that join late, but for results that were reported overdue: they hold less.
+sources
+    So it is where a partition has room for two sources, and those that fell silent make room: who comes back begins
+    where the furthest of those was.
 retention
     A result that isn't marked incomplete or reported overdue is the truth as if nothing had been lost. If nobody had
     published past the commit, a marked one holds what the tallies call counted; else at most what there was.

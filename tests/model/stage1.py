@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .words import (
+    EVER,
     IDLE,
     NEVER,
     SHARDS,
@@ -39,6 +40,18 @@ class Lane:
     heard: Time = 0  # by the owner's clock
     idle: bool = False
     ended: bool = False
+    since: int = 0  # what came before was rejected, for there was no room
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many lanes a partition may have, and how far one has to be behind a new one to make room for it."""
+
+    sources: int
+    silence: Time
+
+
+AMPLE = Room(99, EVER)
 
 
 @dataclass
@@ -71,11 +84,12 @@ class Owner:
         now: Time,
         metadata: int = 0,
         most: Callable[[], int] = lambda: 99,
+        room: Room = AMPLE,
     ) -> None:
         self.partition, self.log, self.lateness = partition, log, lateness
         self.read, self.base, self.start = commit.offset, commit.upto, commit.start
         self.lanes = {
-            source: Lane(watermark, frontier, now, ended=source in commit.ended)
+            source: Lane(watermark, frontier, now, ended=source in commit.ended, since=commit.since.get(source, 0))
             for source, (watermark, frontier) in commit.lanes.items()
         }
         self.tallies = Counter(commit.tallies)
@@ -84,6 +98,7 @@ class Owner:
         self.output = Output()
         # Of how many partitions Kafka's metadata tells, which may be old, and what the last owner had heard.
         self.partitions = max(metadata, commit.partitions)
+        self.room, self.evicted = room, commit.evicted
         self.most = most  # how many there are, or are promised, by who is asked now
         self.since, self.rest = now, False
         self.lost: Interval | None = None
@@ -125,7 +140,8 @@ class Owner:
                 return self.reject()
             case Heartbeat():
                 self.hear(record)
-                self.move(record, self.lane(record.source, now), now)
+                if self.admits(record, now):
+                    self.move(record, self.lanes[record.source], now)
                 return "heartbeats"
             case Event():
                 return self.judge(record, now)
@@ -136,9 +152,9 @@ class Owner:
             self.partitions = max(self.partitions, heartbeat.partitions)
 
     def judge(self, event: Event, now: Time) -> str:
-        if self.ahead(event):
+        if self.ahead(event) or not self.admits(event, now):
             return self.reject()
-        lane = self.lane(event.source, now)
+        lane = self.lanes[event.source]
         if not event.symbol:
             verdict = "unmatched"
         elif self.passed(event, lane):
@@ -153,7 +169,7 @@ class Owner:
         """An open slice was open at each of its records too, so the frontier at `upto` tells which to keep."""
         if isinstance(record, Event) and record.symbol and not self.ahead(record):
             lane = self.lanes.get(record.source)
-            if lane and not self.passed(record, lane):
+            if lane and self.read >= lane.since and not self.passed(record, lane):
                 self.fold(record)
 
     def reject(self) -> str:
@@ -166,8 +182,32 @@ class Owner:
     def passed(self, event: Event, lane: Lane) -> bool:
         return end_of(slice_of(event.time)) <= lane.frontier
 
-    def lane(self, source: str, now: Time) -> Lane:
-        return self.lanes.setdefault(source, Lane(heard=now))
+    def admits(self, record: Event | Heartbeat, now: Time) -> bool:
+        """Return whether there is room for a record's source, or for it in the place of one that fell silent.
+
+        By event time and in partition order, so that all owners decide alike. A heartbeat that there is no room for
+        says nothing, and nobody makes room for one that ends.
+        """
+        if record.source in self.lanes:
+            return True
+        if len(self.lanes) >= self.room.sources:
+            silent = self.most_silent()
+            if isinstance(record, Heartbeat) and record.end:
+                return False
+            if self.lanes[silent].watermark >= record.time - self.room.silence:
+                return False
+            self.evict(silent)
+        self.lanes[record.source] = Lane(frontier=self.evicted, heard=now, since=self.read)
+        return True
+
+    def most_silent(self) -> str:
+        return min(self.lanes, key=lambda source: (self.lanes[source].watermark, source))
+
+    def evict(self, source: str) -> None:
+        """Close a lane, and have all that comes after it begin where the furthest of those was: it may be the same."""
+        lane = self.lanes.pop(source)
+        self.close_last(lane)
+        self.evicted = max(self.evicted, lane.frontier)
 
     def move(self, record: Event | Heartbeat, lane: Lane, now: Time) -> None:
         lane.watermark = max(lane.watermark, record.time)
@@ -217,11 +257,23 @@ class Owner:
             rows = [self.row(key) for key in sorted(self.dirty) if shard_of(key[1]) == shard]
             if rows or everyone:
                 output.frames[shard] = Frame(
-                    self.partition, self.read, self.partitions, self.rest, self.lost, lanes, rows, +self.tallies, ended
+                    self.partition,
+                    self.read,
+                    self.partitions,
+                    self.rest,
+                    self.lost,
+                    lanes,
+                    rows,
+                    +self.tallies,
+                    ended,
+                    self.evicted,
                 )
         self.dirty.clear()
-        self.open = {key: p for key, p in self.open.items() if end_of(key[2]) > self.lanes[key[0]].frontier}
+        self.open = {key: p for key, p in self.open.items() if end_of(key[2]) > self.frontier(key[0])}
         return output
+
+    def frontier(self, source: str) -> Time:
+        return self.lanes[source].frontier if source in self.lanes else self.evicted
 
     def ended(self) -> frozenset[str]:
         return frozenset(source for source, lane in self.lanes.items() if lane.ended)
@@ -238,4 +290,7 @@ class Owner:
         oldest = min((partial.first for partial in self.open.values()), default=self.read)
         lanes = {source: (lane.watermark, lane.frontier) for source, lane in self.lanes.items()}
         upto = max(self.base, self.read)
-        return SliceCommit(oldest, upto, self.start, lanes, +self.tallies, self.partitions, self.ended())
+        since = {source: lane.since for source, lane in self.lanes.items() if lane.since > oldest}
+        return SliceCommit(
+            oldest, upto, self.start, lanes, +self.tallies, self.partitions, self.ended(), self.evicted, since
+        )

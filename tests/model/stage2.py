@@ -48,6 +48,7 @@ class Lane(NamedTuple):
     frontier: Time
     idle: bool
     ended: bool
+    away: bool = False  # it has none: it was evicted, or has never spoken and is idle
 
 
 class View:
@@ -90,16 +91,21 @@ class View:
 
         Lanes that have ended hold back neither. Where all have, all windows are final up to the end of the longest that
         has the newest slice; folded is what these lanes have closed, so that who speaks again may add to the others.
+        Those that are away hold back no finals, and the folding as idle ones do.
         """
-        left = [lane for lane in lanes if not lane.ended]
+        left = [lane for lane in lanes if not lane.ended and not lane.away]
+        away = [lane.frontier for lane in lanes if lane.away]
         if lanes and not left:
             newest = max(lane.frontier for lane in lanes)
             self.final = max(self.final, self.when_all_have_ended(newest))
-            self.floor = max(self.floor, newest)
+            self.floor = max(self.floor, min([newest, *away]))
             return
         least = min((lane.frontier for lane in left), default=NEVER)
         self.final = max(self.final, min((lane.frontier for lane in left if not lane.idle), default=least))
-        self.floor = max(self.floor, least, self.final - horizon)
+        self.floor = max(self.floor, min([least, *away]), self.final - horizon)
+
+    def raise_to(self, time: Time) -> None:
+        self.final, self.floor = max(self.final, time), max(self.floor, time)
 
     def when_all_have_ended(self, newest: Time) -> Time:
         longest = max(RESOLUTIONS) * SLICE
@@ -152,6 +158,7 @@ class Shard:
         self.read, self.base = commit.offset, commit.upto
         self.partitions, self.lost = commit.partitions, commit.lost
         self.views = {name: self.view_type(name, *ends) for name, ends in commit.views.items()}
+        self.forgotten = commit.forgotten
         self.views.setdefault(ALL, self.view_type(ALL))
         self.heard: dict[int, Frame] = {}  # by partition: the frame of the highest stamp
         self.frontiers: dict[tuple[int, str], Time] = {}
@@ -168,6 +175,14 @@ class Shard:
             if not self.again:  # before, slices that were folded are not all back yet
                 for view in self.views.values():
                     view.advance(list(self.lanes(view.name)), self.horizon)
+                self.follow()
+
+    def follow(self) -> None:
+        """Of a source that speaks nowhere the others decide, past the horizon."""
+        every = self.views[ALL]
+        for view in self.views.values():
+            if all(lane.idle or lane.ended or lane.away for lane in self.lanes(view.name)):
+                view.raise_to(min(every.final - self.horizon, every.floor))
 
     def take(self, frame: Frame) -> None:
         """Rows first: the frame's frontiers cover them."""
@@ -181,14 +196,22 @@ class Shard:
 
     def passed(self, frame: Frame, row: Row) -> bool:
         """The whole slice is known, so this is a repetition."""
-        return end_of(row.slice) <= self.frontiers.get((frame.partition, row.source), NEVER)
+        return end_of(row.slice) <= self.frontier(frame.partition, row.source)
+
+    def frontier(self, partition: int, source: str) -> Time:
+        """Of who has no lane any more all is closed, up to where the next one begins."""
+        known, heard = self.frontiers.get((partition, source), NEVER), self.heard.get(partition)
+        return known if heard is None or source in heard.lanes else max(known, heard.evicted)
 
     def hear(self, frame: Frame) -> None:
         """Frontiers, partitions and losses only grow, whoever tells; on idleness, who has read most is right."""
         self.partitions = max(self.partitions, frame.partitions)
         if frame.lost:
             self.lost |= {frame.lost}
-        for source, (frontier, _) in frame.lanes.items():
+        # Who spoke and made room since the frame before has rows here, and no lane.
+        said = dict.fromkeys((row.source for row in frame.rows), frame.evicted)
+        said |= {source: frontier for source, (frontier, _) in frame.lanes.items()}
+        for source, frontier in said.items():
             self.view(source)
             lane = frame.partition, source
             self.frontiers[lane] = max(frontier, self.frontiers.get(lane, NEVER))
@@ -198,8 +221,23 @@ class Shard:
 
     def view(self, name: str) -> View:
         if name not in self.views:
-            self.views[name] = self.view_type(name)
+            self.views[name] = self.view_type(name, floor=self.forgotten)
         return self.views[name]
+
+    def forget(self) -> None:
+        """Forget sources that have no lane anywhere and no window that may change; who comes again begins behind."""
+        if any(partition not in self.heard for partition in range(self.partitions)):
+            return
+        for name in self.views.keys() - {ALL}:
+            view = self.views[name]
+            if not any(name in frame.lanes for frame in self.heard.values()) and self.is_over(view):
+                self.forgotten = max(self.forgotten, view.floor)
+                del self.views[name]
+                self.frontiers = {lane: at for lane, at in self.frontiers.items() if lane[1] != name}
+
+    def is_over(self, view: View) -> bool:
+        """Return whether all windows that hold anything are final and published, and nothing is taken of them."""
+        return not (view.rows or view.folded or view.dirty)
 
     def lanes(self, name: str) -> Iterator[Lane]:
         """Yield every lane that may be: each partition there is with each source there is."""
@@ -208,7 +246,12 @@ class Shard:
             for source in self.views.keys() - {ALL} if name == ALL else {name}:
                 idle = frame is not None and (frame.lanes[source][1] if source in frame.lanes else frame.rest)
                 ended = frame is not None and source in frame.ended
-                yield Lane(self.frontiers.get((partition, source), NEVER), idle, ended)
+                yield Lane(self.frontier(partition, source), idle, ended, self.is_away(partition, source))
+
+    def is_away(self, partition: int, source: str) -> bool:
+        """Return whether a source had a lane and has none, or has none and is silent."""
+        frame = self.heard.get(partition)
+        return frame is not None and source not in frame.lanes and (frame.rest or (partition, source) in self.frontiers)
 
     def flush(self) -> Output:
         if self.again:
@@ -216,10 +259,12 @@ class Shard:
         output, self.overdue = Output(overdue=self.overdue), set()
         for view in self.views.values():
             output.results.update(view.flush(self.lost))
+        self.forget()
         return output
 
     def checkpoint(self) -> WindowCommit:
         """To be called when all that was flushed is published."""
         oldest = min((frame for view in self.views.values() for frame in view.needs()), default=self.read)
         views = {name: (view.told, view.floor) for name, view in self.views.items()}
-        return WindowCommit(oldest, max(self.base, self.read), self.partitions, views, self.lost)
+        upto = max(self.base, self.read)
+        return WindowCommit(oldest, upto, self.partitions, views, self.lost, self.forgotten)

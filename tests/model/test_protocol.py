@@ -9,7 +9,7 @@ import pytest
 from .mutations import MUTATIONS
 from .protocol import caught_at
 from .stage2 import Shard
-from .words import ALL, EVER, NEVER, Frame, WindowCommit
+from .words import ALL, EVER, NEVER, Frame, Result, Row, WindowCommit
 from .world import CLASSES, World
 
 HISTORIES = 400
@@ -53,3 +53,25 @@ def test_a_shard_remembers_who_may_still_speak(what: str) -> None:
         shard = Shard(log, kept, EVER)
         shard.block(1)
         assert shard.views[ALL].final == expected
+
+
+def test_who_was_forgotten_adds_to_nothing_that_was_folded_of_it() -> None:
+    """It comes back on another partition, which has never made room; its windows before are published and gone."""
+    said = replace(frame(9, 2, s=10), rows=[Row("s", "A", 0, 1, 1.0)])
+    gone = [replace(frame(20, 2, t=500), evicted=10), replace(frame(20, 2, t=500), partition=1, rest=True)]
+    back = replace(frame(30, 2, t=500, s=NEVER), partition=1, rows=[Row("s", "A", 1, 1, 5.0)])
+    log = [said, *gone, back]
+    first = Shard(log, WindowCommit(), 100)
+    first.block(3)
+    published = first.flush().results
+    assert published["A", "s", 3, 0] == Result(1, 1.0, final=True, incomplete=False)
+    assert "s" not in first.views
+    commit = first.checkpoint()
+    assert commit.forgotten == 400
+    for kept, overdue in ((commit, {"s", ALL}), (replace(commit, forgotten=NEVER), {ALL})):
+        shard = Shard(log, kept, 100)
+        shard.block(1)
+        output = shard.flush()
+        assert {name for name, _ in output.overdue} == overdue
+        # It would be a result that says less than the one that is final.
+        assert (("A", "s", 3, 0) in output.results) == (overdue == {ALL})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from .words import (
     ALL,
+    EVER,
     NEVER,
     RESOLUTIONS,
     SKEW,
@@ -32,6 +33,8 @@ class Facts:
     start: int = 0
     lateness: list[tuple[int, int]] = field(default_factory=list)  # from this offset on
     cuts: dict[int, int] = field(default_factory=dict)  # read to here, the log then began there
+    sources: int = 99  # there may be
+    silence: Time = EVER  # of who makes room
 
 
 @dataclass
@@ -49,7 +52,7 @@ def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
     verdicts = Verdicts()
     watermarks: dict[str, Time] = {}
     frontiers: dict[str, Time] = {}
-    gone = facts.start
+    gone, least = facts.start, NEVER
     for offset, record in enumerate(log.records):
         lateness = [value for since, value in facts.lateness if since <= offset][-1] if offset >= facts.start else 0
         if cut and offset in facts.cuts:
@@ -67,7 +70,16 @@ def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
             verdicts.tallies["rejected"] += 1
             verdicts.dead.add(offset)
             continue
-        source, frontier = record.source, frontiers.get(record.source, NEVER)
+        if record.source not in watermarks and len(watermarks) >= facts.sources:
+            behind, silent = min((watermark, name) for name, watermark in watermarks.items())
+            beat = isinstance(record, Heartbeat)
+            if behind >= record.time - facts.silence or (isinstance(record, Heartbeat) and record.end):
+                verdicts.tallies["heartbeats" if beat else "rejected"] += 1
+                verdicts.dead |= set() if beat else {offset}
+                continue
+            least = max(least, frontiers[silent], end_of(slice_of(behind)))
+            del watermarks[silent], frontiers[silent]
+        source, frontier = record.source, frontiers.get(record.source, least)
         watermarks[source] = max(record.time, watermarks.get(source, NEVER))
         frontiers[source] = max(frontier, watermarks[source] - lateness)
         if isinstance(record, Heartbeat):

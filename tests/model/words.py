@@ -82,6 +82,7 @@ class Frame:
     rows: list[Row]
     tallies: Counter[str]
     ended: frozenset[str] = frozenset()  # lanes
+    evicted: Time = NEVER  # the greatest frontier of lanes that made room: a lane that is new begins there
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,20 @@ class SliceCommit:
     tallies: Counter[str] = field(default_factory=Counter)
     partitions: int = 0
     ended: frozenset[str] = frozenset()
+    evicted: Time = NEVER
+    since: dict[str, int] = field(default_factory=dict)  # by source: from which offset on there was room
 
 
 @dataclass(frozen=True)
 class WindowCommit:
-    """A shard's. `views` names every source ever seen: what is known only from frames before `offset` must be here."""
+    """A shard's. `views` names who may speak: what is known only from frames before `offset` must be here."""
 
     offset: int = 0
     upto: int = 0
     partitions: int = 0
     views: dict[str, tuple[Time, Time]] = field(default_factory=dict)  # by source and `all`: final, fold frontier
     lost: frozenset[Interval] = frozenset()
+    forgotten: Time = NEVER  # how far sources were folded that are not here any more
 
 
 Key = tuple[str, str, int, int]  # symbol, source or `all`, resolution, number of the window

@@ -7,11 +7,13 @@ from typing import Any
 from . import stage1, stage2, truth
 from .broker import Commits, Sink
 from .feeds import Feeds
-from .words import EVER, SHARDS, Frame, SliceCommit, Time, WindowCommit
+from .words import EVER, IDLE, SHARDS, Frame, SliceCommit, Time, WindowCommit
 
 HORIZON = 60
+# Where there is little room for sources, and those that fall silent make some.
+LITTLE = stage1.Room(2, 25)
 # What a history may hold, beside late, future, repeated and broken records, crashes, zombies and added partitions:
-CLASSES = ("steady", "growth", "settings", "outages", "horizon", "retention")
+CLASSES = ("steady", "growth", "settings", "outages", "horizon", "retention", "sources")
 
 
 class World:
@@ -25,9 +27,10 @@ class World:
     def __init__(self, seed: int, kind: str = "") -> None:
         self.rng = random.Random(seed)
         self.kind = kind or self.rng.choice(CLASSES)
+        self.room = LITTLE if self.kind == "sources" else stage1.AMPLE
         self.feeds = self.feeds_type(self.rng, self.kind)
         self.complaints: list[str] = []
-        self.horizon = HORIZON if self.kind == "horizon" else EVER
+        self.horizon = {"horizon": HORIZON, "sources": self.room.silence}.get(self.kind, EVER)
         self.sink = self.sink_type()
         self.late: dict[tuple[int, int], set[Time]] = {}
         self.dead: set[tuple[int, int]] = set()
@@ -52,13 +55,15 @@ class World:
         log = self.feeds.logs[p]
         if p not in self.commits.kept:
             self.lateness[p] = self.rng.choice((0, 5, 15, 30))
-            self.facts[p] = truth.Facts(log.begin, [(log.begin, self.lateness[p])])
+            self.facts[p] = truth.Facts(
+                log.begin, [(log.begin, self.lateness[p])], sources=self.room.sources, silence=self.room.silence
+            )
             self.commits.kept[p] = SliceCommit(log.begin, log.begin, log.begin)
         old, new = self.feeds.schedule[0][1], len(self.feeds.logs)
         metadata = max(p + 1, old if self.kind == "growth" else self.rng.randint(old, new))
         commit = self.commits.read(p)
         most = self.feeds.logs.__len__
-        self.owners[p] = self.owner_type(p, log, commit, self.lateness[p], self.feeds.now, metadata, most)
+        self.owners[p] = self.owner_type(p, log, commit, self.lateness[p], self.feeds.now, metadata, most, self.room)
         return self.owners[p]
 
     def timeout(self, owner: stage1.Owner) -> None:
@@ -204,6 +209,9 @@ class World:
         for p, log in enumerate(self.feeds.logs):
             owner = self.owners.get(p) or self.own(p)
             owner.block(log.end, self.feeds.now)
+            if self.kind == "sources":
+                # What there was no room for at the end is held back no longer than by any other silence.
+                owner.timeout(self.feeds.now + IDLE)
             self.publish(owner)
             self.commit(owner)
             self.commits.land(p)
@@ -261,7 +269,7 @@ class World:
             true, untouched = expected.get(key, (0, 0.0)), as_whole.get(key, (0, 0.0))
             if result and not result.final:
                 return True
-            if self.kind in ("horizon", "retention") and key in overdue:
+            if self.kind in ("horizon", "retention", "sources") and key in overdue:
                 wrong = found[0] > max(true[0], untouched[0])
             elif result and not result.incomplete:
                 wrong = found != untouched
@@ -279,7 +287,7 @@ class World:
 
     def wrong_finals(self, whole: list[truth.Verdicts]) -> bool:
         """Where no lane is ever idle, the first final is the truth, whoever publishes it."""
-        if self.kind in ("outages", "horizon"):
+        if self.kind in ("outages", "horizon", "sources"):
             return False
         expected = truth.windows(whole)
         return any(

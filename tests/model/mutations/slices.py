@@ -85,7 +85,7 @@ class LatenessAcrossSources(stage1.Owner):
 class WatermarkMovedByTheRejected(stage1.Owner):
     def judge(self, event: Event, now: Time) -> str:
         verdict = super().judge(event, now)
-        self.move(event, self.lane(event.source, now), now)
+        self.move(event, self.lanes.setdefault(event.source, stage1.Lane(heard=now)), now)
         return verdict
 
 
