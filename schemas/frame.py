@@ -7,7 +7,8 @@ from msgspec import Meta, Struct, field
 from schemas.trade import Source
 
 Whole = Annotated[int, Meta(ge=0, le=2**62)]
-# A lane that has said nothing is at the least.
+#: Before any time: where a lane is that has said nothing.
+NEVER_MS = -(2**62)
 AnyTimeMs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
@@ -88,6 +89,9 @@ class Frame(Struct, frozen=True, array_like=True):
         start), and each column of the aggregate that holds numbers.
     sketches
         Those that hold sketches, which are bytes of any length: one a slice, empty where it holds nothing.
+    evicted_ms
+        The greatest frontier of lanes that made room for others, ms: all is closed up to there of any source that has
+        no lane here. ``NEVER_MS`` where none did.
     """
 
     topic: str
@@ -103,3 +107,4 @@ class Frame(Struct, frozen=True, array_like=True):
     symbols: list[str]
     columns: dict[str, bytes]
     sketches: dict[str, list[bytes]] = field(default_factory=dict)
+    evicted_ms: AnyTimeMs = NEVER_MS

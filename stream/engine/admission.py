@@ -1,28 +1,14 @@
-"""Which of a block's records may count: those whose clock is sane, and whose source there is room for."""
-
-from collections.abc import Collection
+"""Which of a block's records may count: those whose clock is sane."""
 
 import numpy as np
 
 from stream.engine.block import Block, Ints
 from stream.engine.decode import Decoded
 
-# A checkpoint names every source of a partition, and Kafka bounds its length: 64 names of so many bytes in UTF-8,
-# though they have nothing in common, are packed into a commit with all that it says of them.
-_NAMES_BYTES = 1920
 _NEVER_MS = np.iinfo(np.int64).max // 2
 
 
-def admitted(
-    block: Block,
-    decoded: Decoded,
-    names: list[str],
-    lanes: Collection[str],
-    skew_ms: int,
-    *,
-    most_sources: int,
-    latest_ms: int = 0,
-) -> Decoded:
+def admitted(block: Block, decoded: Decoded, skew_ms: int, latest_ms: int = 0) -> Decoded:
     """Return what may count; the rest is added to the rejects.
 
     Parameters
@@ -31,14 +17,8 @@ def admitted(
         The block.
     decoded
         What it held.
-    names
-        The sources, by code.
-    lanes
-        Those that have a lane.
     skew_ms
         How far past its receipt an event time may be.
-    most_sources
-        How many lanes there may be.
     latest_ms
         When all was received at the latest; 0: nobody knows.
     """
@@ -58,8 +38,6 @@ def admitted(
         decoded = decoded.where(~early)
     if decoded.heartbeats:
         _leave_out_early_heartbeats(block, decoded, skew_ms)
-    if any(name not in lanes for name in names) or any(beat.source not in lanes for _, beat in decoded.heartbeats):
-        decoded = _of_known_sources(decoded, names, lanes, most_sources)
     return decoded
 
 
@@ -82,29 +60,3 @@ def _leave_out_early_heartbeats(block: Block, decoded: Decoded, skew_ms: int) ->
         else:
             kept.append((at, beat))
     decoded.heartbeats[:] = kept
-
-
-def _of_known_sources(decoded: Decoded, names: list[str], lanes: Collection[str], most_sources: int) -> Decoded:
-    """Leave out what is of one source too many, in the order in which they come."""
-    first: dict[str, int] = {}
-    for at, beat in decoded.heartbeats:
-        first[beat.source] = min(first.get(beat.source, at), at)
-    for code in np.flatnonzero(np.bincount(decoded.source)).tolist() if len(decoded) else ():
-        at = int(decoded.at[np.argmax(decoded.source == code)])
-        first[names[code]] = min(first.get(names[code], at), at)
-    new = sorted((at, name) for name, at in first.items() if name not in lanes)
-    surplus: set[str] = set()
-    n, n_bytes = len(lanes), sum(len(name.encode()) for name in lanes) if new else 0
-    for _, name in new:
-        if n < most_sources and n_bytes + len(name.encode()) <= _NAMES_BYTES:
-            n, n_bytes = n + 1, n_bytes + len(name.encode())
-        else:
-            surplus.add(name)
-    if not surplus:
-        return decoded
-    reason = f"one source too many in its partition: most_sources is {most_sources}, of {_NAMES_BYTES} bytes together"
-    strange = np.array([name in surplus for name in names], np.bool_)[decoded.source]
-    decoded.rejects.extend((at, reason) for at in decoded.at[strange].tolist())
-    decoded.rejects.extend((at, reason) for at, beat in decoded.heartbeats if beat.source in surplus)
-    decoded.heartbeats[:] = [(at, beat) for at, beat in decoded.heartbeats if beat.source not in surplus]
-    return decoded.where(~strange)

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from schemas.frame import Lane, Tallies
+from schemas.frame import NEVER_MS, Lane, Tallies
 from stream.errors import BrokerError
 
 # Kafka's default for `offset.metadata.max.bytes`; a commit with more is refused.
@@ -41,6 +41,11 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
         Where retention took records of open slices, ``(from, to)`` ms, or None.
     partitions
         How many there are, by the owner's metadata and the heartbeats below ``upto``: not every shard may have heard.
+    evicted_ms
+        The greatest frontier of lanes that made room for others, ms.
+    since
+        By source: the offset from which on it has a lane, where that is past the commit's: what is read again before it
+        was rejected.
     """
 
     upto: int = 0
@@ -49,6 +54,8 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
     tallies: Tallies = field(default_factory=Tallies)
     incomplete: tuple[int, int] | None = None
     partitions: int = 0
+    evicted_ms: int = NEVER_MS
+    since: dict[str, int] = field(default_factory=dict)
 
 
 class Views(Struct, frozen=True, array_like=True):
@@ -59,18 +66,22 @@ class Views(Struct, frozen=True, array_like=True):
     partitions
         How many the topic is known to have.
     folded
-        Slices that end at or before it are folded for good. Every source ever heard of is here.
+        Slices that end at or before it are folded for good. Every source is here that has a lane in any partition, or
+        windows that may change.
     final
         Windows that end at or before it are published as final.
     added
         Partitions that were heard of when slices had been folded without them: from which one on, and how far slices
         were folded then, by source and for all. It stays until their lanes have passed that.
+    forgotten_ms
+        How far slices were folded of sources that are not here any more.
     """
 
     partitions: int = 0
     folded: dict[str, int] = field(default_factory=dict)
     final: dict[str, int] = field(default_factory=dict)
     added: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    forgotten_ms: int = NEVER_MS
 
 
 class WindowCheckpoint(Struct, frozen=True, array_like=True):

@@ -79,6 +79,35 @@ class Decoded:
             self.heartbeats,
         )
 
+    def between(self, first: int, last: int) -> "Decoded":
+        """Return the records and heartbeats at places from ``first`` up to ``last``; rejects stay with the whole."""
+        start, end = np.searchsorted(self.at, (first, last)).tolist()
+        some = slice(start, end)
+        symbols = some
+        if self.named is not None:
+            ends = np.concatenate([[0], np.cumsum(self.named)])
+            symbols = slice(int(ends[start]), int(ends[end]))
+        return Decoded(
+            self.at[some],
+            self.source[some],
+            self.symbol[symbols],
+            None if self.named is None else self.named[some],
+            self.id[some],
+            self.time_ms[some],
+            self.received_ms[some],
+            {name: column[some] for name, column in self.columns.items()},
+            [],
+            [(at, beat) for at, beat in self.heartbeats if first <= at < last],
+        )
+
+    def without(self, places: Collection[int]) -> "Decoded":
+        """Return the records and heartbeats that are not at some places."""
+        if not places:
+            return self
+        found = self.where(~np.isin(self.at, list(places)))
+        found.heartbeats[:] = [(at, beat) for at, beat in self.heartbeats if at not in places]
+        return found
+
     def by_symbol(self) -> "Decoded":
         """Return each record as often as it names symbols, each time with one of them."""
         if self.named is None:

@@ -1,5 +1,7 @@
 """When windows of one shard are final, and when their slices may be folded for good."""
 
+from collections.abc import Collection
+
 from msgspec import Struct, field
 
 from schemas.control import MOST_PARTITIONS
@@ -26,6 +28,11 @@ class Frontiers(Struct, frozen=True, array_like=True):
         By partition: which sources are idle, and whether all are that it has no lane of.
     ended
         By partition: which sources have ended.
+    here, evicted_ms
+        By partition where lanes have made room for others: which sources have a lane, and how far all the others are
+        closed.
+    forgotten_ms
+        How far sources were closed that have been forgotten.
     """
 
     final_ms: dict[str, int]
@@ -36,6 +43,9 @@ class Frontiers(Struct, frozen=True, array_like=True):
     stamp: dict[int, int]
     idle: dict[int, tuple[set[str], bool]]
     ended: dict[int, set[str]] = field(default_factory=dict)
+    here: dict[int, set[str]] = field(default_factory=dict)
+    evicted_ms: dict[int, int] = field(default_factory=dict)
+    forgotten_ms: int = UNSET
 
 
 class Finality:
@@ -44,7 +54,8 @@ class Finality:
     Any source may be on any partition, so a partition that has said nothing of a source holds that source's results
     back, until its owner calls it idle. A lane that has ended holds back nothing. Where all have, every window is final
     that begins before the newest slice ends, and folded is what the lanes have closed: a source that speaks again goes
-    on where it ended.
+    on where it ended. One whose lane has made room for another holds back no finals either; as it may come back, it
+    holds the folding like one that is idle.
 
     Parameters
     ----------
@@ -87,6 +98,10 @@ class Finality:
         # By partition: the sources that are idle, and whether all are that it has no lane of.
         self._idle: dict[int, tuple[set[str], bool]] = {}
         self._ended: dict[int, set[str]] = {}
+        self._here: dict[int, set[str]] = {}
+        self._evicted_ms: dict[int, int] = {}
+        # Where all is to be told again, those that were forgotten are too.
+        self._forgotten_ms = saved.forgotten_ms if done else UNSET
         self._news = True
         if known is not None:
             self.final_ms, self.fold_ms = known.final_ms, known.fold_ms
@@ -94,6 +109,8 @@ class Finality:
             self._sources = self._sources | known.sources
             self._lane_ms, self._stamp = known.lane_ms, known.stamp
             self._idle, self._ended = known.idle, known.ended
+            self._here, self._evicted_ms = known.here, known.evicted_ms
+            self._forgotten_ms = max(self._forgotten_ms, known.forgotten_ms)
 
     def done_ms(self, source: str) -> int:
         """Return the time up to which the last owner had folded."""
@@ -109,11 +126,15 @@ class Finality:
     def published_ms(self, source: str) -> int:
         """Return the time up to which all results were published when the last owner committed."""
         folded = self._saved.folded
-        return min(folded.get(ALL, UNSET), folded.get(source, UNSET))
+        return min(folded.get(ALL, UNSET), folded.get(source, self._saved.forgotten_ms))
 
     def closed_ms(self, source: str) -> int:
         """Return the time up to which nothing more is taken of slices."""
         return max(self.fold_ms.get(source, UNSET), self.done_with_ms(source))
+
+    def settled_ms(self, source: str) -> int:
+        """Return the time up to which windows can't change."""
+        return self.fold_ms.get(source, self._forgotten_ms)
 
     def most_closed_ms(self) -> int:
         """Return the greatest of these times, of any source."""
@@ -149,13 +170,16 @@ class Finality:
         of_all = self.fold_ms.get(ALL, UNSET)
         return {
             lane: at_ms
-            for lane, at_ms in self._lane_ms.items()
-            if at_ms < max(of_all, self.fold_ms.get(lane[1], UNSET))
+            for lane in self._lane_ms
+            if (at_ms := self.frontier_ms(*lane)) < max(of_all, self.fold_ms.get(lane[1], UNSET))
         }
 
     def frontier_ms(self, partition: int, source: str) -> int:
-        """Return how far a lane is known to be."""
-        return self._lane_ms.get((partition, source), UNSET)
+        """Return how far a lane is known to be; of who has none any more, where the next one begins."""
+        at_ms = self._lane_ms.get((partition, source), UNSET)
+        if source in self._here.get(partition, (source,)):
+            return at_ms
+        return max(at_ms, self._evicted_ms[partition])
 
     def hear(self, frame: Frame) -> None:
         """Take in a frame's lanes; a frontier never moves back, and a zombie's word on who is silent doesn't count."""
@@ -166,14 +190,22 @@ class Finality:
                 self.doubt = max(self.doubt, told)
             else:
                 self._learn(told)
-        for lane in frame.lanes:
-            key = partition, lane.source
-            self._lane_ms[key] = max(self._lane_ms.get(key, UNSET), lane.frontier_ms)
-            self._sources = self._sources | {lane.source}
+        # Who spoke and made room since the frame before has upserts here, and no lane.
+        said = dict.fromkeys(frame.sources if frame.evicted_ms != UNSET else (), frame.evicted_ms)
+        said |= {lane.source: lane.frontier_ms for lane in frame.lanes}
+        for source, frontier_ms in said.items():
+            self._lane_ms[partition, source] = max(self._lane_ms.get((partition, source), UNSET), frontier_ms)
+            if source not in self._sources:
+                self._sources = self._sources | {source}
+                # It may have been here before.
+                self.fold_ms[source] = max(self.fold_ms.get(source, UNSET), self._forgotten_ms)
         if frame.upto >= self._stamp.get(partition, UNSET):
             self._stamp[partition] = frame.upto
             self._idle[partition] = {lane.source for lane in frame.lanes if lane.idle}, frame.idle
             self._ended[partition] = {lane.source for lane in frame.lanes if lane.ended}
+            if frame.evicted_ms != UNSET:
+                self._here[partition] = {lane.source for lane in frame.lanes}
+                self._evicted_ms[partition] = frame.evicted_ms
 
     def trust(self, most_partitions: int) -> None:
         """Hear how many partitions there are, or are promised: who has said more was wrong."""
@@ -194,6 +226,8 @@ class Finality:
         if not self._news:
             return False
         self._news = not settled
+        if settled:
+            self._forgotten_ms = max(self._forgotten_ms, self._saved.forgotten_ms)
         before = self.final_ms, self.fold_ms
         self.final_ms, self.fold_ms = dict(self.final_ms), dict(self.fold_ms)
         for source in (ALL, *self._sources):
@@ -209,7 +243,7 @@ class Finality:
 
     def _advance(self, source: str) -> bool:
         """Recompute a source's frontiers; return whether any of its lanes is awake."""
-        known, awake, ended, least_ms = [], [], [], -UNSET
+        known, awake, ended, least_ms, away_ms = [], [], [], -UNSET, -UNSET
         if max(self._partitions, self.doubt) > len(self._idle):
             # One that hasn't spoken holds back.
             awake, least_ms = [UNSET], UNSET
@@ -218,6 +252,10 @@ class Finality:
                 at_ms = self._lane_ms.get((partition, name))
                 if at_ms is not None and name in self._ended.get(partition, ()):
                     ended.append(at_ms)
+                    continue
+                if at_ms is not None and name not in self._here.get(partition, (name,)):
+                    ended.append(at_ms := self.frontier_ms(partition, name))
+                    least_ms, away_ms = min(least_ms, at_ms), min(away_ms, at_ms)
                     continue
                 least_ms = min(least_ms, UNSET if at_ms is None else at_ms)
                 if at_ms is not None:
@@ -230,12 +268,38 @@ class Finality:
             self._raise(source, final_ms, max(least_ms, final_ms - self._horizon_ms))
         elif ended and not awake:
             newest_ms = max(ended)
-            self._raise(source, -(-newest_ms // self._longest_ms) * self._longest_ms, newest_ms)
+            self._raise(source, -(-newest_ms // self._longest_ms) * self._longest_ms, min(newest_ms, away_ms))
         return bool(awake)
 
     def _raise(self, source: str, final_ms: int, fold_ms: int) -> None:
         self.final_ms[source] = max(self.final_ms.get(source, UNSET), final_ms)
         self.fold_ms[source] = max(self.fold_ms.get(source, UNSET), fold_ms)
+
+    @property
+    def may_forget(self) -> bool:
+        """Whether any lane has made room for another."""
+        return bool(self._here)
+
+    def forget(self, held: Collection[str]) -> None:
+        """Forget sources that have no lane in any partition; if one comes again, it begins behind what it had.
+
+        Parameters
+        ----------
+        held
+            Those of which results may still change.
+        """
+        if len(self._idle) < self._partitions:
+            return
+        lanes = {source for partition, source in self._lane_ms if source in self._here.get(partition, (source,))}
+        gone = self._sources - lanes - set(held)
+        if not gone:
+            return
+        self._forgotten_ms = max(self._forgotten_ms, *map(self.closed_ms, gone))
+        self._sources = self._sources - gone
+        self._lane_ms = {lane: at_ms for lane, at_ms in self._lane_ms.items() if lane[1] not in gone}
+        for times_ms in (self.final_ms, self.fold_ms):
+            for source in gone:
+                times_ms.pop(source, None)
 
     def frontiers(self) -> Frontiers:
         """Return what a snapshot is to know."""
@@ -248,6 +312,9 @@ class Finality:
             self._stamp,
             self._idle,
             self._ended,
+            self._here,
+            self._evicted_ms,
+            self._forgotten_ms,
         )
 
     def views(self) -> Views:
@@ -258,7 +325,7 @@ class Finality:
             for (first, folded), end in zip(self._added, ends, strict=False)
             if any(self._is_behind(partition, folded) for partition in range(first, end))
         ]
-        return Views(self._partitions, self.fold_ms, self.final_ms, self._added)
+        return Views(self._partitions, self.fold_ms, self.final_ms, self._added, self._forgotten_ms)
 
     def _is_behind(self, partition: int, folded: dict[str, int]) -> bool:
         """Return whether any lane of a partition may still have slices of what was folded without it."""

@@ -1,12 +1,14 @@
 """Time within one partition: a lane for each source, its watermark and its frontier."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from schemas.frame import Lane
+from schemas.frame import NEVER_MS, Lane
 from stream.engine.block import Ints
 
-#: Before any time: the watermark and the frontier of a lane that has said nothing.
-UNSET = -(1 << 62)
+#: The watermark and the frontier of a lane that has said nothing.
+UNSET = NEVER_MS
 
 
 class Lanes:
@@ -18,6 +20,8 @@ class Lanes:
         How far behind its watermark a lane's frontier follows.
     lanes
         As a checkpoint left them. A frontier never moves back, whatever the lateness is now.
+    evicted_ms, since
+        See below.
 
     Attributes
     ----------
@@ -25,10 +29,19 @@ class Lanes:
         By source.
     ended
         The sources that have said that nothing follows, and nothing since.
+    evicted_ms
+        The greatest frontier of the lanes that were evicted. A new lane begins there, for it may be one of these: what
+        it sends again is late.
+    since
+        By source: the offset from which on it has a lane, where records before it may have been rejected.
     """
 
-    def __init__(self, lateness_ms: int, lanes: list[Lane]) -> None:
+    def __init__(
+        self, lateness_ms: int, lanes: list[Lane], evicted_ms: int = UNSET, since: Mapping[str, int] | None = None
+    ) -> None:
         self._lateness_ms = lateness_ms
+        self.evicted_ms = evicted_ms
+        self.since = dict(since or {})
         self.watermark_ms = {lane.source: lane.watermark_ms for lane in lanes}
         self.frontier_ms = {lane.source: lane.frontier_ms for lane in lanes}
         self.ended = {lane.source for lane in lanes if lane.ended}
@@ -63,6 +76,33 @@ class Lanes:
         """Hear that nothing of a source follows, and close what ends at or before a time."""
         self.raise_frontier(source, frontier_ms)
         self.ended.add(source)
+
+    def admit(self, source: str, offset: int) -> None:
+        """Have a lane for a source, from an offset on."""
+        self.watermark_ms[source] = UNSET
+        self.frontier_ms[source] = self.evicted_ms
+        self.since[source] = offset
+
+    @property
+    def least_ms(self) -> int:
+        """The least watermark, ms."""
+        return min(self.watermark_ms.values(), default=UNSET)
+
+    def most_silent(self) -> tuple[int, str]:
+        """Return the least watermark, ms, and whose it is."""
+        return min((watermark_ms, source) for source, watermark_ms in self.watermark_ms.items())
+
+    def evict(self, source: str, end_ms: int) -> None:
+        """Close what a lane has open, up to a time, and have no lane for its source any more."""
+        self.raise_frontier(source, end_ms)
+        self.evicted_ms = max(self.evicted_ms, self.frontier_ms.pop(source))
+        del self.watermark_ms[source]
+        self.since.pop(source, None)
+        self.ended.discard(source)
+
+    def closed_ms(self, source: str) -> int:
+        """Return the frontier of a source, with a lane or without."""
+        return self.frontier_ms.get(source, self.evicted_ms)
 
     def lanes(self, idle: frozenset[str] = frozenset()) -> list[Lane]:
         """Return all lanes as they are, those of some sources as idle."""

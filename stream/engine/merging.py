@@ -1,11 +1,13 @@
 """Merging slices into windows, always in one order: pure functions of the columns of both."""
 
+from typing import Any
+
 import numpy as np
 
 from stream.engine.block import Ints
 from stream.engine.names import Names
 from stream.engine.recipe import Windowing
-from stream.engine.table import Columns
+from stream.engine.table import Columns, Table
 
 _NONE = -1
 
@@ -62,3 +64,30 @@ def accumulate(windowing: Windowing, slices: Columns, pairs: tuple[Ints, Ints], 
     windowing.aggregate.merge(into, targets[first], windowing.aggregate.lift(whole))
     if "offset" in into:
         np.minimum.at(into["offset"], targets, slices["offset"][rows])
+
+
+def as_they_stand(windowing: Windowing, windows: Columns, rows: Ints, slices: Table[Any], names: Names) -> Columns:
+    """Return the partials of windows as they stand: what is folded, and the slices that aren't yet.
+
+    Parameters
+    ----------
+    windowing
+        What is made of slices.
+    windows
+        The columns of windows.
+    rows
+        Which of them, shape (n,).
+    slices
+        Those that aren't folded.
+    names
+        See `in_order`.
+    """
+    partials = {name: windows[name][rows] for name in windowing.aggregate.schema}
+    target = np.full(len(windows["end_ms"]), _NONE)
+    target[rows] = np.arange(len(rows))
+    live = slices.live()
+    places = slices.columns["places"][live]
+    places = np.where((places != _NONE) & (target[places] != _NONE), places, _NONE)
+    pairs = in_order(slices.columns, live, places, names)
+    accumulate(windowing, slices.columns, pairs, partials, target[pairs[1]])
+    return partials

@@ -108,6 +108,7 @@ class Report:
                 for lane in saved.lanes:
                     if lane.watermark_ms != UNSET:
                         self._show(metrics.WATERMARK, (*_labels(tp), lane.source), lane.watermark_ms / 1000)
+                self._leave(metrics.WATERMARK, _labels(tp), {lane.source for lane in saved.lanes})
             else:
                 for topic, views in saved.topics.items():
                     self._final_ms.setdefault(topic, {})[tp.partition] = views.final
@@ -123,11 +124,22 @@ class Report:
 
     def _show_finals(self) -> None:
         for topic, shards in self._final_ms.items():
-            for source in {source for views in shards.values() for source in views}:
+            sources = {source for views in shards.values() for source in views}
+            self._leave(metrics.FINAL, (topic,), sources)
+            for source in sources:
                 # A shard that has nothing final yet holds all of it back.
                 least_ms = min(views.get(source, UNSET) for views in shards.values())
                 if least_ms != UNSET:
                     self._show(metrics.FINAL, (topic, source), least_ms / 1000)
+
+    def _leave(self, gauge: Gauge, labels: tuple[str, ...], sources: Collection[str]) -> None:
+        """Show a gauge no longer of sources that are gone."""
+        gone = {
+            (shown, of) for shown, of in self._shown if shown is gauge and of[:-1] == labels and of[-1] not in sources
+        }
+        for _, of in gone:
+            gauge.remove(*of)
+        self._shown -= gone
 
     def _show(self, gauge: Gauge, labels: tuple[str, ...], value: float) -> None:
         gauge.labels(*labels).set(value)

@@ -1,6 +1,6 @@
 """Frames of some shards, made frames of another number of shards: pure, without Kafka."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -52,8 +52,9 @@ class Resharding:
             return []
         symbol = np.frombuffer(frame.columns["symbol"], "<u4")[rows]
         shard_of = np.array([partition_for(name, self._after) for name in frame.symbols])[symbol]
-        # Who is idle, or has ended, is said at the end: until then what is left of an old shard may be of that lane.
-        told = msgspec.structs.replace(frame, idle=False, lanes=self._least(origin))
+        # Who is idle, has ended or made room is said at the end: until then what is left of an old shard may be of that
+        # lane.
+        told = msgspec.structs.replace(frame, idle=False, lanes=self._least(origin), evicted_ms=UNSET)
         return [(int(new), _cut(told, rows[shard_of == new])) for new in np.unique(shard_of)]
 
     def _open(self, shard: int, frame: Frame) -> Any:
@@ -66,14 +67,12 @@ class Resharding:
         source = np.frombuffer(frame.columns["source"], "<u4")
         return np.flatnonzero(start_ms + self._slice_ms > passed_ms[source])
 
-    def _least(
-        self, origin: tuple[str, int], idle: frozenset[str] = frozenset(), ended: frozenset[str] = frozenset()
-    ) -> list[Lane]:
+    def _least(self, origin: tuple[str, int]) -> list[Lane]:
         least = []
         for source, said in self._lanes[origin].items():
             if len(said) == self._before:
                 watermark_ms, frontier_ms = (min(times) for times in zip(*said.values(), strict=True))
-                least.append(Lane(source, watermark_ms, frontier_ms, source in idle, source in ended))
+                least.append(Lane(source, watermark_ms, frontier_ms))
         return least
 
     def lanes(self, *, end: bool = False) -> list[tuple[int, Frame]]:
@@ -82,13 +81,21 @@ class Resharding:
         Parameters
         ----------
         end
-            True where all has been read: then they also say who is idle, and who has ended.
+            True where all has been read: then they also say who is idle, who has ended and who made room.
         """
         frames = []
         for origin, newest in self._newest.items():
-            idle = frozenset(lane.source for lane in newest.lanes if lane.idle and end)
-            ended = frozenset(lane.source for lane in newest.lanes if lane.ended and end)
-            told = msgspec.structs.replace(newest, idle=newest.idle and end, lanes=self._least(origin, idle, ended))
+            least = self._least(origin)
+            if end:
+                now = {lane.source: lane for lane in newest.lanes}
+                least = [
+                    msgspec.structs.replace(lane, idle=now[lane.source].idle, ended=now[lane.source].ended)
+                    for lane in least
+                    if lane.source in now
+                ]
+            told = msgspec.structs.replace(
+                newest, idle=newest.idle and end, lanes=least, evicted_ms=newest.evicted_ms if end else UNSET
+            )
             empty = _cut(told, np.empty(0, np.int64))
             frames += [(shard, empty) for shard in range(self._after)]
         return frames
@@ -120,16 +127,20 @@ def merged(checkpoints: Sequence[WindowCheckpoint]) -> dict[str, Views]:
 
 
 def _merged(views: list[Views]) -> Views:
+    forgotten_ms = [view.forgotten_ms for view in views]
     return Views(
         max(view.partitions for view in views),
-        _least_of(view.folded for view in views),
-        _least_of(view.final for view in views),
+        _least_of([view.folded for view in views], forgotten_ms),
+        _least_of([view.final for view in views], forgotten_ms),
         # What is folded is the least of all, so what any of them folded without a partition is more than enough.
         max((view.added for view in views), key=lambda added: [first for first, _ in added]),
+        max(forgotten_ms),
     )
 
 
-def _least_of(times_ms: Iterable[dict[str, int]]) -> dict[str, int]:
-    all_ms = list(times_ms)
-    sources = {source for times in all_ms for source in times}
-    return {source: min(times.get(source, UNSET) for times in all_ms) for source in sorted(sources)}
+def _least_of(times_ms: Sequence[dict[str, int]], unknown_ms: Sequence[int]) -> dict[str, int]:
+    sources = {source for times in times_ms for source in times}
+    return {
+        source: min(times.get(source, other) for times, other in zip(times_ms, unknown_ms, strict=True))
+        for source in sorted(sources)
+    }

@@ -24,6 +24,7 @@ from stream.engine.lanes import UNSET, Lanes
 from stream.engine.recipe import Slicing
 from stream.engine.refusal import dead_letter, late_record
 from stream.engine.repeats import Repeats
+from stream.engine.room import Room, readmitted
 from stream.engine.table import Table
 from stream.settings import Settings
 
@@ -68,6 +69,8 @@ class Slicer:
         Which one, and of how many, by Kafka's metadata; heartbeats in the log may tell of more.
     slice_ms, skew_ms, lateness_ms, epoch, most_sources
         See `Settings`.
+    silence_ms
+        How far behind a new source's event time the most silent lane has to be, to make room for it.
     checkpoint
         What the last owner left; None where nobody has read the partition.
     committed
@@ -95,6 +98,7 @@ class Slicer:
         lateness_ms: int,
         epoch: str,
         most_sources: int = _DEFAULTS.most_sources,
+        silence_ms: int = _DEFAULTS.horizon_ms,
         checkpoint: SliceCheckpoint | None,
         committed: int | None,
         begin: int,
@@ -108,7 +112,7 @@ class Slicer:
         self.epoch = epoch
         self._slice_ms = slice_ms
         self._skew_ms = skew_ms
-        self._most_sources = most_sources
+        self._room = Room(most_sources, silence_ms, self._end_ms)
         self._latest_ms = latest_ms
         if checkpoint is None:
             # An operator may have set the offset.
@@ -121,7 +125,7 @@ class Slicer:
         self.read = begin if committed is None else max(committed, begin)
         self.upto = saved.upto
         self.tallies = msgspec.structs.replace(saved.tallies)
-        self.lanes = Lanes(lateness_ms, saved.lanes)
+        self.lanes = Lanes(lateness_ms, saved.lanes, saved.evicted_ms, saved.since)
         self.incomplete = saved.incomplete
         #: What decoding has taken so far.
         self.decode_seconds = 0.0
@@ -192,19 +196,24 @@ class Slicer:
         began = perf_counter()
         decoded = self._decoder.decode(block)
         self.decode_seconds += perf_counter() - began
-        decoded = admitted(
-            block,
-            decoded,
-            self._sources.names,
-            self.lanes.watermark_ms,
-            self._skew_ms,
-            # Whom the last owner had no room for stays rejected, whatever there is room for now.
-            most_sources=0 if again else self._most_sources,
-            latest_ms=self._latest_ms,
-        )
+        decoded = admitted(block, decoded, self._skew_ms, self._latest_ms)
         # Metadata may be old, a zombie's is: the log says it before any record of a time that an added one may have.
         told = [beat.partitions for _, beat in decoded.heartbeats if beat.partitions <= self.most_partitions]
         self.partitions = max(self.partitions, *told, 0)
+        names = self._sources.names
+        if again:
+            self._take(block, readmitted(block, decoded, names, self.lanes), again=True)
+            return []
+        late: list[Late] = []
+        for part in self._room.parts(block, decoded, names, self.lanes):
+            late += self._take(block, part, again=False)
+        self.tallies.heartbeats += len(decoded.heartbeats)
+        self.tallies.rejected += len(decoded.rejects)
+        self.tallies.empty += block.empty
+        return [*(dead_letter(block, at, reason) for at, reason in sorted(decoded.rejects)), *late]
+
+    def _take(self, block: Block, decoded: Decoded, *, again: bool) -> list[Late]:
+        """Fold what a block holds that may count, and return what is late."""
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         met_ms = self._frontiers(decoded, again=again)
         late = end_ms <= met_ms
@@ -216,20 +225,15 @@ class Slicer:
         kept = self._merge(block, decoded, end_ms, wanted)
         if again:
             return []
-        refused: list[Refused] = [dead_letter(block, at, reason) for at, reason in sorted(decoded.rejects)]
         tallies = self.tallies
         tallies.late += (n_late := int(np.count_nonzero(late)))
         tallies.counted += kept
         tallies.repeated += len(decoded) - n_unmatched - n_late - kept
         tallies.unmatched += n_unmatched
-        tallies.rejected += len(refused)
-        tallies.heartbeats += len(decoded.heartbeats)
-        tallies.empty += block.empty
-        if n_late:
-            refused += [
-                self._late(block, decoded, i, int(end_ms[i]), int(met_ms[i])) for i in np.flatnonzero(late).tolist()
-            ]
-        return refused
+        return [
+            self._late(block, decoded, i, int(end_ms[i]), int(met_ms[i]))
+            for i in (np.flatnonzero(late).tolist() if n_late else ())
+        ]
 
     def _frontiers(self, decoded: Decoded, *, again: bool) -> Ints:
         """Return the frontier that each record met, and move the lanes."""
@@ -364,6 +368,7 @@ class Slicer:
                     incomplete=self.incomplete,
                     lanes=lanes,
                     tallies=tallies,
+                    evicted_ms=self.lanes.evicted_ms,
                     **pack([keys[i] for i in places], rows[places], self._open.columns, self.slicing.aggregate.schema),
                 ),
             )
@@ -378,11 +383,12 @@ class Slicer:
         if not len(self._open):
             return
         live = self._open.live()
-        maybe = live[self._open.columns["end_ms"][live] <= max(self.lanes.frontier_ms.values())]
+        newest_ms = max(self.lanes.evicted_ms, *self.lanes.frontier_ms.values())
+        maybe = live[self._open.columns["end_ms"][live] <= newest_ms]
         closed = [
             row
             for row, key in zip(maybe.tolist(), self._open.keys(maybe), strict=True)
-            if key.slice_ms + self._slice_ms <= self.lanes.frontier_ms[key.source]
+            if key.slice_ms + self._slice_ms <= self.lanes.closed_ms(key.source)
         ]
         if closed:
             rows = np.array(closed, np.int64)
@@ -401,7 +407,7 @@ class Slicer:
     def checkpoint(self) -> tuple[int, SliceCheckpoint]:
         """Return the offset to commit and what goes with it; all that is dirty must have been published."""
         live = self._open.live()
-        offset = int(self._open.columns["first_offset"][live].min()) if len(live) else self.read
+        offset = min(int(self._open.columns["first_offset"][live].min()), self.read) if len(live) else self.read
         saved = SliceCheckpoint(
             upto=self.upto,
             start=self.start,
@@ -409,8 +415,10 @@ class Slicer:
             tallies=msgspec.structs.replace(self.tallies),
             incomplete=self.incomplete,
             partitions=self.partitions,
+            evicted_ms=self.lanes.evicted_ms,
+            since={source: first for source, first in self.lanes.since.items() if first > offset},
         )
-        return min(offset, self.read), saved
+        return offset, saved
 
     def _late(self, block: Block, decoded: Decoded, i: int, end_ms: int, met_ms: int) -> Late:
         return late_record(

@@ -97,6 +97,7 @@ class SlicingAgent:
                 slice_ms=self._settings.slice_ms,
                 skew_ms=self._settings.skew_ms,
                 most_sources=self._settings.most_sources,
+                silence_ms=self._settings.horizon_ms,
                 lateness_ms=self._slicing.lateness(self._settings.lateness_ms),
                 epoch=self._settings.epoch,
                 checkpoint=slices_from(position.metadata),
@@ -200,6 +201,11 @@ class SlicingAgent:
             for slicer in self.slicers.values():
                 self._retire(slicer)
                 self._send(slicer, everyone=True)
+        self._heard_seconds = {
+            (partition, source): heard
+            for (partition, source), heard in self._heard_seconds.items()
+            if not source or source in self.slicers[partition].lanes.watermark_ms
+        }
 
     def _flush_changed(self) -> None:
         self._fold_waiting()

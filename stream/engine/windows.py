@@ -19,13 +19,13 @@ from stream.engine.following import Following
 from stream.engine.frames import Inspector
 from stream.engine.incomplete import is_incomplete
 from stream.engine.lanes import UNSET
-from stream.engine.merging import accumulate, in_order
+from stream.engine.merging import accumulate, as_they_stand, in_order
 from stream.engine.names import ALL, Names
 from stream.engine.overdue import Overdue
 from stream.engine.recipe import Windowing
 from stream.engine.results import NOTHING, Finals, Output, Result, ResultWriter, WindowKey
 from stream.engine.snapshot import State, put, take
-from stream.engine.table import Columns, Table
+from stream.engine.table import Table
 from stream.engine.upserts import Arrival, SliceKey, unpack
 
 log = logging.getLogger(__name__)
@@ -322,9 +322,20 @@ class Windows:
         if self.following:
             # It is to have them in time order.
             results += self.following.follow(finals, self, wait=self.lags)
+        self._forget()
         if not self.lags:
             self._again -= self._settled
         return results
+
+    def _forget(self) -> None:
+        """Forget sources that speak nowhere, and have no windows that may change; what is filled goes on for ever."""
+        if self._filler:
+            return
+        for shard in self._settled:
+            if self._shards[shard].may_forget:
+                held = [(table.columns, table.live()) for table in (self._pending, self._windows)]
+                codes = [columns["source"][rows[columns["shard"][rows] == shard]] for columns, rows in held]
+                self._shards[shard].forget({self._names.names[code] for code in np.unique(np.concatenate(codes))})
 
     def _advance(self, shard: int, finality: Finality) -> None:
         """Fold the slices that the fold frontiers have passed, and mark the windows that are final now."""
@@ -373,7 +384,7 @@ class Windows:
             return [], [], NOTHING
         held["dirty"][dirty] = False
         rows = shares_of.with_shares(held, dirty, self._windows.live()) if self.windowing.summed else dirty
-        partials = self._current(rows)
+        partials = as_they_stand(self.windowing, held, rows, self._pending, self._names)
         metrics = self.windowing.aggregate.finish(partials)
         shares_of.add_up(held, rows, metrics, self.windowing.summed)
         metrics["revision"] = partials[self.windowing.revision]
@@ -403,20 +414,7 @@ class Windows:
         return self._shards[shard].published_ms(source) if shard in self._again else UNSET
 
     def settled_ms(self, shard: int, source: str) -> int:
-        return self._shards[shard].fold_ms.get(source, UNSET)
-
-    def _current(self, rows: Ints) -> Columns:
-        """Return the partials of windows as they stand: what is folded, and the slices that aren't yet."""
-        held = self._pending.columns
-        partials = {name: self._windows.columns[name][rows] for name in self.windowing.aggregate.schema}
-        target = np.full(len(self._windows.columns["end_ms"]), _NONE)
-        target[rows] = np.arange(len(rows))
-        live = self._pending.live()
-        places = held["places"][live]
-        places = np.where((places != _NONE) & (target[places] != _NONE), places, _NONE)
-        pairs = in_order(held, live, places, self._names)
-        accumulate(self.windowing, held, pairs, partials, target[pairs[1]])
-        return partials
+        return self._shards[shard].settled_ms(source)
 
     def _release(self) -> None:
         """Forget windows that are published as final and can't be corrected any more."""

@@ -98,6 +98,8 @@ class Sliced(Struct):
         What became of them.
     lanes
         Each, at the end.
+    evicted
+        The sources that had one and have none, with the frontier from which they would go on.
     heard_ms
         By lane: when its last record was appended, at the earliest; 0 where the log doesn't say.
     first_ms, last_ms
@@ -108,6 +110,7 @@ class Sliced(Struct):
     read: int
     tallies: Tallies
     lanes: list[Lane]
+    evicted: list[Lane]
     heard_ms: dict[str, int]
     first_ms: int
     last_ms: int
@@ -127,6 +130,7 @@ class _Slicing:
             slice_ms=settings.slice_ms,
             skew_ms=settings.skew_ms,
             most_sources=settings.most_sources,
+            silence_ms=settings.horizon_ms,
             lateness_ms=slicing.lateness(settings.lateness_ms),
             epoch=settings.epoch,
             checkpoint=None,
@@ -172,11 +176,15 @@ class _Slicing:
         shards = self._job.shards
         frames = self._slicer.flush(lambda symbol: partition_for(symbol, shards), shards, everyone=True)
         for shard, frame in frames:
-            if not last:
-                # Who has ended is known at the log's end: until then it may go on.
-                lanes = [msgspec.structs.replace(lane, ended=False) for lane in frame.lanes]
-                frame = msgspec.structs.replace(frame, lanes=lanes)
+            # Who has ended or made room is known at the log's end: until then it may go on, or come back.
+            lanes = frame.lanes if last else [msgspec.structs.replace(lane, ended=False) for lane in frame.lanes]
+            frame = msgspec.structs.replace(frame, lanes=lanes + self._evicted(), evicted_ms=UNSET)
             self._frames[shard].put(frame)
+
+    def _evicted(self) -> list[Lane]:
+        lanes = self._slicer.lanes
+        gone = self._heard_ms.keys() - lanes.watermark_ms.keys()
+        return [Lane(source, lanes.evicted_ms, lanes.evicted_ms) for source in sorted(gone)]
 
     def close(self) -> Sliced:
         self._flush(last=True)
@@ -193,6 +201,7 @@ class _Slicing:
             slicer.upto - slicer.start,
             slicer.tallies,
             slicer.lanes.lanes(),
+            self._evicted(),
             self._heard_ms,
             self._first_ms,
             self._last_ms,
@@ -238,7 +247,7 @@ class Word(Struct, frozen=True):
     before
         Lanes of sources that it has nothing of.
     after
-        Lanes that were silent at the end, or had ended.
+        Lanes that were silent at the end, or had ended or made room.
     """
 
     partition: int
@@ -266,13 +275,14 @@ def words(sliced: Sequence[Sliced], idle_ms: int) -> list[Word]:
         for source, heard_ms in one.heard_ms.items()
         if 0 < heard_ms < last_ms - idle_ms
     }
+    silent |= {(one.partition, lane.source) for one in sliced for lane in one.evicted}
     lanes = [(one.partition, lane) for one in sliced for lane in one.lanes]
     awake = [lane.frontier_ms for partition, lane in lanes if (partition, lane.source) not in silent and not lane.ended]
     as_far_ms = min(awake) if awake else max((lane.frontier_ms for _, lane in lanes), default=UNSET)
-    sources = sorted({lane.source for _, lane in lanes})
+    sources = sorted({lane.source for _, lane in lanes} | {source for _, source in silent})
     found = []
     for one in sliced:
-        here = {lane.source: lane for lane in one.lanes}
+        here = {lane.source for lane in (*one.lanes, *one.evicted)}
         before = [Lane(source, as_far_ms, as_far_ms) for source in sources if source not in here]
         after = [Lane(s, as_far_ms, as_far_ms, ended=not awake) for p, s in sorted(silent) if p == one.partition]
         if not awake:

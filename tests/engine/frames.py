@@ -75,6 +75,7 @@ def frame(
     incomplete: tuple[int, int] | None = None,
     epoch: str = EPOCH,
     topic: str = "trades",
+    evicted: int | None = None,
 ) -> Frame:
     """Write a frame; ``lanes`` has each source's frontier, None for none yet."""
     sources, symbols = Names(), Names()
@@ -98,6 +99,7 @@ def frame(
         sources=sources.names,
         symbols=symbols.names,
         columns={name: column.tobytes() for name, column in columns.items()},
+        evicted_ms=UNSET if evicted is None else HOUR_MS + evicted,
     )
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from schemas.frame import Frame
 from stream.engine.checkpoint import Views
-from stream.engine.finality import Finality
+from stream.engine.finality import Finality, Frontiers
 from stream.engine.lanes import UNSET
 from tests.engine.blocks import HOUR_MS
-from tests.engine.frames import frame, views
+from tests.engine.frames import frame, upsert, views
 
 HORIZON_MS = 10_000
 LONGEST_MS = 60_000
@@ -296,3 +296,82 @@ def test_a_count_that_a_commit_or_a_snapshot_has_is_no_truer() -> None:
         finality.hear(frame(1, lanes={"s": 6000}))
         finality.advance(settled=True)
         assert final(finality) == {"s": 6000, "all": 6000}
+
+
+def test_who_made_room_holds_back_no_finals_and_the_folding_to_the_horizon() -> None:
+    # `s` has sent up to 5000, and was closed there for `u`.
+    finality = heard(frame(5, lanes={"s": 3000, "t": 9000}), frame(9, lanes={"t": 9000, "u": 8000}, evicted=5000))
+    # Of `s` all windows are final that begin before 5000, the longest too: it speaks nowhere.
+    assert final(finality) == {"s": 60_000, "t": 9000, "u": 8000, "all": 8000}
+    assert fold(finality) == {"s": 5000, "t": 9000, "u": 8000, "all": 5000}
+    finality.hear(frame(20, lanes={"t": 40_000, "u": 40_000}, evicted=5000))
+    finality.advance(settled=True)
+    assert final(finality) == {"s": 60_000, "t": 40_000, "u": 40_000, "all": 40_000}
+    assert fold(finality) == {"s": 30_000, "t": 40_000, "u": 40_000, "all": 30_000}
+
+
+def test_of_who_made_room_all_is_closed_up_to_where_the_next_begins() -> None:
+    finality = heard(frame(5, lanes={"s": 3000, "t": 9000}), frame(9, lanes={"t": 4000, "u": 8000}, evicted=5000))
+    assert [finality.frontier_ms(0, source) - HOUR_MS for source in ("s", "new", "u")] == [5000, 5000, 8000]
+    # One that has been slow all along is where it is.
+    assert finality.frontier_ms(0, "t") == HOUR_MS + 9000
+    assert finality.frontier_ms(1, "s") == UNSET
+
+
+def test_who_spoke_and_made_room_since_the_frame_before_is_known_too() -> None:
+    finality = heard(frame(9, upsert(4000, 1.0), lanes={"t": 70_000}, evicted=5000))
+    assert final(finality) == {"s": 60_000, "t": 70_000, "all": 70_000}
+
+
+def test_who_made_room_in_one_partition_goes_on_in_another() -> None:
+    lanes = {"s": 4000, "t": 9000}
+    finality = heard(
+        frame(5, lanes=lanes, partitions=2),
+        frame(5, lanes=lanes, partitions=2, partition=1),
+        frame(9, lanes={"t": 9000}, partitions=2, evicted=5000),
+    )
+    assert final(finality) == {"s": 4000, "t": 9000, "all": 4000}
+
+
+def test_a_zombies_word_on_who_has_a_lane_does_not_count() -> None:
+    now = frame(9, lanes={"t": 9000}, evicted=5000)
+    finality = heard(frame(5, lanes={"s": 3000, "t": 9000}), now, frame(6, lanes={"s": 3000, "t": 9000}))
+    assert final(finality) == {"s": 60_000, "t": 9000, "all": 9000}
+
+
+def test_who_speaks_nowhere_and_has_no_windows_is_forgotten_and_begins_behind() -> None:
+    finality = heard(frame(5, lanes={"s": 3000, "t": 9000}), frame(9, lanes={"t": 40_000}, evicted=5000))
+    assert fold(finality) == {"s": 30_000, "t": 40_000, "all": 30_000}
+    finality.forget({"s"})
+    assert finality.views().folded.keys() == {"s", "t", "all"}
+    finality.forget({"t", "all"})
+    found = finality.views()
+    assert found.folded.keys() == found.final.keys() == {"t", "all"}
+    assert found.forgotten_ms == HOUR_MS + 30_000
+    # It is back, on a partition that has heard nothing of it: what it had before is closed, also for the next owner.
+    back = frame(3, lanes={"s": 1000}, partition=1, partitions=2)
+    for one in (finality, Finality(HORIZON_MS, LONGEST_MS, found)):
+        one.hear(back)
+        assert one.closed_ms("s") == HOUR_MS + 30_000
+        assert one.closed_ms("new") == UNSET
+
+
+def test_nobody_is_forgotten_while_a_partition_has_not_spoken_or_a_lane_is_left() -> None:
+    lanes = {"s": 3000, "t": 9000}
+    gone = frame(9, lanes={"t": 40_000}, partitions=2, evicted=5000)
+    finality = heard(frame(5, lanes=lanes, partitions=2), gone)
+    finality.forget(set())
+    assert finality.views().folded.keys() == {"s", "t", "all"}
+    finality = heard(frame(5, lanes=lanes, partitions=2, partition=1), gone)
+    finality.forget(set())
+    assert finality.views().folded.keys() == {"s", "t", "all"}
+
+
+def test_a_snapshot_knows_who_made_room_and_who_was_forgotten() -> None:
+    first = heard(frame(5, lanes={"s": 3000, "t": 9000, "u": 1}), frame(9, lanes={"t": 40_000}, evicted=5000))
+    first.forget({"u"})
+    known = msgspec.msgpack.decode(msgspec.msgpack.encode(first.frontiers()), type=Frontiers)
+    again = Finality(HORIZON_MS, LONGEST_MS, Views(), known)
+    assert again.frontier_ms(0, "u") == HOUR_MS + 5000
+    again.hear(frame(10, lanes={"s": 1000, "t": 40_000}, evicted=5000))
+    assert again.closed_ms("s") == HOUR_MS + 30_000

@@ -146,6 +146,25 @@ def of(age_seconds: float, *upserts: bool) -> Frame:
     return replace(frame(2, *[upsert(0, 1.0) for _ in upserts]), lanes=[lane])
 
 
+def test_gauges_go_with_their_source(report: Report) -> None:
+    report.own({TRADES: position(None, ""), SHARD: position(None, "")}, ("trades", "slices"))
+    for source in ("gone", "there"):
+        lanes = [Lane(source, 5000, 3000)]
+        report.committed({TRADES: (9, to_metadata(SliceCheckpoint(upto=9, lanes=lanes)))})
+        views = Views(1, {}, {source: 4000, "all": 4000})
+        report.committed({SHARD: (9, to_metadata(WindowCheckpoint(upto=9, topics={"trades": views})))})
+    assert of_trades("watermark_timestamp_seconds", source="there") == 5
+    assert value("final_timestamp_seconds", topic="trades", source="there") == 4
+    assert of_trades("watermark_timestamp_seconds", source="gone") is None
+    assert value("final_timestamp_seconds", topic="trades", source="gone") is None
+    # A partition that has lost its source takes nothing of another's.
+    other = TP("trades", 8)
+    report.own({TRADES: position(None, ""), other: position(None, "")}, ("trades", "slices"))
+    report.committed({TRADES: (9, slices(9, 5000))})
+    report.committed({other: (9, to_metadata(SliceCheckpoint(upto=9)))})
+    assert of_trades("watermark_timestamp_seconds", source="binance") == 5
+
+
 def test_latency_is_that_of_the_frame_that_waited_longest() -> None:
     latency, (count, total) = Latency(), counted()
     latency.hear(of(60.0))  # no upserts, nothing waits

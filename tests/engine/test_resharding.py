@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.engine.checkpoint import Views, WindowCheckpoint
+from stream.engine.lanes import UNSET
 from stream.engine.resharding import Resharding, merged
 from stream.engine.slices import Slicer
 from stream.kafka.partition import partition_for
@@ -122,6 +123,28 @@ def test_a_new_shard_is_told_the_least_that_the_old_ones_have_heard() -> None:
     ((shard, told),) = resharding.split(1, frame(1, upsert(0, 1.5), lanes={"s": 0}))
     assert (shard, [lane.frontier_ms for lane in told.lanes]) == (0, [HOUR_MS])
     assert unpacked(told) == dict([upsert(0, 1.5)])
+
+
+def test_what_is_left_of_who_made_room_is_not_passed_over() -> None:
+    resharding = Resharding(2, 1, slice_ms=1000, epoch=EPOCH)
+    # One old shard has heard that `s` made room for `t`, the other still has an upsert of it to come.
+    ((_, told),) = resharding.split(0, frame(9, upsert(70_000, 2.5, source="t"), lanes={"t": 60_000}, evicted=1000))
+    assert told.evicted_ms == UNSET
+    ((_, told),) = resharding.split(1, frame(1, upsert(0, 1.5), lanes={"s": 0}))
+    assert unpacked(told) == dict([upsert(0, 1.5)])
+    resharding.split(0, frame(2, lanes={"s": 0}))
+    resharding.split(1, frame(9, lanes={"t": 60_000}, evicted=1000))
+    assert [{lane.source for lane in told.lanes} for _, told in resharding.lanes()] == [{"s", "t"}]
+    ((_, end),) = resharding.lanes(end=True)
+    assert ([lane.source for lane in end.lanes], end.evicted_ms) == (["t"], HOUR_MS + 1000)
+
+
+def test_a_new_shard_knows_no_less_of_who_was_forgotten_than_any_old_one() -> None:
+    some = Views(1, {"all": 90, "s": 70}, {"all": 90, "s": 75}, [], 40)
+    found = merged(
+        [WindowCheckpoint(topics={"trades": one}) for one in (some, Views(1, {"all": 80}, {"all": 85}, [], 60))]
+    )
+    assert found["trades"] == Views(1, {"all": 80, "s": 60}, {"all": 85, "s": 60}, [], 60)
 
 
 def test_what_an_old_shard_had_passed_is_left_out() -> None:

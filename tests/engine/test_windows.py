@@ -330,3 +330,44 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
     assert shard.windows.late() == []
     assert all(window.final for window in shard.holds.values())
     assert len(shard.windows) == 0
+
+
+def test_who_made_room_is_forgotten_once_its_windows_are_and_comes_back_behind_them() -> None:
+    shard = Shard(horizon_ms=10_000)
+    shard.hear(frame(1, upsert(0, 1.0), upsert(0, 2.0, source="t"), lanes={"s": 0, "t": 0}))
+    # `u` has the room of `s`, which was closed at 1000.
+    came = shard.says(frame(2, lanes={"t": 5000, "u": 5000}, evicted=1000))
+    assert came["s", "3s", 0, "A"] == (1, 1.0, True)
+    # The windows of all can be corrected until the horizon has passed.
+    assert "s" in shard.windows.checkpoint(0, 2)[1].folded
+    shard.says(frame(3, lanes={"t": 13_000, "u": 13_000}, evicted=1000))
+    views = shard.windows.checkpoint(0, 3)[1]
+    assert views.folded.keys() == views.final.keys() == {"t", "u", "all"}
+    assert views.forgotten_ms == HOUR_MS + 3000
+    shard.restart()
+    # Back on a partition that never had it: it adds to no window that is published and gone, and goes on behind.
+    back = frame(1, upsert(2000, 9.0), lanes={"s": 0}, partition=1, partitions=2)
+    assert shard.says(back) == {}
+    assert [(late.source, late.time_ms - HOUR_MS, late.missing_in) for late in shard.windows.late()] == [
+        ("s", 2000, ["s", "all"])
+    ]
+    assert shard.says(frame(2, upsert(13_000, 9.0), lanes={"s": 0}, partition=1, partitions=2)) == {
+        ("s", "1s", 13_000, "A"): (1, 9.0, False),
+        ("s", "3s", 12_000, "A"): (1, 9.0, False),
+        ("all", "1s", 13_000, "A"): (1, 9.0, False),
+        ("all", "3s", 12_000, "A"): (1, 9.0, False),
+    }
+
+
+def test_a_shard_knows_no_more_sources_than_have_lanes_or_windows() -> None:
+    shard = Shard(horizon_ms=10_000)
+    for number in range(300):
+        source, start = f"s{number}", 20_000 * number
+        shard.says(
+            frame(2 * number, upsert(start, 1.0, source=source), lanes={source: start}, evicted=start - 19_000),
+            frame(2 * number + 1, lanes={source: start + 18_000}, evicted=start - 19_000),
+        )
+    views = shard.windows.checkpoint(0, 600)[1]
+    assert views.folded.keys() == {"s299", "all"}
+    assert len({identity for identity in shard.holds if identity[:2] == ("all", "1s")}) == 300
+    assert all(window.final and window.count == 1 for key, window in shard.holds.items() if key[0] != "s299")

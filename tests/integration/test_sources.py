@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -12,7 +13,8 @@ from schemas.heartbeat import HEADER, Heartbeat, to_headers
 from schemas.topics import SLICES
 from schemas.trade import Trade
 from stream.kafka import topics
-from tests.integration.running import all_final, feed, put, records, running, tallies
+from tests.integration.running import all_final, feed, is_read, put, records, running, tallies, until
+from tests.replay.running import bars, replay
 
 pytestmark = pytest.mark.kafka
 
@@ -53,6 +55,35 @@ def test_sixty_sources_of_long_names_are_counted_also_by_the_next_owner(own_kafk
         assert [held[f"BTC-USDT|{source}|1s|{time_ms}"].count for source in SOURCES] == [1] * 60
 
 
+def in_turn() -> list[Trade]:
+    """A source after the other in one partition, each silent from then on; the first comes back, and sends again."""
+    turns = [trade(f"s{number}", 1, T + number * 1000) for number in range(130)]
+    # It begins where the furthest was that made room, so what it has sent is late.
+    return [*turns, trade("s0", 2, T + 200_000), trade("s0", 1, T)]
+
+
+def test_sources_that_fell_silent_make_room_also_by_replay(own_kafka: str, tmp_path: Path) -> None:
+    path = tmp_path / "trades.jsonl"
+    path.write_bytes(b"\n".join(map(msgspec.json.encode, in_turn())))
+    outcome = replay(tmp_path / "out", [path], "jsonl", partitions=4)
+    # The 65th comes when the first has been silent for 64 s.
+    expected = {"counted": 131, "late": 1}
+    found = msgspec.structs.asdict(outcome.tallies)
+    assert {name: n for name, n in found.items() if n and name != "heartbeats"} == expected
+    assert {output: left for output, left in outcome.open.items() if left} == {}
+    with running(own_kafka, workers=1, partitions={"trades": 4}) as (settings, workers):
+        feed(own_kafka, in_turn()[:100])
+        until("it has been read", lambda: is_read(settings))
+        workers.kill(0)
+        feed(own_kafka, in_turn()[100:])
+        held = all_final(settings)
+        total = tallies(settings)
+    assert {name: n for name, n in total.items() if n and name != "heartbeats"} == expected
+    whole = {"|".join(map(str, key)): bar.count for key, bar in bars(tmp_path / "out").items()}
+    assert {key: bar.count for key, bar in held.items()} == whole
+    assert whole[f"BTC-USDT|s0|1s|{T}"] == whole[f"BTC-USDT|s0|1s|{T + 200_000}"] == 1
+
+
 def test_a_crowd_of_sources_is_rejected_past_the_room_for_them_and_all_becomes_final(own_kafka: str) -> None:
     refused = counted_in_a_crowd(own_kafka, n_sources=500, n_symbols=500, n_trades=5000)
     assert refused > 3000
@@ -61,7 +92,7 @@ def test_a_crowd_of_sources_is_rejected_past_the_room_for_them_and_all_becomes_f
 def counted_in_a_crowd(broker: str, *, n_sources: int, n_symbols: int, n_trades: int) -> int:
     """Send trades of one source, then of a crowd, then of the one again; return how many records were rejected.
 
-    What has room is known from the log: of each partition the first 64 sources.
+    What has room is known from the log: of each partition 64 sources, and then who speaks a minute past the last one.
     """
     random = Random(1)
     crowd = [
@@ -77,15 +108,19 @@ def counted_in_a_crowd(broker: str, *, n_sources: int, n_symbols: int, n_trades:
         held = all_final(settings)
         total = tallies(settings)
         log = records(broker, "trades")
-    has_room: dict[int, set[str]] = {}
+    lanes: dict[int, dict[str, int]] = {}
     expected = Counter[str]()
     for record in log:
         heartbeat = dict(record.headers).get(HEADER)
-        source = msgspec.json.decode(heartbeat or record.value)["source"]
-        sources = has_room.setdefault(record.partition, set())
-        if len(sources) < 64:
-            sources.add(source)
-        expected["rejected" if source not in sources else "heartbeats" if heartbeat else "counted"] += 1
+        said = msgspec.json.decode(heartbeat or record.value)
+        source, time_ms, known = said["source"], said["time_ms"], lanes.setdefault(record.partition, {})
+        if source not in known and len(known) == 64 and not said.get("end"):
+            behind_ms, silent = min((watermark_ms, name) for name, watermark_ms in known.items())
+            if behind_ms < time_ms - 60_000:
+                del known[silent]
+        if source in known or len(known) < 64:
+            known[source] = max(time_ms, known.get(source, 0))
+        expected["heartbeats" if heartbeat else "counted" if source in known else "rejected"] += 1
     assert {outcome: n for outcome, n in total.items() if n} == expected
     assert sum(bar.count for key, bar in held.items() if "|all|1s|" in key) == expected["counted"]
     assert sum(bar.count for key, bar in held.items() if "|binance|1s|" in key) == 200

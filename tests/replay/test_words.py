@@ -13,6 +13,7 @@ def sliced(partition: int, lanes: dict[str, tuple[int, int]], last_ms: int) -> S
         0,
         Tallies(),
         [Lane(source, frontier_ms + 2000, frontier_ms) for source, (frontier_ms, _) in lanes.items()],
+        [],
         {source: heard_ms for source, (_, heard_ms) in lanes.items()},
         0,
         last_ms,
@@ -54,3 +55,14 @@ def test_one_that_has_ended_is_no_measure_of_how_far_the_others_are() -> None:
     both = [sliced(0, {"a": (50, 1000)}, 1000), sliced(1, {"b": (70, 1000)}, 1000)]
     both[0].lanes = [msgspec.structs.replace(lane, ended=True) for lane in both[0].lanes]
     assert words(both, 30_000) == [Word(0, [Lane("b", 70, 70)], []), Word(1, [Lane("a", 70, 70)], [])]
+
+
+def test_who_made_room_and_has_not_come_back_holds_nothing_back() -> None:
+    one = sliced(0, {"a": (50, 1000)}, 1000)
+    one.evicted = [Lane("b", 20, 20)]
+    # Its own frames tell of it first: what it sent is not to be taken for passed.
+    assert words([one], 30_000) == [Word(0, [], [Lane("b", 50, 50)])]
+    assert words([one, sliced(1, {"a": (40, 1000)}, 1000)], 30_000) == [
+        Word(0, [], [Lane("b", 40, 40)]),
+        Word(1, [Lane("b", 40, 40)], []),
+    ]
