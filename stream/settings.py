@@ -43,8 +43,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     skew_ms
         A record whose event time is later than its receipt by more is rejected, and so is a heartbeat.
     most_sources
-        For how many sources a partition has room. One that is behind by more than ``horizon_ms`` makes room for another;
-        where there is none, records of one too many are rejected.
+        For how many sources a partition has room. One that is behind by more than ``horizon_ms`` makes room for
+        another; where there is none, records of one too many are rejected.
     lateness_ms
         By topic: how far behind its lane's watermark a slice stays open; a topic's agent has a default.
     idle_seconds

@@ -23,9 +23,10 @@ from stream.feeds.tally import Tally
 from stream.kafka import topics
 from stream.replay import deal, fold, parquet
 from stream.replay.crew import Crew, note
-from stream.replay.fold import Job, Sliced
+from stream.replay.fold import Job
 from stream.replay.logs import Log, OfFiles, OfTopic
 from stream.replay.spill import pieces
+from stream.replay.words import Sliced, Word, words
 from stream.settings import Settings
 
 # A result's identity, and a refused record's.
@@ -171,7 +172,7 @@ def _slice(job: Job, partition: int, log: Log) -> Sliced:
     return fold.slice_partition(job, partition, log, note)
 
 
-def _merge(job: Job, shard: int, known: Sequence[fold.Word]) -> fold.Merged:
+def _merge(job: Job, shard: int, known: Sequence[Word]) -> fold.Merged:
     return fold.merge_shard(job, shard, known, note)
 
 
@@ -199,7 +200,7 @@ async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
     # What is wrong with the settings is told here, not by each of the crew.
     outputs_of(agents.windowings, agents.recipes, job.settings)
     sliced = await crew.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
-    known = fold.words(sliced, int(job.settings.idle_seconds * 1000))
+    known = words(sliced, int(job.settings.idle_seconds * 1000))
     merged = await crew.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
     outcome = Outcome(sum(one.read for one in sliced), _sum([one.tallies for one in sliced]), {}, {})
     for one in merged:

@@ -12,6 +12,7 @@ from schemas.heartbeat import Heartbeat, to_headers
 from stream.engine.block import Block
 from stream.replay import fold
 from stream.replay.fold import Job
+from stream.replay.words import words
 from stream.settings import Settings
 from tests.replay.generated import START_MS
 
@@ -51,7 +52,7 @@ def test_a_source_that_is_gone_or_elsewhere_holds_nothing_back(tmp_path: Path) -
         values: list[bytes | None] = [trade(source, 1000 * s + partition) for source, s in log]
         slicing.receive(Block("trades", partition, 0, n, np.arange(n), values, times_ms))
         sliced.append(slicing.close())
-    merged = fold.merge_shard(job, 0, fold.words(sliced, 30_000), lambda *_: None)
+    merged = fold.merge_shard(job, 0, words(sliced, 30_000), lambda *_: None)
     with pa.memory_map(str(job.results("bars", 0))) as file:
         bars = [Bar(**row) for row in pa.ipc.open_file(file).read_all().to_pylist()]
     counts = {(bar.source, bar.start_ms - START_MS): bar.count for bar in bars if bar.resolution == "1s"}
@@ -65,5 +66,5 @@ def test_a_source_that_is_gone_or_elsewhere_holds_nothing_back(tmp_path: Path) -
     assert f"A-USD|all|1h|{START_MS - START_MS % 3_600_000}" in merged.open["bars"]
 
     # Had it fallen silent only now, it would hold back its own results and those of all.
-    merged = fold.merge_shard(job, 0, fold.words(sliced, 60_000), lambda *_: None)
+    merged = fold.merge_shard(job, 0, words(sliced, 60_000), lambda *_: None)
     assert f"A-USD|all|1s|{START_MS + 2_000}" in merged.open["bars"]

@@ -3,7 +3,7 @@
 import msgspec
 
 from schemas.frame import Lane, Tallies
-from stream.replay.fold import Sliced, Word, words
+from stream.replay.words import Sliced, Word, words
 
 
 def sliced(partition: int, lanes: dict[str, tuple[int, int]], last_ms: int) -> Sliced:
