@@ -1,6 +1,7 @@
 """What Kafka keeps of the results, and of the owners' commits."""
 
 import random
+from itertools import count
 from typing import Generic, TypeVar
 
 from .words import Key, Result, SliceCommit, WindowCommit
@@ -43,30 +44,60 @@ class Commits(Generic[C]):
 
     Kafka takes a commit or refuses it, for another worker has the partition. Whoever takes up the partition waits until
     that is known, and only then reads what is committed.
+
+    A commit is too small for what it says, so it names a state, which is a record by itself: written before, each under
+    a key of its own, and deleted once it is older than the last two commits that Kafka took.
     """
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)  # its own, so that histories stay as they are without it
         self.kept: dict[int, C] = {}
-        self.sent: dict[int, C] = {}
+        self.sent: dict[int, tuple[C, int]] = {}
         self.back: list[int] = []  # partitions whose commit went back
+        self.states: dict[int, C] = {}
+        self.named: dict[int, int] = {}
+        self.taken: dict[int, list[int]] = {}
+        self.keys = count()
 
     def send(self, p: int, commit: C) -> None:
         self.land(p)
-        self.sent[p] = commit
+        self.sent[p] = commit, self.write(p, commit)
         if self.rng.random() < 0.8:
             self.land(p)
 
+    def refuse(self, p: int, commit: C) -> None:
+        """Take nothing of a worker that has lost the partition; what it wrote before it asked is there."""
+        self.write(p, commit)
+
+    def write(self, p: int, commit: C) -> int:
+        key = self.key(p)
+        self.states[key] = commit
+        return key
+
+    def key(self, p: int) -> int:  # noqa: ARG002 - it is no partition's
+        return next(self.keys)
+
     def land(self, p: int) -> None:
         if p in self.sent:
-            commit = self.sent.pop(p)
+            commit, self.named[p] = self.sent.pop(p)
             if p in self.kept and commit.upto < self.kept[p].upto:
                 self.back.append(p)
             self.kept[p] = commit
+            self.tidy(p)
+
+    def tidy(self, p: int) -> None:
+        taken = self.taken.setdefault(p, [])
+        taken.append(self.named[p])
+        for key in taken[:-2]:
+            self.states.pop(key, None)
+        del taken[:-2]
 
     def read(self, p: int) -> C:
         """Wait for what is under way; then nothing that was sent before arrives any more."""
         if self.rng.random() < 0.5:
             self.land(p)
         self.sent.pop(p, None)
-        return self.kept[p]
+        return self.found(p)
+
+    def found(self, p: int) -> C:
+        return self.states[self.named[p]] if p in self.named else self.kept[p]

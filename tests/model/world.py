@@ -46,7 +46,7 @@ class World:
         self.window_commits: Commits[WindowCommit] = self.commits_type(seed)
         self.window_commits.kept = {n: WindowCommit() for n in range(SHARDS)}
         self.shards = [self.shard(n) for n in range(SHARDS)]
-        self.late_shards: list[stage2.Shard] = []
+        self.late_shards: list[tuple[int, stage2.Shard]] = []
 
     # Stage 1
 
@@ -164,7 +164,7 @@ class World:
         shard, chance = self.shards[n], self.rng.random()
         if chance < 0.08:
             if self.rng.random() < 0.5:
-                self.late_shards.append(shard)
+                self.late_shards.append((n, shard))
             elif self.rng.random() < 0.5:
                 self.show(shard)
             self.shards[n] = self.shard(n)
@@ -199,10 +199,14 @@ class World:
                 zombie.block(self.rng.randint(0, 12), self.feeds.now)
                 self.timeout(zombie)
                 self.publish(zombie)
+                if zombie.may_commit():
+                    self.commits.refuse(zombie.partition, zombie.checkpoint())
             if self.late_shards and self.rng.random() < 0.2:
-                late = self.rng.choice(self.late_shards)
+                number, late = self.rng.choice(self.late_shards)
                 late.block(self.rng.randint(0, 8))
                 self.show(late)
+                if not late.again:
+                    self.window_commits.refuse(number, late.checkpoint())
 
     def drain(self) -> None:
         """All read to the end, and settle what they have."""

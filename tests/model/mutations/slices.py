@@ -46,7 +46,29 @@ class CommitBeforePublish(World):
 @mutation("commits read while one is under way")
 class CommitsReadWhileOneIsUnderWay(Commits[C]):
     def read(self, p: int) -> C:
-        return self.kept[p]
+        return self.found(p)
+
+
+@mutation("a state has the key of its partition")
+class AStateHasTheKeyOfItsPartition(Commits[C]):
+    def key(self, p: int) -> int:
+        return p
+
+
+@mutation("older states go when a commit is sent")
+class OlderStatesGoWhenACommitIsSent(Commits[C]):
+    def write(self, p: int, commit: C) -> int:
+        if p in self.named:
+            self.states.pop(self.named[p], None)
+        return super().write(p, commit)
+
+
+@mutation("a commit is sent before its state is there")
+class ACommitIsSentBeforeItsStateIsThere(Commits[C]):
+    def send(self, p: int, commit: C) -> None:
+        super().send(p, commit)
+        if p in self.named and self.rng.random() < 0.1:  # a crash between
+            self.states.pop(self.named[p], None)
 
 
 @mutation("commit while reading again", "retention")
