@@ -152,6 +152,17 @@ WINDOW_STATE = Topic(
     cleanup="compact,delete",
     segment_bytes=4 << 20,
 )
+COMMIT_STATE = Topic(
+    name="commit-state",
+    holds="what a commit says of a partition, where Kafka takes no commit of that length",
+    key="group, topic, partition, and one of its own",
+    partitions=1,
+    # A worker deletes what its next commits have replaced, and writes daily what stands. Retention takes the rest.
+    retention_ms=30 * DAY_MS,
+    cleanup="compact,delete",
+    max_record_bytes=16 << 20,
+    segment_bytes=16 << 20,
+)
 CONTROL = Topic(
     name="control",
     holds="how many partitions feeds use, by event time; how many workers there are; how far feeds are that can resume",
@@ -167,5 +178,5 @@ RESHARDED = structs.replace(SLICES, name="slices-resharded")
 CATALOGUE = (
     *(TRADES, QUOTES, POSTS, SLICES),
     *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL, SIGNALS),
-    *(LATE, DEAD_LETTERS, WINDOW_STATE, CONTROL),
+    *(LATE, DEAD_LETTERS, WINDOW_STATE, COMMIT_STATE, CONTROL),
 )

@@ -3,7 +3,7 @@
 import importlib
 import logging
 import pkgutil
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
 
-from schemas.topics import DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
+from schemas.topics import COMMIT_STATE, DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from stream import memory
 from stream.engine.custody import Agent, Custody
 from stream.engine.following import outputs_of
@@ -25,12 +25,13 @@ from stream.engine.unpacking import Blocks
 from stream.engine.watched import Watched
 from stream.engine.windowing import WindowAgent
 from stream.engine.workload import Workload
-from stream.errors import BrokerError, ConfigError
+from stream.errors import AccessError, BrokerError, ConfigError
 from stream.kafka.control import Control
 from stream.kafka.counts import Counts
 from stream.kafka.producer import Producer
 from stream.kafka.security import for_faust
 from stream.kafka.snapshots import KafkaSnapshots
+from stream.kafka.states import KafkaStates
 from stream.metrics import HELD_PARTITIONS, PRODUCER_BUFFER, WORKER
 from stream.settings import Settings
 
@@ -203,9 +204,17 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                 )
             )
         truth = Counts(producer, await self._opened.enter_async_context(Control(settings)))
-        self.custodian.start(agents, producer, recovery, Report(self._log_end), truth)
+        states = await self._states(producer)
+        self.custodian.start(agents, producer, recovery, Report(self._log_end), truth, states)
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
         HELD_PARTITIONS.set_function(lambda: len(workload.held))
+
+    async def _states(self, producer: Producer) -> KafkaStates | None:
+        """Return where checkpoints go that are too long for a commit; a pipeline of before has no such topic."""
+        with suppress(AccessError):
+            if await producer.exists(COMMIT_STATE.name):
+                return KafkaStates(producer, f"{self.settings.group}-{self.settings.epoch}")
+        return None
 
     async def _recovery(self, producer: Producer) -> Recovery | None:
         settings = self.settings

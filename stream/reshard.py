@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 from aiokafka.structs import TopicPartition as Part
+from faust.types import TP
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from msgspec import Struct
@@ -14,7 +15,7 @@ from msgspec import Struct
 from schemas.frame import Frame
 from schemas.topics import RESHARDED, SLICES, WINDOW_STATE, Topic
 from stream.app import discover
-from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
+from stream.engine.checkpoint import Views, WindowCheckpoint, is_long, reference_in, to_metadata, windows_from
 from stream.engine.frames import BadFrame, Inspector
 from stream.engine.resharding import Resharding, merged
 from stream.errors import BrokerError, ConfigError
@@ -23,6 +24,7 @@ from stream.kafka.admin import connected, retrying
 from stream.kafka.control import Control, put_workers
 from stream.kafka.producer import Producer
 from stream.kafka.reader import Reader
+from stream.kafka.states import KafkaStates, find
 from stream.settings import Settings
 from stream.workers import Say
 
@@ -31,6 +33,8 @@ DRAIN_SECONDS = 45.0
 SHARED_SECONDS = 90.0
 # New shards hear of the lanes this often while frames are split, so that they need not hold everything open.
 LANES_EVERY = 500
+# Whose commit says how far a resharding is.
+_PLAN = TP(RESHARDED.name, 0)
 
 
 def run(settings: Settings, shards: int, say: Say) -> None:
@@ -128,11 +132,11 @@ def reshard(settings: Settings, shards: int) -> int:
     group = f"{settings.group}-{settings.epoch}"
     with connected(settings) as admin:
         _refuse_workers(admin, settings, group)
-        plan = _plan(admin, group)
+        plan = _plan(admin, settings, group)
         if plan is None:
             _delete(admin, RESHARDED)
             plan = Plan(shards, _stage(admin, settings, group, shards))
-            _keep(admin, group, plan)
+            _keep(admin, settings, group, plan)
         elif plan.shards != shards:
             raise ConfigError(
                 f"resharding to {plan.shards} was broken off: finish it with `tickertape reshard slices --shards "
@@ -144,7 +148,7 @@ def reshard(settings: Settings, shards: int) -> int:
         _delete(admin, WINDOW_STATE)
         _create(settings, WINDOW_STATE, shards)
         ends = asyncio.run(_copy(settings, shards))
-        _commit(admin, group, plan, ends)
+        _commit(admin, settings, group, plan, ends)
         _delete(admin, RESHARDED)
         retrying(lambda: admin.delete_groups([_plan_group(group)]))
     return sum(ends)
@@ -159,15 +163,15 @@ def _plan_group(group: str) -> str:
     return f"{group}-resharding"
 
 
-def _plan(admin: KafkaAdminClient, group: str) -> Plan | None:
+def _plan(admin: KafkaAdminClient, settings: Settings, group: str) -> Plan | None:
     group = _plan_group(group)
     commits = retrying(lambda: admin.list_group_offsets([group]))[group]
     kept = commits.get(TopicPartition(RESHARDED.name, 0))
-    return None if kept is None else msgspec.json.decode(kept.metadata, type=Plan)
+    return None if kept is None else msgspec.json.decode(_whole(settings, {_PLAN: kept.metadata})[_PLAN], type=Plan)
 
 
-def _keep(admin: KafkaAdminClient, group: str, plan: Plan) -> None:
-    metadata = msgspec.json.encode(plan).decode()
+def _keep(admin: KafkaAdminClient, settings: Settings, group: str, plan: Plan) -> None:
+    metadata = _short(settings, group, {_PLAN: msgspec.json.encode(plan).decode()})[_PLAN]
     offsets = {TopicPartition(RESHARDED.name, 0): OffsetAndMetadata(0, metadata, -1)}
     retrying(lambda: admin.alter_group_offsets(_plan_group(group), offsets))
 
@@ -182,11 +186,25 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
     _create(settings, RESHARDED, shards)
     resharding = Resharding(before, shards, slice_ms=settings.slice_ms, epoch=settings.epoch)
     asyncio.run(_split(settings, resharding, {shard: commit.offset for shard, commit in commits.items()}))
-    checkpoints = [
-        (windows_from(commits[shard].metadata) if shard in commits else None) or WindowCheckpoint()
-        for shard in range(before)
-    ]
-    return merged(checkpoints)
+    said = _whole(settings, {TP(SLICES.name, shard): commit.metadata for shard, commit in commits.items()})
+    return merged([windows_from(said.get(TP(SLICES.name, n), "")) or WindowCheckpoint() for n in range(before)])
+
+
+def _whole(settings: Settings, metadata: Mapping[TP, str]) -> dict[TP, str]:
+    """Return what commits say, where they refer to it too."""
+    references = {tp: found for tp, text in metadata.items() if (found := reference_in(text)) is not None}
+    return dict(metadata) | asyncio.run(find(settings, references))
+
+
+def _short(settings: Settings, group: str, metadata: Mapping[TP, str]) -> dict[TP, str]:
+    """Return what commits are to say, with references in place of what is too long for one."""
+
+    async def run() -> dict[TP, str]:
+        async with Producer(settings) as producer:
+            states = KafkaStates(producer, group)
+            return {tp: await states.keep(tp, text) if is_long(text) else text for tp, text in metadata.items()}
+
+    return asyncio.run(run()) if any(map(is_long, metadata.values())) else dict(metadata)
 
 
 async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
@@ -230,13 +248,15 @@ async def _copy(settings: Settings, shards: int) -> list[int]:
     return copied
 
 
-def _commit(admin: KafkaAdminClient, group: str, plan: Plan, ends: Sequence[int]) -> None:
+def _commit(admin: KafkaAdminClient, settings: Settings, group: str, plan: Plan, ends: Sequence[int]) -> None:
     """Leave each new shard what its owner is to know; it says nothing before it has read what was carried over."""
-    offsets = {
-        TopicPartition(SLICES.name, shard): OffsetAndMetadata(
-            0, to_metadata(WindowCheckpoint(upto=end, topics=plan.topics)), -1
-        )
+    said = {
+        TP(SLICES.name, shard): to_metadata(WindowCheckpoint(upto=end, topics=plan.topics))
         for shard, end in enumerate(ends)
+    }
+    offsets = {
+        TopicPartition(*tp): OffsetAndMetadata(0, metadata, -1)
+        for tp, metadata in _short(settings, group, said).items()
     }
     retrying(lambda: admin.alter_group_offsets(group, offsets))
 

@@ -108,7 +108,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     agents: list[str] = field(default_factory=lambda: ["agents"])
     slice_ms: Whole = 1000
     skew_ms: Ms = 5000
-    most_sources: Annotated[int, Meta(ge=1, le=64)] = 64
+    most_sources: Annotated[int, Meta(ge=1, le=4096)] = 64
     lateness_ms: dict[str, Ms] = field(default_factory=dict)
     idle_seconds: Seconds = 30.0
     horizon_ms: Ms = 60_000

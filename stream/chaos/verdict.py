@@ -12,7 +12,7 @@ from schemas.topics import SLICES
 from stream.chaos.feed import Plan, record
 from stream.chaos.logs import Commit, Sent
 from stream.chaos.truth import Key, Truth
-from stream.engine.checkpoint import slices_from, windows_from
+from stream.engine.checkpoint import slices_from, told_in, windows_from
 from stream.kafka.topics import PartitionState, TopicState
 
 # A fold's rounding against an exact sum; everything else agrees to the last bit.
@@ -129,7 +129,7 @@ def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
             yield f"{at}: a commit goes back from {newest[part]} to {upto}"
         newest[part] = max(upto, newest.get(part, 0))
         if commit.topic != SLICES.name:
-            saved = slices_from(commit.metadata)
+            saved = slices_from(told_in(commit.metadata))
             assert saved is not None
             total = sum(msgspec.structs.astuple(saved.tallies))
             if total != upto - saved.start:
@@ -186,6 +186,6 @@ def of_bites(
 
 
 def _upto(commit: Commit) -> int:
-    saved = (windows_from if commit.topic == SLICES.name else slices_from)(commit.metadata)
+    saved = (windows_from if commit.topic == SLICES.name else slices_from)(told_in(commit.metadata))
     assert saved is not None, commit
     return saved.upto

@@ -6,22 +6,20 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from schemas.frame import NEVER_MS, Lane, Tallies
-from stream.errors import BrokerError
 
 # Kafka's default for `offset.metadata.max.bytes`; a commit with more is refused.
 METADATA_BYTES = 4096
 # A checkpoint that isn't packed begins with a bracket.
 _PACKED = "zlib:"
-# More than what packs into a commit of ours; whoever may commit could otherwise have a worker unpack gigabytes.
-_UNPACKED_BYTES = 1 << 18
+# A commit that refers to a record with its checkpoint begins with this.
+_REFERS = "state:"
+# A checkpoint of ours is never packed into less than that part of its length.
+_PACKED_TIMES = 64
 
 C = TypeVar("C", bound=Struct)
-
-
-class CheckpointError(BrokerError):
-    """A checkpoint is too long for a commit."""
 
 
 class SliceCheckpoint(Struct, frozen=True, array_like=True):
@@ -108,24 +106,67 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
     began: int | None = None
 
 
-def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:
-    """Return the commit's metadata string: JSON, or where Kafka would refuse that, the same packed.
+class Reference(Struct, frozen=True, array_like=True):
+    """What a commit holds in place of a checkpoint that is too long for it: where that is.
 
-    Raises
-    ------
-    CheckpointError
-        Packed it is still longer than Kafka takes: too many sources.
+    Attributes
+    ----------
+    topic, partition, offset
+        Of the record that holds it.
+    key
+        That record's.
+    checksum
+        CRC-32 of its value.
+    head
+        The checkpoint without what makes it long, packed or not.
     """
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    checksum: int
+    head: str
+
+
+def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:
+    """Return a checkpoint as text: JSON, or where that is longer than a commit takes, the same packed."""
     text = msgspec.json.encode(checkpoint)
-    if len(text) <= METADATA_BYTES:
-        return text.decode()
-    packed = _PACKED + base64.b85encode(zlib.compress(text, 9)).decode()
-    if len(packed) > METADATA_BYTES or len(text) > _UNPACKED_BYTES:
-        raise CheckpointError(
-            f"a checkpoint has {len(packed)} bytes and Kafka takes {METADATA_BYTES}: fewer sources in one topic, "
-            "or shorter names"
-        )
-    return packed
+    return text.decode() if len(text) <= METADATA_BYTES else _PACKED + base64.b85encode(zlib.compress(text, 9)).decode()
+
+
+def is_long(metadata: str) -> bool:
+    """Return whether Kafka would refuse a commit with it: then a record is to hold it, see `Reference`."""
+    return len(metadata.encode()) > METADATA_BYTES
+
+
+def head_of(metadata: str) -> str:
+    """Return a checkpoint without what makes it long: its lanes but the furthest, and what a shard knows of topics."""
+    if (slices := slices_from(metadata)) is not None and slices.lanes:
+        furthest = max(slices.lanes, key=lambda lane: lane.watermark_ms)
+        return to_metadata(replace(slices, lanes=[furthest], since={}))
+    windows = windows_from(metadata)
+    return metadata if windows is None else to_metadata(replace(windows, topics={}))
+
+
+def refer(reference: Reference) -> str:
+    """Return what a commit holds in place of a checkpoint."""
+    return _REFERS + msgspec.json.encode(reference).decode()
+
+
+def reference_in(metadata: str) -> Reference | None:
+    """Return what a commit refers to, or None where it holds the checkpoint itself."""
+    if not metadata.startswith(_REFERS):
+        return None
+    try:
+        return msgspec.json.decode(metadata.removeprefix(_REFERS), type=Reference)
+    except msgspec.MsgspecError:
+        return None
+
+
+def told_in(metadata: str) -> str:
+    """Return what a commit itself tells, for who wants no more than how far a partition is."""
+    return metadata if (reference := reference_in(metadata)) is None else reference.head
 
 
 def slices_from(metadata: str) -> SliceCheckpoint | None:
@@ -139,6 +180,8 @@ def windows_from(metadata: str) -> WindowCheckpoint | None:
 
 
 def _from(metadata: str, kind: type[C]) -> C | None:
+    if metadata.startswith(_REFERS):
+        raise ValueError("a commit refers to a record: find that first, or look at what it tells itself")
     try:
         return msgspec.json.decode(_unpacked(metadata), type=kind)
     except (msgspec.MsgspecError, zlib.error, ValueError):
@@ -148,4 +191,6 @@ def _from(metadata: str, kind: type[C]) -> C | None:
 def _unpacked(metadata: str) -> bytes:
     if not metadata.startswith(_PACKED):
         return metadata.encode()
-    return zlib.decompressobj().decompress(base64.b85decode(metadata.removeprefix(_PACKED)), _UNPACKED_BYTES)
+    # Whoever may commit, or write states, could otherwise have a worker unpack gigabytes.
+    most_bytes = _PACKED_TIMES * len(metadata)
+    return zlib.decompressobj().decompress(base64.b85decode(metadata.removeprefix(_PACKED)), most_bytes)

@@ -7,13 +7,17 @@ from time import monotonic
 from typing import Protocol
 
 from faust.types import TP
+from msgspec.structs import replace
 
+from schemas.topics import COMMIT_STATE
 from stream.engine.block import Block
+from stream.engine.checkpoint import Reference, is_long, reference_in
 from stream.engine.report import Report
 from stream.engine.state import Sent
 from stream.engine.transport import Position
 from stream.engine.unpacking import Blocks
 from stream.engine.workload import Workload
+from stream.errors import BrokerError
 from stream.metrics import REFUSED_COMMITS
 
 log = logging.getLogger(__name__)
@@ -54,6 +58,15 @@ class Truth(Protocol):
     def refuse(self, topic: str, told: int, most: int) -> None: ...
 
 
+class States(Protocol):
+    """Where checkpoints are that are too long for a commit."""
+
+    async def keep(self, tp: TP, metadata: str) -> str: ...
+    def is_due(self, tp: TP) -> bool: ...
+    def committed(self, commits: Mapping[TP, tuple[int, str]]) -> None: ...
+    async def find(self, references: Mapping[TP, Reference]) -> dict[TP, str]: ...
+
+
 class Keeper(Protocol):
     """What keeps more of the state than commits do, to have it back sooner."""
 
@@ -83,6 +96,9 @@ class Custody:
         self._keeper: Keeper | None = None
         self._report: Report | None = None
         self._truth: Truth | None = None
+        self._states: States | None = None
+        #: Partitions whose commit is too long, and there is no place for it.
+        self._still: set[TP] = set()
         self._committed: dict[TP, tuple[int, str]] = {}
         self._astray: dict[TP, float] = {}
         self._beat: asyncio.Task[None] | None = None
@@ -95,9 +111,11 @@ class Custody:
         keeper: Keeper | None = None,
         report: Report | None = None,
         truth: Truth | None = None,
+        states: States | None = None,
     ) -> None:
         """Take on the agents, and have them flush once in a while, changed or not."""
         self._truth = truth
+        self._states = states
         self._keeper = keeper
         self._report = report
         self._agents = {agent.topic: agent for agent in agents}
@@ -168,10 +186,28 @@ class Custody:
             if count > most[topic]:
                 self._truth.refuse(topic, count, most[topic])
 
-    async def load(self, positions: Mapping[TP, Position]) -> None:
+    async def load(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
         await self._ask({})
+        positions = await self._found(positions)
         if self._keeper is not None:
             await self._keeper.load(positions)
+        return positions
+
+    async def _found(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
+        """Return positions with what their commits refer to."""
+        references = {
+            tp: reference
+            for tp, position in positions.items()
+            if (reference := reference_in(position.metadata)) is not None
+        }
+        if self._states is None:
+            if references:
+                raise BrokerError(f"commits refer to the topic {COMMIT_STATE.name}, which is not there: bring it back")
+            return positions
+        found = await self._states.find(references)
+        return {
+            tp: replace(position, metadata=found[tp]) if tp in found else position for tp, position in positions.items()
+        }
 
     def leave(self) -> None:
         """Hear that the next commit is the last."""
@@ -204,15 +240,39 @@ class Custody:
             await self._delivery.flush()
         if self._keeper is not None and sent is not None:
             self._keeper.delivered(sent)
-        same = {tp: commit for tp, commit in commits.items() if self._committed.get(tp) == commit}
+        same = {
+            tp: commit
+            for tp, commit in commits.items()
+            if self._committed.get(tp) == commit and not (self._states is not None and self._states.is_due(tp))
+        }
         if self._keeper is not None:
             self._keeper.committed(same)
         if self._report is not None:
             self._report.stands(same)
         return {tp: commit for tp, commit in commits.items() if tp not in same}
 
+    async def shortened(self, commits: Mapping[TP, tuple[int, str]]) -> dict[TP, tuple[int, str]]:
+        short: dict[TP, tuple[int, str]] = {}
+        for tp, (offset, metadata) in commits.items():
+            if not is_long(metadata):
+                short[tp] = offset, metadata
+            elif self._states is not None:
+                short[tp] = offset, await self._states.keep(tp, metadata)
+            elif tp not in self._still:
+                self._still.add(tp)
+                log.warning(
+                    "%s, partition %d: it can't be committed any more, for its sources are too many for a commit and "
+                    "there is no topic %s: run `tickertape topics create` and start the workers again",
+                    tp.topic,
+                    tp.partition,
+                    COMMIT_STATE.name,
+                )
+        return short
+
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
         self._committed |= offsets
+        if self._states is not None:
+            self._states.committed(offsets)
         if self._report is not None:
             self._report.committed(offsets)
         if self._keeper is not None:

@@ -11,9 +11,6 @@ from stream.engine.block import Block
 from stream.engine.decode import Decoded
 from stream.engine.lanes import UNSET, Lanes
 
-# A checkpoint names every source of a partition, and Kafka bounds its length: 64 names of so many bytes in UTF-8,
-# though they have nothing in common, are packed into a commit with all that it says of them.
-_NAMES_BYTES = 1920
 # What is of a source without a lane.
 _RECORD, _BEAT, _END = range(3)
 # Past every offset.
@@ -91,11 +88,7 @@ class Room:
 
     def _has_room(self, sources: Collection[str], lanes: Lanes) -> bool:
         """Return whether there is room for some more."""
-        if not sources:
-            return True
-        if len(lanes.watermark_ms) + len(sources) > self._most_sources:
-            return False
-        return sum(len(name.encode()) for name in (*sources, *lanes.watermark_ms)) <= _NAMES_BYTES
+        return not sources or len(lanes.watermark_ms) + len(sources) <= self._most_sources
 
     def _make_room(self, source: str, time_ms: int, lanes: Lanes) -> Iterator[str]:
         while not self._has_room((source,), lanes):

@@ -113,14 +113,20 @@ class Custodian(Protocol):
     blocks: Blocks
     workload: Workload
 
-    async def load(self, positions: Mapping[TP, Position]) -> None:
-        """Fetch what helps to take up these partitions; `restore` follows, unless they are taken away meanwhile."""
+    async def load(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
+        """Fetch what helps to take up these partitions, and return them with what their commits refer to.
+
+        `restore` follows, unless they are taken away meanwhile.
+        """
 
     def restore(self, positions: Mapping[TP, Position]) -> Mapping[TP, int]:
         """Take up exactly these partitions, forget any others, and say from which offset to read each."""
 
     async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
         """Publish what is open, wait for the broker, and return (offset, metadata) to commit by partition."""
+
+    async def shortened(self, commits: Mapping[TP, tuple[int, str]]) -> Mapping[TP, tuple[int, str]]:
+        """Return them with references in place of what is too long for a commit, once that is kept elsewhere."""
 
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
         """Hear that a checkpoint is committed."""
@@ -288,7 +294,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         if not self._turns.is_on(turn):
             self._give_up(offsets)
             return
-        commit = {TopicPartition(*tp): OffsetAndMetadata(offset, data) for tp, (offset, data) in offsets.items()}
+        short = await self.app.custodian.shortened(offsets)
+        offsets = {tp: offsets[tp] for tp in short}
+        commit = {TopicPartition(*tp): OffsetAndMetadata(offset, data) for tp, (offset, data) in short.items()}
+        if not commit:
+            return
         is_on = partial(self._turns.is_on, turn)
         try:
             done = await self._turns.send(self._thread.call_thread(self._thread.commit_while, commit, is_on))
@@ -361,7 +371,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         await super().perform_seek()
         tps = [TopicPartition(*tp) for tp in self.assignment() if self._has_blocks(tp)]
         positions = await self._thread.call_thread(self._thread.positions, tps, self._least) if tps else {}
-        await self.app.custodian.load(positions)
+        positions = await self.app.custodian.load(positions)
         if self._revocations != revocations:
             # They may be another's by now; what is ours is restored when it is assigned.
             return

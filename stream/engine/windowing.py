@@ -12,7 +12,7 @@ from faust.types import TP
 from schemas.frame import Frame
 from schemas.topics import DEAD_LETTERS, LATE, SLICES
 from stream.engine.block import Block
-from stream.engine.checkpoint import CheckpointError, Views, WindowCheckpoint, to_metadata, windows_from
+from stream.engine.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from stream.engine.following import Following
 from stream.engine.frames import BadFrame
 from stream.engine.pace import Pace
@@ -105,8 +105,6 @@ class WindowAgent:
         self._block_records = BLOCK_RECORDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
-        # Shards that have more sources than a commit names.
-        self._still: set[int] = set()
         self._pace = Pace(self.flush, settings.backlog_ms / 1000, workload)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
@@ -132,7 +130,6 @@ class WindowAgent:
         self.trust(self._most)
         self._read, self._upto, self._log, self._next, self._longer = {}, {}, {}, {}, {}
         self._began = {}
-        self._still.clear()
         for tp, position in positions.items():
             position = position.valid(tp)
             saved = windows_from(position.metadata) or WindowCheckpoint()
@@ -301,19 +298,10 @@ class WindowAgent:
                 carried = min(carried, read if kept is None else kept)
             needed = oldest if carried < oldest else None
             checkpoint = WindowCheckpoint(upto=read, topics=known, needed=needed, log=self._log[shard], began=began)
-            try:
-                commits[TP(self.topic, shard)] = min(oldest, carried), to_metadata(checkpoint)
-            except CheckpointError as error:
-                self._stand_still(shard, error)
+            commits[TP(self.topic, shard)] = min(oldest, carried), to_metadata(checkpoint)
         if self._recovery:
             self._recovery.pack(commits, self._read, self._snapshot)
         return commits
-
-    def _stand_still(self, shard: int, error: CheckpointError) -> None:
-        """Leave a shard's last commit as it is: results go on, and the next owner reads its frames again from there."""
-        if shard not in self._still:
-            self._still.add(shard)
-            log.warning("slices, partition %d: it can't be committed any more: %s", shard, error)
 
     def _snapshot(self, shard: int) -> Snapshot:
         states = [windows.state(shard) for windows in self._windows]

@@ -33,13 +33,17 @@ LAST_CHANCE_SECONDS = 5.0
 
 
 class _Batch:
-    """Records that go in one request; ``over`` is set when they are acknowledged, or the producer has failed."""
+    """Records that go in one request; ``over`` is set when they are acknowledged, or the producer has failed.
 
-    __slots__ = ("builder", "over", "size_bytes")
+    ``offset`` is the first one's, once they are acknowledged.
+    """
+
+    __slots__ = ("builder", "offset", "over", "size_bytes")
 
     def __init__(self, builder: BatchBuilder) -> None:
         self.builder = builder
         self.size_bytes = 0
+        self.offset = -1
         self.over = asyncio.Event()
 
 
@@ -218,6 +222,26 @@ class Producer:
         batch.size_bytes += record.size
         self._pending_bytes += record.size
 
+    async def place(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> int:
+        """Append a record, and return its offset once it is acknowledged.
+
+        Raises
+        ------
+        BrokerError
+            It was not delivered, or something before it.
+        """
+        if self._failure is not None:
+            self._raise_failure()
+        queue = self._queues.setdefault((topic, partition), _Queue(topic, partition))
+        # It is the first of its batch.
+        batch = self._open(queue)
+        record = batch.builder.append(timestamp=None, key=key, value=value, headers=[])
+        batch.size_bytes += record.size
+        self._pending_bytes += record.size
+        await batch.over.wait()
+        self._raise_failure()
+        return batch.offset
+
     async def flush(self) -> None:
         """Return when all that was put before is acknowledged.
 
@@ -349,7 +373,7 @@ class Producer:
         done, _ = await asyncio.wait((sent,), timeout=self._delivery_seconds)
         if not done:
             raise TimeoutError(f"not acknowledged in {self._delivery_seconds:g} s")
-        sent.result()
+        batch.offset = sent.result().offset
 
     async def _must_exist(self, kafka: AIOKafkaProducer, topic: str) -> None:
         # Asking for one topic by name would create it on a broker that does so; asking for all does not.

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from schemas.topics import CATALOGUE, Topic
 from stream.connection import Connection
-from stream.engine.checkpoint import slices_from, windows_from
+from stream.engine.checkpoint import slices_from, told_in, windows_from
 from stream.errors import BrokerError, ConfigError
 from stream.kafka.admin import RETRY_SECONDS, connected, retrying
 from stream.kafka.rights import lacking
@@ -259,10 +259,10 @@ def _partition(
     if commit is not None:
         # One that is set by hand says no more than what is read next.
         upto = commit.offset
-        if topic.growable and (slices := slices_from(commit.metadata)):
+        if topic.growable and (slices := slices_from(told_in(commit.metadata))):
             upto, tallies = slices.upto, msgspec.structs.asdict(slices.tallies)
             watermark_ms = max((lane.watermark_ms for lane in slices.lanes), default=None)
-        elif not topic.growable and (windows := windows_from(commit.metadata)):
+        elif not topic.growable and (windows := windows_from(told_in(commit.metadata))):
             upto = windows.upto
     lag = None
     if read:

@@ -3,23 +3,29 @@
 import tracemalloc
 from base64 import b85encode
 from hashlib import sha256
-from zlib import compress
+from zlib import compress, crc32
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from schemas.frame import Lane, Tallies
 from schemas.refused import DeadLetter, Late
 from stream.engine.checkpoint import (
     METADATA_BYTES,
-    CheckpointError,
+    Reference,
     SliceCheckpoint,
     Views,
     WindowCheckpoint,
+    head_of,
+    is_long,
+    refer,
+    reference_in,
     slices_from,
     to_metadata,
+    told_in,
     windows_from,
 )
 from stream.engine.slices import Slicer
@@ -102,9 +108,36 @@ def test_a_commit_is_measured_in_bytes() -> None:
     assert slices_from(to_metadata(lanes)) == lanes
 
 
-def test_a_commit_that_is_too_long_when_packed_is_an_error_with_a_way_out() -> None:
-    with pytest.raises(CheckpointError, match="fewer sources in one topic"):
-        to_metadata(windows_of(500))
+def test_a_checkpoint_that_no_commit_takes_is_referred_to() -> None:
+    windows = windows_of(500)
+    slices = SliceCheckpoint(
+        upto=90,
+        lanes=[Lane(name, at(7919 * i), at(i)) for i, name in enumerate(named(300))],
+        tallies=Tallies(counted=90),
+    )
+    assert not is_long(to_metadata(windows_of(60)))
+    for saved in (windows, slices):
+        text = to_metadata(saved)
+        assert is_long(text)
+        said = Reference("commit-state", 0, 7, "key", crc32(text.encode()), head_of(text))
+        commit = refer(said)
+        assert not is_long(commit)
+        assert reference_in(commit) == said
+        # Who would take it for the whole is stopped.
+        with pytest.raises(ValueError, match="refers to a record"):
+            slices_from(commit)
+        with pytest.raises(ValueError, match="refers to a record"):
+            windows_from(commit)
+    # What it tells itself is how far the partition is.
+    assert slices_from(head_of(to_metadata(slices))) == replace(slices, lanes=slices.lanes[-1:])
+    assert windows_from(head_of(to_metadata(windows))) == WindowCheckpoint(upto=4)
+    assert (slices_from(to_metadata(slices)), windows_from(to_metadata(windows))) == (slices, windows)
+
+
+@pytest.mark.parametrize("metadata", ["", "[]", "state", to_metadata(windows_of(60))])
+def test_a_commit_that_holds_its_checkpoint_refers_to_nothing(metadata: str) -> None:
+    assert reference_in(metadata) is None
+    assert told_in(metadata) == metadata
 
 
 @pytest.mark.parametrize(
@@ -130,7 +163,7 @@ def test_what_unpacks_to_gigabytes_is_no_commit_of_ours() -> None:
     tracemalloc.start()
     try:
         assert windows_from(bomb) is None
-        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
 

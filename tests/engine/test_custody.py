@@ -10,9 +10,12 @@ from faust.types import TP
 
 from stream.engine import custody
 from stream.engine.block import Block
+from stream.engine.checkpoint import Reference, refer
 from stream.engine.custody import Custody
+from stream.engine.transport import Position
 from stream.engine.unpacking import Blocks
 from stream.engine.workload import Workload
+from stream.errors import BrokerError
 
 OFFSETS = np.empty(0, np.int64)
 BLOCK = Block("trades", 0, 0, 1, OFFSETS, [], OFFSETS)
@@ -224,6 +227,89 @@ def test_a_block_that_does_not_follow_is_not_read_and_where_it_goes_on_state_is_
         assert agent.received == []
         assert await keeper.receive(Block("trades", 0, 3, 4, OFFSETS, [], OFFSETS))
         assert agent.received == [3]
+        await keeper.stop()
+
+    asyncio.run(run())
+
+
+class Kept:
+    """Where long checkpoints go: each is referred to by its number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.heard: list[list[TP]] = []
+
+    async def keep(self, tp: TP, metadata: str) -> str:
+        self.texts.append(metadata)
+        return refer(Reference("commit-state", 0, len(self.texts) - 1, f"{tp.partition}", 0, ""))
+
+    def is_due(self, tp: TP) -> bool:
+        return tp.partition == 9
+
+    def committed(self, commits: Mapping[TP, tuple[int, str]]) -> None:
+        self.heard.append(list(commits))
+
+    async def find(self, references: Mapping[TP, Reference]) -> dict[TP, str]:
+        return {tp: self.texts[reference.offset] for tp, reference in references.items()}
+
+
+ONE, TWO, OLD = TP("trades", 1), TP("trades", 2), TP("trades", 9)
+
+
+def test_what_is_too_long_for_a_commit_is_kept_elsewhere_and_found_by_the_next_owner() -> None:
+    async def run() -> None:
+        kept = Kept()
+        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        nothing: Any = Told(before=True)
+        keeper.start([nothing], Delivered(), states=kept, truth=Truth(4))
+        long = "x" * 5000
+        short = await keeper.shortened({ONE: (3, "short"), TWO: (4, long)})
+        assert (short[ONE], short[TWO][0], kept.texts) == ((3, "short"), 4, [long])
+        keeper.committed({ONE: (3, "short"), TWO: (4, long)})
+        assert kept.heard == [[ONE, TWO]]
+        positions = {tp: Position(0, 9, offset, metadata, 1) for tp, (offset, metadata) in short.items()}
+        found = await keeper.load(positions)
+        assert {tp: (position.committed, position.metadata) for tp, position in found.items()} == {
+            ONE: (3, "short"),
+            TWO: (4, long),
+        }
+        await keeper.stop()
+
+    asyncio.run(run())
+
+
+def test_what_stands_is_committed_again_when_its_record_is_old() -> None:
+    class Standing(Committing):
+        def checkpoint(self) -> dict[TP, tuple[int, str]]:
+            return {ONE: (7, "known"), OLD: (7, "known")}
+
+    async def run() -> None:
+        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        agent: Any = Standing()
+        keeper.start([agent], Delivered(), states=Kept())
+        keeper.committed({ONE: (7, "known"), OLD: (7, "known")})
+        assert await keeper.checkpoint() == {OLD: (7, "known")}
+        await keeper.stop()
+
+    asyncio.run(run())
+
+
+def test_without_a_place_for_it_what_is_too_long_is_not_committed_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run() -> None:
+        keeper = Custody(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        nothing: Any = Told(before=True)
+        keeper.start([nothing], Delivered(), truth=Truth(4))
+        for _ in range(2):
+            assert await keeper.shortened({ONE: (3, "short"), TWO: (4, "x" * 5000)}) == {ONE: (3, "short")}
+        assert [record.getMessage() for record in caplog.records] == [
+            "trades, partition 2: it can't be committed any more, for its sources are too many for a commit and there "
+            "is no topic commit-state: run `tickertape topics create` and start the workers again"
+        ]
+        reference = refer(Reference("commit-state", 0, 1, "key", 0, ""))
+        with pytest.raises(BrokerError, match="the topic commit-state, which is not there"):
+            await keeper.load({ONE: Position(0, 9, 3, reference, 1)})
         await keeper.stop()
 
     asyncio.run(run())

@@ -209,6 +209,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "late: 1 partitions, new",
         "dead-letters: 1 partitions, new",
         "window-state: 8 partitions, new",
+        "commit-state: 1 partitions, new",
         "control: 1 partitions, new",
     ]
     assert tickertape(own, "topics", "create").splitlines()[0] == "trades: 2 partitions"
@@ -257,6 +258,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("late", 1),
         ("dead-letters", 1),
         ("window-state", 8),
+        ("commit-state", 1),
         ("control", 1),
     ]
 
@@ -275,7 +277,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^nope: no such topic; there are trades, quotes, posts, slices, bars, .*, window-state, control$",
+        match=r"^nope: no such topic; there are trades, quotes, posts, slices, bars, .*, commit-state, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
 
