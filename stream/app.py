@@ -1,5 +1,6 @@
 """The Faust app of a worker: its agents found by name, its state in custody."""
 
+import asyncio
 import importlib
 import logging
 import pkgutil
@@ -25,10 +26,11 @@ from stream.engine.unpacking import Blocks
 from stream.engine.watched import Watched
 from stream.engine.windowing import WindowAgent
 from stream.engine.workload import Workload
-from stream.errors import AccessError, BrokerError, ConfigError
+from stream.errors import AccessError, BrokerError, ConfigError, TickertapeError
 from stream.kafka.control import Control
 from stream.kafka.counts import Counts
 from stream.kafka.producer import Producer
+from stream.kafka.rights import denied, unread
 from stream.kafka.security import for_faust
 from stream.kafka.snapshots import KafkaSnapshots
 from stream.kafka.states import KafkaStates
@@ -43,6 +45,8 @@ _RECIPES = (Slicing, Windowing, Recursion, Rolling, Signals)
 _FETCH_BYTES = 1 << 20
 # Blocks that wait for their agent; more would only be memory.
 _WAITING_BLOCKS = 16
+# So often it is looked whether Kafka lets us into the group.
+_LOOK_SECONDS = 1.0
 # So often it is looked whether a backlog is read, and what it took can be given back.
 _GIVE_BACK_SECONDS = 10.0
 
@@ -155,7 +159,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                     await self.consumer.perform_seek()
             except Exception as error:
                 # Faust would go on with the next block; a worker that starts anew reads this one again.
-                log.exception("%s, partition %d: a block failed", event.message.topic, event.message.partition)
+                if not isinstance(error, TickertapeError):
+                    log.exception("%s, partition %d: a block failed", event.message.topic, event.message.partition)
                 await self.crash(error)
                 raise
 
@@ -224,6 +229,23 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         form = fingerprint(self.windowings, settings.epoch, fill=settings.fill)
         snapshots = KafkaSnapshots(producer, partitions, group=f"{settings.group}-{settings.epoch}", fingerprint=form)
         return Recovery(snapshots, settings.snapshot_seconds, needed=bool(self.recipes))
+
+    async def refusal(self) -> BaseException:
+        """Wait until Kafka doesn't let this worker into its group, and return why; Faust says nothing of that."""
+        while self._consumer is None or (error := self._consumer.refusal()) is None:  # noqa: ASYNC110 - a thread has it
+            await asyncio.sleep(_LOOK_SECONDS)
+        return self._told(error)
+
+    def crashed(self) -> BaseException | None:
+        """Return why the worker has ended."""
+        reason = self.crash_reason
+        return None if reason is None else self._told(reason)
+
+    def _told(self, reason: BaseException) -> BaseException:
+        """Return an error as one that says in a line which right is missing, where that is so."""
+        return (
+            unread(self.settings, reason, f"{self.settings.group}-{self.settings.epoch}") if denied(reason) else reason
+        )
 
     async def stop(self) -> None:
         self.custodian.leave()

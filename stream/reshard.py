@@ -20,7 +20,7 @@ from stream.engine.frames import BadFrame, Inspector
 from stream.engine.resharding import Resharding, merged
 from stream.errors import BrokerError, ConfigError
 from stream.kafka import members, topics
-from stream.kafka.admin import connected, retrying
+from stream.kafka.admin import commits, connected, retrying
 from stream.kafka.control import Control, put_workers
 from stream.kafka.producer import Producer
 from stream.kafka.reader import Reader
@@ -165,8 +165,7 @@ def _plan_group(group: str) -> str:
 
 def _plan(admin: KafkaAdminClient, settings: Settings, group: str) -> Plan | None:
     group = _plan_group(group)
-    commits = retrying(lambda: admin.list_group_offsets([group]))[group]
-    kept = commits.get(TopicPartition(RESHARDED.name, 0))
+    kept = commits(admin, settings, group).get(TopicPartition(RESHARDED.name, 0))
     return None if kept is None else msgspec.json.decode(_whole(settings, {_PLAN: kept.metadata})[_PLAN], type=Plan)
 
 
@@ -181,13 +180,14 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
     before = len(admin.describe_topics([SLICES.name])[0]["partitions"])
     if not before:
         raise ConfigError(f"{SLICES.name} doesn't exist on {settings.broker}; `tickertape topics create` creates it")
-    found = retrying(lambda: admin.list_group_offsets([group]))[group]
-    commits = {part.partition: commit for part, commit in found.items() if part.topic == SLICES.name}
+    said = {
+        part.partition: commit for part, commit in commits(admin, settings, group).items() if part.topic == SLICES.name
+    }
     _create(settings, RESHARDED, shards)
     resharding = Resharding(before, shards, slice_ms=settings.slice_ms, epoch=settings.epoch)
-    asyncio.run(_split(settings, resharding, {shard: commit.offset for shard, commit in commits.items()}))
-    said = _whole(settings, {TP(SLICES.name, shard): commit.metadata for shard, commit in commits.items()})
-    return merged([windows_from(said.get(TP(SLICES.name, n), "")) or WindowCheckpoint() for n in range(before)])
+    asyncio.run(_split(settings, resharding, {shard: commit.offset for shard, commit in said.items()}))
+    whole = _whole(settings, {TP(SLICES.name, shard): commit.metadata for shard, commit in said.items()})
+    return merged([windows_from(whole.get(TP(SLICES.name, n), "")) or WindowCheckpoint() for n in range(before)])
 
 
 def _whole(settings: Settings, metadata: Mapping[TP, str]) -> dict[TP, str]:

@@ -15,6 +15,7 @@ from typing import NoReturn
 from stream import logs, memory
 from stream.app import Pipeline
 from stream.errors import ConfigError, TickertapeError
+from stream.kafka.rights import denied
 from stream.metrics import PATH, WORKER, served
 from stream.settings import Settings
 
@@ -106,21 +107,23 @@ async def _run(settings: Settings, slot: str, address: str) -> None:
     told = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
+    refusal = asyncio.create_task(app.refusal())
+    refusal.add_done_callback(lambda _: told.set())
     try:
         started = await _unless(told, app.start())
     except BaseException:
         await app.on_shutdown()
         raise
     if not started:
-        _leave(0)
+        _end(slot, refusal.result() if refusal.done() else None)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
     log.info("worker %s is up%s", slot, f", its metrics at {address}{PATH}" if address else "")
     await _unless(told, app.wait())
-    if app.crash_reason is not None:
+    if (reason := refusal.result() if refusal.done() else app.crashed()) is not None:
         # What the agents hold may be half done, so nothing of it is committed: as after a kill, the next worker goes on
         # from the last commit.
-        _report(slot, app.crash_reason)
-        _leave(getattr(app.crash_reason, "exit_code", 1))
+        _end(slot, reason)
+    refusal.cancel()
     if not await _stopped(app):
         log.error("worker %s did not stop in %g s; the next goes on from its last commit", slot, STOP_SECONDS)
         _leave(1)
@@ -135,11 +138,13 @@ async def _stopped(app: Pipeline) -> bool:
     return stopping.done()
 
 
-def _report(slot: str, reason: BaseException) -> None:
+def _end(slot: str, reason: BaseException | None) -> NoReturn:
+    """Say why, where it is not as it was told, and exit."""
     if isinstance(reason, TickertapeError):
         log.critical("worker %s: %s", slot, reason)
-    else:
+    elif reason is not None:
         log.critical("worker %s has crashed", slot, exc_info=reason)
+    _leave(0 if reason is None else getattr(reason, "exit_code", 1))
 
 
 def _leave(code: int) -> NoReturn:
@@ -182,5 +187,9 @@ def _set_up_logging(settings: Settings) -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Leave out the steps of Faust's services, and the crash that we report ourselves."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, TickertapeError) or (error is not None and denied(error)):
+        # It ends the worker, which says so in a line.
+        return False
     text = record.getMessage()
     return not text.startswith("[^") or (record.levelno > logging.INFO and "Crashed reason" not in text)

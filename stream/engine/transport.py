@@ -14,10 +14,12 @@ from typing import Any, NamedTuple, Protocol
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import (
     CommitFailedError,
+    GroupAuthorizationFailedError,
     IllegalGenerationError,
     IllegalStateError,
     KafkaError,
     RebalanceInProgressError,
+    TopicAuthorizationFailedError,
     UnknownMemberIdError,
 )
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
@@ -378,6 +380,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         offsets = self.app.custodian.restore(positions)
         await self._thread.call_thread(self._thread.seek_all, offsets)
         self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})
+
+    def refusal(self) -> KafkaError | None:
+        """Return why Kafka doesn't let this worker into its group; Faust waits for that without a word."""
+        consumer = self._thread._consumer
+        error = None if consumer is None else consumer._coordinator._pending_exception
+        return error if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError) else None
 
     def log_end(self, tp: TP) -> LogEnd | None:
         """Return the end of a partition's log as last heard of; None where that is not known."""

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError, RetriableError
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, RetriableError
+from kafka.structs import OffsetAndMetadata
 
 from stream.connection import Connection
 from stream.kafka.diagnosis import diagnose, no_address
-from stream.kafka.rights import refused
+from stream.kafka.rights import lacking, refused
 from stream.kafka.security import for_kafka_python
 
 CONNECT_MS = 5000
@@ -31,6 +32,21 @@ def retrying(ask: Callable[[], T]) -> T:
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)
+
+
+def commits(admin: KafkaAdminClient, connection: Connection, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    """Return what a group has committed, by partition.
+
+    Raises
+    ------
+    AccessError
+        Kafka doesn't tell us.
+    """
+    try:
+        found: dict[TopicPartition, OffsetAndMetadata] = retrying(lambda: admin.list_group_offsets([group]))[group]
+    except GroupAuthorizationFailedError:
+        raise lacking(connection, f"Describe on group {group}") from None
+    return found
 
 
 @contextmanager

@@ -143,6 +143,9 @@ class Producer:
             await asyncio.wait_for(kafka.start(), CONNECT_SECONDS)
         except (KafkaError, OSError, TimeoutError) as error:
             await kafka.stop()
+            if denied(error):
+                # Who may write to a topic may have a number, which each batch of an idempotent producer carries.
+                raise refused(self.connection, error, "Write on the topics that are written to") from error
             raise await find_cause(self.connection) from error
         self._kafka = kafka
 

@@ -45,6 +45,14 @@ def refused(connection: Connection, error: BaseException, right: str = "") -> Br
     return lacking(connection, right or f"a right on a {kind} ({said})")
 
 
+def unread(connection: Connection, error: BaseException, group: str) -> BrokerError:
+    """Return what to tell a worker whose consumer Kafka refuses for want of a right, on a topic or on its group."""
+    said = error.args[0] if error.args else ""
+    topic = next(iter(sorted(said)), "") if isinstance(said, set | frozenset) else said
+    of_topic = getattr(error, "errno", None) == TopicAuthorizationFailedError.errno
+    return refused(connection, error, f"Read on topic {topic}" if of_topic else f"Read on group {group}")
+
+
 def lacking(connection: Connection, right: str) -> AccessError:
     """Return what to tell of a right that we need: ``Read on topic trades``."""
     who = f"user {connection.sasl_username}" if connection.sasl_username else "us"

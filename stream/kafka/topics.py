@@ -15,7 +15,7 @@ from schemas.topics import CATALOGUE, Topic
 from stream.connection import Connection
 from stream.engine.checkpoint import slices_from, told_in, windows_from
 from stream.errors import BrokerError, ConfigError
-from stream.kafka.admin import RETRY_SECONDS, connected, retrying
+from stream.kafka.admin import RETRY_SECONDS, commits, connected, retrying
 from stream.kafka.rights import lacking
 from stream.settings import Settings
 
@@ -169,7 +169,10 @@ def grow(connection: Connection, topic: Topic, partitions: int) -> int:
         had = len(_seen(admin, connection, [topic.name])[topic.name])
         may_grow(topic, had, partitions)
         if partitions > had:
-            admin.create_partitions({topic.name: partitions})
+            try:
+                admin.create_partitions({topic.name: partitions})
+            except TopicAuthorizationFailedError:
+                raise lacking(connection, f"Alter on topic {topic.name}") from None
             until = time.monotonic() + RETRY_SECONDS
             while len(admin.describe_topics([topic.name])[0]["partitions"]) < partitions and time.monotonic() < until:
                 time.sleep(0.05)
@@ -222,14 +225,14 @@ def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[To
         )["topic"]
         starts = retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.EARLIEST)))
         # Commits before ends: the other way round a lag could come out below zero.
-        commits = retrying(lambda: admin.list_group_offsets([group]))[group]
+        committed = commits(admin, settings, group)
         ends = retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST)))
     states = []
     for topic in topics:
         mine = [part for part in parts if part.topic == topic.name]
         # An input topic is read, be it that nobody has begun.
-        read = topic.growable or any(part in commits for part in mine)
-        partitions = [_partition(topic, p, starts[p].offset, ends[p].offset, commits.get(p), read) for p in mine]
+        read = topic.growable or any(part in committed for part in mine)
+        partitions = [_partition(topic, p, starts[p].offset, ends[p].offset, committed.get(p), read) for p in mine]
         found = {name: config["value"] for name, config in configs.get(topic.name, {}).items()}
         if partitions and not found:
             raise lacking(settings, f"DescribeConfigs on topic {topic.name}")

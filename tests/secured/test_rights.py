@@ -1,16 +1,19 @@
 """A process works with the rights that docs/security.md lists for it, and names the one that it lacks."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from schemas.topics import CATALOGUE, TRADES
+from schemas.topics import BARS, CATALOGUE, TRADES
 from stream.connection import Connection
 from stream.kafka import topics
 from stream.settings import Settings
+from tests.integration.running import until
 from tests.secured.broker import SCRAM_PASSWORD, Right, SecuredKafka
 
 pytestmark = pytest.mark.kafka
@@ -79,6 +82,27 @@ class Processes:
         assert SCRAM_PASSWORD not in done.stdout + done.stderr
         return done.stdout if not code else done.stderr
 
+    def until_bars(self, user: str, *words: str) -> int:
+        """Run it until there are more bars, and have it stop; return its exit status."""
+        settings = administrator(self._kafka)
+        before, environment = bars(settings), environ(self._kafka.user(user), self._tmp_path)
+        environment |= {"TICKERTAPE_GROUP": f"tickertape-{user}"}
+        running = subprocess.Popen([sys.executable, "-m", "stream", *words], env=environment)
+        try:
+            until("there are bars", lambda: running.poll() is not None or bars(settings) > before)
+            # What is in none of its arguments is in none of the process list.
+            assert SCRAM_PASSWORD not in " ".join(psutil.Process(running.pid).cmdline())
+        finally:
+            running.send_signal(signal.SIGTERM)
+            code = running.wait(30)
+        return code
+
+
+def bars(settings: Settings) -> int:
+    """Return how many records there are."""
+    (found,) = topics.describe(settings, [BARS])
+    return sum(partition.end - partition.start for partition in found.partitions)
+
 
 @pytest.fixture
 def processes(locked: SecuredKafka, tmp_path: Path) -> Processes:
@@ -94,6 +118,68 @@ def test_topics_are_made_and_fed_with_the_rights_that_are_listed(locked: Secured
     processes.run("feed", "feed", "simulate", "--events", "300", "--quotes", "0", "--posts", "0", "--speed", "max")
     (trades,) = topics.describe(administrator(locked), [TRADES])
     assert sum(partition.end - partition.start for partition in trades.partitions) >= 300
+
+
+@pytest.fixture(scope="module")
+def fed(locked: SecuredKafka, tmp_path_factory: pytest.TempPathFactory) -> SecuredKafka:
+    """One with topics, input and results, all made by who has the rights for it."""
+    tmp_path = tmp_path_factory.mktemp("fed")
+    processes = Processes(locked, tmp_path)
+    for process in ("topics", "feed", "worker"):
+        locked.add(process, listed(process))
+    processes.run("topics", "topics", "create")
+    simulated = ["--events", "3000", "--quotes", "20", "--posts", "20", "--speed", "max"]
+    processes.run("feed", "feed", "simulate", *simulated)
+    assert processes.until_bars("worker", "worker", "--slot", "0") == 0
+    return locked
+
+
+def test_up_runs_workers_with_the_rights_that_are_listed_for_both(fed: SecuredKafka, processes: Processes) -> None:
+    fed.add("up", listed("up") + listed("worker"))
+    assert processes.until_bars("up", "up", "--workers", "1") == 0
+
+
+COMMANDS = {
+    "tail": ("tail", "bars", "--from-beginning", "--until-caught-up"),
+    "replay": ("replay", "--topic", "trades", "--out", "OUT"),
+    "verify": ("verify",),
+    "scale": ("scale", "quotes", "--partitions", "5"),
+    "doctor": ("doctor",),
+}
+
+
+@pytest.mark.parametrize("process", COMMANDS)
+def test_a_command_does_with_the_rights_that_are_listed(
+    fed: SecuredKafka, processes: Processes, tmp_path: Path, process: str
+) -> None:
+    fed.add(process, listed(process))
+    processes.run(process, *(str(tmp_path / "out") if word == "OUT" else word for word in COMMANDS[process]))
+
+
+@pytest.mark.parametrize(
+    ("process", "lacks", "told"),
+    [
+        ("replay", Right("Describe", "group", "tickertape-*"), "Describe on group tickertape-1000-5000"),
+        ("verify", Right("Read", "topic", "bars"), "Describe on topic bars"),
+        ("scale", Right("Alter", "topic", "trades"), "Alter on topic trades"),
+        ("scale", Right("Write", "topic", "control"), "Write on the topics that are written to"),
+        ("worker", Right("Read", "group", "tickertape-*"), "Read on group tickertape-1000-5000"),
+        ("worker", Right("Read", "topic", "slices"), "Read on topic slices"),
+        ("worker", Right("Write", "topic", "window-state"), "Write on topic window-state"),
+    ],
+)
+def test_the_one_that_is_left_out_is_named_in_a_line(
+    fed: SecuredKafka, processes: Processes, tmp_path: Path, process: str, lacks: Right, told: str
+) -> None:
+    rights = listed(process)
+    assert lacks in rights
+    user = f"{process}-without-{lacks.operation}-{lacks.name.strip('*')}"
+    fed.add(user, [right for right in rights if right != lacks])
+    words = ("worker", "--slot", "0") if process == "worker" else COMMANDS[process]
+    words = tuple("trades" if word == "quotes" else word for word in words)
+    said = processes.run(user, *(str(tmp_path / "out") if word == "OUT" else word for word in words), code=7)
+    assert f"doesn't let user {user} do that: it takes {told}; docs/security.md" in said.splitlines()[-1]
+    assert "Traceback" not in said
 
 
 def test_the_right_that_is_missing_is_named(locked: SecuredKafka, processes: Processes) -> None:
