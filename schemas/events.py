@@ -58,6 +58,11 @@ class Shape(Struct, gc=False):
 
     @property
     def kind(self) -> type[Trade | Quote | Post]:
-        if self.bid is not UNSET:
+        if _is_there(self.bid):
             return Quote
-        return Trade if self.author is UNSET else Post
+        return Post if _is_there(self.author) else Trade
+
+
+def _is_there(field: Raw | UnsetType) -> bool:
+    """Return whether a record has a field; one that is null it hasn't got."""
+    return field is not UNSET and bytes(field) != b"null"

@@ -207,6 +207,9 @@ def test_a_null_in_a_field_that_may_be_left_out_is_no_field(tmp_path: Path) -> N
     assert trade.received_ms == 0
     assert isinstance(other, Post)
     assert (other.tags, other.likes, other.sentiment) == ((), 0, None)
+    # What another kind has, and is null here, doesn't make it one of those.
+    odd = write(tmp_path / "b", b"\n".join(map(msgspec.json.encode, [OWN | {"bid": None, "author": None}])))
+    assert [type(event) for event in read([odd], "jsonl", Tally())] == [Trade]
     # One that has to be there can't be null.
     assert (tally.bad, "`$.id`" in tally.places[0]) == (1, True)
 
