@@ -40,7 +40,11 @@ class Keeper:
         self.begun: dict[TP, int] = {}
         self.amid: Callable[[], Awaitable[None]] | None = None
 
-    async def load(self, positions: Mapping[TP, Position]) -> None: ...
+    async def load(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
+        return positions
+
+    async def shortened(self, commits: Mapping[TP, tuple[int, str]]) -> Mapping[TP, tuple[int, str]]:
+        return commits
 
     def restore(self, positions: Mapping[TP, Position]) -> Mapping[TP, int]:
         say(
