@@ -22,6 +22,7 @@ from stream.engine.lanes import UNSET
 from stream.engine.merging import accumulate, as_they_stand, in_order
 from stream.engine.names import ALL, Names
 from stream.engine.overdue import Overdue
+from stream.engine.placing import Placing
 from stream.engine.recipe import Windowing
 from stream.engine.results import NOTHING, Finals, Output, Result, ResultWriter, WindowKey
 from stream.engine.snapshot import State, put, take
@@ -89,6 +90,7 @@ class Windows:
         self._settled: set[int] = set()
         # Shards of which windows come again that their last owner has published.
         self._again: set[int] = set()
+        self._placing = Placing(windowing, slice_ms, self._pending, self._windows, self._names, self._shards)
         self._incomplete: dict[int, dict[int, tuple[int, int]]] = {}
         self._arrived: list[Arrival] = []
         self._writer = ResultWriter(windowing.output)
@@ -107,9 +109,11 @@ class Windows:
 
     @property
     def doubt(self) -> int:
+        """How many partitions somebody says that there are, where that is more than there may be; else 0."""
         return max((finality.doubt for finality in self._shards.values()), default=0)
 
     def trust(self, most_partitions: int) -> None:
+        """Hear how many partitions there are, or are promised."""
         self._most_partitions = most_partitions
         for finality in self._shards.values():
             finality.trust(most_partitions)
@@ -120,6 +124,7 @@ class Windows:
 
     @property
     def outputs(self) -> list[Output]:
+        """What it makes: windows, and what follows them."""
         return [self.windowing.output, *(self.following.outputs if self.following else ())]
 
     @property
@@ -212,7 +217,7 @@ class Windows:
         self._overdue.find(keys, columns, self._shards, self._held)
         if self._filler:
             self._filler.seed(keys, columns, self._shards)
-        rows, kept = self._rows(keys, columns["shard"].tolist())
+        rows, kept = self._placing.rows(keys, columns["shard"].tolist())
         held = self._pending.columns
         newer = columns["stamp"][kept] > held["stamp"][rows]
         rows, kept = rows[newer], kept[newer]
@@ -232,71 +237,6 @@ class Windows:
     def late(self) -> list[LateSlice]:
         """Return what has come past the horizon since the last call."""
         return self._overdue.take(self._shards)
-
-    def _rows(self, keys: list[SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
-        """Return the rows of slices, and which of the keys have one: not those whose windows are all done."""
-        fresh: dict[SliceKey, list[WindowKey | None]] = {}
-        spans: dict[int, list[tuple[str, int, int]]] = {}
-        shard_of: list[int] = []
-        for key, shard in zip(keys, shards, strict=True):
-            if key not in self._pending and key not in fresh:
-                _, source, symbol, slice_ms = key
-                if slice_ms not in spans:
-                    spans[slice_ms] = self._spans(slice_ms)
-                fresh[key] = self._shares(shard, source, symbol, slice_ms, spans[slice_ms])
-                shard_of += [shard] * sum(share is not None for share in fresh[key])
-        if fresh:
-            shares = [share for shares in fresh.values() for share in shares]
-            flat = np.full(len(shares), _NONE)
-            windows = self._window_rows([share for share in shares if share is not None], shard_of)
-            flat[[share is not None for share in shares]] = windows
-            places = flat.reshape(len(fresh), 2 * len(self._widths))
-            shares_of.tie(self._windows.columns, places)
-            some = (places != _NONE).any(axis=1)
-            rows = self._pending.rows([key for key, wanted in zip(fresh, some.tolist(), strict=True) if wanted])
-            self._pending.columns["places"][rows] = places[some]
-        kept = [i for i, key in enumerate(keys) if key in self._pending]
-        return self._pending.rows([keys[i] for i in kept]), np.array(kept, np.int64)
-
-    def _spans(self, slice_ms: int) -> list[tuple[str, int, int]]:
-        """Return the resolution, start and end of each window over a slice."""
-        return [
-            (name, start_ms := slice_ms - slice_ms % width_ms, start_ms + width_ms) for name, width_ms in self._widths
-        ]
-
-    def _shares(
-        self, shard: int, source: str, symbol: str, slice_ms: int, spans: list[tuple[str, int, int]]
-    ) -> list[WindowKey | None]:
-        """Return the windows that a slice belongs to; None for those that are done, or past correcting."""
-        finality = self._shards[shard]
-        shares: list[WindowKey | None] = []
-        for name in (source, ALL):
-            done_ms = finality.done_with_ms(name)
-            open_ = slice_ms + self._slice_ms > finality.fold_ms.get(name, UNSET)
-            shares += [
-                (symbol, name, resolution, start_ms) if open_ and end_ms > done_ms else None
-                for resolution, start_ms, end_ms in spans
-            ]
-        return shares
-
-    def _window_rows(self, keys: list[WindowKey], shards: list[int]) -> Ints:
-        rows = self._windows.rows(keys)
-        held = self._windows.columns
-        new = np.flatnonzero(held["end_ms"][rows] == 0)
-        if len(new):
-            made = [keys[i] for i in new.tolist()]
-            width_ms = np.array([self.windowing.resolutions[resolution] for _, _, resolution, _ in made])
-            at = rows[new]
-            held["width_ms"][at] = width_ms
-            held["end_ms"][at] = np.array([start_ms for *_, start_ms in made]) + width_ms
-            held["source"][at] = [self._names[source] for _, source, _, _ in made]
-            held["shard"][at] = np.array(shards)[new]
-            final_ms = [
-                self._shards[shards[i]].final_ms.get(source, UNSET)
-                for i, (_, source, _, _) in zip(new.tolist(), made, strict=True)
-            ]
-            held["final"][at] = held["end_ms"][at] <= final_ms
-        return rows
 
     def flush(self, *, provisional: int = sys.maxsize, longer: bool = True) -> list[Result]:
         """Fold what is complete, and return a record of each window that has changed or become final.
