@@ -15,7 +15,7 @@ from faust.types import TP
 from schemas.topics import COMMIT_STATE
 from stream.connection import Connection
 from stream.engine.checkpoint import Reference, head_of, is_long, refer
-from stream.errors import BrokerError
+from stream.errors import AccessError, BrokerError
 from stream.kafka.consumer import connected_consumer
 from stream.kafka.producer import Producer
 from stream.kafka.rights import refused
@@ -30,6 +30,10 @@ AGAIN_SECONDS = 0.5
 STANDS_SECONDS = 24 * 3600.0
 # So many states of a partition are kept, the newest that commits referred to.
 KEPT = 2
+
+
+class Gone(BrokerError):
+    """What a commit refers to is not there."""
 
 
 class KafkaStates:
@@ -91,15 +95,19 @@ class KafkaStates:
 
         Raises
         ------
-        BrokerError
+        Gone
             One is not there.
+        AccessError
+            Kafka doesn't let us read them.
         """
         self._newest, self._kept = {}, {}
         while True:
             try:
                 found = await find(self._producer.connection, references)
                 break
-            except KafkaError as error:
+            except (Gone, AccessError):
+                raise
+            except (KafkaError, BrokerError) as error:
                 log.warning("what commits refer to can't be read (%s): it is tried again", error)
                 await asyncio.sleep(AGAIN_SECONDS)
         # What was found is written anew with the next commit: nobody knows how long ago it was written.
@@ -120,8 +128,10 @@ async def find(connection: Connection, references: Mapping[TP, Reference]) -> di
 
     Raises
     ------
+    Gone
+        One is not there.
     BrokerError
-        One is not there; or Kafka can't be reached, or refuses.
+        Kafka can't be reached, or refuses.
     """
     if not references:
         return {}
@@ -147,7 +157,7 @@ async def _found(consumer: AIOKafkaConsumer, connection: Connection, tp: TP, ref
         pass
     wanted = reference.offset, reference.key.encode(), reference.checksum
     if record is None or (record.offset, record.key, zlib.crc32(record.value or b"")) != wanted:
-        raise BrokerError(
+        raise Gone(
             f"{tp.topic}, partition {tp.partition}: its commit refers to {part.topic}, partition {part.partition}, "
             f"offset {reference.offset}, and that is not there on {connection.broker}: bring the topic back, or count "
             "anew with another setting `group`"

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from aiokafka.errors import KafkaError
 from faust.types import TP
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
@@ -13,7 +14,7 @@ from stream.engine.checkpoint import Reference, reference_in
 from stream.errors import BrokerError
 from stream.kafka import states
 from stream.kafka.producer import Producer
-from stream.kafka.states import KafkaStates, find
+from stream.kafka.states import Gone, KafkaStates, find
 
 pytestmark = pytest.mark.kafka
 
@@ -147,5 +148,28 @@ def test_what_is_not_there_is_told_in_one_line(
             said = Reference(name, 0, 1, said.key, said.checksum, "")
         case _:
             said = Reference(name, 0, 9, said.key, said.checksum, "")
-    with pytest.raises(BrokerError, match=rf"trades, partition 1: its commit refers to {name}, partition 0, offset \d"):
+    with pytest.raises(Gone, match=rf"trades, partition 1: its commit refers to {name}, partition 0, offset \d"):
         asyncio.run(find(Connection(kafka), {ONE: said}))
+
+
+def test_while_kafka_can_not_be_asked_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[dict[TP, str] | Exception] = [
+        BrokerError("no Kafka answers"),
+        KafkaError("went away"),
+        {ONE: LONG},
+        Gone("it is not there"),
+    ]
+
+    async def answer(*_: object) -> dict[TP, str]:
+        one = answers.pop(0)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    monkeypatch.setattr(states, "find", answer)
+    monkeypatch.setattr(states, "AGAIN_SECONDS", 0.0)
+    said = {ONE: Reference("commit-state", 0, 1, "key", 0, "")}
+    mine = KafkaStates(Producer(Connection("127.0.0.1:9")), "group")
+    assert asyncio.run(mine.find(said)) == {ONE: LONG}
+    with pytest.raises(Gone):
+        asyncio.run(mine.find(said))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.replay.generated import trades
-from tests.replay.running import lines
+from tests.replay.running import bars, lines
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
@@ -28,9 +28,17 @@ def test_it_says_what_it_read_and_wrote(tmp_path: Path) -> None:
     assert (done.returncode, (out / "bars.parquet").exists()) == (0, True)
 
 
+def test_a_capture_has_the_source_that_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "some").write_bytes(lines(trades(2)))
+    words = ["--format", "json", "--source", "binance-futures", "--out", str(tmp_path / "out")]
+    assert command("replay", str(tmp_path / "some"), *words).returncode == 0
+    assert {source for _, source, *_ in bars(tmp_path / "out")} == {"binance-futures", "all"}
+
+
 @pytest.mark.parametrize(
     ("words", "wrong", "code"),
     [
+        (["replay", "--topic", "trades", "--source", "x", "--out", "OUT"], "--sort and --source are for files", 2),
         (["replay", "--out", "OUT"], "name files, or a topic with --topic", 2),
         (
             ["replay", "FILE", "--topic", "trades", "--out", "OUT"],
