@@ -32,7 +32,7 @@ STANDS_SECONDS = 24 * 3600.0
 KEPT = 2
 
 
-class Gone(BrokerError):
+class StateMissingError(BrokerError):
     """What a commit refers to is not there."""
 
 
@@ -95,7 +95,7 @@ class KafkaStates:
 
         Raises
         ------
-        Gone
+        StateMissingError
             One is not there.
         AccessError
             Kafka doesn't let us read them.
@@ -105,7 +105,7 @@ class KafkaStates:
             try:
                 found = await find(self._producer.connection, references)
                 break
-            except (Gone, AccessError):
+            except (StateMissingError, AccessError):
                 raise
             except (KafkaError, BrokerError) as error:
                 log.warning("what commits refer to can't be read (%s): it is tried again", error)
@@ -128,7 +128,7 @@ async def find(connection: Connection, references: Mapping[TP, Reference]) -> di
 
     Raises
     ------
-    Gone
+    StateMissingError
         One is not there.
     BrokerError
         Kafka can't be reached, or refuses.
@@ -157,7 +157,7 @@ async def _found(consumer: AIOKafkaConsumer, connection: Connection, tp: TP, ref
         pass
     wanted = reference.offset, reference.key.encode(), reference.checksum
     if record is None or (record.offset, record.key, zlib.crc32(record.value or b"")) != wanted:
-        raise Gone(
+        raise StateMissingError(
             f"{tp.topic}, partition {tp.partition}: its commit refers to {part.topic}, partition {part.partition}, "
             f"offset {reference.offset}, and that is not there on {connection.broker}: bring the topic back, or count "
             "anew with another setting `group`"

@@ -14,7 +14,7 @@ from stream.engine.checkpoint import Reference, reference_in
 from stream.errors import BrokerError
 from stream.kafka import states
 from stream.kafka.producer import Producer
-from stream.kafka.states import Gone, KafkaStates, find
+from stream.kafka.states import KafkaStates, StateMissingError, find
 
 pytestmark = pytest.mark.kafka
 
@@ -148,7 +148,9 @@ def test_what_is_not_there_is_told_in_one_line(
             said = Reference(name, 0, 1, said.key, said.checksum, "")
         case _:
             said = Reference(name, 0, 9, said.key, said.checksum, "")
-    with pytest.raises(Gone, match=rf"trades, partition 1: its commit refers to {name}, partition 0, offset \d"):
+    with pytest.raises(
+        StateMissingError, match=rf"trades, partition 1: its commit refers to {name}, partition 0, offset \d"
+    ):
         asyncio.run(find(Connection(kafka), {ONE: said}))
 
 
@@ -157,7 +159,7 @@ def test_while_kafka_can_not_be_asked_it_is_tried_again(monkeypatch: pytest.Monk
         BrokerError("no Kafka answers"),
         KafkaError("went away"),
         {ONE: LONG},
-        Gone("it is not there"),
+        StateMissingError("it is not there"),
     ]
 
     async def answer(*_: object) -> dict[TP, str]:
@@ -171,5 +173,5 @@ def test_while_kafka_can_not_be_asked_it_is_tried_again(monkeypatch: pytest.Monk
     said = {ONE: Reference("commit-state", 0, 1, "key", 0, "")}
     mine = KafkaStates(Producer(Connection("127.0.0.1:9")), "group")
     assert asyncio.run(mine.find(said)) == {ONE: LONG}
-    with pytest.raises(Gone):
+    with pytest.raises(StateMissingError):
         asyncio.run(mine.find(said))
