@@ -1,5 +1,7 @@
 """Frames of some shards made frames of another number: the same results, wherever it happens."""
 
+from typing import TypeAlias
+
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,8 +75,11 @@ def _owned(views: Views, *, settled: bool = True) -> Windows:
     return owned(views, settled=settled)
 
 
+Story: TypeAlias = tuple[list[Log], list[tuple[str, int, int]], int]
+
+
 @st.composite
-def _stories(draw: st.DrawFn) -> tuple[list[Log], list[tuple[str, int, int]], int]:
+def _stories(draw: st.DrawFn) -> Story:
     """Draw logs of two partitions, the turns of their readers and of shards' owners, and how many shards there are."""
     inputs = [draw(logs(partition, opened=True, closed=True)) for partition in range(2)]
     turns = draw(
@@ -86,13 +91,12 @@ def _stories(draw: st.DrawFn) -> tuple[list[Log], list[tuple[str, int, int]], in
     return inputs, turns, draw(st.integers(1, 3))
 
 
-@given(_stories())
-@settings(max_examples=300, deadline=None)
-def test_finals_are_the_same_whenever_the_shards_are_changed(
-    story: tuple[list[Log], list[tuple[str, int, int]], int],
-) -> None:
+def played(story: Story, most_sources: int) -> tuple[Pipeline, Pipeline]:
+    """Play a story on shards that are changed, and on one that isn't."""
     inputs, turns, shards = story
-    changed, plain = (Pipeline([slicer(log, partitions=2) for log in inputs], n) for n in (shards, 1))
+    changed, plain = (
+        Pipeline([slicer(log, partitions=2, most_sources=most_sources) for log in inputs], n) for n in (shards, 1)
+    )
     read = [0, 0]
     for kind, which, size in [*turns, ("fold", 0, 999), ("fold", 1, 999)]:
         match kind:
@@ -112,8 +116,26 @@ def test_finals_are_the_same_whenever_the_shards_are_changed(
     for pipeline in (changed, plain):
         for shard in range(len(pipeline.logs)):
             pipeline.publish(shard)
-        assert all(window.final for window in pipeline.holds.values())
+    return changed, plain
+
+
+@given(_stories())
+@settings(max_examples=300, deadline=None)
+def test_finals_are_the_same_whenever_the_shards_are_changed(story: Story) -> None:
+    changed, plain = played(story, most_sources=64)
+    assert all(window.final for pipeline in (changed, plain) for window in pipeline.holds.values())
     assert changed.holds == plain.holds
+
+
+@given(_stories(), st.integers(1, 2))
+@settings(deadline=None)
+def test_results_are_the_same_where_sources_make_room(story: Story, most_sources: int) -> None:
+    changed, plain = played(story, most_sources)
+    # Of a source that there is no room for, nothing tells that a result is final.
+    results = [
+        {name: (window.count, window.total) for name, window in pipeline.holds.items()} for pipeline in (changed, plain)
+    ]
+    assert results[0] == results[1]
 
 
 def test_a_new_shard_is_told_the_least_that_the_old_ones_have_heard() -> None:
