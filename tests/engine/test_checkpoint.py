@@ -323,7 +323,7 @@ def test_owners_that_die_anywhere_publish_what_one_would_have(log: Log, data: st
     published = Published()
     lateness = {0: data.draw(st.sampled_from([0, 500, 2000, 4000]))}
     owner = slicer(log, lateness_ms=lateness[0])
-    upto = 0
+    upto = furthest = 0
     for _ in range(data.draw(st.integers(0, 3))):
         committed = data.draw(st.integers(upto, log.end))
         # It reads on past its commit and publishes, and dies.
@@ -339,8 +339,9 @@ def test_owners_that_die_anywhere_publish_what_one_would_have(log: Log, data: st
             continue
         successor = restored(owner, log, lateness_ms=lateness[max(lateness)])
         published.read(owner, [log.block(committed, died)])  # and by then it may be a zombie
-        if died == committed:
-            # Another lateness holds from what nobody has read.
+        furthest = max(furthest, died)
+        if furthest == committed:
+            # Another lateness holds from what nobody has read, no zombie either.
             lateness[committed] = data.draw(st.sampled_from([0, 500, 2000, 4000]))
             successor = restored(owner, log, lateness_ms=lateness[committed])
         owner, upto = successor, committed
