@@ -154,10 +154,10 @@ WINDOW_STATE = Topic(
 )
 COMMIT_STATE = Topic(
     name="commit-state",
-    holds="what a commit says of a partition, where Kafka takes no commit of that length",
-    key="group, topic, partition, and one of its own",
+    holds="a checkpoint that is too long for a commit",
+    key="group, topic, partition, and a random part",
     partitions=1,
-    # A worker deletes what its next commits have replaced, and writes daily what stands. Retention takes the rest.
+    # A worker deletes what newer commits have replaced, and writes daily what hasn't changed. Retention takes the rest.
     retention_ms=30 * DAY_MS,
     cleanup="compact,delete",
     max_record_bytes=16 << 20,

@@ -123,7 +123,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         # Made in on_start: it belongs to the event loop.
         self._output: Producer | None = None
         self._opened = AsyncExitStack()
-        group = f"{settings.group}-{settings.epoch}"
+        group = settings.consumer_group
         self._name = f"{group}-{slot}"
         super().__init__(
             group,
@@ -215,10 +215,10 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         HELD_PARTITIONS.set_function(lambda: len(workload.held))
 
     async def _states(self, producer: Producer) -> KafkaStates | None:
-        """Return where checkpoints go that are too long for a commit; a pipeline of before has no such topic."""
+        """Return where checkpoints go that are too long for a commit; None where the topic doesn't exist yet."""
         with suppress(AccessError):
             if await producer.exists(COMMIT_STATE.name):
-                return KafkaStates(producer, f"{self.settings.group}-{self.settings.epoch}")
+                return KafkaStates(producer, self.settings.consumer_group)
         return None
 
     async def _recovery(self, producer: Producer) -> Recovery | None:
@@ -227,11 +227,11 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             return None
         partitions = await producer.partitions(WINDOW_STATE.name)
         form = fingerprint(self.windowings, settings.epoch, fill=settings.fill)
-        snapshots = KafkaSnapshots(producer, partitions, group=f"{settings.group}-{settings.epoch}", fingerprint=form)
+        snapshots = KafkaSnapshots(producer, partitions, group=settings.consumer_group, fingerprint=form)
         return Recovery(snapshots, settings.snapshot_seconds, needed=bool(self.recipes))
 
     async def refusal(self) -> BaseException:
-        """Wait until Kafka doesn't let this worker into its group, and return why; Faust says nothing of that."""
+        """Wait for Kafka to keep this worker out of its group, and return why. Faust logs nothing of it."""
         while self._consumer is None or (error := self._consumer.refusal()) is None:  # noqa: ASYNC110 - a thread has it
             await asyncio.sleep(_LOOK_SECONDS)
         return self._told(error)
@@ -243,9 +243,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
     def _told(self, reason: BaseException) -> BaseException:
         """Return an error as one that says in a line which right is missing, where that is so."""
-        return (
-            unread(self.settings, reason, f"{self.settings.group}-{self.settings.epoch}") if denied(reason) else reason
-        )
+        return unread(self.settings, reason, self.settings.consumer_group) if denied(reason) else reason
 
     async def stop(self) -> None:
         self.custodian.leave()

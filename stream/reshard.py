@@ -129,7 +129,7 @@ def reshard(settings: Settings, shards: int) -> int:
     BrokerError
         Workers are running; or Kafka can't be reached, or refuses.
     """
-    group = f"{settings.group}-{settings.epoch}"
+    group = settings.consumer_group
     with connected(settings) as admin:
         _refuse_workers(admin, settings, group)
         plan = _plan(admin, settings, group)

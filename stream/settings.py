@@ -139,6 +139,11 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     feed_buffer_bytes: Whole = 64 << 20
 
     @property
+    def consumer_group(self) -> str:
+        """The group's name at Kafka: another epoch reads the log anew."""
+        return f"{self.group}-{self.epoch}"
+
+    @property
     def epoch(self) -> str:
         """What the meaning of a slice hangs on; another value starts a new epoch, never a mix."""
         epoch = f"{self.slice_ms}-{self.skew_ms}"

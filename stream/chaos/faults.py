@@ -35,7 +35,7 @@ STALLED_SECONDS = (2.5, 4.5)
 SINK_AWAY_SECONDS = (2.0, 5.0)
 # Less than any record has.
 NOTHING_BYTES = 32
-# A worker that Kafka forgets hears of it by its next heartbeat or its next commit; so many times it may be the former.
+# A worker learns from its next heartbeat or its next commit that it was removed; so often it may be the heartbeat.
 MOST_FORGOTTEN = 12
 FORGOTTEN_SECONDS = 2.0
 
@@ -120,7 +120,7 @@ def _frozen(pid: int) -> Iterator[None]:
 
 
 def forget(stage: Stage, rng: random.Random) -> None:
-    """Have Kafka forget a worker that goes on, and another until one commits as who it no longer is."""
+    """Remove a running worker from the group, and more of them until Kafka has refused a commit."""
     before = stage.refused()
     for _ in range(MOST_FORGOTTEN):
         owned = members.describe(stage.settings).owned
@@ -156,7 +156,7 @@ def freeze_broker(stage: Stage, rng: random.Random) -> None:
 def stall(stage: Stage, rng: random.Random) -> None:
     """Have Kafka take next to nothing of what a worker writes, but its commits, and then kill it."""
     slot = stage.a_worker(rng)
-    client = f"{stage.settings.group}-{stage.settings.epoch}-{stage.supervisor.name(slot)}"
+    client = f"{stage.settings.consumer_group}-{stage.supervisor.name(slot)}"
     with slowed(stage.settings, client, STALLED_BYTES_A_SECOND):
         time.sleep(rng.uniform(*STALLED_SECONDS))
         stage.supervisor.kill(slot)

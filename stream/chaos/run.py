@@ -48,7 +48,7 @@ SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
     coalesce_ms=100,
-    # Often, so that a worker that is frozen is in the midst of one, and one that was forgotten hears of it by one.
+    # Often, so that a worker is frozen in the midst of a commit, and one that was removed learns of it from a commit.
     commit_seconds=0.2,
     partitions={TRADES.name: 4, QUOTES.name: 2, POSTS.name: 2, SLICES.name: 8},
     signals=str(RULES),
@@ -335,7 +335,7 @@ class _Run:
                 late += _places(msgspec.json.decode(r.value, type=Late))
             else:
                 dead += _places(msgspec.json.decode(r.value, type=DeadLetter))
-        commits = list(logs.commits(self._kafka.data, f"{settings.group}-{settings.epoch}"))
+        commits = list(logs.commits(self._kafka.data, settings.consumer_group))
         again = verdict.read_again(commits, self._ear.taken_up)
         differences += verdict.of_bars(holder.held, bars)
         differences += verdict.of_tallies(trades.partitions, truth)

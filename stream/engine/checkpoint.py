@@ -42,8 +42,8 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
     evicted_ms
         The greatest frontier of lanes that made room for others, ms.
     since
-        By source: the offset from which on it has a lane, where that is past the commit's: what is read again before it
-        was rejected.
+        By source: the offset from which on it has a lane, if that is past the commit's. Records before it were
+        rejected, and stay so when they are read again.
     """
 
     upto: int = 0
@@ -165,7 +165,7 @@ def reference_in(metadata: str) -> Reference | None:
 
 
 def told_in(metadata: str) -> str:
-    """Return what a commit itself tells, for who wants no more than how far a partition is."""
+    """Return what the commit itself holds: enough to say how far a partition has been read."""
     return metadata if (reference := reference_in(metadata)) is None else reference.head
 
 
@@ -181,7 +181,7 @@ def windows_from(metadata: str) -> WindowCheckpoint | None:
 
 def _from(metadata: str, kind: type[C]) -> C | None:
     if metadata.startswith(_REFERS):
-        raise ValueError("a commit refers to a record: find that first, or look at what it tells itself")
+        raise ValueError("a commit refers to a record: find that first, or use `told_in`")
     try:
         return msgspec.json.decode(_unpacked(metadata), type=kind)
     except (msgspec.MsgspecError, zlib.error, ValueError):

@@ -175,7 +175,7 @@ class Finality:
         }
 
     def frontier_ms(self, partition: int, source: str) -> int:
-        """Return how far a lane is known to be; of who has none any more, where the next one begins."""
+        """Return how far a lane is known to be. A source that has lost its lane is where its next lane begins."""
         at_ms = self._lane_ms.get((partition, source), UNSET)
         if source in self._here.get(partition, (source,)):
             return at_ms
@@ -190,7 +190,7 @@ class Finality:
                 self.doubt = max(self.doubt, told)
             else:
                 self._learn(told)
-        # Who spoke and made room since the frame before has upserts here, and no lane.
+        # A source that has spoken and lost its lane since the last frame has upserts here, and no lane.
         said = dict.fromkeys(frame.sources if frame.evicted_ms != UNSET else (), frame.evicted_ms)
         said |= {lane.source: lane.frontier_ms for lane in frame.lanes}
         for source, frontier_ms in said.items():

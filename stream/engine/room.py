@@ -1,4 +1,4 @@
-"""Which sources a partition has lanes for: so many, and one that fell silent makes room for one that speaks."""
+"""Which sources of a partition have a lane: there is room for so many, and a silent one makes room for a new one."""
 
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
@@ -7,7 +7,7 @@ from operator import eq, itemgetter
 
 import numpy as np
 
-from stream.engine.block import Block
+from stream.engine.block import Block, Ints
 from stream.engine.decode import Decoded
 from stream.engine.lanes import UNSET, Lanes
 
@@ -38,10 +38,10 @@ class Room:
     def parts(self, block: Block, decoded: Decoded, names: list[str], lanes: Lanes) -> Iterator[Decoded]:
         """Yield what a block holds of sources with a lane, in order, and admit new ones; other records are rejected.
 
-        A heartbeat of a source that there is no room for says nothing, and nobody makes room for one that ends.
+        A heartbeat of a source without room is ignored, and an end marker evicts no lane.
 
-        Whether a lane is silent hangs on all that comes before, so what is yielded has to be folded before the next is
-        asked for. It is all in one part unless a lane may be evicted.
+        Whether a lane is silent depends on every record before, so each part has to be folded before the next one is
+        asked for. There is only one part unless a lane may be evicted.
 
         Parameters
         ----------
@@ -91,6 +91,7 @@ class Room:
         return not sources or len(lanes.watermark_ms) + len(sources) <= self._most_sources
 
     def _make_room(self, source: str, time_ms: int, lanes: Lanes) -> Iterator[str]:
+        # More than one, where the settings had room for more before.
         while not self._has_room((source,), lanes):
             watermark_ms, silent = lanes.most_silent()
             if watermark_ms >= time_ms - self._silence_ms:
@@ -100,7 +101,7 @@ class Room:
 
 
 def readmitted(block: Block, decoded: Decoded, names: list[str], lanes: Lanes) -> Decoded:
-    """Return what is of sources that have a lane and had one then: whom there was no room for stays rejected."""
+    """Return the records of sources that had a lane at that offset: what was rejected then stays rejected."""
     since = {source: lanes.since.get(source, 0) for source in lanes.watermark_ms}
     first = np.array([since.get(name, _NEVER) for name in names] or [_NEVER])
     offsets = block.offsets
@@ -113,9 +114,8 @@ def _firsts(decoded: Decoded, names: list[str], lanes: Lanes) -> dict[str, int]:
     """Return the first place of each source that has no lane."""
     known = lanes.watermark_ms
     firsts: dict[str, int] = {}
-    mask = [name not in known for name in names]
-    if any(mask):
-        rows = np.flatnonzero(np.array(mask)[decoded.source])
+    rows = _rows(decoded, names, lambda name: name not in known)
+    if len(rows):
         codes, first = np.unique(decoded.source[rows], return_index=True)
         places = decoded.at[rows[first]].tolist()
         firsts = {names[code]: place for code, place in zip(codes.tolist(), places, strict=True)}
@@ -132,9 +132,13 @@ def _of(decoded: Decoded, names: list[str], wanted: Callable[[str], bool]) -> li
         for at, beat in decoded.heartbeats
         if wanted(beat.source)
     ]
-    mask = [wanted(name) for name in names]
-    if any(mask):
-        rows = np.flatnonzero(np.array(mask)[decoded.source])
-        columns = (column[rows].tolist() for column in (decoded.at, decoded.source, decoded.time_ms))
-        found += [(at, names[code], time_ms, _RECORD) for at, code, time_ms in zip(*columns, strict=True)]
+    rows = _rows(decoded, names, wanted)
+    columns = (column[rows].tolist() for column in (decoded.at, decoded.source, decoded.time_ms))
+    found += [(at, names[code], time_ms, _RECORD) for at, code, time_ms in zip(*columns, strict=True)]
     return sorted(found)
+
+
+def _rows(decoded: Decoded, names: list[str], wanted: Callable[[str], bool]) -> Ints:
+    """Return which records are of some sources."""
+    mask = [wanted(name) for name in names]
+    return np.flatnonzero(np.array(mask)[decoded.source]) if any(mask) else np.empty(0, np.int64)

@@ -318,7 +318,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         self.app.custodian.committed(offsets)
 
     def _give_up(self, offsets: Collection[TP]) -> None:
-        """Say that a commit is not sent: as of a worker that wakes and hears of its successors before it commits."""
+        """Log that a commit is not sent: a worker that wakes may learn of its successor before it commits."""
         log.info("a commit of %d partitions was given up, for they were taken away meanwhile", len(offsets))
 
     async def wait_first(self, *coros: Any, **options: Any) -> Any:
@@ -382,7 +382,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})
 
     def refusal(self) -> KafkaError | None:
-        """Return why Kafka doesn't let this worker into its group; Faust waits for that without a word."""
+        """Return why Kafka doesn't let this worker into its group. Faust would wait, and log nothing."""
         consumer = self._thread._consumer
         error = None if consumer is None else consumer._coordinator._pending_exception
         return error if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError) else None

@@ -46,7 +46,7 @@ def describe(settings: Settings) -> Members:
     BrokerError
         Kafka can't be reached, or refuses.
     """
-    group = _group(settings)
+    group = settings.consumer_group
     with connected(settings) as admin:
         found = described(admin, settings, group)
     owned = {}
@@ -86,10 +86,6 @@ def remove(settings: Settings, slot: str) -> None:
     BrokerError
         Kafka can't be reached, or refuses.
     """
-    group = _group(settings)
+    group = settings.consumer_group
     with connected(settings) as admin:
         retrying(lambda: admin.remove_group_members(group, [MemberToRemove(group_instance_id=f"{group}-{slot}")]))
-
-
-def _group(settings: Settings) -> str:
-    return f"{settings.group}-{settings.epoch}"

@@ -208,7 +208,7 @@ def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[To
     BrokerError
         Kafka can't be reached, or refuses.
     """
-    group = f"{settings.group}-{settings.epoch}"
+    group = settings.consumer_group
     with connected(settings) as admin:
         there = _seen(admin, settings, [topic.name for topic in topics])
         parts = [
