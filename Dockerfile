@@ -6,6 +6,7 @@ RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=/var/cache/pip
 WORKDIR /build
 COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY tickertape tickertape
 COPY schemas schemas
 COPY stream stream
 COPY agents agents

@@ -1,1 +1,4 @@
-"""What is computed: one metric a file."""
+"""What is computed: one metric a file.
+
+May import: schemas, stream.engine.define.
+"""

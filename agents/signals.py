@@ -2,8 +2,8 @@
 
 from msgspec import Struct
 
-from schemas.topics import SIGNALS
-from stream.engine.recipe import Signals
+from tickertape.schemas.topics import SIGNALS
+from tickertape.stream.engine.define.recipes import Signals
 
 
 class Signal(Struct, frozen=True):

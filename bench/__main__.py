@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from bench import latency, memory, mix, restart, scaling, throughput
-from stream.kafka.embedded import EmbeddedKafka
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 console = Console(width=110)
 

@@ -7,7 +7,7 @@ import time
 
 import faust
 
-from schemas.topics import TRADES
+from tickertape.schemas.topics import TRADES
 
 
 class Trade(faust.Record, serializer="json"):  # type: ignore[misc]  # Faust is untyped here

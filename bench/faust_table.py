@@ -8,7 +8,7 @@ import sys
 import faust
 
 from bench.faust_dict import Clock, Trade, app
-from schemas.topics import TRADES
+from tickertape.schemas.topics import TRADES
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import time
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.topics import TRADES
+from tickertape.schemas.topics import TRADES
 
 
 async def consume(broker: str, events: int) -> None:

@@ -13,11 +13,11 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from rich.console import Console
 
 from bench import workers
-from schemas.topics import BARS, TRADES
-from stream.chaos import logs
-from stream.connection import Connection
-from stream.kafka import topics
-from stream.settings import Settings
+from tickertape.schemas.topics import BARS, TRADES
+from tickertape.stream.chaos import logs
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import topics
 
 RATE = 20_000
 SECONDS = 30
@@ -89,7 +89,7 @@ def latencies_ms(
 def measure(broker: str) -> dict[str, float]:
     topics.create(Settings(broker))
     market = ["simulate", "--rate", str(RATE), "--quotes", "0", "--posts", "0"]
-    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", *market]
+    feed = [sys.executable, "-m", "tickertape", "--broker", broker, "feed", *market]
     with workers.running(broker, 2):
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         warm_ms = (time.time() + WARM_UP_SECONDS) * 1000

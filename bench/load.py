@@ -6,11 +6,11 @@ import sys
 import numpy as np
 from msgspec import json
 
-from schemas.topics import TRADES
-from schemas.trade import Trade
-from stream.connection import Connection
-from stream.kafka.partition import partition_for
-from stream.kafka.producer import Producer
+from tickertape.schemas.topics import TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.partition import partition_for
 
 START_MS = 1_700_000_000_000
 SYMBOLS = 200

@@ -8,13 +8,13 @@ import psutil
 from rich.console import Console
 
 from bench import workers
-from schemas.topics import BARS
-from stream.connection import Connection
-from stream.feeds.market import Market
-from stream.feeds.simulate import Simulation
-from stream.kafka import topics
-from stream.kafka.producer import Producer
-from stream.settings import Settings
+from tickertape.schemas.topics import BARS
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.simulate.simulated_market import Market
+from tickertape.stream.feeds.simulate.simulation import Simulation
+from tickertape.stream.kafka.admin import topics
+from tickertape.stream.kafka.clients.producer import Producer
 
 SYMBOLS = 10_000
 RATE = 20_000

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from bench import load
 from bench.throughput import INPUTS, SPINE, contest
-from schemas.topics import QUOTES, TRADES
-from stream.kafka import topics
-from stream.settings import Settings
+from tickertape.schemas.topics import QUOTES, TRADES
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import topics
 
 TRADES_SENT = 450_000
 # Of ten records 4.5 are trades and 5 quotes; with its bursts the crowd says three times what it says without.
@@ -24,7 +24,7 @@ def _fill(broker: str) -> dict[str, int]:
     topics.create(settings)
     market = ["--symbols", str(load.SYMBOLS), "--rate", str(RATE), "--events", str(TRADES_SENT), "--speed", "max"]
     others = ["--quotes", str(QUOTES_A_TRADE), "--posts", str(POSTS_A_SECOND), "--start-ms", str(load.START_MS)]
-    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", "simulate", *market, *others]
+    feed = [sys.executable, "-m", "tickertape", "--broker", broker, "feed", "simulate", *market, *others]
     subprocess.run([*feed, "--no-close"], check=True, stderr=subprocess.DEVNULL)
     states = topics.describe(settings, INPUTS)
     return {state.name: sum(partition.end for partition in state.partitions) for state in states}

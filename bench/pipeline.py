@@ -11,12 +11,12 @@ from typing import Any
 
 from faust import Worker
 
-from schemas.topics import SLICES
-from stream import memory
-from stream.app import Pipeline
-from stream.engine.block import Block
-from stream.kafka.reader import Reader
-from stream.settings import load
+from tickertape.schemas.topics import SLICES
+from tickertape.stream.configuration.settings import load
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.worker.pipeline import Pipeline
+from tickertape.stream.kafka.clients.reader import Reader
+from tickertape.stream.telemetry import memory
 
 # Of what is read; the others are heartbeats and such.
 SURELY = 0.99
@@ -30,18 +30,18 @@ class Timed(Pipeline):
 
     async def on_started(self) -> None:
         await super().on_started()
-        receive = self.custodian.receive
+        receive = self.coordinator.receive
 
         async def first(block: Block) -> bool:
             if not self.began:
                 self.began, self.cpu = time.perf_counter(), time.process_time()
             return await receive(block)
 
-        self.custodian.receive = first  # type: ignore[method-assign]  # the bench looks on
+        self.coordinator.receive = first  # type: ignore[method-assign]  # the bench looks on
         self.add_future(self._until_done())
 
     async def _until_done(self) -> None:
-        agents: dict[str, Any] = dict(self.custodian._agents)
+        agents: dict[str, Any] = dict(self.coordinator._agents)
         windows = agents.pop(SLICES.name, None)
         # The topics have just been made: by the time that a block comes they are there for all.
         while not self.began:  # noqa: ASYNC110 - there is no event

@@ -6,7 +6,7 @@ import time
 import msgspec
 from confluent_kafka import Consumer, Producer
 
-from schemas.topics import BARS, TRADES
+from tickertape.schemas.topics import BARS, TRADES
 
 
 class Trade(msgspec.Struct, gc=False):

@@ -15,15 +15,15 @@ from kafka.admin import OffsetSpec
 from rich.console import Console
 
 from bench.workers import wait_until_read
-from schemas.topics import BARS, SLICES, TRADES, WINDOW_STATE
-from schemas.trade import Trade
-from stream.connection import Connection
-from stream.feeds.market import Market
-from stream.feeds.simulate import Simulation
-from stream.kafka import topics
-from stream.kafka.partition import partition_for
-from stream.kafka.producer import Producer
-from stream.settings import Settings
+from tickertape.schemas.topics import BARS, SLICES, TRADES, WINDOW_STATE
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.simulate.simulated_market import Market
+from tickertape.stream.feeds.simulate.simulation import Simulation
+from tickertape.stream.kafka.admin import topics
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.partition import partition_for
 
 SYMBOLS = 10_000
 RATE = 1000
@@ -58,7 +58,7 @@ def measure(broker: str, seconds: int = SECONDS) -> dict[str, float]:
 @contextmanager
 def _worker(broker: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a worker of one and the same slot; at the end it is killed."""
-    command = [sys.executable, "-m", "stream", "--broker", broker, "worker", "--slot", "0"]
+    command = [sys.executable, "-m", "tickertape", "--broker", broker, "worker", "--slot", "0"]
     process = subprocess.Popen(command, env=os.environ | environment)
     try:
         yield process

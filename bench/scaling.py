@@ -13,11 +13,11 @@ from rich.console import Console
 
 from bench import latency, workers
 from bench.latency import RATE
-from schemas.topics import TRADES
-from stream import scale
-from stream.kafka import topics
-from stream.replay import verify
-from stream.settings import Settings
+from tickertape.schemas.topics import TRADES
+from tickertape.stream.cluster import scale
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import topics
+from tickertape.stream.replay import verify
 
 STEPS = (4, 8)
 SECONDS = 90
@@ -42,7 +42,7 @@ def measure(broker: str) -> dict[str, float]:
             time.sleep(BETWEEN_SECONDS)
 
     market = ["simulate", "--rate", str(RATE), "--quotes", "0"]
-    feed = [sys.executable, "-m", "stream", "--broker", broker, "feed", *market]
+    feed = [sys.executable, "-m", "tickertape", "--broker", broker, "feed", *market]
     with workers.running(broker, 2):
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         changing = threading.Thread(target=change)

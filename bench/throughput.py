@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import load
-from schemas.topics import CATALOGUE, POSTS, QUOTES, TRADES
-from stream.kafka import topics
-from stream.settings import Settings
+from tickertape.schemas.topics import CATALOGUE, POSTS, QUOTES, TRADES
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import topics
 
 PIPELINE = "tickertape: slices"
 GETMANY = "aiokafka getmany, nothing decoded"
 FAUST_DICT = "Faust agent, adds to a dict"
 FAUST_TABLE = "Faust windowed table"
 #: The agents of trades and their bars.
-SPINE = "agents.market.trades,agents.market.bars"
+SPINE = "tickertape.agents.market.trades,tickertape.agents.market.bars"
 # (name, module, arguments, share of the events, what it does)
 CONTESTANTS = [
     (FAUST_TABLE, "bench.faust_table", [], 0.015),
@@ -31,7 +31,7 @@ CONTESTANTS = [
     ("plain loop: confluent-kafka, msgspec, dicts", "bench.plain_loop", [], 1.0),
     ("tickertape: slices and five bars", "bench.pipeline", [SPINE], 1.0),
     (GETMANY, "bench.getmany", [], 1.0),
-    (PIPELINE, "bench.pipeline", ["agents.market.trades"], 1.0),
+    (PIPELINE, "bench.pipeline", ["tickertape.agents.market.trades"], 1.0),
 ]
 INPUTS = (TRADES, QUOTES, POSTS)
 REST_SECONDS = 1.5

@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from schemas.topics import TRADES
-from stream.kafka import topics
-from stream.settings import Settings
+from tickertape.schemas.topics import TRADES
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import topics
 
 
 @contextmanager
 def running(broker: str, workers: int, agents: str = "agents") -> Iterator[list[subprocess.Popen[bytes]]]:
-    command = [sys.executable, "-m", "stream", "--broker", broker, "worker", "--slot"]
+    command = [sys.executable, "-m", "tickertape", "--broker", broker, "worker", "--slot"]
     environ = os.environ | {"TICKERTAPE_AGENTS": agents}
     processes = [subprocess.Popen([*command, str(i)], env=environ, stderr=subprocess.DEVNULL) for i in range(workers)]
     try:

@@ -1,1 +1,4 @@
-"""What travels: one msgspec Struct a record, and the catalogue of topics. No logic, and nothing of ours imported."""
+"""What travels between processes: the records of every topic, and what commits and snapshots hold. No logic.
+
+May import: nothing of ours.
+"""

@@ -4,10 +4,10 @@ from typing import Protocol
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from schemas.post import Post
-from schemas.quote import Quote
-from schemas.topics import POSTS, QUOTES, TRADES, Topic
-from schemas.trade import Trade
+from tickertape.schemas.post import Post
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.topics import POSTS, QUOTES, TRADES, Topic
+from tickertape.schemas.trade import Trade
 
 
 class Event(Protocol):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from schemas.trade import Source
+from tickertape.schemas.fields import Source
 
 Whole = Annotated[int, Meta(ge=0, le=2**62)]
 #: Before any time: where a lane is that has said nothing.

@@ -6,8 +6,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.json import Decoder, Encoder
 
-from schemas.control import MOST_PARTITIONS
-from schemas.trade import Source
+from tickertape.schemas.control import MOST_PARTITIONS
+from tickertape.schemas.fields import Source
 
 HEADER = "heartbeat"
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.trade import LATEST_MS, Id, Name, Source, TimeMs
+from tickertape.schemas.fields import LATEST_MS, Id, Name, Source, TimeMs
 
 # A decentralised identifier may be this long.
 Author = Annotated[str, Meta(min_length=1, max_length=256)]

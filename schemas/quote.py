@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from schemas.trade import LATEST_MS, Id, Name, Positive, Source, TimeMs
+from tickertape.schemas.fields import LATEST_MS, Id, Name, Positive, Source, TimeMs
 
 
 class Quote(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""A piece of a snapshot of one shard's windows, on the topic ``window-state``."""
+"""A snapshot of one shard's windows, and the pieces that it is cut into on the topic ``window-state``."""
 
 from msgspec import Struct
 
@@ -39,3 +39,22 @@ class Piece(Struct, frozen=True, array_like=True):
     count: int
     data: bytes
     slot: int = 0
+
+
+class Snapshot(Struct, frozen=True):
+    """A shard's windows, the offset that it had been read to, and which log's."""
+
+    log: str
+    upto: int
+    state: bytes
+
+
+class Fitting(Struct, frozen=True):
+    """What snapshots are of use: those of a log made between two offsets, both included."""
+
+    log: str
+    oldest: int
+    upto: int
+
+    def __contains__(self, snapshot: "Snapshot | Piece") -> bool:
+        return self.log == snapshot.log and self.oldest <= snapshot.upto <= self.upto

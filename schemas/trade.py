@@ -4,17 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-# 2000-01-01 and 2100-01-01, UTC. A time outside is in another unit, or a broken clock's.
-EARLIEST_MS = 946_684_800_000
-LATEST_MS = 4_102_444_800_000
-
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-# A checkpoint names every source, and Kafka bounds it.
-Source = Annotated[str, Meta(min_length=1, max_length=24)]
-TimeMs = Annotated[int, Meta(ge=EARLIEST_MS, le=LATEST_MS)]
-Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-# Past it, sums would come out infinite.
-Positive = Annotated[float, Meta(gt=0, le=1e18)]
+from tickertape.schemas.fields import LATEST_MS, Id, Name, Positive, Source, TimeMs
 
 
 class Trade(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):

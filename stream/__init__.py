@@ -1,1 +1,4 @@
-"""How it is done: the engine, the feeds, Kafka, the console. It knows nothing of prices or posts."""
+"""The pipeline: engine, Kafka, feeds, workers and the command line. It knows nothing of any metric.
+
+May import: nothing of ours.
+"""

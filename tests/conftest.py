@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from stream.kafka.embedded import EmbeddedKafka
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 # What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
 # and deadlines of its own.

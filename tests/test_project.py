@@ -15,10 +15,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from agents.market import bars
-from schemas import topics
-from stream.cli import cli
-from stream.engine import aggregate, recipe
+from tickertape.agents.market import bars
+from tickertape.schemas import topics
+from tickertape.stream.command_line.cli import cli
+from tickertape.stream.engine.define import aggregate
+from tickertape.stream.engine.define import recipes as recipe
 
 ROOT = Path(__file__).parent.parent
 PAGES = (

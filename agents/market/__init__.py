@@ -1,1 +1,4 @@
-"""Rolling metrics of markets."""
+"""Metrics of trades and quotes.
+
+May import: schemas, stream.engine.core, stream.engine.define.
+"""

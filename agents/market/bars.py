@@ -3,12 +3,12 @@
 import numpy as np
 from msgspec import Struct
 
-from agents.market.trades import TRADE_SLICES, TradeSlice
-from schemas.topics import BARS
-from stream.engine.aggregate import FLOAT, Steps
-from stream.engine.block import Floats
-from stream.engine.recipe import Windowing
-from stream.engine.table import Columns
+from tickertape.agents.market.trades import TRADE_SLICES, TradeSlice
+from tickertape.schemas.topics import BARS
+from tickertape.stream.engine.core.block import Floats
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import FLOAT, Steps
+from tickertape.stream.engine.define.recipes import Windowing
 
 
 class Bar(Struct, frozen=True, kw_only=False):

@@ -3,12 +3,12 @@
 import numpy as np
 from msgspec import Struct
 
-from agents.market.quotes import QUOTE_SLICES, QuoteSlice, imbalance_of, mid_of, spread_bps_of
-from schemas.topics import QUOTE_BARS as SINK
-from stream.engine.aggregate import FLOAT, INT, Steps
-from stream.engine.block import Floats
-from stream.engine.recipe import Windowing
-from stream.engine.table import Columns
+from tickertape.agents.market.quotes import QUOTE_SLICES, QuoteSlice, imbalance_of, mid_of, spread_bps_of
+from tickertape.schemas.topics import QUOTE_BARS as SINK
+from tickertape.stream.engine.core.block import Floats
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import FLOAT, INT, Steps
+from tickertape.stream.engine.define.recipes import Windowing
 
 
 class QuoteBar(Struct, frozen=True):

@@ -5,12 +5,12 @@ from typing import ClassVar
 import numpy as np
 from msgspec import Struct
 
-from agents.market.bars import SQUARED_RETURNS
-from agents.market.quote_bars import QUOTE_BARS, SPREAD_AREA
-from schemas.topics import ROLLING
-from stream.engine.aggregate import INT, Aggregate, Reducer, Sum
-from stream.engine.recipe import Rolling
-from stream.engine.table import Columns
+from tickertape.agents.market.bars import SQUARED_RETURNS
+from tickertape.agents.market.quote_bars import QUOTE_BARS, SPREAD_AREA
+from tickertape.schemas.topics import ROLLING
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import INT, Aggregate, Reducer, Sum
+from tickertape.stream.engine.define.recipes import Rolling
 
 
 class QuoteSlide(Struct, frozen=True):

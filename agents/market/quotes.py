@@ -4,13 +4,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from schemas.quote import Quote
-from schemas.topics import QUOTES
-from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
-from stream.engine.block import Floats
-from stream.engine.columns import floats
-from stream.engine.recipe import Slicing
-from stream.engine.table import Columns
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.topics import QUOTES
+from tickertape.stream.engine.core.block import Floats
+from tickertape.stream.engine.core.columns import floats
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
+from tickertape.stream.engine.define.recipes import Slicing
 
 
 def mid_of(quotes: Columns) -> Floats:

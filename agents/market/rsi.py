@@ -3,11 +3,11 @@
 import numpy as np
 from msgspec import Struct
 
-from agents.market.bars import TRADE_BARS
-from schemas.topics import INDICATORS
-from stream.engine.aggregate import FLOAT, INT
-from stream.engine.recipe import Recursion
-from stream.engine.table import Columns
+from tickertape.agents.market.bars import TRADE_BARS
+from tickertape.schemas.topics import INDICATORS
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import FLOAT, INT
+from tickertape.stream.engine.define.recipes import Recursion
 
 PERIOD = 14
 

@@ -5,11 +5,11 @@ from typing import ClassVar
 import numpy as np
 from msgspec import Struct
 
-from agents.market.bars import SQUARED_RETURNS, TRADE_BARS
-from schemas.topics import ROLLING
-from stream.engine.aggregate import INT, Aggregate, Reducer, Sum
-from stream.engine.recipe import Rolling
-from stream.engine.table import Columns
+from tickertape.agents.market.bars import SQUARED_RETURNS, TRADE_BARS
+from tickertape.schemas.topics import ROLLING
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import INT, Aggregate, Reducer, Sum
+from tickertape.stream.engine.define.recipes import Rolling
 
 
 class TradeWindow(Struct, frozen=True):

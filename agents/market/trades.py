@@ -4,12 +4,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from schemas.topics import TRADES
-from schemas.trade import Trade
-from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
-from stream.engine.columns import flags, floats
-from stream.engine.recipe import Slicing
-from stream.engine.table import Columns
+from tickertape.schemas.topics import TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.engine.core.columns import flags, floats
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
+from tickertape.stream.engine.define.recipes import Slicing
 
 
 class TradeSlice(Aggregate):

@@ -1,1 +1,4 @@
-"""Rolling metrics of posts."""
+"""Metrics of posts.
+
+May import: schemas, stream.configuration, stream.engine.core, stream.engine.define.
+"""

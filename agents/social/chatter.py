@@ -3,10 +3,10 @@
 import numpy as np
 from msgspec import Struct
 
-from agents.social.posts import AUTHORS, COPIED, HASHTAGS, POST_SLICES, PostSlice
-from schemas.topics import SOCIAL
-from stream.engine.recipe import Windowing
-from stream.engine.table import Columns
+from tickertape.agents.social.posts import AUTHORS, COPIED, HASHTAGS, POST_SLICES, PostSlice
+from tickertape.schemas.topics import SOCIAL
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.recipes import Windowing
 
 HASHTAGS_SHOWN = 10
 COPIED_SHOWN = 3

@@ -3,11 +3,11 @@
 import numpy as np
 from msgspec import Struct
 
-from agents.social.chatter import CHATTER
-from schemas.topics import INDICATORS
-from stream.engine.aggregate import FLOAT, INT
-from stream.engine.recipe import Recursion
-from stream.engine.table import Columns
+from tickertape.agents.social.chatter import CHATTER
+from tickertape.schemas.topics import INDICATORS
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import FLOAT, INT
+from tickertape.stream.engine.define.recipes import Recursion
 
 # A baseline's weight is on some so many windows: an hour of minutes, two days and a half of hours.
 SPAN = 60

@@ -1,19 +1,20 @@
 """Posts, folded into slices: what every metric of posts is made from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import ClassVar
 
 import numpy as np
 
-from schemas.post import Post
-from schemas.topics import POSTS
-from stream.aliases import Aliases
-from stream.engine.aggregate import INT, Aggregate, Reducer, Sum
-from stream.engine.columns import floats, ints
-from stream.engine.recipe import Slicing
-from stream.engine.sketches import Distinct, Frequent
-from stream.engine.table import Columns
+from tickertape.schemas.post import Post
+from tickertape.schemas.topics import POSTS
+from tickertape.stream.configuration.aliases import Aliases
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.columns import floats, ints
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import INT, Aggregate, Reducer, Sum
+from tickertape.stream.engine.define.recipes import Slicing
+from tickertape.stream.engine.define.sketches import Distinct, Frequent
 
 AUTHORS = Distinct("authors", lg_k=11)
 HASHTAGS = Frequent("hashtags", size=64)
@@ -61,9 +62,10 @@ def _hash(post: Post) -> int:
     return int.from_bytes(blake2b(f"{post.source}|{post.author}".encode(), digest_size=8).digest(), "little")
 
 
-def named(aliases: Aliases, post: Post) -> Sequence[str]:
-    """Return the symbols that a post names: by cashtags, and by aliases in its text."""
-    return aliases.named(post.text, post.symbols)
+def named(settings: Settings) -> Callable[[Post], Sequence[str]]:
+    """Return a function that finds the symbols a post names: by cashtags, and by aliases in its text."""
+    aliases = Aliases(settings.aliases)
+    return lambda post: aliases.named(post.text, post.symbols)
 
 
 POST_SLICES = Slicing(topic=POSTS, record=Post, columns=columns, aggregate=PostSlice(), lateness_ms=60_000, names=named)

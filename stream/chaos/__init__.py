@@ -1,1 +1,5 @@
-"""Faults on purpose: a steady feed, a seeded schedule of blows, and a truth that every result is held to."""
+"""Faults on purpose: a seeded schedule of blows, and a truth that every result is held to.
+
+May import: schemas, stream.errors, stream.cluster, stream.configuration, stream.engine.define, stream.engine.worker,
+stream.kafka, stream.kafka.admin, stream.kafka.clients, stream.kafka.embedded, stream.replay.
+"""

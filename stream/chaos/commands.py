@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from stream.errors import ConfigError, LawBroken
-from stream.numbers import FiniteRange
+from tickertape.stream.configuration.numbers import FiniteRange
+from tickertape.stream.errors import ConfigError, LawBroken
 
 
 @click.command()
@@ -27,8 +27,8 @@ def chaos(seed: int, minutes: float, workers: int, busy: int, faults: tuple[str,
     """
     from rich.console import Console
 
-    from stream.chaos.faults import FAULTS
-    from stream.chaos.run import Plan, run
+    from tickertape.stream.chaos.faults import FAULTS
+    from tickertape.stream.chaos.run import Plan, run
 
     if unknown := [fault for fault in faults if fault not in FAULTS]:
         raise ConfigError(f"{unknown[0]}: no such fault; there are {', '.join(FAULTS)}")

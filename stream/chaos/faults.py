@@ -12,14 +12,14 @@ import msgspec
 from kafka.admin import ConfigResource, ConfigResourceType
 from msgspec import Struct
 
-from schemas.topics import BARS, SLICES, TRADES, Topic
-from stream.chaos.feed import Places, replace
-from stream.chaos.quota import slowed
-from stream.kafka import members, topics
-from stream.kafka.admin import connected
-from stream.kafka.embedded import EmbeddedKafka
-from stream.settings import Settings
-from stream.workers import Slot, Supervisor
+from tickertape.schemas.topics import BARS, SLICES, TRADES, Topic
+from tickertape.stream.chaos.feed import Places, replace
+from tickertape.stream.chaos.quota import slowed
+from tickertape.stream.cluster.supervisor import Slot, Supervisor
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import members, topics
+from tickertape.stream.kafka.admin.client import connected
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 MOST_PARTITIONS = 12
 # From when workers have the partitions that were added to when the feeds use them: both hear of it in time.

@@ -2,8 +2,8 @@
 be killed at any moment, and then sends again what it isn't sure of. Its n-th records are always the same, so whoever
 knows its plan knows what it sent.
 
-``python -m stream.chaos.feed PLAN``; SIGTERM has it close every bar and end, the end of standard input that its starter
-is gone.
+``python -m tickertape.stream.chaos.feed PLAN``. At SIGTERM it closes every bar and ends. The end of its standard input
+means that its starter is gone.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.post import Post
-from schemas.quote import Quote
-from schemas.topics import POSTS, QUOTES, TRADES
-from schemas.trade import Trade
-from stream.errors import TickertapeError
-from stream.kafka.partition import partition_for
-from stream.kafka.producer import Producer
-from stream.settings import load
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.post import Post
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.topics import POSTS, QUOTES, TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.settings import load
+from tickertape.stream.errors import TickertapeError
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.partition import partition_for
 
 TICK_SECONDS = 0.02
 BEAT_SECONDS = 1.0

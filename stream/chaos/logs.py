@@ -9,10 +9,10 @@ import msgspec
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord
 
-from schemas.frame import Frame
-from schemas.topics import SLICES
-from stream.connection import Connection
-from stream.kafka.reader import Reader
+from tickertape.schemas.frame import Frame
+from tickertape.schemas.topics import SLICES
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.kafka.clients.reader import Reader
 
 _COMMIT_VERSION = 4
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from kafka.protocol.admin.client_quotas import AlterClientQuotasRequest
 
-from stream.connection import Connection
-from stream.errors import BrokerError
-from stream.kafka.admin import connected
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.errors import BrokerError
+from tickertape.stream.kafka.admin.client import connected
 
 _Entry = AlterClientQuotasRequest.EntryData
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from rich.table import Table
 
-from stream.chaos.watch import Recovery
+from tickertape.stream.chaos.watch import Recovery
 
 SHOWN = 20
 

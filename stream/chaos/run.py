@@ -16,28 +16,28 @@ import msgspec
 from msgspec import Struct, field
 from rich.console import Console
 
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.refused import DeadLetter, Late
-from schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, POSTS, QUOTES, SLICES, TRADES
-from stream.app import discover
-from stream.chaos import logs, verdict
-from stream.chaos.busy import busy
-from stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
-from stream.chaos.feed import TOPICS
-from stream.chaos.feed import Plan as FeedPlan
-from stream.chaos.report import Summary, by_fault
-from stream.chaos.schedule import Blow, blows
-from stream.chaos.truth import Bars, Entry, Truth
-from stream.chaos.watch import Ear, Recovery, Sink
-from stream.engine.custody import FRAME_SECONDS
-from stream.engine.recipe import Recursion
-from stream.kafka import members, topics
-from stream.kafka.embedded import EmbeddedKafka
-from stream.kafka.producer import Producer
-from stream.kafka.reader import Reader
-from stream.replay.verify import NOT_YET, verify
-from stream.settings import Settings
-from stream.workers import Slot, Supervisor, environment
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.refused import DeadLetter, Late
+from tickertape.schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, POSTS, QUOTES, SLICES, TRADES
+from tickertape.stream.chaos import logs, verdict
+from tickertape.stream.chaos.busy import busy
+from tickertape.stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
+from tickertape.stream.chaos.feed import TOPICS
+from tickertape.stream.chaos.feed import Plan as FeedPlan
+from tickertape.stream.chaos.report import Summary, by_fault
+from tickertape.stream.chaos.schedule import Blow, blows
+from tickertape.stream.chaos.truth import Bars, Entry, Truth
+from tickertape.stream.chaos.watch import Ear, Recovery, Sink
+from tickertape.stream.cluster.supervisor import Slot, Supervisor, environment
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.recipes import Recursion
+from tickertape.stream.engine.worker.coordinator import FRAME_SECONDS
+from tickertape.stream.kafka.admin import members, topics
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.clients.reader import Reader
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
+from tickertape.stream.replay.verify import NOT_YET, verify
 
 SOURCES = ("x", "y")
 # Of even and of odd seeds: with the first a zombie wakes while slices are open that it has something of; with the
@@ -205,7 +205,7 @@ class _Run:
                         producer.put(topic.name, partition, None, None, headers)
 
     def _feed(self, feed: FeedPlan) -> Slot:
-        command = [sys.executable, "-m", "stream.chaos.feed", msgspec.json.encode(feed).decode()]
+        command = [sys.executable, "-m", "tickertape.stream.chaos.feed", msgspec.json.encode(feed).decode()]
         return Slot(
             command,
             environment(self._settings),

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from schemas.topics import SLICES
-from stream.chaos.feed import Plan, record
-from stream.chaos.logs import Commit, Sent
-from stream.chaos.truth import Key, Truth
-from stream.engine.checkpoint import slices_from, told_in, windows_from
-from stream.kafka.topics import PartitionState, TopicState
+from tickertape.schemas.checkpoint import slices_from, told_in, windows_from
+from tickertape.schemas.topics import SLICES
+from tickertape.stream.chaos.feed import Plan, record
+from tickertape.stream.chaos.logs import Commit, Sent
+from tickertape.stream.chaos.truth import Key, Truth
+from tickertape.stream.kafka.admin.topics import PartitionState, TopicState
 
 # A fold's rounding against an exact sum; everything else agrees to the last bit.
 RELATIVE = 1e-11

@@ -1,1 +1,5 @@
-"""What a person sees: records as they come, a live table, and the demo that puts all of it together."""
+"""What a person sees in a terminal: records as they come, a live table, the demo.
+
+May import: schemas, stream.errors, stream.cluster, stream.configuration, stream.kafka, stream.kafka.admin,
+stream.kafka.clients, stream.kafka.embedded.
+"""

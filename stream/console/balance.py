@@ -7,9 +7,9 @@ import msgspec
 import numpy as np
 from msgspec import Struct, field
 
-from schemas.frame import Tallies
-from stream.console.view import View
-from stream.kafka.topics import PartitionState
+from tickertape.schemas.frame import Tallies
+from tickertape.stream.console.view import View
+from tickertape.stream.kafka.admin.topics import PartitionState
 
 
 class Balance(Struct, frozen=True, kw_only=True):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from schemas.topics import CATALOGUE, SLICES
-from stream.errors import ConfigError, LawBroken
-from stream.numbers import FiniteRange
-from stream.settings import Settings
+from tickertape.schemas.topics import CATALOGUE, SLICES
+from tickertape.stream.configuration.numbers import FiniteRange
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.errors import ConfigError, LawBroken
 
 if TYPE_CHECKING:
-    from stream.console.tail import Types
+    from tickertape.stream.console.tail import Types
 
 
 @click.command()
@@ -40,8 +40,8 @@ def tail(
     if topic not in (names := [known.name for known in CATALOGUE]):
         raise ConfigError(f"{topic}: no such topic; there are {', '.join(names)}")
     settings.the_broker()
-    from stream.console import tail
-    from stream.kafka.reader import Reader
+    from tickertape.stream.console import tail
+    from tickertape.stream.kafka.clients.reader import Reader
 
     async def run() -> None:
         async with Reader(settings, [topic], from_beginning=from_beginning) as reader:
@@ -62,7 +62,7 @@ def tail(
 
 def _slice_types(settings: Settings) -> "Types":
     # The frames don't say; the agents that make them do.
-    from stream.app import discover
+    from tickertape.stream.engine.define.discovery import discover
 
     slicings = discover(settings.agents).slicings
     known = {s.topic.name: {name: dtype for name, (dtype, _) in s.aggregate.schema.items()} for s in slicings}
@@ -89,8 +89,8 @@ def demo(
     """
     from rich.console import Console
 
-    from stream.console.demo import Plan, run
-    from stream.console.screen import Screen
+    from tickertape.stream.console.demo import Plan, run
+    from tickertape.stream.console.screen import Screen
 
     if summary is not None and not summary.parent.is_dir():
         raise ConfigError(f"{summary}: there is no such folder")

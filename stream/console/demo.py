@@ -17,18 +17,19 @@ from aiokafka.structs import TopicPartition
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.topics import BARS, SIGNALS, SLICES, SOCIAL, TRADES
-from stream import scale
-from stream.console.balance import Balance, balance, sent_by_symbol
-from stream.console.screen import Screen
-from stream.console.takeover import Takeover
-from stream.console.view import View
-from stream.errors import BrokerError, ConfigError
-from stream.kafka import guard, members, topics
-from stream.kafka.embedded import broker_for
-from stream.kafka.reader import Reader
-from stream.settings import Settings
-from stream.workers import Supervisor, environment
+from tickertape.schemas.topics import BARS, SIGNALS, SLICES, SOCIAL, TRADES
+from tickertape.stream.cluster import scale
+from tickertape.stream.cluster.supervisor import Supervisor, environment
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.console.balance import Balance, balance, sent_by_symbol
+from tickertape.stream.console.screen import Screen
+from tickertape.stream.console.takeover import Takeover
+from tickertape.stream.console.view import View
+from tickertape.stream.errors import BrokerError, ConfigError
+from tickertape.stream.kafka.admin import members, topics
+from tickertape.stream.kafka.clients.reader import Reader
+from tickertape.stream.kafka.embedded import guard
+from tickertape.stream.kafka.embedded.broker import broker_for
 
 SOURCE = "sim"
 RULES = Path(__file__).with_name("signals.toml")
@@ -316,7 +317,7 @@ class Feed:
         self.ledger = folder / "ledger.json"
         self._log = folder / "feed.log"
         amount = ["--rate", str(plan.rate), "--symbols", str(plan.symbols), "--source", SOURCE]
-        command = [sys.executable, "-m", "stream", "feed", "simulate", *amount, "--ledger", str(self.ledger)]
+        command = [sys.executable, "-m", "tickertape", "feed", "simulate", *amount, "--ledger", str(self.ledger)]
         # The supervisor has the port that was asked for.
         settings = replace(settings, metrics_port=min(settings.metrics_port, 0))
         with self._log.open("wb") as log:

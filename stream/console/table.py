@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from stream.console.view import SymbolState, View
+from tickertape.stream.console.view import SymbolState, View
 
 # Older than this, a watermark is shown in red.
 OLD_SECONDS = 3.0

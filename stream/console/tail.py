@@ -8,14 +8,14 @@ import numpy as np
 from aiokafka.structs import ConsumerRecord
 from msgspec import structs
 
-from schemas import heartbeat
-from schemas.frame import Frame
-from schemas.snapshot import Piece
-from schemas.topics import SLICES, WINDOW_STATE
-from stream.console.columns import Columns, Record
-from stream.errors import ConfigError
-from stream.kafka.reader import Reader
-from stream.shown import shown
+from tickertape.schemas import heartbeat
+from tickertape.schemas.frame import Frame
+from tickertape.schemas.snapshot import Piece
+from tickertape.schemas.topics import SLICES, WINDOW_STATE
+from tickertape.stream.console.columns import Columns, Record
+from tickertape.stream.console.shown import shown
+from tickertape.stream.errors import ConfigError
+from tickertape.stream.kafka.clients.reader import Reader
 
 # The type of each column of the slices of a topic.
 Types = Callable[[str], dict[str, "np.dtype[Any]"]]

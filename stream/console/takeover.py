@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from schemas.topics import SLICES, TRADES
-from stream.kafka.partition import partition_for
+from tickertape.schemas.topics import SLICES, TRADES
+from tickertape.stream.kafka.partition import partition_for
 
 
 class Takeover:

@@ -7,10 +7,10 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 from msgspec import Struct, field
 
-from schemas.frame import Frame
-from schemas.topics import SIGNALS, SLICES, SOCIAL, TRADES
-from stream.console.takeover import Takeover
-from stream.kafka.partition import partition_for
+from tickertape.schemas.frame import Frame
+from tickertape.schemas.topics import SIGNALS, SLICES, SOCIAL, TRADES
+from tickertape.stream.console.takeover import Takeover
+from tickertape.stream.kafka.partition import partition_for
 
 # A rate is taken over so many seconds that are over.
 RATE_SECONDS = 3

@@ -1,1 +1,4 @@
-"""The engine: blocks, time, slices, checkpoints, windows. It knows nothing of prices or posts."""
+"""The engine: from blocks of records to results. It knows nothing of prices or posts.
+
+May import: nothing of ours.
+"""

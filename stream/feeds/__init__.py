@@ -1,1 +1,4 @@
-"""Sources: each turns what an exchange, a file or a simulated market says into records, and publishes them."""
+"""Input: live sources, recorded files and simulated markets, published as records of one schema.
+
+May import: schemas, stream.errors, stream.engine.core.
+"""

@@ -7,7 +7,7 @@ one record of another century would else hold up a file for as long, or make all
 import time
 from collections.abc import Callable
 
-from schemas.events import Event
+from tickertape.schemas.events import Event
 
 
 def now_ms() -> int:

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stream import logs
-from stream.feeds import files
-from stream.feeds.clock import Clock
-from stream.feeds.options import source_name
-from stream.feeds.tally import Tally
-from stream.numbers import FiniteRange
-from stream.settings import Settings
+from tickertape.stream.configuration.numbers import FiniteRange
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.clock import Clock
+from tickertape.stream.feeds.files import reading as files
+from tickertape.stream.feeds.options import source_name
+from tickertape.stream.feeds.tally import Tally
+from tickertape.stream.telemetry import logs
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stream.feeds.live import Source
+    from tickertape.stream.feeds.live.live import Source
 
 
 class _Speed(click.ParamType):
@@ -106,7 +106,7 @@ def feed_file(
     settings.the_broker()
     from rich.console import Console
 
-    from stream.feeds import session
+    from tickertape.stream.feeds.publish import session
 
     console, tally = Console(stderr=True), Tally()
     kinds = files.FORMATS[kind].kinds
@@ -183,10 +183,10 @@ def feed_simulate(
     settings.the_broker()
     from rich.console import Console
 
-    from stream.feeds import session
-    from stream.feeds.crowd import Crowd
-    from stream.feeds.market import Market
-    from stream.feeds.simulate import Simulation
+    from tickertape.stream.feeds.publish import session
+    from tickertape.stream.feeds.simulate.simulated_market import Market
+    from tickertape.stream.feeds.simulate.simulated_posts import Crowd
+    from tickertape.stream.feeds.simulate.simulation import Simulation
 
     market = Market(symbols, rate, quotes=quotes, seed=seed, source=source)
     crowd = Crowd(market.symbols, posts, seed=seed, source=source) if posts else None
@@ -229,8 +229,8 @@ def feed_binance(
 
     A symbol is named as there or as here: BTCUSDT, BTC-USDT.
     """
-    from stream.feeds import binance, pairs
-    from stream.feeds.binance_live import Binance
+    from tickertape.stream.feeds.sources import binance, pairs
+    from tickertape.stream.feeds.sources.binance_live import Binance
 
     pairs.ask(settings.binance_info_url)
     _send_live(settings, Binance(settings.binance_url, symbols, source or binance.SOURCE), record, spread)
@@ -242,8 +242,8 @@ def feed_binance(
 @click.pass_obj
 def feed_bluesky(settings: Settings, record: Path | None, source: str | None) -> None:
     """Send Bluesky's posts as they come, from where the last feed ended, until told to stop."""
-    from stream.feeds import bluesky
-    from stream.feeds.bluesky_live import Bluesky
+    from tickertape.stream.feeds.sources import bluesky
+    from tickertape.stream.feeds.sources.bluesky_live import Bluesky
 
     _send_live(settings, Bluesky(settings.bluesky_url, source or bluesky.SOURCE), record)
 
@@ -255,9 +255,9 @@ def _send_live(
     settings.the_broker()
     from rich.console import Console
 
-    from stream.feeds import session
-    from stream.feeds.connection import Patience
-    from stream.feeds.live import Live
+    from tickertape.stream.feeds.live.connection import Patience
+    from tickertape.stream.feeds.live.live import Live
+    from tickertape.stream.feeds.publish import session
 
     console = Console(stderr=True)
     _log_to(console, settings.log_format)

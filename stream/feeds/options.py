@@ -5,8 +5,8 @@ from typing import Any
 import click
 import msgspec
 
-from schemas.trade import Source
-from stream.engine.names import check
+from tickertape.schemas.fields import Source
+from tickertape.stream.engine.core.names import check
 
 
 class SourceName(click.ParamType):

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from schemas.events import Event
+from tickertape.schemas.events import Event
 
 
 class Other(Struct, frozen=True):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from schemas.events import TOPICS
-from stream.errors import InputError
+from tickertape.schemas.events import TOPICS
+from tickertape.stream.errors import InputError
 
 # How many bad lines are shown; all are counted.
 BAD_SHOWN = 5

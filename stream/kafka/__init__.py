@@ -1,1 +1,4 @@
-"""Kafka itself: a broker of our own, and the topics on it."""
+"""Kafka: clients, access, topics, what is stored there, and a broker of our own.
+
+May import: nothing of ours.
+"""

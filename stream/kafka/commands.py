@@ -7,10 +7,10 @@ from typing import Any
 import click
 import msgspec
 
-from schemas.frame import Tallies
-from schemas.topics import CATALOGUE, SLICES, Topic
-from stream.errors import ConfigError, EmbeddedKafkaError, LawBroken
-from stream.settings import Settings
+from tickertape.schemas.frame import Tallies
+from tickertape.schemas.topics import CATALOGUE, SLICES, Topic
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.errors import ConfigError, EmbeddedKafkaError, LawBroken
 
 
 @click.command()
@@ -23,7 +23,7 @@ def kafka(data: Path | None, port: int | None) -> None:
 
     It is a real single-node Apache Kafka, and needs neither Docker nor Java; its first start fetches it (43 MB).
     """
-    from stream.kafka.embedded import EmbeddedKafka
+    from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
     with EmbeddedKafka(data, port=port or 0) as embedded:
         click.echo(embedded.broker)
@@ -41,7 +41,7 @@ def topics(context: click.Context, as_json: bool) -> None:
     """List the topics: partitions, how long records are kept, key, and by how many records reading lags."""
     if context.invoked_subcommand:
         return
-    from stream.kafka.topics import describe
+    from tickertape.stream.kafka.admin.topics import describe
 
     settings: Settings = context.obj
     settings.the_broker()
@@ -67,8 +67,8 @@ def topics(context: click.Context, as_json: bool) -> None:
 @click.pass_obj
 def create(settings: Settings) -> None:
     """Create the topics that don't exist yet; of those that do it says how they differ from the catalogue."""
-    from stream.kafka.drift import differences
-    from stream.kafka.topics import create, describe
+    from tickertape.stream.kafka.admin.drift import differences
+    from tickertape.stream.kafka.admin.topics import create, describe
 
     settings.the_broker()
     created = create(settings)
@@ -84,8 +84,8 @@ def create(settings: Settings) -> None:
 @click.pass_obj
 def check(settings: Settings, mend: bool) -> None:
     """Compare the topics with the catalogue: clean-up, retention, timestamps, sizes. Exits 6 where one differs."""
-    from stream.kafka import drift
-    from stream.kafka.topics import describe
+    from tickertape.stream.kafka.admin import drift
+    from tickertape.stream.kafka.admin.topics import describe
 
     settings.the_broker()
     states = describe(settings)
@@ -115,7 +115,7 @@ def check(settings: Settings, mend: bool) -> None:
 @click.pass_obj
 def show(settings: Settings, name: str, as_json: bool) -> None:
     """Show a topic by partition: where its log starts and ends, how far it is read, and what became of its records."""
-    from stream.kafka.topics import describe
+    from tickertape.stream.kafka.admin.topics import describe
 
     topic = _topic(name)
     settings.the_broker()
@@ -150,7 +150,7 @@ def scale(settings: Settings, topic: str, partitions: int, workers: int | None, 
     Nothing is restarted, nothing is lost and nothing counted twice: feeds use the new partitions from an event time on
     that is a few seconds ahead. Run again after it was interrupted, it goes on where it was.
     """
-    from stream.scale import run
+    from tickertape.stream.cluster.scale import run
 
     settings.the_broker()
     report = run(settings, topic, partitions, workers, lambda line: click.echo(line, err=as_json))
@@ -168,7 +168,7 @@ def reshard(settings: Settings, shards: int) -> None:
     The workers of each `tickertape up` drain and stop for it, what open windows need is carried over, and they start
     again; feeds go on, and what they send waits. Run again after it was interrupted, it finishes what it began.
     """
-    from stream.reshard import run
+    from tickertape.stream.cluster.reshard import run
 
     settings.the_broker()
     run(settings, shards, click.echo)

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from schemas.topics import TRADES
-from stream.errors import ConfigError, LawBroken
-from stream.feeds.options import source_name
-from stream.settings import Settings
+from tickertape.schemas.topics import TRADES
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.errors import ConfigError, LawBroken
+from tickertape.stream.feeds.options import source_name
 
 _processes = click.option("--processes", type=click.IntRange(1), metavar="N", help="How many work at it; one a core.")
 
@@ -57,9 +57,9 @@ def replay(
     """
     from rich.console import Console
 
-    from stream.feeds import files
-    from stream.replay import run
-    from stream.workers import cores
+    from tickertape.stream.cluster.supervisor import cores
+    from tickertape.stream.feeds.files import reading as files
+    from tickertape.stream.replay import run
 
     if bool(paths) == bool(topic):
         raise ConfigError("name files, or a topic with --topic, and not both")
@@ -99,8 +99,8 @@ def verify(settings: Settings, topic: str, processes: int | None) -> None:
     """
     from rich.console import Console
 
-    from stream.replay import verify
-    from stream.workers import cores
+    from tickertape.stream.cluster.supervisor import cores
+    from tickertape.stream.replay import verify
 
     settings.the_broker()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

@@ -12,26 +12,25 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
-from schemas.frame import Frame, Lane, Tallies
-from schemas.refused import DeadLetter, Late
-from stream.aliases import Aliases
-from stream.app import discover
-from stream.engine.block import Block
-from stream.engine.checkpoint import Views
-from stream.engine.following import Following
-from stream.engine.frames import nothing
-from stream.engine.lanes import UNSET
-from stream.engine.recipe import Slicing
-from stream.engine.results import Output
-from stream.engine.slices import Slicer
-from stream.engine.windows import Windows
-from stream.errors import LawBroken
-from stream.kafka.partition import partition_for
-from stream.replay import logs, parquet
-from stream.replay.logs import Log, OfFiles
-from stream.replay.spill import Spill, pieces
-from stream.replay.words import Sliced, Word
-from stream.settings import Settings
+from tickertape.schemas.checkpoint import Views
+from tickertape.schemas.frame import Frame, Lane, Tallies
+from tickertape.schemas.refused import DeadLetter, Late
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.core.results import Output
+from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.recipes import Slicing
+from tickertape.stream.engine.derived.derived import Derived
+from tickertape.stream.engine.frames.packing import nothing
+from tickertape.stream.engine.slices.slicer import Slicer
+from tickertape.stream.engine.windows.windows import Windows
+from tickertape.stream.errors import LawBroken
+from tickertape.stream.kafka.partition import partition_for
+from tickertape.stream.replay import logs, parquet
+from tickertape.stream.replay.frame_files import FrameFile, pieces
+from tickertape.stream.replay.logs import Log, OfFiles
+from tickertape.stream.replay.words import Sliced, Word
 
 # A partition's frames are made when so many of its records or slices wait: seldom, for each repeats what is still open.
 FLUSH_RECORDS = 100_000
@@ -108,10 +107,10 @@ class _Slicing:
             begin=begin,
             most_partitions=job.partitions,
             latest_ms=job.now_ms,
-            aliases=Aliases(settings.aliases),
+            names=slicing.names(settings) if slicing.names else None,
         )
-        self._frames = [Spill(job.frames(partition, shard)) for shard in range(job.shards)]
-        self._late, self._dead = Spill(job.late(partition)), Spill(job.dead(partition))
+        self._frames = [FrameFile(job.frames(partition, shard)) for shard in range(job.shards)]
+        self._late, self._dead = FrameFile(job.late(partition)), FrameFile(job.dead(partition))
         self._bucket_ms = max(1, int(settings.idle_seconds * 1000 * IDLE_SHARE))
         self._heard_ms: dict[str, int] = {}
         self._first_ms = self._last_ms = 0
@@ -241,7 +240,7 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int
                 horizon_ms=0,
                 epoch=settings.epoch,
                 fill=settings.fill,
-                following=Following(windowing, agents.recipes, settings),
+                following=Derived(windowing, agents.recipes, settings),
             ),
             made,
         )

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from schemas.heartbeat import Heartbeat, to_headers
-from stream.connection import Connection
-from stream.engine.block import Block, Headers
-from stream.errors import BrokerError
-from stream.replay import deal
-from stream.replay.spill import pieces
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.engine.core.block import Block, Headers
+from tickertape.stream.errors import BrokerError
+from tickertape.stream.replay import partition_files as deal
+from tickertape.stream.replay.frame_files import pieces
 
 # Kafka that has not given a record for so long won't.
 PATIENCE_SECONDS = 60.0
@@ -132,9 +132,9 @@ async def of_topic(
     from aiokafka.errors import KafkaError, OffsetOutOfRangeError
     from aiokafka.structs import TopicPartition
 
-    from stream.engine.unpacking import Blocks
-    from stream.kafka.rights import refused
-    from stream.kafka.security import for_aiokafka
+    from tickertape.stream.engine.fetch.unpacking import Blocks
+    from tickertape.stream.kafka.access.rights import refused
+    from tickertape.stream.kafka.access.security import for_aiokafka
 
     if log.start >= log.end:
         return

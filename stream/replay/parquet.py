@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import inspect
 
-from stream.errors import ConfigError
+from tickertape.stream.errors import ConfigError
 
 COMPRESSION = "zstd"
 

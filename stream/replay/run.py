@@ -9,25 +9,26 @@ import pyarrow as pa
 from msgspec import Struct
 from rich.console import Console
 
-from schemas.events import TOPICS
-from schemas.frame import Tallies
-from schemas.heartbeat import Heartbeat
-from schemas.refused import DeadLetter, Late
-from schemas.topics import DEAD_LETTERS, LATE
-from stream.app import discover
-from stream.engine.following import outputs_of
-from stream.errors import BrokerError, ConfigError
-from stream.feeds.channel import LONGEST_BAR_MS
-from stream.feeds.clock import now_ms
-from stream.feeds.tally import Tally
-from stream.kafka import topics
-from stream.replay import deal, fold, parquet
-from stream.replay.crew import Crew, note
-from stream.replay.fold import Job
-from stream.replay.logs import Log, OfFiles, OfTopic
-from stream.replay.spill import pieces
-from stream.replay.words import Sliced, Word, words
-from stream.settings import Settings
+from tickertape.schemas.events import TOPICS
+from tickertape.schemas.frame import Tallies
+from tickertape.schemas.heartbeat import Heartbeat
+from tickertape.schemas.refused import DeadLetter, Late
+from tickertape.schemas.topics import DEAD_LETTERS, LATE
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.derived.derived import outputs_of
+from tickertape.stream.errors import BrokerError, ConfigError
+from tickertape.stream.feeds.clock import now_ms
+from tickertape.stream.feeds.publish.channel import LONGEST_BAR_MS
+from tickertape.stream.feeds.tally import Tally
+from tickertape.stream.kafka.admin import topics
+from tickertape.stream.replay import fold, parquet
+from tickertape.stream.replay import partition_files as deal
+from tickertape.stream.replay.fold import Job
+from tickertape.stream.replay.frame_files import pieces
+from tickertape.stream.replay.logs import Log, OfFiles, OfTopic
+from tickertape.stream.replay.process_pool import ProcessPool, note
+from tickertape.stream.replay.words import Sliced, Word, words
 
 # A result's identity, and a refused record's.
 KEY = ("symbol", "source", "resolution", "start_ms")
@@ -120,7 +121,7 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     ranges = [deal.ranges(path, source.kind, by_event_time=sort, source=source.source) for path in source.paths]
     each = [one for of_file in ranges for one in of_file]
     partitions = _partitions(settings, source)
-    with Crew(processes, console) as crew:
+    with ProcessPool(processes, console) as crew:
         bounds = deal.Bounds(settings.skew_ms, now_ms())
         tasks = [(one, n, folder, partitions, bounds, sort) for n, one in enumerate(each)]
         dealt = await crew.run("read", "events", _deal, tasks)
@@ -158,7 +159,7 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
     if not state.exists:
         raise BrokerError(f"topic {topic} doesn't exist on {settings.broker}: run `tickertape topics create`")
     each: list[Log] = [OfTopic(settings, p.start, p.end) for p in state.partitions]
-    with Crew(processes, console) as crew:
+    with ProcessPool(processes, console) as crew:
         return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
 
 
@@ -195,7 +196,7 @@ def _beats(
     return opening, [Heartbeat(source, at_ms, end=True) for source, at_ms in newest.items()]
 
 
-async def _replay(crew: Crew, job: Job, each: Sequence[Log]) -> Outcome:
+async def _replay(crew: ProcessPool, job: Job, each: Sequence[Log]) -> Outcome:
     agents = discover(job.settings.agents)
     # What is wrong with the settings is told here, not by each of the crew.
     outputs_of(agents.windowings, agents.recipes, job.settings)

@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Struct, field
 from rich.console import Console
 
-from stream.app import discover
-from stream.engine.following import Following
-from stream.engine.results import Output
-from stream.kafka.reader import Reader
-from stream.replay import run
-from stream.replay.run import Outcome
-from stream.settings import Settings
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.results import Output
+from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.derived.derived import Derived
+from tickertape.stream.kafka.clients.reader import Reader
+from tickertape.stream.replay import run
+from tickertape.stream.replay.run import Outcome
 
 # Symbol, source, resolution, start; and the kind, where a sink has several.
 _KEY = re.compile(r"[^|]+\|[^|]+\|[^|]+\|-?\d+(?:\|([^|]+))?")
@@ -126,7 +126,7 @@ async def verify(settings: Settings, topic: str, processes: int, folder: Path, c
         if windowing.slicing.topic.name == topic:
             name, widths = windowing.output.name, windowing.resolutions
             made.append(Made(windowing.output, name, widths))
-            following = Following(windowing, agents.recipes, settings)
+            following = Derived(windowing, agents.recipes, settings)
             made += [Made(output, name, widths, follows=True) for output in following.outputs]
     held = await _held(settings, [one.output for one in made]) if made else {}
     outcome = await run.of_topic(settings, topic, processes, folder, console)

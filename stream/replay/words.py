@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from schemas.frame import Lane, Tallies
-from stream.engine.lanes import UNSET
+from tickertape.schemas.frame import Lane, Tallies
+from tickertape.stream.engine.core.lanes import UNSET
 
 
 class Sliced(Struct):

@@ -3,8 +3,8 @@
 import resource
 import time
 
-from stream.chaos.busy import busy
-from stream.chaos.run import Plan
+from tickertape.stream.chaos.busy import busy
+from tickertape.stream.chaos.run import Plan
 
 
 def burnt_seconds() -> float:

@@ -16,7 +16,7 @@ FAULTS = ("kill", "freeze", "forget", "broker-kill", "grow", "feed-kill", "stall
 
 def chaos(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "stream", "chaos", *arguments],
+        [sys.executable, "-m", "tickertape", "chaos", *arguments],
         env={**os.environ, **environ},
         capture_output=True,
         text=True,

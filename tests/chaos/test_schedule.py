@@ -2,8 +2,8 @@
 
 from itertools import islice
 
-from stream.chaos.faults import FAULTS
-from stream.chaos.schedule import blows
+from tickertape.stream.chaos.faults import FAULTS
+from tickertape.stream.chaos.schedule import blows
 
 
 def test_a_seed_decides() -> None:

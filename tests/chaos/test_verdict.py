@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from schemas.frame import Frame, Tallies
-from stream.chaos import verdict
-from stream.chaos.feed import Plan, record
-from stream.chaos.logs import Commit, Sent
-from stream.chaos.truth import Entry, Truth
-from stream.engine.checkpoint import SliceCheckpoint, WindowCheckpoint, to_metadata
-from stream.kafka.topics import PartitionState, TopicState
+from tickertape.schemas.checkpoint import SliceCheckpoint, WindowCheckpoint, to_metadata
+from tickertape.schemas.frame import Frame, Tallies
+from tickertape.stream.chaos import verdict
+from tickertape.stream.chaos.feed import Plan, record
+from tickertape.stream.chaos.logs import Commit, Sent
+from tickertape.stream.chaos.truth import Entry, Truth
+from tickertape.stream.kafka.admin.topics import PartitionState, TopicState
 
 KEY = ("A-USD", "x", "1s", 0)
 BAR: dict[str, Any] = {"volume": 1.5, "count": 2, "final": True, "revision": 2}

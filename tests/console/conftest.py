@@ -7,16 +7,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from schemas.frame import Frame, Lane, Tallies
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.refused import DeadLetter, Late
-from schemas.snapshot import Piece
-from schemas.trade import Trade
-from stream.connection import Connection
-from stream.kafka.embedded import EmbeddedKafka
-from stream.kafka.producer import Producer
-from stream.kafka.topics import create
-from stream.settings import Settings
+from tickertape.schemas.frame import Frame, Lane, Tallies
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.refused import DeadLetter, Late
+from tickertape.schemas.snapshot import Piece
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin.topics import create
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 T0 = 1_700_000_000_000
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from schemas.topics import TRADES
+from tickertape.schemas.topics import TRADES
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(150)]
 
@@ -19,7 +19,7 @@ def test_the_demo_balances_and_leaves_nothing(tmp_path: Path) -> None:
     temporary.mkdir()
     environ = {name: text for name, text in os.environ.items() if not name.startswith("TICKERTAPE_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "stream", "demo", "--for", "15", "--rate", "2000", "--summary", str(summary)],
+        [sys.executable, "-m", "tickertape", "demo", "--for", "15", "--rate", "2000", "--summary", str(summary)],
         env=environ | {"TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

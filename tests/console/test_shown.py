@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from stream.console.tail import tail
-from stream.shown import shown
+from tickertape.stream.console.shown import shown
+from tickertape.stream.console.tail import tail
 
 
 @pytest.mark.parametrize(

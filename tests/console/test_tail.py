@@ -11,18 +11,18 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from schemas.topics import TRADES
-from schemas.trade import Trade
-from stream.cli import cli
-from stream.connection import Connection
-from stream.errors import BrokerError, ConfigError
-from stream.kafka.producer import Producer
-from stream.kafka.topics import grow
+from tickertape.schemas.topics import TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.command_line.cli import cli
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.errors import BrokerError, ConfigError
+from tickertape.stream.kafka.admin.topics import grow
+from tickertape.stream.kafka.clients.producer import Producer
 
 pytestmark = pytest.mark.kafka
 
 ALL = ("--from-beginning", "--until-caught-up")
-COMMAND = [sys.executable, "-m", "stream", "tail"]
+COMMAND = [sys.executable, "-m", "tickertape", "tail"]
 
 
 def run(broker: str, *arguments: str) -> Result:

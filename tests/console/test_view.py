@@ -8,13 +8,13 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 from rich.console import Console
 
-from schemas.frame import Frame, Lane, Tallies
-from stream.console import table
-from stream.console.balance import balance
-from stream.console.takeover import Takeover
-from stream.console.view import View
-from stream.kafka.partition import partition_for
-from stream.kafka.topics import PartitionState
+from tickertape.schemas.frame import Frame, Lane, Tallies
+from tickertape.stream.console import table
+from tickertape.stream.console.balance import balance
+from tickertape.stream.console.takeover import Takeover
+from tickertape.stream.console.view import View
+from tickertape.stream.kafka.admin.topics import PartitionState
+from tickertape.stream.kafka.partition import partition_for
 
 EPOCH = "1000-5000"
 NOW_MS = int(time.time() * 1000)

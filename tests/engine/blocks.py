@@ -11,16 +11,16 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from schemas.frame import Frame, Tallies
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.topics import TRADES
-from schemas.trade import Id, Name, Positive, TimeMs
-from stream.engine.aggregate import FLOAT, INT, Aggregate, Extreme, Sum
-from stream.engine.block import Block, Headers
-from stream.engine.checkpoint import SliceCheckpoint
-from stream.engine.recipe import Slicing
-from stream.engine.slices import Refused, SliceKey, Slicer
-from stream.engine.table import Columns
+from tickertape.schemas.checkpoint import SliceCheckpoint
+from tickertape.schemas.fields import Id, Name, Positive, TimeMs
+from tickertape.schemas.frame import Frame, Tallies
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.topics import TRADES
+from tickertape.stream.engine.core.block import Block, Headers
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Sum
+from tickertape.stream.engine.define.recipes import Slicing
+from tickertape.stream.engine.slices.slicer import Refused, SliceKey, Slicer
 
 HOUR_MS = 472_222 * 3_600_000
 EPOCH = "1000-5000"

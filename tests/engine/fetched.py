@@ -9,8 +9,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultR
 from aiokafka.structs import TopicPartition
 from msgspec import Struct
 
-from stream.engine.block import Headers
-from stream.engine.unpacking import FetchedBytes
+from tickertape.stream.engine.core.block import Headers
+from tickertape.stream.engine.fetch.unpacking import FetchedBytes
 
 TP_READ = TopicPartition("read", 0)
 APPENDED_MS = 1_700_000_000_000

@@ -1,22 +1,23 @@
 """Records that name many symbols, and slices that hold sketches: small, so that they overflow."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from schemas.topics import POSTS, SOCIAL
-from schemas.trade import Id, Name, TimeMs
-from stream.aliases import Aliases
-from stream.engine.aggregate import INT, Aggregate, Sum
-from stream.engine.recipe import Slicing, Windowing
-from stream.engine.sketches import Distinct, Frequent
-from stream.engine.slices import Slicer
-from stream.engine.table import Columns
-from stream.engine.windows import Windows
 from tests.engine.blocks import EPOCH, HOUR_MS, Log
+from tickertape.schemas.fields import Id, Name, TimeMs
+from tickertape.schemas.topics import POSTS, SOCIAL
+from tickertape.stream.configuration.aliases import Aliases
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import INT, Aggregate, Sum
+from tickertape.stream.engine.define.recipes import Slicing, Windowing
+from tickertape.stream.engine.define.sketches import Distinct, Frequent
+from tickertape.stream.engine.slices.slicer import Slicer
+from tickertape.stream.engine.windows.windows import Windows
 
 WORDS = Frequent("words", size=3)
 WRITERS = Distinct("writers", lg_k=4)
@@ -72,8 +73,9 @@ def columns(notes: list[Note]) -> Columns:
     }
 
 
-def named(aliases: Aliases, note: Note) -> Collection[str]:
-    return aliases.named(" ".join(note.words), [word for word in note.words if word.isupper()])
+def named(settings: Settings) -> Callable[[Note], Collection[str]]:
+    aliases = Aliases(settings.aliases)
+    return lambda note: aliases.named(" ".join(note.words), [word for word in note.words if word.isupper()])
 
 
 NOTES = Slicing(topic=POSTS, record=Note, columns=columns, aggregate=NoteSlice(), lateness_ms=2000, names=named)
@@ -98,7 +100,7 @@ def note(
     return log.raw(msgspec.json.encode(one), appended=at if received is None else received)
 
 
-def slicer(log: Log | None = None, aliases: Aliases | None = None, **more: Any) -> Slicer:
+def slicer(log: Log | None = None, aliases: dict[str, list[str]] | None = None, **more: Any) -> Slicer:
     settings: dict[str, Any] = {"checkpoint": None, "committed": None, "begin": 0} | more
     partition = log.partition if log else 0
     return Slicer(
@@ -109,7 +111,7 @@ def slicer(log: Log | None = None, aliases: Aliases | None = None, **more: Any) 
         skew_ms=5000,
         lateness_ms=2000,
         epoch=EPOCH,
-        aliases=aliases or Aliases({}),
+        names=named(Settings(aliases=aliases or {})),
         **settings,
     )
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stream.engine.slices import SliceKey
 from tests.engine.blocks import HOUR_MS, Log, Slice
+from tickertape.stream.engine.slices.slicer import SliceKey
 
 SLICE_MS, SKEW_MS = 1000, 5000
 

@@ -9,15 +9,15 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from schemas.frame import Frame
-from schemas.refused import DeadLetter, Late
-from stream.app import Pipeline
-from stream.engine.checkpoint import slices_from, to_metadata
-from stream.engine.slices import AWAKE, Idle, Slicer
-from stream.engine.windows import Windows
-from stream.settings import Settings
 from tests.engine.blocks import HOUR_MS, TICKS, Log, slicer, tallied
-from tests.engine.frames import WINDOWING, Shard, Window, owned
+from tests.engine.made_frames import WINDOWING, Shard, Window, owned
+from tickertape.schemas.checkpoint import slices_from, to_metadata
+from tickertape.schemas.frame import Frame
+from tickertape.schemas.refused import DeadLetter, Late
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.slices.slicer import AWAKE, Idle, Slicer
+from tickertape.stream.engine.windows.windows import Windows
+from tickertape.stream.engine.worker.pipeline import Pipeline
 
 ASLEEP = Idle(frozenset("st"), rest=True)
 

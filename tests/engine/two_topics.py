@@ -20,10 +20,10 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.protocol.commit import OffsetCommitRequest
 from faust.types import TP
 
-from stream.engine import transport
-from stream.engine.transport import Position
-from stream.engine.unpacking import Blocks
-from stream.engine.workload import Workload
+from tickertape.stream.engine.core.positions import Position
+from tickertape.stream.engine.core.workload import Workload
+from tickertape.stream.engine.fetch import transport
+from tickertape.stream.engine.fetch.unpacking import Blocks
 
 
 def say(**heard: Any) -> None:
@@ -31,7 +31,7 @@ def say(**heard: Any) -> None:
 
 
 class Keeper:
-    """A custodian that reads from its commit, and commits half of what it has been given."""
+    """A coordinator that reads from its commit, and commits half of what it has been given."""
 
     def __init__(self, topic: str) -> None:
         self.blocks = Blocks(frozenset({topic}), 40, 1 << 20)
@@ -107,7 +107,7 @@ async def main(broker: str, folder: str, group: str, name: str, blocks: str, *pl
         value_serializer="raw",
         web_enabled=False,
     )
-    keeper = app.custodian = Keeper(blocks)
+    keeper = app.coordinator = Keeper(blocks)
     hold = int(os.environ.get("HOLD", "0"))
     first = TP(blocks, 0)
     amid = os.environ.get("AMID", "")

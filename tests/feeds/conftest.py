@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.feeds import pairs
+from tickertape.stream.feeds.sources import pairs
 
 
 @pytest.fixture(autouse=True)

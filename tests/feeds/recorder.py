@@ -6,11 +6,11 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from schemas.control import Step
-from schemas.events import TOPICS
-from schemas.heartbeat import from_headers
-from schemas.quote import Quote
-from schemas.trade import Trade
+from tickertape.schemas.control import Step
+from tickertape.schemas.events import TOPICS
+from tickertape.schemas.heartbeat import from_headers
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
 
 T = TypeVar("T", Trade, Quote)
 
@@ -26,7 +26,7 @@ class Record(NamedTuple):
 
 
 class Recorder:
-    """Stands where `stream.kafka.producer.Producer` does, and sends nothing."""
+    """Stands where `tickertape.stream.kafka.clients.producer.Producer` does, and sends nothing."""
 
     def __init__(self, partitions: int = 3) -> None:
         self.count = partitions
@@ -98,7 +98,7 @@ class Recorder:
 
 
 class Plan:
-    """Stands where `stream.kafka.control.Control` does."""
+    """Stands where `tickertape.stream.kafka.stores.control.Control` does."""
 
     def __init__(self, *steps: tuple[int, int]) -> None:
         self._news = asyncio.Event()

@@ -17,17 +17,17 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.heartbeat import from_headers
-from schemas.topics import CONTROL, POSTS, QUOTES, TRADES
-from schemas.trade import Trade
-from stream.kafka.embedded import EmbeddedKafka
-from stream.kafka.partition import partition_for
-from stream.kafka.topics import create
-from stream.settings import Settings
+from tickertape.schemas.heartbeat import from_headers
+from tickertape.schemas.topics import CONTROL, POSTS, QUOTES, TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin.topics import create
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
+from tickertape.stream.kafka.partition import partition_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
-COMMAND = [sys.executable, "-m", "stream", "feed"]
+COMMAND = [sys.executable, "-m", "tickertape", "feed"]
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from schemas.events import Event
-from schemas.trade import Trade
-from stream.feeds.connection import Patience
-from stream.feeds.live import Live, Source
-from stream.feeds.other import Other
 from tests.feeds.exchange import Exchange, stays
 from tests.integration import recorded
+from tickertape.schemas.events import Event
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.live.connection import Patience
+from tickertape.stream.feeds.live.live import Live, Source
+from tickertape.stream.feeds.other import Other
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "feeds.md"
 

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream.kafka.embedded import EmbeddedKafka
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 import polars as pl
 import pytest
 
-from agents.market.quote_bars import QUOTE_BARS, QuoteBar
-from schemas.quote import Quote
-from schemas.trade import Trade
-from stream.feeds import files
-from stream.feeds.tally import Tally
+from tickertape.agents.market.quote_bars import QUOTE_BARS, QuoteBar
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.files import reading as files
+from tickertape.stream.feeds.tally import Tally
 
 MARKET = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "market"
 PATHS = (MARKET / "binance-spot-btcusdt-20240808.jsonl.gz", MARKET / "binance-spot-ethusdt-20240808.jsonl.gz")

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 import talib
 
-from schemas.trade import Trade
-from stream.engine.block import Floats
 from tests.integration import recorded
+from tickertape.schemas.trade import Trade
+from tickertape.stream.engine.core.block import Floats
 
 #: All indicators, of bars of a second: of a minute there are seven.
 RESOLUTIONS = {kind: ["1s"] for kind in ("ema", "rsi", "bollinger")}

@@ -12,18 +12,18 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 from kafka import KafkaAdminClient
 
-from agents.market.bars import Bar
-from agents.market.quote_bars import QuoteBar
-from agents.social.chatter import Chatter
-from schemas.topics import CATALOGUE, TRADES, Topic
-from schemas.trade import Trade
-from stream.chaos import logs
-from stream.connection import Connection
-from stream.feeds.publish import Publisher
-from stream.kafka import topics
-from stream.kafka.producer import Producer
-from stream.settings import Settings
-from stream.workers import Supervisor
+from tickertape.agents.market.bars import Bar
+from tickertape.agents.market.quote_bars import QuoteBar
+from tickertape.agents.social.chatter import Chatter
+from tickertape.schemas.topics import CATALOGUE, TRADES, Topic
+from tickertape.schemas.trade import Trade
+from tickertape.stream.chaos import logs
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.publish.publisher import Publisher
+from tickertape.stream.kafka.admin import topics
+from tickertape.stream.kafka.clients.producer import Producer
 
 #: Records by symbol, source, resolution and start.
 Rows: TypeAlias = dict[tuple[str, str, str, int], dict[str, Any]]

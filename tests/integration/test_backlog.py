@@ -9,12 +9,12 @@ import pytest
 from msgspec.json import encode
 from prometheus_client.parser import text_string_to_metric_families
 
-from schemas.topics import TRADES
-from schemas.trade import Trade
-from stream.connection import Connection
-from stream.kafka.producer import Producer
-from stream.workers import Supervisor
 from tests.integration.running import fresh, is_read, tallies
+from tickertape.schemas.topics import TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.kafka.clients.producer import Producer
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -55,7 +55,9 @@ def held_partitions(address: str) -> float:
 
 def test_partitions_that_are_ahead_wait_and_go_on(own_kafka: str) -> None:
     settings = fresh(
-        own_kafka, partitions={TRADES.name: len(TRADED)}, agents=["agents.market.trades", "agents.market.bars"]
+        own_kafka,
+        partitions={TRADES.name: len(TRADED)},
+        agents=["tickertape.agents.market.trades", "tickertape.agents.market.bars"],
     )
     asyncio.run(produce(own_kafka))
     said: list[str] = []

@@ -9,14 +9,14 @@ import psutil
 import pytest
 
 from bench import load
-from schemas.topics import SLICES, TRADES
-from schemas.trade import Trade
-from stream.chaos.quota import slowed
-from stream.connection import Connection
-from stream.kafka import members, topics
-from stream.settings import Settings
-from stream.workers import Supervisor
 from tests.integration.running import all_final, feed, is_read, running, tallies, until
+from tickertape.schemas.topics import SLICES, TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.chaos.quota import slowed
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import members, topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -10,11 +10,11 @@ from aiokafka.producer import message_accumulator
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from msgspec.structs import replace
 
-from schemas.heartbeat import HEADER
-from schemas.trade import Trade
-from stream.errors import BrokerError
 from tests.engine.fetched import NoText
 from tests.integration.running import all_final, feed, put, read, running, tallies
+from tickertape.schemas.heartbeat import HEADER
+from tickertape.schemas.trade import Trade
+from tickertape.stream.errors import BrokerError
 
 pytestmark = pytest.mark.kafka
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from agents.market.bars import Bar
-from agents.social.chatter import Chatter
-from schemas.topics import POSTS, TRADES
 from tests.integration.running import finals, running, tallies
 from tests.replay.running import replay
+from tickertape.agents.market.bars import Bar
+from tickertape.agents.social.chatter import Chatter
+from tickertape.schemas.topics import POSTS, TRADES
 
 T = 1_700_000_000_000
 HOUR_MS = 3_600_000
@@ -158,7 +158,7 @@ def test_by_a_feed(own_kafka: str, tmp_path: Path) -> None:
     with running(own_kafka, workers=1) as (settings, _):
         for number, case in enumerate([*CASES.values(), live]):
             path = write(tmp_path / str(number), case.lines)
-            command = [sys.executable, "-m", "stream", "--broker", own_kafka, "feed", "file", str(path)]
+            command = [sys.executable, "-m", "tickertape", "--broker", own_kafka, "feed", "file", str(path)]
             fed = subprocess.run(
                 [*command, "--format", case.kind, "--speed", "max"], check=False, capture_output=True, text=True
             )

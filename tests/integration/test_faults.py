@@ -10,16 +10,16 @@ import time
 import msgspec
 import pytest
 
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.topics import TRADES
-from schemas.trade import Trade
-from stream.connection import Connection
-from stream.kafka import topics
-from stream.kafka.partition import partition_for
-from stream.kafka.producer import Producer
-from stream.workers import Supervisor
 from tests.integration.running import all_final, running, tallies
 from tests.integration.truth import assert_true, log_of, truth_of
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.topics import TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.kafka.admin import topics
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.partition import partition_for
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 

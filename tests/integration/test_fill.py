@@ -2,8 +2,8 @@
 
 import pytest
 
-from schemas.trade import Trade
 from tests.integration.running import bars, feed, is_read, running, until
+from tickertape.schemas.trade import Trade
 
 pytestmark = pytest.mark.kafka
 

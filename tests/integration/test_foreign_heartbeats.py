@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from schemas.topics import TRADES
 from tests.integration.running import all_final, feed, put, running, tallies
 from tests.integration.truth import assert_true, log_of, truth_of
 from tests.replay.generated import trades
+from tickertape.schemas.topics import TRADES
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from schemas.topics import TRADES
-from stream.connection import Connection
-from stream.kafka import members, topics
-from stream.settings import Settings
 from tests.integration.running import running, until
+from tickertape.schemas.topics import TRADES
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import members, topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -18,22 +18,22 @@ from kafka.admin import OffsetSpec
 from msgspec.json import encode
 from msgspec.structs import replace
 
-from schemas.post import Post
-from schemas.topics import HOUR_MS, MINUTE_MS, TRADES
-from schemas.trade import Trade
-from stream.connection import Connection
-from stream.feeds.publish import Publisher
-from stream.kafka import members
-from stream.kafka.embedded import EmbeddedKafka
-from stream.kafka.partition import partition_for
-from stream.kafka.producer import Producer
-from stream.metrics import reserve
-from stream.settings import Settings
-from stream.workers import environment
 from tests.integration.running import fresh, until
 from tests.monitoring.exchange import Unruly
 from tests.monitoring.prometheus import Prometheus, faults, prometheus
 from tests.monitoring.queries import DASHBOARDS, Query, every_query, of_dashboard
+from tickertape.schemas.post import Post
+from tickertape.schemas.topics import HOUR_MS, MINUTE_MS, TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.cluster.supervisor import environment
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.publish.publisher import Publisher
+from tickertape.stream.kafka.admin import members
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
+from tickertape.stream.kafka.partition import partition_for
+from tickertape.stream.telemetry.metrics import reserve
 
 pytestmark = [pytest.mark.kafka, pytest.mark.prometheus, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -66,7 +66,7 @@ rearm = 0.4
 
 @contextmanager
 def command(*words: str, environ: dict[str, str]) -> Iterator[psutil.Process]:
-    process = subprocess.Popen([sys.executable, "-m", "stream", *words], env=environ, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "tickertape", *words], env=environ, stderr=subprocess.DEVNULL)
     try:
         yield psutil.Process(process.pid)
     finally:

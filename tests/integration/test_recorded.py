@@ -8,13 +8,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from agents.market.bars import TRADE_BARS, Bar
-from agents.market.quote_bars import QuoteBar
-from schemas.topics import QUOTES
-from schemas.trade import Trade
-from stream.engine import rules
-from stream.kafka.partition import partition_for
-from stream.workers import environment
 from tests.integration import recorded, recorded_series
 from tests.integration.running import (
     all_final,
@@ -28,6 +21,13 @@ from tests.integration.running import (
     tallies,
     until,
 )
+from tickertape.agents.market.bars import TRADE_BARS, Bar
+from tickertape.agents.market.quote_bars import QuoteBar
+from tickertape.schemas.topics import QUOTES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.cluster.supervisor import environment
+from tickertape.stream.engine.derived import rules
+from tickertape.stream.kafka.partition import partition_for
 
 pytestmark = [pytest.mark.kafka, *recorded.needed]
 
@@ -63,7 +63,7 @@ def assert_equal_polars(held: dict[str, Bar], trades: list[Trade]) -> None:
 def test_file_through_two_workers_equals_polars(own_kafka: str) -> None:
     changes = {"resolutions": recorded_series.RESOLUTIONS, "signals": str(SIGNALS)}
     with running(own_kafka, workers=2, **changes) as (settings, _):
-        command = [sys.executable, "-m", "stream", "--broker", own_kafka, "feed", "file", "--speed", "max"]
+        command = [sys.executable, "-m", "tickertape", "--broker", own_kafka, "feed", "file", "--speed", "max"]
         subprocess.run([*command, *map(str, recorded.PATHS)], check=True, timeout=60)
         held = all_final(settings)
         counted = tallies(settings)["counted"]
@@ -74,7 +74,7 @@ def test_file_through_two_workers_equals_polars(own_kafka: str) -> None:
         signals = by_kind(own_kafka, "signals", named=False)
         lines = []
         for topic in ("trades", "quotes"):
-            command = [sys.executable, "-m", "stream", "--broker", own_kafka, "verify", "--topic", topic]
+            command = [sys.executable, "-m", "tickertape", "--broker", own_kafka, "verify", "--topic", topic]
             lines += subprocess.check_output(command, env=environment(settings), text=True, timeout=60).splitlines()
     assert set(lines) == {
         f"{len(held):,} bars agree",

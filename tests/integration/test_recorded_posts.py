@@ -7,18 +7,18 @@ import msgspec
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from agents.social.chatter import CHATTER, Chatter
-from agents.social.mentions import Mentions
-from schemas.topics import INDICATORS, POSTS, SOCIAL
 from tests.agents.social.test_recorded_posts import BURST_MS, HOUR_MS, assert_equal_polars, polars_counts
 from tests.integration import recorded_posts
 from tests.integration.running import finals, read, running, tallies, until
+from tickertape.agents.social.chatter import CHATTER, Chatter
+from tickertape.agents.social.mentions import Mentions
+from tickertape.schemas.topics import INDICATORS, POSTS, SOCIAL
 
 pytestmark = [pytest.mark.kafka, *recorded_posts.needed]
 
 
 def command(broker: str, *words: str) -> subprocess.CompletedProcess[str]:
-    words = (sys.executable, "-m", "stream", "--broker", broker, *words)
+    words = (sys.executable, "-m", "tickertape", "--broker", broker, *words)
     return subprocess.run(words, check=False, capture_output=True, text=True, timeout=120)
 
 

@@ -10,21 +10,21 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from agents.market.bars import Bar
-from schemas.topics import BARS
-from stream.connection import Connection
-from stream.kafka.partition import partition_for
-from stream.kafka.producer import Producer
-from stream.replay import logs
 from tests.integration.running import all_final, feed, put, running, tallies
 from tests.replay.generated import START_MS, trades
+from tickertape.agents.market.bars import Bar
+from tickertape.schemas.topics import BARS
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.partition import partition_for
+from tickertape.stream.replay import logs
 
 pytestmark = pytest.mark.kafka
 
 
 def command(broker: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "stream", "--broker", broker, *words],
+        [sys.executable, "-m", "tickertape", "--broker", broker, *words],
         check=False,
         capture_output=True,
         text=True,

@@ -10,15 +10,15 @@ import time
 
 import pytest
 
-from schemas.topics import SLICES
-from schemas.trade import Trade
-from stream import reshard
-from stream.app import Pipeline
-from stream.errors import BrokerError, ConfigError
-from stream.kafka import members, topics
-from stream.settings import Settings
-from stream.workers import environment
 from tests.integration.running import all_final, feed, fresh, is_read, running, tallies, until
+from tickertape.schemas.topics import SLICES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.cluster import reshard
+from tickertape.stream.cluster.supervisor import environment
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.worker.pipeline import Pipeline
+from tickertape.stream.errors import BrokerError, ConfigError
+from tickertape.stream.kafka.admin import members, topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -132,12 +132,12 @@ def test_the_command_drains_the_workers_and_has_them_start_again(own_kafka: str)
     sent = trades(6000, seconds=60, seed=9)
     settings = fresh(own_kafka, partitions={"slices": 2})
     environ = environment(settings)
-    up = subprocess.Popen([sys.executable, "-m", "stream", "up", "--workers", "2"], env=environ)
+    up = subprocess.Popen([sys.executable, "-m", "tickertape", "up", "--workers", "2"], env=environ)
     try:
         feed(own_kafka, sent[:3000], close=False)
         until("the first part is read", lambda: is_read(settings))
         said = subprocess.run(
-            [sys.executable, "-m", "stream", "reshard", "slices", "--shards", "5"],
+            [sys.executable, "-m", "tickertape", "reshard", "slices", "--shards", "5"],
             env=environ,
             capture_output=True,
             text=True,

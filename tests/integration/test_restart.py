@@ -11,14 +11,14 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from msgspec import json
 
-from schemas.topics import SLICES, WINDOW_STATE
-from schemas.trade import Trade
-from stream.connection import Connection
-from stream.kafka.producer import Producer
 from tests.integration.recorded import polars_bars
 from tests.integration.recorded_series import RESOLUTIONS, assert_are_talibs, talibs
 from tests.integration.running import all_final, by_kind, feed, is_read, read, running, until
 from tests.integration.test_recorded import assert_equal_polars
+from tickertape.schemas.topics import SLICES, WINDOW_STATE
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.kafka.clients.producer import Producer
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 

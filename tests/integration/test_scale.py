@@ -13,23 +13,23 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 import pytest
 
-from agents.market.bars import Bar
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.topics import TRADES
-from schemas.trade import Trade
-from stream import scale
-from stream.connection import Connection
-from stream.feeds.market import Market
-from stream.feeds.publish import Publisher
-from stream.feeds.simulate import Simulation
-from stream.kafka import members, topics
-from stream.kafka.control import Control
-from stream.kafka.partition import partition_for
-from stream.kafka.producer import Producer
-from stream.settings import Settings
-from stream.workers import environment
 from tests.integration.running import all_final, bars, fresh, put, read, running, tallies, until
 from tests.integration.truth import assert_true, log_of, truth_of
+from tickertape.agents.market.bars import Bar
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.topics import TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.cluster import scale
+from tickertape.stream.cluster.supervisor import environment
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.publish.publisher import Publisher
+from tickertape.stream.feeds.simulate.simulated_market import Market
+from tickertape.stream.feeds.simulate.simulation import Simulation
+from tickertape.stream.kafka.admin import members, topics
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.partition import partition_for
+from tickertape.stream.kafka.stores.control import Control
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -146,7 +146,9 @@ def test_partitions_are_added_while_trades_flow(own_kafka: str, zombie: bool) ->
 def test_up_follows_and_without_a_feed_it_does_not_hang(own_kafka: str) -> None:
     settings = fresh(own_kafka, partitions={"trades": 2})
     up = subprocess.Popen(
-        [sys.executable, "-m", "stream", "up", "--workers", "1"], env=environment(settings), stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "tickertape", "up", "--workers", "1"],
+        env=environment(settings),
+        stderr=subprocess.DEVNULL,
     )
     try:
         until("one worker owns both partitions", lambda: owned(settings, 1, 2))
@@ -194,7 +196,7 @@ def test_without_workers_the_step_is_past_all_that_can_have_been_sent(own_kafka:
 def test_what_it_refuses_is_one_line(own_kafka: str, arguments: list[str], told: str) -> None:
     settings = fresh(own_kafka)
     ended = subprocess.run(
-        [sys.executable, "-m", "stream", "scale", *arguments],
+        [sys.executable, "-m", "tickertape", "scale", *arguments],
         env=environment(settings),
         capture_output=True,
         text=True,

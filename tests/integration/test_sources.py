@@ -9,14 +9,14 @@ from random import Random
 import msgspec
 import pytest
 
-from schemas.heartbeat import HEADER, Heartbeat, to_headers
-from schemas.topics import COMMIT_STATE, SLICES
-from schemas.trade import Trade
-from stream.kafka import members, topics
-from stream.reshard import reshard
-from stream.workers import Supervisor
 from tests.integration.running import all_final, feed, is_read, put, records, running, tallies, until
 from tests.replay.running import bars, replay
+from tickertape.schemas.heartbeat import HEADER, Heartbeat, to_headers
+from tickertape.schemas.topics import COMMIT_STATE, SLICES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.cluster.reshard import reshard
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.kafka.admin import members, topics
 
 pytestmark = pytest.mark.kafka
 

@@ -7,11 +7,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaAdminClient, TopicPartition
 
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.refused import LateSlice
-from schemas.topics import TRADES
-from stream.workers import Supervisor
 from tests.integration.running import bars, is_read, put, read, running, tallies, until
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.refused import LateSlice
+from tickertape.schemas.topics import TRADES
+from tickertape.stream.cluster.supervisor import Supervisor
 
 pytestmark = pytest.mark.kafka
 

@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from agents.market.bars import Bar
-from schemas.heartbeat import Heartbeat
-from schemas.topics import TRADES
-from schemas.trade import Trade
 from tests.integration.running import records
+from tickertape.agents.market.bars import Bar
+from tickertape.schemas.heartbeat import Heartbeat
+from tickertape.schemas.topics import TRADES
+from tickertape.schemas.trade import Trade
 
 LATENESS_MS = 2000
 

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from stream.kafka.partition import partition_for, partition_within
+from tickertape.stream.kafka.partition import partition_for, partition_within
 
 
 # From Kafka's own tests of Utils.murmur2: the hash, made positive, modulo a prime.

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from stream.metrics import reserve
 from tests.monitoring.queries import ROOT, Query
+from tickertape.stream.telemetry.metrics import reserve
 
 STEP_SECONDS = 1
 

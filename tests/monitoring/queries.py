@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from stream.metrics import REGISTRIES, declared
+from tickertape.stream.telemetry.metrics import REGISTRIES, declared
 
 ROOT = Path(__file__).parent.parent.parent
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))

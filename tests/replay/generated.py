@@ -4,7 +4,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from schemas.trade import Trade
+from tickertape.schemas.trade import Trade
 
 START_MS = 1_723_161_255_000
 SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "ADA-USD")

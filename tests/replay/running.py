@@ -10,12 +10,12 @@ import msgspec
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from agents.market.bars import Bar
-from agents.market.quote_bars import QuoteBar
-from schemas.trade import Trade
-from stream.replay import run
-from stream.replay.run import Files, Outcome
-from stream.settings import Settings
+from tickertape.agents.market.bars import Bar
+from tickertape.agents.market.quote_bars import QuoteBar
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.replay import run
+from tickertape.stream.replay.run import Files, Outcome
 
 T = TypeVar("T", Bar, QuoteBar)
 

@@ -12,7 +12,7 @@ from tests.replay.running import bars, lines
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "stream", *words], check=False, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "tickertape", *words], check=False, capture_output=True, text=True, timeout=120
     )
 
 

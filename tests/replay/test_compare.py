@@ -3,10 +3,10 @@
 import msgspec
 from msgspec.structs import replace
 
-from agents.market.bars import TRADE_BARS, Bar
-from schemas.frame import Tallies
-from stream.replay.run import Outcome
-from stream.replay.verify import NOT_FILLED, NOT_YET, STILL_OPEN, TRIMMED, Compared, Held, Made, compare
+from tickertape.agents.market.bars import TRADE_BARS, Bar
+from tickertape.schemas.frame import Tallies
+from tickertape.stream.replay.run import Outcome
+from tickertape.stream.replay.verify import NOT_FILLED, NOT_YET, STILL_OPEN, TRIMMED, Compared, Held, Made, compare
 
 T = 1_723_161_255_000
 BAR = Bar(

@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from agents.market.bars import Bar
-from schemas.heartbeat import Heartbeat, to_headers
-from stream.engine.block import Block
-from stream.replay import fold
-from stream.replay.fold import Job
-from stream.replay.words import words
-from stream.settings import Settings
 from tests.replay.generated import START_MS
+from tickertape.agents.market.bars import Bar
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.replay import fold
+from tickertape.stream.replay.fold import Job
+from tickertape.stream.replay.words import words
 
 
 @pytest.mark.parametrize("block_records", [1, 4, 100])

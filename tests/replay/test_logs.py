@@ -8,13 +8,14 @@ from random import Random
 import msgspec
 import pytest
 
-from schemas.heartbeat import HEADER, Heartbeat
-from schemas.trade import Trade
-from stream.feeds import archive
-from stream.feeds.lines import texts
-from stream.replay import deal, logs
 from tests.replay.generated import trades
 from tests.replay.running import lines
+from tickertape.schemas.heartbeat import HEADER, Heartbeat
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.files import archive
+from tickertape.stream.feeds.files.lines import texts
+from tickertape.stream.replay import logs
+from tickertape.stream.replay import partition_files as deal
 
 # Of records of any time.
 BOUNDS = deal.Bounds(5000, 1 << 60)

@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.post import Post
-from schemas.quote import Quote
-from schemas.trade import Trade
-from stream.errors import InputError
-from stream.feeds.tally import Tally
-from stream.kafka.partition import partition_for
-from stream.replay import deal
 from tests.integration.recorded import polars_bars
 from tests.replay.generated import START_MS, trades
 from tests.replay.running import bars, lines, quote_bars, replay
+from tickertape.schemas.post import Post
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.errors import InputError
+from tickertape.stream.feeds.tally import Tally
+from tickertape.stream.kafka.partition import partition_for
+from tickertape.stream.replay import partition_files as deal
 
 
 def judge(sent: list[Trade], partitions: int) -> tuple[list[Trade], list[Trade]]:

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec import Struct
 
-from stream.errors import ConfigError
-from stream.replay.parquet import schema_of, table_of, write
+from tickertape.stream.errors import ConfigError
+from tickertape.stream.replay.parquet import schema_of, table_of, write
 
 
 class Row(Struct):

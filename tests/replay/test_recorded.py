@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.market.bars import TRADE_BARS
 from tests.integration import recorded, recorded_series
 from tests.replay.running import bars, quote_bars, replay, rows
+from tickertape.agents.market.bars import TRADE_BARS
 
 pytestmark = recorded.needed
 

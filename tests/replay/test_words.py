@@ -2,8 +2,8 @@
 
 import msgspec
 
-from schemas.frame import Lane, Tallies
-from stream.replay.words import Sliced, Word, words
+from tickertape.schemas.frame import Lane, Tallies
+from tickertape.stream.replay.words import Sliced, Word, words
 
 
 def sliced(partition: int, lanes: dict[str, tuple[int, int]], last_ms: int) -> Sliced:

@@ -16,11 +16,11 @@ from kafka.admin import (
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stream.connection import Connection, Secret
-from stream.kafka.admin import connected
-from stream.kafka.embedded import EmbeddedKafka
-from stream.kafka.listeners import Listeners
 from tests.secured.certificates import Authority
+from tickertape.stream.configuration.connection import Connection, Secret
+from tickertape.stream.kafka.admin.client import connected
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
+from tickertape.stream.kafka.embedded.listeners import Listeners
 
 PASSWORD = "a pass-phrase, and long"
 SCRAM_PASSWORD = "another one"

@@ -13,13 +13,13 @@ from aiokafka import AIOKafkaConsumer
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from stream.connection import Connection, Secret
-from stream.errors import AccessError
-from stream.kafka.admin import connected
-from stream.kafka.diagnosis import diagnose
-from stream.kafka.security import for_aiokafka, for_faust
 from tests.secured.broker import PASSWORD, SCRAM_PASSWORD, Right, SecuredKafka
 from tests.secured.certificates import Authority
+from tickertape.stream.configuration.connection import Connection, Secret
+from tickertape.stream.errors import AccessError
+from tickertape.stream.kafka.access.diagnosis import diagnose
+from tickertape.stream.kafka.access.security import for_aiokafka, for_faust
+from tickertape.stream.kafka.admin.client import connected
 
 pytestmark = pytest.mark.kafka
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from schemas.topics import BARS, CATALOGUE, TRADES
-from stream.connection import Connection
-from stream.kafka import topics
-from stream.settings import Settings
 from tests.integration.running import until
 from tests.secured.broker import SCRAM_PASSWORD, Right, SecuredKafka
+from tickertape.schemas.topics import BARS, CATALOGUE, TRADES
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.kafka.admin import topics
 
 pytestmark = pytest.mark.kafka
 
@@ -71,7 +71,7 @@ class Processes:
     def run(self, user: str, *words: str, code: int = 0) -> str:
         """Run it to its end, and return what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "stream", *words],
+            [sys.executable, "-m", "tickertape", *words],
             env=environ(self._kafka.user(user), self._tmp_path),
             capture_output=True,
             text=True,
@@ -87,7 +87,7 @@ class Processes:
         settings = administrator(self._kafka)
         before, environment = bars(settings), environ(self._kafka.user(user), self._tmp_path)
         environment |= {"TICKERTAPE_GROUP": f"tickertape-{user}"}
-        running = subprocess.Popen([sys.executable, "-m", "stream", *words], env=environment)
+        running = subprocess.Popen([sys.executable, "-m", "tickertape", *words], env=environment)
         try:
             until("there are bars", lambda: running.poll() is not None or bars(settings) > before)
             # What is in none of its arguments is in none of the process list.

@@ -10,14 +10,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from schemas.events import TOPICS
-from schemas.heartbeat import Heartbeat, to_headers
-from stream.engine.block import Block
-from stream.engine.checkpoint import Views
-from stream.engine.recipe import Windowing
-from stream.engine.slices import Slicer
-from stream.engine.windows import Windows
-from stream.feeds.files import Tally, read
+from tickertape.schemas.checkpoint import Views
+from tickertape.schemas.events import TOPICS
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.slices.slicer import Slicer
+from tickertape.stream.engine.windows.windows import Windows
+from tickertape.stream.feeds.files.reading import Tally, read
 
 RECORDED = Path(__file__).parents[3].parent / "shared" / "data" / "market"
 SYMBOLS = {"BTC-USDT": "btcusdt", "ETH-USDT": "ethusdt"}

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.market.bars import TRADE_BARS, Bar, SquaredReturns, TradeBar
-from agents.market.trades import TRADE_SLICES
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.trade import Trade
-from stream.engine.block import Block
-from stream.engine.checkpoint import Views
-from stream.engine.slices import Slicer
-from stream.engine.table import Columns
-from stream.engine.windows import Windows
+from tickertape.agents.market.bars import TRADE_BARS, Bar, SquaredReturns, TradeBar
+from tickertape.agents.market.trades import TRADE_SLICES
+from tickertape.schemas.checkpoint import Views
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.trade import Trade
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.slices.slicer import Slicer
+from tickertape.stream.engine.windows.windows import Windows
 
 HOUR_MS = 472_222 * 3_600_000
 RETURNS = SquaredReturns()

@@ -9,9 +9,9 @@ import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.market import bollinger, ema, rsi
-from stream.engine.recipe import Recursion
-from stream.engine.table import Columns
+from tickertape.agents.market import bollinger, ema, rsi
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.recipes import Recursion
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

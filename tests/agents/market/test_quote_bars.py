@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.market.quote_bars import QUOTE_BARS, SPREAD_AREA, QuoteBar, QuoteWindow
-from schemas.heartbeat import Heartbeat, to_headers
-from stream.engine.block import Block
-from stream.engine.checkpoint import Views
-from stream.engine.slices import Slicer
-from stream.engine.table import Columns
-from stream.engine.windows import Windows
+from tickertape.agents.market.quote_bars import QUOTE_BARS, SPREAD_AREA, QuoteBar, QuoteWindow
+from tickertape.schemas.checkpoint import Views
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.slices.slicer import Slicer
+from tickertape.stream.engine.windows.windows import Windows
 
 HOUR_MS = 472_222 * 3_600_000
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.market.quotes import QUOTE_SLICES, QuoteSlice, columns, imbalance_of, mid_of, spread_bps_of
-from schemas.quote import Quote
-from stream.engine.table import Columns
+from tickertape.agents.market.quotes import QUOTE_SLICES, QuoteSlice, columns, imbalance_of, mid_of, spread_bps_of
+from tickertape.schemas.quote import Quote
+from tickertape.stream.engine.core.table import Columns
 
 AGGREGATE = QuoteSlice()
 QUOTE = {

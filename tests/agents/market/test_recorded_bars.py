@@ -8,9 +8,9 @@ from functools import cache
 import polars as pl
 import pytest
 
-from agents.market.bars import TRADE_BARS
 from tests.agents.market import recorded
 from tests.agents.market.recorded import SYMBOLS, Results, assert_equal, path, results
+from tickertape.agents.market.bars import TRADE_BARS
 
 pytestmark = recorded.needed
 

@@ -6,10 +6,10 @@ from functools import cache
 
 import pytest
 
-from agents.market.quote_bars import QUOTE_BARS
 from tests.agents.market import recorded
 from tests.agents.market.recorded import SYMBOLS, Results, assert_equal, path, results
 from tests.integration.recorded import QuoteRow, assert_are_polars
+from tickertape.agents.market.quote_bars import QUOTE_BARS
 
 pytestmark = recorded.needed
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.market.trades import TRADE_SLICES, TradeSlice, columns
-from schemas.trade import Trade
-from stream.engine.table import Columns
+from tickertape.agents.market.trades import TRADE_SLICES, TradeSlice, columns
+from tickertape.schemas.trade import Trade
+from tickertape.stream.engine.core.table import Columns
 
 AGGREGATE = TradeSlice()
 TRADE = {

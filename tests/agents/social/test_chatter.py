@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.social.chatter import Chatter
-from schemas.post import Post
 from tests.agents.social.through import through
 from tests.engine.blocks import HOUR_MS, tallied
+from tickertape.agents.social.chatter import Chatter
+from tickertape.schemas.post import Post
 
 
 def post(at: int, text: str = "", *symbols: str, id: int | None = None, source: str = "s", **more: Any) -> Post:  # noqa: A002 - it is the record's field

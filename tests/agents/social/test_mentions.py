@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.social.mentions import ALPHA, WARM, Mentions
-from schemas.post import Post
 from tests.agents.social.through import through
 from tests.engine.blocks import HOUR_MS
+from tickertape.agents.social.mentions import ALPHA, WARM, Mentions
+from tickertape.schemas.post import Post
 
 MINUTE_MS = 60_000
 

@@ -8,10 +8,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.post import Post
 from tests.agents.social.through import through
 from tests.engine.blocks import HOUR_MS
-from tests.engine.test_poison import CORNERS
+from tests.engine.slices.test_poison import CORNERS
+from tickertape.schemas.post import Post
 
 GOOD = [
     {

@@ -5,12 +5,12 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from agents.social.chatter import CHATTER, Chatter
-from agents.social.posts import AUTHORS
-from stream.feeds import twitter
 from tests.agents.social.through import Key, Said, through
 from tests.engine.blocks import tallied
 from tests.integration import recorded_posts
+from tickertape.agents.social.chatter import CHATTER, Chatter
+from tickertape.agents.social.posts import AUTHORS
+from tickertape.stream.feeds.sources import twitter
 
 pytestmark = recorded_posts.needed
 

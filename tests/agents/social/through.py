@@ -6,19 +6,18 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from agents.social.chatter import CHATTER, Chatter
-from agents.social.mentions import MENTIONS, Mentions
-from agents.social.posts import POST_SLICES
-from schemas.frame import Frame, Tallies
-from schemas.heartbeat import Heartbeat, to_headers
-from schemas.post import Post
-from stream.aliases import Aliases
-from stream.engine.block import Block, Headers
-from stream.engine.checkpoint import Views
-from stream.engine.following import Following
-from stream.engine.slices import Slicer
-from stream.engine.windows import Windows
-from stream.settings import Settings
+from tickertape.agents.social.chatter import CHATTER, Chatter
+from tickertape.agents.social.mentions import MENTIONS, Mentions
+from tickertape.agents.social.posts import POST_SLICES, named
+from tickertape.schemas.checkpoint import Views
+from tickertape.schemas.frame import Frame, Tallies
+from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.post import Post
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.block import Block, Headers
+from tickertape.stream.engine.derived.derived import Derived
+from tickertape.stream.engine.slices.slicer import Slicer
+from tickertape.stream.engine.windows.windows import Windows
 
 #: Symbol, source, resolution, start in ms.
 Key = tuple[str, str, str, int]
@@ -78,9 +77,9 @@ def through(
         checkpoint=None,
         committed=None,
         begin=0,
-        aliases=Aliases(aliases or {}),
+        names=named(Settings(aliases={symbol: list(others) for symbol, others in (aliases or {}).items()})),
     )
-    following = Following(CHATTER, [MENTIONS], Settings())
+    following = Derived(CHATTER, [MENTIONS], Settings())
     windows = Windows(CHATTER, slice_ms=1000, horizon_ms=60_000, epoch="e", following=following)
     windows.own(0, Views())
     windows.settle(0)

@@ -12,8 +12,8 @@ from aiokafka.structs import OffsetAndMetadata
 from kafka import KafkaAdminClient
 from msgspec import Struct
 
-from stream.connection import Connection
-from stream.kafka.producer import Producer
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.kafka.clients.producer import Producer
 
 #: Partition, offset, key, value and headers; a byte is a letter, as in Latin-1.
 Record: TypeAlias = tuple[int, int, str | None, str | None, list[tuple[str, str | None]]]

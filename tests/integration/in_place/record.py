@@ -16,20 +16,20 @@ import msgspec
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from schemas.events import Event
-from schemas.post import Post
-from schemas.quote import Quote
-from schemas.topics import CATALOGUE, POSTS, QUOTES, SLICES, TRADES, WINDOW_STATE
-from schemas.trade import Trade
-from stream.chaos import logs
-from stream.connection import Connection
-from stream.feeds.publish import Publisher
-from stream.kafka import topics
-from stream.kafka.embedded import EmbeddedKafka
-from stream.kafka.producer import Producer
-from stream.settings import Settings
-from stream.workers import Supervisor
 from tests.integration.running import is_read, until
+from tickertape.schemas.events import Event
+from tickertape.schemas.post import Post
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.topics import CATALOGUE, POSTS, QUOTES, SLICES, TRADES, WINDOW_STATE
+from tickertape.schemas.trade import Trade
+from tickertape.stream.chaos import logs
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.publish.publisher import Publisher
+from tickertape.stream.kafka.admin import topics
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 PARTITIONS = {topic.name: 2 for topic in (TRADES, QUOTES, POSTS, SLICES, WINDOW_STATE)}
 KINDS = ("ema", "rsi", "bollinger")

@@ -11,20 +11,20 @@ import pytest
 from msgspec import json
 from rich.console import Console
 
-from agents.market.bars import Bar
-from agents.market.quote_bars import QuoteBar
-from agents.social.chatter import Chatter
-from schemas.topics import POSTS, QUOTES, SLICES, TRADES
-from schemas.trade import Trade
-from stream.engine.block import Floats
-from stream.replay import verify
-from stream.settings import Settings
-from stream.workers import Supervisor
 from tests.integration.in_place.left import load, put_back
 from tests.integration.in_place.record import GROUP, KINDS, ROLLING_MS, RULES
 from tests.integration.recorded_series import talibs
 from tests.integration.running import by_kind, delete_topics, finals, is_read, read, tallies, until
 from tests.integration.truth import assert_true, log_of, truth_of
+from tickertape.agents.market.bars import Bar
+from tickertape.agents.market.quote_bars import QuoteBar
+from tickertape.agents.social.chatter import Chatter
+from tickertape.schemas.topics import POSTS, QUOTES, SLICES, TRADES
+from tickertape.schemas.trade import Trade
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.block import Floats
+from tickertape.stream.replay import verify
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -1,0 +1,277 @@
+"""Another number of shards: frames that open windows need are split anew, while the workers are drained."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from aiokafka.structs import TopicPartition as Part
+from faust.types import TP
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.structs import OffsetAndMetadata
+from msgspec import Struct
+
+from tickertape.schemas.checkpoint import Views, WindowCheckpoint, is_long, reference_in, to_metadata, windows_from
+from tickertape.schemas.frame import Frame
+from tickertape.schemas.topics import RESHARDED, SLICES, WINDOW_STATE, Topic
+from tickertape.stream.cluster.supervisor import Say
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.frames.packing import BadFrame, Inspector
+from tickertape.stream.engine.frames.resharding import Resharding, merged
+from tickertape.stream.errors import BrokerError, ConfigError
+from tickertape.stream.kafka.admin import members, topics
+from tickertape.stream.kafka.admin.client import commits, connected, retrying
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.clients.reader import Reader
+from tickertape.stream.kafka.stores.control import Control, put_workers
+from tickertape.stream.kafka.stores.states import KafkaStates, find
+
+GONE_SECONDS = 30.0
+DRAIN_SECONDS = 45.0
+SHARED_SECONDS = 90.0
+# New shards hear of the lanes this often while frames are split, so that they need not hold everything open.
+LANES_EVERY = 500
+# Whose commit says how far a resharding is.
+_PLAN = TP(RESHARDED.name, 0)
+
+
+def run(settings: Settings, shards: int, say: Say) -> None:
+    """Drain the workers, do what `reshard` does, and have them start again.
+
+    Parameters
+    ----------
+    settings, shards
+        See `reshard`.
+    say
+        Takes each line about what is being done.
+
+    Raises
+    ------
+    ConfigError, BrokerError
+        See `reshard`; or workers that no `tickertape up` runs are there.
+    """
+    began = time.monotonic()
+    workers = asyncio.run(_drain(settings, say))
+    try:
+        frames = reshard(settings, shards)
+        say(f"{SLICES.name} has {shards} shards; {frames:,} frames that open windows need were carried over")
+    finally:
+        if workers:
+            asyncio.run(_ask_for(settings, workers, paused=False))
+    if workers:
+        _until_shared(settings, shards)
+        say(f"the workers own all {shards}; results paused for {time.monotonic() - began:.1f} s")
+
+
+async def _drain(settings: Settings, say: Say) -> int:
+    """Have every `tickertape up` of the group run no worker; return how many each is to run afterwards."""
+    slots = members.describe(settings).owned
+    async with Control(settings) as control:
+        asked = control.asked(settings.group)
+    if not slots and not (asked and asked.paused):
+        return 0
+    most = max(Counter(slot.rpartition("-")[0] for slot in slots).values(), default=1)
+    workers = asked.workers if asked else most
+    await _ask_for(settings, workers, paused=True)
+    until = time.monotonic() + DRAIN_SECONDS
+    while slots := members.describe(settings).owned:
+        if time.monotonic() > until:
+            await _ask_for(settings, workers, paused=False)
+            raise BrokerError(f"workers that no `tickertape up` runs, stop them first: {', '.join(sorted(slots))}")
+        await asyncio.sleep(0.2)
+    say("the workers have drained")
+    return workers
+
+
+async def _ask_for(settings: Settings, workers: int, *, paused: bool) -> None:
+    async with Producer(settings) as producer:
+        put_workers(producer, settings.group, workers, paused=paused)
+
+
+def _until_shared(settings: Settings, shards: int) -> None:
+    until = time.monotonic() + SHARED_SECONDS
+    while not members.describe(settings).share(SLICES.name, shards):
+        if time.monotonic() > until:
+            raise BrokerError(f"the workers don't own all shards after {SHARED_SECONDS:g} s: see that they are well")
+        time.sleep(0.2)
+
+
+class Plan(Struct, frozen=True, array_like=True):
+    """That the frames are staged, and what new shards are to know; kept as a commit's metadata."""
+
+    shards: int
+    topics: dict[str, Views]
+
+
+def reshard(settings: Settings, shards: int) -> int:
+    """Have ``slices`` made anew with so many partitions, with all that open windows need, while no worker runs.
+
+    What it does can be broken off anywhere, and is finished by another call.
+
+    Parameters
+    ----------
+    settings
+        Whose ``slices``; ``broker`` is set.
+    shards
+        How many.
+
+    Returns
+    -------
+    int
+        How many frames were carried over.
+
+    Raises
+    ------
+    ConfigError
+        There is no ``slices``, or an earlier call was broken off that made another number.
+    BrokerError
+        Workers are running; or Kafka can't be reached, or refuses.
+    """
+    group = settings.consumer_group
+    with connected(settings) as admin:
+        _refuse_workers(admin, settings, group)
+        plan = _plan(admin, settings, group)
+        if plan is None:
+            _delete(admin, RESHARDED)
+            plan = Plan(shards, _stage(admin, settings, group, shards))
+            _keep(admin, settings, group, plan)
+        elif plan.shards != shards:
+            raise ConfigError(
+                f"resharding to {plan.shards} was broken off: finish it with `tickertape reshard slices --shards "
+                f"{plan.shards}`, then ask for {shards}"
+            )
+        _delete(admin, SLICES)
+        _create(settings, SLICES, shards)
+        # Snapshots are of the old shards.
+        _delete(admin, WINDOW_STATE)
+        _create(settings, WINDOW_STATE, shards)
+        ends = asyncio.run(_copy(settings, shards))
+        _commit(admin, settings, group, plan, ends)
+        _delete(admin, RESHARDED)
+        retrying(lambda: admin.delete_groups([_plan_group(group)]))
+    return sum(ends)
+
+
+def _refuse_workers(admin: KafkaAdminClient, settings: Settings, group: str) -> None:
+    if found := members.described(admin, settings, group)["members"]:
+        raise BrokerError(f"{len(found)} workers of {group} are running: stop them first")
+
+
+def _plan_group(group: str) -> str:
+    return f"{group}-resharding"
+
+
+def _plan(admin: KafkaAdminClient, settings: Settings, group: str) -> Plan | None:
+    group = _plan_group(group)
+    kept = commits(admin, settings, group).get(TopicPartition(RESHARDED.name, 0))
+    return None if kept is None else msgspec.json.decode(_whole(settings, {_PLAN: kept.metadata})[_PLAN], type=Plan)
+
+
+def _keep(admin: KafkaAdminClient, settings: Settings, group: str, plan: Plan) -> None:
+    metadata = _short(settings, group, {_PLAN: msgspec.json.encode(plan).decode()})[_PLAN]
+    offsets = {TopicPartition(RESHARDED.name, 0): OffsetAndMetadata(0, metadata, -1)}
+    retrying(lambda: admin.alter_group_offsets(_plan_group(group), offsets))
+
+
+def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int) -> dict[str, Views]:
+    """Split what open windows need into the staging topic; return what the new shards are to know."""
+    before = len(admin.describe_topics([SLICES.name])[0]["partitions"])
+    if not before:
+        raise ConfigError(f"{SLICES.name} doesn't exist on {settings.broker}; `tickertape topics create` creates it")
+    said = {
+        part.partition: commit for part, commit in commits(admin, settings, group).items() if part.topic == SLICES.name
+    }
+    _create(settings, RESHARDED, shards)
+    resharding = Resharding(before, shards, slice_ms=settings.slice_ms, epoch=settings.epoch)
+    asyncio.run(_split(settings, resharding, {shard: commit.offset for shard, commit in said.items()}))
+    whole = _whole(settings, {TP(SLICES.name, shard): commit.metadata for shard, commit in said.items()})
+    return merged([windows_from(whole.get(TP(SLICES.name, n), "")) or WindowCheckpoint() for n in range(before)])
+
+
+def _whole(settings: Settings, metadata: Mapping[TP, str]) -> dict[TP, str]:
+    """Return what commits say, where they refer to it too."""
+    references = {tp: found for tp, text in metadata.items() if (found := reference_in(text)) is not None}
+    return dict(metadata) | asyncio.run(find(settings, references))
+
+
+def _short(settings: Settings, group: str, metadata: Mapping[TP, str]) -> dict[TP, str]:
+    """Return what commits are to say, with references in place of what is too long for one."""
+
+    async def run() -> dict[TP, str]:
+        async with Producer(settings) as producer:
+            states = KafkaStates(producer, group)
+            return {tp: await states.keep(tp, text) if is_long(text) else text for tp, text in metadata.items()}
+
+    return asyncio.run(run()) if any(map(is_long, metadata.values())) else dict(metadata)
+
+
+async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
+    inspectors = {slicing.topic.name: Inspector(slicing.aggregate) for slicing in discover(settings.agents)[0]}
+    decode, encode = msgspec.msgpack.Decoder(Frame).decode, msgspec.msgpack.Encoder().encode
+    async with Reader(settings, [SLICES.name], from_beginning=True) as reader, Producer(settings) as producer:
+
+        def put(frames: Sequence[tuple[int, Frame]]) -> None:
+            for shard, frame in frames:
+                producer.put(RESHARDED.name, shard, f"{frame.topic}|{frame.partition}".encode(), encode(frame))
+
+        ends = await reader.ends()
+        await reader.skip({Part(SLICES.name, shard): offset for shard, offset in needed.items()})
+        read = 0
+        while not await reader.has_read(ends):
+            for record in await reader.read():
+                try:
+                    frame = decode(record.value or b"")
+                    inspectors[frame.topic].inspect(frame)
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame, KeyError):
+                    # No agent takes it; where it is none of ours, the owner made a dead letter of it.
+                    continue
+                put(resharding.split(record.partition, frame))
+                read += 1
+                if read % LANES_EVERY == 0:
+                    put(resharding.lanes())
+            await producer.room()
+        put(resharding.lanes(end=True))
+
+
+async def _copy(settings: Settings, shards: int) -> list[int]:
+    """Copy the staged frames to ``slices``, which is empty; return how many there are by shard."""
+    copied = [0] * shards
+    async with Reader(settings, [RESHARDED.name], from_beginning=True) as reader, Producer(settings) as producer:
+        ends = await reader.ends()
+        while not await reader.has_read(ends):
+            for record in await reader.read():
+                producer.put(SLICES.name, record.partition, record.key, record.value)
+                copied[record.partition] += 1
+            await producer.room()
+    return copied
+
+
+def _commit(admin: KafkaAdminClient, settings: Settings, group: str, plan: Plan, ends: Sequence[int]) -> None:
+    """Leave each new shard what its owner is to know; it says nothing before it has read what was carried over."""
+    said = {
+        TP(SLICES.name, shard): to_metadata(WindowCheckpoint(upto=end, topics=plan.topics))
+        for shard, end in enumerate(ends)
+    }
+    offsets = {
+        TopicPartition(*tp): OffsetAndMetadata(0, metadata, -1)
+        for tp, metadata in _short(settings, group, said).items()
+    }
+    retrying(lambda: admin.alter_group_offsets(group, offsets))
+
+
+def _create(settings: Settings, topic: Topic, shards: int) -> None:
+    changed = msgspec.structs.replace(settings, partitions={topic.name: shards})
+    topics.create(changed, [topic])
+
+
+def _delete(admin: KafkaAdminClient, topic: Topic) -> None:
+    if topic.name not in admin.list_topics():
+        return
+    admin.delete_topics([topic.name])
+    until = time.monotonic() + GONE_SECONDS
+    while topic.name in admin.list_topics():
+        if time.monotonic() > until:
+            raise BrokerError(f"Kafka has not deleted {topic.name} in {GONE_SECONDS:g} s: see that it is well")
+        time.sleep(0.1)

@@ -1,0 +1,290 @@
+"""Adding partitions, and workers, while feeds and workers run: ``tickertape scale``."""
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tickertape.schemas.control import Step
+from tickertape.schemas.topics import BARS, CATALOGUE, POSTS, QUOTE_BARS, QUOTES, SOCIAL, TRADES, Topic
+from tickertape.stream.cluster.supervisor import Say
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.errors import BrokerError, ConfigError
+from tickertape.stream.kafka.admin import members, topics
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.clients.reader import Reader
+from tickertape.stream.kafka.stores.control import Control, put_schedule, put_workers
+
+# Where what is made of a topic shows first.
+RESULTS = {TRADES.name: BARS, QUOTES.name: QUOTE_BARS, POSTS.name: SOCIAL}
+# A step is this far ahead, so that every feed hears of it before its events are there.
+LEAD_SECONDS = 4.0
+# Workers find new partitions within two seconds; one that starts, or joins, takes longer.
+SHARED_SECONDS = 90.0
+CAUGHT_UP_SECONDS = 60.0
+# No more records for so long: nothing is being fed.
+QUIET_SECONDS = 4.0
+POLL_SECONDS = 0.25
+
+
+class ScaleOutcome(Struct, frozen=True, kw_only=True):
+    """What came of it.
+
+    Attributes
+    ----------
+    topic
+        The topic's name.
+    before, after
+        How many partitions it had, and has.
+    workers
+        How many were asked for of each ``tickertape up``, or None.
+    from_ms
+        The event time from which feeds use all partitions; None where the schedule stays as it was.
+    in_force
+        True where event time has come to the step, or there is none to come to.
+    caught_up
+        True where all that was there then has been read and committed.
+    seconds
+        How long it took.
+    longest_gap_seconds
+        The longest time without a new result of the topic's meanwhile; None where there were none.
+    """
+
+    topic: str
+    before: int
+    after: int
+    workers: int | None
+    from_ms: int | None
+    in_force: bool
+    caught_up: bool
+    seconds: float
+    longest_gap_seconds: float | None
+
+
+def run(settings: Settings, topic: str, partitions: int, workers: int | None, say: Say) -> ScaleOutcome:
+    """Give a topic more partitions, and have feeds use them once the workers own them all.
+
+    Run again after it was interrupted, it goes on where it was.
+
+    Parameters
+    ----------
+    settings
+        ``broker`` is set; ``group`` and ``epoch`` say whose workers.
+    topic
+        Its name; it must be ``growable``.
+    partitions
+        How many it is to have; as many as it has is no change.
+    workers
+        How many each ``tickertape up`` of the group is to run from now on; None: as many as it does.
+    say
+        Takes each line about what is being done.
+
+    Raises
+    ------
+    ConfigError
+        There is no such topic, it would shrink, or isn't growable.
+    BrokerError
+        Kafka can't be reached, or the workers don't take over the partitions.
+    """
+    return asyncio.run(scale(settings, topic, partitions, workers, say))
+
+
+async def scale(settings: Settings, topic: str, partitions: int, workers: int | None, say: Say) -> ScaleOutcome:
+    """Do what `run` does, where an event loop runs."""
+    chosen = next((known for known in CATALOGUE if known.name == topic), None)
+    if chosen is None:
+        raise ConfigError(f"{topic}: no such topic; there are {', '.join(known.name for known in CATALOGUE)}")
+    async with (
+        Producer(settings) as producer,
+        Control(settings) as control,
+        Reader(settings, [RESULTS.get(topic, BARS).name], from_beginning=False) as reader,
+    ):
+        results = asyncio.create_task(_watch(reader, stamps := set[int]()))
+        try:
+            report = await _Scaling(settings, chosen, partitions, workers, say).run(producer, control)
+        finally:
+            results.cancel()
+            with suppress(asyncio.CancelledError):
+                await results
+    gap = _longest_gap_seconds(stamps)
+    longest = "no results came" if gap is None else f"longest without a result {gap:.1f} s"
+    say(f"{report.seconds:.1f} s in all; {longest}")
+    return replace(report, longest_gap_seconds=gap)
+
+
+async def _watch(reader: Reader, stamps: set[int]) -> None:
+    """Collect when results were appended, ms."""
+    while True:
+        stamps |= {record.timestamp for record in await reader.read()}
+
+
+def _longest_gap_seconds(stamps: set[int]) -> float | None:
+    ordered = sorted(stamps)
+    return max((b - a for a, b in pairwise(ordered)), default=0) / 1000 if ordered else None
+
+
+class _Look(Struct, frozen=True):
+    """The topic as its readers have committed it.
+
+    Attributes
+    ----------
+    at_seconds
+        When, by our clock.
+    ends, uptos
+        By partition: the log's end, and how far it is read.
+    watermark_ms
+        The highest of any lane; 0 where there is none.
+    """
+
+    at_seconds: float
+    ends: list[int]
+    uptos: list[int]
+    watermark_ms: int
+
+
+class _Scaling:
+    def __init__(self, settings: Settings, topic: Topic, partitions: int, workers: int | None, say: Say) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._partitions = partitions
+        self._workers = workers
+        self._say = say
+        self._began = time.monotonic()
+
+    async def run(self, producer: Producer, control: Control) -> ScaleOutcome:
+        first, name = await self._look(), self._topic.name
+        had, steps = len(first.ends), control.steps(name)
+        topics.may_grow(self._topic, had, self._partitions)
+        if steps and self._partitions < steps[-1].partitions:
+            raise ConfigError(f"feeds are to use {steps[-1].partitions} partitions of {name}: give as many or more")
+        if not steps and had < self._partitions:
+            # Before there are more: a feed that starts now sees those, or this as well.
+            steps = (Step(0, had),)
+            put_schedule(producer, name, steps)
+        if self._workers is not None:
+            put_workers(producer, self._settings.group, self._workers)
+            self._say(f"each `tickertape up` of group {self._settings.group} is to run {self._workers} workers")
+        await producer.flush()
+        await asyncio.to_thread(topics.grow, self._settings, self._topic, self._partitions)
+        self._say(f"{name} had {had} partitions, and has {self._partitions}")
+        owned = await self._shared()
+        from_ms = None
+        if steps and steps[-1].partitions < self._partitions:
+            from_ms = max(await self._from_ms(first, owned=owned), self._border(steps[-1].from_ms))
+            put_schedule(producer, name, (*steps, Step(from_ms, self._partitions)))
+            await producer.flush()
+            at = datetime.fromtimestamp(from_ms / 1000, UTC)
+            self._say(f"feeds use all of them for event times from {at:%Y-%m-%d %H:%M:%S} UTC on")
+        in_force = owned and (from_ms is None or await self._in_force(from_ms))
+        return ScaleOutcome(
+            topic=name,
+            before=had,
+            after=self._partitions,
+            workers=self._workers,
+            from_ms=from_ms,
+            in_force=in_force,
+            caught_up=in_force and await self._caught_up(await self._look(), "all that was there then is read"),
+            seconds=time.monotonic() - self._began,
+            longest_gap_seconds=None,
+        )
+
+    async def _look(self) -> _Look:
+        (state,) = await asyncio.to_thread(topics.describe, self._settings, [self._topic])
+        return _Look(
+            time.monotonic(),
+            [part.end for part in state.partitions],
+            [part.start if part.upto is None else part.upto for part in state.partitions],
+            max((part.watermark_ms or 0 for part in state.partitions), default=0),
+        )
+
+    async def _shared(self) -> bool:
+        """Wait until the workers own all partitions; return False where no worker runs."""
+        until = time.monotonic() + SHARED_SECONDS
+        while True:
+            group = await asyncio.to_thread(members.describe, self._settings)
+            if not group.owned and self._workers is None:
+                self._say(f"no worker of group {self._settings.group} runs: the next ones take up all partitions")
+                return False
+            all_of_it = group.share(self._topic.name, self._partitions)
+            if all_of_it and self._as_many(set(group.owned)):
+                self._say(f"{len(group.owned)} workers own all {self._partitions}, after {self._seconds()}")
+                return True
+            if time.monotonic() > until:
+                if all_of_it:
+                    self._say(f"no `tickertape up` of the group has come to {self._workers} workers; going on without")
+                    return True
+                raise BrokerError(
+                    f"the workers of group {self._settings.group} don't own all {self._partitions} partitions of "
+                    f"{self._topic.name} after {SHARED_SECONDS:g} s: see that they are well, then run this again"
+                )
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _as_many(self, slots: set[str]) -> bool:
+        """Return whether each supervisor has as many as asked for; its slots are numbered, after the machine's name."""
+        if self._workers is None:
+            return True
+        numbers: dict[str, set[str]] = {}
+        for slot in slots:
+            machine, _, number = slot.rpartition("-")
+            numbers.setdefault(machine, set()).add(number)
+        wanted = {str(number) for number in range(self._workers)}
+        return wanted in numbers.values() and all(found == wanted for found in numbers.values())
+
+    async def _from_ms(self, first: _Look, *, owned: bool) -> int:
+        """Return a slice's border that no watermark has reached, and none will before the feeds have heard of it."""
+        now_ms = int(time.time() * 1000)
+        latest_ms = now_ms + self._settings.skew_ms + int(LEAD_SECONDS * 1000)
+        mark = await self._look()
+        # What came after this is allowed for by how fast event time goes, below.
+        if not owned or not await self._caught_up(mark, ""):
+            # An event from later than that is rejected, so this is past all that are sent.
+            return self._border(latest_ms)
+        now = await self._look()
+        if not now.watermark_ms:
+            return self._border(now_ms + int(LEAD_SECONDS * 1000))
+        speed = 1.0
+        if first.watermark_ms:
+            # Event time may go faster than ours: a recording is replayed.
+            speed = max(1.0, (now.watermark_ms - first.watermark_ms) / 1000 / (now.at_seconds - first.at_seconds))
+        ahead_seconds = now.at_seconds - mark.at_seconds + LEAD_SECONDS
+        return self._border(min(now.watermark_ms + int(ahead_seconds * speed * 1000), latest_ms))
+
+    def _border(self, after_ms: int) -> int:
+        """Return the next border of a slice: a frontier may be raised to the end of its last one."""
+        return (after_ms // self._settings.slice_ms + 1) * self._settings.slice_ms
+
+    async def _in_force(self, from_ms: int) -> bool:
+        """Wait until event time has come to a step; return False where it doesn't."""
+        looks = [await self._look()]
+        until = time.monotonic() + LEAD_SECONDS + CAUGHT_UP_SECONDS
+        while looks[-1].watermark_ms < from_ms:
+            quiet = [look for look in looks if look.ends == looks[-1].ends]
+            if looks[-1].at_seconds - quiet[0].at_seconds > QUIET_SECONDS:
+                self._say("nothing is being fed: they are used once it is")
+                return False
+            if time.monotonic() > until:
+                self._say("event time has not come that far: they are used once it has")
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+            looks.append(await self._look())
+        self._say(f"event time has come that far, after {self._seconds()}")
+        return True
+
+    async def _caught_up(self, mark: _Look, done: str) -> bool:
+        """Wait until all is read and committed that was there at a look."""
+        until = time.monotonic() + CAUGHT_UP_SECONDS
+        while any(upto < end for upto, end in zip((await self._look()).uptos, mark.ends, strict=True)):
+            if time.monotonic() > until:
+                self._say(f"the workers are behind: {self._topic.name} is not read up to {CAUGHT_UP_SECONDS:g} s ago")
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        if done:
+            self._say(f"{done}, after {self._seconds()}")
+        return True
+
+    def _seconds(self) -> str:
+        return f"{time.monotonic() - self._began:.1f} s"

@@ -1,0 +1,75 @@
+"""The command ``tickertape``. A command's module is light, and imports what is heavy when it runs."""
+
+import os
+import sys
+
+import click
+
+from tickertape.stream.chaos.commands import chaos
+from tickertape.stream.cluster.commands import up, worker
+from tickertape.stream.command_line.commands import doctor, metrics, settings
+from tickertape.stream.configuration.settings import load
+from tickertape.stream.console.commands import demo, tail
+from tickertape.stream.errors import ConfigError, TickertapeError
+from tickertape.stream.feeds.commands import feed
+from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
+from tickertape.stream.replay.commands import replay, verify
+
+INTERRUPTED = 130
+UNREAD = 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tickertape", message="%(version)s")
+@click.option("--broker", metavar="HOST:PORT", help="Kafka's address, in place of TICKERTAPE_BROKER.")
+@click.pass_context
+def cli(context: click.Context, broker: str | None) -> None:
+    """Real-time market and social analytics on Kafka: exact rolling metrics at block speed.
+
+    Whatever can be set is in `tickertape settings`, with its name in the environment.
+    """
+    try:
+        context.obj = load(broker=broker)
+    except ConfigError as error:
+        # Its message sends people to that command, which shows what can be set, and then raises it.
+        if context.invoked_subcommand != "settings":
+            raise
+        context.obj = error
+
+
+for command in (
+    chaos,
+    demo,
+    doctor,
+    feed,
+    kafka,
+    metrics,
+    replay,
+    reshard,
+    scale,
+    settings,
+    tail,
+    topics,
+    up,
+    verify,
+    worker,
+):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; what its user can mend is one line on stderr and the error's exit code."""
+    try:
+        sys.exit(cli.main(prog_name="tickertape", standalone_mode=False) or 0)
+    except TickertapeError as error:
+        click.echo(f"tickertape: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output, `head` say, has had enough; Python would complain once more as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNREAD)

@@ -1,0 +1,117 @@
+"""``tickertape settings``, ``metrics`` and ``doctor``: what can be set, what is shown, and what is wrong."""
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from tickertape.stream.configuration.settings import PREFIX, TABLES, Settings
+from tickertape.stream.errors import ConfigError, LawBroken
+
+if TYPE_CHECKING:
+    from tickertape.stream.telemetry.metrics import Declared
+
+WIDTH = 100
+
+
+@click.command()
+@click.pass_obj
+def settings(found: Settings | ConfigError) -> None:
+    """Print each setting: its value, its default, its name in the environment and what it means."""
+    default = Settings()
+    now = found if isinstance(found, Settings) else default
+    meaning = meanings(Settings)
+    for name in Settings.__struct_fields__:
+        usual = getattr(default, name)
+        variable = PREFIX + name.upper() + (f"_<{TABLES[name]}>" if name in TABLES else "")
+        click.secho(f"{name} = {_text(getattr(now, name))}", bold=True, nl=False)
+        click.echo(f"  (default {_text(usual)}; {variable})")
+        click.echo(click.wrap_text(meaning[name], WIDTH, initial_indent="    ", subsequent_indent="    "))
+    if isinstance(found, ConfigError):
+        raise found
+
+
+def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """Return what each field of a Struct means, by its name: the words of its docstring and of its bases'."""
+    found = {}
+    for kind in reversed(struct.__mro__):
+        attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]
+        for names, text in re.findall(r"^(\w.*)\n((?: .*\n?)+)", attributes, re.MULTILINE):
+            for name in names.split(", "):
+                found[name] = " ".join(text.replace("``", "").split())
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {entry}" for name, entry in value.items()) or "not set"
+    if isinstance(value, list):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) or "not set"
+
+
+@click.command()
+@click.pass_obj
+def metrics(settings: Settings) -> None:
+    """Print every metric as Markdown: its name, type, unit, labels and what it means."""
+    from tickertape.stream.telemetry.metrics import declared
+
+    click.echo("# Metrics\n\nMade by `tickertape metrics`. What serves them: `metrics_port` in `tickertape settings`.")
+    for kind, title in (("worker", "Workers"), ("feed", "Feeds"), ("supervisor", "The supervisor, `tickertape up`")):
+        _print_section(title, declared(kind))
+    _print_section("Results, by workers, of symbols on the watch list", _results(settings))
+
+
+def _results(settings: Settings) -> Iterator["Declared"]:
+    from tickertape.stream.engine.core.results import Output
+    from tickertape.stream.engine.define.discovery import discover
+    from tickertape.stream.engine.define.recipes import Signals
+    from tickertape.stream.engine.derived.derived import outputs_of
+    from tickertape.stream.engine.worker.watchlist import IDENTITY, gauge_name, shown
+    from tickertape.stream.telemetry.metrics import Declared
+
+    agents = discover(settings.agents)
+    # Rules are the user's, and all of them have the same metrics.
+    signals = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
+    outputs = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in signals]
+    outputs += [Output(sink, "", result) for sink, result in signals.items()]
+    for output in sorted(outputs, key=lambda output: output.name):
+        sink, kind, result = output.sink, output.kind, output.result
+        meaning = meanings(result)
+        fields = {field.name: field.type for field in msgspec.structs.fields(result)}
+        labels = *(name for name in IDENTITY if name in fields), *([f'kind="{kind}"'] if kind else [])
+        for field, sort in fields.items():
+            if shown(field, sort):
+                name, _ = gauge_name(sink, field)
+                # A metric of several widths is told of once.
+                text = re.sub(r" \[\d+\]_", "", meaning.get(field) or meaning.get(field.rpartition("_")[0], ""))
+                yield Declared(name, "gauge", "seconds" if field.endswith("_ms") else "", labels, text)
+
+
+def _print_section(title: str, rows: Iterable["Declared"]) -> None:
+    click.echo(f"\n## {title}\n\n| name | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |")
+    for name, sort, unit, labels, meaning in rows:
+        click.echo(f"| `{name}` | {sort} | {unit} | {', '.join(labels)} | {meaning} |")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def doctor(settings: Settings, as_json: bool) -> None:
+    """Look at Python, memory, disk, settings and Kafka, and say what to do. Exits 6 where something is wrong."""
+    from tickertape.stream.command_line.doctor import examine
+
+    found = []
+    for finding in examine(settings):
+        found.append(finding)
+        if not as_json:
+            click.echo(str(finding))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    if wrong := sum(finding.state == "wrong" for finding in found):
+        raise LawBroken(f"{wrong} of {len(found)} things are wrong")

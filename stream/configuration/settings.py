@@ -1,0 +1,226 @@
+"""Every setting, its default and its unit; read from a TOML file and from ``TICKERTAPE_…`` in the environment."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, field
+
+from tickertape.stream.configuration import aliases
+from tickertape.stream.configuration.aliases import AliasTable
+from tickertape.stream.configuration.connection import Connection, secret_from
+from tickertape.stream.configuration.numbers import not_finite
+from tickertape.stream.errors import ConfigError
+
+PREFIX = "TICKERTAPE_"
+FILE = PREFIX + "CONFIG"
+#: In the environment these are set entry by entry, each named by a topic, or by what else they say here.
+TABLES = {"lateness_ms": "TOPIC", "partitions": "TOPIC", "resolutions": "KIND", "rolling_ms": "NAME"}
+
+Whole = Annotated[int, Meta(ge=1)]
+Ms = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may set; how Kafka is reached is a `Connection`.
+
+    ``TICKERTAPE_SKEW_MS=2000`` sets ``skew_ms``; ``TICKERTAPE_LATENESS_MS_TRADES=500`` sets one entry of
+    ``lateness_ms``; ``TICKERTAPE_CONFIG`` names a TOML file with the same names. The environment wins.
+
+    Attributes
+    ----------
+    group
+        The name of this pipeline; consumer groups carry it.
+    agents
+        The packages in which agents are looked for.
+    slice_ms
+        The width of a slice of event time.
+    skew_ms
+        A record whose event time is later than its receipt by more is rejected, and so is a heartbeat.
+    most_sources
+        For how many sources a partition has room. One that is behind by more than ``horizon_ms`` makes room for
+        another; where there is none, records of one too many are rejected.
+    lateness_ms
+        By topic: how far behind its lane's watermark a slice stays open; a topic's agent has a default.
+    idle_seconds
+        A lane that has been silent for this long, its partition read to the end, holds finals back no longer.
+    horizon_ms
+        How far behind the others a lane's slices may come and still correct results.
+    coalesce_ms
+        The least time, under load, from when records came to when a worker fetches the next; where the work that they
+        make is long it is half as long again, at most four times this. Less is sooner, and dearer.
+    backlog_ms
+        The least time between two flushes where a worker is behind by more than a block, with any partition: what comes
+        out is old news then, and fewer flushes are faster.
+    commit_seconds
+        Between two checkpoints.
+    snapshot_seconds
+        Between two snapshots of a shard's windows, from which the next owner goes on; 0: none, it reads the frames of
+        open windows again, up to an hour of them. What follows final bars, such as an EMA, is kept in snapshots alone.
+    block_records, block_bytes
+        The most that a block holds (a single larger record still makes one).
+    partitions
+        By topic: how many when it is created; the catalogue has defaults.
+    session_seconds
+        A worker that Kafka has not heard from for this long loses its partitions.
+    resolutions
+        By kind of what follows final bars, such as ``ema``: which bars; an agent's file has a default.
+    signals
+        A TOML file of rules by which results are signals, see docs/signals.md; empty: none.
+    rolling_ms
+        The widths of windows that slide, by name; each is so many times the finest resolution.
+    compression
+        Of the records that workers and feeds produce: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
+    fill
+        True to publish a bar for each interval without trades once it is final (OHLC the last close, volume 0), from a
+        symbol's first trade on that is read with it set.
+    aliases
+        The name of a TOML file that says what else posts call symbols, ``AAPL = ["apple", "iphone"]``; or a table of
+        that name in the settings' own file. Written in lower case an alias is found in any, else as it is written.
+    metrics_port, metrics_host
+        Where a process serves /metrics; 0: a free port, and it says which; -1: nowhere. The workers of `up` have free
+        ports of their own, which its /sd lists.
+    log_format
+        ``text``, or ``json``: an object a line.
+    watch
+        Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
+    binance_info_url
+        Where Binance's list of symbols is, which says what its pairs are made of; it is kept for a day. Empty: nowhere.
+    binance_url, bluesky_url
+        Where ``tickertape feed binance`` (combined streams) and ``tickertape feed bluesky`` (a Jetstream) connect to.
+    feed_silence_seconds
+        A live connection that brings nothing for this long is made anew.
+    feed_ping_seconds
+        Between two pings to a live source; one that isn't answered for as long ends the connection.
+    feed_renew_seconds
+        A live connection so old is replaced by another before it is closed; Binance ends each at 24 hours.
+    feed_buffer_bytes
+        How much of what a live source sends may wait while Kafka takes nothing; past it the oldest messages are dropped
+        and counted, or, where the source can say them again, asked for again later.
+    """
+
+    group: str = "tickertape"
+    agents: list[str] = field(default_factory=lambda: ["tickertape.agents"])
+    slice_ms: Whole = 1000
+    skew_ms: Ms = 5000
+    most_sources: Annotated[int, Meta(ge=1, le=4096)] = 64
+    lateness_ms: dict[str, Ms] = field(default_factory=dict)
+    idle_seconds: Seconds = 30.0
+    horizon_ms: Ms = 60_000
+    coalesce_ms: Ms = 12
+    backlog_ms: Ms = 250
+    commit_seconds: Seconds = 1.0
+    snapshot_seconds: Annotated[float, Meta(ge=0)] = 30.0
+    block_records: Whole = 8192
+    block_bytes: Whole = 1 << 20
+    partitions: dict[str, Whole] = field(default_factory=dict)
+    session_seconds: Seconds = 8.0
+    resolutions: dict[str, list[str]] = field(default_factory=dict)
+    signals: str = ""
+    rolling_ms: dict[str, Whole] = field(default_factory=lambda: {"10s": 10_000, "1m": 60_000, "5m": 300_000})
+    compression: str = "none"
+    fill: bool = False
+    aliases: AliasTable = field(default_factory=dict)
+    metrics_port: Annotated[int, Meta(ge=-1, le=65_535)] = 0
+    metrics_host: str = "127.0.0.1"
+    log_format: Literal["text", "json"] = "text"
+    watch: list[str] = field(default_factory=list)
+    binance_info_url: str = "https://api.binance.com/api/v3/exchangeInfo"
+    binance_url: str = "wss://stream.binance.com:9443/stream"
+    bluesky_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
+    feed_silence_seconds: Seconds = 60.0
+    feed_ping_seconds: Seconds = 20.0
+    feed_renew_seconds: Seconds = 23 * 3600.0
+    feed_buffer_bytes: Whole = 64 << 20
+
+    @property
+    def consumer_group(self) -> str:
+        """The group's name at Kafka: another epoch reads the log anew."""
+        return f"{self.group}-{self.epoch}"
+
+    @property
+    def epoch(self) -> str:
+        """What the meaning of a slice hangs on; another value starts a new epoch, never a mix."""
+        epoch = f"{self.slice_ms}-{self.skew_ms}"
+        if not self.aliases:
+            return epoch
+        table = sorted((symbol, sorted(names)) for symbol, names in self.aliases.items())
+        return f"{epoch}-{blake2b(msgspec.json.encode(table), digest_size=4).hexdigest()}"
+
+    def the_broker(self) -> str:
+        """Return where Kafka is, for what needs one that runs.
+
+        Raises
+        ------
+        ConfigError
+            None is set.
+        """
+        if not self.broker:
+            raise ConfigError(
+                "no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER"
+            )
+        return self.broker
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    environ
+        The environment; the process's own by default.
+    **overrides
+        What the command line gave; None means not given.
+
+    Raises
+    ------
+    ConfigError
+        A setting is unknown, or its value is of the wrong kind or out of range.
+    """
+    environ = os.environ if environ is None else environ
+    values = _from_file(environ[FILE]) if environ.get(FILE) else {}
+    _read_environment(environ, values)
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    if isinstance(named := values.get("aliases"), str):
+        values["aliases"] = aliases.read(named) if named else {}
+    try:
+        found = msgspec.convert(values, Settings, strict=False, dec_hook=secret_from)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"setting: {error}; see `tickertape settings`") from None
+    for name in not_finite(found):
+        raise ConfigError(f"setting: {name} is no finite number; see `tickertape settings`")
+    return found
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{FILE}={path}: {error}") from None
+
+
+def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
+    names = {f.name: f for f in msgspec.structs.fields(Settings)}
+    lists = [name for name, f in names.items() if f.type in (list[str], dict[str, list[str]])]
+    for key, text in environ.items():
+        if not key.startswith(PREFIX) or key == FILE:
+            continue
+        name = key.removeprefix(PREFIX).lower()
+        table = next((t for t in TABLES if name.startswith(t + "_")), None)
+        if table:
+            # A topic's name has no capitals and no underscores.
+            entry = name.removeprefix(table + "_").replace("_", "-")
+            values[table] = values.get(table, {}) | {entry: _parts(text) if table in lists else text}
+        elif name in names:
+            values[name] = _parts(text) if name in lists else text
+        else:
+            raise ConfigError(f"{key}: no such setting; see `tickertape settings`")
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in text.split(",") if part]

@@ -1,0 +1,110 @@
+"""A table of partial aggregates: a column an array, a row an identity, rows used again once released."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tickertape.stream.engine.core.block import Ints
+
+Columns: TypeAlias = dict[str, NDArray[Any]]
+#: A column's type and the value that it starts from.
+Schema: TypeAlias = Mapping[str, tuple[np.dtype[Any], Any]]
+#: The type of a column of sketches, which are bytes of any length.
+SKETCH: np.dtype[Any] = np.dtype(object)
+
+K = TypeVar("K", bound=Hashable)
+
+
+def grow(columns: Columns, schema: Schema, capacity: int) -> int:
+    """Make columns longer by half, and return how much that is; doubled they would take twice what is needed."""
+    more = max(capacity // 2, 1)
+    # One by one, so that no more than one is there twice.
+    for name, (dtype, start) in schema.items():
+        columns[name] = np.concatenate([columns[name], np.full(more, start, dtype)])
+    return more
+
+
+class Table(Generic[K]):
+    """Rows found by key, held as columns that grow by half.
+
+    Parameters
+    ----------
+    schema
+        The columns: by name, type and starting value.
+
+    Attributes
+    ----------
+    columns
+        Arrays of one length; index them with rows. They are replaced when the table grows, so don't keep them.
+    """
+
+    def __init__(self, schema: Schema, capacity: int = 64) -> None:
+        self._schema = schema
+        self._row: dict[K, int] = {}
+        self._key: list[Any] = [None] * capacity
+        self._used = np.zeros(capacity, np.bool_)
+        self._free = list(range(capacity - 1, -1, -1))
+        self.columns: Columns = {name: np.full(capacity, start, dtype) for name, (dtype, start) in schema.items()}
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._row
+
+    def rows(self, keys: Iterable[K]) -> Ints:
+        """Return the row of each key; one that is new gets a fresh row."""
+        row = self._row
+        taken: list[int] = []
+        found: list[int] = []
+        for key in keys:
+            at = row.get(key)
+            if at is None:
+                if not self._free:
+                    self._reset(taken)
+                    taken = []
+                    self._grow()
+                at = row[key] = self._free.pop()
+                self._key[at] = key
+                taken.append(at)
+            found.append(at)
+        self._reset(taken)
+        return np.array(found, np.int64)
+
+    def find(self, key: K) -> int | None:
+        return self._row.get(key)
+
+    def live(self) -> Ints:
+        """Return all rows in use, in rising order."""
+        return np.flatnonzero(self._used)
+
+    def keys(self, rows: Ints) -> list[K]:
+        key = self._key
+        return [key[row] for row in rows.tolist()]
+
+    def release(self, rows: Ints) -> None:
+        """Forget these rows."""
+        for row in rows.tolist():
+            del self._row[self._key[row]]
+            self._key[row] = None
+            self._free.append(row)
+        self._used[rows] = False
+
+    def take(self, rows: Ints) -> Columns:
+        """Return a copy of these rows' columns."""
+        return {name: column[rows] for name, column in self.columns.items()}
+
+    def _reset(self, rows: list[int]) -> None:
+        if rows:
+            self._used[rows] = True
+            for name, (_, start) in self._schema.items():
+                self.columns[name][rows] = start
+
+    def _grow(self) -> None:
+        old = len(self._key)
+        more = grow(self.columns, self._schema, old)
+        self._key += [None] * more
+        self._used = np.concatenate([self._used, np.zeros(more, np.bool_)])
+        self._free = list(range(old + more - 1, old - 1, -1))

@@ -1,0 +1,251 @@
+"""Rules, by which a result is a signal: read from a TOML file, looked at once, and evaluated by the column."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from tickertape.stream.configuration.numbers import not_finite
+from tickertape.stream.engine.core.names import ALL
+from tickertape.stream.engine.core.results import Output
+from tickertape.stream.engine.core.table import Columns, Schema
+from tickertape.stream.engine.define.aggregate import FLOAT, INT
+from tickertape.stream.errors import ConfigError
+
+Name = Annotated[str, Meta(pattern=r"^[\w.-]+$", max_length=64)]
+# A baseline forgets: after so many times its windows less than a billionth is left.
+_FORGOTTEN = 11
+
+
+class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="when"):
+    """What all rules have.
+
+    Attributes
+    ----------
+    name
+        Ends its signals' keys.
+    on
+        The results that it looks at: ``bars``, ``indicators/rsi``.
+    field
+        Which of their fields.
+    symbols, sources, resolutions
+        Only of these; by default all symbols, ``all`` sources taken together, and all resolutions.
+    cooldown_seconds
+        After a signal, for so long in event time, a series has no other by this rule.
+    """
+
+    name: Name
+    on: str
+    field: str
+    symbols: list[str] | None = None
+    sources: list[str] = msgspec.field(default_factory=lambda: [ALL])
+    resolutions: list[str] | None = None
+    cooldown_seconds: Annotated[float, Meta(ge=0)] = 0.0
+
+    state: ClassVar[Schema] = {}
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        return (self.field,)
+
+    @property
+    def memory(self) -> int:
+        """How many results on from a gap nothing shows of it any more."""
+        return 1
+
+    def wrong(self) -> str:
+        """Return what is wrong with it by itself, or nothing."""
+        return ""
+
+    def step(self, state: Columns, values: Columns) -> Columns:
+        """Take one value each of some series; return what it is held against, ``level``, and whether it ``comes`` true.
+
+        Parameters
+        ----------
+        state
+            Changed in place, shape (n,).
+        values
+            Fields, shape (n,).
+        """
+        raise NotImplementedError
+
+
+class _Beyond(Rule, frozen=True, kw_only=True):
+    """Comes true when something goes beyond a level, and again only after it was back past another."""
+
+    above: float | None = None
+    below: float | None = None
+    rearm: float | None = None
+
+    def wrong(self) -> str:
+        if (self.above is None) == (self.below is None):
+            return "it needs `above` or `below`, and not both"
+        if self.rearm is not None and (self.rearm - self._limit) * self._sign > 0:
+            return f"`rearm` {self.rearm:g} is beyond {self._limit:g}: it would never be armed again"
+        return ""
+
+    @property
+    def _sign(self) -> int:
+        return -1 if self.above is None else 1
+
+    @property
+    def _limit(self) -> float:
+        limit = self.below if self.above is None else self.above
+        assert limit is not None
+        return limit
+
+    def _beyond(self, state: Columns, value: Any, known: Any) -> Any:
+        """Return where a value goes beyond the limit; ``known`` is False where it is none."""
+        sign, limit = self._sign, self._limit
+        rearm = limit if self.rearm is None else self.rearm
+        beyond = known & (sign * value > sign * limit)
+        comes = beyond & ~state["spent"]
+        state["spent"] = np.where(known & (sign * value <= sign * rearm), False, state["spent"] | beyond)
+        return comes
+
+
+_SPENT: Schema = {"spent": (np.dtype(np.bool_), False)}
+
+
+class Threshold(_Beyond, frozen=True, kw_only=True, tag="threshold"):
+    """A field goes above or below a level; ``rearm``, by default the level itself, is where it must have been since."""
+
+    state: ClassVar[Schema] = _SPENT
+
+    def step(self, state: Columns, values: Columns) -> Columns:
+        value = values[self.field]
+        return {"comes": self._beyond(state, value, ~np.isnan(value)), "level": np.full(len(value), self._limit)}
+
+
+class Cross(Rule, frozen=True, kw_only=True, tag="cross"):
+    """A field crosses another of the same result, or a level; the side that it was on is known by then."""
+
+    over: str | float
+    direction: Literal["up", "down", "both"] = "both"
+
+    state: ClassVar[Schema] = {"side": (INT, 0)}
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        return (self.field, self.over) if isinstance(self.over, str) else (self.field,)
+
+    def step(self, state: Columns, values: Columns) -> Columns:
+        value = values[self.field]
+        level = values[self.over] if isinstance(self.over, str) else np.full(len(value), float(self.over))
+        difference = value - level
+        side = np.where(np.isnan(difference), 0, np.sign(difference)).astype(np.int64)
+        wanted = {"up": side > 0, "down": side < 0, "both": side != 0}[self.direction]
+        comes = wanted & (side * state["side"] < 0)
+        state["side"] = np.where(side == 0, state["side"], side)
+        return {"comes": comes, "level": level}
+
+
+class Zscore(_Beyond, frozen=True, kw_only=True, tag="zscore"):
+    """A field is so many deviations off its own exponentially weighted mean of the ``windows`` before it [1]_.
+
+    .. [1] Finch (2009), "Incremental calculation of weighted mean and variance".
+    """
+
+    windows: Annotated[int, Meta(ge=2)]
+
+    state: ClassVar[Schema] = {**_SPENT, "n": (INT, 0), "mean": (FLOAT, 0.0), "variance": (FLOAT, 0.0)}
+
+    @property
+    def memory(self) -> int:
+        return _FORGOTTEN * self.windows
+
+    def step(self, state: Columns, values: Columns) -> Columns:
+        value, n = values[self.field], state["n"]
+        there = ~np.isnan(value)
+        deviation = np.sqrt(state["variance"])
+        known = there & (n >= self.windows) & (deviation > 0)
+        off = np.where(known, value - state["mean"], 0.0)
+        score = np.divide(off, deviation, out=np.zeros(len(value)), where=known)
+        comes = self._beyond(state, score, known)
+        level = state["mean"] + self._limit * deviation
+        # The first value is the mean, without a variance.
+        weight = np.where(n > 0, 2 / (self.windows + 1), 1.0)
+        apart = np.where(there, value, 0.0) - state["mean"]
+        step = weight * apart
+        variance = (1 - weight) * (state["variance"] + step * apart)
+        state["variance"] = np.where(there, variance, state["variance"])
+        state["mean"] = np.where(there, state["mean"] + step, state["mean"])
+        state["n"] = n + there
+        return {"comes": comes, "level": level}
+
+
+AnyRule: TypeAlias = Threshold | Cross | Zscore
+
+
+class _File(Struct, frozen=True, forbid_unknown_fields=True):
+    rule: list[AnyRule] = []
+
+
+@cache
+def load(path: str) -> tuple[AnyRule, ...]:
+    """Read a file of rules, once; none is named: there are none.
+
+    Raises
+    ------
+    ConfigError
+        It can't be read, or a rule is none by itself.
+    """
+    if not path:
+        return ()
+    try:
+        rules = msgspec.toml.decode(Path(path).read_bytes(), type=_File).rule
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"setting: signals={path}: {error}; see docs/signals.md") from None
+    names: set[str] = set()
+    for rule in rules:
+        wrong = rule.wrong() or ("there is another of that name" if rule.name in names else "")
+        for field in not_finite(rule):
+            wrong = f"{field} is no finite number"
+        if wrong:
+            raise ConfigError(f"{path}: rule {rule.name}: {wrong}")
+        names.add(rule.name)
+    return tuple(rules)
+
+
+def check(path: str, outputs: Mapping[str, tuple[Output, Sequence[str]]]) -> None:
+    """Look whether there is what rules look at.
+
+    Parameters
+    ----------
+    path
+        The file.
+    outputs
+        By name, with its resolutions.
+
+    Raises
+    ------
+    ConfigError
+        There isn't.
+    """
+    for rule in load(path):
+        where = f"{path}: rule {rule.name}"
+        if rule.on not in outputs:
+            raise ConfigError(f"{where}: on {rule.on!r}: there are {', '.join(sorted(outputs))}")
+        output, resolutions = outputs[rule.on]
+        fields = numbers(output)
+        for field in rule.takes:
+            if field not in fields:
+                raise ConfigError(f"{where}: {rule.on} has no number {field!r}; it has {', '.join(fields)}")
+        for resolution in rule.resolutions or ():
+            if resolution not in resolutions:
+                raise ConfigError(
+                    f"{where}: {rule.on} has no resolution {resolution!r}; it has {', '.join(resolutions)}"
+                )
+
+
+def numbers(output: Output) -> list[str]:
+    """Return the fields of results that are numbers, besides those that say which result it is."""
+    return [
+        one.name
+        for one in msgspec.structs.fields(output.result)
+        if one.type in (int, float, float | None, int | None) and one.name not in ("start_ms", "revision")
+    ]

@@ -1,0 +1,129 @@
+"""Signals: what a rule makes of final results, one after the other."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.core.results import NOTHING, Finals, Output
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.aggregate import FLOAT, INT
+from tickertape.stream.engine.derived.correctable_series import Place, Series, Times
+from tickertape.stream.engine.derived.recursion import StatefulSeries
+from tickertape.stream.engine.derived.rules import AnyRule
+from tickertape.stream.engine.recovery.state import Kept
+
+_BOOL = np.dtype(np.bool_)
+
+
+class SignalSeries(StatefulSeries):
+    """DerivedRecipe results by one rule.
+
+    A signal comes with the first final result that makes it so. While that, or any before it, may be corrected, it is
+    not final; once none is, and it still stands, it is told of again, as final. So the final ones are a function of the
+    log, and each comes once, whoever publishes it.
+
+    Parameters
+    ----------
+    rule
+        Which.
+    sink
+        Where signals go.
+    result
+        Their Struct: ``symbol``, ``source``, ``resolution``, ``start_ms``, ``rule``, ``on``, ``field``, ``value``,
+        ``level``, ``final``, ``revision``, ``incomplete``.
+    widths
+        The resolutions of what it follows.
+    """
+
+    def __init__(self, rule: AnyRule, sink: str, result: type[msgspec.Struct], widths: Mapping[str, int]) -> None:
+        super().__init__(
+            Output(sink, rule.name, result),
+            {
+                name: width_ms
+                for name, width_ms in widths.items()
+                if rule.resolutions is None or name in rule.resolutions
+            },
+            dict.fromkeys(rule.takes, (FLOAT, 0.0)),
+            {**rule.state, "fired_ms": (INT, UNSET)},
+            rule.memory,
+            {"fired": (_BOOL, False), "value": (FLOAT, 0.0), "level": (FLOAT, 0.0)},
+        )
+        self._rule = rule
+        # Signals that may yet be corrected away, by the start of their windows.
+        self._unsettled: set[tuple[Series, int]] = set()
+        self._cooldown_ms = int(rule.cooldown_seconds * 1000)
+
+    @property
+    def form(self) -> str:
+        return f"{super().form} {msgspec.json.encode(self._rule).decode()}"
+
+    def _rests(self) -> bool:
+        return super()._rests() and not self._unsettled
+
+    def _chosen(self, finals: Finals) -> Ints:
+        chosen, rule = super()._chosen(finals), self._rule
+        wanted = [
+            i
+            for i in chosen.tolist()
+            if finals.keys[i][1] in rule.sources and (rule.symbols is None or finals.keys[i][0] in rule.symbols)
+        ]
+        return np.array(wanted, np.int64)
+
+    def _advance(self, state: Columns, taken: Columns, places: list[Place], rows: Ints) -> Columns:
+        made = self._rule.step(state, taken)
+        start_ms = np.array([series.starts_ms[at] for series, at in places], np.int64)
+        fired = made["comes"] & (start_ms - state["fired_ms"] >= self._cooldown_ms)
+        state["fired_ms"] = np.where(fired, start_ms, state["fired_ms"])
+        columns = {"value": taken[self._rule.field], "level": made["level"]}
+        for name, column in {**columns, "fired": fired}.items():
+            self._arena.columns[name][rows] = column
+        return columns | {"told": fired}
+
+    def own(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
+        super().own(shard, kept, anew=anew)
+        fired = self._arena.columns["fired"]
+        self._unsettled |= {
+            (series, start_ms)
+            for series in self._series[shard].values()
+            for start_ms, row in zip(series.starts_ms, series.rows, strict=True)
+            if fired[row]
+        }
+
+    def _told(self, places: list[Place], columns: Columns, times: Times) -> Finals:
+        """Return the signals that have come, and those that are final now."""
+        self._unsettled |= {(series, series.starts_ms[at]) for series, at in places}
+        known: dict[tuple[int, str], int] = {}
+        told, final = list(places), [False] * len(places)
+        place = {(series, series.starts_ms[at]): i for i, (series, at) in enumerate(places)}
+        for one in list(self._unsettled):
+            series, start_ms = one
+            of = series.shard, series.key[1]
+            if of not in known:
+                known[of] = times.settled_ms(*of)
+            if start_ms + series.width_ms > known[of]:
+                continue
+            self._unsettled.discard(one)
+            if one in place:
+                final[place[one]] = True
+                continue
+            at = bisect_left(series.starts_ms, start_ms)
+            # It may not stand any more.
+            if self._arena.columns["fired"][series.rows[at]]:
+                told.append((series, at))
+                final.append(True)
+        if not told:
+            return NOTHING
+        order = sorted(range(len(told)), key=lambda i: (told[i][0].starts_ms[told[i][1]], told[i][0].key))
+        told, rule = [told[i] for i in order], self._rule
+        rows = np.array([series.rows[at] for series, at in told], np.int64)
+        held = self._arena.columns
+        columns = {name: held[name][rows] for name in ("value", "level")}
+        columns |= {"revision": held["events"][rows], "incomplete": held["clean"][rows] < self._memory}
+        columns |= {name: np.full(len(rows), getattr(rule, name)) for name in ("on", "field")}
+        made = super()._told(told, columns | {"rule": np.full(len(rows), rule.name)}, times)
+        made.columns["final"][:] = [final[i] for i in order]
+        return made

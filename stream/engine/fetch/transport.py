@@ -1,0 +1,371 @@
+"""The Faust transport that delivers blocks: ``blocks://host:port``.
+
+`unpacking` makes them of what is fetched. What this leans on is held by tests/engine/fetch/test_transport_contract.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Generator, Mapping
+from functools import partial
+from inspect import iscoroutine
+from time import monotonic, time
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import (
+    CommitFailedError,
+    GroupAuthorizationFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    RebalanceInProgressError,
+    TopicAuthorizationFailedError,
+    UnknownMemberIdError,
+)
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode.services import WaitResults
+
+from tickertape.schemas.topics import SLICES
+from tickertape.stream.engine.core.positions import LogEnd, Position
+from tickertape.stream.engine.core.workload import Workload
+from tickertape.stream.engine.fetch.fetch_pause import gather
+from tickertape.stream.engine.fetch.turns import Turns
+from tickertape.stream.engine.fetch.unowned_partitions import watch_unowned
+from tickertape.stream.engine.fetch.unpacking import Blocks
+from tickertape.stream.kafka.clients.metadata_pause import patient
+from tickertape.stream.telemetry.metrics import REBALANCES
+
+log = logging.getLogger(__name__)
+
+# So long a broker may have forgotten what is committed.
+FORGETFUL_SECONDS = 4.0
+# A restore that takes longer is given up and begun anew, as a new member of the group. Faust would go on without it
+# after 90 s.
+RESTORE_SECONDS = 80.0
+# A commit that could not be delivered is sent again after so long.
+COMMIT_AGAIN_SECONDS = 0.1
+# One fetch is under way at a time. With blocks that wait to be read it asks for the other partitions alone, and until
+# one of these has something, or this is over, nothing comes of any; Faust's is a second and a half.
+FETCH_WAIT_MS = 50
+# Which partitions are to wait is looked at again this often, where nothing comes of the others.
+HELD_SECONDS = 0.05
+
+
+class StateCoordinator(Protocol):
+    """Who keeps the state of the partitions that come as blocks; the app has one as ``app.coordinator``."""
+
+    blocks: Blocks
+    workload: Workload
+
+    async def load(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
+        """Fetch what helps to take up these partitions, and return them with what their commits refer to.
+
+        `restore` follows, unless they are taken away meanwhile.
+        """
+
+    def restore(self, positions: Mapping[TP, Position]) -> Mapping[TP, int]:
+        """Take up exactly these partitions, forget any others, and say from which offset to read each."""
+
+    async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
+        """Publish what is open, wait for the broker, and return (offset, metadata) to commit by partition."""
+
+    async def shortened(self, commits: Mapping[TP, tuple[int, str]]) -> Mapping[TP, tuple[int, str]]:
+        """Return them with references in place of what is too long for a commit, once that is kept elsewhere."""
+
+    def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        """Hear that a checkpoint is committed."""
+
+    def refused(self, error: Exception) -> None:
+        """Hear that a commit was fenced: these partitions have, or are about to have, another owner."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's is untyped here
+    _lookout: asyncio.Task[None] | None = None
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        consumer = self._ensure_consumer()
+        gather(consumer._fetcher, self.app.coordinator.workload.rest_seconds)
+        self._lookout = asyncio.create_task(watch_unowned(consumer))
+
+    async def on_thread_stop(self) -> None:
+        if self._lookout is not None:
+            self._lookout.cancel()
+        await super().on_thread_stop()
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._value_deserializer = self.app.coordinator.blocks
+        # A producer with transactions may feed us; what it aborted never happened.
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        patient(consumer._client)
+        return consumer
+
+    async def _fetch_records(self, consumer: AIOKafkaConsumer, active_partitions: set[TP], **options: Any) -> Any:
+        # Asked for none, aiokafka gives the records of all.
+        if (held := self.app.coordinator.workload.held) and (others := active_partitions - held):
+            active_partitions = others
+            options["timeout"] = HELD_SECONDS
+        return await super()._fetch_records(consumer, active_partitions, **options)
+
+    async def positions(self, tps: list[TopicPartition], least: Mapping[TP, int]) -> dict[TP, Position]:
+        """Ask the broker where partitions begin and what the group has committed there.
+
+        Parameters
+        ----------
+        tps
+            Which.
+        least
+            Offsets that are known to be committed.
+
+        Notes
+        -----
+        A broker that has hung answers for a second or two as if the group had committed nothing (seen with Kafka 4).
+        Where it says less than is known, or nothing although there are frames, it is asked again for a while.
+        """
+        consumer = self._ensure_consumer()
+        begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+        # Every shard has frames once workers have run.
+        shards = [TopicPartition(SLICES.name, 0)] if SLICES.name in self.app.coordinator.blocks.topics else []
+        begun = any((await consumer.end_offsets(shards)).values())
+        until = monotonic() + FORGETFUL_SECONDS
+        while True:
+            commits = await consumer._coordinator.fetch_committed_offsets(tps)
+            less = any(tp not in commits or commits[tp].offset < least[TP(*tp)] for tp in tps if TP(*tp) in least)
+            if not (less or (begun and not commits)) or monotonic() > until:
+                break
+            await asyncio.sleep(0.2)
+        return {
+            TP(tp.topic, tp.partition): Position(
+                begin=begins[tp],
+                end=ends[tp],
+                committed=commits[tp].offset if tp in commits and commits[tp].offset >= 0 else None,
+                metadata=commits[tp].metadata if tp in commits else "",
+                partitions=len(consumer.partitions_for_topic(tp.topic) or ()),
+            )
+            for tp in tps
+        }
+
+    async def commit_while(
+        self, offsets: Mapping[TopicPartition, OffsetAndMetadata], is_on: Callable[[], bool]
+    ) -> bool:
+        """Commit, trying again where the broker is away; return False where `is_on` ended it first.
+
+        aiokafka's own commit also tries again, but as whatever member of the group the worker is by then: the broker
+        would take a commit of a state that has been given up.
+
+        Raises
+        ------
+        KafkaError
+            The broker refuses it.
+        """
+        coordinator = self._ensure_consumer()._coordinator
+        while is_on():
+            await coordinator.ensure_coordinator_known()
+            # The request is made before anything else can happen here, so it is of the member that was looked at.
+            if not is_on():
+                break
+            if coordinator.generation < 0:
+                # As nobody's, the broker would take it if the group were empty.
+                raise CommitFailedError("this worker has lost its membership")
+            try:
+                await coordinator._do_commit_offsets(None, offsets)
+            except KafkaError as error:
+                if isinstance(error, _STALE) or not error.retriable:
+                    raise
+                await asyncio.sleep(COMMIT_AGAIN_SECONDS)
+            else:
+                return True
+        return False
+
+    def join_anew(self) -> None:
+        """Join the group as a new member: what was sent as the old one is refused from then on."""
+        # Not by a call that waits its turn: those before it may be what hangs.
+        self.thread_loop.call_soon_threadsafe(self._ensure_consumer()._coordinator.reset_generation)
+
+    def seek_all(self, offsets: Mapping[TP, int]) -> None:
+        """Seek in the consumer's own thread: from another, Faust's `seek` takes a fetch away while it is unpacked."""
+        for tp, offset in offsets.items():
+            self.seek(tp, offset)
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped here
+    """Reads blocks, and commits for their coordinator; plain topics stay Faust's business.
+
+    Topics that come as blocks are to be declared with ``acks=False``, so that Faust never commits them.
+    """
+
+    #: How many times partitions have been taken away.
+    _revocations = 0
+    #: Whether they have been, and it isn't known yet who gets them.
+    _shares_out = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: What this worker has committed; whoever commits after it commits no less.
+        self._least: dict[TP, int] = {}
+        self._turns = Turns()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _has_blocks(self, tp: TP) -> bool:
+        return tp.topic in self.app.coordinator.blocks.topics
+
+    async def on_task_error(self, exc: BaseException) -> None:
+        """Commit nothing: Faust would, of what is half done and by a thread that may have ended."""
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        await self._commit_blocks()
+        return bool(await super().force_commit(topics, start_new_transaction))
+
+    async def commit_and_end_transactions(self) -> None:
+        """Commit for the last time. Faust would make do with a commit that is under way and knows less."""
+        while await self.maybe_wait_for_commit_to_finish():
+            pass
+        await super().commit_and_end_transactions()
+
+    async def _commit_blocks(self) -> None:
+        turn = self._turns.now()
+        if turn is None:
+            return
+        offsets = await self.app.coordinator.checkpoint()
+        mine = self.assignment()
+        offsets = {tp: commit for tp, commit in offsets.items() if tp in mine}
+        if not offsets:
+            return
+        if not self._turns.is_on(turn):
+            self._give_up(offsets)
+            return
+        short = await self.app.coordinator.shortened(offsets)
+        offsets = {tp: offsets[tp] for tp in short}
+        commit = {TopicPartition(*tp): OffsetAndMetadata(offset, data) for tp, (offset, data) in short.items()}
+        if not commit:
+            return
+        is_on = partial(self._turns.is_on, turn)
+        try:
+            done = await self._turns.send(self._thread.call_thread(self._thread.commit_while, commit, is_on))
+        except _STALE as error:
+            # Another owner has these partitions, or a rebalance is under way: what was published is harmless, and the
+            # new owner reads again from the last commit.
+            self.app.coordinator.refused(error)
+            return
+        if not done:
+            self._give_up(offsets)
+            return
+        self._least |= {tp: offset for tp, (offset, _) in offsets.items()}
+        now = monotonic()
+        self._thread.tp_last_committed_at.update(dict.fromkeys(offsets, now))
+        self.app.coordinator.committed(offsets)
+
+    def _give_up(self, offsets: Collection[TP]) -> None:
+        """Log that a commit is not sent: a worker that wakes may learn of its successor before it commits."""
+        log.info("a commit of %d partitions was given up, for they were taken away meanwhile", len(offsets))
+
+    async def wait_first(self, *coros: Any, **options: Any) -> Any:
+        """Wait for the first of some; where that is over at once, without a task for each.
+
+        Faust hands over each block so, with two tasks more: a twentieth of what two workers did at 20,000 a second.
+        """
+        first, *others = coros
+        if not iscoroutine(first):
+            return await super().wait_first(*coros, **options)
+        try:
+            waits_for = first.send(None)
+        except BaseException as over:
+            for other in others:
+                other.close()
+            if not isinstance(over, StopIteration):
+                raise
+            return WaitResults([first], [over.value], False)
+        return await super().wait_first(_Begun(first, waits_for), *others, **options)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await super().on_partitions_revoked(revoked)
+        self._revocations += 1
+        self._shares_out = True
+        REBALANCES.inc()
+        # All that stays is restored when it is assigned again; a worker that gets nothing back is not told.
+        self._turns.end()
+        self.app.coordinator.restore({})
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._shares_out = False
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def perform_seek(self) -> None:
+        """Restore state and positions as one: Faust seeks here, before a block can flow."""
+        if self._shares_out:
+            # Faust also seeks where a fetch ends meanwhile: it would bring back what has been taken away, for good
+            # where this worker gets nothing.
+            return
+        try:
+            async with asyncio.timeout(RESTORE_SECONDS):
+                with self._turns.restoring():
+                    await self._restore()
+        except TimeoutError:
+            log.warning("no state was restored within %g s: this worker joins its group anew", RESTORE_SECONDS)
+            self._thread.join_anew()
+            self._turns.forget()
+
+    async def _restore(self) -> None:
+        revocations = self._revocations
+        await self._turns.answered()
+        await super().perform_seek()
+        tps = [TopicPartition(*tp) for tp in self.assignment() if self._has_blocks(tp)]
+        positions = await self._thread.call_thread(self._thread.positions, tps, self._least) if tps else {}
+        positions = await self.app.coordinator.load(positions)
+        if self._revocations != revocations:
+            # They may be another's by now; what is ours is restored when it is assigned.
+            return
+        offsets = self.app.coordinator.restore(positions)
+        await self._thread.call_thread(self._thread.seek_all, offsets)
+        self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})
+
+    def refusal(self) -> KafkaError | None:
+        """Return why Kafka doesn't let this worker into its group. Faust would wait, and log nothing."""
+        consumer = self._thread._consumer
+        error = None if consumer is None else consumer._coordinator._pending_exception
+        return error if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError) else None
+
+    def log_end(self, tp: TP) -> LogEnd | None:
+        """Return the end of a partition's log as last heard of; None where that is not known."""
+        consumer, part = self._thread._consumer, TopicPartition(*tp)
+        if consumer is None or part not in consumer.assignment():
+            return None
+        offset, heard_ms = consumer.last_stable_offset(part), consumer.last_poll_timestamp(part)
+        if offset is None or heard_ms is None:
+            return None
+        written = max(offset, consumer.highwater(part) or 0)
+        return LogEnd(offset, max(0.0, time() - heard_ms / 1000), written)
+
+
+class _Begun:
+    """A coroutine that has begun, and waits for something: whoever awaits this goes on with it."""
+
+    def __init__(self, begun: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+        self._begun = begun
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        begun, waits_for = self._begun, self._waits_for
+        try:
+            while True:
+                try:
+                    sent = yield waits_for
+                except BaseException as error:
+                    waits_for = begun.throw(error)
+                else:
+                    waits_for = begun.send(sent)
+        except StopIteration as over:
+            return over.value
+
+
+_STALE = (CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError)
+
+
+class Transport(driver.Transport):  # type: ignore[misc]  # Faust's is untyped here
+    Consumer = Consumer

@@ -1,0 +1,125 @@
+"""A frame's columns: packed by who sends it, and looked at by who gets it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tickertape.schemas.fields import LATEST_MS
+from tickertape.schemas.frame import Frame
+from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.names import BadName, Names, check
+from tickertape.stream.engine.core.table import SKETCH, Columns, Schema
+from tickertape.stream.engine.define.aggregate import Aggregate
+
+_NAMED, _TIME = np.dtype(np.uint32).newbyteorder("<"), np.dtype(np.int64).newbyteorder("<")
+_KEYS: dict[str, np.dtype[Any]] = {"source": _NAMED, "symbol": _NAMED, "slice_ms": _TIME}
+
+
+class BadFrame(ValueError):  # noqa: N818 - it says what is wrong
+    """A frame that none of ours has sent: what it says can't be, so nothing of it is taken."""
+
+
+def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, schema: Schema) -> dict[str, Any]:
+    """Return a frame's ``sources``, ``symbols``, ``columns`` and ``sketches``.
+
+    Parameters
+    ----------
+    keys
+        Source, symbol and start of each slice.
+    rows
+        The row of each in the columns, shape (n,).
+    columns
+        A table's.
+    schema
+        Which of them are sent.
+    """
+    sources, symbols = Names(), Names()
+    packed = {
+        "source": sources.codes([source for source, _, _ in keys]).astype(_NAMED).tobytes(),
+        "symbol": symbols.codes([symbol for _, symbol, _ in keys]).astype(_NAMED).tobytes(),
+        "slice_ms": np.array([slice_ms for _, _, slice_ms in keys], np.int64).tobytes(),
+    }
+    numbers, sketches = parted(schema)
+    packed |= {name: columns[name][rows].tobytes() for name in numbers}
+    return {
+        "sources": sources.names,
+        "symbols": symbols.names,
+        "columns": packed,
+        "sketches": {name: columns[name][rows].tolist() for name in sketches},
+    }
+
+
+def parted(schema: Schema) -> tuple[list[str], list[str]]:
+    """Return which columns hold numbers, and which sketches."""
+    numbers = [name for name, (dtype, _) in schema.items() if dtype != SKETCH]
+    return numbers, [name for name in schema if name not in numbers]
+
+
+def nothing(schema: Schema) -> dict[str, Any]:
+    """Return what a frame without upserts has where `pack` has columns."""
+    return pack([], np.empty(0, np.int64), {name: np.empty(0, dtype) for name, (dtype, _) in schema.items()}, schema)
+
+
+class Inspector:
+    """Looks at what a frame's schema can't say.
+
+    Columns are there and of one length, codes have names, times can be, and sketches can be merged.
+
+    Parameters
+    ----------
+    aggregate
+        Whose partials it holds.
+    """
+
+    def __init__(self, aggregate: Aggregate) -> None:
+        numbers, self._sketches = parted(aggregate.schema)
+        dtypes = _KEYS | {name: aggregate.schema[name][0] for name in numbers}
+        self._bytes = {name: dtype.itemsize for name, dtype in dtypes.items()}
+        self._check = aggregate.check
+        self._good: set[str] = set()
+
+    def inspect(self, frame: Frame) -> None:
+        """Look at a frame.
+
+        Raises
+        ------
+        BadFrame
+            It can't be.
+        """
+        for source in (*frame.sources, *[lane.source for lane in frame.lanes]):
+            if source not in self._good:
+                self._learn(source)
+        columns = frame.columns
+        if missing := (self._bytes.keys() - columns.keys()) | (set(self._sketches) - frame.sketches.keys()):
+            raise BadFrame(
+                f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and what it counted before "
+                "is left out; with another setting `group` all is read anew"
+            )
+        n = len(columns["slice_ms"]) // _TIME.itemsize
+        for name, size in self._bytes.items():
+            if len(columns[name]) != n * size:
+                raise BadFrame(f"column {name} has {len(columns[name])} bytes, and {n} slices need {n * size}")
+        for name in self._sketches:
+            if len(frame.sketches[name]) != n:
+                raise BadFrame(f"column {name} has {len(frame.sketches[name])} sketches, and there are {n} slices")
+        if not n:
+            return
+        for name, names in (("source", frame.sources), ("symbol", frame.symbols)):
+            if (code := int(np.frombuffer(columns[name], _NAMED).max())) >= len(names):
+                raise BadFrame(f"column {name} has the code {code}, and there are {len(names)} names")
+        # Without its sign a negative time is far too large.
+        if (last := int(np.frombuffer(columns["slice_ms"], np.uint64).max())) > LATEST_MS:
+            raise BadFrame(f"a slice begins at {np.uint64(last).astype(np.int64)} ms")
+        if self._sketches:
+            try:
+                self._check({name: np.fromiter(frame.sketches[name], SKETCH, n) for name in self._sketches})
+            except ValueError as error:
+                raise BadFrame(str(error)) from None
+
+    def _learn(self, source: str) -> None:
+        try:
+            check(source)
+        except BadName as error:
+            raise BadFrame(str(error)) from None
+        self._good.add(source)

@@ -1,0 +1,109 @@
+"""The upserts of slices that frames bring to a shard, as columns over many frames."""
+
+from sys import intern
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from tickertape.schemas.frame import Frame
+from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.names import Names
+from tickertape.stream.engine.core.table import SKETCH, Columns, Schema
+from tickertape.stream.engine.frames.packing import parted
+
+#: Partition, source, symbol and start of a slice.
+SliceKey: TypeAlias = tuple[int, str, str, int]
+
+
+class Arrival(NamedTuple):
+    """A frame as it came.
+
+    Attributes
+    ----------
+    shard, offset
+        From where.
+    frame
+        The frame.
+    passed_ms
+        By its sources: the frontier of their lanes, as known before it.
+    """
+
+    shard: int
+    offset: int
+    frame: Frame
+    passed_ms: list[int]
+
+
+class Upserts(NamedTuple):
+    """Upserts of slices that were open when they came.
+
+    Attributes
+    ----------
+    keys
+        Whose they are; a slice may be there more than once.
+    columns
+        The aggregate's, and ``slice_ms``, ``source`` (by the names given), ``partition``, ``shard``, ``offset`` and
+        ``stamp``; shape (n,).
+    """
+
+    keys: list[SliceKey]
+    columns: Columns
+
+
+def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names) -> Upserts:
+    """Gather the upserts of frames; those of slices that their lane has passed are a zombie's, and left out.
+
+    Parameters
+    ----------
+    arrivals
+        One at least.
+    slice_ms
+        A slice's width.
+    schema
+        The aggregate's columns.
+    names
+        The codes of sources.
+    """
+    frames = [arrival.frame for arrival in arrivals]
+
+    def column(name: str, dtype: Any) -> Any:
+        return np.frombuffer(b"".join([frame.columns[name] for frame in frames]), dtype)
+
+    start_ms = column("slice_ms", "<i8")
+    origin = np.repeat(np.arange(len(frames)), [len(frame.columns["slice_ms"]) // 8 for frame in frames])
+    # A frame's codes index its own names; made to index those of all frames.
+    # Keys outlive their frames by far, each with its names and start: one object of each is enough.
+    sources = [intern(source) for frame in frames for source in frame.sources]
+    symbols = [intern(symbol) for frame in frames for symbol in frame.symbols]
+    source_at = column("source", "<u4") + _starts([len(frame.sources) for frame in frames])[origin]
+    symbol_at = column("symbol", "<u4") + _starts([len(frame.symbols) for frame in frames])[origin]
+    passed_ms = np.array([passed for arrival in arrivals for passed in arrival.passed_ms])
+    open_ = np.flatnonzero(start_ms + slice_ms > passed_ms[source_at])
+    origin, source_at, start_ms = origin[open_], source_at[open_], start_ms[open_]
+    numbers, sketches = parted(schema)
+    columns: Columns = {name: column(name, schema[name][0].newbyteorder("<"))[open_] for name in numbers}
+    for name in sketches:
+        held = [sketch for frame in frames for sketch in frame.sketches[name]]
+        columns[name] = np.fromiter(held, SKETCH, len(held))[open_]
+    columns["slice_ms"] = start_ms
+    columns["source"] = names.codes(sources)[source_at]
+    columns["partition"] = np.array([frame.partition for frame in frames])[origin]
+    columns["shard"] = np.array([arrival.shard for arrival in arrivals])[origin]
+    columns["offset"] = np.array([arrival.offset for arrival in arrivals])[origin]
+    columns["stamp"] = np.array([frame.upto for frame in frames])[origin]
+    starts: dict[int, int] = {}
+    keys = [
+        (partition, sources[source], symbols[symbol], starts.setdefault(start, start))
+        for partition, source, symbol, start in zip(
+            columns["partition"].tolist(),
+            source_at.tolist(),
+            symbol_at[open_].tolist(),
+            start_ms.tolist(),
+            strict=True,
+        )
+    ]
+    return Upserts(keys, columns)
+
+
+def _starts(sizes: list[int]) -> Ints:
+    return np.cumsum([0, *sizes[:-1]])

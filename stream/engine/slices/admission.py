@@ -1,0 +1,62 @@
+"""Which of a block's records may count: those whose clock is sane."""
+
+import numpy as np
+
+from tickertape.stream.engine.core.block import Block, Ints
+from tickertape.stream.engine.slices.decode import Decoded
+
+_NEVER_MS = np.iinfo(np.int64).max // 2
+
+
+def admitted(block: Block, decoded: Decoded, skew_ms: int, latest_ms: int = 0) -> Decoded:
+    """Return what may count; the rest is added to the rejects.
+
+    Parameters
+    ----------
+    block
+        The block.
+    decoded
+        What it held.
+    skew_ms
+        How far past its receipt an event time may be.
+    latest_ms
+        When all was received at the latest; 0: nobody knows.
+    """
+    received_ms = _received_ms(block, decoded)
+    had_ms = np.minimum(received_ms, latest_ms) if latest_ms else received_ms
+    early = decoded.time_ms > had_ms + skew_ms
+    if early.any():
+        for i in np.flatnonzero(early).tolist():
+            ahead_ms = int(decoded.time_ms[i] - received_ms[i])
+            # Without a receipt it is the time of a replay, which is another each time.
+            reason = (
+                f"event time is {ahead_ms} ms past its receipt, and skew_ms is {skew_ms}"
+                if ahead_ms > skew_ms
+                else "event time is in the future"
+            )
+            decoded.rejects.append((int(decoded.at[i]), reason))
+        decoded = decoded.where(~early)
+    if decoded.heartbeats:
+        _leave_out_early_heartbeats(block, decoded, skew_ms)
+    return decoded
+
+
+def _received_ms(block: Block, decoded: Decoded) -> Ints:
+    """When the feed had each record; by the broker's clock where the feed doesn't say, or says it was later."""
+    received_ms, appended_ms = decoded.received_ms, block.appended_ms[decoded.at]
+    return np.minimum(
+        np.where(received_ms > 0, received_ms, _NEVER_MS), np.where(appended_ms > 0, appended_ms, _NEVER_MS)
+    )
+
+
+def _leave_out_early_heartbeats(block: Block, decoded: Decoded, skew_ms: int) -> None:
+    kept = []
+    for at, beat in decoded.heartbeats:
+        ahead_ms = beat.time_ms - int(block.appended_ms[at])
+        if int(block.appended_ms[at]) > 0 and ahead_ms > skew_ms:
+            decoded.rejects.append(
+                (at, f"a heartbeat {ahead_ms} ms ahead of its append time, and skew_ms is {skew_ms}")
+            )
+        else:
+            kept.append((at, beat))
+    decoded.heartbeats[:] = kept

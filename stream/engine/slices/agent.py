@@ -1,0 +1,256 @@
+"""The slicing agent: blocks of one input topic in, frames of slices out."""
+
+from collections.abc import Callable, Mapping
+from time import monotonic, perf_counter, time
+
+import msgspec
+from faust.types import TP
+
+from tickertape.schemas.checkpoint import slices_from, to_metadata
+from tickertape.schemas.control import MOST_PARTITIONS
+from tickertape.schemas.refused import Late
+from tickertape.schemas.topics import DEAD_LETTERS, LATE, SLICES
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.core.pace import Pace
+from tickertape.stream.engine.core.positions import LogEnd, Position
+from tickertape.stream.engine.core.workload import Workload
+from tickertape.stream.engine.define.recipes import Slicing
+from tickertape.stream.engine.slices.decode import heartbeats
+from tickertape.stream.engine.slices.slicer import Idle, Refused, Slicer
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.partition import partition_for
+from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, DECODE_SECONDS, FOLD_SECONDS, PUBLISH_SECONDS
+
+_json = msgspec.json.Encoder().encode
+_msgpack = msgspec.msgpack.Encoder().encode
+
+# So many at once cost little more than one alone would by the record.
+FOLD_RECORDS = 1024
+# What has happened since is read, whoever is behind.
+LIVE_MS = 30_000
+
+
+class SlicingAgent:
+    """Keeps the slicers of the partitions that this worker owns.
+
+    Parameters
+    ----------
+    slicing
+        What to fold.
+    producer
+        Where frames, late records and dead letters go.
+    shards
+        How many partitions ``slices`` has.
+    log_end
+        The end of a partition's log as far as known, or None.
+    workload
+        The worker's; all of its agents have the same.
+    """
+
+    def __init__(
+        self,
+        slicing: Slicing,
+        settings: Settings,
+        producer: Producer,
+        shards: int,
+        log_end: Callable[[TP], LogEnd | None],
+        workload: Workload,
+    ) -> None:
+        self.topic = slicing.topic.name
+        self.slicers: dict[int, Slicer] = {}
+        self._most_partitions = MOST_PARTITIONS
+        self._slicing = slicing
+        self._settings = settings
+        self._names = slicing.names(settings) if slicing.names else None
+        self._producer = producer
+        self._shards = shards
+        self._log_end = log_end
+        self._workload = workload
+        # By partition: blocks that wait for the next flush, to be folded as one.
+        self._waiting: dict[int, list[Block]] = {}
+        self._failure: Exception | None = None
+        self._heard_seconds: dict[tuple[int, str], float] = {}
+        self._caught_up_seconds: dict[int, float] = {}
+        self._block_records = BLOCK_RECORDS.labels(self.topic)
+        self._decode_seconds = DECODE_SECONDS.labels(self.topic)
+        self._fold_seconds = FOLD_SECONDS.labels(self.topic)
+        self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
+        self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, workload)
+
+    def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
+        """Take up these partitions from their checkpoints; return where to read each from."""
+        self._pace.stop()
+        self._workload.clear(self.topic)
+        now = monotonic()
+        self.slicers = {}
+        self._waiting = {}
+        self._heard_seconds, self._caught_up_seconds = {}, {}
+        for tp, position in positions.items():
+            position = position.valid(tp)
+            slicer = self.slicers[tp.partition] = Slicer(
+                self._slicing,
+                tp.partition,
+                position.partitions,
+                slice_ms=self._settings.slice_ms,
+                skew_ms=self._settings.skew_ms,
+                most_sources=self._settings.most_sources,
+                silence_ms=self._settings.horizon_ms,
+                lateness_ms=self._slicing.lateness(self._settings.lateness_ms),
+                epoch=self._settings.epoch,
+                checkpoint=slices_from(position.metadata),
+                committed=position.committed,
+                begin=position.begin,
+                now_ms=int(time() * 1000),
+                most_partitions=self._most_partitions,
+                names=self._names,
+            )
+            self._heard_seconds |= {(tp.partition, source): now for source in ("", *slicer.lanes.watermark_ms)}
+        return {tp: self.slicers[tp.partition].read for tp in positions}
+
+    def trust(self, most: Mapping[str, int]) -> None:
+        """Hear how many partitions topics have, or are promised."""
+        self._most_partitions = most.get(self.topic, self._most_partitions)
+        for slicer in self.slicers.values():
+            slicer.most_partitions = self._most_partitions
+
+    def claims(self, block: Block) -> dict[str, int]:
+        """Return how many partitions a block says that there are, where that is more than there may be."""
+        most = max((beat.partitions for beat in heartbeats(block)), default=0)
+        return {self.topic: most} if most > self._most_partitions else {}
+
+    def doubts(self) -> dict[str, int]:
+        return {}
+
+    def read(self, partition: int) -> int | None:
+        """Return the offset that a partition has been read to, or None where it isn't this worker's."""
+        if waiting := self._waiting.get(partition):
+            return waiting[-1].end
+        slicer = self.slicers.get(partition)
+        return None if slicer is None else slicer.read
+
+    def receive(self, block: Block) -> None:
+        """Take a block: a large one is folded now, small ones together when there is a flush."""
+        read, waiting = self.read(block.partition), self._waiting.setdefault(block.partition, [])
+        assert read is not None
+        self._block_records.observe(len(block))
+        if block.end > read:
+            waiting.append(block.since(read))
+        if sum(map(len, waiting)) >= FOLD_RECORDS:
+            self._fold_waiting()
+        tp = TP(self.topic, block.partition)
+        end = self._log_end(tp)
+        left = 0 if end is None else end.offset - max(read, block.end)
+        behind = left > self._settings.block_records
+        self._workload.note(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else UNSET)
+        self._pace.ask()
+
+    def _stands_ms(self, partition: int) -> int:
+        """Return how far a partition is, as its slowest lane is; nothing where it is as good as live."""
+        lanes = self.slicers[partition].lanes
+        if max(lanes.watermark_ms.values(), default=UNSET) > time() * 1000 - LIVE_MS:
+            return UNSET
+        return min(lanes.frontier_ms.values(), default=UNSET)
+
+    def _fold_waiting(self) -> None:
+        # One that failed has left its slicer half changed: again, it would take the same records for repeats.
+        if self._failure is not None:
+            raise self._failure
+        for partition, waiting in self._waiting.items():
+            if waiting:
+                try:
+                    self._fold(self.slicers[partition], Block.joined(waiting))
+                except Exception as error:
+                    self._failure = error
+                    raise
+                waiting.clear()
+
+    def _fold(self, slicer: Slicer, block: Block) -> None:
+        began, decoding = perf_counter(), slicer.decode_seconds
+        self._refuse(slicer.fold(block))
+        decoding = slicer.decode_seconds - decoding
+        self._decode_seconds.observe(decoding)
+        self._fold_seconds.observe(perf_counter() - began - decoding)
+        now = monotonic()
+        for source in slicer.spoken():
+            self._heard_seconds[slicer.partition, source] = now
+        self._look(slicer)
+
+    def _look(self, slicer: Slicer) -> None:
+        """Note of when it is known that there is nothing left to read, where that is so.
+
+        A broker that is away says nothing of the log's end, and a feed that it keeps waiting isn't silent. Nor is one
+        whose records lie behind a transaction that is open.
+        """
+        end = self._log_end(TP(self.topic, slicer.partition))
+        if end is not None and slicer.read >= end.written:
+            self._caught_up_seconds[slicer.partition] = monotonic() - end.age_seconds
+
+    def _refuse(self, refused: list[Refused]) -> None:
+        for record in refused:
+            topic = LATE if isinstance(record, Late) else DEAD_LETTERS
+            key = f"{record.topic}|{record.partition}|{record.offset}".encode()
+            self._producer.put(topic.name, 0, key, _json(record))
+
+    def flush(self) -> None:
+        """Send every shard a frame of every partition, changed or not, so that each knows all lanes."""
+        self._fold_waiting()
+        with self._publish_seconds.time():
+            for slicer in self.slicers.values():
+                self._retire(slicer)
+                self._send(slicer, everyone=True)
+        self._heard_seconds = {
+            (partition, source): heard
+            for (partition, source), heard in self._heard_seconds.items()
+            if not source or source in self.slicers[partition].lanes.watermark_ms
+        }
+
+    def _flush_changed(self) -> None:
+        self._fold_waiting()
+        with self._publish_seconds.time():
+            for slicer in self.slicers.values():
+                if slicer.is_dirty:
+                    self._send(slicer, everyone=False)
+
+    def _send(self, slicer: Slicer, *, everyone: bool) -> None:
+        shards = self._shards
+        frames = slicer.flush(
+            lambda symbol: partition_for(symbol, shards), shards, everyone=everyone, idle=self._idle(slicer)
+        )
+        key = f"{self.topic}|{slicer.partition}".encode()
+        for shard, frame in frames:
+            self._producer.put(SLICES.name, shard, key, _msgpack(frame))
+
+    def _idle(self, slicer: Slicer) -> Idle:
+        """Say who is idle: who had been silent for the time-out when the log was last read to its end."""
+        partition, settings = slicer.partition, self._settings
+        self._look(slicer)
+        caught_up = self._caught_up_seconds.get(partition, 0.0)
+        silent = {
+            source
+            for source in ("", *slicer.lanes.watermark_ms)
+            if caught_up - self._heard_seconds[partition, source] >= settings.idle_seconds
+        }
+        return Idle(frozenset(silent - {""}), "" in silent)
+
+    def _retire(self, slicer: Slicer) -> None:
+        """Close what lanes have open that are idle and past the horizon: it would hold back the commit for ever."""
+        wait_seconds = self._settings.idle_seconds + self._settings.horizon_ms / 1000
+        caught_up = self._caught_up_seconds.get(slicer.partition, 0.0)
+        for source in list(slicer.lanes.watermark_ms):
+            if caught_up - self._heard_seconds[slicer.partition, source] >= wait_seconds:
+                slicer.retire(source)
+
+    def checkpoint(self) -> dict[TP, tuple[int, str]]:
+        """Flush, and return what may be committed once the producer has delivered."""
+        self._pace.now()
+        commits = {}
+        for partition, slicer in self.slicers.items():
+            if slicer.read >= slicer.upto:
+                offset, saved = slicer.checkpoint()
+                commits[TP(self.topic, partition)] = offset, to_metadata(saved)
+        return commits
+
+    def stop(self) -> None:
+        self._pace.stop()

@@ -1,0 +1,312 @@
+"""Windows without events, filled with what the last window with events leaves: pure, without Kafka."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+
+from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.core.names import ALL
+from tickertape.stream.engine.core.results import NOTHING, Finals, Result, ResultWriter, WindowKey
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.frames.upserts import SliceKey
+from tickertape.stream.engine.recovery.state import Carried, FilledGroup, FilledSeries
+from tickertape.stream.engine.windows.finality import Finality
+
+# Of one flush, so that none takes long: a heartbeat may move a frontier on by hours.
+FILLED_RECORDS = 20_000
+
+_ZEROS: dict[Any, Any] = {int: 0, bool: False}
+_Values: TypeAlias = tuple[Any, ...]
+_end: Callable[[tuple[int, _Values]], int] = itemgetter(0)
+
+
+@dataclass(slots=True)
+class _Seed:
+    """The newest slice of a symbol of a source among those whose windows are done; by partition its last upsert."""
+
+    slice_ms: int
+    #: Stamp, offset and the slice's columns.
+    upserts: dict[int, tuple[int, int, _Values]]
+
+
+@dataclass(slots=True)
+class _Gap:
+    """Windows to fill, one after the other."""
+
+    shard: int
+    symbol: str
+    source: str
+    resolution: str
+    start_ms: int
+    width_ms: int
+    n: int
+    values: _Values
+
+
+class Filler:
+    """Fills, once they are final, the windows of a series that come after its first and have no events.
+
+    What a window is filled with is what the newest window before it holds, so it is a function of the log. When a
+    window with events comes late, or is corrected, what follows it is filled anew.
+
+    Parameters
+    ----------
+    windowing
+        Says which metrics are carried, and from which.
+    slice_ms
+        A slice's width.
+
+    Attributes
+    ----------
+    lags
+        Whether the last flush left windows to be filled.
+    """
+
+    def __init__(self, windowing: Windowing, slice_ms: int) -> None:
+        self.lags = False
+        self._windowing = windowing
+        self._slices = windowing.slicing.aggregate
+        self._slice_ms = slice_ms
+        self._carried = sorted(set(windowing.fill.values()))
+        self._writer = ResultWriter(windowing.output)
+        self._types = {one.name: one.type for one in msgspec.structs.fields(windowing.result)}
+        self._groups: dict[tuple[int, str, str], FilledGroup] = {}
+        #: By shard, source and symbol: start and offset of the newest slice that is folded.
+        self._newest: dict[tuple[int, str, str], tuple[int, int]] = {}
+        self._seeds: dict[int, dict[tuple[str, str], _Seed]] = {}
+        self._settled: set[int] = set()
+
+    def take(self, shard: int) -> Carried:
+        """Return what is known of a shard, as it is when nothing is left to be filled."""
+        return Carried(
+            {(source, resolution): group for (of, source, resolution), group in self._groups.items() if of == shard},
+            {(source, symbol): newest for (of, source, symbol), newest in self._newest.items() if of == shard},
+        )
+
+    def put(self, shard: int, carried: Carried) -> None:
+        """Go on with a shard."""
+        self._groups |= {(shard, *key): group for key, group in carried.groups.items()}
+        self._newest |= {(shard, *key): newest for key, newest in carried.newest.items()}
+
+    def seed(self, keys: list[SliceKey], columns: Columns, shards: Mapping[int, Finality]) -> None:
+        """Take from upserts what the last owner carried.
+
+        Parameters
+        ----------
+        keys, columns
+            See `Upserts`.
+        shards
+            What each shard knows.
+        """
+        if not shards.keys() - self._settled:
+            return
+        done_ms: dict[tuple[int, str], int] = {}
+        best: dict[tuple[int, str, str, int], int] = {}
+        shard_of, stamps = columns["shard"].tolist(), columns["stamp"].tolist()
+        for i, (partition, source, symbol, slice_ms) in enumerate(keys):
+            shard = shard_of[i]
+            if (shard, source) not in done_ms:
+                done = shards[shard].done_with_ms(source)
+                done_ms[shard, source] = UNSET if shard in self._settled else done
+            if slice_ms + self._slice_ms > done_ms[shard, source]:
+                continue
+            seed = self._seeds.setdefault(shard, {}).get((source, symbol))
+            if seed is None or slice_ms > seed.slice_ms:
+                seed = self._seeds[shard][source, symbol] = _Seed(slice_ms, {})
+            elif slice_ms < seed.slice_ms:
+                continue
+            if partition not in seed.upserts or stamps[i] > seed.upserts[partition][0]:
+                seed.upserts[partition] = stamps[i], int(columns["offset"][i]), ()
+                best[shard, source, symbol, partition] = i
+        for (shard, source, symbol, partition), i in best.items():
+            upserts = self._seeds[shard][source, symbol].upserts
+            # A newer slice may have come in between, without an upsert of this partition.
+            if partition in upserts:
+                stamp, offset, _ = upserts[partition]
+                values = [columns[name][i : i + 1].tolist() for name in self._slices.schema]
+                upserts[partition] = stamp, offset, tuple(value for (value,) in values)
+
+    def settle(self, settled: Set[int], shards: Mapping[int, Finality]) -> None:
+        """Begin with shards that have been read to where the last owner's checkpoint was made."""
+        for shard in settled - self._settled:
+            self._settled.add(shard)
+            seeds = self._seeds.pop(shard, None)
+            if seeds:
+                self._begin(shard, shards[shard], seeds)
+
+    def _begin(self, shard: int, finality: Finality, seeds: dict[tuple[str, str], _Seed]) -> None:
+        newest: dict[tuple[str, str], int] = {}
+        for (source, symbol), seed in seeds.items():
+            for name in (source, ALL):
+                newest[name, symbol] = max(newest.get((name, symbol), UNSET), seed.slice_ms)
+            self._note(shard, source, symbol, seed.slice_ms, min(offset for _, offset, _ in seed.upserts.values()))
+        place = {key: i for i, key in enumerate(newest)}
+        # In the canonical order: partition, then source.
+        rows = sorted(
+            (partition, source, place[name, symbol], values)
+            for (source, symbol), seed in seeds.items()
+            for name in (source, ALL)
+            if newest[name, symbol] == seed.slice_ms
+            for partition, (_, _, values) in seed.upserts.items()
+        )
+        at = np.array([row[2] for row in rows])
+        schema, aggregate = self._slices.schema, self._windowing.aggregate
+        upserts = zip(*[row[3] for row in rows], strict=True)
+        parts = {name: np.array(some, schema[name][0]) for name, some in zip(schema, upserts, strict=True)}
+        whole: Columns = {name: np.full(len(place), start, dtype) for name, (dtype, start) in schema.items()}
+        self._slices.merge(whole, at, parts)
+        partials: Columns = {
+            name: np.full(len(place), start, dtype) for name, (dtype, start) in aggregate.schema.items()
+        }
+        aggregate.merge(partials, np.arange(len(place)), aggregate.lift(whole))
+        metrics = aggregate.finish(partials)
+        carried = zip(*[metrics[name].tolist() for name in self._carried], strict=True)
+        for ((source, symbol), slice_ms), values in zip(newest.items(), carried, strict=True):
+            done_ms = finality.done_with_ms(source)
+            for resolution, width_ms in self._windowing.resolutions.items():
+                end_ms = slice_ms - slice_ms % width_ms + width_ms
+                # A window that is still open is told of when it is published.
+                if end_ms <= done_ms:
+                    self._tell(shard, (symbol, source, resolution, end_ms - width_ms), values)
+                    group = self._groups[shard, source, resolution]
+                    group.series[symbol].cursor_ms = done_ms - done_ms % width_ms
+
+    def fold(self, shard: int, keys: list[SliceKey], offsets: list[int]) -> None:
+        """Hear which slices are folded for good, and the offsets of their upserts."""
+        for (_, source, symbol, slice_ms), offset in zip(keys, offsets, strict=True):
+            self._note(shard, source, symbol, slice_ms, offset)
+
+    def _note(self, shard: int, source: str, symbol: str, slice_ms: int, offset: int) -> None:
+        known_ms, known = self._newest.get((shard, source, symbol), (UNSET, 0))
+        if slice_ms >= known_ms:
+            # All partitions' shares of a slice are needed.
+            offset = min(offset, known) if slice_ms == known_ms else offset
+            self._newest[shard, source, symbol] = slice_ms, offset
+
+    def offset(self, shard: int, read: int) -> int:
+        """Return the oldest offset from which every series can be carried on, at most ``read``."""
+        return min((offset for (of, _, _), (_, offset) in self._newest.items() if of == shard), default=read)
+
+    def tell(self, keys: list[WindowKey], shards: list[int], metrics: Columns) -> None:
+        """Hear which windows are published."""
+        carried = zip(*[metrics[name].tolist() for name in self._carried], strict=True)
+        for key, shard, final, values in zip(keys, shards, metrics["final"].tolist(), carried, strict=True):
+            if final:
+                self._tell(shard, key, values)
+
+    def _tell(self, shard: int, key: WindowKey, values: _Values) -> None:
+        symbol, source, resolution, start_ms = key
+        group = self._groups.get((shard, source, resolution))
+        if group is None:
+            width_ms = self._windowing.resolutions[resolution]
+            group = self._groups[shard, source, resolution] = FilledGroup(width_ms)
+        end_ms = start_ms + group.width_ms
+        series = group.series.get(symbol)
+        if series is None:
+            series = group.series[symbol] = FilledSeries(end_ms, [(end_ms, values)])
+        else:
+            at = bisect_left(series.real, end_ms, key=_end)
+            known = series.real[at : at + 1]
+            if known == [(end_ms, values)]:
+                return
+            series.real[at : at + (bool(known) and known[0][0] == end_ms)] = [(end_ms, values)]
+            # What has been filled behind it carried something else.
+            series.cursor_ms = min(series.cursor_ms, end_ms)
+        group.cursor_ms = min(group.cursor_ms, series.cursor_ms)
+
+    def fill(
+        self,
+        results: list[Result],
+        ends_ms: list[int],
+        settled: Set[int],
+        shards: Mapping[int, Finality],
+        published: Callable[[int, str], int],
+    ) -> tuple[list[Result], Finals]:
+        """Fill the windows without events that are final.
+
+        Parameters
+        ----------
+        results, ends_ms
+            Of a flush: what else it publishes, and when each ends.
+        settled
+            The shards that publish.
+        shards
+            What each shard knows.
+        published
+            Returns the time up to which what was published is not to be published again, by shard and source.
+
+        Returns
+        -------
+        list[Result], Finals
+            All of the flush's results in time order, and what has been filled.
+        """
+        self.lags = False
+        room = FILLED_RECORDS
+        gaps: list[_Gap] = []
+        for (shard, source, resolution), group in self._groups.items():
+            final_ms = shards[shard].final_ms.get(source, UNSET)
+            final_ms -= final_ms % group.width_ms
+            if shard not in settled or final_ms <= group.cursor_ms:
+                continue
+            folded = shards[shard].fold_ms
+            fold_ms = min(folded.get(source, UNSET), folded.get(ALL, UNSET))
+            for symbol, series in group.series.items():
+                for start_ms, n, values in self._gaps(series, group.width_ms, final_ms, fold_ms, room):
+                    gaps.append(_Gap(shard, symbol, source, resolution, start_ms, group.width_ms, n, values))
+                    room -= n
+            group.cursor_ms = min(series.cursor_ms for series in group.series.values())
+            self.lags |= group.cursor_ms < final_ms
+        if not gaps:
+            return results, NOTHING
+        filled = self._filled(gaps)
+        widths = self._windowing.resolutions
+        ends = [start_ms + widths[resolution] for _, _, resolution, start_ms in filled.keys]
+        of = zip(filled.shards.tolist(), filled.keys, strict=True)
+        known = [published(shard, source) for shard, (_, source, *_) in of]
+        new = [i for i, (end_ms, known_ms) in enumerate(zip(ends, known, strict=True)) if end_ms > known_ms]
+        columns = {name: column[new] for name, column in filled.columns.items()}
+        records = self._writer.write([filled.keys[i] for i in new], columns) if new else []
+        ended = zip(ends_ms + [ends[i] for i in new], results + records, strict=True)
+        return [one for _, one in sorted(ended, key=itemgetter(0))], filled
+
+    def _gaps(
+        self, series: FilledSeries, width_ms: int, final_ms: int, fold_ms: int, room: int
+    ) -> list[tuple[int, int, _Values]]:
+        """Move a series on to a time; return start, number and values of the windows without events on the way."""
+        real, gaps = series.real, []
+        at = bisect_right(real, series.cursor_ms, key=_end) - 1
+        while series.cursor_ms < final_ms:
+            next_ms = real[at + 1][0] - width_ms if at + 1 < len(real) else final_ms
+            n = min((min(next_ms, final_ms) - series.cursor_ms) // width_ms, room)
+            if n:
+                gaps.append((series.cursor_ms, n, real[at][1]))
+                room -= n
+                series.cursor_ms += n * width_ms
+            if series.cursor_ms < next_ms:
+                break
+            if at + 1 < len(real):
+                at += 1
+                series.cursor_ms = real[at][0]
+        del real[: max(bisect_right(real, min(series.cursor_ms, fold_ms), key=_end) - 1, 0)]
+        return gaps
+
+    def _filled(self, gaps: list[_Gap]) -> Finals:
+        keys = [
+            (gap.symbol, gap.source, gap.resolution, gap.start_ms + i * gap.width_ms)
+            for gap in gaps
+            for i in range(gap.n)
+        ]
+        columns: Columns = {name: np.full(len(keys), _ZEROS.get(of, 0.0)) for name, of in self._types.items()}
+        columns["final"][:] = True
+        times = [gap.n for gap in gaps]
+        for name, origin in self._windowing.fill.items():
+            at = self._carried.index(origin)
+            columns[name] = np.repeat(np.array([gap.values[at] for gap in gaps]), times)
+        columns["width_ms"] = np.repeat(np.array([gap.width_ms for gap in gaps]), times)
+        return Finals(keys, np.repeat(np.array([gap.shard for gap in gaps]), times), columns)

@@ -1,0 +1,93 @@
+"""Merging slices into windows, always in one order: pure functions of the columns of both."""
+
+from typing import Any
+
+import numpy as np
+
+from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.names import Names
+from tickertape.stream.engine.core.table import Columns, Table
+from tickertape.stream.engine.define.recipes import Windowing
+
+_NONE = -1
+
+
+def in_order(slices: Columns, rows: Ints, places: Ints, names: Names) -> tuple[Ints, Ints]:
+    """Return (slice's row, window's row) of each share, by window and then in the canonical order.
+
+    Parameters
+    ----------
+    slices
+        The columns of slices.
+    rows
+        Which of them, shape (n,).
+    places
+        The rows of the windows that each has a share in, shape (n, k), -1 for none.
+    names
+        Of the sources: their order is the alphabet's, not the one in which they have been met.
+    """
+    at, _ = np.nonzero(places != _NONE)
+    windows = places[places != _NONE]
+    rows = rows[at]
+    rank = np.argsort(np.argsort(np.array(names.names)))
+    order = np.lexsort((rank[slices["source"][rows]], slices["partition"][rows], slices["slice_ms"][rows], windows))
+    return rows[order], windows[order]
+
+
+def accumulate(windowing: Windowing, slices: Columns, pairs: tuple[Ints, Ints], into: Columns, targets: Ints) -> None:
+    """Merge slices into windows: first the shares of one slice of time, then these in time order.
+
+    Parameters
+    ----------
+    windowing
+        What is made of them.
+    slices
+        The columns of slices.
+    pairs
+        See `in_order`.
+    into
+        Columns of windows; changed.
+    targets
+        The row in ``into`` of each pair, shape (n,).
+    """
+    rows, windows = pairs
+    if not len(rows):
+        return
+    slice_ms = slices["slice_ms"][rows]
+    first = np.concatenate([[True], (windows[1:] != windows[:-1]) | (slice_ms[1:] != slice_ms[:-1])])
+    aggregate = windowing.slicing.aggregate
+    whole: Columns = {name: slices[name][rows] for name in aggregate.schema}
+    if not first.all():
+        shares, group = whole, np.cumsum(first) - 1
+        whole = {name: np.full(int(group[-1]) + 1, start, dtype) for name, (dtype, start) in aggregate.schema.items()}
+        aggregate.merge(whole, group, shares)
+    windowing.aggregate.merge(into, targets[first], windowing.aggregate.lift(whole))
+    if "offset" in into:
+        np.minimum.at(into["offset"], targets, slices["offset"][rows])
+
+
+def as_they_stand(windowing: Windowing, windows: Columns, rows: Ints, slices: Table[Any], names: Names) -> Columns:
+    """Return the partials of windows as they stand: what is folded, and the slices that aren't yet.
+
+    Parameters
+    ----------
+    windowing
+        What is made of slices.
+    windows
+        The columns of windows.
+    rows
+        Which of them, shape (n,).
+    slices
+        Those that aren't folded.
+    names
+        See `in_order`.
+    """
+    partials = {name: windows[name][rows] for name in windowing.aggregate.schema}
+    target = np.full(len(windows["end_ms"]), _NONE)
+    target[rows] = np.arange(len(rows))
+    live = slices.live()
+    places = slices.columns["places"][live]
+    places = np.where((places != _NONE) & (target[places] != _NONE), places, _NONE)
+    pairs = in_order(slices.columns, live, places, names)
+    accumulate(windowing, slices.columns, pairs, partials, target[pairs[1]])
+    return partials

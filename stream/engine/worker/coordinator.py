@@ -1,0 +1,283 @@
+"""Who keeps what a worker knows of its partitions: slicing agents and window agent, restored and committed as one."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from time import monotonic
+from typing import Protocol
+
+from faust.types import TP
+from msgspec.structs import replace
+
+from tickertape.schemas.checkpoint import Reference, is_long, reference_in
+from tickertape.schemas.topics import COMMIT_STATE
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.positions import Position
+from tickertape.stream.engine.core.workload import Workload
+from tickertape.stream.engine.fetch.unpacking import Blocks
+from tickertape.stream.engine.recovery.recovery import Sent
+from tickertape.stream.engine.worker.partition_metrics import PartitionMetrics
+from tickertape.stream.errors import BrokerError
+from tickertape.stream.telemetry.metrics import REFUSED_COMMITS
+
+log = logging.getLogger(__name__)
+
+# Every shard hears of every lane this often, upserts or not.
+FRAME_SECONDS = 1.0
+# Blocks may be out of place for this long.
+PATIENCE_SECONDS = 2.0
+
+
+class Agent(Protocol):
+    """What reads one topic."""
+
+    topic: str
+
+    def trust(self, most: Mapping[str, int]) -> None: ...
+    def claims(self, block: Block) -> Mapping[str, int]: ...
+    def doubts(self) -> Mapping[str, int]: ...
+    def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]: ...
+    def read(self, partition: int) -> int | None: ...
+    def receive(self, block: Block) -> None: ...
+    def flush(self) -> None: ...
+    def checkpoint(self) -> dict[TP, tuple[int, str]]: ...
+    def stop(self) -> None: ...
+
+
+class Delivery(Protocol):
+    """What has to be through before a commit."""
+
+    async def flush(self) -> None: ...
+    async def room(self) -> None: ...
+
+
+class Truth(Protocol):
+    """What knows how many partitions topics have, or are promised."""
+
+    async def most(self, topics: Collection[str]) -> Mapping[str, int]: ...
+    def refuse(self, topic: str, told: int, most: int) -> None: ...
+
+
+class States(Protocol):
+    """Where checkpoints are that are too long for a commit."""
+
+    async def keep(self, tp: TP, metadata: str) -> str: ...
+    def is_due(self, tp: TP) -> bool: ...
+    def committed(self, commits: Mapping[TP, tuple[int, str]]) -> None: ...
+    async def find(self, references: Mapping[TP, Reference]) -> dict[TP, str]: ...
+
+
+class Keeper(Protocol):
+    """What keeps more of the state than commits do, to have it back sooner."""
+
+    async def load(self, positions: Mapping[TP, Position]) -> None: ...
+    def sent(self) -> Sent: ...
+    def delivered(self, sent: Sent) -> None: ...
+    def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None: ...
+    def leave(self) -> None: ...
+
+
+class Coordinator:
+    """Gives each block to its topic's agent, and makes their checkpoints one commit.
+
+    Parameters
+    ----------
+    blocks
+        The topics that come as blocks, and a block's bounds.
+    workload
+        What fetching and flushing go by.
+    """
+
+    def __init__(self, blocks: Blocks, workload: Workload) -> None:
+        self.blocks = blocks
+        self.workload = workload
+        self._agents: dict[str, Agent] = {}
+        self._delivery: Delivery | None = None
+        self._keeper: Keeper | None = None
+        self._report: PartitionMetrics | None = None
+        self._truth: Truth | None = None
+        self._states: States | None = None
+        #: Partitions whose commit is too long, and there is no place for it.
+        self._still: set[TP] = set()
+        self._committed: dict[TP, tuple[int, str]] = {}
+        self._astray: dict[TP, float] = {}
+        self._beat: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None
+
+    def start(
+        self,
+        agents: list[Agent],
+        delivery: Delivery,
+        keeper: Keeper | None = None,
+        report: PartitionMetrics | None = None,
+        truth: Truth | None = None,
+        states: States | None = None,
+    ) -> None:
+        """Take on the agents, and have them flush once in a while, changed or not."""
+        self._truth = truth
+        self._states = states
+        self._keeper = keeper
+        self._report = report
+        self._agents = {agent.topic: agent for agent in agents}
+        self._delivery = delivery
+        self._beat = asyncio.create_task(self._flush_regularly())
+
+    async def stop(self) -> None:
+        if self._beat is not None:
+            self._beat.cancel()
+        for agent in self._agents.values():
+            agent.stop()
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(FRAME_SECONDS)
+            try:
+                for agent in self._agents.values():
+                    agent.flush()
+                if self._report is not None:
+                    self._report.look(self._agents.values())
+            except Exception as error:
+                # Nobody waits for this task: the next block or commit ends the worker.
+                log.exception("a flush failed")
+                self._failure = error
+                return
+
+    async def receive(self, block: Block) -> bool:
+        """Have a block read, if it follows on what has been read; return False where the state must be restored.
+
+        A block or two that were fetched before a restore are nothing; where it goes on, records are missing.
+        """
+        if self._failure is not None:
+            raise self._failure
+        agent, tp = self._agents[block.topic], TP(block.topic, block.partition)
+        if claims := agent.claims(block):
+            await self._ask(claims)
+        read = agent.read(block.partition)
+        if read is None:
+            return True
+        if block.start > read:
+            log.info("%s, partition %d: offset %d comes after %d", block.topic, block.partition, block.start, read)
+            return monotonic() - self._astray.setdefault(tp, monotonic()) < PATIENCE_SECONDS
+        self._astray.pop(tp, None)
+        try:
+            agent.receive(block)
+        except Exception as error:
+            # What the agent holds may be half done: nothing of it is committed, whoever asks.
+            self._failure = error
+            raise
+        if doubts := agent.doubts():
+            await self._ask(doubts)
+        assert self._delivery is not None
+        await self._delivery.room()
+        return True
+
+    async def _ask(self, told: Mapping[str, int]) -> None:
+        """Find out how many partitions there are where somebody says that there are more than is known.
+
+        Nothing that is said of them counts before: whoever is right is not overruled, and who is wrong holds nothing
+        back for longer than that takes.
+        """
+        if self._truth is None:
+            return
+        most = await self._truth.most(self._agents)
+        for agent in self._agents.values():
+            agent.trust(most)
+        for topic, count in told.items():
+            if count > most[topic]:
+                self._truth.refuse(topic, count, most[topic])
+
+    async def load(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
+        await self._ask({})
+        positions = await self._found(positions)
+        if self._keeper is not None:
+            await self._keeper.load(positions)
+        return positions
+
+    async def _found(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
+        """Return positions with what their commits refer to."""
+        references = {
+            tp: reference
+            for tp, position in positions.items()
+            if (reference := reference_in(position.metadata)) is not None
+        }
+        if self._states is None:
+            if references:
+                raise BrokerError(f"commits refer to the topic {COMMIT_STATE.name}, which is not there: bring it back")
+            return positions
+        found = await self._states.find(references)
+        return {
+            tp: replace(position, metadata=found[tp]) if tp in found else position for tp, position in positions.items()
+        }
+
+    def leave(self) -> None:
+        """Hear that the next commit is the last."""
+        if self._keeper is not None:
+            self._keeper.leave()
+
+    def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
+        self._committed = {}
+        self._astray = {}
+        offsets: dict[TP, int] = {}
+        for topic, agent in self._agents.items():
+            offsets |= agent.restore({tp: position for tp, position in positions.items() if tp.topic == topic})
+        owned = ", ".join(f"{tp.topic}/{tp.partition}@{offset}" for tp, offset in sorted(offsets.items()))
+        log.info("owns %s", owned or "nothing")
+        if self._report is not None:
+            self._report.own(positions, self._agents)
+        return offsets
+
+    async def checkpoint(self) -> dict[TP, tuple[int, str]]:
+        if self._failure is not None:
+            raise self._failure
+        if self._report is not None:
+            self._report.begin_commit()
+        commits: dict[TP, tuple[int, str]] = {}
+        for agent in self._agents.values():
+            commits |= agent.checkpoint()
+        sent = self._keeper.sent() if self._keeper is not None else None
+        # What the commits speak of has to be published before them.
+        if self._delivery is not None:
+            await self._delivery.flush()
+        if self._keeper is not None and sent is not None:
+            self._keeper.delivered(sent)
+        same = {
+            tp: commit
+            for tp, commit in commits.items()
+            if self._committed.get(tp) == commit and not (self._states is not None and self._states.is_due(tp))
+        }
+        if self._keeper is not None:
+            self._keeper.committed(same)
+        if self._report is not None:
+            self._report.stands(same)
+        return {tp: commit for tp, commit in commits.items() if tp not in same}
+
+    async def shortened(self, commits: Mapping[TP, tuple[int, str]]) -> dict[TP, tuple[int, str]]:
+        short: dict[TP, tuple[int, str]] = {}
+        for tp, (offset, metadata) in commits.items():
+            if not is_long(metadata):
+                short[tp] = offset, metadata
+            elif self._states is not None:
+                short[tp] = offset, await self._states.keep(tp, metadata)
+            elif tp not in self._still:
+                self._still.add(tp)
+                log.warning(
+                    "%s, partition %d: it can't be committed any more, for its sources are too many for a commit and "
+                    "there is no topic %s: run `tickertape topics create` and start the workers again",
+                    tp.topic,
+                    tp.partition,
+                    COMMIT_STATE.name,
+                )
+        return short
+
+    def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
+        self._committed |= offsets
+        if self._states is not None:
+            self._states.committed(offsets)
+        if self._report is not None:
+            self._report.committed(offsets)
+        if self._keeper is not None:
+            self._keeper.committed(offsets)
+
+    def refused(self, error: Exception) -> None:
+        REFUSED_COMMITS.inc()
+        log.warning("a commit was refused, these partitions have another owner now: %s", error)

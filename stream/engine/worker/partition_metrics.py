@@ -1,0 +1,167 @@
+"""What a worker tells of its partitions in its metrics.
+
+Counters follow the commits: what became of a record is counted once its commit has come through, and each record is
+in one commit only. So the sum over workers neither misses nor repeats any when partitions move, as far as each was
+scraped.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from time import perf_counter, time
+from typing import Protocol, TypeAlias
+
+from faust.types import TP
+from prometheus_client import Gauge
+
+from tickertape.schemas.checkpoint import SliceCheckpoint, WindowCheckpoint, slices_from, windows_from
+from tickertape.schemas.frame import Tallies
+from tickertape.schemas.topics import SLICES
+from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.core.positions import LogEnd, Position
+from tickertape.stream.telemetry import metrics
+
+# Records by what became of them; the others of the tallies are offsets without a record that was read.
+OUTCOMES = tuple(name for name in Tallies.__struct_fields__ if name not in ("empty", "lost"))
+
+Commits: TypeAlias = Mapping[TP, tuple[int, str]]
+
+
+class Reader(Protocol):
+    """What reads one topic."""
+
+    topic: str
+
+    def read(self, partition: int) -> int | None: ...
+
+
+class PartitionMetrics:
+    """The metrics of the partitions that a worker owns; gauges go when a partition does.
+
+    Parameters
+    ----------
+    log_end
+        The end of a partition's log as far as known, or None.
+    """
+
+    def __init__(self, log_end: Callable[[TP], LogEnd | None]) -> None:
+        self._log_end = log_end
+        self._shown: set[tuple[Gauge, tuple[str, ...]]] = set()
+        self._tallies: dict[TP, Tallies] = {}
+        #: Below it what is read was read before.
+        self._upto: dict[TP, int] = {}
+        #: By input topic and shard, by source.
+        self._final_ms: dict[str, dict[int, dict[str, int]]] = {}
+        self._began = 0.0
+
+    def own(self, positions: Mapping[TP, Position], topics: Iterable[str]) -> None:
+        """Hear which partitions are owned from now on, of these topics."""
+        for gauge, labels in self._shown:
+            gauge.remove(*labels)
+        self._shown, self._upto, self._final_ms = set(), {}, {}
+        owned = [tp.topic for tp in positions]
+        for topic in topics:
+            metrics.OWNED_PARTITIONS.labels(topic).set(owned.count(topic))
+        for tp, position in positions.items():
+            ours = position.committed is not None and position.committed <= position.end
+            saved = _saved(tp.topic, position.metadata if ours else "")
+            self._upto[tp] = saved.upto
+            self._show(metrics.TOPIC_PARTITIONS, (tp.topic,), position.partitions)
+            self._show(metrics.CHECKPOINT_TIMESTAMP, _labels(tp), time())
+            if isinstance(saved, SliceCheckpoint):
+                self._tallies[tp] = saved.tallies
+                _begin(tp.topic, position.partitions)
+
+    def look(self, agents: Iterable[Reader]) -> None:
+        """See how far reading is; to be called every second or so."""
+        owned: dict[str, Reader] = {agent.topic: agent for agent in agents}
+        for tp, upto in self._upto.items():
+            read = owned[tp.topic].read(tp.partition)
+            if read is None:
+                continue
+            read = max(read, upto)
+            self._show(metrics.READ_OFFSET, _labels(tp), read)
+            if (end := self._log_end(tp)) is not None:
+                self._show(metrics.END_OFFSET, _labels(tp), end.offset)
+                self._show(metrics.LAG, _labels(tp), max(0, end.offset - read))
+
+    def begin_commit(self) -> None:
+        self._began = perf_counter()
+
+    def stands(self, commits: Commits) -> None:
+        """Hear that the last checkpoint of some partitions is still all that there is to say."""
+        for tp in commits.keys() & self._upto.keys():
+            self._show(metrics.CHECKPOINT_TIMESTAMP, _labels(tp), time())
+
+    def committed(self, commits: Commits) -> None:
+        """Hear that a checkpoint is committed."""
+        metrics.COMMIT_SECONDS.observe(perf_counter() - self._began)
+        self.stands(commits)
+        for tp, (offset, metadata) in commits.items():
+            saved = _saved(tp.topic, metadata)
+            if isinstance(saved, SliceCheckpoint):
+                # Where the partition was taken away meanwhile, it was still this worker's commit.
+                self._count(tp, saved.tallies)
+            if tp not in self._upto:
+                continue
+            self._show(metrics.COMMITTED_OFFSET, _labels(tp), offset)
+            if isinstance(saved, SliceCheckpoint):
+                self._show(metrics.TOPIC_PARTITIONS, (tp.topic,), saved.partitions)
+                for lane in saved.lanes:
+                    if lane.watermark_ms != UNSET:
+                        self._show(metrics.WATERMARK, (*_labels(tp), lane.source), lane.watermark_ms / 1000)
+                self._leave(metrics.WATERMARK, _labels(tp), {lane.source for lane in saved.lanes})
+            else:
+                for topic, views in saved.topics.items():
+                    self._final_ms.setdefault(topic, {})[tp.partition] = views.final
+        self._show_finals()
+
+    def _count(self, tp: TP, tallies: Tallies) -> None:
+        """Count what has been added to a partition's tallies."""
+        before, self._tallies[tp] = self._tallies[tp], tallies
+        labels = _labels(tp)
+        for outcome in OUTCOMES:
+            metrics.RECORDS.labels(*labels, outcome).inc(getattr(tallies, outcome) - getattr(before, outcome))
+        metrics.LOST.labels(*labels).inc(tallies.lost - before.lost)
+
+    def _show_finals(self) -> None:
+        for topic, shards in self._final_ms.items():
+            sources = {source for views in shards.values() for source in views}
+            self._leave(metrics.FINAL, (topic,), sources)
+            for source in sources:
+                # A shard that has nothing final yet holds all of it back.
+                least_ms = min(views.get(source, UNSET) for views in shards.values())
+                if least_ms != UNSET:
+                    self._show(metrics.FINAL, (topic, source), least_ms / 1000)
+
+    def _leave(self, gauge: Gauge, labels: tuple[str, ...], sources: Collection[str]) -> None:
+        """Show a gauge no longer of sources that are gone."""
+        gone = {
+            (shown, of) for shown, of in self._shown if shown is gauge and of[:-1] == labels and of[-1] not in sources
+        }
+        for _, of in gone:
+            gauge.remove(*of)
+        self._shown -= gone
+
+    def _show(self, gauge: Gauge, labels: tuple[str, ...], value: float) -> None:
+        gauge.labels(*labels).set(value)
+        self._shown.add((gauge, labels))
+
+
+def _begin(topic: str, partitions: int) -> None:
+    """Have the counters of all partitions, for what one has when it is first scraped is no increase.
+
+    So those of a partition that comes from another worker are there already.
+    """
+    for partition in range(partitions):
+        metrics.LOST.labels(topic, partition)
+        for outcome in OUTCOMES:
+            metrics.RECORDS.labels(topic, partition, outcome)
+
+
+def _labels(tp: TP) -> tuple[str, str]:
+    return tp.topic, str(tp.partition)
+
+
+def _saved(topic: str, metadata: str) -> SliceCheckpoint | WindowCheckpoint:
+    if topic == SLICES.name:
+        return windows_from(metadata) or WindowCheckpoint()
+    return slices_from(metadata) or SliceCheckpoint()

@@ -1,0 +1,217 @@
+"""The Faust app of a worker: its agents on Kafka, checkpointed as one."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import faust
+from faust.tables.manager import TableManager
+from faust.types import TP
+
+from tickertape.schemas.topics import COMMIT_STATE, DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.positions import LogEnd
+from tickertape.stream.engine.core.workload import Workload
+from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.derived.derived import outputs_of
+from tickertape.stream.engine.fetch.unpacking import Blocks
+from tickertape.stream.engine.recovery.recovery import Recovery
+from tickertape.stream.engine.recovery.state import fingerprint
+from tickertape.stream.engine.slices.agent import SlicingAgent
+from tickertape.stream.engine.windows.agent import WindowAgent
+from tickertape.stream.engine.worker.coordinator import Agent, Coordinator
+from tickertape.stream.engine.worker.partition_metrics import PartitionMetrics
+from tickertape.stream.engine.worker.watchlist import Watchlist
+from tickertape.stream.errors import AccessError, BrokerError, ConfigError, TickertapeError
+from tickertape.stream.kafka.access.rights import denied, unread
+from tickertape.stream.kafka.access.security import for_faust
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.stores.control import Control
+from tickertape.stream.kafka.stores.counts import Counts
+from tickertape.stream.kafka.stores.snapshots import KafkaSnapshots
+from tickertape.stream.kafka.stores.states import KafkaStates
+from tickertape.stream.telemetry import memory
+from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, PRODUCER_BUFFER, WORKER
+
+log = logging.getLogger(__name__)
+
+# What one fetch brings of a partition.
+_FETCH_BYTES = 1 << 20
+# Blocks that wait for their agent; more would only be memory.
+_WAITING_BLOCKS = 16
+# So often it is looked whether Kafka lets us into the group.
+_LOOK_SECONDS = 1.0
+# So often it is looked whether a backlog is read, and what it took can be given back.
+_GIVE_BACK_SECONDS = 10.0
+
+
+class _NoTables(TableManager):  # type: ignore[misc]  # Faust is untyped here
+    """Faust's own waits a second for tables to be declared; one that takes another's place hasn't the time."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
+class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
+    """A worker's app.
+
+    Parameters
+    ----------
+    settings
+        The settings; ``broker`` is set.
+    slot
+        Which of the workers this is: a static member of the group, so that its restart moves no partition.
+    """
+
+    def __init__(self, settings: Settings, slot: str) -> None:
+        self.settings = settings
+        self.slicings, self.windowings, self.recipes = discover(settings.agents)
+        if self.recipes and not settings.snapshot_seconds:
+            raise ConfigError(
+                "setting: snapshot_seconds is 0, but what follows final bars goes on from all of the past, which only "
+                "snapshots keep: set it, or leave these agents out"
+            )
+        self._outputs = outputs_of(self.windowings, self.recipes, settings)
+        topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
+        blocks = Blocks(frozenset(topics), settings.block_records, settings.block_bytes)
+        self.coordinator = Coordinator(blocks, Workload(settings.coalesce_ms / 1000))
+        # Made in on_start: it belongs to the event loop.
+        self._output: Producer | None = None
+        self._opened = AsyncExitStack()
+        group = settings.consumer_group
+        self._name = f"{group}-{slot}"
+        super().__init__(
+            group,
+            broker=[f"blocks://{address.strip()}" for address in settings.broker.split(",")],
+            broker_credentials=for_faust(settings),
+            broker_commit_interval=settings.commit_seconds,
+            broker_heartbeat_interval=settings.session_seconds / 4,
+            broker_session_timeout=settings.session_seconds,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=self._name,
+            consumer_max_fetch_size=_FETCH_BYTES,
+            # New partitions are seen this fast; Kafka's default is five minutes.
+            consumer_metadata_max_age_ms=2000,
+            store="memory://",
+            TableManager=_NoTables,
+            stream_buffer_maxsize=_WAITING_BLOCKS,
+            stream_wait_empty=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            value_serializer="raw",
+            web_enabled=False,
+        )
+        for topic in topics:
+            # Without acks, for what is committed is the coordinator's business.
+            self.agent(self.topic(topic, value_serializer="raw", acks=False), name=topic)(self._read)
+        self._is_behind = False
+        self.timer(_GIVE_BACK_SECONDS)(self._give_back)
+
+    async def _read(self, stream: Any) -> None:
+        async for event in stream.events():
+            try:
+                if not await self.coordinator.receive(event.value):
+                    await self.consumer.perform_seek()
+            except Exception as error:
+                # Faust would go on with the next block; a worker that starts anew reads this one again.
+                if not isinstance(error, TickertapeError):
+                    log.exception("%s, partition %d: a block failed", event.message.topic, event.message.partition)
+                await self.crash(error)
+                raise
+
+    async def _give_back(self) -> None:
+        # Neither in its midst, nor again and again: what a block takes the next one takes again.
+        was_behind, self._is_behind = self._is_behind, self.coordinator.workload.behind
+        if was_behind and not self._is_behind:
+            memory.give_back()
+
+    def _create_directories(self) -> None:
+        """No tables, so no folders."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        settings = self.settings
+        producer = self._output = Producer(settings, name=self._name, compression=settings.compression)
+        await producer.start()
+        if await producer.exists(RESHARDED.name):
+            raise BrokerError(
+                f"{SLICES.name} is being made anew: wait for `tickertape reshard`, or call it again if it broke off"
+            )
+        for topic in (*(slicing.topic for slicing in self.slicings), LATE, DEAD_LETTERS):
+            # A topic that is missing is told of now, not when its first record comes.
+            await producer.partitions(topic.name)
+        shards = await producer.partitions(SLICES.name)
+        sinks = {output.sink: await producer.partitions(output.sink) for output in self._outputs}
+        workload = self.coordinator.workload
+        agents: list[Agent] = [
+            SlicingAgent(slicing, settings, producer, shards, self._log_end, workload) for slicing in self.slicings
+        ]
+        recovery = await self._recovery(producer)
+        if self.windowings:
+            watchlist = Watchlist(settings.watch)
+            WORKER.register(watchlist)
+            agents.append(
+                WindowAgent(
+                    self.windowings,
+                    settings,
+                    producer,
+                    sinks,
+                    self._log_end,
+                    workload,
+                    recovery,
+                    recipes=self.recipes,
+                    listener=watchlist,
+                )
+            )
+        truth = Counts(producer, await self._opened.enter_async_context(Control(settings)))
+        states = await self._states(producer)
+        self.coordinator.start(agents, producer, recovery, PartitionMetrics(self._log_end), truth, states)
+        PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
+        HELD_PARTITIONS.set_function(lambda: len(workload.held))
+
+    async def _states(self, producer: Producer) -> KafkaStates | None:
+        """Return where checkpoints go that are too long for a commit; None where the topic doesn't exist yet."""
+        with suppress(AccessError):
+            if await producer.exists(COMMIT_STATE.name):
+                return KafkaStates(producer, self.settings.consumer_group)
+        return None
+
+    async def _recovery(self, producer: Producer) -> Recovery | None:
+        settings = self.settings
+        if not self.windowings or not settings.snapshot_seconds:
+            return None
+        partitions = await producer.partitions(WINDOW_STATE.name)
+        form = fingerprint(self.windowings, settings.epoch, fill=settings.fill)
+        snapshots = KafkaSnapshots(producer, partitions, group=settings.consumer_group, fingerprint=form)
+        return Recovery(snapshots, settings.snapshot_seconds, needed=bool(self.recipes))
+
+    async def refusal(self) -> BaseException:
+        """Wait for Kafka to keep this worker out of its group, and return why. Faust logs nothing of it."""
+        while self._consumer is None or (error := self._consumer.refusal()) is None:  # noqa: ASYNC110 - a thread has it
+            await asyncio.sleep(_LOOK_SECONDS)
+        return self._told(error)
+
+    def crashed(self) -> BaseException | None:
+        """Return why the worker has ended."""
+        reason = self.crash_reason
+        return None if reason is None else self._told(reason)
+
+    def _told(self, reason: BaseException) -> BaseException:
+        """Return an error as one that says in a line which right is missing, where that is so."""
+        return unread(self.settings, reason, self.settings.consumer_group) if denied(reason) else reason
+
+    async def stop(self) -> None:
+        self.coordinator.leave()
+        await super().stop()
+
+    async def on_shutdown(self) -> None:
+        await super().on_shutdown()
+        await self.coordinator.stop()
+        if self._output is not None:
+            await self._output.stop(within_seconds=5.0)
+        await self._opened.aclose()
+
+    def _log_end(self, tp: TP) -> LogEnd | None:
+        return self.consumer.log_end(tp)  # type: ignore[no-any-return]  # Faust is untyped here

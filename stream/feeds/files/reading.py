@@ -1,0 +1,236 @@
+"""Recorded input: files in a known format, merged by when their events were received, at a chosen speed."""
+
+import asyncio
+import heapq
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tickertape.schemas.events import Event
+from tickertape.schemas.post import Post
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.clock import Clock
+from tickertape.stream.feeds.files import tables
+from tickertape.stream.feeds.files.archive import is_plain
+from tickertape.stream.feeds.files.lines import texts
+from tickertape.stream.feeds.other import Other, renamed
+from tickertape.stream.feeds.sources import binance, bluesky, own, twitter
+from tickertape.stream.feeds.tally import Tally
+
+BATCH_RECORDS = 1000
+# A wait shorter than this is not worth a batch of its own.
+PACE_SECONDS = 0.005
+# Reading goes on for so long before others have their turn.
+TURN_SECONDS = 0.02
+DEFAULT_CLOCK = partial(Clock, Settings().skew_ms)
+
+
+def _binance(line: bytes) -> Event | Other:
+    stamp, _, message = line.partition(b" ")
+    return binance.normalise(message, int(stamp) // 1_000_000)
+
+
+def _jetstream(line: bytes) -> Event | Other:
+    # Those that we record begin with the time at which we had them; its own is what counts.
+    return bluesky.normalise(line if line.startswith(b"{") else line.partition(b" ")[2])
+
+
+class Format(NamedTuple):
+    """How a file is read.
+
+    Attributes
+    ----------
+    parse
+        Reads one line: an event, or what else it is; ValueError where it is neither. None: it has no lines.
+    kinds
+        The kinds of events that there may be.
+    reason
+        Says why a line can't be read.
+    """
+
+    parse: Callable[[bytes], Event | Other] | None
+    kinds: tuple[type, ...]
+    reason: Callable[[bytes, Exception], str] = lambda _, error: str(error)
+
+
+_OWN = Format(own.normalise, (Trade, Quote, Post), own.reason)
+FORMATS = {
+    # `<ns received> <message of a combined stream>`
+    "binance": Format(_binance, (Trade, Quote)),
+    # An event of Bluesky's Jetstream (v1), with or without `<ns received>` before it.
+    "jetstream": Format(_jetstream, (Post,)),
+    # An event in our own JSON.
+    "jsonl": _OWN,
+    "json": _OWN,
+    # Columns named as the fields of an event.
+    "parquet": Format(None, (Trade, Quote, Post)),
+    # A status of Twitter's API (v1.1).
+    "twitter": Format(twitter.normalise, (Post,)),
+}
+
+
+class Turn(NamedTuple):
+    """What reading has come to.
+
+    Attributes
+    ----------
+    at_ms
+        How far it is: see `Clock`; where events are sorted, the event's time.
+    event
+        The `Event`; None where reading has gone on for `TURN_SECONDS` without one.
+    """
+
+    at_ms: int
+    event: Any
+
+
+def read(
+    paths: Iterable[Path],
+    kind: str,
+    tally: Tally,
+    clock: Callable[[], Clock] = DEFAULT_CLOCK,
+    *,
+    by_event_time: bool = False,
+    source: str | None = None,
+) -> Iterator[Event]:
+    """Yield the events of some files as one; see `turns`."""
+    found = turns(paths, kind, tally, clock, by_event_time=by_event_time, source=source)
+    return (turn.event for turn in found if turn.event)
+
+
+def turns(
+    paths: Iterable[Path],
+    kind: str,
+    tally: Tally,
+    clock: Callable[[], Clock] = DEFAULT_CLOCK,
+    *,
+    by_event_time: bool = False,
+    source: str | None = None,
+) -> Generator[Turn, None, None]:
+    """Yield the events of some files as one.
+
+    Files are merged by when each event was received, each in its own order; those that don't say are taken by event
+    time. Bad lines are counted and passed over.
+
+    Parameters
+    ----------
+    paths
+        See `pieces`.
+    kind
+        A name in `FORMATS`.
+    tally
+        Counts every line.
+    clock
+        Makes the clock of a file.
+    by_event_time
+        Sort all by event time, for files that are out of order. All of them are held in memory.
+    source
+        The name of the events' source; None: as the format, or the record, has it.
+
+    Raises
+    ------
+    InputError
+        A file can't be opened, or is damaged.
+    """
+    paths = list(paths)
+    for path in paths:
+        # Of all of them it is told before anything is sent.
+        is_plain(path)
+    each = [_turns(path, FORMATS[kind], tally, clock(), source) for path in paths]
+    if not by_event_time:
+        yield from heapq.merge(*each, key=attrgetter("at_ms"))
+        return
+    sane, held = clock(), []
+    for turns_ in each:
+        for turn in turns_:
+            if turn.event is None:
+                yield turn
+            else:
+                held.append(Turn(turn.event.time_ms if sane.counts(turn.event) else 0, turn.event))
+    held.sort(key=attrgetter("at_ms"))
+    yield from held
+
+
+async def paced(turns: Iterable[Turn], speed: float) -> AsyncIterator[list[Event]]:
+    """Yield events in batches, as far apart as they were received, or happened where they are sorted.
+
+    Parameters
+    ----------
+    turns
+        In the order in which they go.
+    speed
+        2.0 is twice as fast as recorded; infinity doesn't wait.
+    """
+    clock = asyncio.get_running_loop().time
+    began = since = clock()
+    first_ms = 0
+    batch: list[Event] = []
+    for at_ms, event in turns:
+        if event is None:
+            await asyncio.sleep(0)
+            continue
+        first_ms = first_ms or at_ms
+        now = clock()
+        wait = (at_ms - first_ms) / 1000 / speed - (now - began)
+        if wait > PACE_SECONDS:
+            if batch:
+                yield batch
+                batch = []
+            await asyncio.sleep(wait)
+        batch.append(event)
+        if len(batch) == BATCH_RECORDS or now - since > TURN_SECONDS:
+            yield batch
+            batch, since = [], clock()
+    if batch:
+        yield batch
+
+
+def _turns(path: Path, format_: Format, tally: Tally, clock: Clock, source: str | None) -> Iterator[Turn]:
+    at_ms = 0
+    for event in _events(path, format_, tally):
+        if event is None:
+            yield Turn(at_ms, None)
+            continue
+        at_ms = clock.read(event)
+        yield Turn(at_ms, event if source is None else renamed(event, source))
+
+
+def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]:
+    """Yield a file's events, and None where others are to have their turn."""
+    if format_.parse is None:
+        for event in tables.events(path, partial(tally.turn_down, path)):
+            tally.count(path, (type(event),))
+            yield event
+        return
+    until = time.monotonic() + TURN_SECONDS
+    for number, line in enumerate(_lines(path, tally), 1):
+        if (now := time.monotonic()) > until:
+            yield None
+            until = now + TURN_SECONDS
+        if not line or line.isspace():
+            continue
+        try:
+            found = format_.parse(line)
+        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+            tally.turn_down(path, f"{path}:{number}: {format_.reason(line, error)}")
+            continue
+        if isinstance(found, Other):
+            tally.others[found.kind] += 1
+            tally.read_in.add(str(path))
+        else:
+            tally.count(path, (type(found),))
+            yield found
+
+
+def _lines(path: Path, tally: Tally) -> Iterator[bytes]:
+    with closing(texts(path, tally.notes.append)) as read:
+        for text in read:
+            yield from text.split(b"\n")

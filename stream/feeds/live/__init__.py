@@ -1,0 +1,4 @@
+"""One live connection's life: reconnects, queues, gaps in ids, recording.
+
+May import: schemas, stream.errors, stream.feeds, stream.telemetry.
+"""

@@ -1,0 +1,299 @@
+"""A live source: its lines, what comes over them as events, and what became of it all."""
+
+import asyncio
+import logging
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tickertape.schemas.events import TOPICS, Event
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.live.connection import Line, Patience
+from tickertape.stream.feeds.live.ids import Ids
+from tickertape.stream.feeds.live.inbox import Inbox, Message
+from tickertape.stream.feeds.live.message_tally import MessageMetrics, MessageTally
+from tickertape.stream.feeds.live.recording import Recording
+from tickertape.stream.feeds.other import Other
+
+log = logging.getLogger(__name__)
+
+# Between two looks at what is due: recordings are written, gaps named.
+TICK_SECONDS = 1.0
+# Messages are read for so long before sockets have their turn.
+TURN_SECONDS = 0.02
+# Between two lines about messages that can't be read.
+GARBAGE_SECONDS = 60.0
+GARBAGE_SHOWN = 200
+
+
+class Source(ABC):
+    """What one exchange or network needs to know; `Live` does the rest.
+
+    Attributes
+    ----------
+    name
+        The source's name, in each record.
+    setting
+        The one that has its address, as messages name it: ``TICKERTAPE_BINANCE_URL``.
+    kinds
+        What events it has.
+    contiguous
+        Those of them whose ids count up by one within a symbol: what is left out is missing, and named.
+    rising
+        Those whose ids rise within a symbol, but not by one. An id of either that comes again is left out.
+    symbols
+        What is asked for, as events of these kinds name it: it is told of which of them nothing comes.
+    hello
+        What is sent first over each line: subscriptions, where they aren't in the address.
+    resumes
+        True where it can go on from a `position`, so that nothing needs to be lost.
+    leap
+        Positions that are so far apart, one after the other, have a gap between them: the source didn't keep so much.
+    """
+
+    name: str
+    setting: str
+    kinds: tuple[type, ...]
+    contiguous: tuple[type[Trade | Quote], ...] = ()
+    rising: tuple[type[Trade | Quote], ...] = ()
+    symbols: Sequence[str] = ()
+    hello: Sequence[str] = ()
+    resumes: bool = False
+    leap: int = 0
+
+    @abstractmethod
+    def urls(self, position: int) -> Sequence[str]:
+        """Return the address of each line, as many each time.
+
+        Parameters
+        ----------
+        position
+            Where to go on from; 0: from now on, as always where it doesn't resume.
+        """
+
+    @abstractmethod
+    def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
+        """Return the event that a message tells of, or what else it is.
+
+        Raises
+        ------
+        ValueError
+            It can't be read.
+        """
+
+    def position(self, frame: bytes) -> int:  # noqa: ARG002 - for those that resume
+        """Return where a message is, so as to go on from there; 0 where it doesn't say."""
+        return 0
+
+    def leaves(self, frame: bytes) -> bool:  # noqa: ARG002 - for those that say so
+        """Return whether a message says that the server is about to hang up."""
+        return False
+
+
+class Live:
+    """Events of a live source, as they come.
+
+    Parameters
+    ----------
+    source
+        What to hear.
+    patience
+        How long its lines wait for what.
+    buffer_bytes
+        How much may wait for Kafka.
+    folder
+        Where to record each message as it comes; None: nowhere.
+
+    Attributes
+    ----------
+    source
+        As given.
+    position
+        The last one that was taken; set before `batches`, it is where to go on from.
+    handed_over
+        The last position of which the event, if it gave one, has been put into Kafka's hands.
+
+    Raises
+    ------
+    InputError
+        Nothing can be written in the folder.
+    """
+
+    def __init__(self, source: Source, patience: Patience, *, buffer_bytes: int, folder: Path | None = None) -> None:
+        self.source = source
+        self.position = 0
+        self.handed_over = 0
+        self._patience = patience
+        self._inbox = Inbox(source.name, buffer_bytes, loses=not source.resumes)
+        count = len(source.urls(0))
+        names = [source.name if count == 1 else f"{source.name}, line {n + 1} of {count}" for n in range(count)]
+        self._lines = [Line(_End(self, number, name), patience) for number, name in enumerate(names)]
+        self._recordings = [Recording(folder, f"{source.name}-{number}") for number in range(count)] if folder else []
+        self._ids: dict[type, Ids] = {
+            kind: Ids(source.name, TOPICS[kind].name, contiguous=kind in source.contiguous)
+            for kind in (*source.contiguous, *source.rising)
+        }
+        self._tally = MessageTally()
+        self._metrics = MessageMetrics(source.name)
+        self._garbage_told = 0
+        self._garbage_told_at = -math.inf
+
+    @property
+    def tally(self) -> MessageTally:
+        """What became of the messages so far."""
+        ids, tally = self._ids.values(), self._tally
+        tally.repeats = sum(each.repeats for each in ids)
+        tally.gaps, tally.missing = sum(each.gaps for each in ids), sum(each.missing for each in ids)
+        tally.dropped, tally.unsent = self._inbox.dropped, len(self._inbox)
+        tally.reconnects = sum(max(line.connections - 1, 0) for line in self._lines)
+        return tally
+
+    async def batches(self) -> AsyncIterator[list[Event]]:
+        """Yield what has come whenever something has, without end.
+
+        Raises
+        ------
+        ConfigError
+            An address is none.
+        InputError
+            The server refuses for good.
+        """
+        tasks = [asyncio.create_task(self._keep(line)) for line in self._lines]
+        tasks.append(asyncio.create_task(self._tick()))
+        try:
+            while True:
+                messages = await self._inbox.take()
+                for events in self._read(messages):
+                    if events:
+                        yield events
+                    # Sockets are to have their turn, whoever takes the events.
+                    await asyncio.sleep(0)
+                if self.source.resumes:
+                    positions = [self.source.position(message.frame) for message in messages]
+                    self.handed_over = max(self.handed_over, *positions)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._look_after(math.inf)
+
+    def take(self, frame: bytes, line: int) -> bool:
+        """Take a message of a line in; return whether it was taken."""
+        message = Message(time.time_ns(), frame)
+        if not self._inbox.put(message):
+            return False
+        if self._recordings:
+            self._recordings[line].add(message.frame, message.received_ns)
+        if self.source.resumes:
+            self._move(self.source.position(frame))
+        return True
+
+    async def room(self) -> None:
+        """Return when a message would be taken."""
+        await self._inbox.room()
+
+    def _move(self, position: int) -> None:
+        before, self.position = self.position, max(self.position, position)
+        if before and position - before > self.source.leap:
+            self._tally.leaps += 1
+            log.warning(
+                "%s: there is a gap between position %d and %d: the source has not kept it",
+                self.source.name,
+                before,
+                position,
+            )
+
+    async def _keep(self, line: Line) -> None:
+        try:
+            await line.run()
+        except Exception as error:
+            self._inbox.fail(error)
+
+    async def _tick(self) -> None:
+        began = time.monotonic()
+        while (now := time.monotonic()) - began < self._patience.silence_seconds:
+            await asyncio.sleep(TICK_SECONDS)
+            self._look_after(now)
+        heard = {symbol for ids in self._ids.values() for symbol in ids.symbols}
+        if unheard := [symbol for symbol in self.source.symbols if symbol not in heard]:
+            log.warning(
+                "%s: nothing has come of %s: is it quiet, or is there none?", self.source.name, ", ".join(unheard)
+            )
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._look_after(time.monotonic())
+
+    def _look_after(self, now: float) -> None:
+        for recording in self._recordings:
+            recording.flush()
+        for ids in self._ids.values():
+            ids.name_gaps(now)
+        self._metrics.look(self.tally, self._inbox.size_bytes)
+
+    def _read(self, messages: list[Message]) -> Iterator[list[Event]]:
+        """Yield the events of some messages, those of `TURN_SECONDS` at a time."""
+        normalise, others, turn = self.source.normalise, self._tally.others, time.monotonic()
+        events: list[Event] = []
+        for message in messages:
+            if (now := time.monotonic()) - turn > TURN_SECONDS:
+                yield self._counted(events)
+                events, turn = [], now
+            try:
+                found = normalise(message.frame, message.received_ns // 1_000_000)
+            except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+                self._turn_down(message.frame, error, now)
+                continue
+            if isinstance(found, Other):
+                others[found.kind] += 1
+                continue
+            if self._is_new(found, now):
+                events.append(found)
+        yield self._counted(events)
+
+    def _counted(self, events: list[Event]) -> list[Event]:
+        self._tally.events.update(TOPICS[type(event)].name for event in events)
+        return events
+
+    def _is_new(self, event: Event, now: float) -> bool:
+        ids = self._ids.get(type(event))
+        return (
+            ids is None
+            or not isinstance(event, Trade | Quote)
+            or ids.is_new(event.symbol, event.id, now, event.time_ms)
+        )
+
+    def _turn_down(self, frame: bytes, error: Exception, now: float) -> None:
+        self._tally.garbage += 1
+        if now - self._garbage_told_at < GARBAGE_SECONDS:
+            return
+        count, self._garbage_told, self._garbage_told_at = (
+            self._tally.garbage - self._garbage_told,
+            self._tally.garbage,
+            now,
+        )
+        text = frame[:GARBAGE_SHOWN].decode(errors="replace")
+        log.warning("%s: %d messages can't be read; the last, %r: %s", self.source.name, count, text, error)
+
+
+class _End:
+    """What one of the lines connects to."""
+
+    def __init__(self, live: Live, number: int, name: str) -> None:
+        self.number = number
+        self.name = name
+        self.setting = live.source.setting
+        self.hello = live.source.hello
+        self.leaves = live.source.leaves
+        self.room = live.room
+        self._live = live
+
+    def url(self) -> str:
+        return self._live.source.urls(self._live.position)[self.number]
+
+    def take(self, frame: bytes) -> bool:
+        return self._live.take(frame, self.number)

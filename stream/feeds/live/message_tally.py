@@ -1,0 +1,96 @@
+"""What became of a live source's messages, and the metrics that show it."""
+
+from collections import Counter
+
+from msgspec import Struct, field
+
+from tickertape.stream.telemetry import metrics
+
+# Fields of a tally that only grow; gaps are filled by what comes late.
+_COUNTERS = {
+    "garbage": metrics.FEED_UNREADABLE,
+    "repeats": metrics.FEED_REPEATED,
+    "dropped": metrics.FEED_DROPPED,
+    "reconnects": metrics.FEED_RECONNECTS,
+}
+
+
+class MessageTally(Struct):
+    """What became of the messages.
+
+    Attributes
+    ----------
+    events
+        Those that gave an event which went on to Kafka, by its topic.
+    others
+        Those that tell of something else, by kind.
+    garbage
+        Those that couldn't be read.
+    repeats
+        Events that had come before, left out; where ids are not contiguous also those that came after a later one.
+    gaps, missing
+        Gaps in contiguous ids, and how many events are missing in them: those that never came, and those dropped.
+    leaps
+        Gaps between positions, of which nobody knows how many events they had.
+    dropped
+        Messages that Kafka took too long for.
+    unsent
+        Messages that waited when it was told to stop.
+    reconnects
+        Connections beyond each line's first.
+    """
+
+    events: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
+    garbage: int = 0
+    repeats: int = 0
+    gaps: int = 0
+    missing: int = 0
+    leaps: int = 0
+    dropped: int = 0
+    unsent: int = 0
+    reconnects: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.others or self.garbage or self.dropped or self.unsent or self.reconnects)
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.others.most_common())
+        parts = [
+            ", ".join(f"{count:,} {topic}" for topic, count in self.events.items()) or "no events",
+            f"{self.others.total():,} other messages" + (f" ({kinds})" if kinds else ""),
+            f"{self.garbage:,} unreadable",
+            f"{self.repeats:,} repeated",
+            f"{self.missing:,} missing in {self.gaps:,} gaps" + (f" and {self.leaps:,} leaps" if self.leaps else ""),
+            f"{self.dropped:,} dropped",
+            f"{self.unsent:,} not sent when told to stop",
+            f"{self.reconnects:,} reconnects",
+        ]
+        return "; ".join(parts)
+
+
+class MessageMetrics:
+    """The metrics of one source; they are there from the start.
+
+    Parameters
+    ----------
+    source
+        Its name.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._counters = {name: counter.labels(source) for name, counter in _COUNTERS.items()}
+        self._told = dict.fromkeys(_COUNTERS, 0)
+        self._missing = metrics.FEED_MISSING.labels(source)
+        self._gaps = metrics.FEED_GAPS.labels(source)
+        self._waiting = metrics.FEED_WAITING.labels(source)
+
+    def look(self, tally: MessageTally, waiting_bytes: int) -> None:
+        """See what there is; to be called every second or so."""
+        for name, counter in self._counters.items():
+            count = getattr(tally, name)
+            counter.inc(count - self._told[name])
+            self._told[name] = count
+        self._missing.set(tally.missing)
+        self._gaps.set(tally.gaps)
+        self._waiting.set(waiting_bytes)

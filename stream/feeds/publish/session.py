@@ -1,0 +1,144 @@
+"""One run of a feed: connect, publish with progress until the input or the operator ends it, flush."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.errors import BrokerError
+from tickertape.stream.feeds.publish import progress
+from tickertape.stream.feeds.publish.publisher import Batches, Publisher
+from tickertape.stream.feeds.publish.resume import resumed
+from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.stores.control import Control
+from tickertape.stream.telemetry.metrics import FEED, PATH, PRODUCER_BUFFER, served
+
+if TYPE_CHECKING:
+    from tickertape.stream.feeds.live.live import Live
+
+# What a feed that is told to stop may take to send the rest.
+STOP_SECONDS = 5.0
+# A live source goes on while Kafka is away, so its feed has to outlast that. What waits then, waits in the source's own
+# buffer, which is bounded.
+LIVE_DELIVERY_SECONDS = 24 * 3600.0
+LIVE_BUFFER_BYTES = 4 << 20
+
+
+async def feed(
+    settings: Settings,
+    batches: Callable[[], Batches],
+    *,
+    kinds: Collection[type],
+    close: bool,
+    console: Console,
+    spread: Mapping[str, int] | None = None,
+    live: "Live | None" = None,
+) -> bool:
+    """Publish a source's events; SIGINT and SIGTERM end it in good order, within `STOP_SECONDS` and some.
+
+    Parameters
+    ----------
+    settings
+        Where Kafka is, and the compression.
+    batches
+        Called once, when connected: the clock of a live source starts there.
+    kinds
+        Which kinds of events it may have.
+    close
+        True where the input is complete when it ends: every bar is then closed.
+    console
+        Where progress goes.
+    spread
+        By key: over how many partitions its events are spread.
+    live
+        The source where it is a live one: it goes on from where it was, and outlasts Kafka's absence.
+
+    Returns
+    -------
+    bool
+        True where it came to its end, False where it was told to stop.
+
+    Raises
+    ------
+    BrokerError
+        Kafka can't be reached, or something was not delivered.
+    ConfigError
+        Metrics can't be served where the settings say.
+    """
+    began = time.monotonic()
+    async with (
+        _showing_metrics(settings, console),
+        _producer(settings, live) as producer,
+        Control(settings) as control,
+        nullcontext() if live is None else resumed(live, producer, control),
+    ):
+        PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
+        publisher = Publisher(producer, kinds=kinds, control=control, spread=spread, skew_ms=settings.skew_ms)
+        async with progress.shown(publisher, console):
+            work = asyncio.create_task(publisher.feed(batches(), close=close))
+            loop, told = asyncio.get_running_loop(), asyncio.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, told.set)
+            try:
+                await _until(told, work)
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.remove_signal_handler(number)
+            if not work.cancelled():
+                work.result()
+    seconds = time.monotonic() - began
+    sent = ", ".join(f"{count:,} {topic}" for topic, count in publisher.sent.items()) or "nothing"
+    console.print(
+        f"{sent} sent and acknowledged in {seconds:.1f} s ({publisher.events / seconds:,.0f}/s)"
+        + (", then told to stop" if work.cancelled() else ""),
+        highlight=False,
+        soft_wrap=True,
+    )
+    return not work.cancelled()
+
+
+@asynccontextmanager
+async def _showing_metrics(settings: Settings, console: Console) -> AsyncIterator[None]:
+    with served(settings, FEED) as address:
+        if address:
+            console.print(f"metrics at {address}{PATH}", highlight=False, soft_wrap=True)
+        yield
+
+
+def _producer(settings: Settings, live: "Live | None") -> Producer:
+    if live is None:
+        return Producer(settings, compression=settings.compression)
+    return Producer(
+        settings,
+        compression=settings.compression,
+        buffer_bytes=min(LIVE_BUFFER_BYTES, settings.feed_buffer_bytes),
+        delivery_seconds=LIVE_DELIVERY_SECONDS,
+    )
+
+
+async def _until(told: asyncio.Event, work: asyncio.Task[None]) -> None:
+    """Wait until the work is done, or it is told to stop and has sent the rest.
+
+    Raises
+    ------
+    BrokerError
+        Kafka didn't take the rest in time.
+    """
+    telling = asyncio.create_task(told.wait())
+    await asyncio.wait((work, telling), return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
+    if work.done():
+        return
+    work.cancel()
+    await asyncio.wait((work,), timeout=STOP_SECONDS)
+    if not work.done():
+        work.cancel()
+        await asyncio.wait((work,))
+        raise BrokerError(
+            f"Kafka did not take the rest within {STOP_SECONDS:g} s of being told to stop: it is not sent"
+        )

@@ -1,0 +1,179 @@
+"""What people who never were say of a simulated market: chatter, and bursts of it that move prices."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from tickertape.schemas.post import Post
+from tickertape.stream.feeds.simulate.simulated_market import TICK_MS, ZIPF, Floats, Ints
+from tickertape.stream.feeds.sources.sentiment import sentiment
+
+SECOND_TICKS = 1000 / TICK_MS
+# Of all symbols together; each makes people talk of one, well or badly, so many times as much as usual of all.
+BURSTS_PER_SECOND = 1 / 12
+BURST_MS = 6000.0
+LOUDER = 4.0
+# Prices follow what is said after a while, by this much in the end.
+FOLLOWS_MS = 1500.0
+MOVE = 0.004
+# Most accounts say little.
+AUTHORS = 20_000
+LOUD = 3.0
+# Of a burst's posts, those that repeat another; and those that say the opposite.
+COPIED = 0.4
+CONTRARY = 0.1
+# A copy is of one of the last so many of its burst.
+REMEMBERED = 8
+
+SAID = {
+    1: (
+        ("${} looks great, buying more", "bullish"),
+        ("love this rally in ${}!", "moon"),
+        ("${} is winning, what a strong day", "bullish"),
+    ),
+    0: (
+        ("watching ${} today", "trading"),
+        ("${} volume picks up", "charts"),
+        ("anyone trading ${}?", "trading"),
+    ),
+    -1: (
+        ("${} is crashing, terrible news", "bearish"),
+        ("sold my ${}, this is a disaster", "crash"),
+        ("bad day for ${}, I fear worse", "bearish"),
+    ),
+}
+
+
+class Talk(NamedTuple):
+    """The posts of ten milliseconds, in order, as columns.
+
+    Attributes
+    ----------
+    symbol
+        Indexes the market's symbols.
+    mood
+        1 where it speaks well of it, −1 badly, 0 neither.
+    id
+        Up by one over all symbols.
+    offset_ms
+        Since the market's start.
+    author, phrase
+        Who says it, and which of what such a mood says.
+    copy_of
+        The id of what it repeats, −1 where it is its author's own.
+    """
+
+    symbol: Ints
+    mood: Ints
+    id: Ints
+    offset_ms: Ints
+    author: Ints
+    phrase: Ints
+    copy_of: Ints
+
+
+class Crowd:
+    """Posts that name a market's symbols, ten milliseconds at a time.
+
+    Parameters
+    ----------
+    symbols
+        The market's, the busiest first.
+    rate
+        Posts a second, of all symbols, while there is no burst.
+    seed
+        The same seed, symbols and rate: the same posts.
+    source
+        The network's name in the posts.
+    """
+
+    def __init__(self, symbols: list[str], rate: float, *, seed: int = 7, source: str = "sim") -> None:
+        self._random = np.random.Generator(np.random.PCG64((seed, 2)))
+        self._symbols = symbols
+        self._source = source
+        weight = 1.0 / np.arange(1, len(symbols) + 1) ** ZIPF
+        self._weight = weight / weight.sum()
+        self._rate = rate / SECOND_TICKS
+        # How much people are worked up about each symbol, which way, and how far prices have heard of it.
+        self._heat = np.zeros(len(symbols))
+        self._mood = np.zeros(len(symbols), np.int64)
+        self._pressure = np.zeros(len(symbols))
+        self._recent: dict[int, list[int]] = {}
+        self._next_id = 1
+        self._ticks = 0
+
+    def step(self) -> tuple[Talk, Floats]:
+        """Return the next tick's posts, and what the talk so far adds to each symbol's return, shape (symbols,)."""
+        random = self._random
+        self._heat *= np.exp(-TICK_MS / BURST_MS)
+        bursts = random.poisson(BURSTS_PER_SECOND / SECOND_TICKS)
+        for symbol in random.choice(len(self._weight), bursts, p=self._weight):
+            self._heat[symbol], self._mood[symbol] = 1.0, random.choice((-1, 1))
+            self._recent[int(symbol)] = []
+        talk = self._talk(random.poisson(self._rate * (self._weight + LOUDER * self._heat)))
+        self._pressure += (self._heat * self._mood - self._pressure) * TICK_MS / FOLLOWS_MS
+        self._ticks += 1
+        push: Floats = self._pressure * MOVE * TICK_MS / BURST_MS
+        return talk, push
+
+    def _talk(self, counts: Ints) -> Talk:
+        random, n = self._random, int(counts.sum())
+        symbol = random.permutation(np.repeat(np.arange(len(counts)), counts))
+        # Whether a post is of the burst, or would have come anyway.
+        loud = LOUDER * self._heat[symbol]
+        heated = random.random(n) < loud / (loud + self._weight[symbol])
+        mood = np.where(heated, self._mood[symbol] * np.where(random.random(n) < CONTRARY, -1, 1), 0)
+        ids = np.arange(self._next_id, self._next_id + n)
+        self._next_id += n
+        wants_copy = heated & (random.random(n) < COPIED)
+        pick = random.integers(0, REMEMBERED, n)
+        copy_of = np.full(n, -1)
+        for i in np.flatnonzero(heated).tolist():
+            recent = self._recent.setdefault(int(symbol[i]), [])
+            if wants_copy[i] and recent:
+                copy_of[i] = recent[pick[i] % len(recent)]
+            else:
+                recent.append(int(ids[i]))
+                del recent[:-REMEMBERED]
+        return Talk(
+            symbol,
+            mood,
+            ids,
+            self._ticks * TICK_MS + np.sort(random.integers(0, TICK_MS, n)),
+            (AUTHORS * random.random(n) ** LOUD).astype(np.int64),
+            random.integers(0, len(SAID[0]), n),
+            copy_of,
+        )
+
+    def posts(self, talk: Talk, time_ms: Ints, received_ms: int | None = None) -> list[Post]:
+        """Return a tick's posts as records; see `Market.trades`."""
+        columns = zip(*(column.tolist() for column in talk._replace(offset_ms=time_ms)), strict=True)
+        found = []
+        for symbol, mood, number, time, author, phrase, copy_of in columns:
+            name = self._symbols[symbol]
+            text, tag, sounds = _said(name, mood, phrase)
+            found.append(
+                Post(
+                    author=f"user{author}",
+                    source=self._source,
+                    id=number,
+                    time_ms=time,
+                    text=text,
+                    tags=(tag,),
+                    symbols=(name,),
+                    copy_of=None if copy_of < 0 else copy_of,
+                    language="en",
+                    sentiment=sounds,
+                    received_ms=time if received_ms is None else received_ms,
+                )
+            )
+        return found
+
+
+@cache
+def _said(symbol: str, mood: int, phrase: int) -> tuple[str, str, float | None]:
+    """Return a text, its hashtag, and how it sounds."""
+    said, tag = SAID[mood][phrase]
+    text = f"{said.format(symbol)} #{tag}"
+    return text, tag, sentiment(text, "en")

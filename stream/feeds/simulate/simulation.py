@@ -1,0 +1,184 @@
+"""Feeding a simulated market: at the pace of the clock or as fast as it goes, with a ledger of all that was sent."""
+
+import asyncio
+import math
+import sys
+import time
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tickertape.schemas.events import Event
+from tickertape.schemas.post import Post
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.errors import InputError
+from tickertape.stream.feeds.publish.channel import Records
+from tickertape.stream.feeds.publish.publisher import Publisher
+from tickertape.stream.feeds.simulate.simulated_market import TICK_MS, Ints, Market
+from tickertape.stream.feeds.simulate.simulated_posts import Crowd
+
+
+class Ledger:
+    """How many trades were sent, by symbol and second of event time.
+
+    Parameters
+    ----------
+    symbols
+        Their names.
+    """
+
+    def __init__(self, symbols: list[str]) -> None:
+        self.symbols = symbols
+        self._seconds: dict[int, Ints] = {}
+
+    def add(self, symbol: Ints, time_ms: Ints) -> None:
+        """Count some trades, given as columns."""
+        seconds = time_ms // 1000
+        for second in np.unique(seconds).tolist():
+            counts = np.bincount(symbol[seconds == second], minlength=len(self.symbols))
+            known = self._seconds.get(second)
+            self._seconds[second] = counts if known is None else known + counts
+
+    @property
+    def trades(self) -> int:
+        return sum(int(counts.sum()) for counts in self._seconds.values())
+
+    def by_symbol(self) -> dict[str, int]:
+        """Return the number of trades of each symbol that had any."""
+        totals = sum(self._seconds.values(), np.zeros(len(self.symbols), np.int64))
+        return {symbol: count for symbol, count in zip(self.symbols, totals.tolist(), strict=True) if count}
+
+    def by_symbol_and_second(self) -> dict[tuple[str, int], int]:
+        """Return the number of trades by (symbol, start of the second in seconds since 1970)."""
+        return {
+            (self.symbols[index], second): int(counts[index])
+            for second, counts in sorted(self._seconds.items())
+            for index in np.flatnonzero(counts).tolist()
+        }
+
+    def write(self, path: Path) -> None:
+        """Write ``{"trades": …, "by_symbol": {…}}``.
+
+        Raises
+        ------
+        InputError
+            The file can't be written.
+        """
+        text = msgspec.json.format(msgspec.json.encode({"trades": self.trades, "by_symbol": self.by_symbol()}))
+        try:
+            path.write_bytes(text + b"\n")
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from None
+
+
+class Simulation:
+    """A market in time.
+
+    Without ``start_ms`` it is **live**: a trade's event time is the wall clock when its turn comes. Where sending falls
+    behind, that stays the time at which it was due, so that delays show. With ``start_ms`` it is **history**: event
+    time is the market's own clock, counted from there, and the same market gives the same records to the last byte.
+
+    Parameters
+    ----------
+    market
+        Whose trades and quotes; one that has not been stepped yet.
+    crowd
+        Whose posts; prices follow them. None: there are none.
+    start_ms
+        The market's start, ms; None: live.
+    seconds
+        Of event time, after which it ends; None: no end.
+    events
+        Trades, after whose tick it ends; None: no end.
+    speed
+        2.0 is twice as fast as the market's clock; infinity doesn't wait.
+
+    Attributes
+    ----------
+    market
+        As given.
+    ledger
+        The trades that have been sent.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        crowd: Crowd | None = None,
+        *,
+        start_ms: int | None = None,
+        seconds: float | None = None,
+        events: int | None = None,
+        speed: float = 1.0,
+    ) -> None:
+        self.market = market
+        self._crowd = crowd
+        self.ledger = Ledger(market.symbols)
+        self._start_ms = start_ms
+        self._seconds = math.inf if seconds is None else seconds
+        self._events = sys.maxsize if events is None else events
+        self._speed = speed
+
+    async def run(self, records: Records, *, close: bool | None = None) -> Ledger:
+        """Publish it all, and return the ledger when it is acknowledged.
+
+        Parameters
+        ----------
+        records
+            Where to.
+        close
+            True to close every bar at the end. By default history does and a live market doesn't: its next run comes
+            within the same hour, and would be late.
+
+        Raises
+        ------
+        BrokerError
+            There is no such topic, or something was not delivered.
+        """
+        publisher = Publisher(records, kinds=self.kinds)
+        await publisher.feed(self.batches(), close=self.closes if close is None else close)
+        return self.ledger
+
+    @property
+    def kinds(self) -> tuple[type, ...]:
+        """The kinds of events that there may be."""
+        return (Trade, *[Quote] * self.market.has_quotes, *[Post] * (self._crowd is not None))
+
+    @property
+    def closes(self) -> bool:
+        """True where nothing of the same source can follow."""
+        return self._start_ms is not None
+
+    async def batches(self) -> AsyncIterator[list[Event]]:
+        """Yield the events of each tick when it is due; all trades that have been yielded are in the ledger."""
+        clock = asyncio.get_running_loop().time
+        epoch_seconds, began, left = time.time(), clock(), self._events
+        for number in count():
+            market_seconds = number * TICK_MS / 1000
+            due = market_seconds / self._speed
+            if (wait := due - (clock() - began)) > 0:
+                await asyncio.sleep(wait)
+            passed = clock() - began
+            at = passed if math.isinf(self._speed) else due
+            if left <= 0 or (market_seconds if self.closes else at) >= self._seconds:
+                return
+            talk, push = self._crowd.step() if self._crowd else (None, 0.0)
+            tick, book = self.market.step(push)
+            tick = tick.head(left)
+            left -= len(tick.id)
+            received_ms = None if self.closes else int((epoch_seconds + passed) * 1000)
+            live_ms = int((epoch_seconds + at) * 1000)
+            time_ms = self._times(tick.offset_ms, live_ms)
+            self.ledger.add(tick.symbol, time_ms)
+            quotes = self.market.quotes(book, self._times(book.offset_ms, live_ms), received_ms)
+            events: list[Event] = [*self.market.trades(tick, time_ms, received_ms), *quotes]
+            if self._crowd and talk is not None:
+                events += self._crowd.posts(talk, self._times(talk.offset_ms, live_ms), received_ms)
+            yield events
+
+    def _times(self, offset_ms: Ints, live_ms: int) -> Ints:
+        return np.full(len(offset_ms), live_ms) if self._start_ms is None else self._start_ms + offset_ms

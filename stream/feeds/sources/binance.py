@@ -1,0 +1,103 @@
+"""Binance: what a message of a combined stream says, as a `Trade` or a `Quote`."""
+
+import math
+
+import msgspec
+from msgspec import Struct
+
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.other import Other
+from tickertape.stream.feeds.sources.pairs import pair
+from tickertape.stream.feeds.sources.units import convert
+
+SOURCE = "binance"
+
+
+class _Envelope(Struct):
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class _Trade(Struct):
+    s: str
+    t: int
+    p: str
+    q: str
+    T: int
+    m: bool
+
+
+class _BookTicker(Struct):
+    s: str
+    u: int
+    b: str
+    B: str
+    a: str
+    A: str
+
+
+_open = msgspec.json.Decoder(_Envelope).decode
+_trade = msgspec.json.Decoder(_Trade).decode
+_book_ticker = msgspec.json.Decoder(_BookTicker).decode
+
+
+def normalise(message: bytes, received_ms: int) -> Trade | Quote | Other:
+    """Return what a message of a combined stream (``{"stream": …, "data": …}``) tells of.
+
+    Parameters
+    ----------
+    message
+        As it came.
+    received_ms
+        When it came, by the feed's clock, ms. A ``bookTicker`` has no time of its own: this is its event time too.
+
+    Raises
+    ------
+    ValueError
+        It is not JSON, or lacks what a trade or a quote must have.
+    """
+    envelope = _open(message)
+    kind = envelope.stream.partition("@")[2].partition("@")[0]
+    if kind == "trade":
+        return _as_trade(_trade(envelope.data), received_ms)
+    if kind == "bookTicker":
+        return _as_quote(_book_ticker(envelope.data), received_ms)
+    return Other(kind or "unnamed")
+
+
+def _as_trade(raw: _Trade, received_ms: int) -> Trade:
+    price, quantity = float(raw.p), float(raw.q)
+    if not (0 < price < math.inf and 0 < quantity < math.inf):
+        raise ValueError(f"trade {raw.t} of {raw.s}: price {raw.p}, quantity {raw.q}")
+    fields = {
+        "symbol": pair(raw.s),
+        "source": SOURCE,
+        "id": raw.t,
+        "time_ms": raw.T,
+        "price": price,
+        "quantity": quantity,
+        # The buyer was the maker, so the one who came to trade sold.
+        "side": "sell" if raw.m else "buy",
+        "received_ms": received_ms,
+    }
+    return convert(fields, Trade)
+
+
+def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
+    numbers = bid, bid_quantity, ask, ask_quantity = float(raw.b), float(raw.B), float(raw.a), float(raw.A)
+    if not all(0 < number < math.inf for number in numbers):
+        raise ValueError(f"quote {raw.u} of {raw.s}: {raw.B} bid at {raw.b}, {raw.A} asked at {raw.a}")
+    fields = {
+        "symbol": pair(raw.s),
+        "source": SOURCE,
+        # The number of the book's last update: it rises, with gaps.
+        "id": raw.u,
+        "time_ms": received_ms,
+        "bid": bid,
+        "bid_quantity": bid_quantity,
+        "ask": ask,
+        "ask_quantity": ask_quantity,
+        "received_ms": received_ms,
+    }
+    return convert(fields, Quote)

@@ -1,0 +1,146 @@
+"""Reading whole topics: every partition, those added meanwhile too, in no group and with nothing committed."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from aiokafka.structs import ConsumerRecord, TopicPartition
+
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.errors import BrokerError
+from tickertape.stream.kafka.access.rights import no_topic, refused, unseen
+from tickertape.stream.kafka.clients.consumer import connected_consumer
+
+# New partitions are seen this fast; Kafka's default is five minutes.
+METADATA_MS = 2000
+APPEAR_SECONDS = 10.0
+
+Ends = dict[TopicPartition, int]
+
+
+class Reader:
+    """Reads topics from their beginning or from now on.
+
+    Parameters
+    ----------
+    connection
+        How Kafka is reached.
+    topics
+        Their names.
+    from_beginning
+        False: only what comes from now on.
+
+    Examples
+    --------
+    >>> async with Reader(Connection("localhost:9092"), ["bars"], from_beginning=True) as reader:  # doctest: +SKIP
+    ...     records = await reader.read()
+    """
+
+    def __init__(self, connection: Connection, topics: Sequence[str], *, from_beginning: bool) -> None:
+        self._connection = connection
+        self._topics = topics
+        self._from_beginning = from_beginning
+        self._looked_at = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._consumer = await connected_consumer(
+            self._connection,
+            # A producer with transactions may feed us; what it aborted never happened.
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=2 << 20,
+            metadata_max_age_ms=METADATA_MS,
+        )
+        try:
+            await self._begin()
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def read(self, wait_seconds: float = 0.25) -> list[ConsumerRecord]:
+        """Return what has come, in order within each partition; nothing where nothing comes within the time.
+
+        Raises
+        ------
+        BrokerError
+            Kafka doesn't let us read; or a record has a header whose key is no text, which workers read and aiokafka
+            alone doesn't.
+        """
+        if time.monotonic() - self._looked_at > METADATA_MS / 1000:
+            await self._take_new_partitions()
+        try:
+            found = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000))
+        except TopicAuthorizationFailedError as error:
+            raise refused(self._connection, error, f"Read on topic {error.args[0]}") from error
+        except UnicodeDecodeError as error:
+            raise BrokerError(
+                f"{', '.join(self._topics)}: a record has a header whose key isn't UTF-8, and can't be read past "
+                "here: begin after it, or read it by another client"
+            ) from error
+        return [record for records in found.values() for record in records]
+
+    async def skip(self, offsets: Ends) -> None:
+        """Go on from these offsets, or from the log's first where that is later."""
+        begins = await self._consumer.beginning_offsets(list(offsets))
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, max(offset, begins[tp]))
+
+    async def ends(self, parts: Sequence[TopicPartition] | None = None) -> Ends:
+        """Return the end of the log of each of these partitions; by default of all that are read."""
+        try:
+            return dict(await self._consumer.end_offsets(parts or self._parts(self._topics)))
+        except KafkaError as error:
+            raise refused(self._connection, error) from error
+
+    async def has_read(self, ends: Ends) -> bool:
+        """Return whether all before these ends has been read."""
+        return all([await self._consumer.position(tp) >= end for tp, end in ends.items()])
+
+    async def _begin(self) -> None:
+        consumer = self._consumer
+        there = await consumer.topics()
+        for topic in self._topics:
+            if topic not in there:
+                raise await unseen(self._connection, consumer._client, topic) or no_topic(self._connection, topic)
+        # aiokafka asks about topics once one of their partitions is assigned.
+        consumer.assign([TopicPartition(topic, 0) for topic in self._topics])
+        until = time.monotonic() + APPEAR_SECONDS
+        while not all(consumer.partitions_for_topic(topic) for topic in self._topics):
+            if time.monotonic() > until:
+                raise BrokerError(
+                    f"Kafka at {self._connection.broker} doesn't say where topics are: see that it is well"
+                )
+            await asyncio.sleep(0.01)
+        consumer.assign(self._parts(self._topics))
+        await (consumer.seek_to_beginning if self._from_beginning else consumer.seek_to_end)()
+        # Seeking is lazy: without a position yet, what comes in the meantime would be passed over.
+        for tp in consumer.assignment():
+            await consumer.position(tp)
+
+    def _parts(self, topics: Sequence[str]) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+        ]
+
+    async def _take_new_partitions(self) -> None:
+        self._looked_at = time.monotonic()
+        known = self._consumer.assignment()
+        parts = self._parts(self._topics)
+        if set(parts) <= known:
+            return
+        positions = {tp: await self._consumer.position(tp) for tp in known}
+        # aiokafka forgets positions with each assignment; what is new is read from its beginning.
+        self._consumer.assign(parts)
+        for tp, offset in positions.items():
+            self._consumer.seek(tp, offset)
+        await self._consumer.seek_to_beginning(*(set(parts) - known))

@@ -1,0 +1,166 @@
+"""The topic ``control``, read as it is and as it goes on."""
+
+from itertools import pairwise
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import msgspec
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+from aiokafka.structs import TopicPartition
+
+from tickertape.schemas.control import Position, Schedule, Step, Workers, position_key, schedule_key, workers_key
+from tickertape.schemas.topics import CONTROL
+from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.errors import BrokerError
+from tickertape.stream.kafka.access.rights import no_topic, refused, unseen
+from tickertape.stream.kafka.clients.consumer import connected_consumer
+
+# What else is asked waits behind a fetch that waits.
+_WAIT_MS = 100
+_PART = TopicPartition(CONTROL.name, 0)
+
+T = TypeVar("T", Schedule, Workers, Position)
+
+
+class Records(Protocol):
+    """Where records are put; `tickertape.stream.kafka.clients.producer.Producer` is one."""
+
+    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None: ...
+
+
+class Control:
+    """Who is asked what holds now.
+
+    Parameters
+    ----------
+    connection
+        How Kafka is reached.
+
+    Examples
+    --------
+    >>> async with Control(Connection("localhost:9092")) as control:  # doctest: +SKIP
+    ...     steps = control.steps("trades")
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._values: dict[bytes, bytes] = {}
+
+    async def __aenter__(self) -> Self:
+        self._consumer = await connected_consumer(self._connection, fetch_max_wait_ms=_WAIT_MS)
+        try:
+            if CONTROL.name not in await self._consumer.topics():
+                hidden = await unseen(self._connection, self._consumer._client, CONTROL.name)
+                raise hidden or no_topic(self._connection, CONTROL.name)
+            self._consumer.assign([_PART])
+            await self._consumer.seek_to_beginning(_PART)
+            await self.sync()
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def sync(self) -> None:
+        """Return when all that is there now has been read.
+
+        Raises
+        ------
+        BrokerError
+            Kafka went away.
+        """
+        try:
+            end = (await self._consumer.end_offsets([_PART]))[_PART]
+            while await self._consumer.position(_PART) < end:
+                await self._read()
+        except KafkaError as error:
+            raise refused(self._connection, error) from error
+
+    async def change(self) -> set[bytes]:
+        """Wait for what comes next, and return the keys."""
+        while True:
+            if keys := await self._read():
+                return keys
+
+    async def _read(self) -> set[bytes]:
+        try:
+            found = await self._consumer.getmany(_PART, timeout_ms=_WAIT_MS)
+        except TopicAuthorizationFailedError as error:
+            raise refused(self._connection, error, f"Read on topic {CONTROL.name}") from error
+        records = found.get(_PART, [])
+        self._values |= {record.key or b"": record.value for record in records}
+        return {record.key or b"" for record in records}
+
+    def steps(self, topic: str) -> tuple[Step, ...]:
+        """Return the schedule of a topic; nothing where it has none.
+
+        Raises
+        ------
+        BrokerError
+            What is there is none.
+        """
+        schedule = self._last(schedule_key(topic), Schedule)
+        steps = () if schedule is None else schedule.steps
+        if any(a.from_ms >= b.from_ms or a.partitions >= b.partitions for a, b in pairwise(steps)):
+            raise BrokerError(f"topic {CONTROL.name}: the schedule of {topic} doesn't rise: {steps}")
+        return steps
+
+    def workers(self, group: str) -> int | None:
+        """Return how many workers each ``tickertape up`` of a group is to run now; None where nobody has said.
+
+        Raises
+        ------
+        BrokerError
+            What is there is no such record.
+        """
+        found = self.asked(group)
+        return None if found is None else 0 if found.paused else found.workers
+
+    def asked(self, group: str) -> Workers | None:
+        """Return what was last said of a group's workers.
+
+        Raises
+        ------
+        BrokerError
+            What is there is no such record.
+        """
+        return self._last(workers_key(group), Workers)
+
+    def position(self, source: str) -> int:
+        """Return how far a feed has sent a source that can resume; 0 where nobody has said.
+
+        Raises
+        ------
+        BrokerError
+            What is there is no such record.
+        """
+        found = self._last(position_key(source), Position)
+        return 0 if found is None else found.at
+
+    def _last(self, key: bytes, kind: type[T]) -> T | None:
+        value = self._values.get(key)
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BrokerError(f"topic {CONTROL.name}, key {key.decode()}: not of our making: {error}") from None
+
+
+def put_schedule(records: Records, topic: str, steps: tuple[Step, ...]) -> None:
+    """Put a topic's schedule, in place of the one before."""
+    records.put(CONTROL.name, 0, schedule_key(topic), msgspec.json.encode(Schedule(steps)))
+
+
+def put_workers(records: Records, group: str, workers: int, *, paused: bool = False) -> None:
+    """Put how many workers each ``tickertape up`` of a group is to run, or that it is to run none for a while."""
+    records.put(CONTROL.name, 0, workers_key(group), msgspec.json.encode(Workers(workers, paused)))
+
+
+def put_position(records: Records, source: str, at: int) -> None:
+    """Put how far a source has been sent; all of it up to there is acknowledged."""
+    records.put(CONTROL.name, 0, position_key(source), msgspec.json.encode(Position(at)))

@@ -1,0 +1,182 @@
+"""Snapshots of shards on a compacted topic, each in pieces; read back from the log's end, or from all of it."""
+
+import logging
+import zlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+from secrets import token_hex
+from typing import Any, TypeAlias
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
+from msgspec.structs import replace
+
+from tickertape.schemas.snapshot import Fitting, Piece, Snapshot
+from tickertape.schemas.topics import WINDOW_STATE
+from tickertape.stream.kafka.access.rights import refused
+from tickertape.stream.kafka.access.security import for_aiokafka
+from tickertape.stream.kafka.clients.producer import Producer
+
+log = logging.getLogger(__name__)
+
+# A record's limit is a megabyte, a producer's batch half of one.
+PIECE_BYTES = 480 << 10
+# What one fetch brings of a partition; small, for the loop has other work too.
+_FETCH_BYTES = 1 << 20
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Piece).decode
+
+#: From which offset to which.
+Spans: TypeAlias = dict[TopicPartition, tuple[int, int]]
+
+
+class KafkaSnapshots:
+    """Keeps snapshots on `WINDOW_STATE`; see `Snapshots`.
+
+    Parameters
+    ----------
+    producer
+        It writes them.
+    partitions
+        How many the topic has; with as many as there are shards each has its own.
+    group
+        Whose they are: several pipelines may share the topic.
+    fingerprint
+        What a state's form hangs on; those of another are as good as none.
+    topic
+        The topic's name.
+    """
+
+    def __init__(
+        self, producer: Producer, partitions: int, *, group: str, fingerprint: str, topic: str = WINDOW_STATE.name
+    ) -> None:
+        self._producer = producer
+        self._partitions = partitions
+        self._group = group
+        self._fingerprint = fingerprint
+        self._topic = topic
+        #: By shard: where the next one goes.
+        self._slots: dict[int, int] = {}
+
+    def save(self, shard: int, snapshot: Snapshot) -> None:
+        state = memoryview(snapshot.state)
+        cuts = range(0, len(state), PIECE_BYTES)
+        writer, checksum = token_hex(4), zlib.crc32(state)
+        # Compaction would leave nothing whole, were one that is broken off to have the keys of the last.
+        slot = self._slots.get(shard, 0)
+        self._slots[shard] = 1 - slot
+        for number, at in enumerate(cuts):
+            piece = Piece(
+                self._group,
+                shard,
+                snapshot.log,
+                snapshot.upto,
+                writer,
+                self._fingerprint,
+                checksum,
+                number,
+                len(cuts),
+                bytes(state[at : at + PIECE_BYTES]),
+                slot,
+            )
+            key = f"{self._group}|{shard}|{slot}|{number}".encode()
+            self._producer.put(self._topic, shard % self._partitions, key, _encode(piece))
+
+    async def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
+        consumer = AIOKafkaConsumer(
+            **for_aiokafka(self._producer.connection),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=_FETCH_BYTES,
+        )
+        try:
+            await consumer.start()
+            shards: dict[TopicPartition, list[int]] = {}
+            for shard in fitting:
+                shards.setdefault(TopicPartition(self._topic, shard % self._partitions), []).append(shard)
+            begins, ends = await consumer.beginning_offsets(shards), await consumer.end_offsets(shards)
+            whole: Spans = {tp: (begins[tp], ends[tp]) for tp in shards if begins[tp] < ends[tp]}
+            # The last record says how long the last snapshot is; where that will not do, all of the log is read.
+            last: Spans = {}
+            async for tp, records in _read(consumer, {tp: (end - 1, end) for tp, (_, end) in whole.items()}):
+                for piece in self._pieces(records or ()):
+                    last[tp] = max(whole[tp][0], whole[tp][1] - piece.count), whole[tp][1]
+            for spans in (last, whole):
+                newest = {shard: _Newest(which) for shard, which in fitting.items()}
+                async for tp, records in _read(consumer, {tp: span for tp, span in spans.items() if shards[tp]}):
+                    if records is not None:
+                        for piece in self._pieces(records):
+                            if piece.shard in newest:
+                                newest[piece.shard].add(piece)
+                        continue
+                    for shard in list(shards[tp]):
+                        if (found := newest[shard].found) is not None:
+                            self._slots[shard] = 1 - newest[shard].slot
+                            shards[tp].remove(shard)
+                            yield shard, found
+        except TopicAuthorizationFailedError as error:
+            raise refused(self._producer.connection, error, f"Read on topic {self._topic}") from error
+        finally:
+            await consumer.stop()
+
+    def _pieces(self, records: Iterable[Any]) -> list[Piece]:
+        """Return what is ours."""
+        pieces = []
+        for record in records:
+            try:
+                piece = _decode(record.value or b"")
+            except msgspec.MsgspecError as error:
+                where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+                log.info("%s: no piece of a snapshot: %s", where, error)
+                continue
+            if (piece.group, piece.fingerprint) == (self._group, self._fingerprint):
+                pieces.append(piece)
+        return pieces
+
+
+async def _read(consumer: AIOKafkaConsumer, spans: Spans) -> AsyncIterator[tuple[TopicPartition, list[Any] | None]]:
+    """Yield records as they come, and None once a partition has no more."""
+    consumer.assign(list(spans))
+    for tp, (start, _) in spans.items():
+        consumer.seek(tp, start)
+    open_ = set(spans)
+    while open_:
+        for tp, records in (await consumer.getmany(*open_, timeout_ms=100)).items():
+            yield tp, records
+        for tp in list(open_):
+            # Not by the last record, for there may be none: compaction and markers leave holes.
+            if await consumer.position(tp) >= spans[tp][1]:
+                consumer.pause(tp)
+                open_.remove(tp)
+                yield tp, None
+
+
+class _Newest:
+    """Puts snapshots of one shard together, and keeps the newest that is whole.
+
+    Parameters
+    ----------
+    fitting
+        Which are of use.
+    """
+
+    def __init__(self, fitting: Fitting) -> None:
+        self.found: Snapshot | None = None
+        self.slot = 0
+        self._fitting = fitting
+        self._parts: dict[tuple[int, str], dict[int, Piece]] = {}
+
+    def add(self, piece: Piece) -> None:
+        if piece not in self._fitting:
+            return
+        parts = self._parts.setdefault((piece.upto, piece.writer), {})
+        parts[piece.number] = piece
+        if parts.keys() != set(range(piece.count)):
+            return
+        state = b"".join([parts[number].data for number in range(piece.count)])
+        if zlib.crc32(state) == piece.checksum:
+            self.found, self.slot = Snapshot(piece.log, piece.upto, state), piece.slot
+            # What is older is of no use any more, and there may be much of it.
+            self._fitting = replace(self._fitting, oldest=piece.upto)
+            self._parts = {key: some for key, some in self._parts.items() if key[0] > piece.upto}

@@ -1,0 +1,137 @@
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tickertape.stream.command_line.cli import cli
+from tickertape.stream.command_line.commands import meanings
+from tickertape.stream.configuration.settings import Settings, load
+from tickertape.stream.errors import ConfigError
+
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("TICKERTAPE_")}
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tickertape", *arguments]
+    return subprocess.run(command, env=ENVIRON | environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_defaults() -> None:
+    settings = load({})
+    assert settings == Settings()
+    assert (settings.broker, settings.group, settings.agents) == ("", "tickertape", ["agents"])
+    assert (settings.slice_ms, settings.skew_ms, settings.epoch) == (1000, 5000, "1000-5000")
+    assert settings.lateness_ms == {}
+
+
+def test_the_environment() -> None:
+    environ = {
+        "TICKERTAPE_BROKER": "10.0.0.1:9092",
+        "TICKERTAPE_SKEW_MS": "2000",
+        "TICKERTAPE_FILL": "true",
+        "TICKERTAPE_IDLE_SECONDS": "0.5",
+        "TICKERTAPE_AGENTS": "agents,mine.agents",
+        "TICKERTAPE_LATENESS_MS_TRADES": "500",
+        "TICKERTAPE_PARTITIONS_DEAD_LETTERS": "3",
+        "OTHER": "1",
+    }
+    assert load(environ) == Settings(
+        broker="10.0.0.1:9092",
+        skew_ms=2000,
+        fill=True,
+        idle_seconds=0.5,
+        agents=["agents", "mine.agents"],
+        lateness_ms={"trades": 500},
+        partitions={"dead-letters": 3},
+    )
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tickertape.toml"
+    file.write_text('group = "file"\nslice_ms = 250\nbroker = "file:1"\n[partitions]\ntrades = 8\nbars = 2\n')
+    environ = {
+        "TICKERTAPE_CONFIG": str(file),
+        "TICKERTAPE_GROUP": "environment",
+        "TICKERTAPE_PARTITIONS_BARS": "6",
+        "TICKERTAPE_BROKER": "environment:1",
+    }
+    assert load(environ, broker="line:1", skew_ms=None) == Settings(
+        group="environment", slice_ms=250, broker="line:1", partitions={"trades": 8, "bars": 6}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("TICKERTAPE_SLICE", "1", "TICKERTAPE_SLICE: no such setting; see `tickertape settings`"),
+        ("TICKERTAPE_SLICE_MS", "0", "setting: Expected `int` >= 1 - at `$.slice_ms`; see `tickertape settings`"),
+        (
+            "TICKERTAPE_SKEW_MS",
+            "soon",
+            "setting: Expected `int`, got `str` - at `$.skew_ms`; see `tickertape settings`",
+        ),
+        (
+            "TICKERTAPE_PARTITIONS_BARS",
+            "0",
+            "setting: Expected `int` >= 1 - at `$.partitions[...]`; see `tickertape settings`",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(name: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({name: value})
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("content", [None, "group = ", "nonsense = 1"])
+def test_a_file_that_is_wrong(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "tickertape.toml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=r"tickertape\.toml|nonsense"):
+        load({"TICKERTAPE_CONFIG": str(file)})
+
+
+def test_every_setting_has_a_meaning() -> None:
+    found = meanings(Settings)
+    assert set(found) == set(Settings.__struct_fields__)
+    assert found["slice_ms"] == "The width of a slice of event time."
+    assert found["block_records"] == found["block_bytes"]
+    assert min(len(text) for text in found.values()) > 10
+
+
+def test_the_command_shows_value_default_name_and_meaning() -> None:
+    environ = {"TICKERTAPE_SLICE_MS": "250", "TICKERTAPE_LATENESS_MS_TRADES": "500"}
+    lines = CliRunner().invoke(cli, ["settings"], env=environ).stdout.splitlines()
+    start = lines.index("slice_ms = 250  (default 1000; TICKERTAPE_SLICE_MS)")
+    assert lines[start + 1] == "    The width of a slice of event time."
+    assert "lateness_ms = trades: 500  (default not set; TICKERTAPE_LATENESS_MS_<TOPIC>)" in lines
+    assert "fill = false  (default false; TICKERTAPE_FILL)" in lines
+
+
+def test_the_command_shows_them_also_when_one_is_wrong() -> None:
+    done = run("settings", TICKERTAPE_SLICE_MS="0")
+    assert done.returncode == 2
+    assert "slice_ms = 1000  (default 1000; TICKERTAPE_SLICE_MS)" in done.stdout
+    assert done.stderr == "tickertape: setting: Expected `int` >= 1 - at `$.slice_ms`; see `tickertape settings`\n"
+
+
+def test_an_error_is_one_line_and_an_exit_code() -> None:
+    done = run("topics")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "tickertape: no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER\n"
+    )
+    assert run("nonsense").returncode == 2
+    assert run("--help").returncode == 0
+
+
+def test_a_reader_that_has_had_enough() -> None:
+    script = f"{shlex.quote(sys.executable)} -m stream settings | head -c 1"
+    done = subprocess.run(["bash", "-c", script], env=ENVIRON, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("b", "")

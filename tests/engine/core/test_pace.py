@@ -1,0 +1,90 @@
+"""When something is called, and what becomes of a call that fails."""
+
+import asyncio
+import time
+
+import pytest
+from faust.types import TP
+
+from tickertape.stream.engine.core.pace import Pace
+from tickertape.stream.engine.core.workload import Workload
+
+
+def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
+    calls: list[int] = []
+
+    async def run() -> None:
+        workload = Workload()
+        pace = Pace(lambda: calls.append(1), 10.0, workload)
+        for _ in range(3):
+            pace.ask()
+        assert not calls
+        await asyncio.sleep(0.1)
+        assert len(calls) == 1
+        # With a backlog, wherever it is, there is no hurry.
+        workload.note(TP("trades", 1), behind=True)
+        pace.ask()
+        await asyncio.sleep(0.1)
+        assert len(calls) == 1
+        # Once it is read, who asks doesn't wait for what was asked for before.
+        workload.note(TP("trades", 1), behind=False)
+        pace.ask()
+        await asyncio.sleep(0.1)
+        assert len(calls) == 2
+        pace.ask()
+        pace.stop()
+        await asyncio.sleep(0.1)
+        assert len(calls) == 2
+
+    asyncio.run(run())
+
+
+def test_calls_take_a_quarter_of_the_time_at_most() -> None:
+    calls: list[float] = []
+
+    def take_long() -> None:
+        calls.append(time.monotonic())
+        time.sleep(0.05)
+
+    async def run() -> None:
+        pace = Pace(take_long, 10.0, Workload())
+        pace.now()
+        pace.ask()
+        await asyncio.sleep(0.3)
+
+    asyncio.run(run())
+    assert calls[1] - calls[0] >= 4 * 0.05
+
+
+def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
+    calls: list[int] = []
+
+    def fail_the_second_time() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("broken")
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        pace = Pace(fail_the_second_time, 10.0, Workload())
+        pace.now()
+        pace.ask()
+        await asyncio.sleep(0.1)
+        for call in (pace.ask, pace.now):
+            with pytest.raises(RuntimeError, match="broken"):
+                call()
+
+    asyncio.run(run())
+    assert len(calls) == 2
+
+
+def test_the_workload_hears_of_the_end_of_each_call() -> None:
+    workload = Workload(10.0)
+    began = time.monotonic()
+    Pace(lambda: time.sleep(0.1), 10.0, workload).now()
+    # A rest of half as long again begins with what is left of the least.
+    assert 9.0 < workload.rest_seconds(began) < 10.0
+    workload = Workload(0.01)
+    began = time.monotonic()
+    Pace(lambda: time.sleep(0.02), 10.0, workload).now()
+    assert 0 < workload.rest_seconds(began) <= 0.02

@@ -1,0 +1,369 @@
+"""The slicing agent without Kafka: where things go, who is idle, and what may be committed."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from faust.types import TP
+
+from tests.engine.blocks import HOUR_MS, TICKS, Log, unpacked
+from tickertape.schemas.checkpoint import slices_from
+from tickertape.schemas.frame import Frame, Tallies
+from tickertape.schemas.refused import DeadLetter, Late
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core import workload
+from tickertape.stream.engine.core.positions import LogEnd, Position
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.core.workload import Workload
+from tickertape.stream.engine.slices import agent as slicing
+from tickertape.stream.engine.slices.agent import SlicingAgent
+from tickertape.stream.kafka.partition import partition_for
+
+TRADES = TP("trades", 0)
+IDLE_SECONDS = 30
+
+
+class World:
+    """A partition with its agent, whose producer keeps what it is given; the clock is ours."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, shards: int = 1, fold_records: int = 0) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(slicing, "monotonic", lambda: self.now)
+        # By default each block is folded when it comes.
+        monkeypatch.setattr(slicing, "FOLD_RECORDS", fold_records)
+        self.log = Log()
+        self.put_records: list[tuple[str, int, bytes, bytes]] = []
+        settings = Settings(idle_seconds=IDLE_SECONDS)
+        self.unheard_seconds = 0.0  # since the broker last said where the log ends
+        self.unread = 0  # what the log has beyond what it is made of here
+        self.held_back = 0  # and what of it lies behind a transaction that is open
+        self.workload = Workload()
+
+        def log_end(_: TP) -> LogEnd:
+            end = self.log.end + self.unread
+            return LogEnd(end, self.unheard_seconds, end + self.held_back)
+
+        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, self.workload)  # type: ignore[arg-type]  # it puts
+        # No pace of its own: only a checkpoint or a beat flushes.
+        monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
+
+    def put(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+        self.put_records.append((topic, partition, key, value))
+
+    def restore(self, offset: int | None = None, metadata: str = "") -> int:
+        position = Position(begin=0, end=self.log.end, committed=offset, metadata=metadata, partitions=1)
+        return self.agent.restore({TRADES: position})[TRADES]
+
+    def read(self, until: int | None = None) -> None:
+        self.agent.receive(self.log.block(self.agent.read(0), until))
+
+    def beat(self) -> Frame:
+        """Have the agent tell everyone, as it does once a second; return the last frame."""
+        self.agent.flush()
+        return msgspec.msgpack.decode(self.put_records[-1][3], type=Frame)
+
+    def idle(self) -> set[str]:
+        return {lane.source for lane in self.beat().lanes if lane.idle}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(monkeypatch)
+    world.restore()
+    return world
+
+
+def test_a_symbols_upserts_go_to_its_shard_and_all_shards_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, shards=4)
+    world.restore()
+    world.log.tick(0, 1, symbol="BTC-USDT").tick(0, 2, symbol="ETH-USDT")
+    world.read()
+    world.agent.flush()
+    found = {}
+    for topic, shard, key, value in world.put_records:
+        assert (topic, key) == ("slices", b"trades|0")
+        found[shard] = {key.symbol for key in unpacked(msgspec.msgpack.decode(value, type=Frame))}
+    expected: dict[int, set[str]] = {shard: set() for shard in range(4)}
+    for symbol in ("BTC-USDT", "ETH-USDT"):
+        expected[partition_for(symbol, 4)].add(symbol)
+    assert found == expected
+
+
+def test_refused_records_are_keyed_by_where_they_lie(world: World) -> None:
+    world.log.tick(3000, 1).raw(b"?").tick(0, 2)
+    world.read()
+    (late, letter) = sorted(world.put_records, reverse=True)
+    assert late[:3] == ("late", 0, b"trades|0|2")
+    assert msgspec.json.decode(late[3], type=Late).late_by_ms == 0
+    assert letter[:3] == ("dead-letters", 0, b"trades|0|1")
+    assert msgspec.json.decode(letter[3], type=DeadLetter).value == b"?"
+
+
+def test_a_commit_is_what_the_next_owner_needs(world: World) -> None:
+    world.log.tick(0, 1).tick(5000, 2)
+    world.read()
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    assert offset == 1
+    assert slices_from(metadata).upto == 2
+    assert world.restore(offset, metadata) == 1
+    # What was read before is not read yet, so there is nothing to say, and nothing to commit.
+    assert world.agent.checkpoint() == {}
+    world.read()
+    assert world.agent.checkpoint() == {TRADES: (offset, metadata)}
+
+
+def test_a_lane_is_idle_that_has_been_silent_to_the_logs_end(world: World) -> None:
+    world.log.tick(0, 1).tick(0, 2, source="t")
+    world.read()
+    world.now += IDLE_SECONDS - 1
+    world.log.tick(1, 3)
+    world.read()
+    assert world.idle() == set()
+    world.now += 1
+    assert world.idle() == {"t"}
+    world.log.beat(2, "t")
+    assert world.idle() == {"t"}  # nobody has read it yet
+    world.read()
+    assert world.idle() == set()
+
+
+def test_a_source_without_a_lane_is_idle_when_the_partition_has_waited(world: World) -> None:
+    assert not world.beat().idle
+    world.now += IDLE_SECONDS
+    assert world.beat().idle
+    # From here on a lane of its own speaks for its source; any other has still been silent.
+    world.log.tick(0, 1)
+    world.read()
+    assert world.beat().idle
+    assert world.idle() == set()
+
+
+def test_nobody_is_idle_before_the_log_has_been_read_to_its_end(world: World) -> None:
+    world.log.tick(0, 1, source="t").tick(0, 2).tick(0, 3)
+    world.read(1)
+    world.now += 10 * IDLE_SECONDS
+    world.read(2)
+    assert world.idle() == set()
+    assert not world.beat().idle
+    world.read()
+    assert world.idle() == {"t"}
+
+
+def test_nobody_is_idle_because_the_broker_is_away(world: World) -> None:
+    world.log.tick(0, 1)
+    world.read()
+    for _ in range(2 * IDLE_SECONDS):
+        world.now += 1
+        world.unheard_seconds += 1
+        assert world.idle() == set()
+    # It is back, and the log ends where it did.
+    world.unheard_seconds = 0.5
+    assert world.idle() == {"s"}
+
+
+def test_nobody_is_idle_whose_records_may_lie_behind_an_open_transaction(world: World) -> None:
+    world.log.tick(0, 1)
+    world.held_back = 2
+    world.read()
+    for _ in range(2 * IDLE_SECONDS):
+        world.now += 1
+        assert world.idle() == set()
+    # It is over, and had nothing of this source.
+    world.held_back = 0
+    assert world.idle() == {"s"}
+
+
+def test_a_lane_is_idle_beside_one_so_busy_that_the_end_is_never_reached(world: World) -> None:
+    world.log.tick(0, 1, source="t")
+    world.read()
+    for second in range(2 * IDLE_SECONDS):
+        world.now += 1
+        # All that there was a moment ago has been read, and there are ten more by now.
+        world.read()
+        for number in range(10):
+            world.log.tick(1000 * second, 10 * second + number)
+        world.read(world.log.end - 1)
+    assert world.idle() == {"t"}
+
+
+def test_sources_without_end_do_not_stop_commits(world: World) -> None:
+    for number in range(200):
+        world.log.beat(0, f"source-{number}")
+    world.read()
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    assert offset == 200
+    assert [lane.source for lane in slices_from(metadata).lanes] == [f"source-{number}" for number in range(64)]
+    for number in range(100):
+        world.log.tick(0, 1, source=f"source-{number}")
+    world.read()
+    refused = [key for topic, _, key, _ in world.put_records if topic == "dead-letters"]
+    assert refused == [f"trades|0|{offset}".encode() for offset in range(264, 300)]
+
+
+RETIRED_SECONDS = IDLE_SECONDS + 60
+
+
+def test_a_lane_that_is_idle_past_the_horizon_holds_the_commit_back_no_longer(world: World) -> None:
+    world.log.tick(1500, 1)
+    world.read()
+    world.now += RETIRED_SECONDS - 1
+    world.beat()
+    world.beat()
+    assert world.agent.checkpoint()[TRADES][0] == 0
+    world.now += 1
+    world.beat()
+    # Its last slice ends at 2000; what it holds had been published.
+    frame = world.beat()
+    assert frame.lanes[0].frontier_ms == HOUR_MS + 2000
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    assert offset == 1
+    assert slices_from(metadata).lanes[0].frontier_ms == HOUR_MS + 2000
+    # For whoever it was, that slice is over; later ones are not.
+    world.log.tick(1600, 2).tick(2000, 3)
+    world.read()
+    assert [topic for topic, *_ in world.put_records if topic != "slices"] == ["late"]
+    assert world.agent.slicers[0].tallies.counted == 2
+
+
+def test_a_retired_lane_stays_so_with_the_next_owner(world: World) -> None:
+    world.log.tick(1500, 1).tick(60_000, 2, source="t")
+    world.read()
+    world.now += RETIRED_SECONDS
+    world.log.tick(60_000, 3, source="t")
+    world.read()
+    world.beat()
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    assert offset == 1
+    assert world.restore(offset, metadata) == 1
+    world.log.tick(1600, 2)
+    world.read()
+    assert [topic for topic, *_ in world.put_records if topic != "slices"] == ["late"]
+
+
+def test_while_a_log_is_read_from_far_behind_no_lane_is_retired(world: World) -> None:
+    world.log.tick(0, 1).tick(0, 2, source="t").tick(0, 3, source="t")
+    world.read(1)
+    world.now += 10 * RETIRED_SECONDS
+    world.read(2)
+    frame = world.beat()
+    assert {lane.source: lane.frontier_ms - HOUR_MS for lane in frame.lanes} == {"s": -2000, "t": -2000}
+
+
+def test_a_commit_past_the_logs_end_is_of_another_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.log.tick(0, 1).tick(0, 2).tick(0, 3)
+    world.read()
+    offset, metadata = 3, world.agent.checkpoint()[TRADES][1]
+    # The topic is created anew, and has two records by now.
+    world.log = Log().tick(0, 1).tick(0, 2)
+    assert world.restore(offset, metadata) == 0
+    assert "trades, partition 0: the commit is at offset 3 and the log ends at 2" in caplog.text
+    world.read()
+    assert world.agent.slicers[0].tallies.counted == 2
+
+
+def test_ages_of_silence_begin_anew_with_an_owner(world: World) -> None:
+    world.log.tick(0, 1).beat(9000)
+    world.read()
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    world.now += 10 * IDLE_SECONDS
+    world.restore(offset, metadata)
+    assert world.idle() == set()
+    world.now += IDLE_SECONDS
+    assert world.idle() == {"s"}
+    assert world.beat().lanes[0].frontier_ms == HOUR_MS + 7000
+
+
+@pytest.mark.parametrize("metadata", ["", "set by hand", "{}", "[1]", '[2, 0, [["s"]]]'])
+def test_a_commit_that_is_not_ours_says_where_to_read_on(world: World, metadata: str) -> None:
+    world.log.tick(0, 1).tick(0, 2).tick(0, 3)
+    assert world.restore(1, metadata) == 1
+    world.read()
+    assert world.agent.slicers[0].tallies.counted == 2
+
+
+def waiting(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a world in which a fold is worth it from three records on."""
+    world = World(monkeypatch, fold_records=3)
+    world.restore()
+    world.log.tick(0, 1).tick(0, 2).tick(0, 3).tick(0, 4)
+    return world
+
+
+def test_small_blocks_wait_for_a_flush_and_are_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    world.read(1)
+    world.read(2)
+    assert world.agent.slicers[0].tallies.counted == 0
+    assert world.agent.read(0) == 2
+    offset, metadata = world.agent.checkpoint()[TRADES]
+    assert offset == 0
+    assert slices_from(metadata).tallies.counted == slices_from(metadata).upto == 2
+
+
+def test_as_many_as_are_worth_it_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    world.read(1)
+    world.read(3)
+    assert world.agent.slicers[0].tallies.counted == 3
+
+
+def test_what_is_fetched_again_while_it_waits_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    for start, end in ((0, 2), (1, 2), (0, 1), (1, 3)):
+        world.agent.receive(world.log.block(start, end))
+    world.beat()
+    assert world.agent.slicers[0].tallies == Tallies(counted=3)
+
+
+def test_a_new_owner_knows_nothing_of_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    world.read(2)
+    assert world.restore() == 0
+    assert world.agent.read(0) == 0
+    world.beat()
+    assert world.agent.slicers[0].tallies.counted == 0
+
+
+def test_a_fold_that_fails_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = waiting(monkeypatch)
+    world.read(1)
+    lift, calls = type(TICKS.aggregate).lift, []
+
+    def fail_at_first(self: Any, events: Columns) -> Columns:
+        calls.append(events)
+        if len(calls) == 1:
+            raise RuntimeError("broken")
+        return lift(self, events)
+
+    monkeypatch.setattr(type(TICKS.aggregate), "lift", fail_at_first)
+    # Half of it is done: the same records would be repeats. What comes next ends the worker, which commits nothing.
+    for call in (world.agent.flush, world.agent.checkpoint, world.read):
+        with pytest.raises(RuntimeError, match="broken"):
+            call()
+    assert world.put_records == []
+
+
+def test_a_partition_of_a_backlog_is_as_far_as_its_slowest_lane(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload, "_CROWD_SLICES", 0)
+    world.unread = 8193
+    # Lateness is 2 s: the frontiers are 18 s and 48 s.
+    world.log.tick(20_000, 1).tick(50_000, 2, source="t")
+    world.read()
+    world.workload.final("trades", HOUR_MS + 8_000, piled=1)
+    assert world.workload.held == set()
+    world.workload.final("trades", HOUR_MS + 7_999, piled=1)
+    assert world.workload.held == {TRADES}
+    # What has happened in the last half minute is read, whoever is behind.
+    monkeypatch.setattr(slicing, "time", lambda: (HOUR_MS + 50_000 + slicing.LIVE_MS) / 1000 - 0.001)
+    world.log.tick(50_000, 3)
+    world.read()
+    assert world.workload.held == set()
+    monkeypatch.setattr(slicing, "time", lambda: (HOUR_MS + 50_000 + slicing.LIVE_MS) / 1000)
+    world.log.tick(50_000, 4)
+    world.read()
+    assert world.workload.held == {TRADES}
+    # So little is left that it is read to its end, whoever is behind.
+    world.unread = 8192
+    world.log.tick(50_001, 5)
+    world.read()
+    assert world.workload.held == set()

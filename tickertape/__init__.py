@@ -1,0 +1,1 @@
+"""Tickertape: rolling metrics of markets and social media on Kafka, exact, in Python."""

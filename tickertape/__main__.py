@@ -1,0 +1,3 @@
+from tickertape.stream.command_line.cli import main
+
+main()
