@@ -43,7 +43,7 @@ class Takeover:
         }
         self._waiting = set().union(*self._places.values())
 
-    def hear(self, symbol: str, close_ms: int, now_ms: float) -> None:
+    def note_bar(self, symbol: str, close_ms: int, now_ms: float) -> None:
         """Hear of a bar, and when it was read."""
         if self.seconds is None and close_ms > self._killed_ms:
             self._waiting -= self._places.get(symbol, set())

@@ -203,7 +203,7 @@ class View:
             if not bar.final and now_ms < bar.start_ms + 1000:
                 self.latencies_ms.append(now_ms - bar.close_ms)
             if self.takeover is not None:
-                self.takeover.hear(bar.symbol, bar.close_ms, now_ms)
+                self.takeover.note_bar(bar.symbol, bar.close_ms, now_ms)
 
     def _minute(self, bar: Bar) -> None:
         state = self._symbol(bar)

@@ -240,7 +240,7 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int
                 horizon_ms=0,
                 epoch=settings.epoch,
                 fill=settings.fill,
-                following=Derived(windowing, agents.recipes, settings),
+                derived=Derived(windowing, agents.recipes, settings),
             ),
             made,
         )
@@ -249,7 +249,7 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int
     ]
     for offset, frame in zip(count(), _by_time(job, shard, known), strict=False):
         for maker in makers:
-            maker.apply(offset, frame)
+            maker.apply_frame(offset, frame)
     merged = Merged({}, {})
     for maker in makers:
         merged.open |= maker.close()
@@ -310,12 +310,12 @@ class _Results:
     def __init__(self, windows: Windows, made: Callable[[int, int], None]) -> None:
         self.windows = windows
         self._made = made
-        windows.own(0, Views())
-        windows.settle(0)
+        windows.assign(0, Views())
+        windows.start_publishing(0)
         self._of = {output.name: _Rows(output) for output in windows.outputs}
 
-    def apply(self, offset: int, frame: Frame) -> None:
-        self.windows.apply(0, offset, frame)
+    def apply_frame(self, offset: int, frame: Frame) -> None:
+        self.windows.apply_frame(0, offset, frame)
         if self.windows.waiting >= MERGE_UPSERTS:
             self._flush()
 

@@ -95,13 +95,13 @@ def test_a_takeover_waits_for_each_partition_and_shard() -> None:
     symbols = {"BTC-USD": 0, "ETH-USD": 1}
     shards = {symbol: partition_for(symbol, 16) for symbol in symbols}
     takeover = Takeover({"trades": [0, 3], "slices": [shards["ETH-USD"]]}, symbols, 16, killed_ms=1000.0)
-    takeover.hear("BTC-USD", 1000, 5000.0)
+    takeover.note_bar("BTC-USD", 1000, 5000.0)
     assert takeover.seconds is None
-    takeover.hear("BTC-USD", 1001, 2000.0)
+    takeover.note_bar("BTC-USD", 1001, 2000.0)
     assert takeover.seconds is None
-    takeover.hear("ETH-USD", 1500, 3500.0)
+    takeover.note_bar("ETH-USD", 1500, 3500.0)
     assert takeover.seconds == 2.5
-    takeover.hear("ETH-USD", 1600, 9000.0)
+    takeover.note_bar("ETH-USD", 1600, 9000.0)
     assert takeover.seconds == 2.5
 
 

@@ -110,14 +110,14 @@ class Shard:
         self.log: list[Frame] = []
         self.holds: dict[Identity, Window] = {}
         #: What follows the windows, by key, and what came of it with the last flush.
-        self.follows: dict[str, Any] = {}
+        self.derived: dict[str, Any] = {}
         self.news: dict[str, Any] = {}
         self._horizon_ms = horizon_ms
         self.windows = owned(horizon_ms=horizon_ms)
 
-    def hear(self, *frames: Frame) -> None:
+    def apply_frames(self, *frames: Frame) -> None:
         for one in frames:
-            self.windows.apply(0, len(self.log), one)
+            self.windows.apply_frame(0, len(self.log), one)
             self.log.append(one)
 
     def flush(self) -> dict[Identity, tuple[int, float, bool]]:
@@ -128,9 +128,9 @@ class Shard:
             if output.kind:
                 one = msgspec.json.decode(value, type=output.result)
                 self.news[key.decode()] = one
-                held: Any = self.follows.get(key.decode())
+                held: Any = self.derived.get(key.decode())
                 if held is None or (one.final, one.revision) >= (held.final, held.revision):
-                    self.follows[key.decode()] = one
+                    self.derived[key.decode()] = one
                 continue
             window = msgspec.json.decode(value, type=Window)
             assert symbol == window.symbol
@@ -145,7 +145,7 @@ class Shard:
 
     def says(self, *frames: Frame) -> dict[Identity, tuple[int, float, bool]]:
         """Hear frames, and publish."""
-        self.hear(*frames)
+        self.apply_frames(*frames)
         return self.flush()
 
     def restart(self) -> None:
@@ -157,18 +157,18 @@ class Shard:
         known = windows_from(metadata).topics["trades"]
         self.windows = owned(known, settled=False, horizon_ms=self._horizon_ms, upto=read)
         for at in range(offset, read):
-            self.windows.apply(0, at, self.log[at])
+            self.windows.apply_frame(0, at, self.log[at])
             assert self.flush() == {}, "nothing is published before all is known again"
-        self.windows.settle(0)
+        self.windows.start_publishing(0)
 
 
 def owned(
     saved: Views | None = None, *, settled: bool = True, horizon_ms: int = FAR_HORIZON_MS, upto: int = 0
 ) -> Windows:
     windows = Windows(WINDOWING, slice_ms=1000, horizon_ms=horizon_ms, epoch=EPOCH)
-    windows.own(0, saved or Views(), upto)
+    windows.assign(0, saved or Views(), upto)
     if settled:
-        windows.settle(0)
+        windows.start_publishing(0)
     return windows
 
 

@@ -49,7 +49,7 @@ class Line:
             if owner.read < log.end:
                 self.refused += owner.fold(log.block(owner.read))
             asleep = idle[partition] if idle else AWAKE
-            self.shard.hear(*(frame for _, frame in owner.flush(lambda _: 0, 1, everyone=True, idle=asleep)))
+            self.shard.apply_frames(*(frame for _, frame in owner.flush(lambda _: 0, 1, everyone=True, idle=asleep)))
         self.shard.flush()
         return self
 
@@ -242,10 +242,10 @@ def test_another_width_of_slices_reads_the_log_anew_and_mixes_nothing() -> None:
     # The shard holds what both epochs wrote; whoever reads it takes its own.
     for settings in (one_second, half):
         windows = Windows(WINDOWING, slice_ms=settings.slice_ms, horizon_ms=60_000, epoch=settings.epoch)
-        windows.own(0, owned().checkpoint(0, 0)[1])
-        windows.settle(0)
+        windows.assign(0, owned().checkpoint(0, 0)[1])
+        windows.start_publishing(0)
         for offset, frame in enumerate(frames):
-            windows.apply(0, offset, frame)
+            windows.apply_frame(0, offset, frame)
         results = [msgspec.json.decode(value, type=Window) for _, _, _, value in windows.flush()]
         assert {
             (window.resolution, window.start_ms - HOUR_MS): (window.count, window.total, window.final)

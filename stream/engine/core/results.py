@@ -1,6 +1,6 @@
 """Results as records: what a window holds, written as its Struct's JSON, under the key that says which window it is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -62,6 +62,10 @@ class Finals(NamedTuple):
     keys: list[WindowKey]
     shards: Ints
     columns: Columns
+
+    def only(self, names: Collection[str]) -> "Finals":
+        """Return them with some of their columns."""
+        return Finals(self.keys, self.shards, {name: self.columns[name] for name in names} if self.keys else {})
 
     def and_(self, others: "Finals") -> "Finals":
         """Return these and others, which have the same columns or more."""

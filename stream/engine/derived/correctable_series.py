@@ -5,7 +5,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,20 +16,11 @@ from tickertape.stream.engine.core.results import NOTHING, Finals, Output, Resul
 from tickertape.stream.engine.core.table import Columns, Schema, grow
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.derived.stage import Times
 from tickertape.stream.engine.recovery.state import Kept
 
 _NONE = -1
 _DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
-
-
-class Times(Protocol):
-    """How far the windows of a shard are."""
-
-    def settled_ms(self, shard: int, source: str) -> int:
-        """Return the time up to which no window is corrected any more."""
-
-    def published_ms(self, shard: int, source: str) -> int:
-        """Return the time up to which all results were published when the last owner committed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +33,7 @@ class Series:
     starts_ms: "array[int]" = field(default_factory=lambda: array("q"))
     rows: "array[int]" = field(default_factory=lambda: array("q"))
 
-    def put(self, start_ms: int, row: int) -> tuple[int, int | None]:
+    def insert(self, start_ms: int, row: int) -> tuple[int, int | None]:
         """Take in a window; return its place, and the row that it had before."""
         starts_ms = self.starts_ms
         if not starts_ms or start_ms > starts_ms[-1]:
@@ -178,7 +169,7 @@ class CorrectableSeries(ABC):
         columns = [(name, dtype.str, dtype.shape) for name, (dtype, _) in self._kept.items()]
         return f"{self.output.name} {sorted(self.widths.items())} {columns}"
 
-    def own(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
+    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
         """Begin with a shard.
 
         Parameters
@@ -206,7 +197,7 @@ class CorrectableSeries(ABC):
             self._open.add(series)
             at += n
 
-    def take(self, shard: int, times: Times) -> Kept:
+    def snapshot(self, shard: int, times: Times) -> Kept:
         """Return what a snapshot is to have of a shard."""
         self._release(self._series[shard].values(), times)
         some = [series for series in self._series[shard].values() if series.rows]
@@ -284,7 +275,7 @@ class CorrectableSeries(ABC):
             series = self._series[shard].get(key)
             if series is None:
                 series = self._series[shard][key] = Series(shard, key, self.widths[resolution])
-            at, old = series.put(start_ms, row)
+            at, old = series.insert(start_ms, row)
             if old is not None:
                 replaced.append(old)
             if at < changed.setdefault(series, at):

@@ -1,24 +1,23 @@
 """What follows the final windows of one topic: made of its agents' recipes, and fed with each flush."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
+from msgspec.structs import replace
 
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.results import NOTHING, Finals, Output, Result, WindowKey
-from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.core.results import NOTHING, Output
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Recursion, Rolling, Signals, Windowing
 from tickertape.stream.engine.derived import rules
-from tickertape.stream.engine.derived.correctable_series import CorrectableSeries, Times
+from tickertape.stream.engine.derived.correctable_series import CorrectableSeries
 from tickertape.stream.engine.derived.recursion import RecursionSeries
 from tickertape.stream.engine.derived.rolling import RollingSeries
 from tickertape.stream.engine.derived.signals import SignalSeries
-from tickertape.stream.engine.recovery.state import Kept
+from tickertape.stream.engine.derived.stage import Flush, Stage, Times
+from tickertape.stream.engine.recovery.state import State
 from tickertape.stream.errors import ConfigError
 
 
-class Derived:
+class Derived(Stage):
     """All that follows the windows of one recipe, for all shards of a worker.
 
     Parameters
@@ -54,6 +53,8 @@ class Derived:
         self._takes = takes | {"revision", "incomplete", "width_ms"}
         self._waiting = NOTHING
 
+    needs_all_finals = True
+
     def __bool__(self) -> bool:
         return bool(self._followers)
 
@@ -68,67 +69,33 @@ class Derived:
     def outputs(self) -> list[Output]:
         return [follower.output for _, follower in self._followers]
 
-    def own(self, shard: int, kept: Mapping[str, Kept] | None, *, anew: bool) -> list[str]:
-        """Begin with a shard.
+    @property
+    def takes(self) -> set[str]:  # type: ignore[override]  # it depends on the recipes
+        return self._takes
 
-        Parameters
-        ----------
-        shard
-            Which.
-        kept
-            What a snapshot has, by form; None without one.
-        anew
-            Without one: whether there was something before.
-
-        Returns
-        -------
-        list[str]
-            The outputs that begin in the midst, for what was before is lost.
-        """
+    def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:
         lost = []
         for _, follower in self._followers:
-            mine = kept.get(follower.form) if kept is not None else None
-            begins_anew = mine is None and (anew or kept is not None)
-            follower.own(shard, mine, anew=begins_anew)
+            mine = state.derived.get(follower.form) if state else None
+            begins_anew = mine is None and (state is not None or not fresh)
+            follower.assign(shard, mine, anew=begins_anew)
             if begins_anew:
                 lost.append(follower.output.name)
         return lost
 
-    def take(self, shard: int, times: Times) -> dict[str, Kept]:
-        """Return what a snapshot is to have of a shard, by form."""
-        return {follower.form: follower.take(shard, times) for _, follower in self._followers}
+    def with_state(self, state: State, shard: int, times: Times) -> State:
+        return replace(state, derived={one.form: one.snapshot(shard, times) for _, one in self._followers})
 
-    def chosen(self, keys: list[WindowKey], shards: Ints, metrics: Columns) -> Finals:
-        """Return those windows that are final, with what is taken of them."""
-        final = np.flatnonzero(metrics["final"])
-        if not len(final):
-            return NOTHING
-        return Finals(
-            [keys[i] for i in final.tolist()], shards[final], {name: metrics[name][final] for name in self._takes}
-        )
-
-    def follow(self, finals: Finals, times: Times, *, wait: bool) -> list[Result]:
-        """Return what comes of windows that are final now, or were corrected.
-
-        Parameters
-        ----------
-        finals
-            Which.
-        times
-            How far windows are.
-        wait
-            True where some before them are yet to come.
-        """
-        finals = self._waiting.and_(finals)
-        self._waiting = finals if wait else NOTHING
-        if wait:
-            return []
-        results: list[Result] = []
+    def process(self, flush: Flush, times: Times) -> None:
+        finals = self._waiting.and_(flush.finals.only(self._takes))
+        # They are taken in time order, so all wait for windows that are still to come.
+        self._waiting = NOTHING if flush.complete else finals
+        if not flush.complete:
+            return
         made = {self._windows: finals}
         for of, follower in self._followers:
             made[follower.output.name], records = follower.follow(made[of], times)
-            results += records
-        return results
+            flush.results += records
 
 
 def _follower(recipe: Recursion | Rolling, settings: Settings) -> CorrectableSeries:

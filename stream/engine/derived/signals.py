@@ -11,9 +11,10 @@ from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import NOTHING, Finals, Output
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
-from tickertape.stream.engine.derived.correctable_series import Place, Series, Times
+from tickertape.stream.engine.derived.correctable_series import Place, Series
 from tickertape.stream.engine.derived.recursion import StatefulSeries
 from tickertape.stream.engine.derived.rules import AnyRule
+from tickertape.stream.engine.derived.stage import Times
 from tickertape.stream.engine.recovery.state import Kept
 
 _BOOL = np.dtype(np.bool_)
@@ -83,8 +84,8 @@ class SignalSeries(StatefulSeries):
             self._arena.columns[name][rows] = column
         return columns | {"told": fired}
 
-    def own(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
-        super().own(shard, kept, anew=anew)
+    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
+        super().assign(shard, kept, anew=anew)
         fired = self._arena.columns["fired"]
         self._unsettled |= {
             (series, start_ms)

@@ -16,7 +16,7 @@ from tickertape.stream.engine.recovery.state import Packed, Rows
 _NONE = -1
 
 
-def take(windows: Table[WindowKey], slices: Table[SliceKey], shard: int) -> Rows:
+def rows_of(windows: Table[WindowKey], slices: Table[SliceKey], shard: int) -> Rows:
     """Return a shard's rows."""
     names = Names()
     rows = _of(windows, shard)
@@ -49,7 +49,7 @@ def _packed(columns: Columns, named: Mapping[str, list[str]], names: Names) -> P
     return packed | {name: names.codes(some).astype(np.int32).tobytes() for name, some in named.items()}
 
 
-def put(
+def restore_rows(
     rows: Rows,
     windows: Table[WindowKey],
     slices: Table[SliceKey],

@@ -141,20 +141,20 @@ class State(Struct, frozen=True, array_like=True):
         See `Frontiers`.
     incomplete
         By input partition, where records are missing.
-    overdue
+    past_horizon
         How many events results hold of slices that they were closed without.
     carried
         See `Carried`; None where nothing is filled.
-    follows
+    derived
         See `Kept`; by form. What has no form here any more, or another, begins anew.
     """
 
     rows: Rows
     frontiers: Frontiers
     incomplete: dict[int, tuple[int, int]]
-    overdue: dict[SliceKey, int]
+    past_horizon: dict[SliceKey, int]
     carried: Carried | None
-    follows: dict[str, Kept]
+    derived: dict[str, Kept]
 
 
 _encode = msgspec.msgpack.Encoder().encode

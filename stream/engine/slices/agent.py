@@ -109,18 +109,18 @@ class SlicingAgent:
             self._heard_seconds |= {(tp.partition, source): now for source in ("", *slicer.lanes.watermark_ms)}
         return {tp: self.slicers[tp.partition].read for tp in positions}
 
-    def trust(self, most: Mapping[str, int]) -> None:
+    def limit_partitions(self, most: Mapping[str, int]) -> None:
         """Hear how many partitions topics have, or are promised."""
         self._most_partitions = most.get(self.topic, self._most_partitions)
         for slicer in self.slicers.values():
             slicer.most_partitions = self._most_partitions
 
-    def claims(self, block: Block) -> dict[str, int]:
+    def claimed_partitions(self, block: Block) -> dict[str, int]:
         """Return how many partitions a block says that there are, where that is more than there may be."""
         most = max((beat.partitions for beat in heartbeats(block)), default=0)
         return {self.topic: most} if most > self._most_partitions else {}
 
-    def doubts(self) -> dict[str, int]:
+    def doubtful_partitions(self) -> dict[str, int]:
         return {}
 
     def read(self, partition: int) -> int | None:

@@ -23,10 +23,10 @@ from tickertape.stream.engine.core.results import Result
 from tickertape.stream.engine.core.workload import AHEAD_MS, Workload
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.derived.derived import Derived
+from tickertape.stream.engine.frames.latency import Latency
 from tickertape.stream.engine.frames.packing import BadFrame
 from tickertape.stream.engine.recovery.recovery import Recovery
 from tickertape.stream.engine.recovery.state import State, from_bytes, to_bytes
-from tickertape.stream.engine.windows.latency import Latency
 from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.partition import partition_for
@@ -133,11 +133,11 @@ class WindowAgent:
                 horizon_ms=settings.horizon_ms,
                 epoch=settings.epoch,
                 fill=settings.fill,
-                following=Derived(windowing, self._recipes, settings),
+                derived=Derived(windowing, self._recipes, settings),
             )
             for windowing in self._windowings
         ]
-        self.trust(self._most)
+        self.limit_partitions(self._most)
         self._read, self._upto, self._log, self._next, self._longer = {}, {}, {}, {}, {}
         self._began = {}
         for tp, position in positions.items():
@@ -154,9 +154,9 @@ class WindowAgent:
             anew: list[str] = []
             for i, windows in enumerate(self._windows):
                 views = saved.topics.get(windows.topic, Views())
-                anew += windows.own(tp.partition, views, saved.upto, states[i] if states else None, fresh=fresh)
+                anew += windows.assign(tp.partition, views, saved.upto, states[i] if states else None, fresh=fresh)
                 if lost:
-                    windows.lose(tp.partition, int(time() * 1000) + settings.skew_ms)
+                    windows.mark_incomplete(tp.partition, int(time() * 1000) + settings.skew_ms)
             if anew:
                 log.warning(
                     "slices, partition %d: %s begin anew, for what was before is in no snapshot; they are marked "
@@ -167,19 +167,19 @@ class WindowAgent:
             self._settle(tp.partition)
         return {tp: self._read[tp.partition] for tp in positions}
 
-    def trust(self, most: Mapping[str, int]) -> None:
+    def limit_partitions(self, most: Mapping[str, int]) -> None:
         """Hear how many partitions topics have, or are promised."""
         self._most = most
         for windows in self._windows:
             if windows.topic in most:
-                windows.trust(most[windows.topic])
+                windows.shards.limit_partitions(most[windows.topic])
 
-    def claims(self, block: Block) -> dict[str, int]:  # noqa: ARG002 - frames say it when they are read
+    def claimed_partitions(self, block: Block) -> dict[str, int]:  # noqa: ARG002 - frames say it when they are read
         return {}
 
-    def doubts(self) -> dict[str, int]:
+    def doubtful_partitions(self) -> dict[str, int]:
         """Return by topic how many partitions frames say that there are, where that is more than there may be."""
-        return {windows.topic: doubt for windows in self._windows if (doubt := windows.doubt)}
+        return {windows.topic: doubt for windows in self._windows if (doubt := windows.shards.doubtful_partitions)}
 
     def _states(self, shard: int, position: Position) -> list[State]:
         """Go back to a snapshot, where there is one that fits; return what it holds for each of the windows."""
@@ -208,7 +208,7 @@ class WindowAgent:
     def _settle(self, shard: int) -> None:
         if self._read[shard] >= self._upto[shard]:
             for windows in self._windows:
-                windows.settle(shard)
+                windows.start_publishing(shard)
 
     def read(self, partition: int) -> int | None:
         """Return the offset that a shard has been read to, or None where it isn't this worker's."""
@@ -222,9 +222,9 @@ class WindowAgent:
             try:
                 frame = self._decode(value or b"")
                 for windows in self._windows:
-                    windows.apply(shard, offset, frame)
+                    windows.apply_frame(shard, offset, frame)
                 if offset >= self._upto[shard]:
-                    self._latency.hear(frame)
+                    self._latency.note_frame(frame)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
                 self._reject(block, at, error)
         self._read[shard] = max(self._read[shard], block.end)
@@ -281,7 +281,7 @@ class WindowAgent:
 
     def _tell_final(self, windows: Windows) -> None:
         """Have who reads on hear how far results are final, and what piles up beyond that."""
-        final_ms = windows.final_ms
+        final_ms = windows.shards.final_ms
         lateness_ms = windows.windowing.slicing.lateness(self._settings.lateness_ms)
         piled = windows.slices_from(final_ms + lateness_ms + AHEAD_MS)
         self._workload.final(windows.topic, final_ms, piled)
@@ -300,9 +300,9 @@ class WindowAgent:
             oldest, carried, known = read, read, {}
             for windows in self._windows:
                 offset, known[windows.topic] = windows.checkpoint(shard, read)
-                oldest, carried = min(oldest, offset), min(carried, windows.carried(shard, read))
+                oldest, carried = min(oldest, offset), min(carried, windows.stages_need(shard, read))
             began = None
-            if any(windows.following for windows in self._windows):
+            if any(windows.needs_all_finals for windows in self._windows):
                 kept = self._recovery.kept(shard) if self._recovery else None
                 if kept is None:
                     kept = began = self._began.get(shard)

@@ -1,22 +1,25 @@
 """Windows without events, filled with what the last window with events leaves: pure, without Kafka."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
-from tickertape.stream.engine.core.results import NOTHING, Finals, Result, ResultWriter, WindowKey
+from tickertape.stream.engine.core.results import Finals, ResultWriter, WindowKey
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.derived.stage import Flush, Stage, Times
 from tickertape.stream.engine.frames.upserts import SliceKey
-from tickertape.stream.engine.recovery.state import Carried, FilledGroup, FilledSeries
+from tickertape.stream.engine.recovery.state import Carried, FilledGroup, FilledSeries, State
 from tickertape.stream.engine.windows.finality import Finality
+from tickertape.stream.engine.windows.shards import Shards
 
 # Of one flush, so that none takes long: a heartbeat may move a frontier on by hours.
 FILLED_RECORDS = 20_000
@@ -49,7 +52,7 @@ class _Gap:
     values: _Values
 
 
-class Filler:
+class Filler(Stage):
     """Fills, once they are final, the windows of a series that come after its first and have no events.
 
     What a window is filled with is what the newest window before it holds, so it is a function of the log. When a
@@ -61,50 +64,48 @@ class Filler:
         Says which metrics are carried, and from which.
     slice_ms
         A slice's width.
-
-    Attributes
-    ----------
-    lags
-        Whether the last flush left windows to be filled.
+    shards
+        How far each shard is.
     """
 
-    def __init__(self, windowing: Windowing, slice_ms: int) -> None:
-        self.lags = False
+    def __init__(self, windowing: Windowing, slice_ms: int, shards: Shards) -> None:
         self._windowing = windowing
         self._slices = windowing.slicing.aggregate
         self._slice_ms = slice_ms
+        self._shards = shards
         self._carried = sorted(set(windowing.fill.values()))
         self._writer = ResultWriter(windowing.output)
         self._types = {one.name: one.type for one in msgspec.structs.fields(windowing.result)}
+        self._lags = False
         self._groups: dict[tuple[int, str, str], FilledGroup] = {}
         #: By shard, source and symbol: start and offset of the newest slice that is folded.
         self._newest: dict[tuple[int, str, str], tuple[int, int]] = {}
         self._seeds: dict[int, dict[tuple[str, str], _Seed]] = {}
-        self._settled: set[int] = set()
+        # Shards of which what the last owner carried is known.
+        self._started: set[int] = set()
 
-    def take(self, shard: int) -> Carried:
-        """Return what is known of a shard, as it is when nothing is left to be filled."""
-        return Carried(
-            {(source, resolution): group for (of, source, resolution), group in self._groups.items() if of == shard},
-            {(source, symbol): newest for (of, source, symbol), newest in self._newest.items() if of == shard},
-        )
+    @property
+    def takes(self) -> list[str]:  # type: ignore[override]  # it depends on the recipe
+        return self._carried
 
-    def put(self, shard: int, carried: Carried) -> None:
-        """Go on with a shard."""
-        self._groups |= {(shard, *key): group for key, group in carried.groups.items()}
-        self._newest |= {(shard, *key): newest for key, newest in carried.newest.items()}
+    @property
+    def lags(self) -> bool:
+        return self._lags
 
-    def seed(self, keys: list[SliceKey], columns: Columns, shards: Mapping[int, Finality]) -> None:
-        """Take from upserts what the last owner carried.
+    def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:  # noqa: ARG002 - upserts tell it
+        if state and state.carried:
+            self._groups |= {(shard, *key): group for key, group in state.carried.groups.items()}
+            self._newest |= {(shard, *key): newest for key, newest in state.carried.newest.items()}
+        return []
 
-        Parameters
-        ----------
-        keys, columns
-            See `Upserts`.
-        shards
-            What each shard knows.
-        """
-        if not shards.keys() - self._settled:
+    def with_state(self, state: State, shard: int, times: Times) -> State:  # noqa: ARG002 - it keeps no times
+        groups = {(source, width): group for (of, source, width), group in self._groups.items() if of == shard}
+        newest = {(source, symbol): at for (of, source, symbol), at in self._newest.items() if of == shard}
+        return replace(state, carried=Carried(groups, newest))
+
+    def see_upserts(self, keys: list[SliceKey], columns: Columns) -> None:
+        """Take from upserts what the last owner carried."""
+        if not self._shards.finality.keys() - self._started:
             return
         done_ms: dict[tuple[int, str], int] = {}
         best: dict[tuple[int, str, str, int], int] = {}
@@ -112,8 +113,8 @@ class Filler:
         for i, (partition, source, symbol, slice_ms) in enumerate(keys):
             shard = shard_of[i]
             if (shard, source) not in done_ms:
-                done = shards[shard].done_with_ms(source)
-                done_ms[shard, source] = UNSET if shard in self._settled else done
+                done = self._shards.finality[shard].done_with_ms(source)
+                done_ms[shard, source] = UNSET if shard in self._started else done
             if slice_ms + self._slice_ms > done_ms[shard, source]:
                 continue
             seed = self._seeds.setdefault(shard, {}).get((source, symbol))
@@ -132,13 +133,13 @@ class Filler:
                 values = [columns[name][i : i + 1].tolist() for name in self._slices.schema]
                 upserts[partition] = stamp, offset, tuple(value for (value,) in values)
 
-    def settle(self, settled: Set[int], shards: Mapping[int, Finality]) -> None:
-        """Begin with shards that have been read to where the last owner's checkpoint was made."""
-        for shard in settled - self._settled:
-            self._settled.add(shard)
+    def _start(self) -> None:
+        """Start with shards that have been read to where the last owner's checkpoint was made."""
+        for shard in self._shards.publishing - self._started:
+            self._started.add(shard)
             seeds = self._seeds.pop(shard, None)
             if seeds:
-                self._begin(shard, shards[shard], seeds)
+                self._begin(shard, self._shards.finality[shard], seeds)
 
     def _begin(self, shard: int, finality: Finality, seeds: dict[tuple[str, str], _Seed]) -> None:
         newest: dict[tuple[str, str], int] = {}
@@ -177,8 +178,7 @@ class Filler:
                     group = self._groups[shard, source, resolution]
                     group.series[symbol].cursor_ms = done_ms - done_ms % width_ms
 
-    def fold(self, shard: int, keys: list[SliceKey], offsets: list[int]) -> None:
-        """Hear which slices are folded for good, and the offsets of their upserts."""
+    def see_folded(self, shard: int, keys: list[SliceKey], offsets: list[int]) -> None:
         for (_, source, symbol, slice_ms), offset in zip(keys, offsets, strict=True):
             self._note(shard, source, symbol, slice_ms, offset)
 
@@ -189,16 +189,9 @@ class Filler:
             offset = min(offset, known) if slice_ms == known_ms else offset
             self._newest[shard, source, symbol] = slice_ms, offset
 
-    def offset(self, shard: int, read: int) -> int:
+    def needed_offset(self, shard: int, read: int) -> int:
         """Return the oldest offset from which every series can be carried on, at most ``read``."""
         return min((offset for (of, _, _), (_, offset) in self._newest.items() if of == shard), default=read)
-
-    def tell(self, keys: list[WindowKey], shards: list[int], metrics: Columns) -> None:
-        """Hear which windows are published."""
-        carried = zip(*[metrics[name].tolist() for name in self._carried], strict=True)
-        for key, shard, final, values in zip(keys, shards, metrics["final"].tolist(), carried, strict=True):
-            if final:
-                self._tell(shard, key, values)
 
     def _tell(self, shard: int, key: WindowKey, values: _Values) -> None:
         symbol, source, resolution, start_ms = key
@@ -220,60 +213,50 @@ class Filler:
             series.cursor_ms = min(series.cursor_ms, end_ms)
         group.cursor_ms = min(group.cursor_ms, series.cursor_ms)
 
-    def fill(
-        self,
-        results: list[Result],
-        ends_ms: list[int],
-        settled: Set[int],
-        shards: Mapping[int, Finality],
-        published: Callable[[int, str], int],
-    ) -> tuple[list[Result], Finals]:
-        """Fill the windows without events that are final.
+    def process(self, flush: Flush, times: Times) -> None:
+        """Fill the windows without events that are final: results of all windows are in time order afterwards."""
+        self._start()
+        finals = flush.finals
+        if finals.keys:
+            carried = zip(*[finals.columns[name].tolist() for name in self._carried], strict=True)
+            for key, shard, values in zip(finals.keys, finals.shards.tolist(), carried, strict=True):
+                self._tell(shard, key, values)
+        gaps = self._all_gaps()
+        flush.complete &= not self._lags
+        if not gaps:
+            return
+        filled = self._filled(gaps)
+        widths = self._windowing.resolutions
+        ends = [start_ms + widths[resolution] for _, _, resolution, start_ms in filled.keys]
+        of = zip(filled.shards.tolist(), filled.keys, strict=True)
+        known = [times.published_ms(shard, source) for shard, (_, source, *_) in of]
+        new = [i for i, (end_ms, known_ms) in enumerate(zip(ends, known, strict=True)) if end_ms > known_ms]
+        columns = {name: column[new] for name, column in filled.columns.items()}
+        records = self._writer.write([filled.keys[i] for i in new], columns) if new else []
+        ended = zip(flush.ends_ms + [ends[i] for i in new], flush.results + records, strict=True)
+        in_order = sorted(ended, key=itemgetter(0))
+        flush.ends_ms, flush.results = [end_ms for end_ms, _ in in_order], [one for _, one in in_order]
+        flush.finals = finals.and_(filled)
 
-        Parameters
-        ----------
-        results, ends_ms
-            Of a flush: what else it publishes, and when each ends.
-        settled
-            The shards that publish.
-        shards
-            What each shard knows.
-        published
-            Returns the time up to which what was published is not to be published again, by shard and source.
-
-        Returns
-        -------
-        list[Result], Finals
-            All of the flush's results in time order, and what has been filled.
-        """
-        self.lags = False
+    def _all_gaps(self) -> list[_Gap]:
+        """Move every series on to where its windows are final; return the windows without events on the way."""
+        self._lags = False
         room = FILLED_RECORDS
         gaps: list[_Gap] = []
         for (shard, source, resolution), group in self._groups.items():
-            final_ms = shards[shard].final_ms.get(source, UNSET)
+            finality = self._shards.finality[shard]
+            final_ms = finality.final_ms.get(source, UNSET)
             final_ms -= final_ms % group.width_ms
-            if shard not in settled or final_ms <= group.cursor_ms:
+            if shard not in self._shards.publishing or final_ms <= group.cursor_ms:
                 continue
-            folded = shards[shard].fold_ms
-            fold_ms = min(folded.get(source, UNSET), folded.get(ALL, UNSET))
+            fold_ms = min(finality.fold_ms.get(source, UNSET), finality.fold_ms.get(ALL, UNSET))
             for symbol, series in group.series.items():
                 for start_ms, n, values in self._gaps(series, group.width_ms, final_ms, fold_ms, room):
                     gaps.append(_Gap(shard, symbol, source, resolution, start_ms, group.width_ms, n, values))
                     room -= n
             group.cursor_ms = min(series.cursor_ms for series in group.series.values())
-            self.lags |= group.cursor_ms < final_ms
-        if not gaps:
-            return results, NOTHING
-        filled = self._filled(gaps)
-        widths = self._windowing.resolutions
-        ends = [start_ms + widths[resolution] for _, _, resolution, start_ms in filled.keys]
-        of = zip(filled.shards.tolist(), filled.keys, strict=True)
-        known = [published(shard, source) for shard, (_, source, *_) in of]
-        new = [i for i, (end_ms, known_ms) in enumerate(zip(ends, known, strict=True)) if end_ms > known_ms]
-        columns = {name: column[new] for name, column in filled.columns.items()}
-        records = self._writer.write([filled.keys[i] for i in new], columns) if new else []
-        ended = zip(ends_ms + [ends[i] for i in new], results + records, strict=True)
-        return [one for _, one in sorted(ended, key=itemgetter(0))], filled
+            self._lags |= group.cursor_ms < final_ms
+        return gaps
 
     def _gaps(
         self, series: FilledSeries, width_ms: int, final_ms: int, fold_ms: int, room: int

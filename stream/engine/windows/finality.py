@@ -53,7 +53,7 @@ class Finality:
         self._added = list(saved.added)
         self._most_partitions = MOST_PARTITIONS
         #: How many frames say that there are, where that is more than there may be: until that is known it holds.
-        self.doubt = 0
+        self.doubtful_partitions = 0
         self._sources = saved.folded.keys() - {ALL}
         self._lane_ms: dict[tuple[int, str], int] = {}
         self._stamp: dict[int, int] = {}
@@ -143,13 +143,13 @@ class Finality:
             return at_ms
         return max(at_ms, self._evicted_ms[partition])
 
-    def hear(self, frame: Frame) -> None:
+    def apply_frame(self, frame: Frame) -> None:
         """Take in a frame's lanes; a frontier never moves back, and a zombie's word on who is silent doesn't count."""
         self._news = True
         partition = frame.partition
         for told in (partition + 1, frame.partitions):
             if told > self._most_partitions:
-                self.doubt = max(self.doubt, told)
+                self.doubtful_partitions = max(self.doubtful_partitions, told)
             else:
                 self._learn(told)
         # A source that has spoken and lost its lane since the last frame has upserts here, and no lane.
@@ -169,31 +169,31 @@ class Finality:
                 self._here[partition] = {lane.source for lane in frame.lanes}
                 self._evicted_ms[partition] = frame.evicted_ms
 
-    def trust(self, most_partitions: int) -> None:
-        """Hear how many partitions there are, or are promised: who has said more was wrong."""
+    def limit_partitions(self, most_partitions: int) -> None:
+        """Set how many partitions there are, or are promised: whoever has said more was wrong."""
         self._most_partitions = most_partitions
-        if self.doubt <= most_partitions:
-            self._learn(self.doubt)
-        self._partitions, self.doubt = min(self._partitions, most_partitions), 0
+        if self.doubtful_partitions <= most_partitions:
+            self._learn(self.doubtful_partitions)
+        self._partitions, self.doubtful_partitions = min(self._partitions, most_partitions), 0
         self._news = True
 
-    def advance(self, *, settled: bool) -> bool:
+    def advance(self, *, publishing: bool) -> bool:
         """Recompute the frontiers; return whether any has moved.
 
         Parameters
         ----------
-        settled
+        publishing
             False while the shard is read again from its checkpoint's offset: what that says counts from its end on.
         """
         if not self._news:
             return False
-        self._news = not settled
-        if settled:
+        self._news = not publishing
+        if publishing:
             self._forgotten_ms = max(self._forgotten_ms, self._saved.forgotten_ms)
         before = self.final_ms, self.fold_ms
         self.final_ms, self.fold_ms = dict(self.final_ms), dict(self.fold_ms)
         for source in (ALL, *self._sources):
-            if settled:
+            if publishing:
                 saved = self._saved
                 self._raise(source, saved.final.get(source, UNSET), saved.folded.get(source, UNSET))
             if not self._advance(source):
@@ -206,7 +206,7 @@ class Finality:
     def _advance(self, source: str) -> bool:
         """Recompute a source's frontiers; return whether any of its lanes is awake."""
         known, awake, ended, least_ms, away_ms = [], [], [], -UNSET, -UNSET
-        if max(self._partitions, self.doubt) > len(self._idle):
+        if max(self._partitions, self.doubtful_partitions) > len(self._idle):
             # One that hasn't spoken holds back.
             awake, least_ms = [UNSET], UNSET
         for partition, (idle, rest) in self._idle.items():

@@ -37,7 +37,7 @@ class PastHorizon:
         self._held: dict[SliceKey, tuple[int, int]] = {}
         self._late: dict[SliceKey, LateSlice] = {}
 
-    def own(self, shard: int, upto: int, held: Mapping[SliceKey, int]) -> None:
+    def assign(self, shard: int, upto: int, held: Mapping[SliceKey, int]) -> None:
         """Begin with a shard; what lies below an offset the last owner has told of, and what `held` says it knew."""
         self._upto[shard] = upto
         self._held |= {key: (shard, events) for key, events in held.items()}
@@ -120,7 +120,7 @@ class PastHorizon:
             missing_in=list(missing),
         )
 
-    def take(self, shards: Mapping[int, Finality]) -> list[LateSlice]:
+    def pop_late(self, shards: Mapping[int, Finality]) -> list[LateSlice]:
         """Return what is to be told since the last call, and forget what no lane can add to."""
         late, self._late = list(self._late.values()), {}
         self._held = {

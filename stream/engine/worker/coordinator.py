@@ -1,4 +1,4 @@
-"""Who keeps what a worker knows of its partitions: slicing agents and window agent, restored and committed as one."""
+"""The coordinator of a worker: slicing agents and window agent are restored and committed as one."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.positions import Position
 from tickertape.stream.engine.core.workload import Workload
 from tickertape.stream.engine.fetch.unpacking import Blocks
-from tickertape.stream.engine.recovery.recovery import Sent
+from tickertape.stream.engine.recovery.recovery import Recovery
 from tickertape.stream.engine.worker.partition_metrics import PartitionMetrics
 from tickertape.stream.errors import BrokerError
 from tickertape.stream.telemetry.metrics import REFUSED_COMMITS
@@ -33,9 +33,9 @@ class Agent(Protocol):
 
     topic: str
 
-    def trust(self, most: Mapping[str, int]) -> None: ...
-    def claims(self, block: Block) -> Mapping[str, int]: ...
-    def doubts(self) -> Mapping[str, int]: ...
+    def limit_partitions(self, most: Mapping[str, int]) -> None: ...
+    def claimed_partitions(self, block: Block) -> Mapping[str, int]: ...
+    def doubtful_partitions(self) -> Mapping[str, int]: ...
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]: ...
     def read(self, partition: int) -> int | None: ...
     def receive(self, block: Block) -> None: ...
@@ -51,7 +51,7 @@ class Delivery(Protocol):
     async def room(self) -> None: ...
 
 
-class Truth(Protocol):
+class PartitionCounts(Protocol):
     """What knows how many partitions topics have, or are promised."""
 
     async def most(self, topics: Collection[str]) -> Mapping[str, int]: ...
@@ -65,16 +65,6 @@ class States(Protocol):
     def is_due(self, tp: TP) -> bool: ...
     def committed(self, commits: Mapping[TP, tuple[int, str]]) -> None: ...
     async def find(self, references: Mapping[TP, Reference]) -> dict[TP, str]: ...
-
-
-class Keeper(Protocol):
-    """What keeps more of the state than commits do, to have it back sooner."""
-
-    async def load(self, positions: Mapping[TP, Position]) -> None: ...
-    def sent(self) -> Sent: ...
-    def delivered(self, sent: Sent) -> None: ...
-    def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None: ...
-    def leave(self) -> None: ...
 
 
 class Coordinator:
@@ -93,9 +83,9 @@ class Coordinator:
         self.workload = workload
         self._agents: dict[str, Agent] = {}
         self._delivery: Delivery | None = None
-        self._keeper: Keeper | None = None
-        self._report: PartitionMetrics | None = None
-        self._truth: Truth | None = None
+        self._recovery: Recovery | None = None
+        self._metrics: PartitionMetrics | None = None
+        self._counts: PartitionCounts | None = None
         self._states: States | None = None
         #: Partitions whose commit is too long, and there is no place for it.
         self._still: set[TP] = set()
@@ -108,16 +98,16 @@ class Coordinator:
         self,
         agents: list[Agent],
         delivery: Delivery,
-        keeper: Keeper | None = None,
-        report: PartitionMetrics | None = None,
-        truth: Truth | None = None,
+        recovery: Recovery | None = None,
+        metrics: PartitionMetrics | None = None,
+        counts: PartitionCounts | None = None,
         states: States | None = None,
     ) -> None:
         """Take on the agents, and have them flush once in a while, changed or not."""
-        self._truth = truth
+        self._counts = counts
         self._states = states
-        self._keeper = keeper
-        self._report = report
+        self._recovery = recovery
+        self._metrics = metrics
         self._agents = {agent.topic: agent for agent in agents}
         self._delivery = delivery
         self._beat = asyncio.create_task(self._flush_regularly())
@@ -134,8 +124,8 @@ class Coordinator:
             try:
                 for agent in self._agents.values():
                     agent.flush()
-                if self._report is not None:
-                    self._report.look(self._agents.values())
+                if self._metrics is not None:
+                    self._metrics.look(self._agents.values())
             except Exception as error:
                 # Nobody waits for this task: the next block or commit ends the worker.
                 log.exception("a flush failed")
@@ -150,7 +140,7 @@ class Coordinator:
         if self._failure is not None:
             raise self._failure
         agent, tp = self._agents[block.topic], TP(block.topic, block.partition)
-        if claims := agent.claims(block):
+        if claims := agent.claimed_partitions(block):
             await self._ask(claims)
         read = agent.read(block.partition)
         if read is None:
@@ -165,7 +155,7 @@ class Coordinator:
             # What the agent holds may be half done: nothing of it is committed, whoever asks.
             self._failure = error
             raise
-        if doubts := agent.doubts():
+        if doubts := agent.doubtful_partitions():
             await self._ask(doubts)
         assert self._delivery is not None
         await self._delivery.room()
@@ -177,20 +167,20 @@ class Coordinator:
         Nothing that is said of them counts before: whoever is right is not overruled, and who is wrong holds nothing
         back for longer than that takes.
         """
-        if self._truth is None:
+        if self._counts is None:
             return
-        most = await self._truth.most(self._agents)
+        most = await self._counts.most(self._agents)
         for agent in self._agents.values():
-            agent.trust(most)
+            agent.limit_partitions(most)
         for topic, count in told.items():
             if count > most[topic]:
-                self._truth.refuse(topic, count, most[topic])
+                self._counts.refuse(topic, count, most[topic])
 
     async def load(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
         await self._ask({})
         positions = await self._found(positions)
-        if self._keeper is not None:
-            await self._keeper.load(positions)
+        if self._recovery is not None:
+            await self._recovery.load(positions)
         return positions
 
     async def _found(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
@@ -211,8 +201,8 @@ class Coordinator:
 
     def leave(self) -> None:
         """Hear that the next commit is the last."""
-        if self._keeper is not None:
-            self._keeper.leave()
+        if self._recovery is not None:
+            self._recovery.leave()
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         self._committed = {}
@@ -222,33 +212,33 @@ class Coordinator:
             offsets |= agent.restore({tp: position for tp, position in positions.items() if tp.topic == topic})
         owned = ", ".join(f"{tp.topic}/{tp.partition}@{offset}" for tp, offset in sorted(offsets.items()))
         log.info("owns %s", owned or "nothing")
-        if self._report is not None:
-            self._report.own(positions, self._agents)
+        if self._metrics is not None:
+            self._metrics.assign(positions, self._agents)
         return offsets
 
     async def checkpoint(self) -> dict[TP, tuple[int, str]]:
         if self._failure is not None:
             raise self._failure
-        if self._report is not None:
-            self._report.begin_commit()
+        if self._metrics is not None:
+            self._metrics.begin_commit()
         commits: dict[TP, tuple[int, str]] = {}
         for agent in self._agents.values():
             commits |= agent.checkpoint()
-        sent = self._keeper.sent() if self._keeper is not None else None
+        sent = self._recovery.sent() if self._recovery is not None else None
         # What the commits speak of has to be published before them.
         if self._delivery is not None:
             await self._delivery.flush()
-        if self._keeper is not None and sent is not None:
-            self._keeper.delivered(sent)
+        if self._recovery is not None and sent is not None:
+            self._recovery.delivered(sent)
         same = {
             tp: commit
             for tp, commit in commits.items()
             if self._committed.get(tp) == commit and not (self._states is not None and self._states.is_due(tp))
         }
-        if self._keeper is not None:
-            self._keeper.committed(same)
-        if self._report is not None:
-            self._report.stands(same)
+        if self._recovery is not None:
+            self._recovery.committed(same)
+        if self._metrics is not None:
+            self._metrics.stands(same)
         return {tp: commit for tp, commit in commits.items() if tp not in same}
 
     async def shortened(self, commits: Mapping[TP, tuple[int, str]]) -> dict[TP, tuple[int, str]]:
@@ -273,10 +263,10 @@ class Coordinator:
         self._committed |= offsets
         if self._states is not None:
             self._states.committed(offsets)
-        if self._report is not None:
-            self._report.committed(offsets)
-        if self._keeper is not None:
-            self._keeper.committed(offsets)
+        if self._metrics is not None:
+            self._metrics.committed(offsets)
+        if self._recovery is not None:
+            self._recovery.committed(offsets)
 
     def refused(self, error: Exception) -> None:
         REFUSED_COMMITS.inc()

@@ -52,7 +52,7 @@ class PartitionMetrics:
         self._final_ms: dict[str, dict[int, dict[str, int]]] = {}
         self._began = 0.0
 
-    def own(self, positions: Mapping[TP, Position], topics: Iterable[str]) -> None:
+    def assign(self, positions: Mapping[TP, Position], topics: Iterable[str]) -> None:
         """Hear which partitions are owned from now on, of these topics."""
         for gauge, labels in self._shown:
             gauge.remove(*labels)

@@ -165,9 +165,9 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                     listener=watchlist,
                 )
             )
-        truth = Counts(producer, await self._opened.enter_async_context(Control(settings)))
+        counts = Counts(producer, await self._opened.enter_async_context(Control(settings)))
         states = await self._states(producer)
-        self.coordinator.start(agents, producer, recovery, PartitionMetrics(self._log_end), truth, states)
+        self.coordinator.start(agents, producer, recovery, PartitionMetrics(self._log_end), counts, states)
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
         HELD_PARTITIONS.set_function(lambda: len(workload.held))
 

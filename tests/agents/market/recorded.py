@@ -81,8 +81,8 @@ def results(windowing: Windowing, partitions: int, seed: int, *, spread: bool = 
     """Run the pipeline; partitions take turns at random, and windows are flushed now and then."""
     random, topic = Random(seed), windowing.slicing.topic.name
     windows = Windows(windowing, slice_ms=1000, horizon_ms=60_000, epoch="e")
-    windows.own(0, Views())
-    windows.settle(0)
+    windows.assign(0, Views())
+    windows.start_publishing(0)
     held: Results = {}
     queues, offset = [], 0
     for partition, log in enumerate(_logs(topic, partitions, spread=spread)):
@@ -116,7 +116,7 @@ def results(windowing: Windowing, partitions: int, seed: int, *, spread: bool = 
             continue
         assert slicer.fold(block) == []
         for _, frame in slicer.flush(lambda _: 0, 1, everyone=True):
-            windows.apply(0, offset, frame)
+            windows.apply_frame(0, offset, frame)
             offset += 1
         if random.random() < 0.1:
             flush()

@@ -161,11 +161,11 @@ def test_trades_of_two_sources_become_bars_of_each_and_of_all() -> None:
         begin=0,
     )
     windows = Windows(TRADE_BARS, slice_ms=1000, horizon_ms=60_000, epoch="e")
-    windows.own(0, Views())
-    windows.settle(0)
+    windows.assign(0, Views())
+    windows.start_publishing(0)
     assert slicer.fold(block) == []
     for _, frame in slicer.flush(lambda _: 0, 1, everyone=True):
-        windows.apply(0, 0, frame)
+        windows.apply_frame(0, 0, frame)
     bars = {
         (bar.source, bar.resolution, bar.start_ms - HOUR_MS): bar
         for bar in (msgspec.json.decode(value, type=Bar) for _, _, _, value in windows.flush())

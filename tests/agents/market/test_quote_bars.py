@@ -117,11 +117,11 @@ def made(records: list[bytes], *, fill: bool = False) -> dict[tuple[str, str, in
         begin=0,
     )
     windows = Windows(QUOTE_BARS, slice_ms=1000, horizon_ms=60_000, epoch="e", fill=fill)
-    windows.own(0, Views())
-    windows.settle(0)
+    windows.assign(0, Views())
+    windows.start_publishing(0)
     assert slicer.fold(block) == []
     for _, frame in slicer.flush(lambda _: 0, 1, everyone=True):
-        windows.apply(0, 0, frame)
+        windows.apply_frame(0, 0, frame)
     bars = [msgspec.json.decode(value, type=QuoteBar) for _, _, _, value in windows.flush()]
     assert all(bar.final for bar in bars)
     return {(bar.source, bar.resolution, bar.start_ms - HOUR_MS): bar for bar in bars}

@@ -80,9 +80,9 @@ def through(
         names=named(Settings(aliases={symbol: list(others) for symbol, others in (aliases or {}).items()})),
     )
     following = Derived(CHATTER, [MENTIONS], Settings())
-    windows = Windows(CHATTER, slice_ms=1000, horizon_ms=60_000, epoch="e", following=following)
-    windows.own(0, Views())
-    windows.settle(0)
+    windows = Windows(CHATTER, slice_ms=1000, horizon_ms=60_000, epoch="e", derived=following)
+    windows.assign(0, Views())
+    windows.start_publishing(0)
     values = [post if isinstance(post, bytes) else _json(post) for post in posts]
     held: dict[Key, Chatter] = {}
     followed: dict[Key, Mentions] = {}
@@ -90,7 +90,7 @@ def through(
     for offset, one in enumerate([*blocks, block([], len(values), end_ms or {})]):
         slicer.fold(one)
         for _, frame in slicer.flush(lambda _: 0, 1, everyone=True):
-            windows.apply(0, offset, msgspec.msgpack.decode(msgspec.msgpack.encode(frame), type=Frame))
+            windows.apply_frame(0, offset, msgspec.msgpack.decode(msgspec.msgpack.encode(frame), type=Frame))
         for output, _, _, value in windows.flush():
             said = msgspec.json.decode(value, type=output.result)
             (held if isinstance(said, Chatter) else followed)[

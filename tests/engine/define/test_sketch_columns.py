@@ -34,8 +34,8 @@ def frames(log: Log, cuts: set[int], shards: int = 1) -> list[tuple[int, Frame]]
 
 def owned(windows: Windows | None = None, state: Any = None) -> Windows:
     windows = notes.windows() if windows is None else windows
-    windows.own(0, Views(), 0, state)
-    windows.settle(0)
+    windows.assign(0, Views(), 0, state)
+    windows.start_publishing(0)
     return windows
 
 
@@ -54,7 +54,7 @@ def test_what_a_window_says() -> None:
     note(log, 1700, "A x", 3, writer="w")
     windows = owned()
     ((_, frame),) = frames(log.beat(9000), set())
-    windows.apply(0, 0, frame)
+    windows.apply_frame(0, 0, frame)
     results = [msgspec.json.decode(value, type=Window) for _, _, _, value in windows.flush()]
     (window,) = [one for one in results if (one.source, one.resolution, one.start_ms) == ("s", "3s", HOUR_MS)]
     assert window.words == [("A", 3), ("x", 3), ("y", 1)]
@@ -71,11 +71,11 @@ def test_finals_are_the_same_bytes_whatever_the_blocks_and_whoever_goes_on_from_
     finals = {}
     plain = owned()
     for offset, (_, frame) in enumerate(frames(log, set())):
-        plain.apply(0, offset, frame)
+        plain.apply_frame(0, offset, frame)
     expected = published(plain)
     windows = owned()
     for offset, (_, frame) in enumerate(frames(log, cuts)):
-        windows.apply(0, offset, frame)
+        windows.apply_frame(0, offset, frame)
         finals |= published(windows)
         if offset in snaps:
             (state,) = from_bytes(to_bytes([windows.state(0)]))
@@ -89,7 +89,7 @@ def test_in_other_shards_they_are_the_same_bytes(drawn: Any, cuts: set[int]) -> 
     log = closed(drawn)
     one = owned()
     for offset, (_, frame) in enumerate(frames(log, set())):
-        one.apply(0, offset, frame)
+        one.apply_frame(0, offset, frame)
     resharding = Resharding(2, 3, slice_ms=1000, epoch=EPOCH)
     split = [part for shard, frame in frames(log, cuts, 2) for part in resharding.split(shard, frame)]
     split += resharding.lanes(end=True)
@@ -97,7 +97,7 @@ def test_in_other_shards_they_are_the_same_bytes(drawn: Any, cuts: set[int]) -> 
     for shard in range(3):
         windows = owned()
         for offset, frame in enumerate(frame for to, frame in split if to == shard):
-            windows.apply(0, offset, frame)
+            windows.apply_frame(0, offset, frame)
         finals |= published(windows)
     assert finals == published(one)
 
@@ -117,7 +117,7 @@ def test_a_frame_with_a_bad_sketch_is_turned_down(wrong: dict[str, list[bytes]],
     ((_, frame),) = frames(note(Log(), 0, "A"), set())
     windows = owned()
     with pytest.raises(BadFrame, match=reason):
-        windows.apply(0, 0, msgspec.structs.replace(frame, sketches=wrong))
+        windows.apply_frame(0, 0, msgspec.structs.replace(frame, sketches=wrong))
     assert windows.flush() == []
 
 
@@ -129,4 +129,4 @@ def test_sketches_of_another_size_are_another_column() -> None:
     assert fingerprint([larger], EPOCH, fill=False) != fingerprint([WINDOWING], EPOCH, fill=False)
     ((_, frame),) = frames(note(Log(), 0, "A"), set())
     with pytest.raises(BadFrame, match="it has no words_top4"):
-        owned(Windows(larger, slice_ms=1000, horizon_ms=0, epoch=EPOCH)).apply(0, 0, frame)
+        owned(Windows(larger, slice_ms=1000, horizon_ms=0, epoch=EPOCH)).apply_frame(0, 0, frame)

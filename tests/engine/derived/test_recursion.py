@@ -74,11 +74,11 @@ class Followed(Snapped):
         read = len(self.log)
         _, views = self.windows.checkpoint(0, read)
         self.windows = self._make()
-        assert self.windows.own(0, views, read, fresh=True) == []
+        assert self.windows.assign(0, views, read, fresh=True) == []
         for at in range(read):
-            self.windows.apply(0, at, self.log[at])
+            self.windows.apply_frame(0, at, self.log[at])
             assert self.flush() == {}
-        self.windows.settle(0)
+        self.windows.start_publishing(0)
 
     def decays(self, *frames: Frame) -> dict[tuple[str, int], tuple[float, int]]:
         """Hear frames, and publish; return what came for source s: by resolution and start, value and revision."""
@@ -100,7 +100,7 @@ def test_each_window_follows_from_those_before_it() -> None:
     # Seconds without events are no steps. Ends 1 s at 5000, and 3 s at 3000.
     came = shard.decays(frame(3, upsert(5000, 5.0, first_id=5), lanes={"s": 6000}))
     assert came == {("1s", 5000): (4.0 / 2 + 5.0, 5), ("3s", 3000): (1.0 / 2 + 5.0, 5)}
-    assert shard.follows[f"A|s|3s|{HOUR_MS + 3000}|decay"] == Decay(
+    assert shard.derived[f"A|s|3s|{HOUR_MS + 3000}|decay"] == Decay(
         symbol="A",
         source="s",
         resolution="3s",
@@ -119,7 +119,7 @@ def test_series_are_apart() -> None:
     shard.says(frame(1, upsert(0, 1.0), upsert(0, 2.0, symbol="B"), upsert(0, 3.0, source="t"), lanes={"s": 0, "t": 0}))
     later = upsert(1000, 1.0), upsert(1000, 2.0, symbol="B"), upsert(1000, 3.0, source="t")
     shard.says(frame(2, *later, lanes={"s": 2000, "t": 2000}))
-    values = {key: one.decay for key, one in shard.follows.items()}
+    values = {key: one.decay for key, one in shard.derived.items()}
     assert values == {
         f"{name}|1s|{HOUR_MS + 1000}|decay": value
         for name, value in (("A|s", 1.5), ("A|t", 4.5), ("A|all", 4.5), ("B|s", 3.0), ("B|all", 3.0))
@@ -138,7 +138,7 @@ def test_windows_that_are_filled_are_steps() -> None:
 
 def test_a_correction_redoes_what_follows() -> None:
     shard = Followed()
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     some = upsert(0, 8.0), upsert(1000, 4.0, first_id=2), upsert(2000, 2.0, first_id=3)
     # Ends 1 s at 0 to 2000, for the other lane is idle.
     first = shard.decays(frame(2, *some, lanes={"s": 3000}, partitions=2))
@@ -153,7 +153,7 @@ def test_a_correction_redoes_what_follows() -> None:
 
 def test_a_window_that_comes_late_takes_its_place() -> None:
     shard = Followed()
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     shard.decays(frame(2, upsert(0, 8.0), upsert(2000, 2.0, first_id=2), lanes={"s": 3000}, partitions=2))
     woken = frame(2, upsert(1000, 4.0, first_id=9), lanes={"s": 900}, partition=1, partitions=2)
     assert shard.decays(woken) == {("1s", 1000): (8.0, 2), ("1s", 2000): (6.0, 3)}
@@ -161,25 +161,25 @@ def test_a_window_that_comes_late_takes_its_place() -> None:
 
 def test_only_what_may_be_corrected_is_kept() -> None:
     shard = Followed(horizon_ms=3000)
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in range(9)]
     shard.says(frame(2, *some, lanes={"s": 9000}, partitions=2))
-    (kept,) = shard.windows.state(0).follows.values()
+    (kept,) = shard.windows.state(0).derived.values()
     # All is folded to 6000: the window that ends there, and three that end after it; two of 3 s.
     assert sorted(kept.series) == sorted(
         ("A", source, resolution, n) for source in ("s", "all") for resolution, n in (("1s", 4), ("3s", 2))
     )
     shard.says(frame(3, lanes={"s": 9000}, partition=1, partitions=2))
-    (kept,) = shard.windows.state(0).follows.values()
+    (kept,) = shard.windows.state(0).derived.values()
     assert {n for *_, n in kept.series} == {1}
 
 
 def test_what_is_incomplete_marks_what_follows_for_as_long_as_it_shows() -> None:
     shard = Followed()
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in range(6)]
-    shard.hear(frame(1, *some, lanes={"s": 0}), frame(2, lanes={"s": 0}, incomplete=(2000, 2500)))
+    shard.apply_frames(frame(1, *some, lanes={"s": 0}), frame(2, lanes={"s": 0}, incomplete=(2000, 2500)))
     shard.says(frame(3, lanes={"s": 6000}))
-    marked = [one.start_ms - HOUR_MS for one in shard.follows.values() if one.incomplete and one.resolution == "1s"]
+    marked = [one.start_ms - HOUR_MS for one in shard.derived.values() if one.incomplete and one.resolution == "1s"]
     assert sorted(marked) == [2000, 2000, 3000, 3000]
 
 
@@ -188,8 +188,8 @@ def test_without_its_past_a_series_begins_anew_and_says_so() -> None:
     shard.says(frame(1, upsert(0, 8.0), lanes={"s": 1000}))
     _, views = shard.windows.checkpoint(0, 1)
     shard.windows = shard._make()
-    assert shard.windows.own(0, views, 1, fresh=False) == ["indicators/decay"]
-    shard.windows.settle(0)
+    assert shard.windows.assign(0, views, 1, fresh=False) == ["indicators/decay"]
+    shard.windows.start_publishing(0)
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in range(1, 5)]
     # Ends 1 s at 1000 to 4000.
     assert shard.decays(frame(2, *some, lanes={"s": 5000})) == {
@@ -197,7 +197,7 @@ def test_without_its_past_a_series_begins_anew_and_says_so() -> None:
         ("1s", 3000): (1.75, 3),
         ("1s", 4000): (1.875, 4),
     }
-    marked = {one.start_ms - HOUR_MS: one.incomplete for one in shard.follows.values() if one.source == "s"}
+    marked = {one.start_ms - HOUR_MS: one.incomplete for one in shard.derived.values() if one.source == "s"}
     assert marked == {2000: True, 3000: False, 4000: False}
 
 
@@ -224,14 +224,14 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
     partitions, frames = drawn
     shard = Followed()
     for one in frames:
-        shard.hear(one)
+        shard.apply_frames(one)
         shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "restart", "restart"])))
     shard.flush()
     windows = windows_of(partitions)
-    assert {key: (one.decay, one.revision) for key, one in shard.follows.items()} == expected(windows)
-    assert not any(one.incomplete for one in shard.follows.values())
+    assert {key: (one.decay, one.revision) for key, one in shard.derived.items()} == expected(windows)
+    assert not any(one.incomplete for one in shard.derived.values())
     assert {key: (w.count, w.total, w.last) for key, w in shard.holds.items()} == windows
-    (kept,) = shard.windows.state(0).follows.values()
+    (kept,) = shard.windows.state(0).derived.values()
     assert all(n == 1 for *_, n in kept.series)
 
 
@@ -270,11 +270,11 @@ def test_settings_that_name_what_is_not_there(settings: Settings, wrong: str) ->
 
 def test_the_settings_say_which_windows() -> None:
     following = Derived(FILLED, [DECAY], Settings(resolutions={"decay": ["3s"]}))
-    windows = Windows(FILLED, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH, following=following)
-    windows.own(0, Views(), fresh=True)
-    windows.settle(0)
+    windows = Windows(FILLED, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH, derived=following)
+    windows.assign(0, Views(), fresh=True)
+    windows.start_publishing(0)
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in range(6)]
-    windows.apply(0, 0, frame(1, *some, lanes={"s": 6000}))
+    windows.apply_frame(0, 0, frame(1, *some, lanes={"s": 6000}))
     found = {key.decode() for output, _, key, _ in windows.flush() if output.kind}
     assert found == {f"A|{source}|3s|{HOUR_MS + 3000}|decay" for source in ("s", "all")}
 
@@ -287,11 +287,11 @@ def test_a_step_hears_how_many_windows_on_it_is() -> None:
         return step(state, windows)
 
     following = Derived(FILLED, [replace(DECAY, step=listen, resolutions=("1s",))], Settings())
-    windows = Windows(FILLED, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH, following=following)
-    windows.own(0, Views())
-    windows.settle(0)
+    windows = Windows(FILLED, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH, derived=following)
+    windows.assign(0, Views())
+    windows.start_publishing(0)
     # Ends 1 s at 0, 1000 and 5000, of s and of all.
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in (0, 1, 5)]
-    windows.apply(0, 0, frame(1, *some, lanes={"s": 6000}))
+    windows.apply_frame(0, 0, frame(1, *some, lanes={"s": 6000}))
     windows.flush()
     assert heard == [[0, 0], [1, 1], [4, 4]]

@@ -89,7 +89,7 @@ def test_each_second_ends_windows_of_every_width() -> None:
     assert [came[start].way_3s for start in (0, 1000, 2000, 3000)] == [0.0, 1.0, 3.0, 6.0]
     assert {(one.resolution, one.final, one.incomplete) for one in came.values()} == {("1s", True, False)}
     assert [came[start].revision for start in (0, 1000, 2000, 3000)] == [1, 2, 3, 4]
-    assert f"A|s|1s|{HOUR_MS}|ticks" in shard.follows
+    assert f"A|s|1s|{HOUR_MS}|ticks" in shard.derived
 
 
 def test_seconds_without_events_end_none_and_are_passed_over() -> None:
@@ -104,7 +104,7 @@ def test_seconds_without_events_end_none_and_are_passed_over() -> None:
 
 def test_a_correction_redoes_all_that_reach_back_to_it() -> None:
     shard = Sliding()
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in range(6)]
     first = shard.slid(frame(2, *some, lanes={"s": 6000}, partitions=2))
     assert [first[1000 * i].total_3s for i in range(6)] == [1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
@@ -123,7 +123,7 @@ def test_a_correction_redoes_all_that_reach_back_to_it() -> None:
 def test_what_is_incomplete_marks_all_that_reach_back_to_it() -> None:
     shard = Sliding()
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in range(12)]
-    shard.hear(frame(1, *some, lanes={"s": 0}), frame(2, lanes={"s": 0}, incomplete=(2000, 2500)))
+    shard.apply_frames(frame(1, *some, lanes={"s": 0}), frame(2, lanes={"s": 0}, incomplete=(2000, 2500)))
     came = shard.slid(frame(3, lanes={"s": 12_000}))
     assert [start for start, one in came.items() if one.incomplete] == [1000 * i for i in range(2, 9)]
 
@@ -131,8 +131,8 @@ def test_what_is_incomplete_marks_all_that_reach_back_to_it() -> None:
 def test_without_its_past_a_window_says_so_until_it_is_whole() -> None:
     shard = Sliding()
     shard.windows = shard._make()
-    assert shard.windows.own(0, Views(), fresh=False) == ["rolling/ticks"]
-    shard.windows.settle(0)
+    assert shard.windows.assign(0, Views(), fresh=False) == ["rolling/ticks"]
+    shard.windows.start_publishing(0)
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in range(12)]
     came = shard.slid(frame(1, *some, lanes={"s": 12_000}))
     assert [start for start, one in came.items() if one.incomplete] == [1000 * i for i in range(6)]
@@ -166,20 +166,20 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
     partitions, frames = drawn
     shard, alone = Sliding(), Sliding()
     for one in frames:
-        shard.hear(one)
-        alone.hear(one)
+        shard.apply_frames(one)
+        alone.apply_frames(one)
         shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "snap", "restart"])))
     shard.flush()
     alone.flush()
     wanted = expected(windows_of(partitions))
-    assert shard.follows.keys() == wanted.keys()
-    for key, one in shard.follows.items():
+    assert shard.derived.keys() == wanted.keys()
+    for key, one in shard.derived.items():
         row = [getattr(one, f"{name}_{width}") for width in WIDTHS for name in ("total", "count", "way")]
         assert row == pytest.approx(wanted[key], rel=1e-12, abs=1e-12)
         assert not one.incomplete
     # To the last bit, whoever has made it, and however often it was corrected.
-    assert {key: astuple(one) for key, one in shard.follows.items()} == {
-        key: astuple(one) for key, one in alone.follows.items()
+    assert {key: astuple(one) for key, one in shard.derived.items()} == {
+        key: astuple(one) for key, one in alone.derived.items()
     }
 
 
@@ -205,7 +205,7 @@ def test_however_many_come_at_once(seed: int, most: int) -> None:
             shard.restart()
     found = {
         key: tuple(getattr(one, f"{name}_{width}") for width in WIDTHS for name in ("total", "count", "way"))
-        for key, one in shard.follows.items()
+        for key, one in shard.derived.items()
     }
     assert found == expected(windows)
 
@@ -214,10 +214,9 @@ def test_only_what_a_window_may_reach_back_to_is_kept() -> None:
     shard = Sliding()
     for i in range(300):
         shard.says(frame(i + 1, upsert(1000 * i, 1.0, first_id=i + 1), lanes={"s": 1000 * (i + 1)}))
-    (kept,) = shard.windows.state(0).follows.values()
+    (kept,) = shard.windows.state(0).derived.values()
     assert sorted(kept.series) == [("A", "all", "1s", 7), ("A", "s", "1s", 7)]
-    assert shard.windows.following is not None
-    ((_, follower),) = shard.windows.following._followers
+    ((_, follower),) = shard.windows._stages[-1]._followers  # type: ignore[attr-defined]  # its only stage
     assert len(follower._arena) == 14
 
 

@@ -74,7 +74,7 @@ def test_a_signal_comes_with_the_first_final_that_makes_it_so(tmp_path: Path) ->
     # Ends 1 s at 1000 to 4000.
     some = [upsert(1000 * i, value, first_id=i + 1) for i, value in ((1, 12.0), (2, 9.0), (3, 13.0), (4, 14.0))]
     assert shard.signals(frame(3, *some, lanes={"s": 5000})) == [("high", "A", 3000, 13.0, True)]
-    assert shard.follows[f"A|all|1s|{HOUR_MS + 3000}|high"] == Signal(
+    assert shard.derived[f"A|all|1s|{HOUR_MS + 3000}|high"] == Signal(
         rule="high",
         symbol="A",
         source="all",
@@ -116,7 +116,7 @@ def test_what_follows_windows_may_be_looked_at_too(tmp_path: Path) -> None:
 
 def test_a_signal_is_final_once_nothing_can_correct_it_away(tmp_path: Path) -> None:
     shard = watched(tmp_path, ABOVE)()
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     # Ends 1 s at 0 and 1000, for the other lane is idle; it may wake.
     came = shard.signals(frame(2, upsert(0, 1.0), upsert(1000, 11.0, first_id=2), lanes={"s": 2000}, partitions=2))
     assert came == [("high", "A", 1000, 11.0, False)]
@@ -128,20 +128,20 @@ def test_a_signal_is_final_once_nothing_can_correct_it_away(tmp_path: Path) -> N
 
 def test_what_is_corrected_away_is_never_final(tmp_path: Path) -> None:
     shard = watched(tmp_path, ABOVE)()
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     shard.signals(frame(2, upsert(0, 1.0), upsert(1000, 11.0, first_id=2), lanes={"s": 2000}, partitions=2))
     # The lane that was idle wakes, with a later value of the first second: it was above the level before.
     woken = frame(2, upsert(0, 2.0, 12.0, first_id=9), lanes={"s": 500}, partition=1, partitions=2)
     assert shard.signals(woken) == [("high", "A", 0, 12.0, False)]
     came = shard.signals(frame(3, lanes={"s": 3000}, partition=1, partitions=2))
     assert came == [("high", "A", 0, 12.0, True)]
-    finals = {key: one.final for key, one in shard.follows.items() if key.endswith("|high")}
+    finals = {key: one.final for key, one in shard.derived.items() if key.endswith("|high")}
     assert finals == {f"A|all|1s|{HOUR_MS}|high": True, f"A|all|1s|{HOUR_MS + 1000}|high": False}
 
 
 def test_the_next_owner_makes_a_signal_final_that_was_not_settled(tmp_path: Path) -> None:
     shard = watched(tmp_path, ABOVE)()
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     came = shard.signals(frame(2, upsert(0, 1.0), upsert(1000, 11.0, first_id=2), lanes={"s": 2000}, partitions=2))
     assert came == [("high", "A", 1000, 11.0, False)]
     shard.snap()
@@ -173,10 +173,10 @@ def test_owners_that_come_and_go_publish_each_signal_once(
     partitions, frames = drawn
     shard = watched(tmp_path_factory.mktemp("rules"), rule | {"sources": ["s", "t", "all"]})()
     for one in frames:
-        shard.hear(one)
+        shard.apply_frames(one)
         shard.befall(data.draw(st.sampled_from(["go on", "flush", "flush", "snap", "restart"])))
     shard.flush()
-    found = {key for key, one in shard.follows.items() if isinstance(one, Signal) and one.final}
+    found = {key for key, one in shard.derived.items() if isinstance(one, Signal) and one.final}
     wanted = set()
     series: dict[str, bool] = {}
     for key, (value, _) in sorted(

@@ -37,7 +37,7 @@ class Pipeline:
 
     def publish(self, shard: int) -> None:
         for at in range(self.read[shard], len(self.logs[shard])):
-            self.owners[shard].apply(0, at, self.logs[shard][at])
+            self.owners[shard].apply_frame(0, at, self.logs[shard][at])
         self.read[shard] = len(self.logs[shard])
         for _, _, key, value in self.owners[shard].flush():
             window, name = msgspec.json.decode(value, type=Window), key.decode()
@@ -68,7 +68,7 @@ class Pipeline:
             before = dict(self.holds)
             self.publish(shard)
             assert self.holds == before, "nothing is published before all is known again"
-            self.owners[shard].settle(0)
+            self.owners[shard].start_publishing(0)
 
 
 def _owned(views: Views, *, settled: bool = True) -> Windows:

@@ -32,8 +32,8 @@ class Snapped(Shard):
         super().__init__(horizon_ms)
         self._fill = fill
         self.windows = self._make()
-        self.windows.own(0, Views())
-        self.windows.settle(0)
+        self.windows.assign(0, Views())
+        self.windows.start_publishing(0)
         self.snapshot: tuple[int, bytes] | None = None
 
     def _make(self) -> Windows:
@@ -43,7 +43,7 @@ class Snapped(Shard):
             horizon_ms=self._horizon_ms,
             epoch=EPOCH,
             fill=self._fill,
-            following=self._following(),
+            derived=self._following(),
         )
 
     def _following(self) -> Derived | None:
@@ -78,11 +78,11 @@ class Snapped(Shard):
         upto, data = self.snapshot
         (state,) = from_bytes(data)
         self.windows = self._make()
-        self.windows.own(0, windows_from(metadata).topics["trades"], read, state)
+        self.windows.assign(0, windows_from(metadata).topics["trades"], read, state)
         for at in range(upto, read):
-            self.windows.apply(0, at, self.log[at])
+            self.windows.apply_frame(0, at, self.log[at])
             assert self.flush() == {}, "nothing is published before all is known again"
-        self.windows.settle(0)
+        self.windows.start_publishing(0)
 
 
 def test_the_next_owner_goes_on_from_a_snapshot_without_the_frames_below_it() -> None:
@@ -168,20 +168,20 @@ def test_what_is_incomplete_stays_so() -> None:
 
 def test_other_shards_stay_out_of_it() -> None:
     windows = owned()
-    windows.own(1, Views())
-    windows.settle(1)
-    windows.apply(0, 0, frame(1, upsert(0, 1.0), lanes={"s": 0}))
-    windows.apply(1, 0, frame(1, upsert(0, 2.0, symbol="B"), upsert(0, 4.0, symbol="C"), lanes={"s": 0}))
+    windows.assign(1, Views())
+    windows.start_publishing(1)
+    windows.apply_frame(0, 0, frame(1, upsert(0, 1.0), lanes={"s": 0}))
+    windows.apply_frame(1, 0, frame(1, upsert(0, 2.0, symbol="B"), upsert(0, 4.0, symbol="C"), lanes={"s": 0}))
     windows.flush()
     state = again(windows)
     assert (state.rows.names, len(state.rows.windows["end_ms"])) == (["A", "s", "all", "1s", "3s"], 4 * 8)
     # They share the tables, in which rows and codes are others by now.
     third = owned()
-    third.own(1, Views())
-    third.apply(1, 0, frame(1, upsert(0, 2.0, source="r", symbol="B"), lanes={"s": 0, "r": 0}))
+    third.assign(1, Views())
+    third.apply_frame(1, 0, frame(1, upsert(0, 2.0, source="r", symbol="B"), lanes={"s": 0, "r": 0}))
     third.flush()
-    third.own(0, Views(), state=state)
-    third.apply(0, 1, frame(2, lanes={"s": 3000}))
+    third.assign(0, Views(), state=state)
+    third.apply_frame(0, 1, frame(2, lanes={"s": 3000}))
     came = {key.decode(): msgspec.json.decode(value)["total"] for _, _, key, value in third.flush()}
     assert came == {f"A|{source}|{resolution}|{HOUR_MS}": 1.0 for source in ("s", "all") for resolution in ("1s", "3s")}
 
@@ -189,7 +189,7 @@ def test_other_shards_stay_out_of_it() -> None:
 def test_a_state_of_nothing() -> None:
     windows = owned()
     state = again(windows)
-    windows.own(0, Views(), state=state)
+    windows.assign(0, Views(), state=state)
     assert len(windows) == 0
 
 
@@ -233,7 +233,7 @@ def test_owners_that_go_on_from_snapshots_publish_what_plain_python_finds(
     partitions, frames = drawn
     shard, alone = Snapped(), Shard()
     for one in frames:
-        shard.hear(one)
+        shard.apply_frames(one)
         alone.says(one)
         shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "snap", "restart"])))
     shard.flush()
@@ -275,7 +275,7 @@ def test_owners_that_go_on_from_snapshots_fill_what_plain_python_fills(
         patch.setattr(fill, "FILLED_RECORDS", limit)
         shard = Snapped(fill=True)
         for one in frames:
-            shard.hear(one)
+            shard.apply_frames(one)
             shard.befall(data.draw(st.sampled_from(["go on", "flush", "snap", "restart"])))
         shard.flush()
         while shard.windows.lags:
@@ -294,14 +294,14 @@ def test_a_snapshot_is_the_same_state(drawn: tuple[list[Log], list[Frame]], data
     cut = data.draw(st.integers(0, len(frames)))
     first, then = owned(), owned()
     for at, one in enumerate(frames[:cut]):
-        first.apply(0, at, one)
+        first.apply_frame(0, at, one)
         if data.draw(st.booleans()):
             first.flush()
     first.flush()
-    then.own(0, Views(), state=again(first))
+    then.assign(0, Views(), state=again(first))
     for at, one in enumerate(frames[cut:], cut):
-        first.apply(0, at, one)
-        then.apply(0, at, one)
+        first.apply_frame(0, at, one)
+        then.apply_frame(0, at, one)
         if data.draw(st.booleans()):
             assert sorted(first.flush()) == sorted(then.flush())
             assert first.checkpoint(0, at + 1) == then.checkpoint(0, at + 1)

@@ -103,12 +103,12 @@ class Passed:
             begin=0,
         )
         windows = Windows(TRADE_BARS, slice_ms=1000, horizon_ms=60_000, epoch=EPOCH)
-        windows.own(0, Views())
-        windows.settle(0)
+        windows.assign(0, Views())
+        windows.start_publishing(0)
         refused = self.owner.fold(log.block())
         self.sent = [msgspec.msgpack.encode(one) for _, one in self.owner.flush(lambda _: 0, 1, everyone=True)]
         for offset, value in enumerate(self.sent):
-            windows.apply(0, offset, msgspec.msgpack.decode(value, type=Frame))
+            windows.apply_frame(0, offset, msgspec.msgpack.decode(value, type=Frame))
         self.bars = {key: value for _, _, key, value in windows.flush()}
         self.slices = {}
         for sent in self.sent:

@@ -31,9 +31,9 @@ def owned(
     saved: Views | None = None, *, settled: bool = True, horizon_ms: int, fill: bool = True, upto: int = 0
 ) -> Windows:
     windows = Windows(FILLED, slice_ms=1000, horizon_ms=horizon_ms, epoch=EPOCH, fill=fill)
-    windows.own(0, saved or Views(), upto)
+    windows.assign(0, saved or Views(), upto)
     if settled:
-        windows.settle(0)
+        windows.start_publishing(0)
     return windows
 
 
@@ -59,14 +59,14 @@ class Filling(Shard):
             self.flush()
         read = len(self.log)
         offset, views = self.windows.checkpoint(0, read)
-        offset = min(offset, self.windows.carried(0, read))
+        offset = min(offset, self.windows.stages_need(0, read))
         metadata = to_metadata(WindowCheckpoint(upto=read, topics={"trades": views}))
         known = windows_from(metadata).topics["trades"]
         self.windows = owned(known, settled=False, horizon_ms=self._horizon_ms, upto=read)
         for at in range(offset, read):
-            self.windows.apply(0, at, self.log[at])
+            self.windows.apply_frame(0, at, self.log[at])
             assert self.flush() == {}, "nothing is published before all is known again"
-        self.windows.settle(0)
+        self.windows.start_publishing(0)
 
 
 def test_nothing_is_filled_by_default() -> None:
@@ -118,7 +118,7 @@ def test_a_gap_between_two_windows_carries_the_first_of_them() -> None:
 
 def test_results_and_what_fills_them_come_in_time_order() -> None:
     shard = Filling()
-    shard.hear(frame(1, upsert(0, 1.0), upsert(3000, 2.0, first_id=2), lanes={"s": 6000}))
+    shard.apply_frames(frame(1, upsert(0, 1.0), upsert(3000, 2.0, first_id=2), lanes={"s": 6000}))
     came = [msgspec.json.decode(value, type=Window) for _, _, _, value in shard.windows.flush()]
     ends = [window.start_ms + RESOLUTIONS[window.resolution] for window in came]
     assert len(ends) == 2 * (6 + 2)
@@ -153,7 +153,7 @@ def test_all_is_filled_where_no_source_has_events() -> None:
 
 def test_a_correction_fills_anew_what_follows_it() -> None:
     shard = Filling()
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     # Ends 1 s at 0 to 3000; 3 s at 0.
     came = shard.one(frame(1, upsert(0, 1.0), lanes={"s": 4000}, partitions=2))
     assert came == {("1s", 1000): 1.0, ("1s", 2000): 1.0, ("1s", 3000): 1.0}
@@ -179,7 +179,7 @@ def test_the_next_owner_fills_on_though_the_last_event_is_long_ago() -> None:
         at = 1000 * upto
         shard.says(frame(upto, upsert(at, 9.0, symbol="B"), lanes={"s": at}))
     assert shard.windows.checkpoint(0, len(shard.log))[0] > 30
-    assert shard.windows.carried(0, len(shard.log)) == 0
+    assert shard.windows.stages_need(0, len(shard.log)) == 0
     shard.restart()
     assert shard.windows.late() == []
     # 39 s: 1 s at 38 000 is done; 3 s at 36 000 too.
@@ -200,7 +200,7 @@ def test_a_commit_goes_back_to_the_last_slice_that_is_done_and_no_further() -> N
     for upto in range(10):
         shard.says(frame(upto, upsert(1000 * upto, 1.0), lanes={"s": 1000 * upto}))
     # The frontier is 9000: the slice at 8000 is done, frame 8 has it.
-    assert shard.windows.carried(0, len(shard.log)) == 8
+    assert shard.windows.stages_need(0, len(shard.log)) == 8
 
 
 def test_the_next_owner_knows_what_comes_before_a_slice_that_is_open() -> None:
@@ -294,8 +294,8 @@ def test_what_is_left_to_fill_follows_soon(world: World, monkeypatch: pytest.Mon
 
 def test_a_bar_without_trades() -> None:
     windows = Windows(TRADE_BARS, slice_ms=1000, horizon_ms=60_000, epoch=EPOCH, fill=True)
-    windows.own(0, Views())
-    windows.settle(0)
+    windows.assign(0, Views())
+    windows.start_publishing(0)
     first = TRADE_SLICES.aggregate.lift(
         {
             "time_ms": np.array([HOUR_MS + 100, HOUR_MS + 200]),
@@ -311,7 +311,7 @@ def test_a_bar_without_trades() -> None:
     columns = {name: column.tobytes() for name, column in (names | trades).items()}
     # Ends 1 s at 0 and 1000.
     said = msgspec.structs.replace(frame(1, lanes={"s": 2000}), columns=columns, sources=["s"], symbols=["A"])
-    windows.apply(0, 0, said)
+    windows.apply_frame(0, 0, said)
     bars = [msgspec.json.decode(value, type=Bar) for _, _, _, value in windows.flush()]
     assert [bar for bar in bars if (bar.source, bar.start_ms) == ("s", HOUR_MS + 1000)] == [
         Bar(
@@ -364,7 +364,7 @@ def test_owners_that_come_and_go_fill_what_plain_python_fills(
         patch.setattr(fill, "FILLED_RECORDS", limit)
         shard = Filling()
         for one in frames:
-            shard.hear(one)
+            shard.apply_frames(one)
             match data.draw(st.sampled_from(["go on", "flush", "flush", "restart"])):
                 case "flush":
                     shard.flush()

@@ -20,8 +20,8 @@ LONGEST_MS = 60_000
 def heard(*frames: Frame, saved: Views | None = None, settled: bool = True) -> Finality:
     finality = Finality(HORIZON_MS, LONGEST_MS, saved or Views())
     for one in frames:
-        finality.hear(one)
-        finality.advance(settled=settled)
+        finality.apply_frame(one)
+        finality.advance(publishing=settled)
     return finality
 
 
@@ -44,8 +44,8 @@ def test_the_least_lane_decides_by_source_and_over_all() -> None:
 def test_a_partition_that_exists_and_has_not_spoken_holds_all_back() -> None:
     finality = heard(frame(1, lanes={"s": 5000}, partitions=2), frame(1, partition=1, partitions=2))
     assert final(finality) == {}
-    finality.hear(frame(2, lanes={"s": 3000}, partition=1, partitions=2))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(2, lanes={"s": 3000}, partition=1, partitions=2))
+    finality.advance(publishing=True)
     assert final(finality) == {"s": 3000, "all": 3000}
 
 
@@ -59,8 +59,8 @@ def test_an_idle_partition_without_lanes_holds_only_the_folding_and_that_to_the_
     finality = heard(first, frame(0, partition=1, partitions=2, resting=True))
     assert final(finality) == {"s": 5000, "all": 5000}
     assert fold(finality) == {"s": -5000, "all": -5000}
-    finality.hear(frame(1, lanes={"s": 4500}, partition=1, partitions=2))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(1, lanes={"s": 4500}, partition=1, partitions=2))
+    finality.advance(publishing=True)
     assert final(finality) == {"s": 5000, "all": 5000}
     assert fold(finality) == {"s": 4500, "all": 4500}
 
@@ -70,8 +70,8 @@ def test_an_idle_lane_holds_only_the_folding_and_that_to_the_horizon() -> None:
     finality = heard(frame(1, lanes=lanes, idle="t"))
     assert final(finality) == {"s": 5000, "t": 1000, "all": 5000}
     assert fold(finality) == {"s": 5000, "t": 1000, "all": 1000}
-    finality.hear(frame(2, lanes=lanes | {"s": 50_000}, idle="t"))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(2, lanes=lanes | {"s": 50_000}, idle="t"))
+    finality.advance(publishing=True)
     # Past the horizon the others decide for it.
     assert final(finality) == {"s": 50_000, "t": 40_000, "all": 50_000}
     assert fold(finality) == {"s": 50_000, "t": 40_000, "all": 40_000}
@@ -128,9 +128,9 @@ def test_where_all_have_gone_idle_the_least_of_them_decides(often: bool) -> None
     awake, asleep = frame(1, lanes={"s": 5000, "t": 3000}), frame(1, lanes={"s": 5000, "t": 3000}, idle="st")
     finality = heard(awake, asleep) if often else Finality(HORIZON_MS, LONGEST_MS, Views())
     if not often:
-        finality.hear(awake)
-        finality.hear(asleep)
-        finality.advance(settled=True)
+        finality.apply_frame(awake)
+        finality.apply_frame(asleep)
+        finality.advance(publishing=True)
     assert final(finality) == {"s": 5000, "t": 3000, "all": 3000}
 
 
@@ -138,7 +138,7 @@ def test_what_a_checkpoint_knew_holds_once_the_shard_is_read_to_there() -> None:
     saved = views(1, folded={"s": 6000, "all": 5500}, final={"s": 8000, "all": 7000})
     finality = heard(frame(1, lanes={"s": 5000}), saved=saved, settled=False)
     assert final(finality) == fold(finality) == {"s": 5000, "all": 5000}
-    assert finality.advance(settled=True)
+    assert finality.advance(publishing=True)
     assert final(finality) == {"s": 8000, "all": 7000}
     assert fold(finality) == {"s": 6000, "all": 5500}
     assert finality.done_ms("s") == HOUR_MS + 6000
@@ -149,12 +149,12 @@ def test_partitions_and_sources_that_a_checkpoint_knew_hold_back_unheard() -> No
     saved = views(2, folded={"s": 1000, "t": 1000, "all": 1000}, final={"s": 1000, "t": 1000, "all": 1000})
     finality = heard(frame(1, lanes={"s": 5000}), saved=saved)
     assert final(finality) == fold(finality) == {"s": 1000, "t": 1000, "all": 1000}
-    finality.hear(frame(1, lanes={"s": 4000}, partition=1))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(1, lanes={"s": 4000}, partition=1))
+    finality.advance(publishing=True)
     assert final(finality) == {"s": 4000, "t": 1000, "all": 1000}
-    finality.hear(frame(2, lanes={"s": 5000, "t": 3000}))
-    finality.hear(frame(2, lanes={"s": 5000, "t": 2000}, partition=1))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(2, lanes={"s": 5000, "t": 3000}))
+    finality.apply_frame(frame(2, lanes={"s": 5000, "t": 2000}, partition=1))
+    finality.advance(publishing=True)
     assert final(finality) == {"s": 5000, "t": 2000, "all": 2000}
 
 
@@ -171,11 +171,11 @@ def test_a_checkpoint_knows_all_of_it() -> None:
 
 def test_it_tells_whether_anything_moved() -> None:
     finality = heard(frame(1, lanes={"s": 5000}))
-    assert not finality.advance(settled=True)
-    finality.hear(frame(1, lanes={"s": 5000}))
-    assert not finality.advance(settled=True)
-    finality.hear(frame(2, lanes={"s": 5001}))
-    assert finality.advance(settled=True)
+    assert not finality.advance(publishing=True)
+    finality.apply_frame(frame(1, lanes={"s": 5000}))
+    assert not finality.advance(publishing=True)
+    finality.apply_frame(frame(2, lanes={"s": 5001}))
+    assert finality.advance(publishing=True)
 
 
 def test_a_source_holds_back_until_every_partition_has_told_of_it() -> None:
@@ -183,8 +183,8 @@ def test_a_source_holds_back_until_every_partition_has_told_of_it() -> None:
     finality = heard(first, frame(1, lanes={"s": 2000, "t": 5000}, partitions=2))
     # Partition 1, read behind, may yet have older events of t.
     assert final(finality) == {"s": 2000}
-    finality.hear(frame(2, lanes={"s": 3000, "t": 4000}, partition=1, partitions=2))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(2, lanes={"s": 3000, "t": 4000}, partition=1, partitions=2))
+    finality.advance(publishing=True)
     assert final(finality) == {"s": 2000, "t": 4000, "all": 2000}
 
 
@@ -204,8 +204,8 @@ def test_a_source_that_is_gone_holds_nothing_back_past_the_horizon() -> None:
     )
     assert final(finality) == {"s": 11_500, "t": 1500, "all": 11_500}
     assert fold(finality) == {"s": 11_500, "t": 1500, "all": 1500}
-    finality.hear(frame(3, lanes={"s": 90_000, "t": 1000}, idle="t"))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(3, lanes={"s": 90_000, "t": 1000}, idle="t"))
+    finality.advance(publishing=True)
     assert final(finality) == {"s": 90_000, "t": 80_000, "all": 90_000}
     assert fold(finality) == {"s": 90_000, "t": 80_000, "all": 80_000}
 
@@ -237,11 +237,11 @@ def test_where_all_have_ended_the_longest_window_with_the_newest_slice_is_final(
     assert final(finality) == {"s": 120_000, "t": 61_000, "all": 120_000}
     # Folded is what is closed, so who speaks again goes on in the same minute.
     assert fold(finality) == {"s": 61_000, "t": 61_000, "all": 61_000}
-    finality.hear(frame(2, lanes={"s": 100_000, "t": 3000}))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(2, lanes={"s": 100_000, "t": 3000}))
+    finality.advance(publishing=True)
     assert final(finality)["all"] == 120_000
-    finality.hear(ended(3, {"s": 125_000, "t": 3000}, "t"))
-    finality.advance(settled=True)
+    finality.apply_frame(ended(3, {"s": 125_000, "t": 3000}, "t"))
+    finality.advance(publishing=True)
     assert final(finality)["all"] == 125_000
 
 
@@ -264,28 +264,32 @@ def test_a_zombies_word_on_who_has_ended_does_not_count() -> None:
 def test_who_has_ended_is_known_after_a_snapshot() -> None:
     first = heard(ended(1, {"s": 61_000, "t": 3000}, "t"))
     again = Finality(HORIZON_MS, LONGEST_MS, Views(), first.frontiers())
-    again.hear(frame(1, lanes={"s": 61_000}, partition=1, resting=True))
-    again.advance(settled=True)
+    again.apply_frame(frame(1, lanes={"s": 61_000}, partition=1, resting=True))
+    again.advance(publishing=True)
     assert final(again)["all"] == 61_000
 
 
 def test_a_count_that_may_not_be_holds_until_it_is_known_and_then_nothing() -> None:
     finality = Finality(HORIZON_MS, LONGEST_MS, Views())
-    finality.trust(1)
-    finality.hear(frame(1, lanes={"s": 5000}, partitions=64))
-    finality.advance(settled=True)
-    assert (final(finality), finality.doubt) == ({}, 64)
-    finality.trust(1)
-    finality.advance(settled=True)
-    assert (final(finality), finality.doubt, finality.views().partitions) == ({"s": 5000, "all": 5000}, 0, 1)
+    finality.limit_partitions(1)
+    finality.apply_frame(frame(1, lanes={"s": 5000}, partitions=64))
+    finality.advance(publishing=True)
+    assert (final(finality), finality.doubtful_partitions) == ({}, 64)
+    finality.limit_partitions(1)
+    finality.advance(publishing=True)
+    assert (final(finality), finality.doubtful_partitions, finality.views().partitions) == (
+        {"s": 5000, "all": 5000},
+        0,
+        1,
+    )
 
 
 def test_a_count_that_comes_true_holds() -> None:
     finality = Finality(HORIZON_MS, LONGEST_MS, Views())
-    finality.trust(1)
-    finality.hear(frame(1, lanes={"s": 5000}, partitions=2))
-    finality.trust(2)
-    finality.advance(settled=True)
+    finality.limit_partitions(1)
+    finality.apply_frame(frame(1, lanes={"s": 5000}, partitions=2))
+    finality.limit_partitions(2)
+    finality.advance(publishing=True)
     assert (final(finality), finality.views().partitions) == ({}, 2)
 
 
@@ -293,9 +297,9 @@ def test_a_count_that_a_commit_or_a_snapshot_has_is_no_truer() -> None:
     known = heard(frame(1, lanes={"s": 5000}, partitions=64)).frontiers()
     for saved, found in ((Views(64), None), (Views(), known)):
         finality = Finality(HORIZON_MS, LONGEST_MS, saved, found)
-        finality.trust(1)
-        finality.hear(frame(1, lanes={"s": 6000}))
-        finality.advance(settled=True)
+        finality.limit_partitions(1)
+        finality.apply_frame(frame(1, lanes={"s": 6000}))
+        finality.advance(publishing=True)
         assert final(finality) == {"s": 6000, "all": 6000}
 
 
@@ -305,8 +309,8 @@ def test_who_made_room_holds_back_no_finals_and_the_folding_to_the_horizon() -> 
     # Of `s` all windows are final that begin before 5000, the longest too: it speaks nowhere.
     assert final(finality) == {"s": 60_000, "t": 9000, "u": 8000, "all": 8000}
     assert fold(finality) == {"s": 5000, "t": 9000, "u": 8000, "all": 5000}
-    finality.hear(frame(20, lanes={"t": 40_000, "u": 40_000}, evicted=5000))
-    finality.advance(settled=True)
+    finality.apply_frame(frame(20, lanes={"t": 40_000, "u": 40_000}, evicted=5000))
+    finality.advance(publishing=True)
     assert final(finality) == {"s": 60_000, "t": 40_000, "u": 40_000, "all": 40_000}
     assert fold(finality) == {"s": 30_000, "t": 40_000, "u": 40_000, "all": 30_000}
 
@@ -352,7 +356,7 @@ def test_who_speaks_nowhere_and_has_no_windows_is_forgotten_and_begins_behind() 
     # It is back, on a partition that has heard nothing of it: what it had before is closed, also for the next owner.
     back = frame(3, lanes={"s": 1000}, partition=1, partitions=2)
     for one in (finality, Finality(HORIZON_MS, LONGEST_MS, found)):
-        one.hear(back)
+        one.apply_frame(back)
         assert one.closed_ms("s") == HOUR_MS + 30_000
         assert one.closed_ms("new") == UNSET
 
@@ -374,5 +378,5 @@ def test_a_snapshot_knows_who_made_room_and_who_was_forgotten() -> None:
     known = msgspec.msgpack.decode(msgspec.msgpack.encode(first.frontiers()), type=Frontiers)
     again = Finality(HORIZON_MS, LONGEST_MS, Views(), known)
     assert again.frontier_ms(0, "u") == HOUR_MS + 5000
-    again.hear(frame(10, lanes={"s": 1000, "t": 40_000}, evicted=5000))
+    again.apply_frame(frame(10, lanes={"s": 1000, "t": 40_000}, evicted=5000))
     assert again.closed_ms("s") == HOUR_MS + 30_000

@@ -27,7 +27,7 @@ def told(shard: Shard) -> dict[tuple[int, str, int], tuple[int, int, list[str]]]
 def asleep(*upserts: tuple[object, object]) -> Shard:
     """Partition 1 has slices and falls silent; partition 0 goes on to 9000, so results are closed up to 4000."""
     shard = Shard(horizon_ms=HORIZON_MS)
-    shard.hear(frame(1, *upserts, lanes={"s": -500}, partition=1, partitions=2, idle="s"))  # type: ignore[arg-type]  # as `upsert` makes them
+    shard.apply_frames(frame(1, *upserts, lanes={"s": -500}, partition=1, partitions=2, idle="s"))  # type: ignore[arg-type]  # as `upsert` makes them
     shard.says(frame(1, upsert(0, 1.0), lanes={"s": 9000}, partitions=2))
     assert told(shard) == {}
     return shard
@@ -63,40 +63,42 @@ def test_what_came_before_the_horizon_passed_it_is_not_missing() -> None:
     shard = asleep(upsert(1000, 2.0, 4.0))
     assert shard.holds["all", "1s", 1000, "A"].count == 2
     # The lane wakes: the slice goes on from two events to five.
-    shard.hear(frame(5, upsert(1000, 2.0, 4.0, 1.0, 1.0, 1.0), lanes={"s": -200}, partition=1, partitions=2))
+    shard.apply_frames(frame(5, upsert(1000, 2.0, 4.0, 1.0, 1.0, 1.0), lanes={"s": -200}, partition=1, partitions=2))
     assert told(shard) == {(1, "A", 1000): (3, 2000, ["s", "all"])}
     # It is told of again as it grows, with all that is missing.
-    shard.hear(frame(6, upsert(1000, 2.0, 4.0, 1.0, 1.0, 1.0, 1.0), lanes={"s": -200}, partition=1, partitions=2))
+    shard.apply_frames(
+        frame(6, upsert(1000, 2.0, 4.0, 1.0, 1.0, 1.0, 1.0), lanes={"s": -200}, partition=1, partitions=2)
+    )
     assert told(shard) == {(1, "A", 1000): (4, 2000, ["s", "all"])}
 
 
 def test_a_slice_sent_again_without_news_is_no_loss() -> None:
     # Its owner changes while the lane is silent: what is open is published once more.
     shard = asleep(upsert(1000, 2.0, 4.0))
-    shard.hear(frame(1, upsert(1000, 2.0, 4.0), lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, upsert(1000, 2.0, 4.0), lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     assert told(shard) == {}
 
 
 def test_a_zombies_slice_is_no_loss() -> None:
     shard = Shard(horizon_ms=HORIZON_MS)
     shard.says(frame(3, upsert(0, 1.0, 2.0, 4.0), lanes={"s": 1000}))
-    shard.hear(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 0}))  # it froze before the frontier passed
+    shard.apply_frames(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 0}))  # it froze before the frontier passed
     assert told(shard) == {}
 
 
 def test_the_owner_after_tells_nothing_again() -> None:
     shard = asleep()
     # C keeps the commit at its beginning.
-    shard.hear(frame(2, upsert(9000, 1.0, symbol="C"), lanes={"s": 9000}, partitions=2))
+    shard.apply_frames(frame(2, upsert(9000, 1.0, symbol="C"), lanes={"s": 9000}, partitions=2))
     woken = frame(2, upsert(1000, 2.0), lanes={"s": -200}, partition=1, partitions=2)
-    shard.hear(woken)
+    shard.apply_frames(woken)
     assert told(shard) == {(1, "A", 1000): (1, 2000, ["s", "all"])}
     shard.restart()
     assert told(shard) == {}
     # Nor when the lane's new owner publishes what is open; but when it goes on.
-    shard.hear(woken)
+    shard.apply_frames(woken)
     assert told(shard) == {}
-    shard.hear(frame(3, upsert(1000, 2.0, 4.0), lanes={"s": -200}, partition=1, partitions=2))
+    shard.apply_frames(frame(3, upsert(1000, 2.0, 4.0), lanes={"s": -200}, partition=1, partitions=2))
     assert told(shard) == {(1, "A", 1000): (1, 2000, ["s", "all"])}
 
 
@@ -106,10 +108,10 @@ def test_slices_published_again_after_all_workers_died_are_no_loss() -> None:
     shard.says(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 3000}))
     shard.restart()
     # The next of the partition has an older commit, in which the slice was open.
-    shard.hear(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 3000}))
+    shard.apply_frames(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 3000}))
     assert told(shard) == {}
     # A partition that nobody knew may bring what is older: that is news.
-    shard.hear(frame(1, upsert(0, 8.0), lanes={"s": 0}, partition=1, partitions=2))
+    shard.apply_frames(frame(1, upsert(0, 8.0), lanes={"s": 0}, partition=1, partitions=2))
     assert told(shard) == {(1, "A", 0): (1, 2000, ["s", "all"])}
 
 
@@ -120,21 +122,21 @@ def test_a_partition_that_was_heard_of_after_the_folding_may_bring_what_is_older
     shard.says(frame(3, lanes={"s": 3500}, partitions=2))
     shard.restart()
     # What lies there is older than what was folded without it: that is told, and not taken for had.
-    shard.hear(frame(1, upsert(0, 8.0), upsert(4000, 1.0), lanes={"s": 0}, partition=1, partitions=2))
+    shard.apply_frames(frame(1, upsert(0, 8.0), upsert(4000, 1.0), lanes={"s": 0}, partition=1, partitions=2))
     assert told(shard) == {(1, "A", 0): (1, 2000, ["s", "all"])}
     # Once its lanes have passed that, the commit need not know.
     shard.says(frame(2, lanes={"s": 6000}, partition=1, partitions=2))
     assert shard.windows.checkpoint(0, 9)[1].added == []
     shard.restart()
     # And what was folded with it is had, as ever.
-    shard.hear(frame(4, upsert(4000, 1.0), lanes={"s": 5000}, partition=1, partitions=2))
+    shard.apply_frames(frame(4, upsert(4000, 1.0), lanes={"s": 5000}, partition=1, partitions=2))
     assert told(shard) == {}
 
 
 def test_a_source_that_joins_with_older_events_is_missing_in_the_results_of_all_only() -> None:
     shard = Shard()
     shard.says(frame(1, upsert(8000, 1.0), lanes={"s": 9000}))
-    shard.hear(frame(2, upsert(2000, 1.0, 2.0, source="t"), lanes={"s": 9000, "t": 1000}))
+    shard.apply_frames(frame(2, upsert(2000, 1.0, 2.0, source="t"), lanes={"s": 9000, "t": 1000}))
     assert told(shard) == {(0, "A", 2000): (2, 6000, ["all"])}
     assert shard.holds["t", "1s", 2000, "A"].count == 2
 
@@ -143,9 +145,9 @@ def test_where_only_the_sources_results_are_closed_those_of_all_go_on() -> None:
     # t is catching up, so the results of all wait; those of s don't.
     shard = Shard(horizon_ms=HORIZON_MS)
     idle = {"lanes": {"s": -500, "t": 500}, "partition": 1, "partitions": 2, "idle": "s"}
-    shard.hear(frame(1, upsert(1000, 2.0, 4.0), **idle))  # type: ignore[arg-type]  # as named
+    shard.apply_frames(frame(1, upsert(1000, 2.0, 4.0), **idle))  # type: ignore[arg-type]  # as named
     shard.says(frame(1, lanes={"s": 9000, "t": 500}, partitions=2))
-    shard.hear(frame(2, upsert(1000, 2.0, 4.0, 1.0), **idle))  # type: ignore[arg-type]  # as named
+    shard.apply_frames(frame(2, upsert(1000, 2.0, 4.0, 1.0), **idle))  # type: ignore[arg-type]  # as named
     assert told(shard) == {(1, "A", 1000): (1, 2000, ["s"])}
     assert shard.holds["s", "1s", 1000, "A"].count == 2
     assert shard.holds["all", "1s", 1000, "A"].count == 3
@@ -153,10 +155,10 @@ def test_where_only_the_sources_results_are_closed_those_of_all_go_on() -> None:
 
 def test_what_no_lane_can_add_to_is_forgotten() -> None:
     shard = asleep(upsert(1000, 2.0, 4.0))
-    assert len(shard.windows._overdue._held) == 1
+    assert len(shard.windows._past_horizon._held) == 1
     shard.says(frame(2, lanes={"s": 2000}, partition=1, partitions=2))
     assert told(shard) == {}
-    assert len(shard.windows._overdue._held) == 0
+    assert len(shard.windows._past_horizon._held) == 0
 
 
 def counts(partitions: list[Log]) -> Counter[tuple[str, int, str]]:
@@ -177,13 +179,13 @@ def test_what_results_miss_is_exactly_what_is_told(
     shard = Shard(horizon_ms=horizon_ms)
     late: dict[tuple[int, str, str, int], LateSlice] = {}
     for one, now in zip(frames, often, strict=False):
-        shard.hear(one)
+        shard.apply_frames(one)
         if now:
             shard.flush()
             for slice_ in shard.windows.late():
                 late[slice_.input_partition, slice_.source, slice_.symbol, slice_.time_ms] = slice_
     for one in frames[len(often) :]:
-        shard.hear(one)
+        shard.apply_frames(one)
     shard.flush()
     for slice_ in shard.windows.late():
         late[slice_.input_partition, slice_.source, slice_.symbol, slice_.time_ms] = slice_

@@ -62,7 +62,7 @@ def test_the_highest_stamp_holds() -> None:
 def test_partitions_and_sources_of_a_window_add_up() -> None:
     shard = Shard()
     lanes = {"s": 0, "t": 0}
-    shard.hear(
+    shard.apply_frames(
         # Ids 1, 2 and 5, 6 of s: two are missing. Ids 1 to 3 and 8 of t: four.
         frame(1, upsert(0, 1.0, 2.0), upsert(0, 4.0, 4.0, 4.0, source="t"), lanes=lanes, partitions=2),
         frame(1, upsert(0, 8.0, 8.0, first_id=5), partition=1, lanes=lanes, partitions=2),
@@ -86,12 +86,12 @@ def test_shares_of_a_slice_are_summed_by_partition_and_then_by_source() -> None:
     # 1e16 takes in a 2, but not a 1 and another: the sum tells the order, and they come in another.
     lanes = dict.fromkeys("rst", 0)
     shard = Shard()
-    shard.hear(
+    shard.apply_frames(
         frame(1, upsert(0, 1e16), partition=1, lanes=lanes, partitions=2),
         frame(1, upsert(0, 1.0, source="t"), upsert(0, 1.0), lanes=lanes, partitions=2),
     )
     assert shard.flush()[ALL1][1] == 1e16 + 2
-    shard.hear(
+    shard.apply_frames(
         frame(2, upsert(2000, 1e16, source="t"), lanes=lanes, partitions=2),
         frame(3, upsert(2000, 1.0, source="s"), upsert(2000, 1.0, source="r"), lanes=lanes, partitions=2),
     )
@@ -108,8 +108,8 @@ def test_a_partition_that_has_not_spoken_holds_finals_back() -> None:
 
 def test_a_lane_that_was_idle_corrects_finals_with_a_higher_revision() -> None:
     shard = Shard()
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2))
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     assert shard.says(frame(2, upsert(0, 1.0), lanes={"s": 1000}, partitions=2))[S1] == (1, 1.0, True)
     # It wakes with older events, among them a window that had none.
     late = shard.says(
@@ -126,7 +126,7 @@ def test_a_lane_that_was_idle_corrects_finals_with_a_higher_revision() -> None:
 
 def test_past_the_horizon_nothing_is_corrected() -> None:
     shard = Shard(horizon_ms=5000)
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     shard.says(frame(2, upsert(0, 1.0), lanes={"s": 6000}, partitions=2))
     # The folding is at 1000, 5 s behind.
     late = shard.says(
@@ -143,7 +143,7 @@ def test_past_the_horizon_nothing_is_corrected() -> None:
 
 def test_a_window_that_first_shows_behind_the_final_frontier_is_final_at_once() -> None:
     shard = Shard(horizon_ms=5000)
-    shard.hear(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
+    shard.apply_frames(frame(1, lanes={"s": -500}, partition=1, partitions=2, idle="s"))
     shard.says(frame(2, lanes={"s": 6000}, partitions=2))
     # No frontier moves by it.
     came = shard.says(frame(2, upsert(1000, 4.0), lanes={"s": -200}, partition=1, partitions=2))
@@ -182,13 +182,13 @@ def test_a_source_that_is_gone_does_not_hold_the_commit_back_for_ever() -> None:
 @pytest.mark.parametrize("other", [{"epoch": "2000-5000"}, {"topic": "quotes"}])
 def test_frames_of_another_epoch_or_topic_do_not_mix(other: dict[str, str]) -> None:
     shard = Shard()
-    shard.hear(frame(9, upsert(0, 9.0), lanes={"s": 9000}, **other))  # type: ignore[arg-type]  # both are text
+    shard.apply_frames(frame(9, upsert(0, 9.0), lanes={"s": 9000}, **other))  # type: ignore[arg-type]  # both are text
     assert shard.says(frame(1, upsert(0, 1.0), lanes={"s": 0}))[S1] == (1, 1.0, False)
 
 
 def test_windows_that_retention_took_records_of_are_incomplete() -> None:
     shard = Shard()
-    shard.hear(
+    shard.apply_frames(
         frame(1, upsert(0, 1.0), upsert(1000, 1.0), upsert(2000, 1.0), upsert(3000, 1.0), lanes={"s": 0}),
         frame(2, lanes={"s": 0}, incomplete=(1000, 2000)),
         frame(3, lanes={"s": 6000}),
@@ -203,7 +203,7 @@ def test_nothing_is_published_before_all_is_known_again() -> None:
     shard = Shard()
     shard.windows = owned(views(1, {"s": 1000, "all": 1000}, {"s": 1000, "all": 1000}), settled=False)
     assert shard.says(frame(5, upsert(0, 1.0), upsert(1000, 2.0), lanes={"s": 2000})) == {}
-    shard.windows.settle(0)
+    shard.windows.start_publishing(0)
     came = shard.flush()
     # The 1 s window at 0 is done; the 3 s window takes its slice again.
     assert came == {
@@ -318,7 +318,7 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
     partitions, frames = drawn
     shard = Shard()
     for one in frames:
-        shard.hear(one)
+        shard.apply_frames(one)
         match data.draw(st.sampled_from(["go on", "flush", "flush", "restart"])):
             case "flush":
                 shard.flush()
@@ -334,7 +334,7 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
 
 def test_who_made_room_is_forgotten_once_its_windows_are_and_comes_back_behind_them() -> None:
     shard = Shard(horizon_ms=10_000)
-    shard.hear(frame(1, upsert(0, 1.0), upsert(0, 2.0, source="t"), lanes={"s": 0, "t": 0}))
+    shard.apply_frames(frame(1, upsert(0, 1.0), upsert(0, 2.0, source="t"), lanes={"s": 0, "t": 0}))
     # `u` has the room of `s`, which was closed at 1000.
     came = shard.says(frame(2, lanes={"t": 5000, "u": 5000}, evicted=1000))
     assert came["s", "3s", 0, "A"] == (1, 1.0, True)

@@ -27,7 +27,7 @@ class Broken:
     def flush(self) -> None:
         raise RuntimeError("broken")
 
-    def claims(self, _: Block) -> dict[str, int]:
+    def claimed_partitions(self, _: Block) -> dict[str, int]:
         return {}
 
     def read(self, _: int) -> int:
@@ -41,37 +41,37 @@ class Broken:
 
 def started() -> Coordinator:
     """Return a custody whose one agent fails at whatever it is asked for."""
-    keeper = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
+    coordinator = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
     nothing: Any = None
     agent: Any = Broken()
-    keeper.start([agent], nothing)
-    return keeper
+    coordinator.start([agent], nothing)
+    return coordinator
 
 
 def test_a_beat_that_fails_is_heard_of_by_the_next_block_and_the_next_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(custody, "FRAME_SECONDS", 0.01)
 
     async def run() -> None:
-        keeper = started()
+        coordinator = started()
         await asyncio.sleep(0.1)
         with pytest.raises(RuntimeError, match="broken"):
-            await keeper.receive(BLOCK)
+            await coordinator.receive(BLOCK)
         with pytest.raises(RuntimeError, match="broken"):
-            await keeper.checkpoint()
-        await keeper.stop()
+            await coordinator.checkpoint()
+        await coordinator.stop()
 
     asyncio.run(run())
 
 
 def test_after_a_block_that_failed_nothing_is_committed() -> None:
     async def run() -> None:
-        keeper = started()
+        coordinator = started()
         with pytest.raises(RuntimeError, match="broken"):
-            await keeper.receive(BLOCK)
+            await coordinator.receive(BLOCK)
         # An agent that has no checkpoint is not even asked for one.
         with pytest.raises(RuntimeError, match="broken"):
-            await keeper.checkpoint()
-        await keeper.stop()
+            await coordinator.checkpoint()
+        await coordinator.stop()
 
     asyncio.run(run())
 
@@ -86,13 +86,13 @@ class Told:
         self.trusted: list[int] = []
         self.received = 0
 
-    def trust(self, most: Mapping[str, int]) -> None:
+    def limit_partitions(self, most: Mapping[str, int]) -> None:
         self.trusted.append(most["trades"])
 
-    def claims(self, _: Block) -> dict[str, int]:
+    def claimed_partitions(self, _: Block) -> dict[str, int]:
         return {"trades": 64} if self.before else {}
 
-    def doubts(self) -> dict[str, int]:
+    def doubtful_partitions(self) -> dict[str, int]:
         return {} if self.before else {"trades": 64}
 
     def read(self, _: int) -> int:
@@ -128,17 +128,17 @@ class Delivered:
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize(("there", "refused"), [(4, [("trades", 64, 4)]), (64, [])])
 def test_who_tells_of_more_partitions_is_believed_if_there_are(before: bool, there: int, refused: list[Any]) -> None:
-    agent, truth = Told(before=before), Truth(there)
+    agent, counts = Told(before=before), Truth(there)
 
     async def run() -> None:
-        keeper = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        coordinator = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
         some: Any = agent
-        keeper.start([some], Delivered(), truth=truth)
-        assert await keeper.receive(BLOCK)
-        await keeper.stop()
+        coordinator.start([some], Delivered(), counts=counts)
+        assert await coordinator.receive(BLOCK)
+        await coordinator.stop()
 
     asyncio.run(run())
-    assert (agent.trusted, agent.received, truth.refused) == ([there], 1, refused)
+    assert (agent.trusted, agent.received, counts.refused) == ([there], 1, refused)
 
 
 class Committing:
@@ -178,18 +178,18 @@ class Slow:
 
 def test_what_a_commit_speaks_of_is_delivered_before_it_and_so_are_snapshots() -> None:
     async def run() -> None:
-        keeper = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        coordinator = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
         slow: Any = Slow()
         agent: Any = Committing()
-        keeper.start([agent], slow, slow)
-        commit = asyncio.create_task(keeper.checkpoint())
+        coordinator.start([agent], slow, slow)
+        commit = asyncio.create_task(coordinator.checkpoint())
         for _ in range(5):
             await asyncio.sleep(0)
         assert (commit.done(), slow.steps) == (False, ["sent", "flush"])
         slow.through.set()
         assert await commit == {TP("trades", 0): (7, "what was known")}
         assert slow.steps == ["sent", "flush", "through", "delivered", "committed"]
-        await keeper.stop()
+        await coordinator.stop()
 
     asyncio.run(run())
 
@@ -206,7 +206,7 @@ class Behind(Broken):
     def receive(self, block: Block) -> None:
         self.received.append(block.start)
 
-    def doubts(self) -> dict[str, int]:
+    def doubtful_partitions(self) -> dict[str, int]:
         return {}
 
 
@@ -217,17 +217,17 @@ def test_a_block_that_does_not_follow_is_not_read_and_where_it_goes_on_state_is_
     monkeypatch.setattr(custody, "monotonic", lambda: now[0])
 
     async def run() -> None:
-        keeper = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        coordinator = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
         agent: Any = Behind()
-        keeper.start([agent], Delivered())
+        coordinator.start([agent], Delivered())
         hole = Block("trades", 0, 4, 5, OFFSETS, [], OFFSETS)
-        assert await keeper.receive(hole)
+        assert await coordinator.receive(hole)
         now[0] += custody.PATIENCE_SECONDS
-        assert not await keeper.receive(hole)
+        assert not await coordinator.receive(hole)
         assert agent.received == []
-        assert await keeper.receive(Block("trades", 0, 3, 4, OFFSETS, [], OFFSETS))
+        assert await coordinator.receive(Block("trades", 0, 3, 4, OFFSETS, [], OFFSETS))
         assert agent.received == [3]
-        await keeper.stop()
+        await coordinator.stop()
 
     asyncio.run(run())
 
@@ -259,21 +259,21 @@ ONE, TWO, OLD = TP("trades", 1), TP("trades", 2), TP("trades", 9)
 def test_what_is_too_long_for_a_commit_is_kept_elsewhere_and_found_by_the_next_owner() -> None:
     async def run() -> None:
         kept = Kept()
-        keeper = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        coordinator = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
         nothing: Any = Told(before=True)
-        keeper.start([nothing], Delivered(), states=kept, truth=Truth(4))
+        coordinator.start([nothing], Delivered(), states=kept, counts=Truth(4))
         long = "x" * 5000
-        short = await keeper.shortened({ONE: (3, "short"), TWO: (4, long)})
+        short = await coordinator.shortened({ONE: (3, "short"), TWO: (4, long)})
         assert (short[ONE], short[TWO][0], kept.texts) == ((3, "short"), 4, [long])
-        keeper.committed({ONE: (3, "short"), TWO: (4, long)})
+        coordinator.committed({ONE: (3, "short"), TWO: (4, long)})
         assert kept.heard == [[ONE, TWO]]
         positions = {tp: Position(0, 9, offset, metadata, 1) for tp, (offset, metadata) in short.items()}
-        found = await keeper.load(positions)
+        found = await coordinator.load(positions)
         assert {tp: (position.committed, position.metadata) for tp, position in found.items()} == {
             ONE: (3, "short"),
             TWO: (4, long),
         }
-        await keeper.stop()
+        await coordinator.stop()
 
     asyncio.run(run())
 
@@ -284,12 +284,12 @@ def test_what_stands_is_committed_again_when_its_record_is_old() -> None:
             return {ONE: (7, "known"), OLD: (7, "known")}
 
     async def run() -> None:
-        keeper = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        coordinator = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
         agent: Any = Standing()
-        keeper.start([agent], Delivered(), states=Kept())
-        keeper.committed({ONE: (7, "known"), OLD: (7, "known")})
-        assert await keeper.checkpoint() == {OLD: (7, "known")}
-        await keeper.stop()
+        coordinator.start([agent], Delivered(), states=Kept())
+        coordinator.committed({ONE: (7, "known"), OLD: (7, "known")})
+        assert await coordinator.checkpoint() == {OLD: (7, "known")}
+        await coordinator.stop()
 
     asyncio.run(run())
 
@@ -298,18 +298,18 @@ def test_without_a_place_for_it_what_is_too_long_is_not_committed_and_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def run() -> None:
-        keeper = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        coordinator = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
         nothing: Any = Told(before=True)
-        keeper.start([nothing], Delivered(), truth=Truth(4))
+        coordinator.start([nothing], Delivered(), counts=Truth(4))
         for _ in range(2):
-            assert await keeper.shortened({ONE: (3, "short"), TWO: (4, "x" * 5000)}) == {ONE: (3, "short")}
+            assert await coordinator.shortened({ONE: (3, "short"), TWO: (4, "x" * 5000)}) == {ONE: (3, "short")}
         assert [record.getMessage() for record in caplog.records] == [
             "trades, partition 2: it can't be committed any more, for its sources are too many for a commit and there "
             "is no topic commit-state: run `tickertape topics create` and start the workers again"
         ]
         reference = refer(Reference("commit-state", 0, 1, "key", 0, ""))
         with pytest.raises(BrokerError, match="the topic commit-state, which is not there"):
-            await keeper.load({ONE: Position(0, 9, 3, reference, 1)})
-        await keeper.stop()
+            await coordinator.load({ONE: Position(0, 9, 3, reference, 1)})
+        await coordinator.stop()
 
     asyncio.run(run())

@@ -48,12 +48,12 @@ class Reader:
 def report() -> Iterator[PartitionMetrics]:
     report = PartitionMetrics(lambda tp: LogEnd(500, 0.0, 500) if tp == TRADES else None)
     yield report
-    report.own({}, ("trades", "slices"))
+    report.assign({}, ("trades", "slices"))
 
 
 def test_records_are_counted_by_commit_and_by_nobody_else(report: PartitionMetrics) -> None:
     before = of_trades("records_total", outcome="counted") or 0.0
-    report.own({TRADES: position(None, "")}, ("trades", "slices"))
+    report.assign({TRADES: position(None, "")}, ("trades", "slices"))
     # It is there before there is anything to count: else the first would not be an increase. So are those of partitions
     # that may come.
     assert of_trades("records_total", outcome="late") is not None
@@ -63,17 +63,17 @@ def test_records_are_counted_by_commit_and_by_nobody_else(report: PartitionMetri
     report.committed({TRADES: (190, slices(200, counted=194, late=5, heartbeats=1))})
     assert of_trades("records_total", outcome="counted") == before + 194
     # Somebody else reads from there on.
-    report.own({}, ("trades", "slices"))
+    report.assign({}, ("trades", "slices"))
     assert of_trades("records_total", outcome="counted") == before + 194
-    report.own({TRADES: position(290, slices(300, counted=294, late=5, heartbeats=1))}, ("trades", "slices"))
+    report.assign({TRADES: position(290, slices(300, counted=294, late=5, heartbeats=1))}, ("trades", "slices"))
     report.committed({TRADES: (300, slices(310, counted=303, late=5, heartbeats=2))})
     assert of_trades("records_total", outcome="counted") == before + 194 + 9
 
 
 def test_a_commit_of_a_partition_that_was_taken_away_meanwhile_still_counts(report: PartitionMetrics) -> None:
     before = of_trades("records_total", outcome="counted") or 0.0
-    report.own({TRADES: position(None, "")}, ("trades",))
-    report.own({}, ("trades",))
+    report.assign({TRADES: position(None, "")}, ("trades",))
+    report.assign({}, ("trades",))
     report.committed({TRADES: (10, slices(10, counted=10))})
     assert of_trades("records_total", outcome="counted") == before + 10
     assert of_trades("committed_offset") is None
@@ -82,13 +82,13 @@ def test_a_commit_of_a_partition_that_was_taken_away_meanwhile_still_counts(repo
 def test_a_commit_of_another_log_is_no_beginning(report: PartitionMetrics) -> None:
     before = of_trades("records_total", outcome="counted") or 0.0
     # The log ends before the commit: the topic was created anew.
-    report.own({TRADES: position(900, slices(900, counted=900), end=10)}, ("trades",))
+    report.assign({TRADES: position(900, slices(900, counted=900), end=10)}, ("trades",))
     report.committed({TRADES: (10, slices(10, counted=10))})
     assert of_trades("records_total", outcome="counted") == before + 10
 
 
 def test_where_a_partition_stands(report: PartitionMetrics) -> None:
-    report.own({TRADES: position(90, slices(100, counted=100))}, ("trades", "slices"))
+    report.assign({TRADES: position(90, slices(100, counted=100))}, ("trades", "slices"))
     # What an owner reads again below what is read already is not behind.
     report.look([Reader("trades", 95), Reader("slices", None)])
     assert (of_trades("read_offset"), of_trades("end_offset"), of_trades("lag_records")) == (100, 500, 400)
@@ -103,10 +103,10 @@ def test_where_a_partition_stands(report: PartitionMetrics) -> None:
 
 
 def test_gauges_go_with_their_partition(report: PartitionMetrics) -> None:
-    report.own({TRADES: position(90, slices(100))}, ("trades",))
+    report.assign({TRADES: position(90, slices(100))}, ("trades",))
     report.look([Reader("trades", 480)])
     report.committed({TRADES: (470, slices(480, 1_700_000_000_500))})
-    report.own({}, ("trades",))
+    report.assign({}, ("trades",))
     shown = generate_latest(WORKER).decode()
     gauges = [line for line in shown.splitlines() if 'partition="7"' in line and "records_total" not in line]
     assert gauges == []
@@ -114,7 +114,7 @@ def test_gauges_go_with_their_partition(report: PartitionMetrics) -> None:
 
 
 def test_a_checkpoint_that_stands_is_not_old(report: PartitionMetrics) -> None:
-    report.own({TRADES: position(90, slices(100))}, ("trades",))
+    report.assign({TRADES: position(90, slices(100))}, ("trades",))
     taken_up = of_trades("checkpoint_timestamp_seconds")
     time.sleep(0.01)
     report.stands({TRADES: (90, slices(100))})
@@ -127,7 +127,7 @@ def windows(**final: int) -> tuple[int, str]:
 
 def test_results_are_final_up_to_where_the_last_shard_is(report: PartitionMetrics) -> None:
     other = TP("slices", 4)
-    report.own({SHARD: position(None, ""), other: position(None, "")}, ("slices",))
+    report.assign({SHARD: position(None, ""), other: position(None, "")}, ("slices",))
     report.committed({SHARD: windows(all=5000, binance=6000), other: windows(all=4000)})
     assert value("final_timestamp_seconds", topic="trades", source="all") == 4
     # The other shard has nothing final of it yet.
@@ -135,7 +135,7 @@ def test_results_are_final_up_to_where_the_last_shard_is(report: PartitionMetric
 
 
 def test_gauges_go_with_their_source(report: PartitionMetrics) -> None:
-    report.own({TRADES: position(None, ""), SHARD: position(None, "")}, ("trades", "slices"))
+    report.assign({TRADES: position(None, ""), SHARD: position(None, "")}, ("trades", "slices"))
     for source in ("gone", "there"):
         lanes = [Lane(source, 5000, 3000)]
         report.committed({TRADES: (9, to_metadata(SliceCheckpoint(upto=9, lanes=lanes)))})
@@ -147,7 +147,7 @@ def test_gauges_go_with_their_source(report: PartitionMetrics) -> None:
     assert value("final_timestamp_seconds", topic="trades", source="gone") is None
     # A partition that has lost its source takes nothing of another's.
     other = TP("trades", 8)
-    report.own({TRADES: position(None, ""), other: position(None, "")}, ("trades", "slices"))
+    report.assign({TRADES: position(None, ""), other: position(None, "")}, ("trades", "slices"))
     report.committed({TRADES: (9, slices(9, 5000))})
     report.committed({other: (9, to_metadata(SliceCheckpoint(upto=9)))})
     assert of_trades("watermark_timestamp_seconds", source="binance") == 5

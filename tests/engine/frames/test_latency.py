@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.engine.made_frames import frame, upsert
 from tickertape.schemas.frame import Frame, Lane
-from tickertape.stream.engine.windows.latency import Latency
+from tickertape.stream.engine.frames.latency import Latency
 from tickertape.stream.telemetry.metrics import WORKER
 
 
@@ -24,9 +24,9 @@ def of(age_seconds: float, *upserts: bool) -> Frame:
 
 def test_latency_is_that_of_the_frame_that_waited_longest() -> None:
     latency, (count, total) = Latency(), counted()
-    latency.hear(of(60.0))  # no upserts, nothing waits
-    latency.hear(of(3.0, True))
-    latency.hear(of(1.0, True))
+    latency.note_frame(of(60.0))  # no upserts, nothing waits
+    latency.note_frame(of(3.0, True))
+    latency.note_frame(of(1.0, True))
     latency.published("trades", "bars")
     latency.clear()
     latency.published("trades", "bars")

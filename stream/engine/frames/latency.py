@@ -15,7 +15,7 @@ class Latency:
         #: By input topic: the newest event time of the frame that waits longest.
         self._waiting_ms: dict[str, int] = {}
 
-    def hear(self, frame: Frame) -> None:
+    def note_frame(self, frame: Frame) -> None:
         """Hear of a frame with upserts that have not been published."""
         if not frame.sources:
             return

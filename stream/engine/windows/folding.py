@@ -1,0 +1,129 @@
+"""From upserts to windows: what has arrived is placed, what is complete is folded, what is done is forgotten."""
+
+import numpy as np
+
+from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.core.names import ALL
+from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.derived.stage import Stage
+from tickertape.stream.engine.frames.upserts import Arrival, SliceKey, unpack
+from tickertape.stream.engine.windows.finality import Finality
+from tickertape.stream.engine.windows.merging import accumulate, in_order
+from tickertape.stream.engine.windows.past_horizon import PastHorizon
+from tickertape.stream.engine.windows.placing import Placing
+from tickertape.stream.engine.windows.shards import Shards
+from tickertape.stream.engine.windows.tables import NONE, Tables
+
+
+class Folding:
+    """Merges slices into windows.
+
+    Parameters
+    ----------
+    windowing
+        What is made of slices.
+    slice_ms
+        See `Settings`.
+    tables, shards
+        What is held, and what is known of it; changed.
+    past_horizon
+        Looks for slices that come behind what is closed.
+    stages
+        They see what arrives and what is folded.
+    """
+
+    def __init__(
+        self,
+        windowing: Windowing,
+        slice_ms: int,
+        tables: Tables,
+        shards: Shards,
+        past_horizon: PastHorizon,
+        stages: list[Stage],
+    ) -> None:
+        self._windowing = windowing
+        self._slice_ms = slice_ms
+        self._tables = tables
+        self._shards = shards
+        self._past_horizon = past_horizon
+        self._stages = stages
+        self._placing = Placing(windowing, slice_ms, tables.slices, tables.windows, tables.names, shards.finality)
+
+    def absorb(self, arrived: list[Arrival]) -> None:
+        """Merge upserts that have arrived: of each slice the one with the highest stamp holds."""
+        if not arrived:
+            return
+        schema = self._windowing.slicing.aggregate.schema
+        keys, columns = unpack(arrived, self._slice_ms, schema, self._tables.names)
+        self._past_horizon.find(keys, columns, self._shards.finality, self._events_held)
+        for stage in self._stages:
+            stage.see_upserts(keys, columns)
+        rows, kept = self._placing.rows(keys, columns["shard"].tolist())
+        held = self._tables.slices.columns
+        newer = columns["stamp"][kept] > held["stamp"][rows]
+        rows, kept = rows[newer], kept[newer]
+        # Where a slice comes twice, the last assignment stays.
+        order = np.argsort(columns["stamp"][kept], kind="stable")
+        rows, kept = rows[order], kept[order]
+        # An upsert is cumulative, so a new owner needs none but the last: its offset is kept too.
+        for name, column in columns.items():
+            held[name][rows] = column[kept]
+        touched = held["places"][rows].ravel()
+        self._tables.windows.columns["dirty"][touched[touched != NONE]] = True
+
+    def _events_held(self, key: SliceKey) -> int:
+        """Return how many events open windows have of a slice."""
+        slices = self._tables.slices
+        row = slices.find(key)
+        return 0 if row is None else self._past_horizon.events(slices.columns, np.array([row]))[0]
+
+    def advance(self) -> None:
+        """Fold the slices of which nothing more can come, and mark the windows that are final now."""
+        for shard, finality in self._shards.finality.items():
+            if finality.advance(publishing=shard in self._shards.publishing):
+                self._fold(shard, finality)
+                self._mark_final(shard, finality)
+
+    def _fold(self, shard: int, finality: Finality) -> None:
+        slices, windows = self._tables.slices, self._tables.windows
+        live, held = slices.live(), slices.columns
+        mine = live[held["shard"][live] == shard]
+        end_ms = held["slice_ms"][mine] + self._slice_ms
+        of_source = self._tables.by_source(finality.fold_ms)[held["source"][mine]] >= end_ms
+        of_all = finality.fold_ms.get(ALL, UNSET) >= end_ms
+        half = len(self._windowing.resolutions)
+        for columns, ready in ((slice(0, half), of_source), (slice(half, None), of_all)):
+            rows = mine[ready]
+            pairs = in_order(held, rows, held["places"][rows][:, columns], self._tables.names)
+            accumulate(self._windowing, held, pairs, windows.columns, pairs[1])
+            held["places"][rows, columns] = NONE
+        folded = mine[(held["places"][mine] == NONE).all(axis=1)]
+        keys = slices.keys(folded)
+        self._past_horizon.fold(shard, finality, keys, held, folded)
+        for stage in self._stages:
+            stage.see_folded(shard, keys, held["offset"][folded].tolist())
+        slices.release(folded)
+
+    def _mark_final(self, shard: int, finality: Finality) -> None:
+        windows = self._tables.windows.columns
+        rows = self._tables.windows.live()
+        rows = rows[(windows["shard"][rows] == shard) & ~windows["final"][rows]]
+        rows = rows[windows["end_ms"][rows] <= self._tables.by_source(finality.final_ms)[windows["source"][rows]]]
+        windows["final"][rows] = windows["dirty"][rows] = True
+
+    def release(self) -> None:
+        """Forget windows that are published as final and can't be corrected any more."""
+        windows = self._tables.windows
+        held, rows = windows.columns, windows.live()
+        rows = rows[held["final"][rows] & ~held["dirty"][rows]]
+        if not len(rows):
+            return
+        done = np.zeros(len(rows), np.bool_)
+        for shard, finality in self._shards.finality.items():
+            of_all = finality.fold_ms.get(ALL, UNSET)
+            done_ms = np.minimum(self._tables.by_source(finality.fold_ms)[held["source"][rows]], of_all)
+            done |= (held["shard"][rows] == shard) & (held["end_ms"][rows] <= done_ms)
+        gone = np.zeros(len(held["whole"]) + 1, np.bool_)
+        gone[rows[done]] = True
+        held["whole"][gone[held["whole"]]] = NONE
+        windows.release(rows[done])

@@ -1,0 +1,116 @@
+"""From windows to results: a record of each window that has changed or become final."""
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from tickertape.stream.engine.core.block import Bools, Ints
+from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.core.results import NOTHING, Finals, ResultWriter
+from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.derived.stage import Flush
+from tickertape.stream.engine.windows import source_totals
+from tickertape.stream.engine.windows.merging import as_they_stand
+from tickertape.stream.engine.windows.shards import Shards
+from tickertape.stream.engine.windows.tables import Tables
+
+
+class Publishing:
+    """Makes records of windows.
+
+    Parameters
+    ----------
+    windowing
+        What windows hold.
+    tables, shards
+        What is held, and what is known of it.
+    takes
+        The metrics of final windows that stages need; None where there are no stages.
+    """
+
+    def __init__(self, windowing: Windowing, tables: Tables, shards: Shards, takes: Collection[str] | None) -> None:
+        self._windowing = windowing
+        self._tables = tables
+        self._shards = shards
+        self._takes = takes
+        self._finest_ms = min(windowing.resolutions.values())
+        self._writer = ResultWriter(windowing.output)
+
+    def publish(self, *, provisional: int, longer: bool) -> Flush:
+        """Return what has changed.
+
+        Parameters
+        ----------
+        provisional
+            How many that are not final; the others wait for a later flush.
+        longer
+            Whether these may be longer than the finest.
+        """
+        rows = self._changed(provisional=provisional, longer=longer)
+        if not len(rows):
+            return Flush([], [], NOTHING)
+        windowing, held = self._windowing, self._tables.windows.columns
+        held["dirty"][rows] = False
+        n = len(rows)
+        if windowing.summed:
+            rows = source_totals.with_shares(held, rows, self._tables.windows.live())
+        partials = as_they_stand(windowing, held, rows, self._tables.slices, self._tables.names)
+        metrics = windowing.aggregate.finish(partials)
+        source_totals.add_up(held, rows, metrics, windowing.summed)
+        metrics["revision"] = partials[windowing.revision]
+        metrics |= {"final": held["final"][rows], "incomplete": is_incomplete(self._shards.incomplete, held, rows)}
+        rows = rows[:n]
+        metrics = {name: column[:n] for name, column in metrics.items()} | {"width_ms": held["width_ms"][rows]}
+        keys, ends_ms = self._tables.windows.keys(rows), held["end_ms"][rows]
+        finals = NOTHING
+        if self._takes is not None and len(final := np.flatnonzero(metrics["final"])):
+            columns = {name: metrics[name][final] for name in self._takes}
+            finals = Finals([keys[i] for i in final.tolist()], held["shard"][rows[final]], columns)
+        if self._shards.repeating:
+            new = np.flatnonzero(ends_ms > self._published_ms(held["shard"][rows], held["source"][rows]))
+            keys, ends_ms = [keys[i] for i in new.tolist()], ends_ms[new]
+            metrics = {name: column[new] for name, column in metrics.items()}
+        return Flush(self._writer.write(keys, metrics) if keys else [], ends_ms.tolist(), finals)
+
+    def _changed(self, *, provisional: int, longer: bool) -> Ints:
+        """Return the rows of windows that are to be published, in time order: a reader meets bars as they were."""
+        held = self._tables.windows.columns
+        publishing = np.zeros(max(self._shards.finality, default=0) + 1, np.bool_)
+        publishing[list(self._shards.publishing)] = True
+        dirty = np.flatnonzero(held["dirty"])
+        dirty = dirty[publishing[held["shard"][dirty]]]
+        final = held["final"][dirty]
+        others = dirty[~final]
+        if not longer:
+            others = others[held["width_ms"][others] == self._finest_ms]
+        dirty = np.concatenate([dirty[final], others[:provisional]])
+        return dirty[np.argsort(held["end_ms"][dirty], kind="stable")]
+
+    def _published_ms(self, shards: Ints, sources: Ints) -> Ints:
+        """Return, for each window, the time up to which the last owner has published its shard and source."""
+        known = np.full(len(shards), UNSET)
+        for shard in self._shards.repeating:
+            mine = shards == shard
+            by_source = np.array([self._shards.published_ms(shard, name) for name in self._tables.names.names])
+            known[mine] = by_source[sources[mine]]
+        return known
+
+
+def is_incomplete(marks: Mapping[int, Mapping[int, tuple[int, int]]], windows: Columns, rows: Ints) -> Bools:
+    """Return which windows overlap a time of which retention has taken records.
+
+    Parameters
+    ----------
+    marks
+        ``(from, to)`` ms, by shard and by input partition.
+    windows, rows
+        A table's columns, and which of its rows.
+    """
+    end_ms = windows["end_ms"][rows]
+    start_ms, shard_of = end_ms - windows["width_ms"][rows], windows["shard"][rows]
+    marked = np.zeros(len(rows), np.bool_)
+    for shard, of_shard in marks.items():
+        for since_ms, until_ms in of_shard.values():
+            marked |= (end_ms > since_ms) & (start_ms < until_ms) & (shard_of == shard)
+    return marked

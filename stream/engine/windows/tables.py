@@ -1,0 +1,68 @@
+"""The tables that windows are made in: slices that wait to be folded, and the windows that are open."""
+
+from typing import Any
+
+import numpy as np
+
+from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.core.names import ALL, Names
+from tickertape.stream.engine.core.results import WindowKey
+from tickertape.stream.engine.core.table import Table
+from tickertape.stream.engine.define.aggregate import INT
+from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.frames.upserts import SliceKey
+
+BOOL: np.dtype[Any] = np.dtype(np.bool_)
+NONE = -1
+
+
+class Tables:
+    """Open windows and the slices that aren't folded into them yet, of one topic and all shards of a worker.
+
+    Attributes
+    ----------
+    slices
+        Partial aggregates of one second, each with the rows of the windows that it is still to be folded into
+        (``places``: each resolution of its own source, then each of all sources; -1 for none).
+    windows
+        Folded prefixes; ``whole`` is the row of the window of all sources that a source's window is a share of.
+    names
+        The sources by code; code 0 is all of them.
+    """
+
+    def __init__(self, windowing: Windowing) -> None:
+        places = np.dtype((np.int64, (2 * len(windowing.resolutions),)))
+        self.slices: Table[SliceKey] = Table(
+            windowing.slicing.aggregate.schema
+            | dict.fromkeys(("offset", "slice_ms", "partition", "source", "shard"), (INT, 0))
+            | {"stamp": (INT, NONE), "places": (places, NONE)}
+        )
+        self.windows: Table[WindowKey] = Table(
+            windowing.aggregate.schema
+            | dict.fromkeys(("end_ms", "width_ms", "shard", "source"), (INT, 0))
+            | {"whole": (INT, NONE)}
+            | {"offset": (INT, np.iinfo(np.int64).max), "dirty": (BOOL, False), "final": (BOOL, False)}
+        )
+        self.names = Names()
+        self.names[ALL]
+
+    def by_source(self, times_ms: dict[str, int]) -> Ints:
+        """Return times by a source's code."""
+        return np.array([times_ms.get(name, UNSET) for name in self.names.names])
+
+    def sources_of(self, shard: int) -> set[str]:
+        """Return the sources of which a shard has slices or windows."""
+        held = [(table.columns, table.live()) for table in (self.slices, self.windows)]
+        codes = [columns["source"][rows[columns["shard"][rows] == shard]] for columns, rows in held]
+        return {self.names.names[code] for code in np.unique(np.concatenate(codes))}
+
+    def needed_offset(self, shard: int, read: int) -> int:
+        """Return the oldest offset that an open window needs to be read again from, at most ``read``."""
+        offsets = [read]
+        for table in (self.slices, self.windows):
+            rows = table.live()
+            rows = rows[table.columns["shard"][rows] == shard]
+            if len(rows):
+                offsets.append(int(table.columns["offset"][rows].min()))
+        return min(offsets)
