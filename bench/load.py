@@ -43,7 +43,7 @@ async def produce(broker: str, events: int, seed: int = 1) -> None:
                 side="buy" if buy[i] else "sell",
                 received_ms=time_ms + 3,
             )
-            producer.put(TRADES.name, partition_for(trade.symbol, partitions), trade.symbol.encode(), encode(trade))
+            producer.send(TRADES.name, partition_for(trade.symbol, partitions), trade.symbol.encode(), encode(trade))
             if i % 10_000 == 0:
                 await producer.room()
 

@@ -106,7 +106,7 @@ def _restart(broker: str, symbols: list[str], time_ms: int, **environment: str) 
                     received_ms=time_ms,
                 )
                 partition = partition_for(symbol, partitions)
-                producer.put(TRADES.name, partition, symbol.encode(), msgspec.json.encode(one))
+                producer.send(TRADES.name, partition, symbol.encode(), msgspec.json.encode(one))
 
     asyncio.run(trade())
     starts = f"|all|1s|{time_ms}"

@@ -223,20 +223,20 @@ class Feed:
         for n in range(self._next, due):
             found = record(plan, n)
             key = found.symbol.encode()
-            self._producer.put(TRADES.name, place(found, self._places), key, found.value)
+            self._producer.send(TRADES.name, place(found, self._places), key, found.value)
             beside = quote(plan, n)
             partition = partition_for(beside.symbol, self._quotes)
-            self._producer.put(QUOTES.name, partition, beside.symbol.encode(), beside.value)
+            self._producer.send(QUOTES.name, partition, beside.symbol.encode(), beside.value)
             if n % POST_EVERY == 0:
                 author, value = post(plan, n)
-                self._producer.put(POSTS.name, partition_for(author, self._posts), author.encode(), value)
+                self._producer.send(POSTS.name, partition_for(author, self._posts), author.encode(), value)
         self._next = max(self._next, due)
 
     async def _beat(self, time_ms: int, *, end: bool = False) -> None:
         headers = to_headers(Heartbeat(self._plan.source, time_ms, end=end))
         for topic in TOPICS:
             for partition in range(await self._producer.partitions(topic.name)):
-                self._producer.put(topic.name, partition, None, None, headers)
+                self._producer.send(topic.name, partition, None, None, headers)
 
     async def _note_regularly(self) -> None:
         while True:

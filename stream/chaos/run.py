@@ -161,7 +161,7 @@ class _Run:
         self._ear = Ear(folder / "workers.log")
         self._series = [(f"S{n:02d}-USD", source) for n in range(plan.symbols) for source in SOURCES]
         self._differences: list[str] = []
-        self._supervisor = Supervisor(settings, plan.workers, self._ear.hear, healthy_seconds=HEALTHY_SECONDS)
+        self._supervisor = Supervisor(settings, plan.workers, self._ear.note_line, healthy_seconds=HEALTHY_SECONDS)
 
     async def run(self) -> Summary:
         plan, settings = self._plan, self._settings
@@ -202,7 +202,7 @@ class _Run:
                 for partition in range(await producer.partitions(topic.name)):
                     for source in SOURCES:
                         headers = to_headers(Heartbeat(source, began_ms - HOUR_MS))
-                        producer.put(topic.name, partition, None, None, headers)
+                        producer.send(topic.name, partition, None, None, headers)
 
     def _feed(self, feed: FeedPlan) -> Slot:
         command = [sys.executable, "-m", "tickertape.stream.chaos.feed", msgspec.json.encode(feed).decode()]
@@ -210,7 +210,7 @@ class _Run:
             command,
             environment(self._settings),
             f"feed-{feed.source}",
-            self._ear.hear,
+            self._ear.note_line,
             lambda _: True,
             healthy_seconds=HEALTHY_SECONDS,
         )
@@ -218,7 +218,7 @@ class _Run:
     async def _read(self, reader: Reader) -> None:
         async with reader:
             while True:
-                self._sink.take(await reader.read())
+                self._sink.add_records(await reader.read())
 
     async def _ready(self) -> None:
         """Wait until the workers share all partitions."""
@@ -330,7 +330,7 @@ class _Run:
         holder, late, dead = verdict.Holder(), [], []
         async for r in logs.read(settings, [BARS.name, LATE.name, DEAD_LETTERS.name]):
             if r.topic == BARS.name:
-                holder.take(r.key, r.value)
+                holder.add(r.key, r.value)
             elif r.topic == LATE.name:
                 late += _places(msgspec.json.decode(r.value, type=Late))
             else:

@@ -47,7 +47,7 @@ class Holder:
         self.held = Held()
         self._finals: dict[bytes, bytes] = {}
 
-    def take(self, key: bytes, value: bytes) -> None:
+    def add(self, key: bytes, value: bytes) -> None:
         bar = msgspec.json.decode(value)
         name = bar.pop("symbol"), bar.pop("source"), bar.pop("resolution"), bar.pop("start_ms")
         before = self.held.bars.get(name)

@@ -59,7 +59,7 @@ class Recovery:
         self.lasted_seconds = time.time() - self._began
         self._settling = set(self._series)
 
-    def hear(self, series: Series, close_ms: int) -> None:
+    def note_bar(self, series: Series, close_ms: int) -> None:
         """Hear of a bar whose last trade happened at a time."""
         now = time.time()
         if self._waiting and close_ms > self._began * 1000:
@@ -90,13 +90,13 @@ class Sink:
         #: By key: whether a final has been seen.
         self.final: dict[bytes, bool] = {}
 
-    def take(self, records: list[ConsumerRecord]) -> None:
+    def add_records(self, records: list[ConsumerRecord]) -> None:
         under_way = [recovery for recovery in self.recoveries if not recovery.complete]
         for record in records:
             bar = _decode(record.value)
             self.final[record.key] = bar.final or self.final.get(record.key, False)
             for recovery in under_way:
-                recovery.hear((bar.symbol, bar.source), bar.close_ms)
+                recovery.note_bar((bar.symbol, bar.source), bar.close_ms)
 
 
 _OWNS = re.compile(r" owns (.*)$")
@@ -128,7 +128,7 @@ class Ear:
         self.given_up = 0
         self.taken_up: list[tuple[str, int, int]] = []
 
-    def hear(self, line: str) -> None:
+    def note_line(self, line: str) -> None:
         with self._lock:
             self._file.write(f"{time.time():.3f} {line}\n")
             self.refused += "a commit was refused" in line

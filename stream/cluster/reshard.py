@@ -25,7 +25,7 @@ from tickertape.stream.kafka.admin import members, topics
 from tickertape.stream.kafka.admin.client import commits, connected, retrying
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.clients.reader import Reader
-from tickertape.stream.kafka.stores.control import Control, put_workers
+from tickertape.stream.kafka.stores.control import Control, write_workers
 from tickertape.stream.kafka.stores.states import KafkaStates, find
 
 GONE_SECONDS = 30.0
@@ -87,7 +87,7 @@ async def _drain(settings: Settings, say: Say) -> int:
 
 async def _ask_for(settings: Settings, workers: int, *, paused: bool) -> None:
     async with Producer(settings) as producer:
-        put_workers(producer, settings.group, workers, paused=paused)
+        write_workers(producer, settings.group, workers, paused=paused)
 
 
 def _until_shared(settings: Settings, shards: int) -> None:
@@ -212,9 +212,9 @@ async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int
     decode, encode = msgspec.msgpack.Decoder(Frame).decode, msgspec.msgpack.Encoder().encode
     async with Reader(settings, [SLICES.name], from_beginning=True) as reader, Producer(settings) as producer:
 
-        def put(frames: Sequence[tuple[int, Frame]]) -> None:
+        def send(frames: Sequence[tuple[int, Frame]]) -> None:
             for shard, frame in frames:
-                producer.put(RESHARDED.name, shard, f"{frame.topic}|{frame.partition}".encode(), encode(frame))
+                producer.send(RESHARDED.name, shard, f"{frame.topic}|{frame.partition}".encode(), encode(frame))
 
         ends = await reader.ends()
         await reader.skip({Part(SLICES.name, shard): offset for shard, offset in needed.items()})
@@ -227,12 +227,12 @@ async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame, KeyError):
                     # No agent takes it; where it is none of ours, the owner made a dead letter of it.
                     continue
-                put(resharding.split(record.partition, frame))
+                send(resharding.split(record.partition, frame))
                 read += 1
                 if read % LANES_EVERY == 0:
-                    put(resharding.lanes())
+                    send(resharding.lanes())
             await producer.room()
-        put(resharding.lanes(end=True))
+        send(resharding.lanes(end=True))
 
 
 async def _copy(settings: Settings, shards: int) -> list[int]:
@@ -242,7 +242,7 @@ async def _copy(settings: Settings, shards: int) -> list[int]:
         ends = await reader.ends()
         while not await reader.has_read(ends):
             for record in await reader.read():
-                producer.put(SLICES.name, record.partition, record.key, record.value)
+                producer.send(SLICES.name, record.partition, record.key, record.value)
                 copied[record.partition] += 1
             await producer.room()
     return copied

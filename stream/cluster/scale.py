@@ -17,7 +17,7 @@ from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.admin import members, topics
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.clients.reader import Reader
-from tickertape.stream.kafka.stores.control import Control, put_schedule, put_workers
+from tickertape.stream.kafka.stores.control import Control, write_schedule, write_workers
 
 # Where what is made of a topic shows first.
 RESULTS = {TRADES.name: BARS, QUOTES.name: QUOTE_BARS, POSTS.name: SOCIAL}
@@ -164,9 +164,9 @@ class _Scaling:
         if not steps and had < self._partitions:
             # Before there are more: a feed that starts now sees those, or this as well.
             steps = (Step(0, had),)
-            put_schedule(producer, name, steps)
+            write_schedule(producer, name, steps)
         if self._workers is not None:
-            put_workers(producer, self._settings.group, self._workers)
+            write_workers(producer, self._settings.group, self._workers)
             self._say(f"each `tickertape up` of group {self._settings.group} is to run {self._workers} workers")
         await producer.flush()
         await asyncio.to_thread(topics.grow, self._settings, self._topic, self._partitions)
@@ -175,7 +175,7 @@ class _Scaling:
         from_ms = None
         if steps and steps[-1].partitions < self._partitions:
             from_ms = max(await self._from_ms(first, owned=owned), self._border(steps[-1].from_ms))
-            put_schedule(producer, name, (*steps, Step(from_ms, self._partitions)))
+            write_schedule(producer, name, (*steps, Step(from_ms, self._partitions)))
             await producer.flush()
             at = datetime.fromtimestamp(from_ms / 1000, UTC)
             self._say(f"feeds use all of them for event times from {at:%Y-%m-%d %H:%M:%S} UTC on")

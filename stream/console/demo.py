@@ -183,7 +183,7 @@ class Demo:
 
     async def _read(self, reader: Reader) -> None:
         while True:
-            self._view.take(await reader.read())
+            self._view.add_records(await reader.read())
 
     async def _look_at_ends(self, reader: Reader) -> None:
         while True:

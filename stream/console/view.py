@@ -163,7 +163,7 @@ class View:
         self._told: set[bytes] = set()
         self._reads: deque[tuple[float, int]] = deque(maxlen=16)
 
-    def take(self, records: list[ConsumerRecord]) -> None:
+    def add_records(self, records: list[ConsumerRecord]) -> None:
         """Take in what has been read just now."""
         now_ms = time.time() * 1000
         for record in records:

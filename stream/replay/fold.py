@@ -129,7 +129,7 @@ class _Slicing:
         refused = slicer.fold(block)
         for kind, spill in ((Late, self._late), (DeadLetter, self._dead)):
             if some := [record for record in refused if isinstance(record, kind)]:
-                spill.put(some)
+                spill.append(some)
         if len(block):
             self._first_ms = self._first_ms or int(block.appended_ms[0])
             self._last_ms = max(self._last_ms, int(block.appended_ms.max()))
@@ -148,7 +148,7 @@ class _Slicing:
             # Who has ended or made room is known at the log's end: until then it may go on, or come back.
             lanes = frame.lanes if last else [msgspec.structs.replace(lane, ended=False) for lane in frame.lanes]
             frame = msgspec.structs.replace(frame, lanes=lanes + self._evicted(), evicted_ms=UNSET)
-            self._frames[shard].put(frame)
+            self._frames[shard].append(frame)
 
     def _evicted(self) -> list[Lane]:
         lanes = self._slicer.lanes
@@ -322,7 +322,7 @@ class _Results:
     def _flush(self) -> None:
         while True:
             results = self.windows.flush(provisional=0)
-            last_ms = max((self._of[output.name].put(value) for output, _, _, value in results), default=0)
+            last_ms = max((self._of[output.name].append(value) for output, _, _, value in results), default=0)
             self._made(len(results), last_ms)
             if not self.windows.lags:
                 return
@@ -351,7 +351,7 @@ class _Rows:
         self._rows: list[msgspec.Struct] = []
         self._tables = [parquet.table_of(output.result, [])]
 
-    def put(self, value: bytes) -> int:
+    def append(self, value: bytes) -> int:
         """Take a result; return when it begins."""
         row = self._decode(value)
         self._rows.append(row)

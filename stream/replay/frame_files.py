@@ -24,7 +24,7 @@ class FrameFile:
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
 
-    def put(self, piece: Any) -> None:
+    def append(self, piece: Any) -> None:
         data = _encode(piece)
         self._file.write(len(data).to_bytes(_LENGTH_BYTES, "little"))
         self._file.write(data)

@@ -91,12 +91,12 @@ def _in_order(
     for first in range(0, len(file_of), block_records):
         whose = file_of[first : first + block_records]
         if whose[0] == whose[-1] and (whose == whose[0]).all():
-            yield shares[whose[0]].take(len(whose))
+            yield shares[whose[0]].read(len(whose))
             continue
         values = np.empty(len(whose), object)
         for file in np.unique(whose).tolist():
             mine = np.flatnonzero(whose == file)
-            values[mine] = shares[file].take(len(mine))
+            values[mine] = shares[file].read(len(mine))
         yield values.tolist()
 
 
@@ -108,7 +108,7 @@ class _Share:
         self._held: list[bytes] = []
         self._at = 0
 
-    def take(self, n: int) -> list[bytes]:
+    def read(self, n: int) -> list[bytes]:
         taken = self._held[self._at : self._at + n]
         self._at += len(taken)
         while len(taken) < n:

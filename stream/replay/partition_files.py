@@ -248,7 +248,7 @@ def deal(
             for kind in set(part.kinds) & topics.keys():
                 mine = [i for i, one in enumerate(part.kinds) if one is kind]
                 values, records = [part.values[i] for i in mine], [part.records[i] for i in mine]
-                topics[kind].put(values, records, time_ms[mine], at_ms[mine], counts[mine])
+                topics[kind].append(values, records, time_ms[mine], at_ms[mine], counts[mine])
             read(len(part.values), int(time_ms[counts].max(initial=0)))
     dealt.sources = {one.topic.name: one.sources for one in topics.values()}
     return dealt
@@ -269,7 +269,7 @@ class _Shares:
         self._spills = [self._files.enter_context(closing(FrameFile(share(*place)))) for place in places]
         self._times = [self._files.enter_context(received(*place).open("wb")) for place in places]
 
-    def put(
+    def append(
         self, values: list[bytes], records: "Sequence[Event | Head]", time_ms: Ints, at_ms: Ints, counts: Bools
     ) -> None:
         """Take records, which have come by ``at_ms``; those that don't count say nothing of their source."""
@@ -284,7 +284,7 @@ class _Shares:
         home = self._homes[codes]
         for partition in np.flatnonzero(np.bincount(home)).tolist():
             mine = np.flatnonzero(home == partition)
-            self._spills[partition].put([values[i] for i in mine.tolist()])
+            self._spills[partition].append([values[i] for i in mine.tolist()])
             at_ms[mine].tofile(self._times[partition])
 
     def _hear(self, sources: list[str], time_ms: Ints, at_ms: Ints) -> None:

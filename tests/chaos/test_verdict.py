@@ -22,7 +22,7 @@ def held(*bars: dict[str, Any]) -> verdict.Held:
     holder = verdict.Holder()
     for bar in bars:
         whole = dict(zip(("symbol", "source", "resolution", "start_ms"), KEY, strict=True)) | bar
-        holder.take(b"A-USD|x|1s|0", json.dumps(whole).encode())
+        holder.add(b"A-USD|x|1s|0", json.dumps(whole).encode())
     return holder.held
 
 

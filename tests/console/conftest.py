@@ -74,18 +74,18 @@ async def _fill(broker: str) -> None:
     )
     async with Producer(Connection(broker)) as producer:
         for number in range(3):
-            producer.put("trades", 0, b"BTC-USD", json(trade("BTC-USD", number)))
-        producer.put("trades", 0, None, None, to_headers(Heartbeat("x", T0)))
-        producer.put("trades", 1, b"ETH-USD", json(trade("ETH-USD", 9)))
-        producer.put("trades", 2, b"?", b"\xff not JSON")
+            producer.send("trades", 0, b"BTC-USD", json(trade("BTC-USD", number)))
+        producer.send("trades", 0, None, None, to_headers(Heartbeat("x", T0)))
+        producer.send("trades", 1, b"ETH-USD", json(trade("ETH-USD", 9)))
+        producer.send("trades", 2, b"?", b"\xff not JSON")
         for start_ms, final in ((T0, True), (T0 + 1000, False)):
-            producer.put("bars", 0, b"", json(bar("BTC-USD", start_ms, final=final)))
-        producer.put("bars", 1, b"", json(bar("ETH-USD", T0, final=True)))
-        producer.put("slices", 3, b"", msgspec.msgpack.encode(frame()))
-        producer.put("late", 0, b"", json(late))
-        producer.put("dead-letters", 0, b"", json(letter))
+            producer.send("bars", 0, b"", json(bar("BTC-USD", start_ms, final=final)))
+        producer.send("bars", 1, b"", json(bar("ETH-USD", T0, final=True)))
+        producer.send("slices", 3, b"", msgspec.msgpack.encode(frame()))
+        producer.send("late", 0, b"", json(late))
+        producer.send("dead-letters", 0, b"", json(letter))
         piece = Piece("pipeline", 3, "log", 42, "w", "f", 0, 0, 1, b"\xffstate")
-        producer.put("window-state", 3, b"", msgspec.msgpack.encode(piece))
+        producer.send("window-state", 3, b"", msgspec.msgpack.encode(piece))
 
 
 @pytest.fixture(scope="session")

@@ -197,6 +197,6 @@ def test_partitions_that_are_added_are_read_too(filled: str) -> None:
 def send(broker: str, topic: str, partition: int, value: bytes) -> None:
     async def one() -> None:
         async with Producer(Connection(broker)) as producer:
-            producer.put(topic, partition, b"", value)
+            producer.send(topic, partition, b"", value)
 
     asyncio.run(one())

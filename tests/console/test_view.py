@@ -50,7 +50,7 @@ def view() -> View:
 
 
 def test_the_highest_revision_of_a_bar_holds(view: View) -> None:
-    view.take([bar(3), bar(5), bar(4), bar(2, start_ms=START_MS + 1000)])
+    view.add_records([bar(3), bar(5), bar(4), bar(2, start_ms=START_MS + 1000)])
     assert view.trades == 7
     assert view.bars == 2
 
@@ -58,24 +58,24 @@ def test_the_highest_revision_of_a_bar_holds(view: View) -> None:
 @pytest.mark.parametrize("width", ["1s", "1m"])
 def test_a_final_bar_holds_against_any_open_one(view: View, width: str) -> None:
     # Where retention cut, a final bar may hold less than an open one before it.
-    view.take(
+    view.add_records(
         [bar(7, width=width), bar(5, width=width, final=True), bar(8, width=width), bar(4, width=width, final=True)]
     )
     if width == "1s":
         assert view.trades == 5
     minute = view.symbols["BTC-USD"].minute
     assert (minute and minute.count) == (5 if width == "1m" else None)
-    view.take([bar(6, width=width, final=True)])
+    view.add_records([bar(6, width=width, final=True)])
     assert view.trades == (6 if width == "1s" else 0)
 
 
 def test_bars_of_an_earlier_run_or_of_another_source_do_not_count(view: View) -> None:
-    view.take([bar(3, start_ms=START_MS - 1000), record("bars", "BTC-USD|all|1s|0", b"{}")])
+    view.add_records([bar(3, start_ms=START_MS - 1000), record("bars", "BTC-USD|all|1s|0", b"{}")])
     assert view.symbols == {}
 
 
 def test_partitions_are_as_far_as_their_frames_say(view: View) -> None:
-    view.take([frame(10), frame(8), frame(99, epoch="other"), frame(7, partition=3)])
+    view.add_records([frame(10), frame(8), frame(99, epoch="other"), frame(7, partition=3)])
     view.partitions[0].end = 13
     assert view.read == 17
     assert view.lag == 3
@@ -86,7 +86,7 @@ def test_partitions_are_as_far_as_their_frames_say(view: View) -> None:
 def test_latency_is_that_of_open_bars_of_the_second(view: View) -> None:
     now_ms = int(time.time() * 1000)
     start_ms = now_ms - now_ms % 1000
-    view.take([bar(1, start_ms=start_ms, close_ms=start_ms), bar(2, start_ms=START_MS - 5000)])
+    view.add_records([bar(1, start_ms=start_ms, close_ms=start_ms), bar(2, start_ms=START_MS - 5000)])
     assert all(0 <= latency < 1000 for latency in view.latencies_ms)
     assert len(view.latencies_ms) <= 1
 
@@ -116,7 +116,7 @@ def judged(view: View, sent: dict[str, int], after: list[PartitionState], before
 
 
 def test_the_balance_of_a_run(view: View) -> None:
-    view.take([bar(3), bar(4, symbol="ETH-USD")])
+    view.add_records([bar(3), bar(4, symbol="ETH-USD")])
     before = [partition(0, 10, {"counted": 10})]
     after = [partition(0, 14, {"counted": 13, "heartbeats": 1}), partition(1, 4, {"counted": 4})]
     found = judged(view, {"BTC-USD": 3, "ETH-USD": 4}, after, before)
@@ -141,7 +141,7 @@ def test_the_balance_of_a_run(view: View) -> None:
 def test_a_broken_law_is_named(
     view: View, sent: dict[str, int], tallies: dict[str, int], lost: int, doubled: int, law: str
 ) -> None:
-    view.take([bar(4)])
+    view.add_records([bar(4)])
     upto = 4 if law == "add up" else sum(tallies.values())
     found = judged(view, sent, [partition(0, upto, tallies)], [])
     assert (found.lost, found.doubled) == (lost, doubled)
@@ -151,14 +151,14 @@ def test_a_broken_law_is_named(
 
 def test_what_is_not_read_breaks_a_law(view: View) -> None:
     state = msgspec.structs.replace(partition(0, 4, {"counted": 4}), end=5)
-    view.take([bar(4)])
+    view.add_records([bar(4)])
     assert judged(view, {"BTC-USD": 4}, [state], []).broken == ["1 records were not read"]
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_fits(view: View, width: int) -> None:
-    view.take([bar(1234567, symbol=f"LONG{n:02}-USDT", close=61_234.5) for n in range(30)])
-    view.take([bar(3, symbol="BTC-USD", width="1m", volume=123_456_789.0, vwap=61_000.25), frame(10)])
+    view.add_records([bar(1234567, symbol=f"LONG{n:02}-USDT", close=61_234.5) for n in range(30)])
+    view.add_records([bar(3, symbol="BTC-USD", width="1m", volume=123_456_789.0, vwap=61_000.25), frame(10)])
     console = Console(width=width, color_system=None)
     with console.capture() as captured:
         console.print(table.render(view, "heading", ["a note"], "keys", rows=10))
@@ -190,7 +190,7 @@ def test_prices_have_six_digits() -> None:
 
 def test_what_is_said_of_a_symbol_stands_beside_its_price(view: View) -> None:
     # Of no symbol that is traded; then two that count, an older record, and another network's.
-    view.take([talk(1, 0.5), bar(3), talk(12, -0.34), talk(11, 0.9), talk(50, 0.9, source="all")])
+    view.add_records([talk(1, 0.5), bar(3), talk(12, -0.34), talk(11, 0.9), talk(50, 0.9, source="all")])
     state = view.symbols["BTC-USD"]
     assert state.talk is not None
     assert (state.talk.mentions, state.talk.sentiment) == (12, -0.34)
@@ -200,7 +200,7 @@ def test_what_is_said_of_a_symbol_stands_beside_its_price(view: View) -> None:
     assert "12" in row.split()
     assert "-0.34" in row.split()
     # A new minute begins, and nobody has scored what is said.
-    view.take([talk(2, None, start_ms=START_MS + 60_000)])
+    view.add_records([talk(2, None, start_ms=START_MS + 60_000)])
     assert (state.talk.mentions, state.talk.sentiment) == (2, None)
 
 
@@ -209,6 +209,6 @@ def test_a_signal_is_told_of_once(view: View) -> None:
         value = {"rule": "rally", "symbol": "BTC-USD", "field": "change_10s", "value": 0.002, "final": final}
         return record("signals", f"BTC-USD|all|1s|{START_MS}|rally", msgspec.json.encode(value))
 
-    view.take([signal(final=False)])
-    view.take([signal(final=True)])
+    view.add_records([signal(final=False)])
+    view.add_records([signal(final=True)])
     assert [(one.rule, one.symbol, one.value) for one in view.signals] == [("rally", "BTC-USD", 0.002)]

@@ -33,7 +33,7 @@ class Recorder:
         self.records: list[Record] = []
         self.flushed = 0
 
-    def put(
+    def send(
         self,
         topic: str,
         partition: int,

@@ -87,7 +87,7 @@ def put(broker: str, records: Sequence[tuple[int, bytes | None, Sequence[tuple[s
     async def run() -> None:
         async with Producer(Connection(broker)) as producer:
             for partition, value, headers in records:
-                producer.put(TRADES.name, partition, b"raw", value, headers)
+                producer.send(TRADES.name, partition, b"raw", value, headers)
 
     asyncio.run(run())
 

@@ -42,7 +42,7 @@ async def produce(broker: str) -> None:
                             side="buy",
                             received_ms=time_ms,
                         )
-                        producer.put(TRADES.name, partition, b"k", encode(trade))
+                        producer.send(TRADES.name, partition, b"k", encode(trade))
             await producer.room()
 
 

@@ -41,7 +41,7 @@ async def _feed(broker: str, seed: int) -> None:
                 for partition in range(await producer.partitions(TRADES.name)):
                     for source in ("x", "y"):
                         time_ms = int(began * 1000) - 3_600_000 if now < began + 1 else now_ms - 4000
-                        producer.put(TRADES.name, partition, None, None, to_headers(Heartbeat(source, time_ms)))
+                        producer.send(TRADES.name, partition, None, None, to_headers(Heartbeat(source, time_ms)))
             while sent < (now - began) * RATE:
                 symbol = rng.choice(SYMBOLS)
                 late_ms = rng.choice((0, 0, 0, 5, 50, 500, 1500, 4500))
@@ -55,12 +55,12 @@ async def _feed(broker: str, seed: int) -> None:
                     side=rng.choice(("buy", "sell")),
                     received_ms=now_ms,
                 )
-                producer.put(TRADES.name, partition_for(symbol, partitions), symbol.encode(), encode(trade))
+                producer.send(TRADES.name, partition_for(symbol, partitions), symbol.encode(), encode(trade))
                 sent += 1
             await asyncio.sleep(0.01)
         for partition in range(await producer.partitions(TRADES.name)):
             for source in ("x", "y"):
-                producer.put(TRADES.name, partition, None, None, to_headers(Heartbeat(source, now_ms, end=True)))
+                producer.send(TRADES.name, partition, None, None, to_headers(Heartbeat(source, now_ms, end=True)))
 
 
 def _trouble(broker: str, supervisor: Supervisor) -> None:

@@ -198,7 +198,7 @@ def spoil(settings: Settings, found: Prometheus) -> None:
         late, twice = (Trade(time_ms=at_ms, side="buy", **fields) for at_ms in (now_ms - 60_000, now_ms))  # type: ignore[arg-type]  # of several types
         async with Producer(settings) as producer:
             for value in (encode(late), encode(twice), encode(twice), b"{"):
-                producer.put(TRADES.name, partition_for(WATCHED[0], TRADES.partitions), b"spoilt", value)
+                producer.send(TRADES.name, partition_for(WATCHED[0], TRADES.partitions), b"spoilt", value)
 
     def spoilt(number: int) -> None:
         asyncio.run(put(number))

@@ -37,7 +37,7 @@ def plant(broker: str, bar: Bar) -> None:
         async with Producer(Connection(broker)) as producer:
             key = f"{bar.symbol}|{bar.source}|{bar.resolution}|{bar.start_ms}".encode()
             partition = partition_for(bar.symbol, BARS.partitions)
-            producer.put(BARS.name, partition, key, msgspec.json.encode(bar))
+            producer.send(BARS.name, partition, key, msgspec.json.encode(bar))
 
     asyncio.run(run())
 

@@ -134,8 +134,8 @@ def soil(broker: str) -> None:
     async def run() -> None:
         async with Producer(Connection(broker)) as producer:
             for shard in SHARDS:
-                producer.put(WINDOW_STATE.name, shard, b"garbage", b"\xc1 it is")
-                producer.put(WINDOW_STATE.name, shard, b"garbage", None)
+                producer.send(WINDOW_STATE.name, shard, b"garbage", b"\xc1 it is")
+                producer.send(WINDOW_STATE.name, shard, b"garbage", None)
 
     asyncio.run(run())
 

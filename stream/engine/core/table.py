@@ -92,7 +92,7 @@ class Table(Generic[K]):
             self._free.append(row)
         self._used[rows] = False
 
-    def take(self, rows: Ints) -> Columns:
+    def columns_at(self, rows: Ints) -> Columns:
         """Return a copy of these rows' columns."""
         return {name: column[rows] for name, column in self.columns.items()}
 

@@ -109,7 +109,7 @@ class Recovery:
         SNAPSHOT_BYTES.clear()
         SNAPSHOT_TIMESTAMP.clear()
 
-    def take(self, shard: int, position: Position) -> Snapshot | None:
+    def snapshot_for(self, shard: int, position: Position) -> Snapshot | None:
         """Return what was fetched for a shard, if it fits the commit that it is taken up from."""
         snapshot, fitting = self._loaded.get(shard), _fitting(position)
         if snapshot is None or fitting is None or snapshot not in fitting:

@@ -24,10 +24,10 @@ def rows_of(windows: Table[WindowKey], slices: Table[SliceKey], shard: int) -> R
     place[rows] = np.arange(len(rows))
     symbols, sources, resolutions = _names(windows.keys(rows), (0, 1, 2))
     codes = {"symbol": symbols, "source": sources, "resolution": resolutions}
-    held = _packed(windows.take(rows), codes, names) | {"whole": place[windows.columns["whole"][rows]].tobytes()}
+    held = _packed(windows.columns_at(rows), codes, names) | {"whole": place[windows.columns["whole"][rows]].tobytes()}
     rows = _of(slices, shard)
     sources, symbols = _names(slices.keys(rows), (1, 2))
-    pending = _packed(slices.take(rows), {"source": sources, "symbol": symbols}, names)
+    pending = _packed(slices.columns_at(rows), {"source": sources, "symbol": symbols}, names)
     return Rows(names.names, held, pending | {"places": place[slices.columns["places"][rows]].tobytes()})
 
 

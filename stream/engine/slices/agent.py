@@ -191,7 +191,7 @@ class SlicingAgent:
         for record in refused:
             topic = LATE if isinstance(record, Late) else DEAD_LETTERS
             key = f"{record.topic}|{record.partition}|{record.offset}".encode()
-            self._producer.put(topic.name, 0, key, _json(record))
+            self._producer.send(topic.name, 0, key, _json(record))
 
     def flush(self) -> None:
         """Send every shard a frame of every partition, changed or not, so that each knows all lanes."""
@@ -220,7 +220,7 @@ class SlicingAgent:
         )
         key = f"{self.topic}|{slicer.partition}".encode()
         for shard, frame in frames:
-            self._producer.put(SLICES.name, shard, key, _msgpack(frame))
+            self._producer.send(SLICES.name, shard, key, _msgpack(frame))
 
     def _idle(self, slicer: Slicer) -> Idle:
         """Say who is idle: who had been silent for the time-out when the log was last read to its end."""

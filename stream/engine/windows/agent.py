@@ -183,7 +183,7 @@ class WindowAgent:
 
     def _states(self, shard: int, position: Position) -> list[State]:
         """Go back to a snapshot, where there is one that fits; return what it holds for each of the windows."""
-        snapshot = self._recovery.take(shard, position) if self._recovery else None
+        snapshot = self._recovery.snapshot_for(shard, position) if self._recovery else None
         if self._recovery is None or snapshot is None:
             return []
         try:
@@ -245,7 +245,7 @@ class WindowAgent:
         letter = dead_letter(block, at, f"not a frame: {error}")
         log.error("%s, partition %d, offset %d: %s", self.topic, block.partition, letter.offset, letter.reason)
         key = f"{self.topic}|{block.partition}|{letter.offset}".encode()
-        self._producer.put(DEAD_LETTERS.name, 0, key, _json(letter))
+        self._producer.send(DEAD_LETTERS.name, 0, key, _json(letter))
 
     def flush(self) -> None:
         """Publish what has changed."""
@@ -257,7 +257,7 @@ class WindowAgent:
 
     def _flush(self, windows: Windows) -> bool:
         """Publish what has changed of some windows; return whether what is provisional has to wait."""
-        sink, put, sinks = windows.windowing.sink.name, self._producer.put, self._sinks
+        sink, put, sinks = windows.windowing.sink.name, self._producer.send, self._sinks
         now = monotonic()
         waits = windows.waiting > WAITING_UPSERTS // 4 or now < self._next.get(sink, 0.0)
         if not waits:
@@ -324,7 +324,7 @@ class WindowAgent:
             late = windows.late()
             for one in late:
                 key = f"{one.input_topic}|{one.input_partition}|{one.source}|{one.symbol}|{one.time_ms}".encode()
-                self._producer.put(LATE.name, 0, key, _json(one))
+                self._producer.send(LATE.name, 0, key, _json(one))
             if late:
                 log.warning(
                     "%s: slices that came past the horizon: %d, see the topic %s; horizon_ms is %d",

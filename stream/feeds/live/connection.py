@@ -72,7 +72,7 @@ class End(Protocol):
     def url(self) -> str:
         """Return the address, asked for anew for each connection."""
 
-    def take(self, frame: bytes) -> bool:
+    def receive(self, frame: bytes) -> bool:
         """Take a message; False where there is no room: the line hangs up then, and connects when there is."""
 
     def leaves(self, frame: bytes) -> bool:
@@ -208,7 +208,7 @@ class Line:
                 async with asyncio.timeout(patience.silence_seconds):
                     frame = await socket.recv(decode=False)
                 heard.set()
-                if not end.take(frame):
+                if not end.receive(frame):
                     log.warning("%s: hung up, for there is no room; it goes on from there when there is", end.name)
                     return ""
                 if end.leaves(frame):

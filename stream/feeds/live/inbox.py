@@ -65,7 +65,7 @@ class Inbox:
         """How much waits."""
         return self._bytes
 
-    def put(self, message: Message) -> bool:
+    def add(self, message: Message) -> bool:
         """Take a message in; return whether it was, which it always is where the oldest go."""
         size_bytes = len(message.frame) + OVERHEAD_BYTES
         if not self._loses:
@@ -85,7 +85,7 @@ class Inbox:
         self._failure = self._failure or error
         self._some.set()
 
-    async def take(self) -> list[Message]:
+    async def next_batch(self) -> list[Message]:
         """Return what has come, the oldest first, waiting where nothing has."""
         await self._some.wait()
         if not self._messages and self._failure is not None:

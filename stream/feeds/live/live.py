@@ -167,7 +167,7 @@ class Live:
         tasks.append(asyncio.create_task(self._tick()))
         try:
             while True:
-                messages = await self._inbox.take()
+                messages = await self._inbox.next_batch()
                 for events in self._read(messages):
                     if events:
                         yield events
@@ -182,10 +182,10 @@ class Live:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._look_after(math.inf)
 
-    def take(self, frame: bytes, line: int) -> bool:
+    def receive(self, frame: bytes, line: int) -> bool:
         """Take a message of a line in; return whether it was taken."""
         message = Message(time.time_ns(), frame)
-        if not self._inbox.put(message):
+        if not self._inbox.add(message):
             return False
         if self._recordings:
             self._recordings[line].add(message.frame, message.received_ns)
@@ -295,5 +295,5 @@ class _End:
     def url(self) -> str:
         return self._live.source.urls(self._live.position)[self.number]
 
-    def take(self, frame: bytes) -> bool:
-        return self._live.take(frame, self.number)
+    def receive(self, frame: bytes) -> bool:
+        return self._live.receive(frame, self.number)

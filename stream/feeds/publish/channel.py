@@ -30,7 +30,7 @@ _encode = Encoder().encode
 class Records(Protocol):
     """Where records are put; `tickertape.stream.kafka.clients.producer.Producer` is one."""
 
-    def put(
+    def send(
         self,
         topic: str,
         partition: int,
@@ -161,9 +161,9 @@ class Channel:
             await asyncio.sleep(0.1)
             await self.look()
 
-    def put(self, events: Sequence[Event]) -> None:
+    def send(self, events: Sequence[Event]) -> None:
         """Put events of this topic's kind, in order."""
-        put, topic, sure_ms = self._records.put, self.topic.name, self._sure_ms
+        put, topic, sure_ms = self._records.send, self.topic.name, self._sure_ms
         routing = self._routing
         era = routing.at(self.newest_ms)
         for event, key in zip(events, map(self._key, events), strict=True):
@@ -203,4 +203,4 @@ class Channel:
     def _to_all(self, source: str, time_ms: int, *, end: bool = False) -> None:
         headers = to_headers(Heartbeat(source, time_ms, self._partitions, end))
         for partition in range(self._partitions):
-            self._records.put(self.topic.name, partition, None, None, headers)
+            self._records.send(self.topic.name, partition, None, None, headers)

@@ -145,7 +145,7 @@ class Publisher:
         # In no order of kinds: topics have none between them.
         for kind in kinds:
             mine = events if len(kinds) == 1 else [event for event in events if type(event) is kind]
-            self._channels[kind].put(mine)
+            self._channels[kind].send(mine)
         await self._records.room()
         # Sends go on in the background; a source that never waits would starve them.
         await asyncio.sleep(0)

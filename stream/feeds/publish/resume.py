@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from tickertape.stream.feeds.publish.channel import Records
-from tickertape.stream.kafka.stores.control import put_position
+from tickertape.stream.kafka.stores.control import write_position
 
 if TYPE_CHECKING:
     from tickertape.stream.feeds.live.live import Live
@@ -57,4 +57,4 @@ async def _put(live: "Live", records: Records) -> None:
     if at:
         # Whatever is on the way is before it.
         await records.flush()
-        put_position(records, live.source.name, at)
+        write_position(records, live.source.name, at)

@@ -195,7 +195,7 @@ class Producer:
             # The first error is the one to tell of.
             log.warning("%s", second)
 
-    def put(
+    def send(
         self,
         topic: str,
         partition: int,

@@ -25,7 +25,7 @@ T = TypeVar("T", Schedule, Workers, Position)
 class Records(Protocol):
     """Where records are put; `tickertape.stream.kafka.clients.producer.Producer` is one."""
 
-    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None: ...
+    def send(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None: ...
 
 
 class Control:
@@ -151,16 +151,16 @@ class Control:
             raise BrokerError(f"topic {CONTROL.name}, key {key.decode()}: not of our making: {error}") from None
 
 
-def put_schedule(records: Records, topic: str, steps: tuple[Step, ...]) -> None:
+def write_schedule(records: Records, topic: str, steps: tuple[Step, ...]) -> None:
     """Put a topic's schedule, in place of the one before."""
-    records.put(CONTROL.name, 0, schedule_key(topic), msgspec.json.encode(Schedule(steps)))
+    records.send(CONTROL.name, 0, schedule_key(topic), msgspec.json.encode(Schedule(steps)))
 
 
-def put_workers(records: Records, group: str, workers: int, *, paused: bool = False) -> None:
+def write_workers(records: Records, group: str, workers: int, *, paused: bool = False) -> None:
     """Put how many workers each ``tickertape up`` of a group is to run, or that it is to run none for a while."""
-    records.put(CONTROL.name, 0, workers_key(group), msgspec.json.encode(Workers(workers, paused)))
+    records.send(CONTROL.name, 0, workers_key(group), msgspec.json.encode(Workers(workers, paused)))
 
 
-def put_position(records: Records, source: str, at: int) -> None:
+def write_position(records: Records, source: str, at: int) -> None:
     """Put how far a source has been sent; all of it up to there is acknowledged."""
-    records.put(CONTROL.name, 0, position_key(source), msgspec.json.encode(Position(at)))
+    records.send(CONTROL.name, 0, position_key(source), msgspec.json.encode(Position(at)))

@@ -81,7 +81,7 @@ class KafkaSnapshots:
                 slot,
             )
             key = f"{self._group}|{shard}|{slot}|{number}".encode()
-            self._producer.put(self._topic, shard % self._partitions, key, _encode(piece))
+            self._producer.send(self._topic, shard % self._partitions, key, _encode(piece))
 
     async def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
         consumer = AIOKafkaConsumer(

@@ -87,7 +87,7 @@ class KafkaStates:
             kept = self._kept.setdefault(tp, [])
             kept.append(self._newest[tp][0] if tp in self._newest else "")
             for old in filter(None, kept[:-KEPT]):
-                self._producer.put(self._topic, 0, old.encode(), None)
+                self._producer.send(self._topic, 0, old.encode(), None)
             del kept[:-KEPT]
 
     async def find(self, references: Mapping[TP, Reference]) -> dict[TP, str]:

@@ -70,7 +70,7 @@ def test_live_rows_are_those_in_use() -> None:
 def test_what_is_taken_is_a_copy() -> None:
     held = table()
     rows = held.rows(["a"])
-    taken = held.take(rows)
+    taken = held.columns_at(rows)
     held.columns["n"][rows] = 9
     assert taken["n"].tolist() == [7]
 

@@ -159,7 +159,7 @@ def test_a_snapshot_from_before_the_commits_offset_is_left() -> None:
     assert Snapshot(kept, 3, b"") not in Fitting(kept, 5, 9)
     assert Snapshot(kept, 5, b"") in Fitting(kept, 5, 9)
     recovery._loaded[0] = old.of[0][0]
-    assert recovery.take(0, position) is None
+    assert recovery.snapshot_for(0, position) is None
 
 
 def test_a_snapshot_is_surely_kept_once_it_has_been_delivered() -> None:

@@ -47,7 +47,7 @@ class World:
         # No pace of its own: only a checkpoint or a beat flushes.
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
 
-    def put(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+    def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
         self.put_records.append((topic, partition, key, value))
 
     def restore(self, offset: int | None = None, metadata: str = "") -> int:

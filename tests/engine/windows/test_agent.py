@@ -36,7 +36,7 @@ class World:
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
         self.values: list[bytes | None] = []
 
-    def put(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
+    def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
         self.put_records.append((topic, partition, key, value))
 
     def restore(self, offset: int | None = None, metadata: str = "", begin: int = 0) -> int:

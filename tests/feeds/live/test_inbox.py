@@ -22,14 +22,14 @@ def seconds(messages: list[Message]) -> list[int]:
 def test_what_comes_goes_out_at_once_in_order_and_in_batches_that_are_decoded_in_milliseconds() -> None:
     async def scenario() -> None:
         inbox = Inbox("x", 1 << 30, loses=True)
-        taking = asyncio.create_task(inbox.take())
+        taking = asyncio.create_task(inbox.next_batch())
         await asyncio.sleep(0)
-        inbox.put(message(1))
+        inbox.add(message(1))
         assert seconds(await taking) == [1]
         for second in range(BATCH_MESSAGES + 2):
-            inbox.put(message(second))
-        assert seconds(await inbox.take()) == list(range(BATCH_MESSAGES))
-        assert seconds(await inbox.take()) == [BATCH_MESSAGES, BATCH_MESSAGES + 1]
+            inbox.add(message(second))
+        assert seconds(await inbox.next_batch()) == list(range(BATCH_MESSAGES))
+        assert seconds(await inbox.next_batch()) == [BATCH_MESSAGES, BATCH_MESSAGES + 1]
         assert len(inbox) == 0
 
     asyncio.run(scenario())
@@ -40,10 +40,10 @@ def test_without_room_the_oldest_go_and_it_is_told_when_that_begins_and_ends(cap
 
     async def scenario() -> Inbox:
         inbox = Inbox("x", 4 * SIZE_BYTES, loses=True)
-        assert all(inbox.put(message(second)) for second in range(10))
+        assert all(inbox.add(message(second)) for second in range(10))
         assert len(caplog.messages) == 1
-        assert seconds(await inbox.take()) == [6, 7, 8, 9]
-        inbox.put(message(10))
+        assert seconds(await inbox.next_batch()) == [6, 7, 8, 9]
+        inbox.add(message(10))
         return inbox
 
     assert asyncio.run(scenario()).dropped == 6
@@ -56,9 +56,9 @@ def test_without_room_the_oldest_go_and_it_is_told_when_that_begins_and_ends(cap
 def test_a_message_larger_than_the_room_is_kept_alone() -> None:
     async def scenario() -> None:
         inbox = Inbox("x", 100, loses=True)
-        inbox.put(message(1))
-        inbox.put(message(2))
-        assert seconds(await inbox.take()) == [2]
+        inbox.add(message(1))
+        inbox.add(message(2))
+        assert seconds(await inbox.next_batch()) == [2]
 
     asyncio.run(scenario())
 
@@ -66,15 +66,15 @@ def test_a_message_larger_than_the_room_is_kept_alone() -> None:
 def test_where_all_can_be_said_again_nothing_is_taken_until_half_is_free() -> None:
     async def scenario() -> None:
         inbox = Inbox("x", 1500 * SIZE_BYTES, loses=False)
-        assert all(inbox.put(message(second)) for second in range(1500))
-        assert not inbox.put(message(1500))
+        assert all(inbox.add(message(second)) for second in range(1500))
+        assert not inbox.add(message(1500))
         waiting = asyncio.create_task(inbox.room())
         await asyncio.sleep(0)
         assert not waiting.done()
         # 500 are left, a third.
-        await inbox.take()
+        await inbox.next_batch()
         await waiting
-        assert inbox.put(message(1500))
+        assert inbox.add(message(1500))
         assert inbox.dropped == 0
 
     asyncio.run(scenario())
@@ -83,11 +83,11 @@ def test_where_all_can_be_said_again_nothing_is_taken_until_half_is_free() -> No
 def test_a_failure_is_raised_after_all_that_came_before_it() -> None:
     async def scenario() -> None:
         inbox = Inbox("x", 1 << 20, loses=True)
-        inbox.put(message(1))
+        inbox.add(message(1))
         inbox.fail(ValueError("first"))
         inbox.fail(ValueError("second"))
-        assert seconds(await inbox.take()) == [1]
+        assert seconds(await inbox.next_batch()) == [1]
         with pytest.raises(ValueError, match="first"):
-            await inbox.take()
+            await inbox.next_batch()
 
     asyncio.run(scenario())

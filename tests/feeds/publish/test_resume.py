@@ -21,7 +21,7 @@ class Records:
         self.acknowledges = asyncio.Event()
         self.kept: list[int] = []
 
-    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: object = ()) -> None:
+    def send(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: object = ()) -> None:
         assert (topic, partition, key, headers) == ("control", 0, b"position|bluesky", ())
         self.kept.append(msgspec.json.decode(value or b"", type=Position).at)
 

@@ -69,7 +69,7 @@ async def _put_records(broker: str, left: Left) -> None:
                 assert offset == following[partition], "a record that is missing can't be put back"
                 following[partition] += 1
                 carried = [(name, _bytes(one) or b"") for name, one in headers]
-                producer.put(topic, partition, _bytes(key), _bytes(value), carried)
+                producer.send(topic, partition, _bytes(key), _bytes(value), carried)
 
 
 async def _commit(broker: str, left: Left) -> None:

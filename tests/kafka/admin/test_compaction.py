@@ -66,7 +66,7 @@ def held(broker: str, sink: Topic) -> tuple[bool, int]:
     consumer.seek_to_beginning(part)
     end = consumer.end_offsets([part])[part]
     for record in consumer:
-        holder.take(record.key, record.value)
+        holder.add(record.key, record.value)
         if record.offset == end - 1:
             break
     consumer.close()

@@ -77,7 +77,7 @@ def test_records_of_a_partition_arrive_in_the_order_they_were_put(own: EmbeddedK
         # Batches of 4 KiB: the order holds across hundreds of them.
         async with Producer(Connection(own.broker), batch_bytes=4096) as producer:
             for n, value in enumerate(expected):
-                producer.put(written, n % 3, b"key", value)
+                producer.send(written, n % 3, b"key", value)
                 if n % 5000 == 0:
                     await producer.room()
                     await asyncio.sleep(0)
@@ -92,9 +92,9 @@ def test_records_of_a_partition_arrive_in_the_order_they_were_put(own: EmbeddedK
 def test_what_is_put_is_what_arrives(own: EmbeddedKafka, written: str) -> None:
     async def scenario() -> list[Record]:
         async with Producer(Connection(own.broker), compression="zstd") as producer:
-            producer.put(written, 0, b"key", b"value")
-            producer.put(written, 0, None, None, [("heartbeat", b"now")])
-            producer.put(written, 0, "Ķ".encode(), b"")
+            producer.send(written, 0, b"key", b"value")
+            producer.send(written, 0, None, None, [("heartbeat", b"now")])
+            producer.send(written, 0, "Ķ".encode(), b"")
         return await read(own.broker, written)
 
     assert asyncio.run(scenario()) == [
@@ -107,10 +107,10 @@ def test_what_is_put_is_what_arrives(own: EmbeddedKafka, written: str) -> None:
 def test_a_flush_waits_for_every_partition(own: EmbeddedKafka, written: str) -> None:
     async def run() -> int:
         async with Producer(Connection(own.broker)) as producer:
-            producer.put(written, 0, None, b"one")
+            producer.send(written, 0, None, b"one")
             # Many requests, one after the other, while that is long acknowledged.
             for _ in range(200):
-                producer.put(written, 1, None, bytes(100_000))
+                producer.send(written, 1, None, bytes(100_000))
             await producer.flush()
             return producer.pending_bytes
 
@@ -124,7 +124,7 @@ def test_a_record_of_10_mb_passes_between_small_ones(own: EmbeddedKafka, written
     async def scenario() -> list[Record]:
         async with Producer(Connection(own.broker)) as producer:
             for value in (b"before", large, b"after"):
-                producer.put(written, 0, None, value)
+                producer.send(written, 0, None, value)
             await producer.flush()
             return await read(own.broker, written)
 
@@ -135,11 +135,11 @@ def test_a_record_that_the_broker_refuses_fails_all_that_follows(own: EmbeddedKa
     async def scenario() -> None:
         producer = Producer(Connection(own.broker))
         await producer.start()
-        producer.put(written, 1, None, bytes(20_000_000))
+        producer.send(written, 1, None, bytes(20_000_000))
         with pytest.raises(BrokerError, match=rf"topic {written}, partition 1.*MessageSizeTooLarge"):
             await producer.flush()
         with pytest.raises(BrokerError, match="partition 1"):
-            producer.put(written, 0, None, b"more")
+            producer.send(written, 0, None, b"more")
         with pytest.raises(BrokerError, match="partition 1"):
             await producer.room()
         with pytest.raises(BrokerError, match="partition 1"):
@@ -176,7 +176,7 @@ def test_partitions_added_later_are_seen(own: EmbeddedKafka, written: str) -> No
             async with asyncio.timeout(10):
                 while await producer.partitions(written) < 5:  # noqa: ASYNC110 - it is in another process
                     await asyncio.sleep(0.1)
-            producer.put(written, 4, None, b"there")
+            producer.send(written, 4, None, b"there")
             await producer.flush()
             assert values(await read(own.broker, written, 4)) == [b"there"]
 
@@ -188,13 +188,13 @@ def test_room_bounds_what_is_buffered_while_the_broker_is_stuck(own: EmbeddedKaf
 
     async def scenario() -> None:
         async with Producer(Connection(own.broker), buffer_bytes=100_000) as producer:
-            producer.put(written, 0, None, b"first")
+            producer.send(written, 0, None, b"first")
             await producer.flush()
             process.suspend()
             try:
-                producer.put(written, 0, None, bytes(60_000))
+                producer.send(written, 0, None, bytes(60_000))
                 await asyncio.wait_for(producer.room(), 1)
-                producer.put(written, 0, None, bytes(60_000))
+                producer.send(written, 0, None, bytes(60_000))
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(producer.room(), 0.5)
             finally:
@@ -210,12 +210,12 @@ def test_a_broker_that_stays_stuck_fails_in_bounded_time(own: EmbeddedKafka, wri
     async def scenario() -> float:
         producer = Producer(Connection(own.broker), delivery_seconds=2)
         await producer.start()
-        producer.put(written, 0, None, b"first")
+        producer.send(written, 0, None, b"first")
         await producer.flush()
         process.suspend()
         began = time.monotonic()
         try:
-            producer.put(written, 0, None, b"second")
+            producer.send(written, 0, None, b"second")
             with pytest.raises(BrokerError, match=r"partition 0.*2 s"):
                 await producer.flush()
             with pytest.raises(BrokerError):
@@ -241,7 +241,7 @@ def test_nothing_is_lost_or_repeated_while_the_broker_restarts(
                 while time.monotonic() < until:
                     for n in range(300):
                         value = b"%d" % sum(map(len, sent))
-                        producer.put(written, n % 3, None, value)
+                        producer.send(written, n % 3, None, value)
                         sent[n % 3].append(value)
                     await producer.room()
                     await asyncio.sleep(0.01)

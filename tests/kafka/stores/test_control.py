@@ -14,7 +14,7 @@ from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.admin.topics import create
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
-from tickertape.stream.kafka.stores.control import Control, put_schedule, put_workers
+from tickertape.stream.kafka.stores.control import Control, write_schedule, write_workers
 
 pytestmark = pytest.mark.kafka
 
@@ -46,10 +46,10 @@ def test_the_last_record_of_a_key_holds_and_news_come_at_once(bare: str) -> None
         async with Producer(Connection(bare)) as producer:
             async with Control(Connection(bare)) as control:
                 assert (control.steps("trades"), control.workers("g")) == ((), None)
-                put_schedule(producer, "trades", (Step(0, 2),))
-                put_schedule(producer, "trades", (Step(0, 2), Step(5000, 4)))
-                put_schedule(producer, "quotes", (Step(0, 1),))
-                put_workers(producer, "g", 3)
+                write_schedule(producer, "trades", (Step(0, 2),))
+                write_schedule(producer, "trades", (Step(0, 2), Step(5000, 4)))
+                write_schedule(producer, "quotes", (Step(0, 1),))
+                write_workers(producer, "g", 3)
                 await producer.flush()
                 await control.sync()
                 assert control.steps("trades") == (Step(0, 2), Step(5000, 4))
@@ -58,7 +58,7 @@ def test_the_last_record_of_a_key_holds_and_news_come_at_once(bare: str) -> None
                 change = asyncio.create_task(control.change())
                 await asyncio.sleep(1)
                 began = time.monotonic()
-                put_workers(producer, "h", 5)
+                write_workers(producer, "h", 5)
                 assert await change == {workers_key("h")}
                 assert time.monotonic() - began < 0.5
                 assert (control.workers("g"), control.workers("h")) == (3, 5)
@@ -82,9 +82,9 @@ def test_what_is_none_of_ours_is_one_line(bare: str, key: bytes, value: bytes, t
 
     async def scenario() -> None:
         async with Producer(Connection(bare)) as producer:
-            producer.put(CONTROL.name, 0, key, value)
+            producer.send(CONTROL.name, 0, key, value)
             # A key that nobody knows is a later version's.
-            producer.put(CONTROL.name, 0, b"else|t", b"?")
+            producer.send(CONTROL.name, 0, b"else|t", b"?")
         async with Control(Connection(bare)) as control:
             if key == schedule_key("t"):
                 control.steps("t")

@@ -53,7 +53,7 @@ class Topic:
         async def run() -> None:
             async with Producer(Connection(self.broker)) as producer:
                 for number, value in enumerate(values):
-                    producer.put(self.name, partition, f"raw-{number}".encode(), value)
+                    producer.send(self.name, partition, f"raw-{number}".encode(), value)
 
         asyncio.run(run())
 
