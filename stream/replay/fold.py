@@ -27,10 +27,11 @@ from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.errors import LawBroken
 from tickertape.stream.kafka.partition import partition_for
-from tickertape.stream.replay import logs, parquet
+from tickertape.stream.replay import logs
 from tickertape.stream.replay.frame_files import FrameFile, pieces
 from tickertape.stream.replay.logs import Log, OfFiles
 from tickertape.stream.replay.words import Sliced, Word
+from tickertape.stream.results.arrow import table_of
 
 # A partition's frames are made when so many of its records or slices wait: seldom, for each repeats what is still open.
 FLUSH_RECORDS = 100_000
@@ -349,16 +350,16 @@ class _Rows:
         self.output = output
         self._decode: Any = msgspec.json.Decoder(output.result).decode
         self._rows: list[msgspec.Struct] = []
-        self._tables = [parquet.table_of(output.result, [])]
+        self._tables = [table_of(output.result, [])]
 
     def append(self, value: bytes) -> int:
         """Take a result; return when it begins."""
         row = self._decode(value)
         self._rows.append(row)
         if len(self._rows) >= TABLE_ROWS:
-            self._tables.append(parquet.table_of(self.output.result, self._rows))
+            self._tables.append(table_of(self.output.result, self._rows))
             self._rows = []
         return int(row.start_ms)
 
     def table(self) -> pa.Table:
-        return pa.concat_tables([*self._tables, parquet.table_of(self.output.result, self._rows)])
+        return pa.concat_tables([*self._tables, table_of(self.output.result, self._rows)])

@@ -29,6 +29,7 @@ from tickertape.stream.replay.frame_files import pieces
 from tickertape.stream.replay.logs import Log, OfFiles, OfTopic
 from tickertape.stream.replay.process_pool import ProcessPool, note
 from tickertape.stream.replay.words import Sliced, Word, words
+from tickertape.stream.results.arrow import table_of
 
 # A result's identity, and a refused record's.
 KEY = ("symbol", "source", "resolution", "start_ms")
@@ -253,7 +254,7 @@ def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
     for topic, row, prefix in ((LATE.name, Late, "late"), (DEAD_LETTERS.name, DeadLetter, "dead")):
         path = out / f"{topic}.parquet"
         tables = [
-            parquet.table_of(row, some)
+            table_of(row, some)
             for spilled in sorted(folder.glob(f"{prefix}-*"))
             for some in pieces(spilled, list[row])  # type: ignore[valid-type]  # a type that is chosen here
         ]

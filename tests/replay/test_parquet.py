@@ -9,7 +9,8 @@ import pytest
 from msgspec import Struct
 
 from tickertape.stream.errors import ConfigError
-from tickertape.stream.replay.parquet import schema_of, table_of, write
+from tickertape.stream.replay.parquet import write
+from tickertape.stream.results.arrow import schema_of, table_of
 
 
 class Row(Struct):

@@ -93,6 +93,35 @@ class Reader:
         for tp, offset in offsets.items():
             self._consumer.seek(tp, max(offset, begins[tp]))
 
+    async def positions(self) -> Ends:
+        """Return, by partition, the offset that is read next."""
+        return {tp: await self._consumer.position(tp) for tp in self._consumer.assignment()}
+
+    async def offsets_at(self, time_ms: int) -> Ends:
+        """Return, by partition, the offset of the first record that was appended at a time or later; else the end."""
+        parts = self._parts(self._topics)
+        found = await self._consumer.offsets_for_times({tp: max(time_ms, 0) for tp in parts})
+        ends = await self.ends(parts)
+        return {tp: ends[tp] if found.get(tp) is None else found[tp].offset for tp in parts}
+
+    async def before(self, offsets: Ends, by_ms: int) -> Ends:
+        """Return, by partition, where what was appended up to a time before an offset begins."""
+        begins = await self._consumer.beginning_offsets(list(offsets))
+        found: Ends = {}
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, max(offset - 1, begins[tp]))
+            record = await self._next(tp)
+            if record is None or record.offset >= offset:
+                found[tp] = offset
+                continue
+            earlier = (await self._consumer.offsets_for_times({tp: max(record.timestamp - by_ms, 0)}))[tp]
+            found[tp] = min(offset, earlier.offset if earlier else offset)
+        return found
+
+    async def _next(self, tp: TopicPartition) -> ConsumerRecord | None:
+        found = await self._consumer.getmany(tp, timeout_ms=1000, max_records=1)
+        return next(iter(found.get(tp, ())), None)
+
     async def ends(self, parts: Sequence[TopicPartition] | None = None) -> Ends:
         """Return the end of the log of each of these partitions; by default of all that are read."""
         try:
