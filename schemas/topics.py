@@ -39,9 +39,9 @@ class Topic(Struct, frozen=True, kw_only=True):
 
     name: str
     holds: str
-    key: str
-    partitions: int
-    retention_ms: int
+    key: str = "symbol, source, resolution, start"
+    partitions: int = 4
+    retention_ms: int = DAY_MS
     cleanup: Literal["delete", "compact", "compact,delete"] = "delete"
     growable: bool = False
     max_record_bytes: int = 1 << 20

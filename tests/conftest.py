@@ -6,11 +6,9 @@ from itertools import count
 
 import pytest
 
-from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
-
 # What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
 # and deadlines of its own.
-BESIDE = {"agents", "engine", "kafka", "model", "monitoring", "replay"}
+BESIDE = {"agents", "engine", "extensions", "kafka", "model", "monitoring", "replay", "results", "schemas"}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -31,10 +29,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[str]:
+def kafka(tickertape_kafka: str) -> str:
     """The address of a broker; it starts with the first test that asks for it."""
-    with EmbeddedKafka() as embedded:
-        yield embedded.broker
+    return tickertape_kafka
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,128 @@
-"""Tickertape: rolling metrics of markets and social media on Kafka, exact, in Python."""
+"""Tickertape: rolling metrics of markets and social media on Kafka, exact, in Python.
+
+What is named here is the public interface; `tickertape.testing` is the other part of it. Everything else may change
+between any two versions. Names are loaded when they are used, so importing the package is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tickertape.agents.market.bars import TRADE_BARS, Bar
+    from tickertape.agents.market.quote_bars import QUOTE_BARS, QuoteBar
+    from tickertape.agents.market.quotes import QUOTE_SLICES
+    from tickertape.agents.market.trades import TRADE_SLICES
+    from tickertape.agents.social.chatter import CHATTER, Chatter
+    from tickertape.agents.social.posts import POST_SLICES
+    from tickertape.schemas.events import Event
+    from tickertape.schemas.heartbeat import Heartbeat
+    from tickertape.schemas.post import Post
+    from tickertape.schemas.quote import Quote
+    from tickertape.schemas.topics import Topic
+    from tickertape.schemas.trade import Trade
+    from tickertape.stream.configuration.settings import Settings
+    from tickertape.stream.configuration.settings import load as load_settings
+    from tickertape.stream.engine.core.block import Floats, Ints
+    from tickertape.stream.engine.core.columns import flags, floats, ints
+    from tickertape.stream.engine.core.table import Columns, Schema
+    from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Steps, Sum
+    from tickertape.stream.engine.define.recipes import Recursion, Rolling, Signals, Slicing, Windowing
+    from tickertape.stream.engine.define.sketches import Distinct, Frequent
+    from tickertape.stream.errors import AccessError, BrokerError, ConfigError, InputError, TickertapeError
+    from tickertape.stream.results.read import read
+    from tickertape.stream.results.stream import Results, results
+
+_ENGINE = "tickertape.stream.engine"
+# By module: what it has.
+_PLACES = {
+    "tickertape.agents.market.bars": ("Bar", "TRADE_BARS"),
+    "tickertape.agents.market.quote_bars": ("QUOTE_BARS", "QuoteBar"),
+    "tickertape.agents.market.quotes": ("QUOTE_SLICES",),
+    "tickertape.agents.market.trades": ("TRADE_SLICES",),
+    "tickertape.agents.social.chatter": ("CHATTER", "Chatter"),
+    "tickertape.agents.social.posts": ("POST_SLICES",),
+    "tickertape.schemas.events": ("Event",),
+    "tickertape.schemas.heartbeat": ("Heartbeat",),
+    "tickertape.schemas.post": ("Post",),
+    "tickertape.schemas.quote": ("Quote",),
+    "tickertape.schemas.topics": ("Topic",),
+    "tickertape.schemas.trade": ("Trade",),
+    "tickertape.stream.configuration.settings": ("Settings",),
+    f"{_ENGINE}.core.block": ("Floats", "Ints"),
+    f"{_ENGINE}.core.columns": ("flags", "floats", "ints"),
+    f"{_ENGINE}.core.table": ("Columns", "Schema"),
+    f"{_ENGINE}.define.aggregate": ("FLOAT", "INT", "Aggregate", "Extreme", "Reducer", "Steps", "Sum"),
+    f"{_ENGINE}.define.recipes": ("Recursion", "Rolling", "Signals", "Slicing", "Windowing"),
+    f"{_ENGINE}.define.sketches": ("Distinct", "Frequent"),
+    "tickertape.stream.errors": ("AccessError", "BrokerError", "ConfigError", "InputError", "TickertapeError"),
+    "tickertape.stream.results.read": ("read",),
+    "tickertape.stream.results.stream": ("Results", "results"),
+}
+_HOME = {name: (module, name) for module, names in _PLACES.items() for name in names} | {
+    "load_settings": ("tickertape.stream.configuration.settings", "load"),
+}
+
+__all__ = [
+    "CHATTER",
+    "FLOAT",
+    "INT",
+    "POST_SLICES",
+    "QUOTE_BARS",
+    "QUOTE_SLICES",
+    "TRADE_BARS",
+    "TRADE_SLICES",
+    "AccessError",
+    "Aggregate",
+    "Bar",
+    "BrokerError",
+    "Chatter",
+    "Columns",
+    "ConfigError",
+    "Distinct",
+    "Event",
+    "Extreme",
+    "Floats",
+    "Frequent",
+    "Heartbeat",
+    "InputError",
+    "Ints",
+    "Post",
+    "Quote",
+    "QuoteBar",
+    "Recursion",
+    "Reducer",
+    "Results",
+    "Rolling",
+    "Schema",
+    "Settings",
+    "Signals",
+    "Slicing",
+    "Steps",
+    "Sum",
+    "TickertapeError",
+    "Topic",
+    "Trade",
+    "Windowing",
+    "flags",
+    "floats",
+    "ints",
+    "load_settings",
+    "read",
+    "results",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tickertape")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _HOME[name]
+    value = globals()[name] = getattr(import_module(module), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -56,12 +56,13 @@ def up(settings: Settings, workers: int | None) -> None:
     from msgspec.structs import replace
 
     from tickertape.stream.cluster.supervisor import Supervisor, cores
+    from tickertape.stream.engine.define.discovery import discover
     from tickertape.stream.kafka.admin import topics
     from tickertape.stream.kafka.embedded.broker import broker_for
 
     with broker_for(settings) as broker:
         if not settings.broker:
-            topics.create(replace(settings, broker=broker))
+            topics.create(replace(settings, broker=broker), discover(settings.agents).topics)
             click.echo(f"Kafka is up at {broker}; elsewhere: export TICKERTAPE_BROKER={broker}", err=True)
         elif missing := [topic.name for topic in _described(settings) if not topic.exists]:
             raise BrokerError(f"{broker} has no topic {', '.join(missing)}: run `tickertape topics create`")
@@ -79,12 +80,13 @@ def up(settings: Settings, workers: int | None) -> None:
 
 def _described(settings: Settings) -> "list[TopicState]":
     """Return what topics there are; a broker that takes connections and doesn't answer yet is waited for."""
+    from tickertape.stream.engine.define.discovery import discover
     from tickertape.stream.kafka.admin import topics
 
     until, told = time.monotonic() + HANGS_SECONDS, False
     while True:
         try:
-            return topics.describe(settings)
+            return topics.describe(settings, discover(settings.agents).topics)
         except AccessError:
             raise
         except BrokerError as error:

@@ -10,9 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tickertape.schemas.control import Step
-from tickertape.schemas.topics import BARS, CATALOGUE, POSTS, QUOTE_BARS, QUOTES, SOCIAL, TRADES, Topic
+from tickertape.schemas.topics import BARS, POSTS, QUOTE_BARS, QUOTES, SOCIAL, TRADES, Topic
 from tickertape.stream.cluster.supervisor import Say
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.admin import members, topics
 from tickertape.stream.kafka.clients.producer import Producer
@@ -95,9 +96,10 @@ def run(settings: Settings, topic: str, partitions: int, workers: int | None, sa
 
 async def scale(settings: Settings, topic: str, partitions: int, workers: int | None, say: Say) -> ScaleOutcome:
     """Do what `run` does, where an event loop runs."""
-    chosen = next((known for known in CATALOGUE if known.name == topic), None)
+    declared = {known.name: known for known in discover(settings.agents).topics}
+    chosen = declared.get(topic)
     if chosen is None:
-        raise ConfigError(f"{topic}: no such topic; there are {', '.join(known.name for known in CATALOGUE)}")
+        raise ConfigError(f"{topic}: no such topic; there are {', '.join(declared)}")
     async with (
         Producer(settings) as producer,
         Control(settings) as control,

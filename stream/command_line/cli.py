@@ -8,6 +8,7 @@ import click
 from tickertape.stream.chaos.commands import chaos
 from tickertape.stream.cluster.commands import up, worker
 from tickertape.stream.command_line.commands import doctor, metrics, settings
+from tickertape.stream.command_line.new import new
 from tickertape.stream.configuration.settings import load
 from tickertape.stream.console.commands import demo, tail
 from tickertape.stream.errors import ConfigError, TickertapeError
@@ -22,14 +23,21 @@ UNREAD = 141
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tickertape", message="%(version)s")
 @click.option("--broker", metavar="HOST:PORT", help="Kafka's address, in place of TICKERTAPE_BROKER.")
+@click.option(
+    "--agents",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    metavar="DIR",
+    help="A folder with metrics, feeds or formats of your own, besides those of the setting `agents`.",
+)
 @click.pass_context
-def cli(context: click.Context, broker: str | None) -> None:
+def cli(context: click.Context, broker: str | None, agents: tuple[str, ...]) -> None:
     """Real-time market and social analytics on Kafka: exact rolling metrics at block speed.
 
     Whatever can be set is in `tickertape settings`, with its name in the environment.
     """
     try:
-        context.obj = load(broker=broker)
+        context.obj = load(broker=broker, more_agents=agents)
     except ConfigError as error:
         # Its message sends people to that command, which shows what can be set, and then raises it.
         if context.invoked_subcommand != "settings":
@@ -44,6 +52,7 @@ for command in (
     feed,
     kafka,
     metrics,
+    new,
     replay,
     reshard,
     scale,

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
-from tickertape.schemas.topics import CATALOGUE, CONTROL
+from tickertape.schemas.topics import CONTROL
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError, TickertapeError
 from tickertape.stream.kafka.access.security import for_aiokafka
@@ -123,16 +123,16 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     from tickertape.stream.engine.define.discovery import discover
     from tickertape.stream.engine.derived.derived import outputs_of
 
-    known = {topic.name for topic in CATALOGUE}
-    for table in ("lateness_ms", "partitions"):
-        for name in sorted(getattr(settings, table).keys() - known):
-            yield f"{table} of {name}, and there is no such topic", f"there are {', '.join(sorted(known))}"
     try:
         agents = discover(settings.agents)
         outputs_of(agents.windowings, agents.recipes, settings)
     except TickertapeError as error:
         yield str(error), "mend it in the settings"
         return
+    known = {topic.name for topic in agents.topics}
+    for table in ("lateness_ms", "partitions"):
+        for name in sorted(getattr(settings, table).keys() - known):
+            yield f"{table} of {name}, and there is no such topic", f"there are {', '.join(sorted(known))}"
     if agents.recipes and not settings.snapshot_seconds:
         yield "snapshot_seconds is 0, and what follows final bars is kept in snapshots alone", "set it, 30 say"
     if settings.idle_seconds <= settings.session_seconds:
@@ -161,10 +161,13 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _topics(settings: Settings) -> Iterator[Finding]:
-    states = topics.describe(settings)
+    from tickertape.stream.engine.define.discovery import discover
+
+    declared = discover(settings.agents).topics
+    states = topics.describe(settings, declared)
     if missing := [state.name for state in states if not state.exists]:
         yield Finding("topics", "wrong", f"there is no {', '.join(missing)}", "run `tickertape topics create`")
-    found = drift.differences(states)
+    found = drift.differences(states, declared)
     for one in found:
         yield Finding("topics", "wrong", str(one), "`tickertape topics check --mend` mends it")
     if not missing and not found:

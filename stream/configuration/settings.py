@@ -1,4 +1,4 @@
-"""Every setting, its default and its unit; read from a TOML file and from ``TICKERTAPE_…`` in the environment."""
+"""Every setting, its default and its unit; read from ``tickertape.toml`` and ``TICKERTAPE_…`` in the environment."""
 
 import os
 import tomllib
@@ -15,9 +15,12 @@ from tickertape.stream.configuration.aliases import AliasTable
 from tickertape.stream.configuration.connection import Connection, secret_from
 from tickertape.stream.configuration.numbers import not_finite
 from tickertape.stream.errors import ConfigError
+from tickertape.stream.extensions.loading import is_folder
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
+#: Read from the folder that a command runs in, where ``TICKERTAPE_CONFIG`` names no other.
+USUAL_FILE = "tickertape.toml"
 #: In the environment these are set entry by entry, each named by a topic, or by what else they say here.
 TABLES = {"lateness_ms": "TOPIC", "partitions": "TOPIC", "resolutions": "KIND", "rolling_ms": "NAME"}
 
@@ -30,14 +33,16 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What an operator may set; how Kafka is reached is a `Connection`.
 
     ``TICKERTAPE_SKEW_MS=2000`` sets ``skew_ms``; ``TICKERTAPE_LATENESS_MS_TRADES=500`` sets one entry of
-    ``lateness_ms``; ``TICKERTAPE_CONFIG`` names a TOML file with the same names. The environment wins.
+    ``lateness_ms``. The file ``tickertape.toml`` in the folder that a command runs in, or that ``TICKERTAPE_CONFIG``
+    names, has the same names; paths in it are relative to it. The environment wins.
 
     Attributes
     ----------
     group
         The name of this pipeline; consumer groups carry it.
     agents
-        The packages in which agents are looked for.
+        Where agents are looked for: packages by their dotted names, folders (``./metrics``), and ``installed`` for what
+        other distributions bring. `tickertape --agents DIR` adds a folder.
     slice_ms
         The width of a slice of event time.
     skew_ms
@@ -105,7 +110,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     group: str = "tickertape"
-    agents: list[str] = field(default_factory=lambda: ["tickertape.agents"])
+    agents: list[str] = field(default_factory=lambda: ["tickertape.agents", "installed"])
     slice_ms: Whole = 1000
     skew_ms: Ms = 5000
     most_sources: Annotated[int, Meta(ge=1, le=4096)] = 64
@@ -175,7 +180,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     environ
         The environment; the process's own by default.
     **overrides
-        What the command line gave; None means not given.
+        What the command line gave; None means not given. ``more_agents`` are added to ``agents``.
 
     Raises
     ------
@@ -183,9 +188,13 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         A setting is unknown, or its value is of the wrong kind or out of range.
     """
     environ = os.environ if environ is None else environ
-    values = _from_file(environ[FILE]) if environ.get(FILE) else {}
+    file = environ.get(FILE) or (USUAL_FILE if Path(USUAL_FILE).is_file() else "")
+    values = _from_file(file) if file else {}
     _read_environment(environ, values)
+    added = overrides.pop("more_agents", None) or ()
     values |= {name: value for name, value in overrides.items() if value is not None}
+    if added:
+        values["agents"] = [*values.get("agents", Settings().agents), *added]
     if isinstance(named := values.get("aliases"), str):
         values["aliases"] = aliases.read(named) if named else {}
     try:
@@ -198,10 +207,18 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
 
 
 def _from_file(path: str) -> dict[str, Any]:
+    """Read a file; paths in it are relative to its folder."""
     try:
-        return tomllib.loads(Path(path).read_text())
+        values = tomllib.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{FILE}={path}: {error}") from None
+        raise ConfigError(f"settings' file {path}: {error}") from None
+    folder = Path(path).resolve().parent
+    if isinstance(places := values.get("agents"), list):
+        values["agents"] = [str(folder / at) if isinstance(at, str) and is_folder(at) else at for at in places]
+    for name in ("signals", "aliases"):
+        if isinstance(named := values.get(name), str) and named:
+            values[name] = str(folder / named)
+    return values
 
 
 def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:

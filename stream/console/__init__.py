@@ -1,5 +1,5 @@
 """What a person sees in a terminal: records as they come, a live table, the demo.
 
-May import: schemas, stream.errors, stream.cluster, stream.configuration, stream.kafka, stream.kafka.admin,
-stream.kafka.clients, stream.kafka.embedded.
+May import: schemas, stream.cluster, stream.configuration, stream.engine.define, stream.engine.derived, stream.errors,
+stream.kafka, stream.kafka.admin, stream.kafka.clients, stream.kafka.embedded.
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tickertape.schemas.topics import CATALOGUE, SLICES
+from tickertape.schemas.topics import SLICES
 from tickertape.stream.configuration.numbers import FiniteRange
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError, LawBroken
@@ -37,7 +37,9 @@ def tail(
     raw: bool,
 ) -> None:
     """Print the records of a topic as they come."""
-    if topic not in (names := [known.name for known in CATALOGUE]):
+    from tickertape.stream.engine.define.discovery import discover
+
+    if topic not in (names := [known.name for known in discover(settings.agents).topics]):
         raise ConfigError(f"{topic}: no such topic; there are {', '.join(names)}")
     settings.the_broker()
     from tickertape.stream.console import tail

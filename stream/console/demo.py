@@ -21,10 +21,12 @@ from tickertape.schemas.topics import BARS, SIGNALS, SLICES, SOCIAL, TRADES
 from tickertape.stream.cluster import scale
 from tickertape.stream.cluster.supervisor import Supervisor, environment
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.console.added import Added
 from tickertape.stream.console.balance import Balance, balance, sent_by_symbol
 from tickertape.stream.console.screen import Screen
 from tickertape.stream.console.takeover import Takeover
 from tickertape.stream.console.view import View
+from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.admin import members, topics
 from tickertape.stream.kafka.clients.reader import Reader
@@ -94,7 +96,7 @@ def run(settings: Settings, plan: Plan, screen: Screen) -> Balance:
         if settings.broker:
             _must_be_alone(settings)
         settings = replace(settings, broker=broker, signals=settings.signals or str(RULES))
-        topics.create(settings)
+        topics.create(settings, discover(settings.agents).topics)
         return asyncio.run(Demo(settings, plan, screen, Path(folder)).run())
 
 
@@ -132,7 +134,8 @@ class Demo:
         self._folder = folder
         (self._before,) = topics.describe(settings, [TRADES])
         self._partitions = len(self._before.partitions)
-        self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000))
+        self._added = Added(settings)
+        self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000), self._added)
         self._supervisor = Supervisor(settings, plan.workers, self._hear)
         self._end = asyncio.Event()
         self._kills = 0
@@ -147,7 +150,7 @@ class Demo:
             self._loop.add_signal_handler(number, self._end.set)
         settings, plan = self._settings, self._plan
         with self._supervisor.shown(), self._supervisor:
-            topics_shown = [BARS.name, SLICES.name, SOCIAL.name, SIGNALS.name]
+            topics_shown = sorted({BARS.name, SLICES.name, SOCIAL.name, SIGNALS.name, *self._added.topics})
             async with Reader(settings, topics_shown, from_beginning=False) as reader:
                 self._work(self._read(reader))
                 self._work(self._look_at_ends(reader))

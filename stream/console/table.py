@@ -35,13 +35,13 @@ def render(view: View, heading: str, notes: Sequence[str], keys: str, *, rows: i
     for name in ("last", "change", "vwap 1m", "vol 1m", "trades/s", "posts", "mood", "lag", "wm age"):
         table.add_column(name, justify="right", no_wrap=True, min_width=5)
     rates = {symbol: state.rate(now_ms) for symbol, state in view.symbols.items()}
-    # The order is that of all trades so far, which seldom changes: rows that jump can't be read.
-    busiest = sorted(view.symbols, key=lambda symbol: (-view.symbols[symbol].trades, symbol))
+    busiest = view.busiest
     for symbol in busiest[:rows]:
         table.add_row(*_row(view, symbol, view.symbols[symbol], rates[symbol]))
     if len(busiest) > rows:
         table.add_row(Text(f"and {len(busiest) - rows} more", style="dim"))
-    foot = [Text(note) for note in notes] + ([Text(keys, style="dim")] if keys else [])
+    added = [Text(line) for line in view.added.lines(busiest)] if view.added else []
+    foot = [*added, *(Text(note) for note in notes), *([Text(keys, style="dim")] if keys else [])]
     return Group(Text(heading, style="bold"), Text(summary(view)), Text(), table, Text(), *foot)
 
 
@@ -82,9 +82,10 @@ def summary(view: View) -> str:
 
 def line(view: View, seconds: float) -> str:
     """Return a line that stands for the table where there is no terminal."""
-    busiest = sorted(view.symbols.items(), key=lambda item: -item[1].trades)[:2]
+    busiest = [(symbol, view.symbols[symbol]) for symbol in view.busiest[:2]]
     prices = "   ".join(f"{symbol} {price(state.last)} {state.change:+.2%}" for symbol, state in busiest)
-    return f"{seconds:4.0f} s   {summary(view)}   {prices}"
+    added = view.added.lines(view.busiest) if view.added else []
+    return "\n       ".join([f"{seconds:4.0f} s   {summary(view)}   {prices}", *added])
 
 
 def age(seconds: float) -> str:

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from tickertape.schemas.frame import Frame
 from tickertape.schemas.topics import SIGNALS, SLICES, SOCIAL, TRADES
+from tickertape.stream.console.added import Added
 from tickertape.stream.console.takeover import Takeover
 from tickertape.stream.kafka.partition import partition_for
 
@@ -132,6 +133,8 @@ class View:
         How many partitions the feed keys by.
     since_ms
         Earlier bars are of an earlier run.
+    added
+        What metrics from elsewhere say, if there are any.
 
     Attributes
     ----------
@@ -145,7 +148,8 @@ class View:
         Those that have come and are not told yet, each once.
     """
 
-    def __init__(self, source: str, epoch: str, partitions: int, since_ms: int) -> None:
+    def __init__(self, source: str, epoch: str, partitions: int, since_ms: int, added: Added | None = None) -> None:
+        self.added = added
         self._source = source
         self._epoch = epoch
         self._keyed_partitions = partitions
@@ -177,6 +181,8 @@ class View:
             elif record.topic == SOCIAL.name:
                 if self._minutes in record.key:
                     self._hear(self._decode_talk(record.value))
+            elif self.added is not None and record.topic in self.added.topics:
+                self.added.note(record)
             elif self._seconds in record.key:
                 self._second(self._decode_bar(record.value), now_ms)
             elif self._minutes in record.key:
@@ -235,6 +241,11 @@ class View:
         self._keyed_partitions = partitions
         for symbol, state in self.symbols.items():
             state.partition = partition_for(symbol, partitions)
+
+    @property
+    def busiest(self) -> list[str]:
+        """Symbols by all their trades so far: an order that seldom changes, for rows that jump can't be read."""
+        return sorted(self.symbols, key=lambda symbol: (-self.symbols[symbol].trades, symbol))
 
     @property
     def read(self) -> int:

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from tickertape.schemas.frame import Tallies
-from tickertape.schemas.topics import CATALOGUE, SLICES, Topic
+from tickertape.schemas.topics import SLICES, Topic
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError, EmbeddedKafkaError, LawBroken
 
@@ -45,7 +45,7 @@ def topics(context: click.Context, as_json: bool) -> None:
 
     settings: Settings = context.obj
     settings.the_broker()
-    states = describe(settings)
+    states = describe(settings, _topics(settings))
     if as_json:
         _print_json(states)
         return
@@ -71,11 +71,11 @@ def create(settings: Settings) -> None:
     from tickertape.stream.kafka.admin.topics import create, describe
 
     settings.the_broker()
-    created = create(settings)
-    states = describe(settings)
+    created = create(settings, _topics(settings))
+    states = describe(settings, _topics(settings))
     for state in states:
         click.echo(f"{state.name}: {len(state.partitions)} partitions{', new' if state.name in created else ''}")
-    for one in differences(states):
+    for one in differences(states, _topics(settings)):
         click.echo(f"{one}; `tickertape topics check --mend` mends it", err=True)
 
 
@@ -88,8 +88,8 @@ def check(settings: Settings, mend: bool) -> None:
     from tickertape.stream.kafka.admin.topics import describe
 
     settings.the_broker()
-    states = describe(settings)
-    found = drift.differences(states)
+    states = describe(settings, _topics(settings))
+    found = drift.differences(states, _topics(settings))
     for one in found:
         click.echo(str(one))
     if mend:
@@ -117,7 +117,7 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
     """Show a topic by partition: where its log starts and ends, how far it is read, and what became of its records."""
     from tickertape.stream.kafka.admin.topics import describe
 
-    topic = _topic(name)
+    topic = _topic(settings, name)
     settings.the_broker()
     (state,) = describe(settings, [topic])
     if as_json:
@@ -174,11 +174,18 @@ def reshard(settings: Settings, shards: int) -> None:
     run(settings, shards, click.echo)
 
 
-def _topic(name: str) -> Topic:
-    chosen = [topic for topic in CATALOGUE if topic.name == name]
-    if not chosen:
-        raise ConfigError(f"{name}: no such topic; there are {', '.join(topic.name for topic in CATALOGUE)}")
-    return chosen[0]
+def _topics(settings: Settings) -> tuple[Topic, ...]:
+    """Return the catalogue's topics and those that agents declare."""
+    from tickertape.stream.engine.define.discovery import discover
+
+    return discover(settings.agents).topics
+
+
+def _topic(settings: Settings, name: str) -> Topic:
+    topics = {topic.name: topic for topic in _topics(settings)}
+    if name not in topics:
+        raise ConfigError(f"{name}: no such topic; there are {', '.join(topics)}")
+    return topics[name]
 
 
 def _print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.results.arrow import table_of
-from tickertape.stream.results.stream import Results, Since
+from tickertape.stream.results.stream import Results, Since, settings_for
 
 ORDER = ("start_ms", "symbol", "source", "resolution")
 
@@ -16,7 +16,8 @@ ORDER = ("start_ms", "symbol", "source", "resolution")
 def read(
     topic: str,
     *,
-    settings: Settings,
+    broker: str | None = None,
+    settings: Settings | None = None,
     symbols: Collection[str] | None = None,
     sources: Collection[str] | None = None,
     resolutions: Collection[str] | None = None,
@@ -33,8 +34,10 @@ def read(
     ----------
     topic
         Where results are: ``bars``, ``rolling``, ``social`` or another sink.
+    broker
+        Where Kafka is; by default as ``TICKERTAPE_BROKER`` or ``tickertape.toml`` says.
     settings
-        The pipeline's; they name the broker and the agents, whose Structs the results are.
+        The pipeline's, in place of those of the environment and the file.
     symbols, sources, resolutions, kinds
         Only results of these; None: all.
     finals
@@ -57,7 +60,7 @@ def read(
     """
     results = Results(
         topic,
-        settings=settings,
+        settings=settings_for(broker, settings),
         symbols=symbols,
         sources=sources,
         resolutions=resolutions,

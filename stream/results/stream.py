@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from msgspec import Struct
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
-from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.engine.define.recipes import Signals
@@ -73,12 +73,6 @@ class Results:
     ConfigError
         No results go to that topic; or no broker is set.
 
-    Examples
-    --------
-    >>> import tickertape
-    >>> async def watch() -> None:
-    ...     async for bar in tickertape.results("bars", symbols=["BTC-USD"], finals=True, broker="localhost:9092"):
-    ...         print(bar.resolution, bar.close)
     """
 
     def __init__(
@@ -187,6 +181,37 @@ class Results:
             return None
         series = "|".join((symbol, source, resolution, name)).encode()
         return series, start_ms, self._widths[resolution], kind
+
+
+def results(topic: str, *, broker: str | None = None, settings: Settings | None = None, **wanted: Any) -> Results:
+    """Return the results of a topic, as they come.
+
+    Parameters
+    ----------
+    topic
+        Where results are: ``bars``, ``rolling``, ``social`` or another sink.
+    broker
+        Where Kafka is; by default as ``TICKERTAPE_BROKER`` or ``tickertape.toml`` says.
+    settings
+        The pipeline's, in place of those of the environment and the file.
+    **wanted
+        ``symbols``, ``sources``, ``resolutions``, ``kinds``, ``finals``, ``since``, ``position``: see `Results`.
+
+    Examples
+    --------
+    >>> import tickertape
+    >>> async def watch() -> None:
+    ...     async for bar in tickertape.results("bars", symbols=["BTC-USD"], finals=True):
+    ...         print(bar.resolution, bar.start_ms, bar.close)
+    """
+    return Results(topic, settings=settings_for(broker, settings), **wanted)
+
+
+def settings_for(broker: str | None, settings: Settings | None) -> Settings:
+    """Return the settings that are given, or those of the environment and the file; and the broker that is given."""
+    if settings is None:
+        return load(broker=broker)
+    return settings if broker is None else replace(settings, broker=broker)
 
 
 def since_ms(since: Since) -> int:

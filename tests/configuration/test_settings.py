@@ -23,7 +23,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def test_the_defaults() -> None:
     settings = load({})
     assert settings == Settings()
-    assert (settings.broker, settings.group, settings.agents) == ("", "tickertape", ["agents"])
+    assert (settings.broker, settings.group, settings.agents) == ("", "tickertape", ["tickertape.agents", "installed"])
     assert (settings.slice_ms, settings.skew_ms, settings.epoch) == (1000, 5000, "1000-5000")
     assert settings.lateness_ms == {}
 
@@ -132,6 +132,28 @@ def test_an_error_is_one_line_and_an_exit_code() -> None:
 
 
 def test_a_reader_that_has_had_enough() -> None:
-    script = f"{shlex.quote(sys.executable)} -m stream settings | head -c 1"
+    script = f"{shlex.quote(sys.executable)} -m tickertape settings | head -c 1"
     done = subprocess.run(["bash", "-c", script], env=ENVIRON, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("b", "")
+
+
+def test_the_usual_file_is_read_and_its_paths_are_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tickertape.toml").write_text(
+        'skew_ms = 1\nsignals = "rules.toml"\nagents = ["tickertape.agents", "./metrics", "/elsewhere"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    found = load({})
+    assert found.skew_ms == 1
+    assert found.signals == str(tmp_path / "rules.toml")
+    assert found.agents == ["tickertape.agents", str(tmp_path / "metrics"), "/elsewhere"]
+    # From elsewhere it is named, and the environment wins.
+    monkeypatch.chdir("/")
+    assert load({}).skew_ms == 5000
+    named = {"TICKERTAPE_CONFIG": str(tmp_path / "tickertape.toml"), "TICKERTAPE_SKEW_MS": "2"}
+    assert load(named).skew_ms == 2
+    assert load(named).agents[1] == str(tmp_path / "metrics")
+
+
+def test_folders_of_the_command_line_are_added() -> None:
+    assert load({}, more_agents=("/mine",)).agents == ["tickertape.agents", "installed", "/mine"]
+    assert load({"TICKERTAPE_AGENTS": "a,b"}, more_agents=("/mine",)).agents == ["a", "b", "/mine"]

@@ -1,14 +1,14 @@
-"""Finding what is computed: the recipes in the modules of some packages."""
+"""Finding what is computed: the recipes in the modules that the setting `agents` names, and what they follow."""
 
-import importlib
-import pkgutil
-from types import ModuleType
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
+from tickertape.schemas.topics import CATALOGUE, Topic
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Recursion, Rolling, Signals, Slicing, Windowing
 from tickertape.stream.errors import ConfigError
+from tickertape.stream.extensions.loading import modules
 
-_RECIPES = (Slicing, Windowing, Recursion, Rolling, Signals)
+Recipe: TypeAlias = Slicing | Windowing | Recursion | Rolling | Signals
 
 
 class Agents(NamedTuple):
@@ -19,31 +19,72 @@ class Agents(NamedTuple):
     #: What follows the windows when they are final.
     recipes: list[DerivedRecipe]
 
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """The catalogue's topics, and those that agents declare where they use them."""
+        declared = [one.topic for one in self.slicings] + [one.sink for one in (*self.windowings, *self.recipes)]
+        return tuple({topic.name: topic for topic in (*CATALOGUE, *declared)}.values())
 
-def discover(packages: list[str]) -> Agents:
-    """Import every module of these packages, and return what their agents' files define.
+
+def discover(places: Sequence[str]) -> Agents:
+    """Return what the agents' files in some places define, and the windows and slices that it is made from.
+
+    Parameters
+    ----------
+    places
+        See `modules`.
 
     Raises
     ------
     ConfigError
-        A package can't be imported, or holds no agent.
+        A place can't be loaded, or no place has an agent; or two topics of one name differ.
     """
-    found: dict[int, Any] = {}
-    for package in packages:
-        for module in _modules(package):
-            found |= {id(value): value for value in vars(module).values() if isinstance(value, _RECIPES)}
-    slicings = [value for value in found.values() if isinstance(value, Slicing)]
-    windowings = [value for value in found.values() if isinstance(value, Windowing)]
-    if not slicings:
-        raise ConfigError(f"no agent in {', '.join(packages)}: see the setting `agents`")
-    recipes = [value for value in found.values() if isinstance(value, Recursion | Rolling | Signals)]
-    return Agents(slicings, windowings, recipes)
+    values = [value for module in modules(places) for value in vars(module).values()]
+    agents = agents_of(value for value in values if isinstance(value, Recipe))
+    if not agents.slicings:
+        raise ConfigError(f"no agent in {', '.join(places)}: see the setting `agents`")
+    return agents
 
 
-def _modules(package: str) -> list[ModuleType]:
-    try:
-        root = importlib.import_module(package)
-    except ImportError as error:
-        raise ConfigError(f"agents in {package!r} can't be imported: {error}; see the setting `agents`") from error
-    below = pkgutil.walk_packages(getattr(root, "__path__", []), prefix=f"{package}.")
-    return [root, *(importlib.import_module(module.name) for module in below)]
+def agents_of(recipes: Iterable[Recipe]) -> Agents:
+    """Return recipes with what they are made from.
+
+    Raises
+    ------
+    ConfigError
+        Two topics of one name differ; or two slicings read one topic.
+    """
+    found: dict[int, Recipe] = {}
+    _add(found, recipes)
+    agents = Agents(
+        [value for value in found.values() if isinstance(value, Slicing)],
+        [value for value in found.values() if isinstance(value, Windowing)],
+        [value for value in found.values() if isinstance(value, Recursion | Rolling | Signals)],
+    )
+    _check(agents)
+    return agents
+
+
+def _add(found: dict[int, Recipe], some: Iterable[Recipe]) -> None:
+    """Add recipes, each after what it is made from, wherever that is defined."""
+    for recipe in some:
+        if id(recipe) in found:
+            continue
+        if isinstance(recipe, Windowing):
+            _add(found, [recipe.slicing])
+        elif isinstance(recipe, Recursion | Rolling):
+            _add(found, [recipe.of])
+        found[id(recipe)] = recipe
+
+
+def _check(agents: Agents) -> None:
+    known: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}
+    for topic in (
+        *(one.topic for one in agents.slicings),
+        *(one.sink for one in (*agents.windowings, *agents.recipes)),
+    ):
+        if known.setdefault(topic.name, topic) != topic:
+            raise ConfigError(f"topic {topic.name}: it is declared twice, and not alike: give one another name")
+    inputs = [one.topic.name for one in agents.slicings]
+    if twice := {name for name in inputs if inputs.count(name) > 1}:
+        raise ConfigError(f"topic {', '.join(sorted(twice))}: two slicings read it; one makes all slices of a topic")

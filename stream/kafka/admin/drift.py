@@ -10,8 +10,6 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin.client import connected
 from tickertape.stream.kafka.admin.topics import TopicState
 
-_TOPICS = {topic.name: topic for topic in CATALOGUE}
-
 
 class Difference(Struct, frozen=True):
     """One config of a topic that is another than the catalogue's.
@@ -36,9 +34,10 @@ class Difference(Struct, frozen=True):
         return f"{self.topic}: {self.config} is {self.found}, and should be {self.wanted}: {self.why}"
 
 
-def differences(states: Iterable[TopicState]) -> list[Difference]:
-    """Return how topics differ. One that keeps records for longer, or takes larger ones, is fine."""
-    return [found for state in states if state.exists for found in _of(state, _TOPICS[state.name])]
+def differences(states: Iterable[TopicState], topics: Iterable[Topic] = CATALOGUE) -> list[Difference]:
+    """Return how topics differ from how they are declared. To keep records for longer, or take larger ones, is fine."""
+    declared = {topic.name: topic for topic in topics}
+    return [found for state in states if state.exists for found in _of(state, declared[state.name])]
 
 
 def _of(state: TopicState, topic: Topic) -> list[Difference]:

@@ -1,0 +1,87 @@
+"""Results of metrics that aren't ours, in the demo: the newest of a few symbols, a line each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from aiokafka.structs import ConsumerRecord
+
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.derived.derived import outputs_of
+
+OURS = "tickertape.agents"
+# What a result is, not what it says.
+_ABOUT = {
+    "symbol",
+    "source",
+    "resolution",
+    "start_ms",
+    "final",
+    "revision",
+    "incomplete",
+    "kind",
+    "rule",
+    "on",
+    "field",
+}
+SYMBOLS = 2
+
+
+class Added:
+    """What metrics from elsewhere say.
+
+    Parameters
+    ----------
+    settings
+        Whose agents.
+
+    Attributes
+    ----------
+    topics
+        Where their results are.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        ours = {output.name for output in _outputs([OURS], settings)}
+        self._names = {
+            (output.sink, output.kind): output.name
+            for output in _outputs(settings.agents, settings)
+            if output.name not in ours
+        }
+        self.topics = sorted({sink for sink, _ in self._names})
+        #: By name and symbol: start, and the record.
+        self._newest: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
+
+    def note(self, record: ConsumerRecord) -> None:
+        """Take in a record of one of the topics."""
+        symbol, source, _, start, *kind = record.key.decode().split("|")
+        name = self._names.get((record.topic, kind[0] if kind else ""))
+        if name is None or source != "all":
+            return
+        start_ms, _ = self._newest.get((name, symbol), (0, {}))
+        if int(start) >= start_ms:
+            self._newest[name, symbol] = int(start), msgspec.json.decode(record.value)
+
+    def lines(self, symbols: Sequence[str]) -> list[str]:
+        """Return a line for each metric, with what it says of the first of these symbols that it knows."""
+        lines = []
+        for name in sorted(set(self._names.values())):
+            known = [symbol for symbol in symbols if (name, symbol) in self._newest][:SYMBOLS]
+            some = "   ".join(f"{symbol} {_said(self._newest[name, symbol][1])}" for symbol in known)
+            lines.append(f"{name}: {some or 'nothing yet'}")
+        return lines
+
+
+def _outputs(places: list[str], settings: Settings) -> list[Any]:
+    agents = discover(places)
+    return outputs_of(agents.windowings, agents.recipes, settings)
+
+
+def _said(result: dict[str, Any]) -> str:
+    values = [
+        f"{field} {value:,.6g}"
+        for field, value in result.items()
+        if field not in _ABOUT and type(value) in (int, float)
+    ]
+    return f"{result['resolution']} {', '.join(values)}"

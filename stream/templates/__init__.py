@@ -1,0 +1,4 @@
+"""What `tickertape new` writes.
+
+May import: nothing of ours.
+"""
