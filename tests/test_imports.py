@@ -36,6 +36,7 @@ LEVELS = {
     "stream.engine.windows": 8,
     "stream.engine.worker": 9,
     "stream.feeds": 3,
+    "stream.feeds.define": 4,
     "stream.feeds.live": 5,
     "stream.feeds.sources": 6,
     "stream.feeds.publish": 6,

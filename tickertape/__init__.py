@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tickertape.schemas.topics import Topic
     from tickertape.schemas.trade import Trade
     from tickertape.stream.configuration.settings import Settings
-    from tickertape.stream.configuration.settings import load as load_settings
     from tickertape.stream.engine.core.block import Floats, Ints
     from tickertape.stream.engine.core.columns import flags, floats, ints
     from tickertape.stream.engine.core.table import Columns, Schema
@@ -29,6 +28,11 @@ if TYPE_CHECKING:
     from tickertape.stream.engine.define.recipes import Recursion, Rolling, Signals, Slicing, Windowing
     from tickertape.stream.engine.define.sketches import Distinct, Frequent
     from tickertape.stream.errors import AccessError, BrokerError, ConfigError, InputError, TickertapeError
+    from tickertape.stream.feeds.define.feed import Feed
+    from tickertape.stream.feeds.define.format import Format
+    from tickertape.stream.feeds.define.other import Other
+    from tickertape.stream.feeds.define.registry import load as load_settings
+    from tickertape.stream.feeds.define.source import Source
     from tickertape.stream.results.read import read
     from tickertape.stream.results.stream import Results, results
 
@@ -55,11 +59,15 @@ _PLACES = {
     f"{_ENGINE}.define.recipes": ("Recursion", "Rolling", "Signals", "Slicing", "Windowing"),
     f"{_ENGINE}.define.sketches": ("Distinct", "Frequent"),
     "tickertape.stream.errors": ("AccessError", "BrokerError", "ConfigError", "InputError", "TickertapeError"),
+    "tickertape.stream.feeds.define.feed": ("Feed",),
+    "tickertape.stream.feeds.define.format": ("Format",),
+    "tickertape.stream.feeds.define.other": ("Other",),
+    "tickertape.stream.feeds.define.source": ("Source",),
     "tickertape.stream.results.read": ("read",),
     "tickertape.stream.results.stream": ("Results", "results"),
 }
 _HOME = {name: (module, name) for module, names in _PLACES.items() for name in names} | {
-    "load_settings": ("tickertape.stream.configuration.settings", "load"),
+    "load_settings": ("tickertape.stream.feeds.define.registry", "load"),
 }
 
 __all__ = [
@@ -81,11 +89,14 @@ __all__ = [
     "Distinct",
     "Event",
     "Extreme",
+    "Feed",
     "Floats",
+    "Format",
     "Frequent",
     "Heartbeat",
     "InputError",
     "Ints",
+    "Other",
     "Post",
     "Quote",
     "QuoteBar",
@@ -97,6 +108,7 @@ __all__ = [
     "Settings",
     "Signals",
     "Slicing",
+    "Source",
     "Steps",
     "Sum",
     "TickertapeError",

@@ -1,5 +1,5 @@
 """Faults on purpose: a seeded schedule of blows, and a truth that every result is held to.
 
-May import: schemas, stream.errors, stream.cluster, stream.configuration, stream.engine.define, stream.engine.worker,
+May import: schemas, stream.cluster, stream.configuration, stream.engine.define, stream.engine.worker, stream.errors,
 stream.kafka, stream.kafka.admin, stream.kafka.clients, stream.kafka.embedded, stream.replay.
 """

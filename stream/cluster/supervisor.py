@@ -360,6 +360,8 @@ def environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if name in TABLES:
             found |= {f"{PREFIX}{name}_{entry}".upper().replace("-", "_"): _text(it) for entry, it in value.items()}
+        elif name == "feeds":
+            found |= {f"{PREFIX}{entry}".upper(): it for entry, it in value.items()}
         else:
             found[f"{PREFIX}{name}".upper()] = _text(value)
     return found

@@ -9,10 +9,10 @@ from tickertape.stream.chaos.commands import chaos
 from tickertape.stream.cluster.commands import up, worker
 from tickertape.stream.command_line.commands import doctor, metrics, settings
 from tickertape.stream.command_line.new import new
-from tickertape.stream.configuration.settings import load
 from tickertape.stream.console.commands import demo, tail
 from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.feeds.commands import feed
+from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
 from tickertape.stream.replay.commands import replay, verify
 

@@ -32,6 +32,19 @@ def settings(found: Settings | ConfigError) -> None:
         click.echo(click.wrap_text(meaning[name], WIDTH, initial_indent="    ", subsequent_indent="    "))
     if isinstance(found, ConfigError):
         raise found
+    _print_feeds(found)
+
+
+def _print_feeds(settings: Settings) -> None:
+    from tickertape.stream.feeds.define.registry import feeds, settings_of
+
+    for feed in feeds(settings.agents).values():
+        meaning, now, default = meanings(feed.settings), settings_of(feed, settings.feeds), feed.settings()
+        for name in feed.settings.__struct_fields__:
+            whole = f"{feed.name}_{name}"
+            click.secho(f"{whole} = {_text(getattr(now, name))}", bold=True, nl=False)
+            click.echo(f"  (default {_text(getattr(default, name))}; {PREFIX}{whole.upper()}; of `feed {feed.name}`)")
+            click.echo(click.wrap_text(meaning.get(name, ""), WIDTH, initial_indent="    ", subsequent_indent="    "))
 
 
 def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import click
 
-from tickertape.stream.configuration.settings import USUAL_FILE, Settings, load
+from tickertape.stream.configuration.settings import USUAL_FILE, Settings
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.extensions.loading import is_folder
+from tickertape.stream.feeds.define.registry import load
 
 # Where each kind of file goes, beside the settings' file.
-FOLDERS = {"metric": "metrics"}
+FOLDERS = {"metric": "metrics", "feed": "feeds", "format": "formats"}
+THEN = {
+    "metric": "tickertape demo",
+    "feed": "tickertape feed {name} BTC-USD",
+    "format": "tickertape feed file --format {name} PATH",
+}
 
 
 @click.group()
@@ -28,6 +34,20 @@ def new_metric(name: str) -> None:
     It is found by every command that is run in this folder, by way of `tickertape.toml`.
     """
     write("metric", name)
+
+
+@new.command("feed")
+@click.argument("name")
+def new_feed(name: str) -> None:
+    """Write a live feed: a file in `feeds`, and its test beside it. `tickertape feed NAME` runs it."""
+    write("feed", name)
+
+
+@new.command("format")
+@click.argument("name")
+def new_format(name: str) -> None:
+    """Write a format of files: a file in `formats`, and its test beside it. `feed file` and `replay` read it."""
+    write("format", name)
 
 
 def write(kind: str, name: str) -> None:
@@ -61,7 +81,7 @@ def write(kind: str, name: str) -> None:
         path.write_text(files("tickertape.stream.templates").joinpath(template).read_text().format(**filled))
         click.echo(f"wrote {path}")
     _have_found(folder)
-    click.echo(f"try it: pytest {folder / f'test_{name}.py'}; then: tickertape demo")
+    click.echo(f"try it: pytest {folder / f'test_{name}.py'}; then: {THEN[kind].format(name=name)}")
 
 
 def _have_found(folder: Path) -> None:

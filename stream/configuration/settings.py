@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -94,10 +94,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         ``text``, or ``json``: an object a line.
     watch
         Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
-    binance_info_url
-        Where Binance's list of symbols is, which says what its pairs are made of; it is kept for a day. Empty: nowhere.
-    binance_url, bluesky_url
-        Where ``tickertape feed binance`` (combined streams) and ``tickertape feed bluesky`` (a Jetstream) connect to.
+    feeds
+        What is set of feeds, by whole name, as each feed declares it: ``coinbase_url``.
     feed_silence_seconds
         A live connection that brings nothing for this long is made anew.
     feed_ping_seconds
@@ -135,9 +133,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     metrics_host: str = "127.0.0.1"
     log_format: Literal["text", "json"] = "text"
     watch: list[str] = field(default_factory=list)
-    binance_info_url: str = "https://api.binance.com/api/v3/exchangeInfo"
-    binance_url: str = "wss://stream.binance.com:9443/stream"
-    bluesky_url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
+    feeds: dict[str, str] = field(default_factory=dict)
     feed_silence_seconds: Seconds = 60.0
     feed_ping_seconds: Seconds = 20.0
     feed_renew_seconds: Seconds = 23 * 3600.0
@@ -172,13 +168,24 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         return self.broker
 
 
-def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+def _none(_: Sequence[str]) -> Collection[str]:
+    return ()
+
+
+def load(
+    environ: Mapping[str, str] | None = None,
+    *,
+    declared: Callable[[Sequence[str]], Collection[str]] = _none,
+    **overrides: Any,
+) -> Settings:
     """Read the settings.
 
     Parameters
     ----------
     environ
         The environment; the process's own by default.
+    declared
+        Takes the setting ``agents``, and returns the names of what can be set of the feeds there.
     **overrides
         What the command line gave; None means not given. ``more_agents`` are added to ``agents``.
 
@@ -190,11 +197,21 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     environ = os.environ if environ is None else environ
     file = environ.get(FILE) or (USUAL_FILE if Path(USUAL_FILE).is_file() else "")
     values = _from_file(file) if file else {}
-    _read_environment(environ, values)
+    unknown = _read_environment(environ, values)
     added = overrides.pop("more_agents", None) or ()
     values |= {name: value for name, value in overrides.items() if value is not None}
     if added:
         values["agents"] = [*values.get("agents", Settings().agents), *added]
+    places = {name: f"{PREFIX}{name.upper()}" for name in unknown}
+    for name in sorted(values.keys() - set(Settings.__struct_fields__) | values.keys() & {"feeds"}):
+        unknown.setdefault(name, str(values.pop(name)))
+        places.setdefault(name, f"settings' file {file}: {name}")
+    if unknown:
+        known = declared(values.get("agents", Settings().agents))
+        for name, place in places.items():
+            if name not in known:
+                raise ConfigError(f"{place}: no such setting; see `tickertape settings`")
+        values["feeds"] = unknown
     if isinstance(named := values.get("aliases"), str):
         values["aliases"] = aliases.read(named) if named else {}
     try:
@@ -221,7 +238,9 @@ def _from_file(path: str) -> dict[str, Any]:
     return values
 
 
-def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> None:
+def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> dict[str, str]:
+    """Add what the environment sets; return what isn't ours, by its name in small letters."""
+    unknown = {}
     names = {f.name: f for f in msgspec.structs.fields(Settings)}
     lists = [name for name, f in names.items() if f.type in (list[str], dict[str, list[str]])]
     for key, text in environ.items():
@@ -233,10 +252,11 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> Non
             # A topic's name has no capitals and no underscores.
             entry = name.removeprefix(table + "_").replace("_", "-")
             values[table] = values.get(table, {}) | {entry: _parts(text) if table in lists else text}
-        elif name in names:
+        elif name in names and name != "feeds":
             values[name] = _parts(text) if name in lists else text
         else:
-            raise ConfigError(f"{key}: no such setting; see `tickertape settings`")
+            unknown[name] = text
+    return unknown
 
 
 def _parts(text: str) -> list[str]:

@@ -1,4 +1,4 @@
 """Input: live sources, recorded files and simulated markets, published as records of one schema.
 
-May import: schemas, stream.errors, stream.engine.core.
+May import: schemas, stream.engine.core, stream.errors.
 """

@@ -13,6 +13,7 @@ import click
 from tickertape.stream.configuration.numbers import FiniteRange
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.clock import Clock
+from tickertape.stream.feeds.define.registry import format_named, formats
 from tickertape.stream.feeds.files import reading as files
 from tickertape.stream.feeds.options import source_name
 from tickertape.stream.feeds.tally import Tally
@@ -21,7 +22,8 @@ from tickertape.stream.telemetry import logs
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tickertape.stream.feeds.live.live import Source
+    from tickertape.stream.feeds.define.feed import Feed
+    from tickertape.stream.feeds.define.source import Source
 
 
 class _Speed(click.ParamType):
@@ -65,14 +67,33 @@ _spread = click.option(
 )
 
 
-@click.group()
+class _Feeds(click.Group):
+    """The commands below, and one for each live feed that is found."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_found(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is None and (live := _found(ctx).get(cmd_name)) is not None:
+            return _command_of(live)
+        return command
+
+
+def _found(ctx: click.Context) -> "dict[str, Feed]":
+    from tickertape.stream.feeds.define.registry import feeds
+
+    return feeds(ctx.obj.agents if isinstance(ctx.obj, Settings) else ())
+
+
+@click.group(cls=_Feeds)
 def feed() -> None:
     """Send events to Kafka, each kind to its topic, with a heartbeat a second."""
 
 
 @feed.command("file")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
-@click.option("--format", "kind", type=click.Choice(sorted(files.FORMATS)), default="binance", show_default=True)
+@click.option("--format", "kind", default="binance", show_default=True, metavar="FORMAT", help="Of the files.")
 @_speed
 @click.option("--sort", is_flag=True, help="Sort by event time first, all in memory: for files that are out of order.")
 @click.option(
@@ -109,16 +130,16 @@ def feed_file(
     from tickertape.stream.feeds.publish import session
 
     console, tally = Console(stderr=True), Tally()
-    kinds = files.FORMATS[kind].kinds
-    send = partial(session.feed, settings, kinds=kinds, close=close, console=console, spread=dict(spread))
+    format_ = format_named(kind, settings.agents)
+    send = partial(session.feed, settings, kinds=format_.kinds, close=close, console=console, spread=dict(spread))
     try:
         clock = partial(Clock, settings.skew_ms)
-        with closing(files.turns(paths, kind, tally, clock, by_event_time=sort, source=source)) as turns:
+        with closing(files.turns(paths, format_, tally, clock, by_event_time=sort, source=source)) as turns:
             asyncio.run(send(partial(files.paced, turns, speed)))
     finally:
         if tally:
             console.print(str(tally), highlight=False, soft_wrap=True, markup=False)
-    tally.must_be_read(kind, files.FORMATS)
+    tally.must_be_read(kind, formats(settings.agents))
 
 
 @feed.command("simulate")
@@ -212,40 +233,31 @@ _record = click.option(
 )
 
 
-@feed.command("binance")
-@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
-@_record
-@_spread
-@source_name
-@click.pass_obj
-def feed_binance(
-    settings: Settings,
-    symbols: tuple[str, ...],
-    record: Path | None,
-    spread: tuple[tuple[str, int], ...],
-    source: str | None,
-) -> None:
-    """Send Binance's spot trades and quotes (bookTicker) as they come, until told to stop.
+def _command_of(live: "Feed") -> click.Command:
+    """Return the command that runs a live feed."""
 
-    A symbol is named as there or as here: BTCUSDT, BTC-USDT.
-    """
-    from tickertape.stream.feeds.sources import binance, pairs
-    from tickertape.stream.feeds.sources.binance_live import Binance
+    @click.pass_obj
+    def run(
+        settings: Settings,
+        record: Path | None,
+        spread: tuple[tuple[str, int], ...],
+        source: str | None,
+        symbols: tuple[str, ...] = (),
+    ) -> None:
+        from tickertape.stream.feeds.define.registry import settings_of
 
-    pairs.ask(settings.binance_info_url)
-    _send_live(settings, Binance(settings.binance_url, symbols, source or binance.SOURCE), record, spread)
+        settings.the_broker()
+        connected = live.connect(settings_of(live, settings.feeds), symbols, source or live.name)
+        _send_live(settings, connected, record, spread)
 
-
-@feed.command("bluesky")
-@_record
-@source_name
-@click.pass_obj
-def feed_bluesky(settings: Settings, record: Path | None, source: str | None) -> None:
-    """Send Bluesky's posts as they come, from where the last feed ended, until told to stop."""
-    from tickertape.stream.feeds.sources import bluesky
-    from tickertape.stream.feeds.sources.bluesky_live import Bluesky
-
-    _send_live(settings, Bluesky(settings.bluesky_url, source or bluesky.SOURCE), record)
+    options: list[click.Parameter] = list(getattr(_record(_spread(source_name(lambda: None))), "__click_params__", ()))
+    asked = [click.Argument(["symbols"], nargs=-1, required=True, metavar="SYMBOL...")] if live.takes_symbols else []
+    return click.Command(
+        live.name,
+        callback=run,
+        params=[*asked, *options[::-1]],
+        help=f"Send {live.about}\n\nIt goes on until told to stop.",
+    )
 
 
 def _send_live(

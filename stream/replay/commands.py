@@ -58,13 +58,12 @@ def replay(
     from rich.console import Console
 
     from tickertape.stream.cluster.supervisor import cores
-    from tickertape.stream.feeds.files import reading as files
+    from tickertape.stream.feeds.define.registry import format_named, formats
     from tickertape.stream.replay import run
 
     if bool(paths) == bool(topic):
         raise ConfigError("name files, or a topic with --topic, and not both")
-    if kind not in files.FORMATS:
-        raise ConfigError(f"--format {kind}: no such format; there are {', '.join(files.FORMATS)}")
+    format_named(kind, settings.agents)
     if topic and (sort or source):
         raise ConfigError("--sort and --source are for files; what a topic has stays as it is")
     if topic and partitions:
@@ -85,7 +84,7 @@ def replay(
     for line in written:
         click.echo(line)
     if outcome.lines is not None:
-        outcome.lines.must_be_read(kind, files.FORMATS)
+        outcome.lines.must_be_read(kind, formats(settings.agents))
 
 
 @click.command()

@@ -21,6 +21,7 @@ from tickertape.schemas.topics import Topic
 from tickertape.stream.engine.core.block import Bools, Ints
 from tickertape.stream.engine.core.columns import ints
 from tickertape.stream.engine.core.names import Names
+from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.files import reading as files
 from tickertape.stream.feeds.files.archive import is_plain
 from tickertape.stream.feeds.files.lines import texts
@@ -105,6 +106,8 @@ class Range(Struct, frozen=True):
         Lines that begin from one and before the other, in bytes.
     source
         The name of its events' source; None: as the format, or the record, has it.
+    places
+        Where formats are found, besides ours.
     """
 
     path: Path
@@ -112,6 +115,7 @@ class Range(Struct, frozen=True):
     start: int = 0
     end: int = sys.maxsize
     source: str | None = None
+    places: tuple[str, ...] = ()
 
 
 class Dealt(Struct):
@@ -159,17 +163,14 @@ _head = msgspec.json.Decoder(_Head).decode
 _post_head = msgspec.json.Decoder(_PostHead).decode
 
 
-def kinds(kind: str) -> tuple[type, ...]:
-    """Return the kinds of events that files of a format may hold."""
-    return files.FORMATS[kind].kinds
-
-
-def ranges(path: Path, kind: str, *, by_event_time: bool = False, source: str | None = None) -> list[Range]:
+def ranges(
+    path: Path, kind: str, *, by_event_time: bool = False, source: str | None = None, places: Sequence[str] = ()
+) -> list[Range]:
     """Return the ranges of a file that are dealt out each by itself.
 
     Parameters
     ----------
-    path, kind, source
+    path, kind, source, places
         See `Range`.
     by_event_time
         True where its events are to be sorted: then it is one.
@@ -180,7 +181,7 @@ def ranges(path: Path, kind: str, *, by_event_time: bool = False, source: str | 
         It can't be opened.
     """
     if kind not in JSON or not is_plain(path) or by_event_time or source:
-        return [Range(path, kind, source=source)]
+        return [Range(path, kind, source=source, places=tuple(places))]
     size = path.stat().st_size
     return [Range(path, kind, at, at + RANGE_BYTES) for at in range(0, max(size, 1), RANGE_BYTES)]
 
@@ -320,7 +321,7 @@ def _parts(some: Range, tally: Tally) -> Iterator[Part]:
     if some.kind in JSON and some.source is None:
         yield from _of_json(some, tally)
         return
-    events = files.read([some.path], some.kind, tally, source=some.source)
+    events = files.read([some.path], format_named(some.kind, some.places), tally, source=some.source)
     while batch := list(islice(events, READ_EVENTS)):
         yield Part(list(map(_encode, batch)), batch, list(map(type, batch)))
 

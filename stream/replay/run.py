@@ -1,6 +1,7 @@
 """A replay from end to end: deal files out or find a topic's log, fold partitions, merge shards, write tables."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import time
 
@@ -19,6 +20,7 @@ from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.feeds.clock import now_ms
+from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.publish.channel import LONGEST_BAR_MS
 from tickertape.stream.feeds.tally import Tally
 from tickertape.stream.kafka.admin import topics
@@ -119,7 +121,8 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
         A file can't be read.
     """
     sort = source.by_event_time
-    ranges = [deal.ranges(path, source.kind, by_event_time=sort, source=source.source) for path in source.paths]
+    deal_out = partial(deal.ranges, kind=source.kind, by_event_time=sort, source=source.source, places=settings.agents)
+    ranges = [deal_out(path) for path in source.paths]
     each = [one for of_file in ranges for one in of_file]
     partitions = _partitions(settings, source)
     with ProcessPool(processes, console) as crew:
@@ -141,7 +144,7 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
 def _partitions(settings: Settings, source: Files) -> dict[str, int]:
     """Return the topics that files of a format have events for and agents read, and how many partitions each has."""
     read = {slicing.topic.name for slicing in discover(settings.agents)[0]}
-    known = [TOPICS[kind] for kind in deal.kinds(source.kind)]
+    known = [TOPICS[kind] for kind in format_named(source.kind, settings.agents).kinds]
     return {t.name: source.partitions or settings.partitions.get(t.name, t.partitions) for t in known if t.name in read}
 
 

@@ -10,12 +10,13 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
-from tickertape.stream.configuration.settings import Settings, load
+from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.engine.define.recipes import Signals
 from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.errors import ConfigError
+from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.results.newest import Newest, Verdict
 

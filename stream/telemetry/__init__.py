@@ -1,4 +1,4 @@
 """What a process tells about itself: logs, metrics and the page that serves them.
 
-May import: stream.errors, stream.configuration.
+May import: stream.configuration, stream.errors.
 """

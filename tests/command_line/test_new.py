@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tickertape.stream.command_line.new import write
-from tickertape.stream.configuration.settings import load
 from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.errors import ConfigError
+from tickertape.stream.feeds.define.registry import feeds, formats, load
 
 
 @pytest.fixture(autouse=True)
@@ -17,11 +17,16 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["metric"])
+@pytest.mark.parametrize("kind", ["metric", "feed", "format"])
 def test_it_is_found_and_its_test_passes(kind: str) -> None:
     write(kind, "spread_ratio")
-    agents = discover(load().agents)
-    assert "spread-ratio" in {topic.name for topic in agents.topics}
+    places = load().agents
+    found = {
+        "metric": {topic.name.replace("-", "_") for topic in discover(places).topics},
+        "feed": feeds(places).keys(),
+        "format": formats(places).keys(),
+    }
+    assert "spread_ratio" in found[kind]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
         check=False,

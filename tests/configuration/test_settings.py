@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tickertape.stream.cluster.supervisor import environment
 from tickertape.stream.command_line.cli import cli
 from tickertape.stream.command_line.commands import meanings
 from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import ConfigError
+from tickertape.stream.feeds.define import registry
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("TICKERTAPE_")}
 
@@ -157,3 +159,37 @@ def test_the_usual_file_is_read_and_its_paths_are_its_own(tmp_path: Path, monkey
 def test_folders_of_the_command_line_are_added() -> None:
     assert load({}, more_agents=("/mine",)).agents == ["tickertape.agents", "installed", "/mine"]
     assert load({"TICKERTAPE_AGENTS": "a,b"}, more_agents=("/mine",)).agents == ["a", "b", "/mine"]
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_what_a_feed_declares_can_be_set_and_nothing_else(tmp_path: Path, from_file: bool) -> None:
+    (tmp_path / "coinbase.py").write_text(
+        "from msgspec import Struct\n"
+        "from tickertape import Feed\n"
+        "class Settings(Struct):\n"
+        '    url: str = "wss://usual"\n'
+        "    depth: int = 5\n"
+        'FEED = Feed("coinbase", "trades.", lambda settings, symbols, name: None, Settings)\n'
+    )
+
+    def read(**values: str) -> Settings:
+        if not from_file:
+            environ = {f"TICKERTAPE_{name.upper()}": value for name, value in values.items()}
+            return registry.load(environ, more_agents=(str(tmp_path),))
+        file = tmp_path / "tickertape.toml"
+        file.write_text("".join(f'{name} = "{value}"\n' for name, value in values.items()) + 'agents = ["./"]\n')
+        return registry.load({"TICKERTAPE_CONFIG": str(file)})
+
+    found = read(coinbase_url="wss://mine", coinbase_depth="7")
+    feed = registry.feeds(found.agents)["coinbase"]
+    own = registry.settings_of(feed, found.feeds)
+    assert (own.url, own.depth) == ("wss://mine", 7)
+    assert registry.settings_of(feed, read().feeds) == feed.settings()
+    # A process that is started with these settings has them too.
+    assert environment(found)["TICKERTAPE_COINBASE_URL"] == "wss://mine"
+    with pytest.raises(ConfigError, match=r"(?i)coinbase_urls: no such setting; see `tickertape settings`"):
+        read(coinbase_urls="x")
+    with pytest.raises(ConfigError, match=r"setting of coinbase: .*depth.*; see `tickertape settings`"):
+        registry.settings_of(feed, read(coinbase_depth="deep").feeds)
+    with pytest.raises(ConfigError, match=r"(?i)feeds: no such setting"):
+        read(feeds="x")

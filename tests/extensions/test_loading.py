@@ -1,4 +1,4 @@
-"""Modules of packages, folders and installed distributions: found, under names of their own, and told of where wrong."""
+"""Modules of packages, folders and installed distributions are found under names of their own, and told of if wrong."""
 
 import sys
 from pathlib import Path

@@ -16,9 +16,10 @@ from tests.feeds.exchange import Exchange, stays
 from tests.integration import recorded
 from tickertape.schemas.events import Event
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.live.connection import Patience
-from tickertape.stream.feeds.live.live import Live, Source
-from tickertape.stream.feeds.other import Other
+from tickertape.stream.feeds.live.live import Live
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "feeds.md"
 

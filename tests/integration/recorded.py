@@ -10,6 +10,7 @@ import pytest
 from tickertape.agents.market.quote_bars import QUOTE_BARS, QuoteBar
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.files import reading as files
 from tickertape.stream.feeds.tally import Tally
 
@@ -32,11 +33,11 @@ EXACT_OF_QUOTES = (
 
 
 def trades() -> list[Trade]:
-    return [event for event in files.read(PATHS, "binance", Tally()) if isinstance(event, Trade)]
+    return [event for event in files.read(PATHS, format_named("binance", ()), Tally()) if isinstance(event, Trade)]
 
 
 def quotes() -> list[Quote]:
-    return [event for event in files.read(PATHS, "binance", Tally()) if isinstance(event, Quote)]
+    return [event for event in files.read(PATHS, format_named("binance", ()), Tally()) if isinstance(event, Quote)]
 
 
 def quote_rows(quotes: Iterable[Quote]) -> list[QuoteRow]:

@@ -1,6 +1,6 @@
 """What puts both stages on Kafka in one process, and commits their checkpoints as one.
 
-May import: schemas, stream.errors, stream.configuration, stream.engine.core, stream.engine.define,
-stream.engine.derived, stream.engine.fetch, stream.engine.recovery, stream.engine.slices, stream.engine.windows,
+May import: schemas, stream.configuration, stream.engine.core, stream.engine.define, stream.engine.derived,
+stream.engine.fetch, stream.engine.recovery, stream.engine.slices, stream.engine.windows, stream.errors,
 stream.kafka.access, stream.kafka.clients, stream.kafka.stores, stream.telemetry.
 """

@@ -13,16 +13,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tickertape.schemas.events import Event
-from tickertape.schemas.post import Post
-from tickertape.schemas.quote import Quote
-from tickertape.schemas.trade import Trade
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.clock import Clock
+from tickertape.stream.feeds.define.format import Format
+from tickertape.stream.feeds.define.other import Other, renamed
 from tickertape.stream.feeds.files import tables
 from tickertape.stream.feeds.files.archive import is_plain
 from tickertape.stream.feeds.files.lines import texts
-from tickertape.stream.feeds.other import Other, renamed
-from tickertape.stream.feeds.sources import binance, bluesky, own, twitter
 from tickertape.stream.feeds.tally import Tally
 
 BATCH_RECORDS = 1000
@@ -31,50 +28,6 @@ PACE_SECONDS = 0.005
 # Reading goes on for so long before others have their turn.
 TURN_SECONDS = 0.02
 DEFAULT_CLOCK = partial(Clock, Settings().skew_ms)
-
-
-def _binance(line: bytes) -> Event | Other:
-    stamp, _, message = line.partition(b" ")
-    return binance.normalise(message, int(stamp) // 1_000_000)
-
-
-def _jetstream(line: bytes) -> Event | Other:
-    # Those that we record begin with the time at which we had them; its own is what counts.
-    return bluesky.normalise(line if line.startswith(b"{") else line.partition(b" ")[2])
-
-
-class Format(NamedTuple):
-    """How a file is read.
-
-    Attributes
-    ----------
-    parse
-        Reads one line: an event, or what else it is; ValueError where it is neither. None: it has no lines.
-    kinds
-        The kinds of events that there may be.
-    reason
-        Says why a line can't be read.
-    """
-
-    parse: Callable[[bytes], Event | Other] | None
-    kinds: tuple[type, ...]
-    reason: Callable[[bytes, Exception], str] = lambda _, error: str(error)
-
-
-_OWN = Format(own.normalise, (Trade, Quote, Post), own.reason)
-FORMATS = {
-    # `<ns received> <message of a combined stream>`
-    "binance": Format(_binance, (Trade, Quote)),
-    # An event of Bluesky's Jetstream (v1), with or without `<ns received>` before it.
-    "jetstream": Format(_jetstream, (Post,)),
-    # An event in our own JSON.
-    "jsonl": _OWN,
-    "json": _OWN,
-    # Columns named as the fields of an event.
-    "parquet": Format(None, (Trade, Quote, Post)),
-    # A status of Twitter's API (v1.1).
-    "twitter": Format(twitter.normalise, (Post,)),
-}
 
 
 class Turn(NamedTuple):
@@ -94,7 +47,7 @@ class Turn(NamedTuple):
 
 def read(
     paths: Iterable[Path],
-    kind: str,
+    format_: Format,
     tally: Tally,
     clock: Callable[[], Clock] = DEFAULT_CLOCK,
     *,
@@ -102,13 +55,13 @@ def read(
     source: str | None = None,
 ) -> Iterator[Event]:
     """Yield the events of some files as one; see `turns`."""
-    found = turns(paths, kind, tally, clock, by_event_time=by_event_time, source=source)
+    found = turns(paths, format_, tally, clock, by_event_time=by_event_time, source=source)
     return (turn.event for turn in found if turn.event)
 
 
 def turns(
     paths: Iterable[Path],
-    kind: str,
+    format_: Format,
     tally: Tally,
     clock: Callable[[], Clock] = DEFAULT_CLOCK,
     *,
@@ -124,8 +77,8 @@ def turns(
     ----------
     paths
         See `pieces`.
-    kind
-        A name in `FORMATS`.
+    format_
+        How they are read.
     tally
         Counts every line.
     clock
@@ -144,7 +97,7 @@ def turns(
     for path in paths:
         # Of all of them it is told before anything is sent.
         is_plain(path)
-    each = [_turns(path, FORMATS[kind], tally, clock(), source) for path in paths]
+    each = [_turns(path, format_, tally, clock(), source) for path in paths]
     if not by_event_time:
         yield from heapq.merge(*each, key=attrgetter("at_ms"))
         return

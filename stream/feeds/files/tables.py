@@ -15,6 +15,7 @@ from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError
+from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.sources.units import convert
 
 BATCH_ROWS = 8192
@@ -101,3 +102,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             yield file
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: can't be read as Parquet: {' '.join(str(error).split())}") from None
+
+
+#: Columns named as the fields of an event.
+FORMAT = Format("parquet", None, (Trade, Quote, Post))

@@ -5,9 +5,11 @@ import math
 import msgspec
 from msgspec import Struct
 
+from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.other import Other
+from tickertape.stream.feeds.define.format import Format
+from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.sources.pairs import pair
 from tickertape.stream.feeds.sources.units import convert
 
@@ -101,3 +103,12 @@ def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
         "received_ms": received_ms,
     }
     return convert(fields, Quote)
+
+
+def _recorded(line: bytes) -> Event | Other:
+    stamp, _, message = line.partition(b" ")
+    return normalise(message, int(stamp) // 1_000_000)
+
+
+#: Lines of ``<ns received> <message of a combined stream>``.
+FORMAT = Format("binance", _recorded, (Trade, Quote))

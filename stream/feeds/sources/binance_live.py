@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from msgspec import Struct
+
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import ConfigError
-from tickertape.stream.feeds.live.live import Source
-from tickertape.stream.feeds.other import Other, renamed
+from tickertape.stream.feeds.define.feed import Feed
+from tickertape.stream.feeds.define.other import Other, renamed
+from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.sources import binance
-from tickertape.stream.feeds.sources.pairs import pair
+from tickertape.stream.feeds.sources.pairs import ask, pair
 
 # A connection may have 1,024, but subscribing takes messages, of which five a second may be sent; in the address it
 # takes none, and so many make an address of 4 KB, which every server on the way puts up with.
@@ -69,3 +72,32 @@ def _named(symbol: str) -> str:
     except ValueError as error:
         raise ConfigError(f"{error}: name it as BTCUSDT or BTC-USDT") from None
     return name
+
+
+class BinanceSettings(Struct, frozen=True):
+    """What can be set of the feed.
+
+    Attributes
+    ----------
+    url
+        Of combined streams: where it connects to.
+    info_url
+        Where Binance's list of symbols is, which says what its pairs are made of; it is kept for a day. Empty: nowhere.
+    """
+
+    url: str = "wss://stream.binance.com:9443/stream"
+    info_url: str = "https://api.binance.com/api/v3/exchangeInfo"
+
+
+def connect(settings: BinanceSettings, symbols: Sequence[str], name: str) -> Binance:
+    """Return the source, once Binance has been asked for its list of symbols."""
+    ask(settings.info_url)
+    return Binance(settings.url, symbols, name)
+
+
+FEED = Feed(
+    name="binance",
+    about="Binance's spot trades and quotes (bookTicker). A symbol is named as there or as here: BTCUSDT, BTC-USDT.",
+    connect=connect,
+    settings=BinanceSettings,
+)

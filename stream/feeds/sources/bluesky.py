@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tickertape.schemas.events import Event
 from tickertape.schemas.post import Post
-from tickertape.stream.feeds.other import Other
+from tickertape.stream.feeds.define.format import Format
+from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.sources.posts import CASH_SIGNS, cashtags, check_size, check_text, number, symbols
 from tickertape.stream.feeds.sources.sentiment import sentiment
 from tickertape.stream.feeds.sources.units import convert
@@ -111,3 +113,12 @@ def _ms(time: datetime) -> int:
     # Some clients leave the zone out; what they mean is UTC.
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return int(aware.timestamp() * 1000)
+
+
+def _recorded(line: bytes) -> Event | Other:
+    # Those that we record begin with the time at which we had them; its own is what counts.
+    return normalise(line if line.startswith(b"{") else line.partition(b" ")[2])
+
+
+#: Events of a Jetstream (v1), with or without ``<ns received>`` before them.
+FORMAT = Format("jetstream", _recorded, (Post,))

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from tickertape.schemas.events import Event
 from tickertape.schemas.post import Post
-from tickertape.stream.feeds.live.live import Source
-from tickertape.stream.feeds.other import Other, renamed
+from tickertape.stream.feeds.define.feed import Feed
+from tickertape.stream.feeds.define.other import Other, renamed
+from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.sources import bluesky
 
 SECOND_US = 1_000_000
@@ -61,3 +62,24 @@ class Bluesky(Source):
             return _stamp(frame).time_us
         except (ValueError, RecursionError):
             return 0
+
+
+class BlueskySettings(Struct, frozen=True):
+    """What can be set of the feed.
+
+    Attributes
+    ----------
+    url
+        The Jetstream that it connects to.
+    """
+
+    url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
+
+
+FEED = Feed(
+    name="bluesky",
+    about="Bluesky's posts as they come, from where the last feed ended.",
+    connect=lambda settings, _, name: Bluesky(settings.url, name),
+    settings=BlueskySettings,
+    takes_symbols=False,
+)

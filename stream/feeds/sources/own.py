@@ -9,6 +9,7 @@ from tickertape.schemas.events import Event, Shape
 from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.sources.units import with_unit
 
 _shape = msgspec.json.Decoder(Shape).decode
@@ -66,3 +67,8 @@ def reason(line: bytes, error: Exception) -> str:
     except (ValueError, RecursionError):
         return str(error)
     return with_unit(str(error), {"time_ms": times.time_ms, "received_ms": times.received_ms})
+
+
+#: Events in our own JSON, one a line; by either name.
+JSONL = Format("jsonl", normalise, (Trade, Quote, Post), reason)
+JSON = Format("json", normalise, (Trade, Quote, Post), reason)

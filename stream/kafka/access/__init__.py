@@ -1,4 +1,4 @@
 """Getting in: security settings for each client, and errors that say what is missing.
 
-May import: stream.errors, stream.configuration.
+May import: stream.configuration, stream.errors.
 """

@@ -1,4 +1,4 @@
 """Topics and consumer groups: created, described, compared with the catalogue.
 
-May import: schemas, stream.errors, stream.configuration, stream.kafka.access.
+May import: schemas, stream.configuration, stream.errors, stream.kafka.access.
 """

@@ -1,4 +1,4 @@
 """Producer, consumer and reader, as the rest of the pipeline uses them.
 
-May import: stream.errors, stream.configuration, stream.kafka.access.
+May import: stream.configuration, stream.errors, stream.kafka.access.
 """

@@ -17,6 +17,7 @@ from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError
+from tickertape.stream.feeds.define.registry import formats
 from tickertape.stream.feeds.files import archive
 from tickertape.stream.feeds.files import lines as lines_of
 from tickertape.stream.feeds.files.reading import Turn, paced, read, turns
@@ -24,6 +25,8 @@ from tickertape.stream.feeds.tally import Tally
 
 RECORDED = Path(__file__).parents[3].parent / "shared" / "data" / "market"
 START_MS = 1_723_161_255_000
+
+FORMATS = formats(())
 
 
 def line(number: int, received_ms: int, time_ms: int | None = None, symbol: str = "BTCUSDT") -> bytes:
@@ -55,7 +58,7 @@ def ids(events: Sequence[Event]) -> list[int]:
 def test_a_line_is_a_receipt_in_ns_and_a_message(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", line(7, received_ms=250, time_ms=1500))
     tally = Tally()
-    assert list(read([path], "binance", tally)) == [
+    assert list(read([path], FORMATS["binance"], tally)) == [
         Trade(
             symbol="BTC-USDT",
             source="binance",
@@ -73,7 +76,7 @@ def test_a_line_is_a_receipt_in_ns_and_a_message(tmp_path: Path) -> None:
 def test_a_recording_has_trades_and_quotes_in_the_order_in_which_they_came(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", quote_line(7, 250), line(8, received_ms=251, time_ms=1500), quote_line(9, 252))
     tally = Tally()
-    first, second, third = read([path], "binance", tally)
+    first, second, third = read([path], FORMATS["binance"], tally)
     assert first == Quote(
         symbol="BTC-USDT",
         source="binance",
@@ -92,18 +95,18 @@ def test_a_recording_has_trades_and_quotes_in_the_order_in_which_they_came(tmp_p
 def test_files_are_merged_by_receipt_each_in_its_own_order(tmp_path: Path) -> None:
     first = write(tmp_path / "a", line(1, 0), line(2, 200), line(3, 400))
     second = write(tmp_path / "b", line(11, 100), line(12, 200), line(13, 300))
-    assert ids(list(read([first, second], "binance", Tally()))) == [1, 11, 2, 12, 13, 3]
+    assert ids(list(read([first, second], FORMATS["binance"], Tally()))) == [1, 11, 2, 12, 13, 3]
 
 
 def test_gzip_is_known_by_its_content(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", gzip.compress(line(1, 0) + line(2, 1)))
-    assert ids(list(read([path], "binance", Tally()))) == [1, 2]
+    assert ids(list(read([path], FORMATS["binance"], Tally()))) == [1, 2]
 
 
 def test_sorting_is_by_event_time_over_all_files(tmp_path: Path) -> None:
     first = write(tmp_path / "a", line(1, 0, time_ms=500), line(2, 1, time_ms=100))
     second = write(tmp_path / "b", line(3, 2, time_ms=300), line(4, 3, time_ms=500))
-    assert ids(list(read([first, second], "binance", Tally(), by_event_time=True))) == [2, 3, 1, 4]
+    assert ids(list(read([first, second], FORMATS["binance"], Tally(), by_event_time=True))) == [2, 3, 1, 4]
 
 
 def test_our_own_events_are_read_as_json_lines_and_told_apart_by_their_fields(tmp_path: Path) -> None:
@@ -122,7 +125,7 @@ def test_our_own_events_are_read_as_json_lines_and_told_apart_by_their_fields(tm
     lines = [msgspec.json.encode(one) for one in (trade, quote)]
     path = write(tmp_path / "a", b"\n\n".join(lines), b'\n{"symbol":"A-B"}\n{"symbol":"A-B","bid":1}\n{"bid":}\n')
     tally = Tally()
-    assert list(read([path], "jsonl", tally)) == [trade, quote]
+    assert list(read([path], FORMATS["jsonl"], tally)) == [trade, quote]
     assert (tally.events, tally.bad) == ({"trades": 1, "quotes": 1}, 3)
     assert "missing required field `source`" in tally.places[0]
 
@@ -131,7 +134,7 @@ def test_bad_lines_are_counted_and_the_first_few_placed(tmp_path: Path) -> None:
     bad = [b"\xff\n", b"17 {}}\n", b"no stamp\n", b"{}\n", line(2, 0).replace(b"10.5", b"-1"), b"6\n", b"7\n"]
     path = write(tmp_path / "a", line(1, 0), *bad, line(3, 1), b'1 {"stream":"x@depth"}\n', b"\n")
     tally = Tally()
-    assert ids(list(read([path], "binance", tally))) == [1, 3]
+    assert ids(list(read([path], FORMATS["binance"], tally))) == [1, 3]
     assert (tally.events, tally.others, tally.bad) == ({"trades": 2}, {"depth": 1}, 7)
     assert [place.split(": ")[0] for place in tally.places] == [f"{path}:{n}" for n in (2, 3, 4, 5, 6)]
     assert str(tally).startswith("2 trades; 1 other messages (1 depth); 7 bad lines\n")
@@ -141,19 +144,19 @@ def test_bad_lines_are_counted_and_the_first_few_placed(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_one_line_before_anything_is_read(tmp_path: Path) -> None:
     there = write(tmp_path / "a", line(1, 0))
     with pytest.raises(InputError, match=r"/b: No such file or directory$"):
-        next(read([there, tmp_path / "b"], "binance", Tally()))
+        next(read([there, tmp_path / "b"], FORMATS["binance"], Tally()))
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Is a directory"):
-        next(read([tmp_path], "binance", Tally()))
+        next(read([tmp_path], FORMATS["binance"], Tally()))
 
 
 def test_an_archive_that_is_cut_off_gives_what_it_holds_and_says_so(tmp_path: Path) -> None:
     lines = [line(n, n) for n in range(5000)]
     path = write(tmp_path / "a.gz", gzip.compress(b"".join(lines))[:-2000])
     tally = Tally()
-    found = ids(list(read([path], "binance", tally)))
+    found = ids(list(read([path], FORMATS["binance"], tally)))
     assert found == [*range(len(found))]
     assert 4000 < len(found) < 5000
     assert tally.bad == 0
@@ -162,7 +165,7 @@ def test_an_archive_that_is_cut_off_gives_what_it_holds_and_says_so(tmp_path: Pa
 
 def test_reading_on_without_an_event_gives_others_their_turn(tmp_path: Path) -> None:
     path = write(tmp_path / "a", b"no line\n" * 50_000, line(1, 0))
-    events = [turn.event for turn in turns([path], "binance", Tally())]
+    events = [turn.event for turn in turns([path], FORMATS["binance"], Tally())]
     assert events[-1] is not None
     assert events[:-1] == [None] * (len(events) - 1) != []
 
@@ -172,7 +175,7 @@ def test_a_line_longer_than_any_record_is_one_bad_line(tmp_path: Path, monkeypat
     monkeypatch.setattr(archive, "PIECE_BYTES", 100)
     path = write(tmp_path / "a", line(1, 0), b"x" * 100_000 + b"\n", line(2, 1))
     tally = Tally()
-    assert ids(list(read([path], "binance", tally))) == [1, 2]
+    assert ids(list(read([path], FORMATS["binance"], tally))) == [1, 2]
     assert tally.bad == 1
     assert len(tally.places[0]) < 3000
 
@@ -183,14 +186,14 @@ def test_a_nested_line_is_a_bad_line(tmp_path: Path, kind: str) -> None:
     each = [nested, b'{"a":' * 100_000, b"1 " + nested, b'1 {"stream":"x@trade","data":' + nested]
     path = write(tmp_path / "a", b"\n".join(each))
     tally = Tally()
-    assert list(read([path], kind, tally)) == []
+    assert list(read([path], FORMATS[kind], tally)) == []
     assert (tally.bad, tally.unread) == (4, [str(path)])
 
 
 def test_a_file_of_which_no_line_could_be_read_is_an_error(tmp_path: Path) -> None:
     good, bad, empty = (write(tmp_path / name, text) for name, text in (("g", line(1, 0)), ("b", b"?\n"), ("e", b"\n")))
     tally = Tally()
-    list(read([good, bad, empty], "binance", tally))
+    list(read([good, bad, empty], FORMATS["binance"], tally))
     with pytest.raises(InputError, match=r"/b: not one line of it could be read as binance; .* are x, y$"):
         tally.must_be_read("binance", ["y", "x"])
 
@@ -203,13 +206,13 @@ def test_a_null_in_a_field_that_may_be_left_out_is_no_field(tmp_path: Path) -> N
     each = [OWN | {"received_ms": None}, post | {"symbols": None, "sentiment": None}, OWN | {"id": None}]
     path = write(tmp_path / "a", b"\n".join(map(msgspec.json.encode, each)))
     tally = Tally()
-    trade, other = read([path], "jsonl", tally)
+    trade, other = read([path], FORMATS["jsonl"], tally)
     assert trade.received_ms == 0
     assert isinstance(other, Post)
     assert (other.tags, other.likes, other.sentiment) == ((), 0, None)
     # What another kind has, and is null here, doesn't make it one of those.
     odd = write(tmp_path / "b", b"\n".join(map(msgspec.json.encode, [OWN | {"bid": None, "author": None}])))
-    assert [type(event) for event in read([odd], "jsonl", Tally())] == [Trade]
+    assert [type(event) for event in read([odd], FORMATS["jsonl"], Tally())] == [Trade]
     # One that has to be there can't be null.
     assert (tally.bad, "`$.id`" in tally.places[0]) == (1, True)
 
@@ -220,11 +223,11 @@ def test_a_null_in_a_field_that_may_be_left_out_is_no_field(tmp_path: Path) -> N
 def test_a_wrong_unit_of_time_is_named(tmp_path: Path, time: int, unit: str) -> None:
     own = write(tmp_path / "own", msgspec.json.encode(OWN | {"time_ms": time}))
     tally = Tally()
-    assert list(read([own], "jsonl", tally)) == []
+    assert list(read([own], FORMATS["jsonl"], tally)) == []
     assert tally.places[0].endswith(f"`$.time_ms`: {time} looks like {unit}")
     theirs = line(1, 0).replace(b'"T":%d' % START_MS, b'"T":%d' % time)
     tally = Tally()
-    assert list(read([write(tmp_path / "theirs", theirs)], "binance", tally)) == []
+    assert list(read([write(tmp_path / "theirs", theirs)], FORMATS["binance"], tally)) == []
     assert tally.places[0].endswith(f"{time} looks like {unit}")
 
 
@@ -261,7 +264,7 @@ def test_the_recorded_files_give_all_their_trades_and_quotes() -> None:
     if not all(path.exists() for path in paths):
         pytest.skip(f"no recorded input in {RECORDED}")
     tally = Tally()
-    events = list(read(paths, "binance", tally))
+    events = list(read(paths, FORMATS["binance"], tally))
     of: dict[tuple[type, str], list[Event]] = {}
     for event in events:
         assert isinstance(event, Trade | Quote)
@@ -288,23 +291,23 @@ def test_the_recorded_files_give_all_their_trades_and_quotes() -> None:
 
 def test_posts_of_any_format_and_what_else_there_was(tmp_path: Path) -> None:
     status = b'{"created_at":"Wed May 21 14:30:05 +0000 2014","id_str":"7","text":"$FB","user":{"id_str":"42"}}\n'
-    (tweet,) = read([write(tmp_path / "tweets", status)], "twitter", Tally())
+    (tweet,) = read([write(tmp_path / "tweets", status)], FORMATS["twitter"], Tally())
     event = b'{"did":"did:plc:a","time_us":1783175889000123,"kind":"commit","commit":{"operation":%s}}\n'
     post = (
         b'"create","collection":"app.bsky.feed.post","rkey":"k","record":{"text":"","createdAt":"2026-07-04T14:38:08Z"}'
     )
     deletion = b'"delete","collection":"app.bsky.feed.post","rkey":"k"'
     tally = Tally()
-    (created,) = read([write(tmp_path / "events", event % post, event % deletion)], "jetstream", tally)
+    (created,) = read([write(tmp_path / "events", event % post, event % deletion)], FORMATS["jetstream"], tally)
     assert str(tally) == "1 posts; 1 other messages (1 deletion)"
     assert (tweet.time_ms, created.received_ms) == (1_400_682_605_000, 1_783_175_889_000)
     own = write(tmp_path / "own", msgspec.json.encode(tweet), b"\n", msgspec.json.encode(created), b"\n")
     # The tweet doesn't say when it was received.
-    assert list(read([own], "jsonl", Tally())) == [tweet, created]
+    assert list(read([own], FORMATS["jsonl"], Tally())) == [tweet, created]
 
 
 def test_the_sources_name_may_be_another(tmp_path: Path) -> None:
     path = write(tmp_path / "a", line(1, 0), quote_line(2, 1))
-    assert [event.source for event in read([path], "binance", Tally(), source="binance-futures")] == [
+    assert [event.source for event in read([path], FORMATS["binance"], Tally(), source="binance-futures")] == [
         "binance-futures"
     ] * 2

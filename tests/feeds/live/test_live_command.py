@@ -23,6 +23,7 @@ from tickertape.schemas.post import Post
 from tickertape.schemas.topics import CONTROL, POSTS, QUOTES, TRADES
 from tickertape.schemas.trade import Trade
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.files import reading as files
 from tickertape.stream.feeds.tally import Tally
 from tickertape.stream.kafka.admin.topics import create
@@ -162,7 +163,7 @@ def test_kafka_freezes_and_what_had_no_room_is_named(kafka: EmbeddedKafka, tmp_p
     tally = Tally()
     recorded = {
         event.id: event
-        for event in files.read(sorted(tmp_path.iterdir()), "binance", tally)
+        for event in files.read(sorted(tmp_path.iterdir()), format_named("binance", ()), tally)
         if isinstance(event, Trade)
     }
     assert (tally.bad, tally.others.total()) == (0, 0)

@@ -4,7 +4,7 @@ import pytest
 
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.other import Other
+from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.sources.binance import normalise, pair
 
 SOLD = (

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration import recorded_posts
 from tickertape.schemas.post import Post
-from tickertape.stream.feeds.other import Other
+from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.sources import bluesky
 from tickertape.stream.feeds.sources.bluesky import normalise
 

@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection
 
 from tests.feeds.exchange import Exchange, post, stays
 from tickertape.schemas.events import Event
+from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.files import reading as files
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
@@ -87,7 +88,7 @@ def test_each_call_goes_on_some_seconds_before_the_last_that_came(tmp_path: Path
     assert len(heard) == 30 + 6 + 6 + 6
     assert len({(event.received_ms, repr(event)) for event in heard}) == 30
     # So it is when what was recorded is played back.
-    assert list(files.read(sorted(tmp_path.iterdir()), "jetstream", Tally())) == heard
+    assert list(files.read(sorted(tmp_path.iterdir()), format_named("jetstream", ()), Tally())) == heard
 
 
 def test_a_feed_begins_where_it_is_told_and_a_gap_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
