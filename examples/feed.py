@@ -1,0 +1,80 @@
+"""A live feed over a WebSocket: Coinbase's trades.
+
+Run it: tickertape --agents examples feed coinbase BTC-USD ETH-USD
+Where it connects to: TICKERTAPE_COINBASE_URL
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from tickertape import Event, Feed, Other, Source, Trade
+
+
+class Match(Struct):
+    """A message of the channel ``matches``; ``side`` is that of the order that was there before."""
+
+    type: str
+    trade_id: int = 0
+    product_id: str = ""
+    price: str = ""
+    size: str = ""
+    side: str = ""
+    time: datetime | None = None
+
+
+decode = msgspec.json.Decoder(Match).decode
+
+
+class Coinbase(Source):
+    """Trades of some products."""
+
+    setting = "TICKERTAPE_COINBASE_URL"
+    kinds = (Trade,)
+    contiguous = (Trade,)  # trade_id counts up by one within a product
+
+    def __init__(self, url: str, symbols: Sequence[str], name: str) -> None:
+        self.name, self.symbols, self._url = name, symbols, url
+        self.hello = [
+            msgspec.json.encode({"type": "subscribe", "product_ids": list(symbols), "channels": ["matches"]}).decode()
+        ]
+
+    def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - it goes on from now, always
+        return [self._url]
+
+    def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
+        match = decode(frame)
+        if match.type != "match" or match.time is None:
+            return Other(match.type)
+        return Trade(
+            symbol=match.product_id,
+            source=self.name,
+            id=match.trade_id,
+            time_ms=int(match.time.timestamp() * 1000),
+            price=float(match.price),
+            quantity=float(match.size),
+            side="buy" if match.side == "sell" else "sell",
+            received_ms=received_ms,
+        )
+
+
+class CoinbaseSettings(Struct, frozen=True):
+    """What can be set of the feed.
+
+    Attributes
+    ----------
+    url
+        Where it connects to.
+    """
+
+    url: str = "wss://ws-feed.exchange.coinbase.com"
+
+
+FEED = Feed(
+    name="coinbase",
+    about="Coinbase's trades as they come.",
+    connect=lambda settings, symbols, name: Coinbase(settings.url, symbols, name),
+    settings=CoinbaseSettings,
+)
