@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from tickertape.stream.command_line.cli import cli
-from tickertape.stream.configuration.settings import PREFIX, load
+from tickertape.stream.configuration.settings import PREFIX, Settings
+from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.embedded.broker import JARS
 from tickertape.stream.kafka.embedded.listeners import PROPERTIES
 from tickertape.stream.telemetry.metrics import reserve
@@ -63,7 +64,7 @@ def test_command_is_one_of_ours_with_its_options(name: str) -> None:
     words = words_of(name)
     command: click.Command = cli
     while isinstance(command, click.Group):
-        command = command.commands[words.pop(0)]
+        command = command.get_command(click.Context(command, obj=Settings()), words.pop(0))
     # Raises where an option is none or a value isn't taken.
     with command.make_context(command.name, words):
         pass

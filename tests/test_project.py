@@ -9,22 +9,20 @@ from io import StringIO
 from pathlib import Path
 
 import click
-import msgspec
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tickertape.agents.market import bars
-from tickertape.schemas import topics
 from tickertape.stream.command_line.cli import cli
-from tickertape.stream.engine.define import aggregate
-from tickertape.stream.engine.define import recipes as recipe
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.recipes import Recursion
 
 ROOT = Path(__file__).parent.parent
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
+    "docs/benchmarks.md",
     *(f"docs/{name}.md" for name in ("architecture", "feeds", "guarantees", "operations", "security", "signals")),
 )
 
@@ -34,11 +32,10 @@ LONGER: dict[str, str] = {}
 
 # Folders of somebody's machine; spelled so that this line is none.
 MACHINE = re.compile(r"(?<![\w.])/(?:ho[m]e|ro[o]t|Use[r]s|wo[r]k|op[t]|privat[e])/\w|[A-Z]:\\\\?Users")
-# Registries have mirrors, and those who build know theirs: of the outside world only these are named.
-# A service of docker-compose.yml is of ours.
-# An exchange's address is a setting's default.
-HOSTS = {"127.0.0.1", "localhost", "www.apache.org", "prometheus", "api.binance.com"}
-ADDRESS = re.compile(r"\b(?:https?|ftp)://(?:[^\s/@]*@)?([\w.-]+)")
+# Registries have mirrors, and those who build know theirs.
+REGISTRIES = re.compile(
+    r"\b(?:https?|ftp)://\S*(?:py[p]i|pythonhoste[d]|npmj[s]|artifactor[y]|nexu[s]|jfro[g]|repo1?\.mave[n])\S*"
+)
 
 EXCEPTION = re.compile(r"#\s*(?:ruff:\s*)?(?:noqa|type:\s*ignore)")
 WITH_REASON = re.compile(
@@ -74,14 +71,8 @@ def test_no_file_names_a_folder_of_somebodys_machine() -> None:
     assert [f"{name}:{number}" for name, text in texts() for number, _ in numbered(MACHINE, text)] == []
 
 
-def test_no_file_names_a_host_of_the_outside_world() -> None:
-    named = [
-        f"{name}:{number}: {match[1]}"
-        for name, text in texts()
-        for number, match in numbered(ADDRESS, text)
-        if match[1] not in HOSTS
-    ]
-    assert named == []
+def test_no_file_names_a_registry() -> None:
+    assert [f"{name}:{number}" for name, text in texts() for number, _ in numbered(REGISTRIES, text)] == []
 
 
 def test_files_are_short() -> None:
@@ -123,6 +114,8 @@ def test_what_counts_as_a_reason(comment: str, fine: bool) -> None:
 
 # What the pages promise.
 
+SETTINGS = Settings(agents=["tickertape.agents", str(ROOT / "examples")])
+
 
 def commands(page: str) -> Iterator[list[str]]:
     """Yield the commands that a page shows, in code of its own lines and in running text."""
@@ -157,8 +150,10 @@ def known(words: list[str]) -> bool:
             if word.split("=")[0] not in options:
                 return False
         elif isinstance(command, click.Group):
-            if word in command.commands:
-                command = command.commands[word]
+            if word.isupper():  # it stands for a name
+                return True
+            if (found := command.get_command(click.Context(command, obj=SETTINGS), word)) is not None:
+                command = found
             # The value of an option that stands before the command, or a name that is none.
             elif not options - {"--help"}:
                 return False
@@ -189,14 +184,12 @@ def test_targets_of_make_on_a_page_exist(page: str) -> None:
 
 
 def test_metric_of_the_readme_works() -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    names = (
-        vars(msgspec) | vars(aggregate) | vars(recipe) | vars(bars) | vars(topics) | {"np": np, "__name__": "drawdown"}
-    )
+    _, code = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    names = {"__name__": "drawdown"}
     exec(code, names)
     recursion = names["DRAWDOWN"]
-    assert isinstance(recursion, recipe.Recursion)
-    assert recursion.output.name == "indicators/drawdown"
+    assert isinstance(recursion, Recursion)
+    assert recursion.output.name == "drawdown"
     state = {"high": np.array([0.0, 20.0])}
     assert recursion.step(state, {"close": np.array([10.0, 15.0])})["drawdown"].tolist() == [0.0, -0.25]
     assert recursion.step(state, {"close": np.array([9.0, 30.0])})["drawdown"].tolist() == pytest.approx([-0.1, 0.0])

@@ -3,9 +3,10 @@
 import asyncio
 import gzip
 import json
-import re
+import runpy
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,12 @@ from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "feeds.md"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "feed.py"
 
 
 @pytest.fixture
 def coinbase() -> Any:
-    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    names: dict[str, Any] = {"__name__": "coinbase"}
-    exec(code, names)
-    return names["Coinbase"]
+    return partial(runpy.run_path(str(EXAMPLE))["Coinbase"], name="coinbase")
 
 
 def match(number: int) -> str:
