@@ -332,7 +332,7 @@ def test_up_waits_for_a_broker_that_takes_connections_and_says_nothing(monkeypat
         settings = Settings(broker=f"127.0.0.1:{silent.getsockname()[1]}")
         tries: list[int] = []
 
-        def describe(_: Settings) -> list[TopicState]:
+        def describe(_: Settings, __: object) -> list[TopicState]:
             tries.append(1)
             if len(tries) < 3:
                 raise BrokerError("no Kafka answers")
@@ -346,3 +346,28 @@ def test_up_waits_for_a_broker_that_takes_connections_and_says_nothing(monkeypat
     with pytest.raises(BrokerError, match="no Kafka answers"):
         worker_commands._described(settings)
     assert len(tries) == 1
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_workers_that_compute_something_else_do_not_share_a_group(settings: Settings) -> None:
+    said: list[str] = []
+    fewer = replace(settings, agents=["tickertape.agents.market"], session_seconds=6.0)
+    with Supervisor(replace(settings, session_seconds=6.0), 1, print) as supervisor:
+        until("it is in the group", lambda: members.describe(settings).owned)
+        done = subprocess.run(
+            [*COMMAND, "worker", "--slot", "other"],
+            env=environment(fewer),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert supervisor.restarts == 0
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "compute something else than this one would: give all of them the same `agents`, or this one" in line
+    # Once they are gone it is let in.
+    with Supervisor(fewer, 1, said.append):
+        until("it is in the group", lambda: members.describe(settings).owned)
+    assert said == []

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
+from hashlib import blake2b
+from time import monotonic
 from typing import Any
 
 import faust
@@ -13,7 +15,8 @@ from tickertape.schemas.topics import COMMIT_STATE, DEAD_LETTERS, LATE, RESHARDE
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.positions import LogEnd
 from tickertape.stream.engine.core.workload import Workload
-from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.discovery import Agents, discover
+from tickertape.stream.engine.define.recipes import Recursion, Rolling
 from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.engine.fetch.unpacking import Blocks
 from tickertape.stream.engine.recovery.recovery import Recovery
@@ -26,6 +29,7 @@ from tickertape.stream.engine.worker.watchlist import Watchlist
 from tickertape.stream.errors import AccessError, BrokerError, ConfigError, TickertapeError
 from tickertape.stream.kafka.access.rights import denied, unread
 from tickertape.stream.kafka.access.security import for_faust
+from tickertape.stream.kafka.clients.group import clients_of
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.stores.control import Control
 from tickertape.stream.kafka.stores.counts import Counts
@@ -40,6 +44,10 @@ log = logging.getLogger(__name__)
 _FETCH_BYTES = 1 << 20
 # Blocks that wait for their agent; more would only be memory.
 _WAITING_BLOCKS = 16
+# What a worker calls itself at Kafka, before what it computes.
+_CLIENT = "tickertape-"
+# A worker that has ended is in its group for a session's time-out, and this long beyond it at most.
+_GONE_SECONDS = 2.0
 # So often it is looked whether Kafka lets us into the group.
 _LOOK_SECONDS = 1.0
 # So often it is looked whether a backlog is read, and what it took can be given back.
@@ -67,7 +75,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
     def __init__(self, settings: Settings, slot: str) -> None:
         self.settings = settings
-        self.slicings, self.windowings, self.recipes = discover(settings.agents)
+        self._agents = discover(settings.agents)
+        self.slicings, self.windowings, self.recipes = self._agents
         if self.recipes and not settings.snapshot_seconds:
             raise ConfigError(
                 "setting: snapshot_seconds is 0, but what follows final bars goes on from all of the past, which only "
@@ -82,8 +91,12 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self._opened = AsyncExitStack()
         group = settings.consumer_group
         self._name = f"{group}-{slot}"
+        self._slot = slot
+        # Kafka tells a group's members each other's.
+        self._client = f"{_CLIENT}{_digest(self._agents)}"
         super().__init__(
             group,
+            broker_client_id=self._client,
             broker=[f"blocks://{address.strip()}" for address in settings.broker.split(",")],
             broker_credentials=for_faust(settings),
             broker_commit_interval=settings.commit_seconds,
@@ -139,6 +152,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             raise BrokerError(
                 f"{SLICES.name} is being made anew: wait for `tickertape reshard`, or call it again if it broke off"
             )
+        await self._refuse_others()
         for topic in (*(slicing.topic for slicing in self.slicings), LATE, DEAD_LETTERS):
             # A topic that is missing is told of now, not when its first record comes.
             await producer.partitions(topic.name)
@@ -170,6 +184,26 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self.coordinator.start(agents, producer, recovery, PartitionMetrics(self._log_end), counts, states)
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
         HELD_PARTITIONS.set_function(lambda: len(workload.held))
+
+    async def _refuse_others(self) -> None:
+        """See that the workers of this group compute the same.
+
+        Raises
+        ------
+        ConfigError
+            One computes something else, and doesn't go.
+        """
+        until = monotonic() + self.settings.session_seconds + _GONE_SECONDS
+        while any(
+            client.startswith(_CLIENT) and client != self._client
+            for client in await clients_of(self.settings, self.settings.consumer_group)
+        ):
+            if monotonic() > until:
+                raise ConfigError(
+                    f"workers of group {self.settings.group} compute something else than this one would: give all of "
+                    "them the same `agents`, or this one a `group` of its own"
+                )
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _states(self, producer: Producer) -> KafkaStates | None:
         """Return where checkpoints go that are too long for a commit; None where the topic doesn't exist yet."""
@@ -215,3 +249,12 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
     def _log_end(self, tp: TP) -> LogEnd | None:
         return self.consumer.log_end(tp)  # type: ignore[no-any-return]  # Faust is untyped here
+
+
+def _digest(agents: Agents) -> str:
+    """Return what tells agents from others: what is read, and what comes of it; rules may differ."""
+    names = [slicing.topic.name for slicing in agents.slicings]
+    names += [f"{one.output.name} {sorted(one.resolutions.items())}" for one in agents.windowings]
+    names += [one.output.name for one in agents.recipes if isinstance(one, Recursion)]
+    names += [f"{one.sink.name}/{one.kind}" for one in agents.recipes if isinstance(one, Rolling)]
+    return blake2b("\n".join(sorted(names)).encode(), digest_size=4).hexdigest()
