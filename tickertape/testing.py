@@ -16,7 +16,7 @@ from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block, Headers
-from tickertape.stream.engine.define.discovery import Agents, Recipe, agents_of
+from tickertape.stream.engine.define.discovery import Agents, Recipe, agents_of, with_resolutions
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.slices.slicer import Slicer
@@ -94,7 +94,7 @@ def run(
     [(102.0, 3, True)]
     """
     settings = settings or Settings()
-    agents = agents_of(recipes)
+    agents = with_resolutions(agents_of(recipes), settings)
     by_topic = _by_topic(events, agents)
     outcome = Outcome({}, {}, [], [])
     for slicing in agents.slicings:

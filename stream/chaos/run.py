@@ -30,7 +30,7 @@ from tickertape.stream.chaos.truth import Bars, Entry, Truth
 from tickertape.stream.chaos.watch import Ear, Recovery, Sink
 from tickertape.stream.cluster.supervisor import Slot, Supervisor, environment
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Recursion
 from tickertape.stream.engine.worker.coordinator import FRAME_SECONDS
 from tickertape.stream.kafka.admin import members, topics
@@ -131,7 +131,7 @@ def run(plan: Plan, say: Say) -> Summary:
             # A run is short, and so is what follows its bars.
             resolutions={
                 recipe.output.kind: [min(recipe.of.resolutions, key=recipe.of.resolutions.__getitem__)]
-                for recipe in discover(SETTINGS.agents).recipes
+                for recipe in configured(SETTINGS).recipes
                 if isinstance(recipe, Recursion)
             },
         )

@@ -17,7 +17,7 @@ from tickertape.schemas.frame import Frame
 from tickertape.schemas.topics import RESHARDED, SLICES, WINDOW_STATE, Topic
 from tickertape.stream.cluster.supervisor import Say
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.frames.packing import BadFrame, Inspector
 from tickertape.stream.engine.frames.resharding import Resharding, merged
 from tickertape.stream.errors import BrokerError, ConfigError
@@ -208,7 +208,7 @@ def _short(settings: Settings, group: str, metadata: Mapping[TP, str]) -> dict[T
 
 
 async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
-    inspectors = {slicing.topic.name: Inspector(slicing.aggregate) for slicing in discover(settings.agents)[0]}
+    inspectors = {slicing.topic.name: Inspector(slicing.aggregate) for slicing in configured(settings)[0]}
     decode, encode = msgspec.msgpack.Decoder(Frame).decode, msgspec.msgpack.Encoder().encode
     async with Reader(settings, [SLICES.name], from_beginning=True) as reader, Producer(settings) as producer:
 

@@ -82,13 +82,13 @@ def metrics(settings: Settings) -> None:
 
 def _results(settings: Settings) -> Iterator["Declared"]:
     from tickertape.stream.engine.core.results import Output
-    from tickertape.stream.engine.define.discovery import discover
+    from tickertape.stream.engine.define.discovery import configured
     from tickertape.stream.engine.define.recipes import Signals
     from tickertape.stream.engine.derived.derived import outputs_of
     from tickertape.stream.engine.worker.watchlist import IDENTITY, gauge_name, shown
     from tickertape.stream.telemetry.metrics import Declared
 
-    agents = discover(settings.agents)
+    agents = configured(settings)
     # Rules are the user's, and all of them have the same metrics.
     signals = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
     outputs = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in signals]

@@ -120,11 +120,11 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield what settings say against each other, or of what there isn't; and what to do."""
-    from tickertape.stream.engine.define.discovery import discover
+    from tickertape.stream.engine.define.discovery import configured
     from tickertape.stream.engine.derived.derived import outputs_of
 
     try:
-        agents = discover(settings.agents)
+        agents = configured(settings)
         outputs_of(agents.windowings, agents.recipes, settings)
     except TickertapeError as error:
         yield str(error), "mend it in the settings"
@@ -161,9 +161,9 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _topics(settings: Settings) -> Iterator[Finding]:
-    from tickertape.stream.engine.define.discovery import discover
+    from tickertape.stream.engine.define.discovery import configured
 
-    declared = discover(settings.agents).topics
+    declared = configured(settings).topics
     states = topics.describe(settings, declared)
     if missing := [state.name for state in states if not state.exists]:
         yield Finding("topics", "wrong", f"there is no {', '.join(missing)}", "run `tickertape topics create`")

@@ -7,7 +7,7 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.discovery import discover, with_resolutions
 from tickertape.stream.engine.derived.derived import outputs_of
 
 OURS = "tickertape.agents"
@@ -74,7 +74,7 @@ class Added:
 
 
 def _outputs(places: list[str], settings: Settings) -> list[Any]:
-    agents = discover(places)
+    agents = with_resolutions(discover(places), settings)
     return outputs_of(agents.windowings, agents.recipes, settings)
 
 

@@ -19,7 +19,7 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import Output
-from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.frames.packing import nothing
@@ -71,7 +71,7 @@ class Job(Struct, frozen=True):
     now_ms: int = 0
 
     def slicing(self) -> Slicing:
-        return next(s for s in discover(self.settings.agents)[0] if s.topic.name == self.topic)
+        return next(s for s in configured(self.settings)[0] if s.topic.name == self.topic)
 
     def frames(self, partition: int, shard: int) -> Path:
         return Path(self.folder) / f"frames-{self.topic}-{partition}-{shard}"
@@ -232,7 +232,7 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int
         A slice came for a window that was done.
     """
     settings = job.settings
-    agents = discover(settings.agents)
+    agents = configured(settings)
     makers = [
         _Results(
             Windows(

@@ -16,7 +16,7 @@ from tickertape.schemas.heartbeat import Heartbeat
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.schemas.topics import DEAD_LETTERS, LATE
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.feeds.clock import now_ms
@@ -143,7 +143,7 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
 
 def _partitions(settings: Settings, source: Files) -> dict[str, int]:
     """Return the topics that files of a format have events for and agents read, and how many partitions each has."""
-    read = {slicing.topic.name for slicing in discover(settings.agents)[0]}
+    read = {slicing.topic.name for slicing in configured(settings)[0]}
     known = [TOPICS[kind] for kind in format_named(source.kind, settings.agents).kinds]
     return {t.name: source.partitions or settings.partitions.get(t.name, t.partitions) for t in known if t.name in read}
 
@@ -156,7 +156,7 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
     BrokerError
         Kafka can't be reached, has no such topic, or went away.
     """
-    slicings = {slicing.topic.name: slicing for slicing in discover(settings.agents)[0]}
+    slicings = {slicing.topic.name: slicing for slicing in configured(settings)[0]}
     if topic not in slicings:
         raise ConfigError(f"{topic}: no agent reads it, so there is nothing to replay; one reads {', '.join(slicings)}")
     (state,) = topics.describe(settings, [slicings[topic].topic])
@@ -201,7 +201,7 @@ def _beats(
 
 
 async def _replay(crew: ProcessPool, job: Job, each: Sequence[Log]) -> Outcome:
-    agents = discover(job.settings.agents)
+    agents = configured(job.settings)
     # What is wrong with the settings is told here, not by each of the crew.
     outputs_of(agents.windowings, agents.recipes, job.settings)
     sliced = await crew.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])

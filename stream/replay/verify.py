@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import Output
-from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.replay import run
@@ -120,7 +120,7 @@ async def verify(settings: Settings, topic: str, processes: int, folder: Path, c
     console
         Where progress goes.
     """
-    agents = discover(settings.agents)
+    agents = configured(settings)
     made: list[Made] = []
     for windowing in agents.windowings:
         if windowing.slicing.topic.name == topic:

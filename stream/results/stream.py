@@ -12,7 +12,7 @@ from msgspec.structs import force_setattr, replace
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import Output
-from tickertape.stream.engine.define.discovery import discover
+from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Signals
 from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.errors import ConfigError
@@ -240,7 +240,7 @@ def kinds_of(topic: str, settings: Settings) -> tuple[dict[str, Kind], dict[str,
     ConfigError
         None do.
     """
-    agents = discover(settings.agents)
+    agents = configured(settings)
     outputs = outputs_of(agents.windowings, agents.recipes, settings)
     kinds = {output.kind: _kind(output) for output in outputs if output.sink == topic}
     for recipe in agents.recipes:

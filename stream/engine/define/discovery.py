@@ -1,9 +1,12 @@
 """Finding what is computed: the recipes in the modules that the setting `agents` names, and what they follow."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from tickertape.schemas.topics import CATALOGUE, Topic
+from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Recursion, Rolling, Signals, Slicing, Windowing
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.extensions.loading import modules
@@ -44,6 +47,60 @@ def discover(places: Sequence[str]) -> Agents:
     if not agents.slicings:
         raise ConfigError(f"no agent in {', '.join(places)}: see the setting `agents`")
     return agents
+
+
+def configured(settings: Settings) -> Agents:
+    """Return what settings say is computed: their agents, with windows of the resolutions that they name.
+
+    Raises
+    ------
+    ConfigError
+        As `discover`; or a resolution is none, or no slice fits into it.
+    """
+    return with_resolutions(discover(settings.agents), settings)
+
+
+def with_resolutions(agents: Agents, settings: Settings) -> Agents:
+    """Return agents whose windows have the resolutions that settings name."""
+    changed: dict[int, Windowing] = {}
+    for windowing in agents.windowings:
+        names = settings.resolutions.get(windowing.output.name)
+        if names is not None:
+            widths = {name: width_ms(name, windowing.output.name, settings.slice_ms) for name in names or [""]}
+            in_order = dict(sorted(widths.items(), key=lambda one: one[1]))
+            changed[id(windowing)] = replace(windowing, resolutions=in_order)
+    if not changed:
+        return agents
+    return Agents(
+        agents.slicings,
+        [changed.get(id(one), one) for one in agents.windowings],
+        [one if isinstance(one, Signals) else _following(one, changed) for one in agents.recipes],
+    )
+
+
+def _following(recipe: Recursion | Rolling, changed: Mapping[int, Windowing]) -> Recursion | Rolling:
+    return replace(recipe, of=changed.get(id(recipe.of), recipe.of))
+
+
+_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def width_ms(name: str, output: str, slice_ms: int) -> int:
+    """Return the width of a resolution by its name: ``4h``.
+
+    Raises
+    ------
+    ConfigError
+        It is none, or is not so many times a slice's width.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,5})(ms|s|m|h|d)", name)
+    width = int(match[1]) * _UNITS_MS[match[2]] if match else 0
+    if not width or width % slice_ms:
+        raise ConfigError(
+            f"setting: resolutions.{output}: {name!r} is no width of whole slices of {slice_ms} ms; name it as 1s, "
+            "15m, 4h or 1d"
+        )
+    return width
 
 
 def agents_of(recipes: Iterable[Recipe]) -> Agents:

@@ -114,6 +114,7 @@ def outputs_of(windowings: Sequence[Windowing], recipes: Sequence[DerivedRecipe]
     """
     sinks = {recipe.sink.name for recipe in recipes if isinstance(recipe, Signals)}
     kinds = sorted({recipe.output.kind for recipe in recipes if isinstance(recipe, Recursion)})
+    kinds += sorted(windowing.output.name for windowing in windowings)
     for kind in settings.resolutions:
         if kind not in kinds:
             raise ConfigError(f"setting: resolutions.{kind}: nothing is called so; there are {', '.join(kinds)}")

@@ -15,7 +15,7 @@ from tickertape.schemas.topics import COMMIT_STATE, DEAD_LETTERS, LATE, RESHARDE
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.positions import LogEnd
 from tickertape.stream.engine.core.workload import Workload
-from tickertape.stream.engine.define.discovery import Agents, discover
+from tickertape.stream.engine.define.discovery import Agents, configured
 from tickertape.stream.engine.define.recipes import Recursion, Rolling
 from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.engine.fetch.unpacking import Blocks
@@ -75,7 +75,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
     def __init__(self, settings: Settings, slot: str) -> None:
         self.settings = settings
-        self._agents = discover(settings.agents)
+        self._agents = configured(settings)
         self.slicings, self.windowings, self.recipes = self._agents
         if self.recipes and not settings.snapshot_seconds:
             raise ConfigError(

@@ -10,8 +10,11 @@ from tickertape.agents.market.bars import TRADE_BARS
 from tickertape.agents.market.ema import EMA
 from tickertape.agents.market.trades import TRADE_SLICES
 from tickertape.schemas.topics import BARS, CATALOGUE, Topic
-from tickertape.stream.engine.define.discovery import agents_of, discover
+from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.discovery import agents_of, configured, discover
 from tickertape.stream.errors import ConfigError
+from tickertape.testing import run
 
 OWN = """
 from tickertape import FLOAT, TRADE_BARS, Recursion, Topic
@@ -64,3 +67,34 @@ def _with_sink(topic: Topic) -> object:
     from dataclasses import replace as changed
 
     return changed(EMA, sink=topic)
+
+
+def test_resolutions_are_those_of_the_setting() -> None:
+    settings = Settings(resolutions={"bars": ["1d", "1s", "4h"], "ema": ["4h"]})
+    agents = configured(settings)
+    (bars,) = [one for one in agents.windowings if one.output.name == "bars"]
+    assert bars.resolutions == {"1s": 1000, "4h": 4 * 3_600_000, "1d": 86_400_000}
+    # What follows them follows these.
+    assert all(one.of is bars for one in agents.recipes if getattr(one, "of", None) and one.of.sink.name == "bars")
+    assert TRADE_BARS.resolutions.keys() == {"1s", "1m", "5m", "15m", "1h"}
+
+
+def test_a_day_is_a_utc_day_and_an_hour_of_four_begins_with_it() -> None:
+    day_ms = 86_400_000
+    trades = [
+        Trade(symbol="A", source="s", id=n, time_ms=20_000 * day_ms + at, price=1.0 + n, quantity=1.0, side="buy")
+        for n, at in enumerate((0, 4 * 3_600_000 - 1, 4 * 3_600_000, day_ms - 1, day_ms))
+    ]
+    outcome = run(trades, TRADE_BARS, settings=Settings(resolutions={"bars": ["4h", "1d"]}))
+    found = {
+        (bar.resolution, (bar.start_ms - 20_000 * day_ms) // 3_600_000): bar.count
+        for bar in outcome.results["bars"]
+        if bar.source == "all"
+    }
+    assert found == {("4h", 0): 2, ("4h", 4): 1, ("4h", 20): 1, ("4h", 24): 1, ("1d", 0): 4, ("1d", 24): 1}
+
+
+@pytest.mark.parametrize("name", ["0s", "1w", "s", "1500ms", "", "-1s", "1.5s", "9999999s"])
+def test_a_resolution_that_is_none_is_told_of(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"resolutions\.bars: .* is no width of whole slices of 1000 ms; name it as"):
+        configured(Settings(resolutions={"bars": [name]}))
