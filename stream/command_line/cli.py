@@ -7,7 +7,7 @@ import click
 
 from tickertape.stream.chaos.commands import chaos
 from tickertape.stream.cluster.commands import up, worker
-from tickertape.stream.command_line.commands import doctor, metrics, settings
+from tickertape.stream.command_line.commands import doctor, metrics, schemas, settings
 from tickertape.stream.command_line.new import new
 from tickertape.stream.console.commands import demo, tail
 from tickertape.stream.errors import ConfigError, TickertapeError
@@ -56,6 +56,7 @@ for command in (
     replay,
     reshard,
     scale,
+    schemas,
     settings,
     tail,
     topics,

@@ -2,26 +2,34 @@
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from tickertape.stream.configuration.connection import Secret
 from tickertape.stream.configuration.settings import PREFIX, TABLES, Settings
 from tickertape.stream.errors import ConfigError, LawBroken
 
 if TYPE_CHECKING:
+    from tickertape.stream.engine.define.discovery import Agents
     from tickertape.stream.telemetry.metrics import Declared
 
 WIDTH = 100
 
 
 @click.command()
+@click.option("--example", is_flag=True, help="Print a `tickertape.toml` with every setting at its default.")
 @click.pass_obj
-def settings(found: Settings | ConfigError) -> None:
+def settings(found: Settings | ConfigError, example: bool) -> None:
     """Print each setting: its value, its default, its name in the environment and what it means."""
     default = Settings()
+    if example:
+        click.echo(example_file(found.agents if isinstance(found, Settings) else default.agents), nl=False)
+        return
     now = found if isinstance(found, Settings) else default
     meaning = meanings(Settings)
     for name in Settings.__struct_fields__:
@@ -33,6 +41,81 @@ def settings(found: Settings | ConfigError) -> None:
     if isinstance(found, ConfigError):
         raise found
     _print_feeds(found)
+
+
+def example_file(places: Sequence[str]) -> str:
+    """Return a settings' file with every setting at its default, commented out, and what it means.
+
+    Parameters
+    ----------
+    places
+        Where feeds are found, besides ours.
+    """
+    from tickertape.stream.feeds.define.registry import feeds
+
+    default = Settings()
+    lines = ["## Read from the folder that a command runs in, or from where TICKERTAPE_CONFIG says."]
+    lines += ["## The environment wins. A line with one # is a setting at its default."]
+    tables: list[str] = []
+    for name, meaning in meanings(Settings).items():
+        if name == "feeds":
+            continue
+        value = getattr(default, name)
+        # Tables come last: what stands below one is in it.
+        into = tables if isinstance(value, dict) else lines
+        into += ["", *_comment(meaning)]
+        if isinstance(value, dict):
+            into += [f"# [{name}]", *(f"# {key} = {_toml(entry)}" for key, entry in value.items())]
+        else:
+            into.append(f"# {name} = {_toml(value)}")
+    for feed in feeds(places).values():
+        meaning_of, own = meanings(feed.settings), feed.settings()
+        for name in feed.settings.__struct_fields__:
+            lines += ["", *_comment(meaning_of.get(name, "")), f"# {feed.name}_{name} = {_toml(getattr(own, name))}"]
+    return "\n".join([*lines, *tables, ""])
+
+
+def _comment(text: str) -> list[str]:
+    return [f"## {line}" for line in textwrap.wrap(text, WIDTH)]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Secret):
+        value = value.reveal()
+    # JSON's strings, numbers, lists and booleans are TOML's.
+    return msgspec.json.encode(value).decode()
+
+
+@click.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.pass_obj
+def schemas(settings: Settings, out: Path) -> None:
+    """Write the JSON Schema of the records of each topic, a file a topic, for programs in other languages."""
+    from tickertape.stream.engine.define.discovery import configured
+
+    out.mkdir(parents=True, exist_ok=True)
+    for topic, records in records_of(configured(settings), settings).items():
+        path = out / f"{topic}.json"
+        some, defs = msgspec.json.schema_components(records, ref_template="#/$defs/{name}")
+        whole = {**(some[0] if len(records) == 1 else {"anyOf": list(some)}), "$defs": defs}
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
+        click.echo(f"{path}: {', '.join(record.__name__ for record in records)}")
+
+
+def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
+    """Return the Structs of the records on each topic that is JSON."""
+    from tickertape.schemas.refused import DeadLetter, Late, LateSlice
+    from tickertape.schemas.topics import DEAD_LETTERS, LATE
+    from tickertape.stream.engine.define.recipes import Signals
+    from tickertape.stream.engine.derived.derived import outputs_of
+
+    found: dict[str, list[Any]] = {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
+    rules = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
+    for output in outputs_of(agents.windowings, agents.recipes, settings):
+        if output.sink not in rules:
+            found.setdefault(output.sink, []).append(output.result)
+    found |= {sink: [result] for sink, result in rules.items()}
+    return found | {LATE.name: [Late, LateSlice], DEAD_LETTERS.name: [DeadLetter]}
 
 
 def _print_feeds(settings: Settings) -> None:

@@ -75,7 +75,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         A worker that Kafka has not heard from for this long loses its partitions.
     resolutions
         By results: how wide their windows are, such as ``1s,1m,4h,1d`` for ``bars``; and by kind of what follows final
-        bars, such as ``ema``: of which of them it is made. An agent's file has defaults. Other widths start new windows.
+        bars, such as ``ema``: of which of them it is made. An agent's file has defaults.
     signals
         A TOML file of rules by which results are signals, see docs/signals.md; empty: none.
     rolling_ms

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from tickertape.stream.cluster.supervisor import environment
 from tickertape.stream.command_line.cli import cli
-from tickertape.stream.command_line.commands import meanings
+from tickertape.stream.command_line.commands import example_file, meanings
 from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.feeds.define import registry
@@ -193,3 +194,18 @@ def test_what_a_feed_declares_can_be_set_and_nothing_else(tmp_path: Path, from_f
         registry.settings_of(feed, read(coinbase_depth="deep").feeds)
     with pytest.raises(ConfigError, match=r"(?i)feeds: no such setting"):
         read(feeds="x")
+
+
+def test_the_example_is_a_file_with_every_default(tmp_path: Path) -> None:
+    text = example_file(())
+    assert all(line.startswith("#") or not line for line in text.splitlines())
+    # With one # taken away it sets each to what it is.
+    set_ = "\n".join(line.removeprefix("# ") for line in text.splitlines() if not line.startswith("##"))
+    (tmp_path / "tickertape.toml").write_text(set_)
+    named = {"TICKERTAPE_CONFIG": str(tmp_path / "tickertape.toml")}
+    found = registry.load(named)
+    assert replace(found, feeds={}) == Settings()
+    for feed in registry.feeds(()).values():
+        assert registry.settings_of(feed, found.feeds) == feed.settings()
+    missing = [name for name in Settings.__struct_fields__ if f"{name} = " not in set_ and f"[{name}]" not in set_]
+    assert missing == ["feeds"]
