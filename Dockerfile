@@ -10,6 +10,8 @@ COPY tickertape tickertape
 COPY schemas schemas
 COPY stream stream
 COPY agents agents
+COPY grafana grafana
+COPY prometheus prometheus
 # In the lock's versions, without what only developers need; and without the embedded Kafka's Java: here Kafka is a
 # container of its own.
 RUN --mount=type=cache,target=/var/cache/pip \

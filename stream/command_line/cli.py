@@ -7,7 +7,7 @@ import click
 
 from tickertape.stream.chaos.commands import chaos
 from tickertape.stream.cluster.commands import up, worker
-from tickertape.stream.command_line.commands import doctor, metrics, schemas, settings
+from tickertape.stream.command_line.commands import dashboards, doctor, metrics, schemas, settings
 from tickertape.stream.command_line.new import new
 from tickertape.stream.console.commands import demo, tail
 from tickertape.stream.errors import ConfigError, TickertapeError
@@ -47,6 +47,7 @@ def cli(context: click.Context, broker: str | None, agents: tuple[str, ...]) -> 
 
 for command in (
     chaos,
+    dashboards,
     demo,
     doctor,
     feed,

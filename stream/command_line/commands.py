@@ -2,8 +2,10 @@
 
 import inspect
 import re
+import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +102,18 @@ def schemas(settings: Settings, out: Path) -> None:
         whole = {**(some[0] if len(records) == 1 else {"anyOf": list(some)}), "$defs": defs}
         path.write_bytes(msgspec.json.format(msgspec.json.encode(whole)) + b"\n")
         click.echo(f"{path}: {', '.join(record.__name__ for record in records)}")
+
+
+@click.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+def dashboards(out: Path) -> None:
+    """Write Grafana's dashboards and Prometheus' alerts, to be provisioned or imported where yours run."""
+    for name in ("grafana", "prometheus"):
+        source = files("tickertape").joinpath(name)
+        with as_file(source) as folder:
+            shutil.copytree(folder, out / name, dirs_exist_ok=True)
+    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+        click.echo(str(path))
 
 
 def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
