@@ -36,7 +36,11 @@ def test_ids_of_any_stride_are_spread_evenly(stride: int) -> None:
     assert min(found.values()) > 700
 
 
-def test_the_id_alone_decides_within_a_spread_and_the_greatest_is_one_too() -> None:
-    assert partition_within(12345, 7) == partition_within(12345, 7)
+def test_an_id_falls_where_the_golden_ratio_has_it() -> None:
+    # The fractional part of n times 0.6180339887…: 0.618, 0.236, 0.854, and 0.6295 for 12345; of seven parts each.
+    assert [partition_within(number, 7) for number in (1, 2, 3, 12345)] == [4, 1, 5, 4]
+
+
+def test_the_greatest_id_is_one_too() -> None:
     assert [partition_within(number, 1) for number in (0, 5, 2**63 - 1)] == [0, 0, 0]
     assert partition_within(2**63 - 1, 10_000) < 10_000

@@ -9,14 +9,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
 from tickertape.stream.command_line.commands import metrics
-from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.telemetry import serving
 from tickertape.stream.telemetry.metrics import REGISTRIES, declared, reserve, served
@@ -104,7 +103,11 @@ def test_a_reserved_port_is_nobody_else_s_until_it_is_taken(registry: CollectorR
 
 
 def test_settings_come_from_the_environment() -> None:
-    assert msgspec.convert({"metrics_port": "-1", "watch": ["A", "B"]}, Settings, strict=False).metrics_port == -1
+    found = load({"TICKERTAPE_METRICS_PORT": "-1", "TICKERTAPE_WATCH": "BTC-USD,ETH-USD"})
+    assert (found.metrics_port, found.watch) == (-1, ["BTC-USD", "ETH-USD"])
+    # Where nobody is to look, nothing is served.
+    with served(found, CollectorRegistry()) as address:
+        assert address == ""
 
 
 def test_who_asks_slowly_or_never_to_the_end_keeps_nobody_out(
