@@ -1,5 +1,7 @@
 """What every file of the project keeps to, and what its pages promise."""
 
+import doctest
+import importlib
 import re
 import subprocess
 import tokenize
@@ -196,6 +198,23 @@ def test_metric_of_the_readme_works() -> None:
     # What every result has, with it.
     rest = {"symbol", "source", "resolution", "start_ms", "final", "revision", "incomplete"}
     assert set(names["Drawdown"].__struct_fields__) == {"drawdown", *rest}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md", "SECURITY.md", "examples/README.md"])
+def test_files_that_a_page_names_are_there(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = re.findall(r"`((?:stream|tests|agents|schemas|grafana|prometheus|examples|bench|docs)/[\w./-]+)`", text)
+    linked = [(ROOT / page).parent / link for link in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", text)]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert [str(path.relative_to(ROOT)) for path in linked if not path.exists()] == []
+
+
+def test_examples_in_docstrings_hold() -> None:
+    for path in sorted((ROOT / "tickertape").glob("*.py")) + sorted((ROOT / "stream").rglob("*.py")):
+        if ">>>" in path.read_text():
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            module = importlib.import_module(name if name.startswith("tickertape") else f"tickertape.{name}")
+            assert doctest.testmod(module).failed == 0, name
 
 
 # The lock.

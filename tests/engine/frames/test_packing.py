@@ -1,0 +1,85 @@
+"""Upserts as a frame has them: packed, looked at, and read again by the second stage."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from tests.engine.blocks import HOUR_MS, TICKS
+from tests.engine.made_frames import frame, upsert
+from tickertape.schemas.frame import Frame
+from tickertape.stream.engine.core.names import Names
+from tickertape.stream.engine.frames.packing import BadFrame, Inspector, nothing, pack
+from tickertape.stream.engine.frames.upserts import Arrival, unpack
+
+SCHEMA = TICKS.aggregate.schema
+
+
+def columns(*totals: float) -> dict[str, Any]:
+    made = {name: np.zeros(len(totals), dtype) for name, (dtype, _) in SCHEMA.items()}
+    return made | {"total": np.array(totals)}
+
+
+def test_what_is_packed_is_what_is_unpacked() -> None:
+    keys = [("s", "A", HOUR_MS), ("t", "A", HOUR_MS + 1000), ("s", "B", HOUR_MS)]
+    # Rows of a table are in no order.
+    packed = pack(keys, np.array([2, 0, 1]), columns(1.0, 2.0, 3.0), SCHEMA)
+    assert (packed["sources"], packed["symbols"]) == (["s", "t"], ["A", "B"])
+    said = replace(frame(7, partition=4), **packed)
+    names = Names()
+    found = unpack([Arrival(9, 55, said, [0, 0])], 1000, SCHEMA, names)
+    assert found.keys == [(4, "s", "A", HOUR_MS), (4, "t", "A", HOUR_MS + 1000), (4, "s", "B", HOUR_MS)]
+    assert found.columns["total"].tolist() == [3.0, 1.0, 2.0]
+    assert [names.names[code] for code in found.columns["source"].tolist()] == ["s", "t", "s"]
+    assert {name: set(found.columns[name].tolist()) for name in ("partition", "shard", "offset", "stamp")} == {
+        "partition": {4},
+        "shard": {9},
+        "offset": {55},
+        "stamp": {7},
+    }
+
+
+def test_frames_are_read_as_one_with_names_of_their_own() -> None:
+    one = frame(1, upsert(0, 1.0, source="x", symbol="B"))
+    two = frame(2, upsert(0, 2.0, source="y", symbol="A"), upsert(1000, 4.0, source="x", symbol="A"), partition=1)
+    found = unpack([Arrival(0, 1, one, [0]), Arrival(0, 2, two, [0, 0])], 1000, SCHEMA, Names())
+    assert found.keys == [(0, "x", "B", HOUR_MS), (1, "y", "A", HOUR_MS), (1, "x", "A", HOUR_MS + 1000)]
+    assert found.columns["stamp"].tolist() == [1, 2, 2]
+
+
+def test_a_slice_that_its_lane_has_passed_is_left_out() -> None:
+    said = frame(1, upsert(0, 1.0), upsert(1000, 2.0))
+    # The slice from 0 ends at 1000: a lane that stands there is done with it.
+    found = unpack([Arrival(0, 1, said, [HOUR_MS + 1000])], 1000, SCHEMA, Names())
+    assert found.keys == [(0, "s", "A", HOUR_MS + 1000)]
+    found = unpack([Arrival(0, 1, said, [HOUR_MS + 999])], 1000, SCHEMA, Names())
+    assert len(found.keys) == 2
+
+
+def test_a_frame_without_upserts_has_all_columns() -> None:
+    said = replace(frame(1), **nothing(SCHEMA))
+    Inspector(TICKS.aggregate).inspect(said)
+    assert set(said.columns) == {"source", "symbol", "slice_ms", *SCHEMA}
+
+
+def changed(**columns: bytes) -> Frame:
+    said = frame(1, upsert(0, 1.0))
+    return replace(said, columns=said.columns | columns)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (changed(total=b""), "column total has 0 bytes, and 1 slices need 8"),
+        (changed(symbol=b"\x01\x00\x00\x00"), "column symbol has the code 1, and there are 1 names"),
+        (changed(slice_ms=b"\xff" * 8), "a slice begins at -1 ms"),
+        (replace(frame(1), columns={}), "it has no "),
+        (replace(frame(1, upsert(0, 1.0)), sources=["a|b"]), "'a|b' has a `|`"),
+    ],
+)
+def test_what_can_not_be_is_told_of(wrong: Frame, told: str) -> None:
+    Inspector(TICKS.aggregate).inspect(frame(1, upsert(0, 1.0)))
+    with pytest.raises(BadFrame) as raised:
+        Inspector(TICKS.aggregate).inspect(wrong)
+    assert told in str(raised.value)
