@@ -206,6 +206,10 @@ def test_files_that_a_page_names_are_there(page: str) -> None:
     named = re.findall(r"`((?:stream|tests|agents|schemas|grafana|prometheus|examples|bench|docs)/[\w./-]+)`", text)
     linked = [(ROOT / page).parent / link for link in re.findall(r"\]\((?!http)([^)#]+)(?:#[^)]*)?\)", text)]
     assert [name for name in named if not (ROOT / name).exists()] == []
+    folders = ("stream", "schemas", "agents", "tests", "bench")
+    modules = {path.name for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    bare = {name.rpartition("/")[2] for name in re.findall(r"`(?:[a-z_]+/)*([a-z_]+\.py)`", text)}
+    assert bare - modules - {"drawdown.py"} == set()
     assert [str(path.relative_to(ROOT)) for path in linked if not path.exists()] == []
 
 
