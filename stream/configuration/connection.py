@@ -53,29 +53,30 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     broker
-        ``host:port`` of Kafka, or several with commas; empty: an embedded one is started where a command may do so.
+        The address of Kafka, ``host:port``; several with commas. Empty: commands that may start an embedded Kafka do.
     security_protocol
-        ``PLAINTEXT``, ``SSL``, ``SASL_PLAINTEXT`` or ``SASL_SSL``: what the broker's port speaks.
+        What the broker's port speaks: ``PLAINTEXT``, ``SSL``, ``SASL_PLAINTEXT`` or ``SASL_SSL``.
     tls_ca
-        A file of the authorities (PEM) that may have signed the broker's certificate; empty: those of the system.
+        A PEM file of the authorities that may have signed the broker's certificate. Empty: the system's.
     tls_certificate, tls_key
-        Files (PEM) of our own certificate, and of its key where that isn't in the same file; empty: none is shown.
+        PEM files of our own certificate and of its key. The key may be in the certificate's file. Empty: no certificate
+        is shown.
     tls_key_password, tls_key_password_file
-        What the key is encrypted with, or the file that says it.
+        The password of the key, or a file that has it.
     sasl_mechanism
-        ``PLAIN``, ``SCRAM-SHA-256``, ``SCRAM-SHA-512`` or ``OAUTHBEARER``; with a protocol that has SASL in its name.
+        ``PLAIN``, ``SCRAM-SHA-256``, ``SCRAM-SHA-512`` or ``OAUTHBEARER``, for protocols with SASL in their name.
     sasl_username
-        Who we are; with ``sasl_token_url`` the client's id there.
+        The user; with ``sasl_token_url`` the client's id.
     sasl_password, sasl_password_file
-        The user's password, or the file that says it; with ``sasl_token_url`` the client's secret.
+        The user's password, or a file that has it; with ``sasl_token_url`` the client's secret.
     sasl_token_file
-        OAUTHBEARER: a file with a token, which is read anew for each connection, so it may be replaced at any time.
+        OAUTHBEARER: a file with a token. It is read for each connection, so it may be replaced at any time.
     sasl_token_url
-        OAUTHBEARER: where a token is had for client credentials (OAuth 2.0, RFC 6749, section 4.4); https.
+        OAUTHBEARER: the https address that gives tokens for client credentials (OAuth 2.0, RFC 6749, section 4.4).
     sasl_scope
-        OAUTHBEARER: which scope is asked for at ``sasl_token_url``; empty: none is named.
+        OAUTHBEARER: the scope to ask for at ``sasl_token_url``. Empty: none.
     sasl_extensions
-        OAUTHBEARER: what goes along with the token, ``name=value``: logicalCluster=lkc-1,identityPoolId=pool-2.
+        OAUTHBEARER: ``name=value`` pairs that go with the token: logicalCluster=lkc-1,identityPoolId=pool-2.
     """
 
     broker: str = ""

@@ -30,7 +30,7 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operator may set; how Kafka is reached is a `Connection`.
+    """Everything that can be set; `Connection` has the part about reaching Kafka.
 
     ``TICKERTAPE_SKEW_MS=2000`` sets ``skew_ms``; ``TICKERTAPE_LATENESS_MS_TRADES=500`` sets one entry of
     ``lateness_ms``. The file ``tickertape.toml`` in the folder that a command runs in, or that ``TICKERTAPE_CONFIG``
@@ -39,73 +39,75 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes
     ----------
     group
-        The name of this pipeline; consumer groups carry it.
+        The pipeline's name. Its workers share the consumer group of that name; another name reads all input anew.
     agents
-        Where agents are looked for: packages by their dotted names, folders (``./metrics``), and ``installed`` for what
-        other distributions bring. `tickertape --agents DIR` adds a folder.
+        Where metrics, feeds and formats are found: dotted names of packages, folders (``./metrics``), and
+        ``installed`` for what other distributions bring. `tickertape --agents DIR` adds a folder.
     slice_ms
         The width of a slice of event time.
     skew_ms
-        A record whose event time is later than its receipt by more is rejected, and so is a heartbeat.
+        A record is rejected when its event time is this much later than its receipt. So is a heartbeat.
     most_sources
-        For how many sources a partition has room. One that is behind by more than ``horizon_ms`` makes room for
-        another; where there is none, records of one too many are rejected.
+        How many sources a partition has room for. A source that is behind by more than ``horizon_ms`` makes room for a
+        new one. When none is, records of the new source are rejected.
     lateness_ms
-        By topic: how far behind its lane's watermark a slice stays open; a topic's agent has a default.
+        How late a record may come, by topic: slices stay open until the watermark is this far past their end. A topic
+        that isn't named here has its metric's own default.
     idle_seconds
-        A lane that has been silent for this long, its partition read to the end, holds finals back no longer.
+        Results don't wait for a source that has sent nothing for this long, once its partition is read to the end.
     horizon_ms
-        How far behind the others a lane's slices may come and still correct results.
+        How far behind the others a source may be, in event time, and still correct results that are final.
     coalesce_ms
-        The least time, under load, from when records came to when a worker fetches the next; where the work that they
-        make is long it is half as long again, at most four times this. Less is sooner, and dearer.
+        Under load a worker waits at least this long between two fetches, up to four times as long when the work on what
+        it fetched takes long. A lower value gives lower latency for more CPU time.
     backlog_ms
-        The least time between two flushes where a worker is behind by more than a block, with any partition: what comes
-        out is old news then, and fewer flushes are faster.
+        A worker that is behind by more than a block publishes this often, so that it catches up faster.
     commit_seconds
-        Between two checkpoints.
+        The time between two checkpoints.
     snapshot_seconds
-        Between two snapshots of a shard's windows, from which the next owner goes on; 0: none, it reads the frames of
-        open windows again, up to an hour of them. What follows final bars, such as an EMA, is kept in snapshots alone.
+        The time between two snapshots of a shard. The shard's next owner starts from the newest. With 0 there are none:
+        the next owner reads up to an hour of frames again, and metrics that follow final bars, such as an EMA, are
+        refused, because only snapshots keep them.
     block_records, block_bytes
-        The most that a block holds (a single larger record still makes one).
+        A block holds at most this much. A single record that is larger still makes one.
     partitions
-        By topic: how many when it is created; the catalogue has defaults.
+        How many partitions a topic has when it is created, by topic. The catalogue has the defaults.
     session_seconds
-        A worker that Kafka has not heard from for this long loses its partitions.
+        A worker that Kafka hasn't heard from for this long loses its partitions to the others.
     resolutions
-        By results: how wide their windows are, such as ``1s,1m,4h,1d`` for ``bars``; and by kind of what follows final
-        bars, such as ``ema``: of which of them it is made. An agent's file has defaults.
+        How wide windows are, by the name of their results: ``1s,1m,4h,1d`` for ``bars``. And, by kind, which bars a
+        metric that follows bars uses: ``1m,1h`` for ``ema``. Each metric has its own defaults.
     signals
-        A TOML file of rules by which results are signals, see docs/signals.md; empty: none.
+        A TOML file of rules; a result that fulfils a rule is a signal. See docs/signals.md. Empty: no signals.
     rolling_ms
-        The widths of windows that slide, by name; each is so many times the finest resolution.
+        How wide sliding windows are, by name. Each width is a multiple of the finest resolution.
     compression
-        Of the records that workers and feeds produce: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
+        How records are compressed that workers and feeds send: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     fill
-        True to publish a bar for each interval without trades once it is final (OHLC the last close, volume 0), from a
-        symbol's first trade on that is read with it set.
+        True: a final bar is also published for each interval without trades, with the last close for all its prices and
+        volume 0. It starts with a symbol's first trade that is read with this set.
     aliases
-        The name of a TOML file that says what else posts call symbols, ``AAPL = ["apple", "iphone"]``; or a table of
-        that name in the settings' own file. Written in lower case an alias is found in any, else as it is written.
+        A TOML file that says what posts call symbols, ``AAPL = ["apple", "iphone"]``; or a table of that name in
+        ``tickertape.toml``. An alias in lower case is found in any case, one with capitals only as it is written.
     metrics_port, metrics_host
-        Where a process serves /metrics; 0: a free port, and it says which; -1: nowhere. The workers of `up` have free
-        ports of their own, which its /sd lists.
+        Where a process serves /metrics. Port 0: a free one, which the process prints. Port -1: nowhere. The workers of
+        `up` take free ports, and `up` lists them at /sd.
     log_format
-        ``text``, or ``json``: an object a line.
+        ``text``, or ``json`` for a JSON object a line.
     watch
-        Symbols whose newest results are metrics too: with commas, BTC-USDT,ETH-USDT.
+        Symbols whose newest results are also metrics, separated by commas: BTC-USDT,ETH-USDT.
     feeds
-        What is set of feeds, by whole name, as each feed declares it: ``coinbase_url``.
+        The settings that feeds declare, by full name: ``coinbase_url``.
     feed_silence_seconds
-        A live connection that brings nothing for this long is made anew.
+        A live connection that brings nothing for this long is closed and made anew.
     feed_ping_seconds
-        Between two pings to a live source; one that isn't answered for as long ends the connection.
+        The time between two pings to a live source. A ping that isn't answered within it ends the connection.
     feed_renew_seconds
-        A live connection so old is replaced by another before it is closed; Binance ends each at 24 hours.
+        A live connection is replaced when it is this old; the new one is up before the old one is closed. Binance ends
+        connections after 24 hours.
     feed_buffer_bytes
-        How much of what a live source sends may wait while Kafka takes nothing; past it the oldest messages are dropped
-        and counted, or, where the source can say them again, asked for again later.
+        How much of a live source's messages may wait while Kafka takes nothing. Past it the oldest messages are dropped
+        and counted; a source that can repeat them is asked for them again later.
     """
 
     group: str = "tickertape"
