@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -246,3 +247,31 @@ def test_lock_pins_all_that_the_project_asks_for() -> None:
         if not asked.specifier.contains(versions.get(canonicalize_name(asked.name), "0"))
     ]
     assert unmet == []
+
+
+# What runs elsewhere: it can't be run here, so it is at least read.
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda path: path.name)
+def test_what_github_reads_is_yaml(path: Path) -> None:
+    assert yaml.safe_load(path.read_text())
+
+
+def test_the_workflow_runs_what_everybody_runs_on_each_python() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    versions = job["strategy"]["matrix"]["python"]
+    assert versions == ["3.11", "3.12", "3.13", "3.14"]
+    assert project["project"]["requires-python"] == f">={versions[0]}"
+    named = [line.rpartition(" ")[2] for line in project["project"]["classifiers"] if "Python :: 3." in line]
+    assert named == versions
+    assert any(step.get("run") == "bash .ci/run" for step in job["steps"])
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        jobs = yaml.safe_load(path.read_text())["jobs"].values()
+        assert all(job["timeout-minutes"] <= 60 for job in jobs), path
+
+
+def test_pre_commit_does_what_lint_does() -> None:
+    (repo,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = [hook["entry"].removeprefix(".venv/bin/").removeprefix("python -m ") for hook in repo["hooks"]]
+    assert hooks == ["ruff check --fix", "ruff format", "mypy"]
