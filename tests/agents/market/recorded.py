@@ -17,6 +17,7 @@ from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.windows.windows import Windows
+from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.files.reading import Tally, read
 
 RECORDED = Path(__file__).parents[3].parent / "shared" / "data" / "market"
@@ -38,7 +39,7 @@ def path(symbol: str) -> Path:
 
 @cache
 def _all() -> list[Any]:
-    return list(read([path(symbol) for symbol in SYMBOLS], "binance", Tally()))
+    return list(read([path(symbol) for symbol in SYMBOLS], format_named("binance", ()), Tally()))
 
 
 @cache
