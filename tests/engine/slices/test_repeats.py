@@ -62,6 +62,14 @@ def test_an_id_is_its_slices_own() -> None:
     assert slices.read((2, 10), (1, 10)) == [False, True]
 
 
+def test_the_highest_id_of_one_slice_is_none_of_the_next() -> None:
+    slices = Slices()
+    slices.read((1, 10), (2, 11))
+    # Both fall, so all ids of both are compared: 9 and 10 of the first stand before 10 and 11 of the second.
+    assert slices.read((1, 9), (2, 10)) == [False, False]
+    assert slices.read((1, 10), (2, 10)) == [True, True]
+
+
 def test_ids_start_at_zero() -> None:
     slices = Slices()
     assert slices.read((1, 0)) == [False]
