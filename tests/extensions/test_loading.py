@@ -16,7 +16,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_a_folders_files_are_loaded_once_and_shadow_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "agents"
+    folder, before = tmp_path / "agents", set(sys.modules)
     write(folder / "json.py", "VALUE = 1")
     write(folder / "deeper" / "one.py", "from ..json import VALUE\nfrom .other import OTHER")
     write(folder / "deeper" / "other.py", "OTHER = 2")
@@ -27,7 +27,7 @@ def test_a_folders_files_are_loaded_once_and_shadow_nothing(tmp_path: Path) -> N
     import json
 
     assert not hasattr(json, "VALUE")
-    assert "agents" not in sys.modules
+    assert not any(name == "agents" or name.startswith("agents.") for name in sys.modules.keys() - before)
     assert modules([str(folder), str(folder)])[0] is found["one.py"]
 
 
@@ -84,6 +84,7 @@ def test_a_place_that_is_not_there_is_told_of(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # The project's own folders lie on the path of its tests.
+    monkeypatch.delitem(sys.modules, "agents", raising=False)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if not (Path(entry) / "agents").is_dir()])
     with pytest.raises(ConfigError, match=told):
         modules([place])

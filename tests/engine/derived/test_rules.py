@@ -121,7 +121,7 @@ def test_a_file_that_is_not_there_is_told_of() -> None:
 
 
 def test_the_rules_that_the_project_shows_fit_its_agents() -> None:
-    agents = discover(["agents"])
+    agents = discover(["tickertape.agents"])
     shown = str(Path(__file__).parents[3] / "docs" / "signals.toml")
     outputs = outputs_of(agents.windowings, agents.recipes, Settings(signals=shown))
     assert {f"signals/{one.name}" for one in load(shown)} == {one.name for one in outputs if one.sink == "signals"}

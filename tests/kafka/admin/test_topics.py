@@ -3,7 +3,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
@@ -288,21 +287,18 @@ def test_topics_that_differ_are_told_of_and_mended(kafka: str, named: Named) -> 
     # As it was made before, and by hand.
     old = replace(made, cleanup="compact,delete", retention_ms=60_000, append_time=False, max_record_bytes=1000)
     create(settings, [old])
-    known = {**drift._TOPICS, made.name: made}
-    with patch.object(drift, "_TOPICS", known):
-        found = drift.differences(describe(settings, [made]))
-        assert [(one.config, one.found, one.wanted) for one in found] == [
-            ("message.timestamp.type", "CreateTime", "LogAppendTime"),
-            ("cleanup.policy", "compact,delete", "delete"),
-            ("retention.ms", "60000", str(BARS.retention_ms)),
-            ("max.message.bytes", "1000", str(BARS.max_record_bytes)),
-        ]
-        drift.mend(settings, found)
-        assert drift.differences(describe(settings, [made])) == []
+    found = drift.differences(describe(settings, [made]), [made])
+    assert [(one.config, one.found, one.wanted) for one in found] == [
+        ("message.timestamp.type", "CreateTime", "LogAppendTime"),
+        ("cleanup.policy", "compact,delete", "delete"),
+        ("retention.ms", "60000", str(BARS.retention_ms)),
+        ("max.message.bytes", "1000", str(BARS.max_record_bytes)),
+    ]
+    drift.mend(settings, found)
+    assert drift.differences(describe(settings, [made]), [made]) == []
 
 
 def test_what_is_kept_for_longer_is_fine(kafka: str, named: Named) -> None:
     made = named(BARS)
     create(Settings(kafka), [replace(made, retention_ms=-1, max_record_bytes=BARS.max_record_bytes + 1)])
-    with patch.object(drift, "_TOPICS", {made.name: made}):
-        assert drift.differences(describe(Settings(kafka), [made])) == []
+    assert drift.differences(describe(Settings(kafka), [made]), [made]) == []
