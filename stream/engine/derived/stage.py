@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.results import Finals, Output, Result
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.frames.upserts import SliceKey
@@ -95,7 +96,7 @@ class Stage(ABC):
     def see_upserts(self, keys: list[SliceKey], columns: Columns) -> None:  # noqa: B027 - most need only finals
         """Look at upserts before they are merged; see `Upserts`."""
 
-    def see_folded(self, shard: int, keys: list[SliceKey], offsets: list[int]) -> None:  # noqa: B027 - as above
+    def see_folded(self, shard: int, keys: list[SliceKey], offsets: Ints) -> None:  # noqa: B027 - as above
         """Look at slices that are folded for good, and at the offsets of their upserts."""
 
     def needed_offset(self, shard: int, read: int) -> int:  # noqa: ARG002 - most need nothing read again

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.results import Finals, ResultWriter, WindowKey
@@ -178,8 +179,8 @@ class Filler(Stage):
                     group = self._groups[shard, source, resolution]
                     group.series[symbol].cursor_ms = done_ms - done_ms % width_ms
 
-    def see_folded(self, shard: int, keys: list[SliceKey], offsets: list[int]) -> None:
-        for (_, source, symbol, slice_ms), offset in zip(keys, offsets, strict=True):
+    def see_folded(self, shard: int, keys: list[SliceKey], offsets: Ints) -> None:
+        for (_, source, symbol, slice_ms), offset in zip(keys, offsets.tolist(), strict=True):
             self._note(shard, source, symbol, slice_ms, offset)
 
     def _note(self, shard: int, source: str, symbol: str, slice_ms: int, offset: int) -> None:

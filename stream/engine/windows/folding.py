@@ -101,7 +101,7 @@ class Folding:
         keys = slices.keys(folded)
         self._past_horizon.fold(shard, finality, keys, held, folded)
         for stage in self._stages:
-            stage.see_folded(shard, keys, held["offset"][folded].tolist())
+            stage.see_folded(shard, keys, held["offset"][folded])
         slices.release(folded)
 
     def _mark_final(self, shard: int, finality: Finality) -> None:

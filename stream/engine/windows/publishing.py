@@ -61,7 +61,8 @@ class Publishing:
         metrics["revision"] = partials[windowing.revision]
         metrics |= {"final": held["final"][rows], "incomplete": is_incomplete(self._shards.incomplete, held, rows)}
         rows = rows[:n]
-        metrics = {name: column[:n] for name, column in metrics.items()} | {"width_ms": held["width_ms"][rows]}
+        metrics = {name: column[:n] for name, column in metrics.items()}
+        metrics["width_ms"] = held["width_ms"][rows]
         keys, ends_ms = self._tables.windows.keys(rows), held["end_ms"][rows]
         finals = NOTHING
         if self._takes is not None and len(final := np.flatnonzero(metrics["final"])):
