@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 import time
 from collections.abc import Callable, Iterator
 
@@ -87,6 +88,31 @@ def test_records_of_a_partition_arrive_in_the_order_they_were_put(own: EmbeddedK
                 assert values(await read(own.broker, written, partition)) == expected[partition::3]
 
     asyncio.run(scenario())
+
+
+def test_each_batch_says_who_sent_it_and_which_it_is_so_that_kafka_takes_none_twice(
+    own: EmbeddedKafka, written: str
+) -> None:
+    async def scenario() -> None:
+        async with Producer(Connection(own.broker)) as producer:
+            for n in range(3):
+                producer.send(written, 0, None, b"%d" % n)
+            await producer.flush()
+            producer.send(written, 0, None, b"3")
+            await producer.flush()
+
+    asyncio.run(scenario())
+    (segment,) = own.data.rglob(f"{written}-0/*.log")
+    log, batches = segment.read_bytes(), []
+    while log:
+        # A batch of version 2: its length from byte 8, the producer's id, epoch and sequence from byte 43.
+        length = 12 + struct.unpack_from(">i", log, 8)[0]
+        batches.append(struct.unpack_from(">qhi", log, 43))
+        log = log[length:]
+    # Without idempotence all of these are -1.
+    (first, _, zero), (second, _, three) = batches
+    assert first == second >= 0
+    assert (zero, three) == (0, 3)
 
 
 def test_what_is_put_is_what_arrives(own: EmbeddedKafka, written: str) -> None:
