@@ -13,7 +13,7 @@ from tickertape.stream.kafka.admin import topics
 
 
 @contextmanager
-def running(broker: str, workers: int, agents: str = "agents") -> Iterator[list[subprocess.Popen[bytes]]]:
+def running(broker: str, workers: int, agents: str = "tickertape.agents") -> Iterator[list[subprocess.Popen[bytes]]]:
     command = [sys.executable, "-m", "tickertape", "--broker", broker, "worker", "--slot"]
     environ = os.environ | {"TICKERTAPE_AGENTS": agents}
     processes = [subprocess.Popen([*command, str(i)], env=environ, stderr=subprocess.DEVNULL) for i in range(workers)]

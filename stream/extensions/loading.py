@@ -16,6 +16,8 @@ from tickertape.stream.errors import ConfigError
 INSTALLED = "installed"
 #: What a distribution names its modules by, in its ``pyproject.toml``.
 ENTRY_POINTS = "tickertape.extensions"
+# Where the project's own folder is on the path, ours can be imported by another name too.
+_OURS = Path(__file__).resolve().parents[2] / "agents"
 
 
 def is_folder(place: str) -> bool:
@@ -50,6 +52,8 @@ def modules(places: Sequence[str]) -> list[ModuleType]:
 
 def _package(name: str) -> Iterator[ModuleType]:
     root = _import(name, name)
+    if not name.startswith("tickertape.") and Path(root.__file__ or "").resolve().is_relative_to(_OURS):
+        raise ConfigError(f"agents in {name!r} are a second copy of ours: name them tickertape.{name}")
     yield root
     for module in pkgutil.walk_packages(getattr(root, "__path__", []), prefix=f"{name}."):
         yield _import(module.name, name)

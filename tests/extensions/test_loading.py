@@ -88,3 +88,11 @@ def test_a_place_that_is_not_there_is_told_of(
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if not (Path(entry) / "agents").is_dir()])
     with pytest.raises(ConfigError, match=told):
         modules([place])
+
+
+def test_a_second_copy_of_ours_is_told_of() -> None:
+    # The project's folder is on the path of its tests.
+    with pytest.raises(
+        ConfigError, match=r"agents in 'agents.market' are a second copy of ours: name them tickertape\."
+    ):
+        modules(["agents.market"])
