@@ -43,7 +43,7 @@ def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
             ok &= latency.show(console, spread)
     if only in (None, "memory"):
         peaks = []
-        for agents in (throughput.SPINE, "agents"):
+        for agents in (throughput.SPINE, "tickertape.agents"):
             with EmbeddedKafka() as kafka:
                 peaks.append(memory.measure(kafka.broker, agents))
         figures["memory"] = peaks
