@@ -20,6 +20,7 @@ from tickertape.stream.engine.define.discovery import Agents, Recipe, agents_of,
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.slices.slicer import Slicer
+from tickertape.stream.engine.slices.slicer_settings import settings_of
 from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.errors import ConfigError
 
@@ -132,16 +133,10 @@ def _run_topic(
         slicing,
         0,
         1,
-        slice_ms=settings.slice_ms,
-        skew_ms=settings.skew_ms,
-        lateness_ms=slicing.lateness(settings.lateness_ms),
-        most_sources=settings.most_sources,
-        silence_ms=settings.horizon_ms,
-        epoch=settings.epoch,
+        **settings_of(slicing, settings),
         checkpoint=None,
         committed=None,
         begin=0,
-        names=slicing.names(settings) if slicing.names else None,
     )
     all_windows = [
         Windows(

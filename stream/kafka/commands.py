@@ -71,11 +71,12 @@ def create(settings: Settings) -> None:
     from tickertape.stream.kafka.admin.topics import create, describe
 
     settings.the_broker()
-    created = create(settings, _topics(settings))
-    states = describe(settings, _topics(settings))
+    declared = _topics(settings)
+    created = create(settings, declared)
+    states = describe(settings, declared)
     for state in states:
         click.echo(f"{state.name}: {len(state.partitions)} partitions{', new' if state.name in created else ''}")
-    for one in differences(states, _topics(settings)):
+    for one in differences(states, declared):
         click.echo(f"{one}; `tickertape topics check --mend` mends it", err=True)
 
 
@@ -88,8 +89,9 @@ def check(settings: Settings, mend: bool) -> None:
     from tickertape.stream.kafka.admin.topics import describe
 
     settings.the_broker()
-    states = describe(settings, _topics(settings))
-    found = drift.differences(states, _topics(settings))
+    declared = _topics(settings)
+    states = describe(settings, declared)
+    found = drift.differences(states, declared)
     for one in found:
         click.echo(str(one))
     if mend:

@@ -24,6 +24,7 @@ from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.frames.packing import nothing
 from tickertape.stream.engine.slices.slicer import Slicer
+from tickertape.stream.engine.slices.slicer_settings import settings_of
 from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.errors import LawBroken
 from tickertape.stream.kafka.partition import partition_for
@@ -97,18 +98,12 @@ class _Slicing:
             slicing,
             partition,
             job.partitions,
-            slice_ms=settings.slice_ms,
-            skew_ms=settings.skew_ms,
-            most_sources=settings.most_sources,
-            silence_ms=settings.horizon_ms,
-            lateness_ms=slicing.lateness(settings.lateness_ms),
-            epoch=settings.epoch,
+            **settings_of(slicing, settings),
             checkpoint=None,
             committed=None,
             begin=begin,
             most_partitions=job.partitions,
             latest_ms=job.now_ms,
-            names=slicing.names(settings) if slicing.names else None,
         )
         self._frames = [FrameFile(job.frames(partition, shard)) for shard in range(job.shards)]
         self._late, self._dead = FrameFile(job.late(partition)), FrameFile(job.dead(partition))

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 from aiokafka.structs import ConsumerRecord, TopicPartition
-from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
 from tickertape.stream.configuration.settings import Settings
@@ -33,8 +32,7 @@ class Kind(NamedTuple):
     """One kind of results on a topic."""
 
     output: Output
-    #: Its Struct with a field ``corrected``.
-    record: type[Struct]
+    #: Makes its Struct with a field ``corrected``.
     decode: Any
 
 
@@ -258,7 +256,7 @@ def _kind(output: Output) -> Kind:
         struct.__name__, [("corrected", bool, False)], bases=(struct,), tag=struct.__struct_config__.tag, kw_only=True
     )
     record.__doc__ = struct.__doc__
-    return Kind(output, record, msgspec.json.Decoder(record).decode)
+    return Kind(output, msgspec.json.Decoder(record).decode)
 
 
 def _check_known(topic: str, name: str, wanted: Collection[str] | None, known: Sequence[str]) -> None:

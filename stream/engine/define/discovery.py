@@ -23,10 +23,14 @@ class Agents(NamedTuple):
     recipes: list[DerivedRecipe]
 
     @property
+    def declared(self) -> list[Topic]:
+        """The topics that agents name where they use them."""
+        return [one.topic for one in self.slicings] + [one.sink for one in (*self.windowings, *self.recipes)]
+
+    @property
     def topics(self) -> tuple[Topic, ...]:
-        """The catalogue's topics, and those that agents declare where they use them."""
-        declared = [one.topic for one in self.slicings] + [one.sink for one in (*self.windowings, *self.recipes)]
-        return tuple({topic.name: topic for topic in (*CATALOGUE, *declared)}.values())
+        """The catalogue's topics, and those that only agents declare."""
+        return tuple({topic.name: topic for topic in (*CATALOGUE, *self.declared)}.values())
 
 
 def discover(places: Sequence[str]) -> Agents:
@@ -136,10 +140,7 @@ def _add(found: dict[int, Recipe], some: Iterable[Recipe]) -> None:
 
 def _check(agents: Agents) -> None:
     known: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}
-    for topic in (
-        *(one.topic for one in agents.slicings),
-        *(one.sink for one in (*agents.windowings, *agents.recipes)),
-    ):
+    for topic in agents.declared:
         if known.setdefault(topic.name, topic) != topic:
             raise ConfigError(f"topic {topic.name}: it is declared twice, and not alike: give one another name")
     inputs = [one.topic.name for one in agents.slicings]

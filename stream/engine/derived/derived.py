@@ -50,7 +50,7 @@ class Derived(Stage):
                     (rule.on, SignalSeries(rule, recipe.sink.name, recipe.result, known[rule.on])) for rule in mine
                 ]
         takes = {name for of, one in self._followers if of == self._windows for name in one.takes}
-        self._takes = takes | {"revision", "incomplete", "width_ms"}
+        self.takes = sorted(takes | {"revision", "incomplete", "width_ms"})
         self._waiting = NOTHING
 
     needs_all_finals = True
@@ -69,10 +69,6 @@ class Derived(Stage):
     def outputs(self) -> list[Output]:
         return [follower.output for _, follower in self._followers]
 
-    @property
-    def takes(self) -> set[str]:  # type: ignore[override]  # it depends on the recipes
-        return self._takes
-
     def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:
         lost = []
         for _, follower in self._followers:
@@ -87,7 +83,7 @@ class Derived(Stage):
         return replace(state, derived={one.form: one.snapshot(shard, times) for _, one in self._followers})
 
     def process(self, flush: Flush, times: Times) -> None:
-        finals = self._waiting.and_(flush.finals.only(self._takes))
+        finals = self._waiting.and_(flush.finals.only(self.takes))
         # They are taken in time order, so all wait for windows that are still to come.
         self._waiting = NOTHING if flush.complete else finals
         if not flush.complete:

@@ -1,7 +1,7 @@
 """What a flush publishes, and the stages that add to it: one interface, whatever a stage makes of final windows."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,22 +49,20 @@ class Stage(ABC):
     ----------
     takes
         The metrics of final windows that it needs.
+    lags
+        Whether the last flush left work to do; a checkpoint made now would forget it.
     needs_all_finals
         Whether it starts from the first final window of a shard, so that a shard without a snapshot is read from there.
     """
 
-    takes: Collection[str] = ()
+    takes: Sequence[str] = ()
+    lags = False
     needs_all_finals = False
 
     @property
     def outputs(self) -> list[Output]:
         """What it makes that windows don't."""
         return []
-
-    @property
-    def lags(self) -> bool:
-        """Whether the last flush left work to do; a checkpoint made now would forget it."""
-        return False
 
     @abstractmethod
     def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:

@@ -19,6 +19,7 @@ from tickertape.stream.engine.core.workload import Workload
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.slices.decode import heartbeats
 from tickertape.stream.engine.slices.slicer import Idle, Refused, Slicer
+from tickertape.stream.engine.slices.slicer_settings import settings_of
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, DECODE_SECONDS, FOLD_SECONDS, PUBLISH_SECONDS
@@ -63,7 +64,7 @@ class SlicingAgent:
         self._most_partitions = MOST_PARTITIONS
         self._slicing = slicing
         self._settings = settings
-        self._names = slicing.names(settings) if slicing.names else None
+        self._slicer_settings = settings_of(slicing, settings)
         self._producer = producer
         self._shards = shards
         self._log_end = log_end
@@ -93,18 +94,12 @@ class SlicingAgent:
                 self._slicing,
                 tp.partition,
                 position.partitions,
-                slice_ms=self._settings.slice_ms,
-                skew_ms=self._settings.skew_ms,
-                most_sources=self._settings.most_sources,
-                silence_ms=self._settings.horizon_ms,
-                lateness_ms=self._slicing.lateness(self._settings.lateness_ms),
-                epoch=self._settings.epoch,
+                **self._slicer_settings,
                 checkpoint=slices_from(position.metadata),
                 committed=position.committed,
                 begin=position.begin,
                 now_ms=int(time() * 1000),
                 most_partitions=self._most_partitions,
-                names=self._names,
             )
             self._heard_seconds |= {(tp.partition, source): now for source in ("", *slicer.lanes.watermark_ms)}
         return {tp: self.slicers[tp.partition].read for tp in positions}

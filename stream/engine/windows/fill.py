@@ -74,24 +74,15 @@ class Filler(Stage):
         self._slices = windowing.slicing.aggregate
         self._slice_ms = slice_ms
         self._shards = shards
-        self._carried = sorted(set(windowing.fill.values()))
+        self.takes = sorted(set(windowing.fill.values()))
         self._writer = ResultWriter(windowing.output)
         self._types = {one.name: one.type for one in msgspec.structs.fields(windowing.result)}
-        self._lags = False
         self._groups: dict[tuple[int, str, str], FilledGroup] = {}
         #: By shard, source and symbol: start and offset of the newest slice that is folded.
         self._newest: dict[tuple[int, str, str], tuple[int, int]] = {}
         self._seeds: dict[int, dict[tuple[str, str], _Seed]] = {}
         # Shards of which what the last owner carried is known.
         self._started: set[int] = set()
-
-    @property
-    def takes(self) -> list[str]:  # type: ignore[override]  # it depends on the recipe
-        return self._carried
-
-    @property
-    def lags(self) -> bool:
-        return self._lags
 
     def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:  # noqa: ARG002 - upserts tell it
         if state and state.carried:
@@ -168,7 +159,7 @@ class Filler(Stage):
         }
         aggregate.merge(partials, np.arange(len(place)), aggregate.lift(whole))
         metrics = aggregate.finish(partials)
-        carried = zip(*[metrics[name].tolist() for name in self._carried], strict=True)
+        carried = zip(*[metrics[name].tolist() for name in self.takes], strict=True)
         for ((source, symbol), slice_ms), values in zip(newest.items(), carried, strict=True):
             done_ms = finality.done_with_ms(source)
             for resolution, width_ms in self._windowing.resolutions.items():
@@ -219,11 +210,11 @@ class Filler(Stage):
         self._start()
         finals = flush.finals
         if finals.keys:
-            carried = zip(*[finals.columns[name].tolist() for name in self._carried], strict=True)
+            carried = zip(*[finals.columns[name].tolist() for name in self.takes], strict=True)
             for key, shard, values in zip(finals.keys, finals.shards.tolist(), carried, strict=True):
                 self._tell(shard, key, values)
         gaps = self._all_gaps()
-        flush.complete &= not self._lags
+        flush.complete &= not self.lags
         if not gaps:
             return
         filled = self._filled(gaps)
@@ -241,7 +232,7 @@ class Filler(Stage):
 
     def _all_gaps(self) -> list[_Gap]:
         """Move every series on to where its windows are final; return the windows without events on the way."""
-        self._lags = False
+        self.lags = False
         room = FILLED_RECORDS
         gaps: list[_Gap] = []
         for (shard, source, resolution), group in self._groups.items():
@@ -256,7 +247,7 @@ class Filler(Stage):
                     gaps.append(_Gap(shard, symbol, source, resolution, start_ms, group.width_ms, n, values))
                     room -= n
             group.cursor_ms = min(series.cursor_ms for series in group.series.values())
-            self._lags |= group.cursor_ms < final_ms
+            self.lags |= group.cursor_ms < final_ms
         return gaps
 
     def _gaps(
@@ -290,7 +281,7 @@ class Filler(Stage):
         columns["final"][:] = True
         times = [gap.n for gap in gaps]
         for name, origin in self._windowing.fill.items():
-            at = self._carried.index(origin)
+            at = self.takes.index(origin)
             columns[name] = np.repeat(np.array([gap.values[at] for gap in gaps]), times)
         columns["width_ms"] = np.repeat(np.array([gap.width_ms for gap in gaps]), times)
         return Finals(keys, np.repeat(np.array([gap.shard for gap in gaps]), times), columns)

@@ -7,7 +7,7 @@ scraped.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from time import perf_counter, time
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from faust.types import TP
 from prometheus_client import Gauge
@@ -16,13 +16,11 @@ from tickertape.schemas.checkpoint import SliceCheckpoint, WindowCheckpoint, sli
 from tickertape.schemas.frame import Tallies
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.engine.core.lanes import UNSET
-from tickertape.stream.engine.core.positions import LogEnd, Position
+from tickertape.stream.engine.core.positions import Commits, LogEnd, Position
 from tickertape.stream.telemetry import metrics
 
 # Records by what became of them; the others of the tallies are offsets without a record that was read.
 OUTCOMES = tuple(name for name in Tallies.__struct_fields__ if name not in ("empty", "lost"))
-
-Commits: TypeAlias = Mapping[TP, tuple[int, str]]
 
 
 class Reader(Protocol):
