@@ -48,3 +48,9 @@ def one_line(text: str, limit: int = 200) -> str:
     """Return what another program said, so that it fits in a message of ours: one line, printable, not too long."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return line if len(line) <= limit else f"{line[:limit]}…"
+
+
+def name_and_text(error: BaseException) -> str:
+    """Return an error's name and text; Kafka's errors have their name in their text already."""
+    name, text = type(error).__name__, str(error)
+    return text if text.startswith(name) else f"{name}: {text}" if text else name

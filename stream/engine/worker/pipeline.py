@@ -31,6 +31,7 @@ from tickertape.stream.kafka.access.rights import denied, unread
 from tickertape.stream.kafka.access.security import for_faust
 from tickertape.stream.kafka.clients.group import clients_of
 from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.clients.topics import topic_exists
 from tickertape.stream.kafka.stores.control import Control
 from tickertape.stream.kafka.stores.counts import Counts
 from tickertape.stream.kafka.stores.snapshots import KafkaSnapshots
@@ -148,7 +149,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         settings = self.settings
         producer = self._output = Producer(settings, name=self._name, compression=settings.compression)
         await producer.start()
-        if await producer.exists(RESHARDED.name):
+        if await topic_exists(producer.connection, producer.client, RESHARDED.name):
             raise BrokerError(
                 f"{SLICES.name} is being made anew: wait for `tickertape reshard`, or call it again if it broke off"
             )
@@ -208,7 +209,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     async def _states(self, producer: Producer) -> KafkaStates | None:
         """Return where checkpoints go that are too long for a commit; None where the topic doesn't exist yet."""
         with suppress(AccessError):
-            if await producer.exists(COMMIT_STATE.name):
+            if await topic_exists(producer.connection, producer.client, COMMIT_STATE.name):
                 return KafkaStates(producer, self.settings.consumer_group)
         return None
 

@@ -1,91 +1,59 @@
-"""Producing at block speed: records are appended to batches without a future each, and nothing is lost silently."""
+"""A producer at block speed: records join batches without a future each, and no loss is silent."""
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError
-from aiokafka.producer.message_accumulator import BatchBuilder
 
 from tickertape.stream.configuration.connection import Connection
-from tickertape.stream.errors import BrokerError
+from tickertape.stream.errors import BrokerError, name_and_text
 from tickertape.stream.kafka.access.diagnosis import find_cause
-from tickertape.stream.kafka.access.rights import denied, no_topic, refused, unseen
+from tickertape.stream.kafka.access.rights import denied, refused
 from tickertape.stream.kafka.access.security import for_aiokafka
 from tickertape.stream.kafka.clients.metadata_pause import patient
+from tickertape.stream.kafka.clients.partition_queue import Batch, PartitionQueue
+from tickertape.stream.kafka.clients.topics import require_topic
 
 log = logging.getLogger(__name__)
 
-# New partitions are seen this fast; Kafka's default is five minutes.
+# New partitions are seen within this time; Kafka's default is five minutes.
 METADATA_AGE_MS = 2000
-# Long enough for a broker that is there, also one that is just starting.
+# Long enough for a broker that is still starting.
 CONNECT_SECONDS = 30.0
-# A topic just created shows up in a broker's metadata a moment later.
-APPEAR_SECONDS = 1.0
-# A request that isn't answered in this time is sent again, over a new connection: a machine that went without a word.
+# A request without an answer is sent again after this time, over a new connection: the machine may have vanished.
 REQUEST_SECONDS = 120.0
-# What is left is given this long when the caller has failed already.
+# After the caller has failed, pending records have this long to be acknowledged.
 LAST_CHANCE_SECONDS = 5.0
 
 
-class _Batch:
-    """Records that go in one request; ``over`` is set when they are acknowledged, or the producer has failed.
-
-    ``offset`` is the first one's, once they are acknowledged.
-    """
-
-    __slots__ = ("builder", "offset", "over", "size_bytes")
-
-    def __init__(self, builder: BatchBuilder) -> None:
-        self.builder = builder
-        self.size_bytes = 0
-        self.offset = -1
-        self.over = asyncio.Event()
-
-
-class _Queue:
-    """What waits for one partition, oldest first; the last batch is open. A pump runs while there is anything."""
-
-    __slots__ = ("batches", "partition", "pump", "sending", "sent_at", "topic", "topic_exists")
-
-    def __init__(self, topic: str, partition: int) -> None:
-        self.topic = topic
-        self.partition = partition
-        self.topic_exists = False
-        self.batches: deque[_Batch] = deque()
-        self.sending: _Batch | None = None
-        self.sent_at = 0.0
-        self.pump: asyncio.Task[None] | None = None
-
-
 class Producer:
-    """An idempotent Kafka producer whose `put` costs a microsecond.
+    """An idempotent Kafka producer whose `send` costs a microsecond.
 
     Records of a partition keep their order and arrive once, also across a restart of the broker that is shorter than
-    ``delivery_seconds``. One request a partition is in flight; what is put meanwhile makes up the next.
+    ``delivery_seconds``. One request per partition is in flight; records sent meanwhile form the next one.
 
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        How to reach Kafka.
     name
-        What the broker knows it by, in its logs, metrics and quotas.
+        The client id, in the broker's logs, metrics and quotas.
     compression
         ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     buffer_bytes
-        `room` waits while more than this is not acknowledged.
+        `room` waits while more bytes than this are unacknowledged.
     batch_bytes
-        The most that one request has for a partition, before compression; a larger record goes alone. Below the
-        least ``max.message.bytes`` of the topics.
+        The most bytes of one partition in a request, before compression; a larger record is sent alone. Keep it below
+        the smallest ``max.message.bytes`` of the topics.
     linger_seconds
-        The least time between two requests for a partition, full batches aside: under load fewer and larger ones; the
-        first record after a quiet time goes at once.
+        The least time between two requests for a partition, unless a batch is full. Under load this makes requests
+        fewer and larger; the first record after a quiet time is sent at once.
     delivery_seconds
-        A record that isn't acknowledged within it is a failure.
+        The producer fails when a record is not acknowledged within this time.
     """
 
     def __init__(
@@ -106,7 +74,7 @@ class Producer:
         self._batch_bytes = batch_bytes
         self._linger_seconds = linger_seconds
         self._delivery_seconds = delivery_seconds
-        self._queues: dict[tuple[str, int], _Queue] = {}
+        self._queues: dict[tuple[str, int], PartitionQueue] = {}
         self._pending_bytes = 0
         self._progress = asyncio.Event()
         self._failure: BrokerError | None = None
@@ -114,7 +82,7 @@ class Producer:
 
     @property
     def pending_bytes(self) -> int:
-        """What has been put and is not acknowledged."""
+        """Bytes sent and not acknowledged yet."""
         return self._pending_bytes
 
     async def start(self) -> None:
@@ -123,7 +91,7 @@ class Producer:
         Raises
         ------
         BrokerError
-            Nothing answers there as Kafka does.
+            No Kafka answers at that address.
         """
         kafka = AIOKafkaProducer(
             **for_aiokafka(self.connection),
@@ -132,11 +100,11 @@ class Producer:
             enable_idempotence=True,
             compression_type=None if self._compression == "none" else self._compression,
             max_batch_size=self._batch_bytes,
-            # The size of a request is not looked at where batches are given.
+            # For batches that the caller builds, aiokafka doesn't check the size of a request.
             request_timeout_ms=int(min(self._delivery_seconds, REQUEST_SECONDS) * 1000),
             metadata_max_age_ms=METADATA_AGE_MS,
         )
-        # A batch without a leader fails after this, a request's time-out by itself, so it must outlast a restart.
+        # A batch whose partition has no leader fails after this time (by default one request's), so a restart must fit.
         kafka._message_accumulator._batch_ttl = self._delivery_seconds
         patient(kafka.client)
         try:
@@ -144,30 +112,30 @@ class Producer:
         except (KafkaError, OSError, TimeoutError) as error:
             await kafka.stop()
             if denied(error):
-                # Who may write to a topic may have a number, which each batch of an idempotent producer carries.
+                # Each batch of an idempotent producer carries a producer id, which needs the right to write to a topic.
                 raise refused(self.connection, error, "Write on the topics that are written to") from error
             raise await find_cause(self.connection) from error
         self._kafka = kafka
 
     async def stop(self, within_seconds: float | None = None) -> None:
-        """Flush and disconnect; it disconnects in any case.
+        """Flush and disconnect; a failed flush still disconnects.
 
         Parameters
         ----------
         within_seconds
-            Give up on the flush after this; by default it has the time that delivery has.
+            Give up on the flush after this time; None means ``delivery_seconds``.
 
         Raises
         ------
         BrokerError
-            Something that was put has not been acknowledged.
+            A record was not acknowledged.
         """
         kafka = self._kafka
         if kafka is None:
             return
         try:
             async with asyncio.timeout(within_seconds):
-                await self._flush()
+                await self.flush()
         except TimeoutError:
             self._fail(
                 BrokerError(
@@ -192,7 +160,7 @@ class Producer:
         try:
             await self.stop(within_seconds=LAST_CHANCE_SECONDS)
         except BrokerError as second:
-            # The first error is the one to tell of.
+            # The caller's error is the one to report.
             log.warning("%s", second)
 
     def send(
@@ -203,18 +171,16 @@ class Producer:
         value: bytes | None,
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
-        """Append a record; it is sent soon, in order. Await `room` now and then, and `flush` before a commit.
+        """Append a record, which is sent soon and in order. Await `room` regularly, and `flush` before a commit.
 
         Raises
         ------
         BrokerError
-            An earlier record was not delivered; nothing is taken any more.
+            An earlier record was not delivered; the producer accepts no more.
         """
         if self._failure is not None:
             self._raise_failure()
-        queue = self._queues.get((topic, partition))
-        if queue is None:
-            queue = self._queues[topic, partition] = _Queue(topic, partition)
+        queue = self._queues.get((topic, partition)) or self._queue(topic, partition)
         listed = list(headers)
         batches = queue.batches
         batch = batches[-1] if batches else self._open(queue)
@@ -231,12 +197,12 @@ class Producer:
         Raises
         ------
         BrokerError
-            It was not delivered, or something before it.
+            This record or an earlier one was not delivered.
         """
         if self._failure is not None:
             self._raise_failure()
-        queue = self._queues.setdefault((topic, partition), _Queue(topic, partition))
-        # It is the first of its batch.
+        queue = self._queues.get((topic, partition)) or self._queue(topic, partition)
+        # The record opens a batch, so its offset is the batch's.
         batch = self._open(queue)
         record = batch.builder.append(timestamp=None, key=key, value=value, headers=[])
         batch.size_bytes += record.size
@@ -246,23 +212,27 @@ class Producer:
         return batch.offset
 
     async def flush(self) -> None:
-        """Return when all that was put before is acknowledged.
+        """Return when all records sent so far are acknowledged.
 
         Raises
         ------
         BrokerError
-            Something that was put, now or earlier, was not delivered.
+            A record was not delivered.
         """
-        self._started()
-        await self._flush()
+        # Batches of a partition are acknowledged in order, so the newest stands for all.
+        newest = [queue.newest for queue in self._queues.values()]
+        for batch in newest:
+            if batch is not None:
+                await batch.over.wait()
+        self._raise_failure()
 
     async def room(self) -> None:
-        """Return when the buffer has room.
+        """Return when the buffer has room again.
 
         Raises
         ------
         BrokerError
-            Something that was put was not delivered.
+            A record was not delivered.
         """
         while self._failure is None and self._pending_bytes > self._buffer_bytes:
             self._progress.clear()
@@ -270,137 +240,65 @@ class Producer:
         self._raise_failure()
 
     async def partitions(self, topic: str) -> int:
-        """Return how many partitions a topic has, as seen within the last two seconds.
+        """Return a topic's number of partitions, at most two seconds old.
 
         Raises
         ------
         BrokerError
-            There is no such topic.
+            The topic doesn't exist.
         """
         kafka = self._started()
         known = kafka.client.cluster.partitions_for_topic(topic)
         if known is None:
-            await self._must_exist(kafka, topic)
+            await require_topic(self.connection, kafka.client, topic)
             known = await kafka.partitions_for(topic)
         return len(known)
 
-    async def counts(self, topics: Collection[str]) -> dict[str, int]:
-        """Return how many partitions topics have, as the broker says now.
-
-        Raises
-        ------
-        BrokerError
-            It can't be asked.
-        """
-        try:
-            cluster = await self._started().client.fetch_all_metadata()
-        except KafkaError as error:
-            raise refused(self.connection, error) from error
-        return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
-
-    async def exists(self, topic: str) -> bool:
-        """Return whether there is such a topic.
-
-        Raises
-        ------
-        AccessError
-            Kafka doesn't let us see it.
-        """
-        client = self._started().client
-        if (await client.fetch_all_metadata()).partitions_for_topic(topic):
-            return True
-        if hidden := await unseen(self.connection, client, topic):
-            raise hidden
-        return False
+    @property
+    def client(self) -> Any:
+        """The connected client, for the broker's metadata; see `tickertape.stream.kafka.clients.topics`."""
+        return self._started().client
 
     def _started(self) -> AIOKafkaProducer:
         if self._kafka is None:
             raise RuntimeError("the producer is not started")
         return self._kafka
 
-    def _open(self, queue: _Queue) -> _Batch:
+    def _queue(self, topic: str, partition: int) -> PartitionQueue:
+        queue = PartitionQueue(topic, partition, self._linger_seconds, self._delivery_seconds)
+        self._queues[topic, partition] = queue
+        return queue
+
+    def _open(self, queue: PartitionQueue) -> Batch:
         kafka = self._started()
-        batch = _Batch(kafka.create_batch())
+        batch = Batch(kafka.create_batch())
         queue.batches.append(batch)
         if queue.pump is None:
             queue.pump = asyncio.create_task(self._pump(kafka, queue))
         return batch
 
-    async def _flush(self) -> None:
-        # Batches of a partition go in order, so the last stands for all.
-        newest = [queue.batches[-1] if queue.batches else queue.sending for queue in self._queues.values()]
-        for batch in newest:
-            if batch is not None:
-                await batch.over.wait()
-        self._raise_failure()
-
-    async def _pump(self, kafka: AIOKafkaProducer, queue: _Queue) -> None:
+    async def _pump(self, kafka: AIOKafkaProducer, queue: PartitionQueue) -> None:
         try:
             if not queue.topic_exists:
                 await self.partitions(queue.topic)
                 queue.topic_exists = True
             while queue.batches and self._failure is None:
-                await self._linger(queue)
-                batch = queue.sending = queue.batches.popleft()
-                await self._deliver(kafka, queue, batch)
+                batch = await queue.send_oldest(kafka)
                 self._pending_bytes -= batch.size_bytes
                 self._progress.set()
-                queue.sending = None
                 batch.over.set()
         except BrokerError as error:
             self._fail(error)
-        except Exception as error:  # whatever it is, records are lost by it
-            right = "" if isinstance(error, ClusterAuthorizationFailedError) else f"Write on topic {queue.topic}"
-            self._fail(
-                refused(self.connection, error, right)
-                if denied(error)
-                else BrokerError(
-                    f"topic {queue.topic}, partition {queue.partition}: records were not delivered ({_cause(error)}); "
-                    f"mend that at Kafka, {self.connection.broker}, and start again"
-                )
-            )
+        except Exception as error:  # any failure here loses records
+            self._fail(_not_delivered(self.connection, queue, error))
         finally:
             queue.pump = None
-
-    async def _linger(self, queue: _Queue) -> None:
-        loop = asyncio.get_running_loop()
-        rest = queue.sent_at + self._linger_seconds - loop.time()
-        if rest > 0 and len(queue.batches) == 1:
-            await asyncio.sleep(rest)
-        queue.sent_at = loop.time()
-
-    async def _deliver(self, kafka: AIOKafkaProducer, queue: _Queue, batch: _Batch) -> None:
-        batch.builder.close()
-        sent = await kafka.send_batch(batch.builder, queue.topic, partition=queue.partition)
-        # aiokafka retries an idempotent batch for ever, with the same sequence number: no loss, no repeat, no end.
-        done, _ = await asyncio.wait((sent,), timeout=self._delivery_seconds)
-        if not done:
-            raise TimeoutError(f"not acknowledged in {self._delivery_seconds:g} s")
-        batch.offset = sent.result().offset
-
-    async def _must_exist(self, kafka: AIOKafkaProducer, topic: str) -> None:
-        # Asking for one topic by name would create it on a broker that does so; asking for all does not.
-        deadline = asyncio.get_running_loop().time() + APPEAR_SECONDS
-        while True:
-            try:
-                cluster = await kafka.client.fetch_all_metadata()
-            except KafkaError as error:
-                raise BrokerError(
-                    f"Kafka at {self.connection.broker} can't be reached ({_cause(error)}): start it"
-                ) from error
-            if cluster.partitions_for_topic(topic):
-                return
-            if asyncio.get_running_loop().time() > deadline:
-                raise await unseen(self.connection, kafka.client, topic) or no_topic(self.connection, topic)
-            await asyncio.sleep(0.1)
 
     def _fail(self, error: BrokerError) -> None:
         self._failure = self._failure or error
         self._progress.set()
         for queue in self._queues.values():
-            for batch in (*queue.batches, queue.sending):
-                if batch is not None:
-                    batch.over.set()
+            queue.release()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -418,15 +316,19 @@ class Producer:
 
 
 async def _abandon(kafka: Any) -> None:
-    """End aiokafka's sender, which would go on trying for as long as the broker is away, and hold up `stop`."""
+    """End aiokafka's sender: while the broker is away it retries for ever, and `stop` would wait for it."""
     sender = kafka._sender.sender_task
-    # The first is answered by waiting for requests in flight, the second is not.
+    # After the first cancellation the sender waits for requests in flight; the second ends it.
     for _ in range(2):
         sender.cancel()
         await asyncio.wait((sender,), timeout=0.2)
 
 
-def _cause(error: BaseException) -> str:
-    # Kafka's errors begin with their own name.
-    name, text = type(error).__name__, str(error)
-    return text if text.startswith(name) else f"{name}: {text}" if text else name
+def _not_delivered(connection: Connection, queue: PartitionQueue, error: Exception) -> BrokerError:
+    if denied(error):
+        cluster = isinstance(error, ClusterAuthorizationFailedError)
+        return refused(connection, error, "" if cluster else f"Write on topic {queue.topic}")
+    return BrokerError(
+        f"topic {queue.topic}, partition {queue.partition}: records were not delivered ({name_and_text(error)}); "
+        f"mend that at Kafka, {connection.broker}, and start again"
+    )

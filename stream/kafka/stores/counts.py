@@ -7,6 +7,7 @@ from time import monotonic
 
 from tickertape.stream.errors import BrokerError
 from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.clients.topics import partition_counts
 from tickertape.stream.kafka.stores.control import Control
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Counts:
         """Return how many partitions there are at most of each topic; wait where nobody can be asked."""
         while True:
             try:
-                there = await self._producer.counts(topics)
+                there = await partition_counts(self._producer.connection, self._producer.client, topics)
                 await self._control.sync()
                 promised = {topic: [step.partitions for step in self._control.steps(topic)] for topic in topics}
             except BrokerError as error:
