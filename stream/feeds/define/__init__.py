@@ -1,4 +1,4 @@
-"""What the author of a feed imports: a source, a feed, a format; and how they are found.
+"""What the author of a feed imports (source, feed, format), and the registry that finds them.
 
 May import: schemas, stream.configuration, stream.errors, stream.extensions.
 """

@@ -1,4 +1,4 @@
-"""A live feed, as the command line runs it."""
+"""The definition of a live feed for the command line."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,26 +10,27 @@ from tickertape.stream.feeds.define.source import Source
 
 
 class NoSettings(Struct, frozen=True):
-    """Of a feed that has nothing to set."""
+    """The settings of a feed that has none."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """A live feed: ``tickertape feed NAME``; the file of a source defines one.
+    """A live feed, run by ``tickertape feed NAME``. The module of a source defines it as a constant.
 
     Attributes
     ----------
     name
-        What it is called, in small letters and digits; and the source's name in records, where no other is asked for.
+        The command's name: lower-case letters and digits. It is also the source's name in records, unless ``--source``
+        gives another.
     about
-        What it sends, in a sentence.
+        What it sends, as a sentence that continues "Send"; the command's help shows it.
     connect
-        Takes the feed's settings, the symbols that are asked for, and the source's name; returns the source.
+        Called with the feed's settings, the requested symbols and the source's name; returns the source.
     settings
-        A Struct of what can be set, each with a default. ``url`` of a feed ``coinbase`` is set by
+        A Struct of the feed's settings, each with a default. The field ``url`` of a feed ``coinbase`` is set by
         ``TICKERTAPE_COINBASE_URL``, or by ``coinbase_url`` in ``tickertape.toml``.
     takes_symbols
-        Whether symbols are asked for; else it sends all there is.
+        True if the command requires symbols; False if the feed sends everything that the source has.
     """
 
     name: str

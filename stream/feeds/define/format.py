@@ -13,18 +13,19 @@ def _as_it_is(_: bytes, error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Format:
-    """How a file is read: ``tickertape feed file --format NAME``; the file of a source defines one.
+    """How a recorded file is read: ``tickertape feed file --format NAME``. A module defines it as a constant.
 
     Attributes
     ----------
     name
-        What it is called.
+        The value of ``--format``.
     parse
-        Reads one line: an event, or what else it is; ValueError where it is neither. None: it has no lines.
+        Decodes one line into an event, or an `Other`; raises ValueError if it is neither. None if the format has no
+        lines: such a file is read as Parquet.
     kinds
-        The kinds of events that there may be.
+        The kinds of events that a file may contain.
     reason
-        Says why a line can't be read.
+        Returns why a line can't be read, from the line and the error of ``parse``.
     """
 
     name: str

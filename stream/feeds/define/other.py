@@ -1,4 +1,4 @@
-"""What a source sends besides events, and the name that its events have."""
+"""Messages that are not events, and the renaming of an event's source."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from tickertape.schemas.events import Event
 
 
 class Other(Struct, frozen=True):
-    """A message that is no event; feeds count them by kind.
+    """A message that is not an event; feeds count these by kind.
 
     Attributes
     ----------
     kind
-        As the source names it: ``depth``; or a word for it: ``deletion``.
+        The source's own name for it, as ``depth``, or a word that describes it, as ``deletion``.
     """
 
     kind: str
 
 
 def renamed(found: Event | Other, source: str) -> Event | Other:
-    """Return what a message tells of, an event under a source's name."""
+    """Return a decoded message; if it is an event, with the given source name."""
     if isinstance(found, Other) or found.source == source:
         return found
     event: Any = found

@@ -1,4 +1,4 @@
-"""Which feeds and formats there are: ours, and those of the setting `agents`; and what can be set of feeds."""
+"""The known feeds and formats, ours and those in the setting `agents`, and the settings of feeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from tickertape.stream.extensions.loading import modules
 from tickertape.stream.feeds.define.feed import Feed
 from tickertape.stream.feeds.define.format import Format
 
-# Ours are found as others' are.
+# Our own feeds and formats are found in the same way as those of users.
 OURS = ("tickertape.stream.feeds.sources", "tickertape.stream.feeds.files")
 Named = TypeVar("Named", Feed, Format)
 
@@ -23,12 +23,12 @@ def feeds(places: Sequence[str]) -> dict[str, Feed]:
     Parameters
     ----------
     places
-        Where others' are; see `modules`.
+        Packages and folders that define more feeds; see `modules`.
 
     Raises
     ------
     ConfigError
-        A place can't be loaded; or two feeds have one name.
+        A place can't be loaded, or two feeds have the same name.
     """
     return _by_name(places, Feed)
 
@@ -39,12 +39,12 @@ def formats(places: Sequence[str]) -> dict[str, Format]:
 
 
 def format_named(name: str, places: Sequence[str]) -> Format:
-    """Return one format.
+    """Return the format of this name.
 
     Raises
     ------
     ConfigError
-        There is none of that name.
+        No format has this name.
     """
     known = formats(places)
     if name not in known:
@@ -58,17 +58,17 @@ def _by_name(places: Sequence[str], kind: type[Named]) -> dict[str, Named]:
         for value in vars(module).values():
             if isinstance(value, kind) and found.setdefault(value.name, value) is not value:
                 what = kind.__name__.lower()
-                raise ConfigError(f"{module.__file__}: there is a {what} {value.name} already; give it another name")
+                raise ConfigError(f"{module.__file__}: a {what} named {value.name} exists already; choose another name")
     return found
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Read the settings, also those of feeds; see `configuration.settings.load`."""
+    """Read the settings, including those of feeds; see `configuration.settings.load`."""
     return configuration.load(environ, declared=_declared, **overrides)
 
 
 def _declared(places: Sequence[str]) -> dict[str, type]:
-    """Return what can be set of feeds: the type of each, by its whole name."""
+    """Return the type of each feed setting, by its full name: ``binance_url``."""
     return {
         f"{feed.name}_{field.name}": field.type
         for feed in feeds(places).values()
@@ -82,14 +82,14 @@ def settings_of(feed: Feed, values: Mapping[str, Any]) -> Any:
     Parameters
     ----------
     feed
-        Which.
+        The feed.
     values
-        By whole name; see the setting ``feeds``.
+        The settings of all feeds, by full name; see the setting ``feeds``.
 
     Raises
     ------
     ConfigError
-        A value is of the wrong kind or out of range.
+        A value has the wrong type or is out of range.
     """
     mine = {
         name.removeprefix(f"{feed.name}_"): value for name, value in values.items() if name.startswith(f"{feed.name}_")

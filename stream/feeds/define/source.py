@@ -1,4 +1,4 @@
-"""A live source: what one exchange or network needs to know."""
+"""A live source: what is specific to one exchange or network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,28 +10,29 @@ from tickertape.stream.feeds.define.other import Other
 
 
 class Source(ABC):
-    """What one exchange or network needs to know; reconnecting, gaps and recording are the same for all.
+    """What is specific to one exchange or network. Reconnecting, gaps and recording are the same for all.
 
     Attributes
     ----------
     name
-        The source's name, in each record.
+        The source's name in each record.
     setting
-        The one that has its address, as messages name it: ``TICKERTAPE_BINANCE_URL``.
+        The environment variable that sets its address, for error messages: ``TICKERTAPE_BINANCE_URL``.
     kinds
-        What events it has.
+        The kinds of events that it sends.
     contiguous
-        Those of them whose ids count up by one within a symbol: what is left out is missing, and named.
+        Kinds whose ids count up by one within a symbol. Ids that are left out are missing events, and are reported.
     rising
-        Those whose ids rise within a symbol, but not by one. An id of either that comes again is left out.
+        Kinds whose ids rise within a symbol, but not by one. A repeated id of these or of contiguous kinds is dropped.
     symbols
-        What is asked for, as events of these kinds name it: it is told of which of them nothing comes.
+        The requested symbols, as events of these two groups name them. A warning lists those without any event.
     hello
-        What is sent first over each line: subscriptions, where they aren't in the address.
+        The first messages to send on each connection, such as subscriptions that are not in the address.
     resumes
-        True where it can go on from a `position`, so that nothing needs to be lost.
+        True if the source can resume from a `position`, so that no event needs to be lost.
     leap
-        Positions that are so far apart, one after the other, have a gap between them: the source didn't keep so much.
+        If the position grows by more than this from one message to the next, the source has not kept the messages
+        between, and a warning reports the gap.
     """
 
     name: str
@@ -46,28 +47,28 @@ class Source(ABC):
 
     @abstractmethod
     def urls(self, position: int) -> Sequence[str]:
-        """Return the address of each line, as many each time.
+        """Return the address of each line; the number of lines is always the same.
 
         Parameters
         ----------
         position
-            Where to go on from; 0: from now on, as always where it doesn't resume.
+            Where to resume from; 0 to start with new events, as for every source that doesn't resume.
         """
 
     @abstractmethod
     def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
-        """Return the event that a message tells of, or what else it is.
+        """Decode a message into an event, or into an `Other` if it is something else.
 
         Raises
         ------
         ValueError
-            It can't be read.
+            The message can't be read.
         """
 
-    def position(self, frame: bytes) -> int:  # noqa: ARG002 - for those that resume
-        """Return where a message is, so as to go on from there; 0 where it doesn't say."""
+    def position(self, frame: bytes) -> int:  # noqa: ARG002 - for sources that resume
+        """Return the position of a message, to resume from; 0 if it has none."""
         return 0
 
-    def leaves(self, frame: bytes) -> bool:  # noqa: ARG002 - for those that say so
-        """Return whether a message says that the server is about to hang up."""
+    def leaves(self, frame: bytes) -> bool:  # noqa: ARG002 - for sources that announce it
+        """Return whether a message announces that the server will close the connection soon."""
         return False
