@@ -1,7 +1,7 @@
-"""When events were received, as far as anybody can say: what heartbeats, merging and pacing go by.
+"""Times of receipt, which heartbeats, the merging of files and pacing are based on.
 
-The engine rejects an event whose time is further past its receipt than the skew. So a feed's own clocks pass over it:
-one record of another century would else hold up a file for as long, or make all that follow it late.
+The engine rejects an event whose time is past its receipt by more than the skew, so a feed's clocks ignore such an
+event too. Otherwise one record from another century would delay a file until then, or make all later events late.
 """
 
 import time
@@ -15,19 +15,19 @@ def now_ms() -> int:
 
 
 def receipt_ms(received_ms: int, now_ms: int) -> int:
-    """Return when an event was received by the feed's word, but for one that is ahead of the time; else the time."""
+    """Return an event's receipt, but at most ``now_ms``; ``now_ms`` if the event has none (0)."""
     return min(received_ms, now_ms) if received_ms else now_ms
 
 
 class Clock:
-    """How far a file is: when its newest event was received. It never goes back.
+    """The position of a file in time: when its newest event was received. It never moves back.
 
     Parameters
     ----------
     skew_ms
-        See `Settings`.
+        How far an event's time may be past its receipt, ms; see `Settings`.
     now_ms
-        The time, ms.
+        Returns the current time, ms.
     """
 
     def __init__(self, skew_ms: int, now_ms: Callable[[], int] = now_ms) -> None:
@@ -36,11 +36,14 @@ class Clock:
         self._at_ms = 0
 
     def counts(self, event: Event) -> bool:
-        """Return whether an event's time is no further past its receipt than it may be."""
+        """Return whether an event's time is past its receipt by at most the skew."""
         return event.time_ms <= receipt_ms(event.received_ms, self._now_ms()) + self._skew_ms
 
     def read(self, event: Event) -> int:
-        """Return how far the file is with an event, ms: by when it was received, or else by its time."""
+        """Move on to an event's receipt, or to its time if it has none, and return the new position, ms.
+
+        An event that doesn't count moves nothing.
+        """
         if self.counts(event):
             at_ms = min(event.received_ms or event.time_ms, self._now_ms())
             self._at_ms = max(self._at_ms, at_ms)

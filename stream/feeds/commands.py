@@ -1,4 +1,4 @@
-"""``tickertape feed``: events from files, from a simulated market or live ones into Kafka."""
+"""``tickertape feed``: send events to Kafka from files, a simulated market or a live source."""
 
 import asyncio
 import logging
@@ -41,19 +41,24 @@ class _Speed(click.ParamType):
 
 
 _speed = click.option(
-    "--speed", type=_Speed(), default="1", show_default=True, metavar="FACTOR", help="Of the clock; `max`: no waiting."
+    "--speed",
+    type=_Speed(),
+    default="1",
+    show_default=True,
+    metavar="FACTOR",
+    help="Speed relative to the events' own times; `max`: don't wait.",
 )
 
 
 class _Spread(click.ParamType):
-    """``SYMBOL=N``."""
+    """A symbol and a number of partitions, as ``SYMBOL=N``."""
 
     name = "spread"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         symbol, _, over = str(value).rpartition("=")
         if not (symbol and over.isdecimal() and int(over)):
-            self.fail(f"{value!r} is not SYMBOL=N: BTC-USDT=4", param, ctx)
+            self.fail(f"{value!r} is not SYMBOL=N, for example BTC-USDT=4", param, ctx)
         return symbol, int(over)
 
 
@@ -62,13 +67,13 @@ _spread = click.option(
     type=_Spread(),
     multiple=True,
     metavar="SYMBOL=N",
-    help="Spread a hot symbol's events over N partitions; may be given for several. Whatever sends an event again is "
-    "to spread it alike.",
+    help="Spread a hot symbol's events over N partitions; repeat the option for more symbols. A run that sends the "
+    "same events again needs the same values.",
 )
 
 
 class _Feeds(click.Group):
-    """The commands below, and one for each live feed that is found."""
+    """The commands below, and one command for each live feed that is found."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_found(ctx)})
@@ -88,19 +93,22 @@ def _found(ctx: click.Context) -> "dict[str, Feed]":
 
 @click.group(cls=_Feeds)
 def feed() -> None:
-    """Send events to Kafka, each kind to its topic, with a heartbeat a second."""
+    """Send events to Kafka: each kind to its topic, with a heartbeat every second."""
 
 
 @feed.command("file")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
-@click.option("--format", "kind", default="binance", show_default=True, metavar="FORMAT", help="Of the files.")
+@click.option("--format", "kind", default="binance", show_default=True, metavar="FORMAT", help="The files' format.")
 @_speed
-@click.option("--sort", is_flag=True, help="Sort by event time first, all in memory: for files that are out of order.")
+@click.option(
+    "--sort", is_flag=True, help="Sort all events by event time first, in memory. For files that are out of order."
+)
 @click.option(
     "--close/--no-close",
     default=True,
     show_default=True,
-    help="End each source at the end, so that every bar closes; what it has in the second it ended in is then late.",
+    help="Send end markers at the end, so that every bar closes. If the source goes on later, its events in that last "
+    "second are late.",
 )
 @_spread
 @source_name
@@ -115,14 +123,14 @@ def feed_file(
     spread: tuple[tuple[str, int], ...],
     source: str | None,
 ) -> None:
-    """Replay recorded events, several files merged by when they were received.
+    """Send recorded events. Several files are merged in the order in which their events were received.
 
-    Files are plain, or compressed with gzip, bzip2, xz, zstd or zip.
+    Files may be compressed with gzip, bzip2, xz, zstd or zip.
 
-    Formats: `binance`, lines of `<ns received> <message>` from a combined stream, of which trades and quotes
-    (bookTicker) are sent; `jetstream`, events of Bluesky's (v1), of which created posts are sent; `twitter`, statuses
-    of its API v1.1; `jsonl` (or `json`), trades, quotes and posts in our own JSON, one a line; `parquet`, trades,
-    quotes or posts, a column a field, times in milliseconds or as timestamps.
+    Formats: `binance`: lines of `<ns received> <message>` from a combined stream; its trades and quotes (bookTicker)
+    are sent. `jetstream`: events of a Bluesky Jetstream (v1); its created posts are sent. `twitter`: statuses of the
+    API v1.1. `jsonl` (or `json`): trades, quotes and posts in our own JSON, one per line. `parquet`: trades, quotes or
+    posts, one column per field, with times in milliseconds or as timestamps.
     """
     settings.the_broker()
     from rich.console import Console
@@ -149,7 +157,7 @@ def feed_file(
     type=FiniteRange(0, min_open=True),
     default=20_000.0,
     show_default=True,
-    help="Trades a second, in the long run.",
+    help="Trades per second, on average.",
 )
 @click.option(
     "--quotes",
@@ -157,7 +165,7 @@ def feed_file(
     default=1.0,
     show_default=True,
     metavar="RATIO",
-    help="Quotes a trade, in the long run; 0: none.",
+    help="Quotes per trade, on average; 0: none.",
 )
 @click.option(
     "--posts",
@@ -165,22 +173,27 @@ def feed_file(
     default=20.0,
     show_default=True,
     metavar="RATE",
-    help="Posts a second that name the symbols, many more in bursts, which prices follow; 0: none.",
+    help="Posts per second that name the symbols. Bursts add many more, and prices follow them. 0: none.",
 )
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed, the same market.")
-@click.option("--for", "seconds", type=FiniteRange(0, min_open=True), help="Seconds of event time.")
-@click.option("--events", type=click.IntRange(1), help="How many trades.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=7, show_default=True, help="The same seed gives the same market."
+)
+@click.option("--for", "seconds", type=FiniteRange(0, min_open=True), help="Stop after so many seconds of event time.")
+@click.option("--events", type=click.IntRange(1), help="Stop after so many trades.")
 @click.option("--source", default="sim", show_default=True, help="The exchange's name in the records.")
-@click.option("--start-ms", type=click.IntRange(0), help="Simulate history from this time on, ms since 1970 UTC.")
+@click.option("--start-ms", type=click.IntRange(0), help="Simulate history from this time on, in ms since 1970 UTC.")
 @_speed
 @click.option(
     "--close/--no-close",
     default=None,
-    help="End each source at the end, so that every bar closes; what it has in the second it ended in is then late."
-    "  [default: close with --start-ms]",
+    help="Send end markers at the end, so that every bar closes. If the source goes on later, its events in that last "
+    "second are late.  [default: close with --start-ms]",
 )
 @click.option(
-    "--ledger", type=click.Path(path_type=Path), metavar="FILE", help="Write the number of trades sent, by symbol."
+    "--ledger",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the number of trades sent per symbol to FILE.",
 )
 @_spread
 @click.pass_obj
@@ -200,7 +213,7 @@ def feed_simulate(
     ledger: Path | None,
     spread: tuple[tuple[str, int], ...],
 ) -> None:
-    """Send a simulated market: trades in bursts, quotes, posts that prices follow; busy symbols and quiet ones."""
+    """Send a simulated market: bursts of trades, quotes, and posts that prices follow; busy and quiet symbols."""
     settings.the_broker()
     from rich.console import Console
 
@@ -214,7 +227,7 @@ def feed_simulate(
     simulation = Simulation(market, crowd, start_ms=start_ms, seconds=seconds, events=events, speed=speed)
     closes = simulation.closes if close is None else close
     if ledger is not None:
-        # A place that can't be written is told of now, not after an hour.
+        # If the file can't be written, fail now and not after an hour.
         simulation.ledger.write(ledger)
     console = Console(stderr=True)
     send = partial(session.feed, settings, kinds=simulation.kinds, close=closes, console=console, spread=dict(spread))
@@ -229,7 +242,7 @@ _record = click.option(
     "--record",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write each message as it comes, a file an hour, for `tickertape feed file`.",
+    help="Record each message as it comes, in one file per hour, for `tickertape feed file`.",
 )
 
 
@@ -256,14 +269,14 @@ def _command_of(live: "Feed") -> click.Command:
         live.name,
         callback=run,
         params=[*asked, *options[::-1]],
-        help=f"Send {live.about}\n\nIt goes on until told to stop.",
+        help=f"Send {live.about}\n\nRuns until it is stopped.",
     )
 
 
 def _send_live(
     settings: Settings, source: "Source", record: Path | None, spread: tuple[tuple[str, int], ...] = ()
 ) -> None:
-    """Send what a live source has until told to stop, and say what became of it all."""
+    """Send a live source's events until stopped, then print what became of its messages."""
     settings.the_broker()
     from rich.console import Console
 
@@ -297,12 +310,12 @@ def _send_live(
 
 
 def _log_to(console: "Console", form: logs.Format) -> None:
-    """Log lines on a terminal stand above the one that shows progress."""
+    """Set up logging. On a terminal, log lines appear above the progress line."""
     from rich.logging import RichHandler
 
     if console.is_terminal and form == "text":
         logs.set_up(form, RichHandler(console=console, show_path=False), "%(message)s")
     else:
         logs.set_up(form)
-    # While Kafka is away it would tell so many times a second; we tell what comes of it.
+    # aiokafka would log many lines a second while Kafka is away. Our own messages report the consequences.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Options that several commands of feeds and replays have."""
+"""Options that the commands of feeds and replays share."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tickertape.stream.engine.core.names import check
 
 
 class SourceName(click.ParamType):
-    """A source's name, as records have it."""
+    """A source's name that is valid in records."""
 
     name = "source"
 
@@ -18,7 +18,7 @@ class SourceName(click.ParamType):
         try:
             check(found := msgspec.convert(value, Source))
         except ValueError as error:
-            self.fail(f"{value!r} is no source's name: {error}", param, ctx)
+            self.fail(f"{value!r} is not a valid source name: {error}", param, ctx)
         return found
 
 
@@ -26,5 +26,5 @@ source_name = click.option(
     "--source",
     type=SourceName(),
     metavar="NAME",
-    help="The source's name in the records, so that captures of two markets don't merge: binance-futures.",
+    help="Use this source name in the records, for example binance-futures, to keep captures of two markets apart.",
 )

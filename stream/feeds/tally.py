@@ -1,4 +1,4 @@
-"""What became of the lines of recorded files."""
+"""Counts of what the lines of recorded files contained."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,22 +14,22 @@ BAD_SHOWN = 5
 
 
 class Tally(Struct):
-    """What became of the lines.
+    """Counts of what the lines contained.
 
     Attributes
     ----------
     events
-        Lines that gave an event, by its topic.
+        Lines that were an event, by its topic.
     others
-        Lines that tell of something else, by kind.
+        Lines that were another message, by kind.
     bad
         Lines that could not be read.
     places
-        Of the first few bad ones: ``file:line: reason``.
+        The first few bad lines, as ``file:line: reason``.
     notes
-        What is to be said of files.
+        Messages to the user about files, such as one that is cut off.
     read_in, bad_in
-        Files that had a line which could be read, and those that had one which could not.
+        Files with at least one readable line, and files with at least one bad line.
     """
 
     events: Counter[str] = field(default_factory=Counter)
@@ -45,11 +45,11 @@ class Tally(Struct):
 
     @property
     def unread(self) -> list[str]:
-        """The files of which not one line could be read."""
+        """The files without a single readable line."""
         return sorted(self.bad_in - self.read_in)
 
     def count(self, path: Path, kinds: Iterable[type]) -> None:
-        """Count lines of a file that gave events of these kinds."""
+        """Count lines of a file that were events of these kinds."""
         self.read_in.add(str(path))
         for kind, count in Counter(kinds).items():
             self.events[TOPICS[kind].name] += count
@@ -62,7 +62,7 @@ class Tally(Struct):
             self.places.append(place)
 
     def add(self, other: "Tally") -> None:
-        """Add what became of more lines."""
+        """Add the counts of another tally."""
         self.events += other.events
         self.others += other.others
         self.bad += other.bad
@@ -84,9 +84,8 @@ class Tally(Struct):
         return "\n".join(["; ".join(parts), *shown, *self.notes])
 
     def must_be_read(self, kind: str, formats: Iterable[str]) -> None:
-        """Raise InputError where a file had lines and not one of them could be read."""
+        """Raise InputError if a file had bad lines and no readable one."""
         if unread := self.unread:
             raise InputError(
-                f"{unread[0]}: not one line of it could be read as {kind}; is it of another format? There are "
-                + ", ".join(sorted(formats))
+                f"{unread[0]}: no line could be read as {kind}; try another --format: " + ", ".join(sorted(formats))
             )

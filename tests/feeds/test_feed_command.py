@@ -141,7 +141,7 @@ def test_a_spread_is_a_symbol_and_a_number(broker: str) -> None:
     process = feed(broker, "simulate", "--events", "1", "--spread", "BTC-USD=0")
     _, shown = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "'BTC-USD=0' is not SYMBOL=N: BTC-USDT=4" in shown
+    assert "'BTC-USD=0' is not SYMBOL=N, for example BTC-USDT=4" in shown
 
 
 def test_a_hot_symbol_is_spread(broker: str, source: str) -> None:
