@@ -1,4 +1,4 @@
-"""What travels between processes: the records of every topic, and what commits and snapshots hold. No logic.
+"""The data that processes exchange: the records of every topic, and the contents of commits and snapshots. No logic.
 
 May import: nothing of ours.
 """

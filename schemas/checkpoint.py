@@ -1,4 +1,4 @@
-"""What a worker leaves behind in Kafka's group offsets: where to read from, and what it knew there, as one commit."""
+"""Checkpoints: the state that a worker stores with each offset that it commits, and its encoding as commit metadata."""
 
 import base64
 import zlib
@@ -10,40 +10,41 @@ from msgspec.structs import replace
 
 from tickertape.schemas.frame import NEVER_MS, Lane, Tallies
 
-# Kafka's default for `offset.metadata.max.bytes`; a commit with more is refused.
+# Kafka's default for `offset.metadata.max.bytes`. Kafka refuses a commit with longer metadata.
 METADATA_BYTES = 4096
-# A checkpoint that isn't packed begins with a bracket.
+# The prefix of a packed checkpoint. One that isn't packed begins with a bracket.
 _PACKED = "zlib:"
-# A commit that refers to a record with its checkpoint begins with this.
+# The prefix of metadata that refers to a record with the checkpoint.
 _REFERS = "state:"
-# A checkpoint of ours is never packed into less than that part of its length.
+# A packed checkpoint unpacks to at most this many times its length.
 _PACKED_TIMES = 64
 
 C = TypeVar("C", bound=Struct)
 
 
 class SliceCheckpoint(Struct, frozen=True, array_like=True):
-    """The whole durable state of one input partition.
+    """The durable state of one input partition.
 
     Attributes
     ----------
     upto
-        The offset that the partition has been read to.
+        The offset up to which the partition has been read.
     start
         The log's first offset when it was first read; the tallies add up to ``upto - start``.
     lanes
         Every lane, as of ``upto``.
     tallies
-        As of ``upto``.
+        What became of the records, as of ``upto``.
     incomplete
-        Where retention took records of open slices, ``(from, to)`` ms, or None.
+        The event times ``(from, to)``, ms, in which retention deleted records of open slices; None if it deleted none.
     partitions
-        How many there are, by the owner's metadata and the heartbeats below ``upto``: not every shard may have heard.
+        The topic's number of partitions, from the owner's metadata and the heartbeats below ``upto``. Some shards may
+        not have received it yet.
     evicted_ms
-        The greatest frontier of lanes that made room for others, ms.
+        The greatest frontier of evicted lanes, ms.
     since
-        By source: the offset from which on it has a lane, if that is past the commit's. Records before it were
-        rejected, and stay so when they are read again.
+        By source: the offset at which its lane was created, if that is past the commit's offset. Records before it
+        were rejected, and are rejected again when they are reread.
     """
 
     upto: int = 0
@@ -57,22 +58,22 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
 
 
 class Views(Struct, frozen=True, array_like=True):
-    """What a shard knows of one input topic; times in ms, by source and for all of them.
+    """How far a shard has processed one input topic. Times are in ms, by source and for ``all``.
 
     Attributes
     ----------
     partitions
-        How many the topic is known to have.
+        The highest number of partitions that the shard has read of.
     folded
-        Slices that end at or before it are folded for good. Every source is here that has a lane in any partition, or
-        windows that may change.
+        Slices that end at or before this time are folded for good. It has every source with a lane in any partition
+        or with windows that may change.
     final
-        Windows that end at or before it are published as final.
+        Windows that end at or before this time are published as final.
     added
-        Partitions that were heard of when slices had been folded without them: from which one on, and how far slices
-        were folded then, by source and for all. It stays until their lanes have passed that.
+        Partitions that were added after slices had been folded without them, as (first new partition, how far slices
+        were folded by then). An entry is kept until the lanes of these partitions have passed its times.
     forgotten_ms
-        How far slices were folded of sources that are not here any more.
+        How far slices of forgotten sources were folded.
     """
 
     partitions: int = 0
@@ -88,15 +89,17 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
     Attributes
     ----------
     upto
-        The offset that the shard of ``slices`` has been read to.
+        The offset up to which the shard of ``slices`` has been read.
     topics
-        What it knows of each input topic.
+        How far the shard has processed each input topic.
     needed
-        The oldest offset that an open window needs, where it is past the commit's, or None.
+        The oldest offset that an open window needs, if it is past the commit's offset; else None.
     log
-        Tells the shard's log from one of the same name before it: a snapshot is of one. Empty: not known.
+        A random name for the shard's log. It changes when the topic is deleted and created again, so snapshots of an
+        earlier log are recognized. Empty if unknown.
     began
-        Where it was first read, if what follows windows is to be made again from there; None where a snapshot has it.
+        The offset at which the shard was first read, if derived results must be computed again from there; None if a
+        snapshot holds their state.
     """
 
     upto: int = 0
@@ -107,18 +110,18 @@ class WindowCheckpoint(Struct, frozen=True, array_like=True):
 
 
 class Reference(Struct, frozen=True, array_like=True):
-    """What a commit holds in place of a checkpoint that is too long for it: where that is.
+    """A reference to the record that holds a checkpoint, for a commit whose metadata can't hold it.
 
     Attributes
     ----------
     topic, partition, offset
-        Of the record that holds it.
+        The position of the record.
     key
-        That record's.
+        The record's key.
     checksum
-        CRC-32 of its value.
+        CRC-32 of the record's value.
     head
-        The checkpoint without what makes it long, packed or not.
+        A short form of the checkpoint, see `head_of`; packed or not.
     """
 
     topic: str
@@ -130,18 +133,18 @@ class Reference(Struct, frozen=True, array_like=True):
 
 
 def to_metadata(checkpoint: SliceCheckpoint | WindowCheckpoint) -> str:
-    """Return a checkpoint as text: JSON, or where that is longer than a commit takes, the same packed."""
+    """Encode a checkpoint as JSON, packed if it is longer than a commit can hold."""
     text = msgspec.json.encode(checkpoint)
     return text.decode() if len(text) <= METADATA_BYTES else _PACKED + base64.b85encode(zlib.compress(text, 9)).decode()
 
 
 def is_long(metadata: str) -> bool:
-    """Return whether Kafka would refuse a commit with it: then a record is to hold it, see `Reference`."""
+    """Return whether metadata is too long for a commit. If so, a record must hold the checkpoint, see `Reference`."""
     return len(metadata.encode()) > METADATA_BYTES
 
 
 def head_of(metadata: str) -> str:
-    """Return a checkpoint without what makes it long: its lanes but the furthest, and what a shard knows of topics."""
+    """Return a short form of a checkpoint: only the lane with the highest watermark, or no topics."""
     if (slices := slices_from(metadata)) is not None and slices.lanes:
         furthest = max(slices.lanes, key=lambda lane: lane.watermark_ms)
         return to_metadata(replace(slices, lanes=[furthest], since={}))
@@ -150,12 +153,12 @@ def head_of(metadata: str) -> str:
 
 
 def refer(reference: Reference) -> str:
-    """Return what a commit holds in place of a checkpoint."""
+    """Encode a reference as commit metadata."""
     return _REFERS + msgspec.json.encode(reference).decode()
 
 
 def reference_in(metadata: str) -> Reference | None:
-    """Return what a commit refers to, or None where it holds the checkpoint itself."""
+    """Return the reference that commit metadata holds, or None if it holds the checkpoint itself."""
     if not metadata.startswith(_REFERS):
         return None
     try:
@@ -165,23 +168,23 @@ def reference_in(metadata: str) -> Reference | None:
 
 
 def told_in(metadata: str) -> str:
-    """Return what the commit itself holds: enough to say how far a partition has been read."""
+    """Return the checkpoint in the metadata, or its short form, which says how far a partition has been read."""
     return metadata if (reference := reference_in(metadata)) is None else reference.head
 
 
 def slices_from(metadata: str) -> SliceCheckpoint | None:
-    """Return what a commit says, or None where it isn't ours: somebody has set the offset with Kafka's own tools."""
+    """Decode a slice checkpoint; None if the metadata isn't ours, because the offset was set with Kafka's own tools."""
     return _from(metadata, SliceCheckpoint)
 
 
 def windows_from(metadata: str) -> WindowCheckpoint | None:
-    """See `slices_from`."""
+    """Decode a window checkpoint; None as in `slices_from`."""
     return _from(metadata, WindowCheckpoint)
 
 
 def _from(metadata: str, kind: type[C]) -> C | None:
     if metadata.startswith(_REFERS):
-        raise ValueError("a commit refers to a record: find that first, or use `told_in`")
+        raise ValueError("this metadata refers to a record: read that record first, or use `told_in`")
     try:
         return msgspec.json.decode(_unpacked(metadata), type=kind)
     except (msgspec.MsgspecError, zlib.error, ValueError):
@@ -191,6 +194,6 @@ def _from(metadata: str, kind: type[C]) -> C | None:
 def _unpacked(metadata: str) -> bytes:
     if not metadata.startswith(_PACKED):
         return metadata.encode()
-    # Whoever may commit, or write states, could otherwise have a worker unpack gigabytes.
+    # Without a limit, anybody with the right to commit or to write states could make a worker unpack gigabytes.
     most_bytes = _PACKED_TIMES * len(metadata)
     return zlib.decompressobj().decompress(base64.b85decode(metadata.removeprefix(_PACKED)), most_bytes)

@@ -1,24 +1,24 @@
-"""The topic ``control``: what a running pipeline is to go by. Of a key the last record holds."""
+"""The records of the topic ``control``: settings that a running pipeline follows. The last record of a key is valid."""
 
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-# More than a topic has: past it a count is a mistake, and would hold every result back.
+# No topic has more partitions. A higher count is a mistake, and would delay every result.
 MOST_PARTITIONS = 10_000
 
 Partitions = Annotated[int, Meta(ge=1, le=MOST_PARTITIONS)]
 
 
 class Step(Struct, frozen=True, array_like=True):
-    """From an event time on, so many partitions.
+    """The number of partitions that feeds use from an event time on.
 
     Attributes
     ----------
     from_ms
-        The first event time that it goes for, ms; the border of a slice.
+        The first event time for which the step is valid, ms; the start of a slice.
     partitions
-        How many the feeds use.
+        The number of partitions that feeds use.
     """
 
     from_ms: int
@@ -26,26 +26,26 @@ class Step(Struct, frozen=True, array_like=True):
 
 
 class Schedule(Struct, frozen=True):
-    """How many of a topic's partitions our feeds use, by event time; its key is `schedule_key`.
+    """The number of a topic's partitions that our feeds use, by event time. The record's key is `schedule_key`.
 
     Attributes
     ----------
     steps
-        Rising in both; the first one goes for all that is before it, too.
+        Both fields rise from step to step. The first step is also valid for all earlier event times.
     """
 
     steps: tuple[Step, ...]
 
 
 class Workers(Struct, frozen=True):
-    """How many workers each ``tickertape up`` of a group runs; its key is `workers_key`.
+    """The number of workers that each ``tickertape up`` of a group runs. The record's key is `workers_key`.
 
     Attributes
     ----------
     workers
-        How many.
+        The number of workers.
     paused
-        True while none are to run: the shards are being changed.
+        True while no worker may run because the number of shards is being changed.
     """
 
     workers: Annotated[int, Meta(ge=1)]
@@ -53,12 +53,12 @@ class Workers(Struct, frozen=True):
 
 
 class Position(Struct, frozen=True):
-    """How far a feed has sent what its source can say again; its key is `position_key`.
+    """The position from which a feed resumes a source that can repeat its events. The record's key is `position_key`.
 
     Attributes
     ----------
     at
-        In the source's own count; a Jetstream's is microseconds.
+        The position in the source's own unit; for a Jetstream, microseconds.
     """
 
     at: Annotated[int, Meta(ge=0)]

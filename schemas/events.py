@@ -11,18 +11,18 @@ from tickertape.schemas.trade import Trade
 
 
 class Event(Protocol):
-    """What an event of any kind says of itself.
+    """The fields that events of all kinds have.
 
     Attributes
     ----------
     source
-        The exchange or network that it comes from.
+        The exchange or network that sent the event.
     id
-        The source's own number for it; an event that is sent again keeps it.
+        The source's own number for the event. It stays the same when the event is sent again.
     time_ms
         Event time, ms since 1970 UTC.
     received_ms
-        When the feed had it, by the feed's clock, ms; 0 where it doesn't say.
+        When the feed received the event, by the feed's clock, ms; 0 if unknown.
     """
 
     @property
@@ -38,19 +38,19 @@ class Event(Protocol):
     def received_ms(self) -> int: ...
 
 
-# By kind. The field that the topic's ``key`` names says which partition an event goes to.
+# The topic of each kind. The field that the topic's ``key`` names decides the partition of an event.
 TOPICS: dict[type, Topic] = {Trade: TRADES, Quote: QUOTES, Post: POSTS}
 
 
 class Shape(Struct, gc=False):
-    """As much of a record as tells its kind, where no topic does: a field that one kind has and no other.
+    """The fields that tell the kind of a record from a file, which has no topic.
 
     Attributes
     ----------
     bid
-        A quote's.
+        Only quotes have it.
     author
-        A post's.
+        Only posts have it.
     """
 
     bid: Raw | UnsetType = UNSET
@@ -64,5 +64,5 @@ class Shape(Struct, gc=False):
 
 
 def _is_there(field: Raw | UnsetType) -> bool:
-    """Return whether a record has a field; one that is null it hasn't got."""
+    """Return whether a record has a field; null counts as missing."""
     return field is not UNSET and bytes(field) != b"null"

@@ -1,4 +1,4 @@
-"""A frame: what one flush of one input partition has for one shard, on the topic ``slices``."""
+"""Frames: the slices that one flush of one input partition sends to one shard, on the topic ``slices``."""
 
 from typing import Annotated
 
@@ -7,26 +7,27 @@ from msgspec import Meta, Struct, field
 from tickertape.schemas.fields import Source
 
 Whole = Annotated[int, Meta(ge=0, le=2**62)]
-#: Before any time: where a lane is that has said nothing.
+#: Before any time: the watermark and the frontier of a lane without events or heartbeats.
 NEVER_MS = -(2**62)
 AnyTimeMs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 
 
 class Lane(Struct, frozen=True, array_like=True):
-    """How far one source is in one partition.
+    """One source within one partition, and how far its event time is.
 
     Attributes
     ----------
     source
         The source's name.
     watermark_ms
-        The running maximum of its accepted event times and of its heartbeats.
+        The running maximum of the source's accepted event times and heartbeats.
     frontier_ms
         Slices that end at or before it are closed; it never moves back.
     idle
-        True while the partition's owner, caught up with the log's end, has had nothing from it for the idle time-out.
+        True while the partition's owner has read to the log's end and received nothing from the source for the idle
+        time-out.
     ended
-        True where the last that the source has said is that nothing follows.
+        True if the source's last record is an end marker.
     """
 
     source: Source
@@ -37,16 +38,16 @@ class Lane(Struct, frozen=True, array_like=True):
 
 
 class Tallies(Struct, array_like=True):
-    """What became of every offset from the log's start to ``upto``; they add up to the difference.
+    """What became of every offset from the log's start to ``upto``. The fields add up to the number of offsets.
 
     Attributes
     ----------
     counted, late, rejected, repeated, unmatched, heartbeats
-        Records, each in exactly one.
+        Numbers of records. Each record is in exactly one field.
     empty
-        Offsets with no record for us: transaction markers, aborted transactions, compacted records.
+        Offsets without a record: transaction markers, aborted transactions, compacted records.
     lost
-        Records that retention took before they were read.
+        Records that retention deleted before they were read.
     """
 
     counted: Whole = 0
@@ -67,31 +68,33 @@ class Frame(Struct, frozen=True, array_like=True):
     topic, partition
         The input partition that was read.
     epoch
-        What the slices' meaning hangs on (slice width, skew); frames of another epoch don't mix.
+        What decides the contents of slices: slice width, skew and aliases. Frames of different epochs don't mix.
     upto
-        The offset that the partition has been read to: the stamp of every upsert here. The highest stamp holds.
+        The offset up to which the partition has been read. It is the stamp of every upsert in the frame; of a slice's
+        upserts, the one with the highest stamp is valid.
     partitions
-        How many partitions the topic has, by the owner's metadata and by the heartbeats that it has read: one that
-        has not spoken yet holds finals back.
+        The topic's number of partitions, from the owner's metadata and the heartbeats that it has read. A partition
+        that has sent no frame yet delays finals.
     idle
-        True where its owner, caught up with the log's end, has waited for the time-out: any source without a lane here
-        is idle. Else such a source is held back.
+        True if the owner has read to the log's end and waited for the idle time-out. Then every source without a lane
+        in the partition is idle. If False, the partition delays the results of such sources.
     incomplete
-        ``(from, to)`` ms where retention took records of slices that were open, else empty.
+        The event times ``(from, to)``, ms, in which retention deleted records of open slices; None if it deleted none.
     lanes
-        Every lane of the partition. A lane's frontier covers the upserts in this frame and before it, in this shard.
+        Every lane of the partition. A lane's frontier covers the upserts in this frame and in this shard's earlier
+        frames.
     tallies
-        The partition's, up to ``upto``.
+        The tallies of the partition, up to ``upto``.
     sources, symbols
-        Names that the columns ``source`` and ``symbol`` index.
+        The names that the columns ``source`` and ``symbol`` index.
     columns
         Little-endian arrays of one length: ``source`` and ``symbol`` (uint32), ``slice_ms`` (int64, the slice's
-        start), and each column of the aggregate that holds numbers.
+        start), and the aggregate's columns of numbers.
     sketches
-        Those that hold sketches, which are bytes of any length: one a slice, empty where it holds nothing.
+        The aggregate's columns of sketches. A sketch is bytes of any length, empty for a slice without values.
     evicted_ms
-        The greatest frontier of lanes that made room for others, ms: all is closed up to there of any source that has
-        no lane here. ``NEVER_MS`` where none did.
+        The greatest frontier of evicted lanes, ms. A source without a lane in the partition is closed up to this time.
+        ``NEVER_MS`` if no lane was evicted.
     """
 
     topic: str

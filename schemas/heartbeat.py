@@ -1,4 +1,4 @@
-"""A heartbeat: a record with no value and one header, by which a source says "all of mine before this is sent"."""
+"""Heartbeats: records without a value, with one header. A source states that it has sent all of its earlier events."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,20 +13,22 @@ HEADER = "heartbeat"
 
 
 class Heartbeat(Struct, gc=False, frozen=True, omit_defaults=True):
-    """Moves the watermark of a source's lane to ``time_ms``; it may not be further past its append time than an event.
+    """A record that moves the watermark of a source's lane to ``time_ms``.
+
+    Like an event, it is rejected if it is too far ahead of its append time.
 
     Attributes
     ----------
     source
-        The lane that it speaks for.
+        The source of the lane.
     time_ms
-        No record of that source with an earlier event time follows in this partition, lateness aside.
+        No record of the source with an earlier event time follows in this partition, lateness aside.
     partitions
-        How many partitions the topic has, as far as the feed knows; 0 where it doesn't say. It is in the log, so
-        whoever reads of event times that may lie on an added partition has read that there is one.
+        The topic's number of partitions as the feed knows it; 0 if unknown. It is in the log, so a reader learns of an
+        added partition before it reads event times that may lie on it.
     end
-        True where nothing of the source follows: its last slice is closed, and the lane holds nothing back until the
-        source speaks again.
+        True if nothing of the source follows. The lane's last slice is closed, and the lane delays no results until
+        the source's next record.
     """
 
     source: Source
@@ -44,15 +46,15 @@ def to_headers(heartbeat: Heartbeat) -> list[tuple[str, bytes]]:
 
 
 def from_headers(headers: Sequence[tuple[str, bytes | None]]) -> Heartbeat | None:
-    """Return the heartbeat that a null record carries, or None where no header names one.
+    """Decode the heartbeat in the headers of a record without a value; None if no header holds one.
 
     Raises
     ------
     msgspec.DecodeError, msgspec.ValidationError
-        The header is there but isn't a heartbeat.
+        The header exists but doesn't hold a heartbeat.
     """
     for name, value in headers:
         if name == HEADER:
-            # Kafka has headers without a value.
+            # Kafka allows headers without a value.
             return _decode(value or b"")
     return None

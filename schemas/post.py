@@ -1,4 +1,4 @@
-"""A post, as every feed normalises it."""
+"""Posts, as every feed normalises them."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from tickertape.schemas.fields import LATEST_MS, Id, Name, Source, TimeMs
 # A decentralised identifier may be this long.
 Author = Annotated[str, Meta(min_length=1, max_length=256)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
-# More than any network takes: what is longer is no post.
+# More than any network accepts: a longer text isn't a post.
 TEXT_LETTERS = 32_768
 Text = Annotated[str, Meta(max_length=TEXT_LETTERS)]
 Tags = Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=256)], ...], Meta(max_length=256)]
@@ -22,31 +22,32 @@ class Post(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes
     ----------
     author
-        Who wrote it, as the network names accounts.
+        The account that wrote the post, as the network names it.
     source
         The network: ``twitter``, ``bluesky``.
     id
-        The source's own number for it, unique within the source; where it has names instead, 63 bits of a hash of them.
+        The source's own number for the post, unique within the source. If the source uses names instead, 63 bits of a
+        hash of the name.
     time_ms
-        Event time: when it was written by the source's clock, ms since 1970 UTC.
+        Event time: when the post was written by the source's clock, ms since 1970 UTC.
     received_ms
-        When the feed had it, by the feed's clock, ms; 0 where the producer doesn't say. The append time serves where it
-        is earlier, or there is no other.
+        When the feed received the post, by the feed's clock, ms; 0 if the producer doesn't say. The broker's append
+        time is used if it is earlier or if this is 0.
     text
-        What it says.
+        The text of the post.
     tags
-        Its hashtags, without ``#``.
+        The hashtags, without ``#``.
     symbols
-        What it names by cashtags, in capitals and without ``$``.
+        The cashtags, in capitals and without ``$``.
     likes, reposts, replies
-        How many it had when it was received.
+        How many the post had when it was received.
     copy_of
-        Of a retweet or a repost the original's id, or, where the source doesn't tell, a hash of the text that it
-        repeats; None of a post of one's own.
+        For a retweet or a repost, the id of the original, or a hash of the repeated text if the source doesn't give
+        the id. None for an original post.
     language
-        BCP 47 (``en``), as the source says; empty where it doesn't.
+        BCP 47 (``en``), as the source gives it; empty if it doesn't.
     sentiment
-        −1 (bad) to 1 (good); None where nobody has scored it.
+        From −1 (bad) to 1 (good); None if the feed didn't score the post.
     """
 
     author: Author

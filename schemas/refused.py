@@ -1,27 +1,27 @@
-"""What became of a record that was not counted: the records of ``late`` and ``dead-letters``."""
+"""Reports of records and slices that results don't include: the records of ``late`` and ``dead-letters``."""
 
 from msgspec import Struct
 
 
 class Late(Struct, frozen=True, kw_only=True):
-    """A record whose slice had closed in its lane; on the topic ``late``.
+    """A record that was late because its slice was already closed in its lane; on the topic ``late``.
 
     Attributes
     ----------
     topic, partition, offset
-        Where it lies.
+        The record's position.
     source, symbol
-        Its lane, and what it was about; several symbols with commas between.
+        The record's source and symbol; several symbols are separated by commas.
     time_ms
-        Its event time.
+        The record's event time.
     frontier_ms
-        Its lane's frontier when it was read.
+        The frontier of the lane when the record was read.
     late_by_ms
-        How far the frontier had passed its slice's end.
+        How far the frontier was past the end of the slice.
     value
-        The record, as text; past 64 KiB only its head.
+        The record as text, cut after 64 KiB.
     size_bytes
-        How long it was.
+        The record's full length.
     """
 
     topic: str
@@ -37,28 +37,28 @@ class Late(Struct, frozen=True, kw_only=True):
 
 
 class LateSlice(Struct, frozen=True, kw_only=True):
-    """A slice that came, or went on, past the horizon: results are closed without it; on the topic ``late``.
+    """A slice that was received or updated past the horizon, so results don't include it; on the topic ``late``.
 
-    Its records were counted, not late in their lane; but the lane woke when the others had gone on for too long.
+    Its records were counted: they weren't late in their lane. But the lane was idle until the results were closed.
 
     Attributes
     ----------
     topic, partition, offset
-        Where it lies, on ``slices``.
+        The position of the slice's frame on ``slices``.
     source, symbol
-        Its lane, and what it is about.
+        The slice's source and symbol.
     time_ms
-        Its start.
+        The slice's start.
     frontier_ms
-        Up to where the results were closed when it came.
+        The event time up to which results were closed when the slice was received.
     late_by_ms
-        How far that is past its end.
+        How far this time is past the slice's end.
     input_topic, input_partition
-        Where its records lie.
+        The topic and partition of the slice's records.
     events
-        How many of them the results don't hold.
+        How many of the slice's events the results don't include.
     missing_in
-        Whose results: the source's, those of ``all``, or both.
+        The results without these events: those of the source, of ``all``, or both.
     """
 
     topic: str
@@ -81,15 +81,15 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     topic, partition, offset
-        Where it lies.
+        The record's position.
     reason
-        What is wrong with it, in one line.
+        What is wrong with the record, in one line.
     value
-        Its bytes, Base64 in JSON; past 64 KiB only their head.
+        The record's bytes, Base64 in JSON, cut after 64 KiB.
     size_bytes
-        How long it was.
+        The record's full length.
     sha256
-        The digest of all its bytes where ``value`` is but the head, else empty.
+        The digest of all bytes of the record if ``value`` is cut, else empty.
     """
 
     topic: str

@@ -1,31 +1,32 @@
-"""A snapshot of one shard's windows, and the pieces that it is cut into on the topic ``window-state``."""
+"""Snapshots of one shard's windows, and the pieces in which the topic ``window-state`` stores them."""
 
 from msgspec import Struct
 
 
 class Piece(Struct, frozen=True, array_like=True):
-    """One record of those that a snapshot is cut into.
+    """A piece of a snapshot: one record on ``window-state``.
 
     Attributes
     ----------
     group, shard
-        Whose windows: the consumer group, and the partition of ``slices``.
+        The consumer group, and the partition of ``slices``.
     log
-        Which log of that shard: the topic may have been created anew.
+        The name of the shard's log, which changes when the topic is created again.
     upto
-        The offset that the shard had been read to.
+        The offset up to which the shard had been read.
     writer
-        Tells snapshots at one offset apart.
+        A random name that tells apart snapshots at one offset.
     fingerprint
-        What the state's form hangs on; one of another is of no use.
+        What decides the layout of the state. A snapshot with another fingerprint can't be used.
     checksum
         CRC-32 of the whole state.
     number, count
-        Which piece of how many, from 0.
+        The number of the piece, from 0, and the number of pieces.
     data
-        The state's bytes, cut.
+        The bytes of this piece.
     slot
-        Which of two: a snapshot has the keys of the last but one, so that one that is broken off takes nothing away.
+        One of two sets of keys, used in turn. A snapshot that is broken off therefore overwrites nothing of the one
+        before it.
     """
 
     group: str
@@ -42,7 +43,7 @@ class Piece(Struct, frozen=True, array_like=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """A shard's windows, the offset that it had been read to, and which log's."""
+    """A shard's windows, the offset up to which the shard had been read, and the name of its log."""
 
     log: str
     upto: int
@@ -50,7 +51,7 @@ class Snapshot(Struct, frozen=True):
 
 
 class Fitting(Struct, frozen=True):
-    """What snapshots are of use: those of a log made between two offsets, both included."""
+    """A condition for usable snapshots: of one log, at an offset between two, both included."""
 
     log: str
     oldest: int

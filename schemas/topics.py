@@ -1,4 +1,4 @@
-"""The one catalogue of topics: partitions, retention, clean-up and what a record's key is."""
+"""The catalogue of topics: the contents, key, partitions, retention and clean-up of each."""
 
 from typing import Literal
 
@@ -10,31 +10,32 @@ DAY_MS = 24 * HOUR_MS
 
 
 class Topic(Struct, frozen=True, kw_only=True):
-    """A topic as it is created.
+    """A topic, with the configuration that it is created with.
 
     Attributes
     ----------
     name
-        Its name on the broker.
+        The name on the broker.
     holds
         What a record is, in one line.
     key
-        What its key is made of; upserts share one.
+        The fields that make up a record's key. Upserts of one result share a key.
     partitions
-        How many when created; ``settings`` may say otherwise. Only ``growable`` topics may get more later.
+        The number of partitions at creation, unless ``settings`` give another. Only ``growable`` topics may get more
+        later.
     retention_ms
         How long records are kept; -1: for ever.
     cleanup
-        ``delete`` by age, ``compact``: the last record of a key is kept, or ``compact,delete``: both.
+        ``delete`` deletes by age, ``compact`` keeps the last record of a key, ``compact,delete`` does both.
     growable
-        True where partitions may be added while it runs.
+        True if partitions may be added while the pipeline runs.
     max_record_bytes
-        The largest record that the broker takes.
+        The largest record that the broker accepts.
     append_time
-        True where the broker's clock stamps the records (``message.timestamp.type=LogAppendTime``), so that replayed
-        history is not past retention at once.
+        True if the broker's clock stamps the records (``message.timestamp.type=LogAppendTime``). Otherwise replayed
+        history could be past retention at once.
     segment_bytes
-        How large a file of its log grows; only those that are full are compacted.
+        The size at which a file of the log is full. Only full files are compacted.
     """
 
     name: str
@@ -78,66 +79,66 @@ POSTS = Topic(
 )
 SLICES = Topic(
     name="slices",
-    holds="a frame: the upserts of one flush of one partition for one shard, as columns",
+    holds="a frame: the slices that one flush of one partition sends to one shard, as columns",
     key="topic and partition",
     partitions=8,
     retention_ms=DAY_MS,
     max_record_bytes=16 << 20,
 )
-# Sinks are cleaned by age alone. Compaction keeps the last record of a key, and the last need not be the final: a
-# worker that was frozen still publishes what is provisional. What is published as it changes is kept as its input is.
+# Sinks are cleaned by age alone. Compaction would keep the last record of a key, which need not be the final one: a
+# worker that was frozen may still publish a provisional result. Provisional results are kept as long as their input.
 BARS = Topic(
     name="bars",
-    holds="a bar, as JSON; of a key the highest (final, revision) holds",
+    holds="a bar, as JSON; per key, the highest (final, revision) is valid",
     key="symbol, source, resolution, start",
     partitions=4,
     retention_ms=DAY_MS,
 )
 QUOTE_BARS = Topic(
     name="quote-bars",
-    holds="a bar of quotes, as JSON; of a key the highest (final, revision) holds",
+    holds="a bar of quotes, as JSON; per key, the highest (final, revision) is valid",
     key="symbol, source, resolution, start",
     partitions=4,
     retention_ms=DAY_MS,
 )
 ROLLING = Topic(
     name="rolling",
-    holds="a window that slides by the slice, as JSON; of a key the highest (final, revision) holds",
+    holds="a window that slides by one slice at a time, as JSON; per key, the highest (final, revision) is valid",
     key="symbol, source, resolution, start, kind",
     partitions=4,
     retention_ms=DAY_MS,
 )
 INDICATORS = Topic(
     name="indicators",
-    holds="what follows from one final bar after another, as JSON; of a key the highest (final, revision) holds",
+    holds="an indicator, computed from final bars, as JSON; per key, the highest (final, revision) is valid",
     key="symbol, source, resolution, start, kind",
     partitions=4,
     retention_ms=7 * DAY_MS,
 )
 SOCIAL = Topic(
     name="social",
-    holds="what posts say of a symbol in a window, as JSON; of a key the highest (final, revision) holds",
+    holds="metrics of the posts about a symbol in a window, as JSON; per key, the highest (final, revision) is valid",
     key="symbol, source, resolution, start",
     partitions=4,
     retention_ms=7 * DAY_MS,
 )
 SIGNALS = Topic(
     name="signals",
-    holds="a rule that came true, as JSON; of a key the highest (final, revision) holds",
+    holds="a signal: a rule that became true, as JSON; per key, the highest (final, revision) is valid",
     key="symbol, source, resolution, start, rule",
     partitions=4,
     retention_ms=7 * DAY_MS,
 )
 LATE = Topic(
     name="late",
-    holds="a record behind its lane's frontier, or a slice past the horizon, and by how much",
-    key="topic, partition, offset; of a slice topic, partition, source, symbol, start",
+    holds="a record behind its lane's frontier, or a slice past the horizon, and how late it was",
+    key="topic, partition, offset; for a slice: topic, partition, source, symbol, start",
     partitions=1,
     retention_ms=7 * DAY_MS,
 )
 DEAD_LETTERS = Topic(
     name="dead-letters",
-    holds="a record that was rejected: where, why, and its bytes",
+    holds="a rejected record: its position, the reason, and its bytes",
     key="topic, partition, offset",
     partitions=1,
     retention_ms=7 * DAY_MS,
@@ -147,7 +148,7 @@ WINDOW_STATE = Topic(
     holds="a piece of a snapshot of a shard's windows",
     key="group, shard, slot, piece",
     partitions=8,
-    # It outlives the frames that it speaks of: what follows final bars goes on after a week's rest.
+    # Longer than the frames: results derived from final bars can be continued after a week's pause.
     retention_ms=7 * DAY_MS,
     cleanup="compact,delete",
     segment_bytes=4 << 20,
@@ -157,7 +158,7 @@ COMMIT_STATE = Topic(
     holds="a checkpoint that is too long for a commit",
     key="group, topic, partition, and a random part",
     partitions=1,
-    # A worker deletes what newer commits have replaced, and writes daily what hasn't changed. Retention takes the rest.
+    # A worker deletes replaced checkpoints and rewrites unchanged ones daily. Retention deletes what a crash leaves.
     retention_ms=30 * DAY_MS,
     cleanup="compact,delete",
     max_record_bytes=16 << 20,
@@ -165,14 +166,14 @@ COMMIT_STATE = Topic(
 )
 CONTROL = Topic(
     name="control",
-    holds="how many partitions feeds use, by event time; how many workers there are; how far feeds are that can resume",
+    holds="the number of partitions that feeds use; the number of workers; the positions from which feeds resume",
     key="kind, and topic, group or source",
     partitions=1,
     retention_ms=-1,
     cleanup="compact",
 )
 
-# While `slices` is made anew, its frames wait here; then it goes.
+# Holds the frames of `slices` while that topic is created again, and is deleted afterwards.
 RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
 CATALOGUE = (

@@ -1,4 +1,4 @@
-"""A trade, as every feed normalises it."""
+"""Trades, as every feed normalises them."""
 
 from typing import Annotated, Literal
 
@@ -17,16 +17,16 @@ class Trade(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     source
         The exchange that reported it: ``binance``.
     id
-        The source's own number for the trade, unique within source and symbol; most sources count up by one.
+        The source's own number for the trade, unique within source and symbol. Most sources count up by one.
     time_ms
-        Event time: when it happened by the source's clock, ms since 1970 UTC.
+        Event time: when the trade happened by the source's clock, ms since 1970 UTC.
     received_ms
-        When the feed had it, by the feed's clock, ms; 0 where the producer doesn't say. The append time serves where it
-        is earlier, or there is no other.
+        When the feed received the trade, by the feed's clock, ms; 0 if the producer doesn't say. The broker's append
+        time is used if it is earlier or if this is 0.
     price, quantity
-        In the quote and in the base currency; above zero, at most 1e18.
+        In the quote currency and in the base currency; above zero, at most 1e18.
     side
-        The aggressor's: ``buy`` when the taker bought.
+        The aggressor's side: ``buy`` if the taker bought.
     """
 
     symbol: Name

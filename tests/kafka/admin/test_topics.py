@@ -134,7 +134,7 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
     ]
     assert (found[2].retention_ms, found[2].cleanup, found[2].append_time) == (86_400_000, "delete", True)
     assert found[3].partitions == []
-    bar = state["a bar, as JSON; of a key the highest (final, revision) holds"]
+    bar = state["a bar, as JSON; per key, the highest (final, revision) is valid"]
     assert bar.key == "symbol, source, resolution, start"
 
 
