@@ -1,4 +1,4 @@
-"""The same log again without workers: files or a topic folded in parallel processes, and verified.
+"""Replay files or a topic without workers, in parallel processes, and verify the published results.
 
 May import: schemas, stream.configuration, stream.engine.core, stream.engine.define, stream.engine.derived,
 stream.engine.fetch, stream.engine.frames, stream.engine.slices, stream.engine.windows, stream.errors, stream.feeds,

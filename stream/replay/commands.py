@@ -13,27 +13,29 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError, LawBroken
 from tickertape.stream.feeds.options import source_name
 
-_processes = click.option("--processes", type=click.IntRange(1), metavar="N", help="How many work at it; one a core.")
+_processes = click.option(
+    "--processes", type=click.IntRange(1), metavar="N", help="Number of processes; by default one per core."
+)
 
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH...]", type=click.Path(path_type=Path))
-@click.option("--topic", metavar="NAME", help="In place of files: all that a topic retains.")
-@click.option("--format", "kind", default="binance", show_default=True, metavar="FORMAT", help="Of the files.")
-@click.option("--sort", is_flag=True, help="Sort by event time first, all in memory: for files that are out of order.")
+@click.option("--topic", metavar="NAME", help="Replay this topic's retained records, not files.")
+@click.option("--format", "kind", default="binance", show_default=True, metavar="FORMAT", help="Format of the files.")
+@click.option("--sort", is_flag=True, help="Sort by event time first, in memory: for unordered files.")
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Made if it isn't there.",
+    help="Folder for the tables; created if missing.",
 )
 @_processes
 @click.option(
     "--partitions",
     type=click.IntRange(1),
     metavar="P",
-    help="Over how many a feed would spread files; by default as set.",
+    help="Number of partitions over which a feed would spread the files; by default as set for each topic.",
 )
 @source_name
 @click.pass_obj
@@ -48,12 +50,12 @@ def replay(
     partitions: int | None,
     source: str | None,
 ) -> None:
-    """Compute from recorded files, or from what a topic retains, what the workers compute, and write it as Parquet.
+    """Compute the workers' results from recorded files, or from a topic's retained records, and write them as Parquet.
 
-    A file a sink, DIR/bars.parquet, with the final results, and what was late or rejected beside it. The same input
-    gives the same bytes, whatever the number of processes. Files need no Kafka.
+    Each output becomes a file of final results, for example DIR/bars.parquet. Late and rejected records are written
+    beside them. The same input gives the same bytes, whatever the number of processes. Replaying files needs no Kafka.
 
-    Formats are those of `feed file`.
+    The formats are those of `feed file`.
     """
     from rich.console import Console
 
@@ -62,12 +64,12 @@ def replay(
     from tickertape.stream.replay import run
 
     if bool(paths) == bool(topic):
-        raise ConfigError("name files, or a topic with --topic, and not both")
+        raise ConfigError("name either files or, with --topic, a topic")
     format_named(kind, settings.agents)
     if topic and (sort or source):
-        raise ConfigError("--sort and --source are for files; what a topic has stays as it is")
+        raise ConfigError("--sort and --source are for files; a topic's records are replayed as they are")
     if topic and partitions:
-        raise ConfigError("--partitions is for files; a topic has those that it has")
+        raise ConfigError("--partitions is for files; a topic keeps its own partitions")
     if topic:
         settings.the_broker()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -88,13 +90,13 @@ def replay(
 
 
 @click.command()
-@click.option("--topic", default=TRADES.name, show_default=True, metavar="NAME", help="What the results are made from.")
+@click.option("--topic", default=TRADES.name, show_default=True, metavar="NAME", help="Input topic of the results.")
 @_processes
 @click.pass_obj
 def verify(settings: Settings, topic: str, processes: int | None) -> None:
-    """Replay what a topic retains, and compare it with the final results on the sinks, to the last bit.
+    """Replay a topic's retained records, and compare the outcome bit by bit with the final results on the sinks.
 
-    Exits 6 where they differ. The settings must be those of the workers.
+    The exit code is 6 if they differ. The settings must be the same as the workers'.
     """
     from rich.console import Console
 

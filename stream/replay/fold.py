@@ -1,4 +1,7 @@
-"""The two stages of a replay, each a task of one process: a partition's log to frames, a shard's frames to results."""
+"""The two stages of a replay: fold a partition's log into frames, and merge a shard's frames into results.
+
+Each call is a task of one process.
+"""
 
 import asyncio
 import heapq
@@ -34,34 +37,35 @@ from tickertape.stream.replay.logs import Log, OfFiles
 from tickertape.stream.replay.words import Sliced, Word
 from tickertape.stream.results.arrow import table_of
 
-# A partition's frames are made when so many of its records or slices wait: seldom, for each repeats what is still open.
+# A partition is flushed once so many of its records or slices wait. Flushes are rare, as each repeats all open slices.
 FLUSH_RECORDS = 100_000
 FLUSH_SLICES = 20_000
-# How exactly it is known when a lane last spoke, as a share of the idle time-out.
+# The precision of the time of a lane's last record, as a share of the idle time-out.
 IDLE_SHARE = 0.1
-# A shard's frames are merged when so many of their slices wait.
+# A shard's frames are merged once so many of their slices wait.
 MERGE_UPSERTS = 50_000
-# Of what is said of a partition when all of it is read.
+# The `upto` of a partition's closing frame: past every offset.
 _LAST = 1 << 62
-# Results that are made into columns together.
+# The number of results that are converted to columns at once.
 TABLE_ROWS = 20_000
 
 
 class Job(Struct, frozen=True):
-    """What all tasks of a replay know.
+    """The description of a replay that all of its tasks share.
 
     Attributes
     ----------
     settings
-        The pipeline's.
+        The pipeline's settings.
     topic
-        What is replayed.
+        The input topic.
     partitions, shards
-        How many it has, and into how many parts its symbols fall.
+        The number of partitions of the topic, and of shards for its symbols.
     folder
-        Where tasks leave what others need.
+        The folder for files that pass from one task to another.
     now_ms
-        The time: no record of files was received later, whatever it says. 0: of a topic the log says it.
+        The time at which the replay began; a later time of receipt in a file is replaced by it. 0 for a topic, whose
+        log has append times.
     """
 
     settings: Settings
@@ -88,7 +92,7 @@ class Job(Struct, frozen=True):
 
 
 class _Slicing:
-    """One partition's slicer, and where it leaves what it makes."""
+    """Folds one partition, and writes its frames, late records and dead letters to files."""
 
     def __init__(self, job: Job, partition: int, begin: int, read: Callable[[int, int], None]) -> None:
         self._job = job
@@ -113,7 +117,7 @@ class _Slicing:
         self._unflushed = 0
 
     def receive(self, block: Block) -> None:
-        # Cut by the time of receipt, for a block tells which lanes it speaks of and not when.
+        # Cut by append time: the slicer reports which lanes a block has records of, but not when these were appended.
         bucket = np.maximum.accumulate(block.appended_ms) // self._bucket_ms
         for offset in block.offsets[1:][bucket[1:] > bucket[:-1]].tolist():
             self._receive(block.before(offset))
@@ -141,7 +145,7 @@ class _Slicing:
         shards = self._job.shards
         frames = self._slicer.flush(lambda symbol: partition_for(symbol, shards), shards, everyone=True)
         for shard, frame in frames:
-            # Who has ended or made room is known at the log's end: until then it may go on, or come back.
+            # Which lanes have ended or were evicted is known at the log's end: until then a source may resume.
             lanes = frame.lanes if last else [msgspec.structs.replace(lane, ended=False) for lane in frame.lanes]
             frame = msgspec.structs.replace(frame, lanes=lanes + self._evicted(), evicted_ms=UNSET)
             self._frames[shard].append(frame)
@@ -159,7 +163,7 @@ class _Slicing:
         if slicer.upto - slicer.start != sum(msgspec.structs.astuple(slicer.tallies)):
             raise LawBroken(
                 f"{self._job.topic}, partition {slicer.partition}: {slicer.upto - slicer.start} offsets were read, "
-                f"and what became of them is {slicer.tallies}"
+                f"but the tallies add up to another number: {slicer.tallies}"
             )
         return Sliced(
             slicer.partition,
@@ -174,16 +178,16 @@ class _Slicing:
 
 
 def slice_partition(job: Job, partition: int, log: Log, read: Callable[[int, int], None]) -> Sliced:
-    """Fold a partition's log into slices, and leave the frames by shard.
+    """Fold a partition's log into slices, and write its frames to a file for each shard.
 
     Parameters
     ----------
     job, partition
-        Which.
+        The replay, and the partition's number.
     log
-        Where it is.
+        The partition's log.
     read
-        Hears of each block: how many records, and the watermark.
+        Called after each block with its number of records and the highest watermark.
     """
     settings = job.settings
     if isinstance(log, OfFiles):
@@ -203,28 +207,28 @@ def slice_partition(job: Job, partition: int, log: Log, read: Callable[[int, int
 
 
 class Merged(Struct):
-    """What a shard came to: by output, how many results are final, and the keys of those that are not."""
+    """The outcome of merging a shard: by output, the number of final results, and the keys of those still open."""
 
     finals: dict[str, int]
     open: dict[str, list[str]]
 
 
 def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int, int], None]) -> Merged:
-    """Merge a shard's slices into results, and leave the final ones as a table an output.
+    """Merge a shard's slices into results, and write the final ones as a table for each output.
 
     Parameters
     ----------
     job, shard
-        Which.
+        The replay, and the shard's number.
     known
-        Of all partitions.
+        The completing lanes of all partitions.
     made
-        Hears of results: how many, and when the last of them begins.
+        Called after each flush with the number of results and the start of the latest one.
 
     Raises
     ------
     LawBroken
-        A slice came for a window that was done.
+        A slice came after its window had been folded.
     """
     settings = job.settings
     agents = configured(settings)
@@ -259,7 +263,7 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int
 
 
 def _by_time(job: Job, shard: int, known: Sequence[Word]) -> Iterator[Frame]:
-    """Yield the frames of all partitions, of the one that is furthest behind first: so few windows are open at once."""
+    """Yield the frames of all partitions, always from the one furthest behind, so that few windows are open at once."""
     heads: list[tuple[int, int, Frame, Iterator[Frame]]] = []
     empty = nothing(job.slicing().aggregate.schema)
 
@@ -301,7 +305,7 @@ def _reach_ms(frame: Frame) -> int:
 
 
 class _Results:
-    """The windows of one recipe in one shard, and what has come out of them."""
+    """Runs the windows of one recipe in one shard, and collects their results."""
 
     def __init__(self, windows: Windows, made: Callable[[int, int], None]) -> None:
         self.windows = windows
@@ -324,13 +328,13 @@ class _Results:
                 return
 
     def close(self) -> dict[str, list[str]]:
-        """Take what is left, and return by output the keys of the windows that the log leaves open."""
+        """Flush the rest, and return, by output, the keys of the windows that are open at the log's end."""
         self._flush()
         if late := self.windows.late():
             raise LawBroken(
-                f"{self.windows.topic}: {len(late)} slices came for windows that were done, first {late[0]}"
+                f"{self.windows.topic}: {len(late)} slices came after their windows were folded; the first is {late[0]}"
             )
-        # All that is final is out, so these are windows alone.
+        # All final results are published, so what remains are open windows, and nothing derived from them.
         return {self.windows.windowing.output.name: [key.decode() for _, _, key, _ in self.windows.flush()]}
 
     def tables(self) -> Iterator[tuple[Output, pa.Table]]:
@@ -339,7 +343,7 @@ class _Results:
 
 
 class _Rows:
-    """Results of one output, made into columns a piece at a time."""
+    """Collects the results of one output, and converts them to columns piece by piece."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -348,7 +352,7 @@ class _Rows:
         self._tables = [table_of(output.result, [])]
 
     def append(self, value: bytes) -> int:
-        """Take a result; return when it begins."""
+        """Add a result, and return its start in ms."""
         row = self._decode(value)
         self._rows.append(row)
         if len(self._rows) >= TABLE_ROWS:

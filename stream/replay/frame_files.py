@@ -1,4 +1,4 @@
-"""What one process leaves for another: a file of msgpack pieces, each behind its length."""
+"""Files that pass msgpack pieces from one process to another, each piece preceded by its length."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ class FrameFile:
     Parameters
     ----------
     path
-        Made anew.
+        The file; an existing one is replaced.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class FrameFile:
 
 
 def pieces(path: Path, kind: type[T]) -> Iterator[T]:
-    """Yield the pieces of a file, in order; nothing where it was never made."""
+    """Yield the pieces of a file, in order; none if the file doesn't exist."""
     if not path.exists():
         return
     decode = msgspec.msgpack.Decoder(kind).decode

@@ -1,4 +1,4 @@
-"""The logs of input partitions, as blocks: what files were dealt out to, and what a topic retains."""
+"""Read the log of an input partition as blocks, either dealt out from files or retained by a topic."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain, islice
@@ -15,20 +15,20 @@ from tickertape.stream.errors import BrokerError
 from tickertape.stream.replay import partition_files as deal
 from tickertape.stream.replay.frame_files import pieces
 
-# Kafka that has not given a record for so long won't.
+# A read is given up if Kafka returns no record for so long.
 PATIENCE_SECONDS = 60.0
 FETCH_BYTES = 4 << 20
 
 
 class OfFiles(Struct, frozen=True):
-    """A log that files were dealt out to: their records as they were received, between heartbeats.
+    """A log made from files: their records in order of receipt, between opening and closing heartbeats.
 
     Attributes
     ----------
     folder, files
-        Where the shares are, and of how many ranges each file is.
+        The folder with the ranges' shares, and the number of ranges of each file.
     opening, closing
-        What a feed says before the first record and after the last.
+        The heartbeats before the first record and after the last one.
     """
 
     folder: str
@@ -38,14 +38,14 @@ class OfFiles(Struct, frozen=True):
 
 
 class OfTopic(Struct, frozen=True):
-    """A partition's retained log.
+    """The log that a topic retains of a partition.
 
     Attributes
     ----------
     connection
-        How Kafka is reached.
+        The connection to Kafka.
     start, end
-        The offsets from and up to (not with) which it is read.
+        The first offset to read, and the one after the last.
     """
 
     connection: Connection
@@ -57,7 +57,7 @@ Log = OfFiles | OfTopic
 
 
 def of_files(log: OfFiles, topic: str, partition: int, block_records: int) -> Iterator[Block]:
-    """Yield the blocks of a log that files were dealt out to."""
+    """Yield the blocks of a log made from files."""
     at = 0
 
     def block(values: list[Any], heartbeats: Sequence[Heartbeat] = ()) -> Block:
@@ -75,7 +75,7 @@ def of_files(log: OfFiles, topic: str, partition: int, block_records: int) -> It
 def _in_order(
     folder: Path, files: Sequence[int], topic: str, partition: int, block_records: int
 ) -> Iterator[list[bytes]]:
-    """Yield the records of all files as they were received, so many at a time; of equal times the first file's."""
+    """Yield the records of all files in order of receipt, a block at a time; of equal times, the first file's first."""
     numbers = iter(range(sum(files)))
     each = [list(islice(numbers, ranges)) for ranges in files]
     shares = [_Share([deal.share(folder, number, topic, partition) for number in ranges]) for ranges in each]
@@ -85,7 +85,7 @@ def _in_order(
     ]
     file_of = np.repeat(np.arange(len(files)), [len(times) for times in times_ms])
     if len(files) > 1:
-        # A range doesn't know what was received before it.
+        # A range's times don't include what earlier ranges received.
         at_ms = [np.maximum.accumulate(times) for times in times_ms]
         file_of = file_of[np.argsort(np.concatenate(at_ms), kind="stable")]
     for first in range(0, len(file_of), block_records):
@@ -101,7 +101,7 @@ def _in_order(
 
 
 class _Share:
-    """A file's share of a partition, taken bit by bit."""
+    """Reads a file's records of one partition, some at a time."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._pieces = chain.from_iterable(pieces(path, list[bytes]) for path in paths)
@@ -126,7 +126,7 @@ async def of_topic(
     Raises
     ------
     BrokerError
-        Kafka went away, or retention took records while they were read.
+        Kafka became unreachable, or retention removed records while they were read.
     """
     from aiokafka import AIOKafkaConsumer
     from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -143,7 +143,7 @@ async def of_topic(
         auto_offset_reset="none",
         check_crcs=False,
         enable_auto_commit=False,
-        # A producer with transactions may feed us; what it aborted never happened.
+        # Records of aborted transactions don't count.
         isolation_level="read_committed",
         max_partition_fetch_bytes=FETCH_BYTES,
         value_deserializer=Blocks(frozenset([topic]), block_records, block_bytes),
@@ -157,18 +157,18 @@ async def of_topic(
             found = await consumer.getmany(tp, timeout_ms=int(PATIENCE_SECONDS * 1000))
             if not found:
                 raise BrokerError(
-                    f"{topic}, partition {partition}: Kafka gives nothing from offset {read} on, and its log ends at "
-                    f"{log.end}: is a transaction left open?"
+                    f"{topic}, partition {partition}: Kafka returns no records from offset {read} on, though the log "
+                    f"ends at {log.end}: check for an open transaction"
                 )
             for record in found[tp]:
-                # More may have come since the end was asked for.
+                # Records may have been appended since the end was read.
                 if read < log.end:
                     block: Block = record.value.before(log.end)
                     read = block.end
                     yield block
     except OffsetOutOfRangeError:
         raise BrokerError(
-            f"{topic}, partition {partition}: retention took offset {read} while the log was read: run it again"
+            f"{topic}, partition {partition}: retention removed offset {read} while the log was read: run this again"
         ) from None
     except KafkaError as error:
         raise refused(log.connection, error, f"Read on topic {topic}") from error

@@ -1,4 +1,4 @@
-"""Parquet: the same rows give the same bytes."""
+"""Write Parquet files whose bytes depend on their rows only."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,9 @@ COMPRESSION = "zstd"
 
 
 def write(path: Path, tables: Sequence[pa.Table], order: Sequence[str]) -> pa.Table:
-    """Write tables of one schema as one file, in the order of some columns, and return what was written.
+    """Write tables of one schema as one file, sorted by the columns of `order`, and return the sorted table.
 
-    The file is there as a whole or not at all.
+    The file is replaced atomically, so it is never incomplete.
     """
     whole = pa.concat_tables(tables).sort_by([(name, "ascending") for name in order]).combine_chunks()
     made = path.with_name(f".{path.name}.new")

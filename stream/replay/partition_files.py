@@ -1,4 +1,4 @@
-"""A file's events, dealt out to their topics' partitions as a feed would: each one's share is spilled, in order."""
+"""Deal out a file's events to their topics' partitions as a feed would; each partition's share is written to a file."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,9 +30,10 @@ from tickertape.stream.feeds.tally import Tally
 from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.replay.frame_files import FrameFile
 
-# A longer file of our own JSON is dealt out in ranges, several at once; of one size, whatever the number of processes.
+# A longer file of our own JSON is split into ranges of this size, dealt out in parallel. The size doesn't depend on the
+# number of processes.
 RANGE_BYTES = 64 << 20
-# Of a file, at a time.
+# The number of events of a file that are handled at once.
 READ_EVENTS = 4096
 
 JSON = ("json", "jsonl")
@@ -41,16 +42,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Part(NamedTuple):
-    """Some records of a file, in its order, of one length.
+    """Some records of a file, in its order, as parallel lists.
 
     Attributes
     ----------
     values
-        As they are written.
+        The records' JSON.
     records
-        As much of them as says where they go.
+        The fields that decide where the records go.
     kinds
-        What they are.
+        The records' types.
     """
 
     values: list[bytes]
@@ -58,15 +59,15 @@ class Part(NamedTuple):
     kinds: list[type]
 
 
-class Heard(Struct):
-    """What a file has of a source; a record whose time is too far past its receipt doesn't count here.
+class SourceTimes(Struct):
+    """The times of a source's records in a file, without those whose event time is too far past their receipt.
 
     Attributes
     ----------
     at_ms
-        When its first record was received, or what the file had received by then.
+        The time of receipt of its first record, or the highest one that the file had reached by then.
     first_ms, newest_ms
-        The event times of its first record, and of its newest.
+        The event times of its first and of its newest record.
     """
 
     at_ms: int
@@ -75,21 +76,21 @@ class Heard(Struct):
 
 
 class Bounds(Struct, frozen=True):
-    """How far ahead a record may be; the vectors of `Clock`.
+    """The limits on how far ahead of its receipt an event may be: `Clock`, for arrays of records.
 
     Attributes
     ----------
     skew_ms
         See `Settings`.
     now_ms
-        The time, ms.
+        The present time in ms.
     """
 
     skew_ms: int
     now_ms: int
 
     def count(self, time_ms: Ints, received_ms: Ints) -> Bools:
-        """Return which records' times are no further past their receipt than they may be, shape (n,)."""
+        """Return, of shape (n,), which records' event times are at most `skew_ms` past their receipt."""
         had_ms = np.where(received_ms > 0, np.minimum(received_ms, self.now_ms), self.now_ms)
         counts: Bools = time_ms <= had_ms + self.skew_ms
         return counts
@@ -103,11 +104,11 @@ class Range(Struct, frozen=True):
     path, kind
         The file, and the name of its format.
     start, end
-        Lines that begin from one and before the other, in bytes.
+        The range has the lines that begin at byte `start` or later, and before byte `end`.
     source
-        The name of its events' source; None: as the format, or the record, has it.
+        The name of its events' source. None: the record's own, or the format's.
     places
-        Where formats are found, besides ours.
+        Where other formats than our own are found; see `Settings.agents`.
     """
 
     path: Path
@@ -119,25 +120,25 @@ class Range(Struct, frozen=True):
 
 
 class Dealt(Struct):
-    """What a range held.
+    """The outcome of dealing out a range.
 
     Attributes
     ----------
     tally
-        What became of its lines.
+        Its lines by what became of them.
     sources
-        By topic its sources, as they came.
+        The times of its sources, by topic and source, in order of appearance.
     highest_ms
-        What it had received by its end.
+        The highest time of receipt that it had reached by its end.
     """
 
     tally: Tally
-    sources: dict[str, dict[str, Heard]]
+    sources: dict[str, dict[str, SourceTimes]]
     highest_ms: int = 0
 
 
 class _Head(Shape, kw_only=True, gc=False):
-    """As much of an event as says where it goes; the rest is read when it is folded."""
+    """The fields that decide where an event goes; the others are decoded when it is folded."""
 
     symbol: Name
     source: Source
@@ -146,7 +147,7 @@ class _Head(Shape, kw_only=True, gc=False):
 
 
 class _PostHead(Struct, kw_only=True, gc=False):
-    """As much of a post."""
+    """The same fields of a post."""
 
     kind: ClassVar[type] = Post
     author: Author
@@ -166,19 +167,19 @@ _post_head = msgspec.json.Decoder(_PostHead).decode
 def ranges(
     path: Path, kind: str, *, by_event_time: bool = False, source: str | None = None, places: Sequence[str] = ()
 ) -> list[Range]:
-    """Return the ranges of a file that are dealt out each by itself.
+    """Return the ranges of a file, each of which can be dealt out by a process of its own.
 
     Parameters
     ----------
     path, kind, source, places
         See `Range`.
     by_event_time
-        True where its events are to be sorted: then it is one.
+        True if its events are sorted: then the whole file is one range.
 
     Raises
     ------
     InputError
-        It can't be opened.
+        The file can't be opened.
     """
     if kind not in JSON or not is_plain(path) or by_event_time or source:
         return [Range(path, kind, source=source, places=tuple(places))]
@@ -187,7 +188,7 @@ def ranges(
 
 
 def share(folder: Path, number: int, topic: str, partition: int) -> Path:
-    """Return where a range's share of a partition is: lists of values, and beside them when each was received."""
+    """Return the path of a range's records for a partition, as lists of values; `received` has their times."""
     return folder / f"range-{number}-{topic}-{partition}"
 
 
@@ -205,29 +206,29 @@ def deal(
     *,
     by_event_time: bool = False,
 ) -> Dealt:
-    """Deal out a range.
+    """Deal out a range: write its records to a file for each topic and partition.
 
     Parameters
     ----------
     some
-        Which.
+        The range.
     number
-        Its own, among all of them.
+        Its number among the ranges of all files.
     folder
-        Where the shares go.
+        The folder for the shares.
     partitions
-        How many there are, by topic; events of another topic are passed over.
+        The number of partitions, by topic; events of other topics are skipped.
     read
-        Hears of each part: how many records, and the newest event time.
+        Called after each part with its number of records and its newest event time.
     bounds
-        How far ahead a record may be.
+        The limits on how far ahead of its receipt an event may be.
     by_event_time
-        Sort by event time; all is held in memory.
+        True if the records are sorted by event time; they are then all held in memory.
 
     Raises
     ------
     InputError
-        It can't be read.
+        The file can't be read.
     """
     dealt = Dealt(Tally(), {})
     with ExitStack() as stack:
@@ -241,7 +242,7 @@ def deal(
             time_ms = ints([record.time_ms for record in part.records])
             received_ms = ints([record.received_ms for record in part.records])
             counts = bounds.count(time_ms, received_ms)
-            # Files are merged by when records were received, each in its own order: so its clock never goes back.
+            # Files are merged by time of receipt without reordering any of them, so a file's times must never go back.
             at_ms = np.where((received_ms > 0) & (not by_event_time), received_ms, time_ms)
             at_ms = np.where(counts, np.minimum(at_ms, bounds.now_ms), 0)
             at_ms = np.maximum.accumulate(np.maximum(at_ms, dealt.highest_ms))
@@ -256,11 +257,11 @@ def deal(
 
 
 class _Shares:
-    """What a range has for the partitions of one topic."""
+    """Writes a range's records for the partitions of one topic."""
 
     def __init__(self, topic: Topic, number: int, folder: Path, partitions: int) -> None:
         self.topic = topic
-        self.sources: dict[str, Heard] = {}
+        self.sources: dict[str, SourceTimes] = {}
         self._key = attrgetter(topic.key)
         self._partitions = partitions
         self._source_names, self._keys = Names(), Names()
@@ -273,12 +274,12 @@ class _Shares:
     def append(
         self, values: list[bytes], records: "Sequence[Event | Head]", time_ms: Ints, at_ms: Ints, counts: Bools
     ) -> None:
-        """Take records, which have come by ``at_ms``; those that don't count say nothing of their source."""
+        """Write records, received by `at_ms`; the times of their sources include only records that count."""
         if counts.all():
-            self._hear([record.source for record in records], time_ms, at_ms)
+            self._note_times([record.source for record in records], time_ms, at_ms)
         elif counts.any():
             sure = [record.source for record, counts_ in zip(records, counts.tolist(), strict=True) if counts_]
-            self._hear(sure, time_ms[counts], at_ms[counts])
+            self._note_times(sure, time_ms[counts], at_ms[counts])
         codes = self._keys.codes(list(map(self._key, records)))
         if len(self._keys.names) > len(self._homes):
             self._homes = np.array([partition_for(key, self._partitions) for key in self._keys.names])
@@ -288,15 +289,15 @@ class _Shares:
             self._spills[partition].append([values[i] for i in mine.tolist()])
             at_ms[mine].tofile(self._times[partition])
 
-    def _hear(self, sources: list[str], time_ms: Ints, at_ms: Ints) -> None:
+    def _note_times(self, sources: list[str], time_ms: Ints, at_ms: Ints) -> None:
         names = self._source_names
         one = len(set(sources)) == 1
         codes = np.full(len(sources), names[sources[0]]) if one else names.codes(sources)
         for code in np.flatnonzero(np.bincount(codes)).tolist():
             mine = np.flatnonzero(codes == code)
             times_ms = time_ms[mine]
-            heard = self.sources.setdefault(names.names[code], Heard(int(at_ms[mine[0]]), int(times_ms[0]), 0))
-            heard.newest_ms = max(heard.newest_ms, int(times_ms.max()))
+            seen = self.sources.setdefault(names.names[code], SourceTimes(int(at_ms[mine[0]]), int(times_ms[0]), 0))
+            seen.newest_ms = max(seen.newest_ms, int(times_ms.max()))
 
     def __enter__(self) -> Self:
         return self
@@ -308,7 +309,7 @@ class _Shares:
 
 
 def _sorted(parts: Iterable[Part], bounds: Bounds) -> Iterator[Part]:
-    """Yield the records of all parts by event time, first those that don't count; those of one time stay in order."""
+    """Yield the records of all parts in a stable order of event time; those that don't count come first."""
     each = [one for part in parts for one in zip(*part, strict=True)]
     times_ms, received_ms = (ints([getattr(one[1], name) for one in each]) for name in ("time_ms", "received_ms"))
     order = np.argsort(np.where(bounds.count(times_ms, received_ms), times_ms, 0), kind="stable")
@@ -327,7 +328,7 @@ def _parts(some: Range, tally: Tally) -> Iterator[Part]:
 
 
 def _of_json(some: Range, tally: Tally) -> Iterator[Part]:
-    """Yield lines as they are: they are read once here, as far as need be, and written by no one."""
+    """Yield lines as they are, decoding only the fields that decide where they go."""
     before = 0
     for text in texts(some.path, tally.notes.append, some.start, some.end):
         lines = text.split(b"\n")
@@ -336,7 +337,7 @@ def _of_json(some: Range, tally: Tally) -> Iterator[Part]:
             lines = [_without_nulls(line) if b"null" in line else line for line in lines]
             text = b"\n".join(lines)
         heads: Sequence[Head] = []
-        # Posts, which have no symbol, are read line by line below.
+        # Posts have no symbol, so they are decoded line by line below.
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             heads = _heads(text)
         if len(heads) != n:
@@ -352,12 +353,12 @@ def _without_nulls(line: bytes) -> bytes:
     try:
         return own.without_nulls(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        # It is told of below.
+        # `_readable` reports it.
         return line
 
 
 def _readable(some: Range, before: int, lines: list[bytes], tally: Tally) -> tuple[list[bytes], list[Head]]:
-    """Return those lines that say where they go; the others are told of."""
+    """Return the lines whose destination can be decoded, and record the others in the tally."""
     kept: list[bytes] = []
     heads: list[Head] = []
     for number, line in enumerate(lines, before + 1):
@@ -375,9 +376,9 @@ def _readable(some: Range, before: int, lines: list[bytes], tally: Tally) -> tup
 
 @cache
 def _lines_before(some: Range) -> int:
-    """Return how many lines begin before a range: nobody counts them before a bad one has to be named."""
+    """Return how many lines begin before a range; they are counted only if a bad line must be reported."""
     return sum(text.count(b"\n") + 1 for text in texts(some.path, _unheard, 0, some.start)) if some.start else 0
 
 
 def _unheard(note: str) -> None:
-    """Pass over what was told of when the file was read."""
+    """Ignore notes that were already reported when the file was read."""

@@ -1,4 +1,4 @@
-"""The processes of a replay: tasks in, results in the same order, progress on the way."""
+"""Run the tasks of a replay in processes, and show their progress."""
 
 import asyncio
 import multiprocessing
@@ -23,14 +23,14 @@ _counts: Any = None
 
 
 class ProcessPool:
-    """Runs tasks, each in one of some processes.
+    """Runs tasks in a pool of processes.
 
     Parameters
     ----------
     processes
-        How many.
+        The number of processes.
     console
-        Where progress goes.
+        The console on which progress is shown.
     """
 
     def __init__(self, processes: int, console: Console) -> None:
@@ -46,32 +46,32 @@ class ProcessPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            # They are in the middle of something that nobody wants any more.
+            # Abandon the tasks that are still running: their results are no longer needed.
             for process in multiprocessing.active_children():
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
 
     @property
     def events(self) -> int:
-        """How much the tasks of this run have counted."""
+        """The number of events that the tasks of this run have counted."""
         return int(self._counted[0])
 
     @property
     def newest_ms(self) -> int:
-        """The newest event time that they have met."""
+        """The newest event time that the tasks have met, in ms."""
         return int(self._counted[1])
 
     async def run(self, done: str, what: str, task: Callable[..., T], each: Sequence[tuple[Any, ...]]) -> list[T]:
-        """Run a task with each of these arguments, and return the results in that order.
+        """Run a task once for each tuple of arguments, and return the results in that order.
 
         Parameters
         ----------
         done, what
-            What the progress says becomes of what: ``folded``, ``events``.
+            The verb and the noun in the line of progress, for example ``folded`` and ``events``.
         task
-            A function of a module.
+            A function at the top level of a module.
         each
-            The arguments.
+            The arguments of each call.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class ProcessPool:
                 return list(await asyncio.gather(*futures))
             except BrokenProcessPool:
                 raise TickertapeError(
-                    "a process of the replay was killed: if memory ran out, fewer of them need less (--processes)"
+                    "a process of the replay was killed: if memory ran out, use fewer processes (--processes)"
                 ) from None
 
 
@@ -93,7 +93,7 @@ def _begin(counts: Any) -> None:
     global _counts
     _counts = counts
     memory.tune()
-    # Ctrl-C reaches all processes of a terminal; these just end.
+    # Ctrl-C reaches all processes of a terminal; these end at once.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -106,7 +106,7 @@ def _end_with_parent() -> None:
 
 
 def note(events: int, newest_ms: int) -> None:
-    """Count events, in a process of a crew."""
+    """Add to the progress; called within a process of the pool."""
     with _counts.get_lock():
         _counts[0] += events
         _counts[1] = max(_counts[1], newest_ms)

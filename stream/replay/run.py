@@ -1,4 +1,4 @@
-"""A replay from end to end: deal files out or find a topic's log, fold partitions, merge shards, write tables."""
+"""Run a whole replay: deal out files or find a topic's log, fold the partitions, merge the shards, write the tables."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -33,25 +33,25 @@ from tickertape.stream.replay.process_pool import ProcessPool, note
 from tickertape.stream.replay.words import Sliced, Word, words
 from tickertape.stream.results.arrow import table_of
 
-# A result's identity, and a refused record's.
+# The columns that identify a result, and a refused record.
 KEY = ("symbol", "source", "resolution", "start_ms")
 PLACE = ("topic", "partition", "offset")
 _ALWAYS = ("counted", "late", "rejected", "repeated", "unmatched", "heartbeats")
 
 
 class Files(Struct, frozen=True):
-    """Recorded files as the input.
+    """Recorded files as the input of a replay.
 
     Attributes
     ----------
     paths, kind
-        Which, and the name of their format.
+        The files, and the name of their format.
     partitions
-        To how many a feed would deal them out; None: as set for each topic.
+        The number of partitions to which a feed would publish them. None: as set for each topic.
     by_event_time
-        Sort them by event time first.
+        True if the records are sorted by event time first.
     source
-        The name of their events' source; None: as the format, or the record, has it.
+        The name of their events' source. None: the record's own, or the format's.
     """
 
     paths: tuple[Path, ...]
@@ -62,20 +62,20 @@ class Files(Struct, frozen=True):
 
 
 class Outcome(Struct):
-    """What a replay came to.
+    """The outcome of a replay.
 
     Attributes
     ----------
     read, tallies
-        Offsets of all partitions, and what became of them.
+        The number of offsets read in all partitions, and the records by what became of them.
     finals
-        By output: how many results are final.
+        The number of final results, by output.
     open
-        By output: the keys of those that the log leaves open.
+        The keys of the windows that are open at the log's end, by output.
     lines
-        What became of the lines of files; None for a topic.
+        The lines of the files by what became of them. None for a topic.
     trimmed_ms
-        Retention has taken records from before this time; 0 where it has taken none.
+        Retention may have removed records with event times before this one. 0 if it has removed none.
     """
 
     read: int
@@ -86,7 +86,7 @@ class Outcome(Struct):
     trimmed_ms: int = 0
 
     def add(self, other: "Outcome") -> None:
-        """Add what the replay of another topic came to."""
+        """Add the outcome of replaying another topic."""
         self.read += other.read
         self.tallies = _sum([self.tallies, other.tallies])
         self.finals |= other.finals
@@ -100,20 +100,20 @@ class Outcome(Struct):
 
 
 async def of_files(settings: Settings, source: Files, processes: int, folder: Path, console: Console) -> Outcome:
-    """Replay files, and leave the tables in a folder.
+    """Replay files, and leave the resulting tables in a folder.
 
     Parameters
     ----------
     settings
-        The pipeline's; no broker is needed.
+        The pipeline's settings; no broker is needed.
     source
-        Which files.
+        The files.
     processes
-        How many work at it.
+        The number of processes.
     folder
-        Where what processes leave for each other goes.
+        The folder for intermediate files and tables.
     console
-        Where progress goes.
+        The console on which progress is shown.
 
     Raises
     ------
@@ -125,16 +125,16 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     ranges = [deal_out(path) for path in source.paths]
     each = [one for of_file in ranges for one in of_file]
     partitions = _partitions(settings, source)
-    with ProcessPool(processes, console) as crew:
+    with ProcessPool(processes, console) as pool:
         bounds = deal.Bounds(settings.skew_ms, now_ms())
         tasks = [(one, n, folder, partitions, bounds, sort) for n, one in enumerate(each)]
-        dealt = await crew.run("read", "events", _deal, tasks)
+        dealt = await pool.run("read", "events", _deal, tasks)
         outcome = Outcome(0, Tallies(), {}, {}, Tally())
         for topic, count in partitions.items():
             opening, closing = _beats(each, dealt, topic)
             log = OfFiles(str(folder), [len(of_file) for of_file in ranges], opening, closing)
             job = Job(settings, topic, count, processes, str(folder), bounds.now_ms)
-            outcome.add(await _replay(crew, job, [log] * count))
+            outcome.add(await _replay(pool, job, [log] * count))
     assert outcome.lines is not None
     for one in dealt:
         outcome.lines.add(one.tally)
@@ -142,29 +142,31 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
 
 
 def _partitions(settings: Settings, source: Files) -> dict[str, int]:
-    """Return the topics that files of a format have events for and agents read, and how many partitions each has."""
+    """Return the number of partitions of each topic that the files' format has events for and an agent reads."""
     read = {slicing.topic.name for slicing in configured(settings)[0]}
     known = [TOPICS[kind] for kind in format_named(source.kind, settings.agents).kinds]
     return {t.name: source.partitions or settings.partitions.get(t.name, t.partitions) for t in known if t.name in read}
 
 
 async def of_topic(settings: Settings, topic: str, processes: int, folder: Path, console: Console) -> Outcome:
-    """Replay what a topic retains, up to where it ends now; see `of_files`.
+    """Replay a topic's retained records up to its present end; see `of_files` for the parameters.
 
     Raises
     ------
     BrokerError
-        Kafka can't be reached, has no such topic, or went away.
+        Kafka can't be reached, has no such topic, or became unreachable.
+    ConfigError
+        No agent reads the topic.
     """
     slicings = {slicing.topic.name: slicing for slicing in configured(settings)[0]}
     if topic not in slicings:
-        raise ConfigError(f"{topic}: no agent reads it, so there is nothing to replay; one reads {', '.join(slicings)}")
+        raise ConfigError(f"{topic}: no agent reads this topic; choose one of {', '.join(slicings)}")
     (state,) = topics.describe(settings, [slicings[topic].topic])
     if not state.exists:
         raise BrokerError(f"topic {topic} doesn't exist on {settings.broker}: run `tickertape topics create`")
     each: list[Log] = [OfTopic(settings, p.start, p.end) for p in state.partitions]
-    with ProcessPool(processes, console) as crew:
-        return await _replay(crew, Job(settings, topic, len(each), processes, str(folder)), each)
+    with ProcessPool(processes, console) as pool:
+        return await _replay(pool, Job(settings, topic, len(each), processes, str(folder)), each)
 
 
 def _deal(
@@ -184,29 +186,29 @@ def _merge(job: Job, shard: int, known: Sequence[Word]) -> fold.Merged:
 def _beats(
     ranges: Sequence[deal.Range], dealt: Sequence[deal.Dealt], topic: str
 ) -> tuple[list[Heartbeat], list[Heartbeat]]:
-    """Return what a feed says of each source before its first record and after its last, see `Publisher`."""
-    heard, highest_ms = [], 0
+    """Return the heartbeats that a feed sends for each source before its first and after its last record."""
+    entries, highest_ms = [], 0
     for n, (some, file) in enumerate(zip(ranges, dealt, strict=True)):
-        # A range doesn't know what its file had received before it.
+        # A range's times don't include what its file's earlier ranges received.
         highest_ms = highest_ms if some.start else 0
-        heard += [(max(one.at_ms, highest_ms), n, source, one) for source, one in file.sources[topic].items()]
+        entries += [(max(one.at_ms, highest_ms), n, source, one) for source, one in file.sources[topic].items()]
         highest_ms = max(highest_ms, file.highest_ms)
     first: dict[str, int] = {}
     newest: dict[str, int] = {}
-    for _, _, source, one in sorted(heard, key=lambda entry: entry[:3]):
+    for _, _, source, one in sorted(entries, key=lambda entry: entry[:3]):
         first.setdefault(source, one.first_ms)
         newest[source] = max(newest.get(source, 0), one.newest_ms)
     opening = [Heartbeat(source, at_ms - LONGEST_BAR_MS) for source, at_ms in first.items()]
     return opening, [Heartbeat(source, at_ms, end=True) for source, at_ms in newest.items()]
 
 
-async def _replay(crew: ProcessPool, job: Job, each: Sequence[Log]) -> Outcome:
+async def _replay(pool: ProcessPool, job: Job, each: Sequence[Log]) -> Outcome:
     agents = configured(job.settings)
-    # What is wrong with the settings is told here, not by each of the crew.
+    # Report wrong settings once, here, and not from each process.
     outputs_of(agents.windowings, agents.recipes, job.settings)
-    sliced = await crew.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
+    sliced = await pool.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
     known = words(sliced, int(job.settings.idle_seconds * 1000))
-    merged = await crew.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
+    merged = await pool.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
     outcome = Outcome(sum(one.read for one in sliced), _sum([one.tallies for one in sliced]), {}, {})
     for one in merged:
         for output, finals in one.finals.items():
@@ -216,7 +218,7 @@ async def _replay(crew: ProcessPool, job: Job, each: Sequence[Log]) -> Outcome:
     logs = zip(sliced, each, strict=True)
     trimmed_ms = [one.first_ms or int(time() * 1000) for one, log in logs if isinstance(log, OfTopic) and log.start]
     if trimmed_ms:
-        # What is gone was received before what is left, and no event time is further past its receipt.
+        # Removed records were received before the retained ones, and no event time is further past its receipt.
         outcome.trimmed_ms = max(trimmed_ms) + job.settings.skew_ms
     return outcome
 
@@ -226,33 +228,33 @@ def _sum(tallies: Sequence[Tallies]) -> Tallies:
 
 
 def results(folder: Path, output: str) -> list[pa.Table]:
-    """Return the final results of an output that a replay left in a folder, a table a shard."""
+    """Return an output's final results that a replay left in a folder, a table for each shard."""
     paths = (folder / "results" / output).glob("*.arrow")
     return [pa.ipc.open_file(pa.memory_map(str(path))).read_all() for path in paths]
 
 
 def write(outcome: Outcome, folder: Path, out: Path) -> list[str]:
-    """Write a replay's tables, and return what was written, a line each.
+    """Write a replay's tables as Parquet, and return a line about each file.
 
     Parameters
     ----------
     outcome
-        What the replay came to.
+        The replay's outcome.
     folder
-        Where the replay left them.
+        The folder in which the replay left its tables.
     out
-        Where they go.
+        The folder for the Parquet files.
     """
     lines = []
     for output, finals in outcome.finals.items():
         path, left = out / f"{output}.parquet", outcome.open.get(output)
         if not finals and not left:
-            # Of an earlier replay, it would belie this one.
+            # A file of an earlier replay would contradict this one.
             path.unlink(missing_ok=True)
             continue
         path.parent.mkdir(exist_ok=True)
         parquet.write(path, results(folder, output), KEY)
-        still = f"; {len(left):,} are still open where the log ends, and left out" if left else ""
+        still = f"; {len(left):,} still open at the end of the log are left out" if left else ""
         lines.append(f"{path}: {finals:,} finals{still}")
     for topic, row, prefix in ((LATE.name, Late, "late"), (DEAD_LETTERS.name, DeadLetter, "dead")):
         path = out / f"{topic}.parquet"

@@ -1,4 +1,4 @@
-"""What the workers have published, against a replay of the input that is retained: final results, to the last bit."""
+"""Compare the final results on the sinks, bit by bit, with a replay of the retained input."""
 
 import re
 from collections import Counter
@@ -18,22 +18,22 @@ from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.replay import run
 from tickertape.stream.replay.run import Outcome
 
-# Symbol, source, resolution, start; and the kind, where a sink has several.
+# Symbol, source, resolution, start, and the kind if a sink has several.
 _KEY = re.compile(r"[^|]+\|[^|]+\|[^|]+\|-?\d+(?:\|([^|]+))?")
 _encode = msgspec.json.Encoder().encode
 
 
 class Held(Struct):
-    """What a reader of a sink holds of a key: the record with the highest (final, revision), of equals the later.
+    """The record that counts for a key of a sink: the one with the highest (final, revision), the later of equals.
 
     Attributes
     ----------
     value
-        The record.
+        The record's value, as JSON.
     final, revision
-        What it says.
+        Its fields of these names.
     partition, offset
-        Where it lies.
+        Its place in the sink.
     """
 
     value: bytes
@@ -44,18 +44,18 @@ class Held(Struct):
 
 
 class Made(Struct, frozen=True):
-    """Results to compare.
+    """An output whose results are compared.
 
     Attributes
     ----------
     output
-        Which.
+        The output.
     windows
-        The output of the windows that they are, or follow.
+        The name of the windows' output that these results are, or are derived from.
     widths
-        By resolution, in ms.
+        The width of a window in ms, by resolution.
     follows
-        Whether each follows from all before it.
+        True if each result depends on all earlier ones of its series.
     """
 
     output: Output
@@ -70,18 +70,18 @@ class _Standing(Struct):
 
 
 class Compared(Struct):
-    """How the results of an output compare.
+    """The outcome of comparing an output's results.
 
     Attributes
     ----------
     output
         Its name.
     agree
-        How many results are the same on both sides.
+        The number of results that are the same on both sides.
     left_out
-        Why others could not be compared, and how many.
+        The number of results that could not be compared, by reason.
     differences
-        A line each, the earliest first.
+        A line for each difference, the earliest window first.
     """
 
     output: str
@@ -95,30 +95,30 @@ class Compared(Struct):
         return "\n".join(lines)
 
 
-TRIMMED = "of which retention has taken input"
-NOT_YET = "that are not final yet on the sink"
-STILL_OPEN = "that are final on the sink, by idle sources, and open by the log alone"
-LOST = "of a series that began anew, marked incomplete: its past was in no snapshot"
-NOT_FILLED = "without events, which the workers have not filled: `fill` may have been off"
+TRIMMED = "whose input was partly removed by retention"
+NOT_YET = "not final yet on the sink"
+STILL_OPEN = "final on the sink because sources were idle, but still open by the log alone"
+LOST = "of a series that restarted without a snapshot of its past, marked incomplete"
+NOT_FILLED = "without events, not filled by the workers: `fill` may have been off"
 
 
 async def verify(settings: Settings, topic: str, processes: int, folder: Path, console: Console) -> list[Compared]:
-    """Compare the sinks of a topic's metrics with a replay of what it retains.
+    """Compare the sinks of a topic's metrics with a replay of its retained records.
 
-    The sinks are read first, so that whatever is on them comes from input that is replayed.
+    The sinks are read first, so every result on them comes from input that the replay covers.
 
     Parameters
     ----------
     settings
-        The pipeline's.
+        The pipeline's settings.
     topic
-        The input.
+        The input topic.
     processes
-        How many replay.
+        The number of processes that replay.
     folder
-        For what they leave for each other.
+        The folder for the replay's intermediate files.
     console
-        Where progress goes.
+        The console on which progress is shown.
     """
     agents = configured(settings)
     made: list[Made] = []
@@ -150,7 +150,7 @@ async def _held(settings: Settings, outputs: list[Output]) -> dict[str, dict[str
                 match = _KEY.fullmatch(key)
                 name = names.get((record.topic, match[1] or "")) if match else None
                 if now is None or name is None:
-                    # Anybody may write to a topic; what is no result is none of ours.
+                    # Anybody may write to a topic: skip records that are not our results.
                     continue
                 known = held[name].get(key)
                 if known is None or (now.final, now.revision) >= (known.final, known.revision):
@@ -167,25 +167,25 @@ def _replayed(output: Output, folder: Path) -> Iterator[msgspec.Struct]:
 
 
 def compare(made: Made, held: Mapping[str, Held], replayed: Iterator[Any], outcome: Outcome) -> Compared:
-    """Compare what a sink holds with what a replay gives.
+    """Compare a sink's results with a replay's.
 
     Parameters
     ----------
     made
-        Which results.
+        The output to compare.
     held
-        By key, what the sink holds.
+        The sink's records, by key.
     replayed
         The final results of the replay.
     outcome
-        What else it came to.
+        The replay's summary: its open windows, and the time up to which retention has removed input.
     """
     name = made.output.name
     compared, found = Compared(name), _Differences(made)
     open_, seen = set(outcome.open[made.windows]), set()
     ends = f"|{made.output.kind}" if made.output.kind else ""
     past = _Past(made, held, outcome)
-    # Finals of a series come in time order, so what is missing before its last one is missing for good.
+    # Finals of a series are published in time order, so a result missing before the last one stays missing.
     last_ms: dict[tuple[str, str], int] = {}
     for key, one in held.items():
         if one.final:
@@ -231,7 +231,7 @@ def compare(made: Made, held: Mapping[str, Held], replayed: Iterator[Any], outco
 
 
 class _Past:
-    """Why a result that follows from all before it can't be compared: the workers knew more of that, or less."""
+    """Gives the reason why a derived result can't be compared: the workers had more of the past than we do, or less."""
 
     def __init__(self, made: Made, held: Mapping[str, Held], outcome: Outcome) -> None:
         self._trimmed = made.follows and bool(outcome.trimmed_ms)
@@ -240,7 +240,7 @@ class _Past:
         self._lost = {_series(key) for key in lost}
 
     def excuse(self, key: str) -> str:
-        """Return it, or nothing where there is none."""
+        """Return why a result can't be compared; empty if it can."""
         if self._trimmed:
             return TRIMMED
         return LOST if self._lost and _series(key) in self._lost else ""
@@ -255,7 +255,7 @@ def _series(key: str) -> tuple[str, ...]:
 
 
 class _Differences:
-    """Where sink and replay differ, and how."""
+    """Collects the differences between sink and replay, a line each."""
 
     def __init__(self, made: Made) -> None:
         self._made = made
@@ -271,7 +271,7 @@ class _Differences:
         return int(key.split("|")[3])
 
     def says_incomplete(self, live: Held) -> bool:
-        """Whether the workers themselves say that they have not read all of it."""
+        """Return whether the workers marked the result incomplete."""
         return bool(getattr(self._read(live), "incomplete", False))
 
     def _read(self, live: Held) -> Any:
@@ -284,30 +284,30 @@ class _Differences:
         self._found.append((self.start_ms(key), key, f"{self._made.output.name}: {key}: {text}"))
 
     def unpublished(self, key: str, live: Held | None, result: Any) -> None:
-        what = "is not there" if live is None else f"is not final ({_place(live)})"
+        what = "is missing on the sink" if live is None else f"is not final ({_place(live)})"
         self._add(
             key,
-            f"it {what} though later ones of its symbol are final; the replay counts {result.revision:,} events in it",
+            f"it {what}, though later ones of its symbol are final; the replay counts {result.revision:,} events in it",
         )
 
     def unfounded(self, key: str, live: Held) -> None:
-        self._add(key, f"the sink has {live.revision:,} events in it ({_place(live)}), and the log none")
+        self._add(key, f"the sink counts {live.revision:,} events in it ({_place(live)}), the replay none")
 
     def another(self, key: str, live: Held, result: Any) -> None:
         read = self._read(live)
         if read is None:
-            self._add(key, f"what the sink has is no {type(result).__name__} ({_place(live)})")
+            self._add(key, f"the sink's record is not a valid {type(result).__name__} ({_place(live)})")
             return
-        # As text: a float is the same where all its bits are.
+        # Compared as text, so that floats are equal only if all their bits are.
         fields = [(name, getattr(read, name), getattr(result, name)) for name in result.__struct_fields__]
         name, lives, replays = next(
             ((name, a, b) for name, a, b in fields if repr(a) != repr(b)), ("its JSON", live.value, _encode(result))
         )
-        text = f"{name} is {lives!r} on the sink ({_place(live)}) and {replays!r} by the replay"
+        text = f"{name} is {lives!r} on the sink ({_place(live)}) and {replays!r} in the replay"
         if live.revision < result.revision:
             text += (
-                f"; the workers counted {live.revision:,} of {result.revision:,} events: likely a source woke past the "
-                "horizon; the topic `late` has the slices that came too late"
+                f"; the workers counted {live.revision:,} of {result.revision:,} events: a source probably resumed "
+                "after the horizon had passed; the topic `late` has the slices that came too late"
             )
         self._add(key, text)
 

@@ -1,4 +1,4 @@
-"""What is known of partitions once their logs are read to the end, and holds back no result."""
+"""Find the lanes that delay no result, once all partitions have been read to the end."""
 
 from collections.abc import Sequence
 
@@ -10,24 +10,24 @@ from tickertape.stream.engine.core.lanes import UNSET
 
 
 class Sliced(Struct):
-    """What a partition's log came to.
+    """The outcome of folding a partition's log.
 
     Attributes
     ----------
     partition
-        Which.
+        The partition's number.
     read
-        Its offsets, those without a record for us too.
+        The number of offsets read, including those without a record for us.
     tallies
-        What became of them.
+        The records by what became of them.
     lanes
-        Each, at the end.
+        The partition's lanes at the end of the log.
     evicted
-        The sources that had one and have none, with the frontier from which they would go on.
+        Sources that have lost their lane, as lanes with the frontier from which they would resume.
     heard_ms
-        By lane: when its last record was appended, at the earliest; 0 where the log doesn't say.
+        By source, the earliest time at which its last record can have been appended; 0 if the log has no such times.
     first_ms, last_ms
-        When the log's first and last record were appended.
+        The append times of the log's first and last record; 0 if the log has none.
     """
 
     partition: int
@@ -41,16 +41,16 @@ class Sliced(Struct):
 
 
 class Word(Struct, frozen=True):
-    """What is known of a partition besides its frames, now that its log is read to the end.
+    """Lanes that complete a partition's frames, known once all logs have been read to the end.
 
     Attributes
     ----------
     partition
-        Which.
+        The partition's number.
     before
-        Lanes of sources that it has nothing of.
+        Lanes, applied before its frames, for sources that it has no records of.
     after
-        Lanes that were silent at the end, or had ended or made room.
+        Lanes, applied after its frames, for sources that were silent at the end, had ended or had lost their lane.
     """
 
     partition: int
@@ -59,17 +59,18 @@ class Word(Struct, frozen=True):
 
 
 def words(sliced: Sequence[Sliced], idle_ms: int) -> list[Word]:
-    """Say what holds back no result: a source that a partition has nothing of, and one that had long been silent there.
+    """Return, for each partition, lanes for the sources that must not delay results there.
 
-    Live, the partition's owner calls both idle by its clock; here the log tells it, by the times at which records were
-    appended. They are taken to be as far as the least of those that still spoke; where none did, to have ended.
+    A source delays nothing in a partition that has no records of it, or in which it had long been silent at the end.
+    Live, the partition's owner marks both idle by its clock. A replay goes by the times at which records were appended.
+    Such lanes get the least frontier of the lanes that were still active; if none was, they count as ended.
 
     Parameters
     ----------
     sliced
-        Every partition.
+        The outcomes of all partitions.
     idle_ms
-        For how long a source is to be silent.
+        A source is silent if its last record was appended more than so many ms before the log's end.
     """
     last_ms = max(one.last_ms for one in sliced)
     silent = {

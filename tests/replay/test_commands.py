@@ -39,10 +39,10 @@ def test_a_capture_has_the_source_that_it_is_given(tmp_path: Path) -> None:
     ("words", "wrong", "code"),
     [
         (["replay", "--topic", "trades", "--source", "x", "--out", "OUT"], "--sort and --source are for files", 2),
-        (["replay", "--out", "OUT"], "name files, or a topic with --topic", 2),
+        (["replay", "--out", "OUT"], "name either files or, with --topic, a topic", 2),
         (
             ["replay", "FILE", "--topic", "trades", "--out", "OUT"],
-            "name files, or a topic with --topic, and not both",
+            "name either files or, with --topic, a topic",
             2,
         ),
         (

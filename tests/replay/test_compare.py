@@ -59,39 +59,39 @@ def test_the_last_bit_of_a_float_counts() -> None:
     compared = found([replace(BAR, low=0.3), LATER], [BAR, LATER])
     assert compared.agree == 1
     assert compared.differences == [
-        f"bars: A-USD|all|1s|{T}: low is 0.3 on the sink (partition 3, offset 0) and 0.30000000000000004 by the replay"
+        f"bars: A-USD|all|1s|{T}: low is 0.3 on the sink (partition 3, offset 0) and 0.30000000000000004 in the replay"
     ]
 
 
 def test_the_earliest_difference_comes_first() -> None:
     compared = found([replace(LATER, count=3), replace(BAR, high=2.0)], [LATER, BAR])
     assert [line.split(": ")[1:3] for line in compared.differences] == [
-        [key(BAR), "high is 2.0 on the sink (partition 3, offset 1) and 1.5 by the replay"],
-        [key(LATER), "count is 3 on the sink (partition 3, offset 0) and 2 by the replay"],
+        [key(BAR), "high is 2.0 on the sink (partition 3, offset 1) and 1.5 in the replay"],
+        [key(LATER), "count is 3 on the sink (partition 3, offset 0) and 2 in the replay"],
     ]
 
 
 def test_events_that_came_past_the_horizon_are_named_as_the_cause() -> None:
     (line,) = found([replace(BAR, volume=2.0, revision=1)], [BAR]).differences
-    assert "the workers counted 1 of 2 events: likely a source woke past the horizon" in line
+    assert "the workers counted 1 of 2 events: a source probably resumed after the horizon had passed" in line
 
 
 def test_a_bar_that_the_log_has_nothing_of_is_a_difference() -> None:
     (line,) = found([BAR], []).differences
-    assert line == f"bars: {key(BAR)}: the sink has 2 events in it (partition 3, offset 0), and the log none"
+    assert line == f"bars: {key(BAR)}: the sink counts 2 events in it (partition 3, offset 0), the replay none"
 
 
 def test_a_bar_that_is_missing_before_later_finals_is_a_difference() -> None:
     (line,) = found([LATER], [BAR, LATER]).differences
-    assert line.startswith(f"bars: {key(BAR)}: it is not there though later ones of its symbol are final")
+    assert line.startswith(f"bars: {key(BAR)}: it is missing on the sink, though later ones of its symbol are final")
     (line,) = found([replace(BAR, final=False), LATER], [BAR, LATER]).differences
-    assert line.startswith(f"bars: {key(BAR)}: it is not final (partition 3, offset 0) though later ones")
+    assert line.startswith(f"bars: {key(BAR)}: it is not final (partition 3, offset 0), though later ones")
 
 
 def test_a_bar_that_the_workers_have_not_come_to_is_left_out() -> None:
     compared = found([BAR, replace(LATER, final=False)], [BAR, LATER, replace(LATER, start_ms=T + 2000)])
     assert compared == Compared("bars", agree=1, left_out={NOT_YET: 2})
-    assert str(compared) == "1 bars agree\n  left out: 2 that are not final yet on the sink"
+    assert str(compared) == "1 bars agree\n  left out: 2 not final yet on the sink"
 
 
 def test_a_bar_that_the_log_leaves_open_is_left_out() -> None:
@@ -113,4 +113,4 @@ def test_a_filled_bar_that_the_workers_lack_is_left_out() -> None:
 def test_a_record_that_is_no_bar_is_told_of() -> None:
     held = {key(BAR): Held(b'{"final":true,"revision":2}', True, 2, 0, 7)}
     (line,) = compare(BARS, held, iter([BAR]), Outcome(0, Tallies(), {}, {"bars": []})).differences
-    assert line == f"bars: {key(BAR)}: what the sink has is no Bar (partition 0, offset 7)"
+    assert line == f"bars: {key(BAR)}: the sink's record is not a valid Bar (partition 0, offset 7)"
