@@ -1,7 +1,7 @@
 """Tickertape: rolling metrics of markets and social media on Kafka, exact, in Python.
 
-What is named here is the public interface; `tickertape.testing` is the other part of it. Everything else may change
-between any two versions. Names are loaded when they are used, so importing the package is cheap.
+The names of this module and of `tickertape.testing` are the public interface. Everything else may change between any
+two versions. A name is loaded on first use, so importing the package is cheap.
 """
 
 from importlib import import_module
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tickertape.stream.results.stream import Results, results
 
 _ENGINE = "tickertape.stream.engine"
-# By module: what it has.
+# The public names, by the module that defines them.
 _PLACES = {
     "tickertape.agents.market.bars": ("Bar", "TRADE_BARS"),
     "tickertape.agents.market.quote_bars": ("QUOTE_BARS", "QuoteBar"),

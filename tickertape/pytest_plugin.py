@@ -1,4 +1,4 @@
-"""The pytest fixture that Tickertape brings; see `tickertape.testing`."""
+"""The pytest fixture of Tickertape; see `tickertape.testing`."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tickertape_kafka() -> Iterator[str]:
-    """The address of a real Kafka; it starts with the first test that asks for it."""
+    """Start a real Kafka for the test session, and return its address."""
     from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
     with EmbeddedKafka() as embedded:

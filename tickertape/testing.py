@@ -1,7 +1,7 @@
-"""Testing a metric of one's own: events in, results out, without Kafka. It runs what a worker runs.
+"""Test your own metrics: compute results from events without Kafka, with the same code that a worker runs.
 
-The pytest fixture ``tickertape_kafka`` is the address of a real broker that lives as long as the session; it is there
-wherever Tickertape is installed.
+For tests with a real broker, the pytest fixture ``tickertape_kafka`` starts one for the session and gives its address.
+It is available wherever Tickertape is installed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,23 +26,23 @@ from tickertape.stream.errors import ConfigError
 
 __all__ = ["Outcome", "run"]
 
-# Appended long after all that tests have: nothing is too far ahead of its receipt.
+# An append time later than any event time of a test, so no event is rejected as too far ahead of its receipt.
 _APPENDED_MS = 1 << 41
 _encode = msgspec.json.Encoder().encode
 
 
 class Outcome(NamedTuple):
-    """What became of events.
+    """The results of a `run`, and what became of its events.
 
     Attributes
     ----------
     results
-        By the results' name (``bars``, ``indicators/ema``): of each result the newest, in the order of start, symbol,
-        source and resolution.
+        The newest version of each result, in a list for each kind of result (``bars``, ``indicators/ema``). A list is
+        sorted by start, symbol, source and resolution.
     tallies
-        By input topic: how many records were counted, late, rejected and so on.
+        For each input topic, the numbers of records that were counted, late, rejected and so on.
     late, dead_letters
-        Records that came too late, and those that were rejected, with the reason.
+        The late records, and the rejected records with the reason.
     """
 
     results: dict[str, list[Any]]
@@ -58,31 +58,32 @@ def run(
     block_records: int = 1000,
     close: bool = True,
 ) -> Outcome:
-    """Compute what recipes make of events.
+    """Compute the results of recipes from events.
 
     Parameters
     ----------
     events
-        In the order in which they come: Structs, such as `Trade`, each for the slicing that reads such records; a
-        `Heartbeat`, for all of them; or bytes, as a record's value, where there is one slicing.
+        The events, in order of arrival. A Struct such as `Trade` goes to the slicing that reads this kind. A
+        `Heartbeat` goes to every slicing. Bytes are taken as a record's value; they need recipes with only one slicing.
     *recipes
-        What to compute: a `Windowing`, `Recursion`, `Rolling` or `Slicing`. What they are made from comes along.
+        What to compute: a `Windowing`, `Recursion`, `Rolling` or `Slicing`. The recipes that these are made from are
+        added.
     settings
-        In place of the defaults.
+        Settings to use in place of the defaults.
     block_records
         How many records are read at a time. Results don't depend on it.
     close
-        Whether every source ends behind its last event, so that every window is final.
+        If True, every source ends after its last event, so every window becomes final.
 
     Returns
     -------
     Outcome
-        Results, tallies, and what was turned down.
+        Results, tallies, late records and rejected records.
 
     Raises
     ------
     ConfigError
-        No slicing reads such events.
+        No recipe reads events of this kind.
 
     Examples
     --------
@@ -165,7 +166,7 @@ def _run_topic(
             else:
                 outcome.dead_letters.append(refused)
         for _, frame in slicer.flush(lambda _: 0, 1, everyone=True):
-            # As it is when it has been through Kafka.
+            # Encode and decode the frame, as Kafka would pass it on.
             said = msgspec.msgpack.decode(msgspec.msgpack.encode(frame), type=Frame)
             for windows in all_windows:
                 windows.apply_frame(0, offset, said)
@@ -200,6 +201,6 @@ def _blocks(slicing: Slicing, events: Sequence[Any], block_records: int, close: 
         end = start + len(some)
         mine = {at - start: header for at, header in headers.items() if start <= at < end}
         blocks.append(Block(topic, 0, start, end, np.arange(start, end), some, np.full(len(some), _APPENDED_MS), mine))
-    # Frontiers cover a frame's own upserts only from the next frame on.
+    # One empty block more, for one more frame: a lane's frontier covers the upserts of the frame before.
     end = len(values)
     return [*blocks, Block(topic, 0, end, end, np.arange(0), [], np.arange(0))]

@@ -1,4 +1,4 @@
-"""What `tickertape new` writes.
+"""The templates of the files that `tickertape new` writes.
 
 May import: nothing of ours.
 """
