@@ -1,4 +1,4 @@
-"""The engine: from blocks of records to results. It knows nothing of prices or posts.
+"""The engine turns blocks of records into results. Nothing in it is specific to prices or posts.
 
 May import: nothing of ours.
 """

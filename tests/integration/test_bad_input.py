@@ -41,7 +41,7 @@ BAD: list[tuple[bytes | None, tuple[tuple[str, bytes], ...], str]] = [
     (trade(time_ms=int(time.time() * 1000) + 86_400_000, received_ms=0), (), "past its receipt"),
     (trade(side="both"), (), "another shape: Invalid enum value 'both' - at `$.side`"),
     (trade(id=2**63), (), "another shape: Expected `int` <= 9223372036854775807 - at `$.id`"),
-    (trade(source="all"), (), "`all` names all sources together"),
+    (trade(source="all"), (), "`all` is reserved for all sources together"),
     (HUGE, (), "another shape"),
     (None, (), "a null without a heartbeat's header"),
     (None, ((HEADER, b"tick"),), "a heartbeat's header can't be read"),

@@ -1,4 +1,4 @@
-"""What every part of the engine is made of: blocks, tables, names, lanes, results, pace.
+"""Shared parts of the engine: blocks, tables, names, lanes, results and pacing.
 
 May import: schemas.
 """

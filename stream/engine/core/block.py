@@ -20,18 +20,18 @@ class Block:
     Attributes
     ----------
     topic, partition
-        Where they lie.
+        The partition that they were read from.
     start, end
-        The offsets from and up to (not with) which the log was read; those without a value here hold no record for us:
+        The offsets that were read: from ``start`` up to, but not including, ``end``. Some of them have no record:
         transaction markers, aborted transactions, compacted records.
     offsets
         Each record's offset, shape (n,).
     values
         Each record's value; None for a null.
     appended_ms
-        Each record's timestamp, by the broker's clock where the topic has append times; shape (n,).
+        Each record's timestamp, ms, shape (n,). It is by the broker's clock if the topic has append times.
     headers
-        Those of null values, by their place in ``values``.
+        The headers of records with a null value, by index in ``values``.
     """
 
     topic: str
@@ -48,11 +48,11 @@ class Block:
 
     @property
     def empty(self) -> int:
-        """How many of its offsets hold no record for us."""
+        """The number of offsets in the block without a record."""
         return self.end - self.start - len(self.values)
 
     def before(self, offset: int) -> "Block":
-        """Return the part below an offset."""
+        """Return the part of the block below an offset."""
         if self.end <= offset:
             return self
         return self.cut(
@@ -60,7 +60,7 @@ class Block:
         )
 
     def since(self, offset: int) -> "Block":
-        """Return the part from an offset on."""
+        """Return the part of the block from an offset on."""
         if offset <= self.start:
             return self
         first = int(np.searchsorted(self.offsets, offset))
@@ -68,7 +68,7 @@ class Block:
 
     @staticmethod
     def joined(blocks: Sequence["Block"]) -> "Block":
-        """Return blocks of one partition, in the order of their offsets and with nothing to read between, as one."""
+        """Join blocks of one partition. They are in offset order and have no unread offsets between them."""
         first = blocks[0]
         if len(blocks) == 1:
             return first
@@ -89,7 +89,7 @@ class Block:
         )
 
     def cut(self, first: int, last: int, start: int, end: int) -> "Block":
-        """Return the records at places from ``first`` up to ``last``, as read from offset ``start`` up to ``end``."""
+        """Return the records from index ``first`` up to ``last``, as a block of offsets ``start`` up to ``end``."""
         return Block(
             self.topic,
             self.partition,

@@ -1,4 +1,4 @@
-"""Time within one partition: a lane for each source, its watermark and its frontier."""
+"""Event time within one partition: a lane for each source, with a watermark and a frontier."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import numpy as np
 from tickertape.schemas.frame import NEVER_MS, Lane
 from tickertape.stream.engine.core.block import Ints
 
-#: The watermark and the frontier of a lane that has said nothing.
+#: The watermark and the frontier of a lane before its first record or heartbeat.
 UNSET = NEVER_MS
 
 
@@ -17,23 +17,23 @@ class Lanes:
     Parameters
     ----------
     lateness_ms
-        How far behind its watermark a lane's frontier follows.
+        How far a lane's frontier is behind its watermark, ms.
     lanes
-        As a checkpoint left them. A frontier never moves back, whatever the lateness is now.
+        The lanes of the checkpoint. Their frontiers never move back, even if the lateness has grown since.
     evicted_ms, since
-        See below.
+        See the attributes.
 
     Attributes
     ----------
     watermark_ms, frontier_ms
-        By source.
+        By source, ms.
     ended
-        The sources that have said that nothing follows, and nothing since.
+        The sources whose newest message is an end marker.
     evicted_ms
-        The greatest frontier of the lanes that were evicted. A new lane begins there, for it may be one of these: what
-        it sends again is late.
+        The greatest frontier of the evicted lanes, ms. A new lane begins there, because its source may have had one of
+        them: records that it sends again are then late.
     since
-        By source: the offset from which on it has a lane, where records before it may have been rejected.
+        By source: the offset at which its lane was admitted. Records before it may have been rejected.
     """
 
     def __init__(
@@ -47,19 +47,19 @@ class Lanes:
         self.ended = {lane.source for lane in lanes if lane.ended}
 
     def advance(self, source: str, times_ms: Ints) -> Ints:
-        """Read times of one lane, in partition order.
+        """Move one lane by a run of times, in partition order.
 
         Parameters
         ----------
         source
-            The lane.
+            The lane's source.
         times_ms
             Event times and heartbeats, shape (n,), n > 0.
 
         Returns
         -------
         Ints
-            The frontier that each of them met, ms, shape (n,).
+            The lane's frontier just before each time, ms, shape (n,).
         """
         watermark = self.watermark_ms.get(source, UNSET)
         frontier = self.frontier_ms.get(source, UNSET)
@@ -73,27 +73,27 @@ class Lanes:
         return met
 
     def end(self, source: str, frontier_ms: int) -> None:
-        """Hear that nothing of a source follows, and close what ends at or before a time."""
+        """Mark a source as ended, and close its slices that end at or before a time."""
         self.raise_frontier(source, frontier_ms)
         self.ended.add(source)
 
     def admit(self, source: str, offset: int) -> None:
-        """Have a lane for a source, from an offset on."""
+        """Open a lane for a source, from an offset on."""
         self.watermark_ms[source] = UNSET
         self.frontier_ms[source] = self.evicted_ms
         self.since[source] = offset
 
     @property
     def least_ms(self) -> int:
-        """The least watermark, ms."""
+        """The least watermark of all lanes, ms."""
         return min(self.watermark_ms.values(), default=UNSET)
 
     def most_silent(self) -> tuple[int, str]:
-        """Return the least watermark, ms, and whose it is."""
+        """Return the least watermark, ms, and its source."""
         return min((watermark_ms, source) for source, watermark_ms in self.watermark_ms.items())
 
     def evict(self, source: str, end_ms: int) -> None:
-        """Close what a lane has open, up to a time, and have no lane for its source any more."""
+        """Close a lane's slices up to a time, and remove the lane."""
         self.raise_frontier(source, end_ms)
         self.evicted_ms = max(self.evicted_ms, self.frontier_ms.pop(source))
         del self.watermark_ms[source]
@@ -101,11 +101,11 @@ class Lanes:
         self.ended.discard(source)
 
     def closed_ms(self, source: str) -> int:
-        """Return the frontier of a source, with a lane or without."""
+        """Return the frontier of a source, ms. Without a lane it is `evicted_ms`."""
         return self.frontier_ms.get(source, self.evicted_ms)
 
     def lanes(self, idle: frozenset[str] = frozenset()) -> list[Lane]:
-        """Return all lanes as they are, those of some sources as idle."""
+        """Return all lanes, and mark those of the given sources as idle."""
         return [
             Lane(source, watermark_ms, self.frontier_ms[source], source in idle, source in self.ended)
             for source, watermark_ms in self.watermark_ms.items()

@@ -1,19 +1,19 @@
-"""Names as small integers, so that columns of names are arrays."""
+"""Names coded as small integers, so that a column of names is an array."""
 
 from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.columns import ints
 
-#: The name under which all sources are taken together; no source may have it.
+#: The name that stands for all sources together. No source may have it.
 ALL = "all"
 
 
 class Names:
-    """Codes of names, given out from 0 as names come.
+    """Codes of names, assigned from 0 in the order in which names appear.
 
     Attributes
     ----------
     code
-        By name. A plain dict, for a subclass's look-up takes half as long again.
+        By name. It is a plain dict, because a look-up in a subclass takes half as long again.
     names
         By code.
     """
@@ -39,33 +39,34 @@ class Names:
         self.names.append(name)
 
 
-class BadName(ValueError):  # noqa: N818 - it says what is wrong
-    """A record has a name that would be taken for something else."""
+class BadName(ValueError):  # noqa: N818 - the name says what is wrong
+    """A name is reserved, or has characters that names can't have."""
 
 
 def check(name: str) -> None:
-    """Look at a name that comes from outside.
+    """Check a name that comes from outside.
 
     Raises
     ------
     BadName
-        It is `ALL`, or a result's key could be read in two ways, or a commit would have to spell it out.
+        The name is `ALL`; or it has a ``|``, which would make a result's key ambiguous; or it has unprintable
+        characters, which a commit would have to escape.
     """
     if name == ALL:
-        raise BadName(f"`{ALL}` names all sources together, none may be called so")
+        raise BadName(f"`{ALL}` is reserved for all sources together")
     if "|" in name:
-        raise BadName(f"{name!r} has a `|`, which parts the names in a result's key")
+        raise BadName(f"{name!r} has a `|`, which separates the names in a result's key")
     if not name.isprintable():
-        raise BadName(f"{name!r} has characters that can't be seen")
+        raise BadName(f"{name!r} has unprintable characters")
 
 
 class InputNames(Names):
-    """The same for names that come from outside; each is looked at once, see `check`.
+    """Codes of names that come from outside. Each name is checked once, see `check`.
 
     Parameters
     ----------
     most
-        More aren't kept from one block to the next: somebody may send a new name with each record.
+        With more names than this, a new block starts without any: a feed may send a new name with each record.
     """
 
     def __init__(self, most: int) -> None:
@@ -73,7 +74,7 @@ class InputNames(Names):
         self._most = most
 
     def begin(self) -> None:
-        """Begin a block: codes of the one before stand for nothing any more."""
+        """Begin a block. Codes of earlier blocks are invalid from now on."""
         if len(self.names) > self._most:
             self.code.clear()
             self.names.clear()

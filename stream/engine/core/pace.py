@@ -1,4 +1,4 @@
-"""When to flush: once for all that one fetch brings, seldom with a backlog."""
+"""When to flush: once for all blocks of a fetch, and less often during a backlog."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,26 +6,27 @@ from time import monotonic
 
 from tickertape.stream.engine.core.workload import Workload
 
-# What one fetch brings comes as a block a partition, within this.
+# A fetch brings a block for each partition; all of them arrive within this time.
 _TOGETHER_SECONDS = 0.002
-# A flush that takes long is not to take most of the time.
+# Flushes start at least this many times their own duration apart, so they take at most a quarter of the time.
 _SHARE = 4
 
 
 class Pace:
-    """Calls something soon after it is asked to.
+    """Calls a function soon after a request, and limits how often.
 
-    A call that fails may have left things half done: from then on whoever asks for another gets its exception instead,
-    for that of a timer nobody would hear of.
+    A call that fails may leave its work half done. Every later request then raises the same exception, because nobody
+    would notice an exception in a timer.
 
     Parameters
     ----------
     call
-        What to call.
+        The function.
     backlog_seconds
-        The least time between two calls while there is a backlog; without one it is four times as long as they take.
+        The least time between the starts of two calls during a backlog, seconds. Backlog or not, it is at least four
+        times as long as a call takes.
     workload
-        Whether there is one; it hears of the end of each call.
+        The worker's workload: it shows whether there is a backlog, and records the end of each call.
     """
 
     def __init__(self, call: Callable[[], None], backlog_seconds: float, workload: Workload) -> None:
@@ -38,7 +39,7 @@ class Pace:
         self._failure: Exception | None = None
 
     def ask(self) -> None:
-        """Have it called soon, or when the least time between two calls is over."""
+        """Schedule a call: soon, or when the least time between two calls is over."""
         if self._failure is not None:
             raise self._failure
         least_seconds = max(self._backlog_seconds if self._workload.behind else 0.0, _SHARE * self._took_seconds)
@@ -49,13 +50,13 @@ class Pace:
             self._due = loop.call_later(wait_seconds, self.now)
 
     def again(self) -> None:
-        """Have it called once more after the call that is going on, which left something to do."""
+        """Schedule a further call, from within a call that leaves work to do."""
         self.stop()
         wait_seconds = max(_TOGETHER_SECONDS, self._took_seconds)
         self._due = asyncio.get_running_loop().call_later(wait_seconds, self.now)
 
     def now(self) -> None:
-        """Call it."""
+        """Call the function now."""
         self.stop()
         if self._failure is not None:
             raise self._failure
@@ -69,7 +70,7 @@ class Pace:
         self._workload.done()
 
     def stop(self) -> None:
-        """Forget that it was asked."""
+        """Cancel the scheduled call."""
         if self._due is not None:
             self._due.cancel()
             self._due = None

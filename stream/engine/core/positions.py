@@ -1,4 +1,4 @@
-"""Where a partition is read from, where its log ends, and what is committed of it."""
+"""Where a partition is read from, where its log ends, and what is committed for it."""
 
 import logging
 from collections.abc import Mapping
@@ -10,22 +10,22 @@ from msgspec.structs import replace
 
 log = logging.getLogger(__name__)
 
-#: An offset, and the metadata that go with it.
+#: An offset, and the metadata committed with it.
 Commit: TypeAlias = tuple[int, str]
 Commits: TypeAlias = Mapping[TP, Commit]
 
 
 class Position(Struct, frozen=True):
-    """Where a partition is to be read from.
+    """The log and the commit that decide where a partition is read from.
 
     Attributes
     ----------
     begin, end
-        The log's first offset, and the one that its next record will have.
+        The log's first offset, and the offset that its next record will have.
     committed
-        The group's committed offset, or None.
+        The group's committed offset; None without a commit.
     metadata
-        The commit's.
+        The commit's metadata.
     partitions
         How many partitions the topic has.
     """
@@ -37,12 +37,12 @@ class Position(Struct, frozen=True):
     partitions: int
 
     def valid(self, tp: TP) -> "Position":
-        """Return it without a commit that speaks of another log: one past the end, so the topic was created anew."""
+        """Return the position, without its commit if that is past the log's end: then the topic was recreated."""
         if self.committed is None or self.committed <= self.end:
             return self
         log.warning(
-            "%s, partition %d: the commit is at offset %d and the log ends at %d: the topic was created anew, "
-            "it is read from its beginning",
+            "%s, partition %d: the commit is at offset %d, but the log ends at %d: the topic was recreated and is read "
+            "from its beginning",
             tp.topic,
             tp.partition,
             self.committed,
@@ -52,17 +52,17 @@ class Position(Struct, frozen=True):
 
 
 class LogEnd(NamedTuple):
-    """Where a log ended when the broker last said.
+    """Where a log ended according to the newest fetch.
 
     Attributes
     ----------
     offset
-        The one up to which it can be read: to the first transaction that is open.
+        The offset up to which the log can be read: the first open transaction, or the log's end.
     age_seconds
-        How long ago it said so: a tenth of a second at most, unless it is away.
+        The age of this information, seconds: a tenth at most, unless the broker is unreachable.
     written
-        The one that its next record gets; past ``offset`` while a transaction is open. Who has written behind it isn't
-        silent.
+        The offset that the next record gets. While a transaction is open it is past ``offset``; a source with records
+        in between isn't idle.
     """
 
     offset: int

@@ -1,16 +1,16 @@
-"""Records that are not counted, as they are reported: bounded, whatever they were."""
+"""Reports of records that are not counted. A report is of bounded size, whatever the record's."""
 
 from hashlib import sha256
 
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.engine.core.block import Block
 
-#: The most that is kept of a record's bytes.
+#: The most bytes of a record's value that a report contains.
 HEAD_BYTES = 64 << 10
 
 
 def dead_letter(block: Block, at: int, reason: str) -> DeadLetter:
-    """Return what is reported of a block's record that was rejected."""
+    """Return the report of a rejected record; ``at`` is its index in the block."""
     value = block.values[at] or b""
     return DeadLetter(
         topic=block.topic,
@@ -26,7 +26,7 @@ def dead_letter(block: Block, at: int, reason: str) -> DeadLetter:
 def late_record(
     block: Block, at: int, *, source: str, symbol: str, time_ms: int, end_ms: int, frontier_ms: int
 ) -> Late:
-    """Return what is reported of a block's record whose slice, which ends at a time, its lane's frontier has passed."""
+    """Return the report of a late record: its slice ends at ``end_ms``, and its lane's frontier has passed that."""
     value = block.values[at] or b""
     return Late(
         topic=block.topic,

@@ -1,4 +1,4 @@
-"""Results as records: what a window holds, written as its Struct's JSON, under the key that says which window it is."""
+"""Results as records: a window's metrics as the JSON of a Struct, under a key that identifies the window."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -20,11 +20,11 @@ class Output(Struct, frozen=True):
     Attributes
     ----------
     sink
-        The topic that they go to.
+        The topic that they are published to.
     kind
-        Tells them from others there, and ends their keys; empty where there are no others.
+        Separates them from other results on that topic, and ends their keys. Empty if there are no others.
     result
-        Their Struct.
+        The Struct of a result.
     """
 
     sink: str
@@ -33,28 +33,28 @@ class Output(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """``bars``, or with its kind ``indicators/ema``."""
+        """The output's name: ``bars``, or with a kind ``indicators/ema``."""
         return f"{self.sink}/{self.kind}" if self.kind else self.sink
 
 
-#: What it is, its symbol, key and value.
+#: A result's output, symbol, key and value.
 Result: TypeAlias = tuple[Output, str, bytes, bytes]
 
 
 def output_of(sink: str, result: type[Struct]) -> Output:
-    """Return the output of a Struct, whose tag is the kind."""
+    """Return the output of a result's Struct; the Struct's tag is the kind."""
     return Output(sink, str(result.__struct_config__.tag or ""), result)
 
 
 class Finals(NamedTuple):
-    """Final results as columns: what follows them takes these.
+    """Final results as columns, for the recipes that take final windows.
 
     Attributes
     ----------
     keys
-        Which they are.
+        The keys of their windows.
     shards
-        Of each, shape (n,).
+        The shard of each, shape (n,).
     columns
         Metrics, with ``revision``, ``incomplete`` and ``width_ms``; shape (n,).
     """
@@ -64,11 +64,11 @@ class Finals(NamedTuple):
     columns: Columns
 
     def only(self, names: Collection[str]) -> "Finals":
-        """Return them with some of their columns."""
+        """Return these finals with only the named columns."""
         return Finals(self.keys, self.shards, {name: self.columns[name] for name in names} if self.keys else {})
 
     def and_(self, others: "Finals") -> "Finals":
-        """Return these and others, which have the same columns or more."""
+        """Return these finals and others; the others have at least the same columns."""
         if not self.keys or not others.keys:
             return self if self.keys else others
         columns = {name: np.concatenate([column, others.columns[name]]) for name, column in self.columns.items()}
@@ -79,12 +79,12 @@ NOTHING = Finals([], np.empty(0, np.int64), {})
 
 
 class ResultWriter:
-    """Writes results of one kind.
+    """Encodes results of one kind as records.
 
     Parameters
     ----------
     output
-        Its Struct has ``symbol``, ``source``, ``resolution``, ``start_ms``, and fields that columns have.
+        The kind. Its Struct has ``symbol``, ``source``, ``resolution``, ``start_ms``, and fields named as the columns.
     """
 
     def __init__(self, output: Output) -> None:
@@ -95,7 +95,7 @@ class ResultWriter:
         self._encode = msgspec.json.Encoder().encode
 
     def write(self, keys: list[WindowKey], columns: Columns) -> list[Result]:
-        """Return a record of each window; columns have shape (n,), NaN becomes null."""
+        """Return a record for each window. Columns have shape (n,); NaN becomes null."""
         values: dict[str, Sequence[Any]] = dict(
             zip(("symbol", "source", "resolution", "start_ms"), zip(*keys, strict=True), strict=True)
         )

@@ -1,4 +1,4 @@
-"""A table of partial aggregates: a column an array, a row an identity, rows used again once released."""
+"""A table of partial aggregates: each column is an array, each row has a key, and released rows are reused."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tickertape.stream.engine.core.block import Ints
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
-#: A column's type and the value that it starts from.
+#: By name: a column's type and initial value.
 Schema: TypeAlias = Mapping[str, tuple[np.dtype[Any], Any]]
 #: The type of a column of sketches, which are bytes of any length.
 SKETCH: np.dtype[Any] = np.dtype(object)
@@ -18,9 +18,9 @@ K = TypeVar("K", bound=Hashable)
 
 
 def grow(columns: Columns, schema: Schema, capacity: int) -> int:
-    """Make columns longer by half, and return how much that is; doubled they would take twice what is needed."""
+    """Extend columns by half, and return the number of rows added. Doubling could take twice the memory needed."""
     more = max(capacity // 2, 1)
-    # One by one, so that no more than one is there twice.
+    # One by one, so that only one column exists twice at a time.
     for name, (dtype, start) in schema.items():
         columns[name] = np.concatenate([columns[name], np.full(more, start, dtype)])
     return more
@@ -32,12 +32,12 @@ class Table(Generic[K]):
     Parameters
     ----------
     schema
-        The columns: by name, type and starting value.
+        The columns: type and initial value by name.
 
     Attributes
     ----------
     columns
-        Arrays of one length; index them with rows. They are replaced when the table grows, so don't keep them.
+        Arrays of one length, indexed by row. They are replaced when the table grows, so don't keep them.
     """
 
     def __init__(self, schema: Schema, capacity: int = 64) -> None:
@@ -55,7 +55,7 @@ class Table(Generic[K]):
         return key in self._row
 
     def rows(self, keys: Iterable[K]) -> Ints:
-        """Return the row of each key; one that is new gets a fresh row."""
+        """Return the row of each key. A new key gets a row of initial values."""
         row = self._row
         taken: list[int] = []
         found: list[int] = []
@@ -77,7 +77,7 @@ class Table(Generic[K]):
         return self._row.get(key)
 
     def live(self) -> Ints:
-        """Return all rows in use, in rising order."""
+        """Return all rows in use, in ascending order."""
         return np.flatnonzero(self._used)
 
     def keys(self, rows: Ints) -> list[K]:
@@ -85,7 +85,7 @@ class Table(Generic[K]):
         return [key[row] for row in rows.tolist()]
 
     def release(self, rows: Ints) -> None:
-        """Forget these rows."""
+        """Release rows: their keys are forgotten, and the rows may be reused."""
         for row in rows.tolist():
             del self._row[self._key[row]]
             self._key[row] = None

@@ -1,4 +1,4 @@
-"""How busy a worker is, and with what: its agents tell, and its fetching and flushing go by it."""
+"""How busy a worker is: its agents record it, and its fetches and flushes are paced by it."""
 
 from time import monotonic
 
@@ -6,43 +6,47 @@ from faust.types import TP
 
 from tickertape.stream.engine.core.lanes import UNSET
 
-# It rests for half as long as it has worked. To fetch sooner is dearer, and on a machine that is full it is later.
+# The next fetch starts this many times the working time after the last answer, so a rest is half as long as the work.
+# Fetching sooner costs more, and on a machine that is full the results then come later.
 _REST = 1.5
-# But no fetch waits for more than so many times the least, whatever goes on.
+# But no fetch waits longer than this many times the least time, whatever else happens.
 _MOST = 4
 _LOOK_SECONDS = 0.002
-# A partition of a backlog that is so far ahead of what is final waits,
+# A partition with a backlog is held if it is this far ahead of what is final, in event time,
 AHEAD_MS = 10_000
-# once more than so many slices are open beyond that,
+# and more than this many slices are open beyond that.
 _CROWD_SLICES = 20_000
-# unless in so long final has hardly gone faster than the clock: then it hangs on a source whose times are old, not on
-# one that catches up, or on what is yet to come in a log that waits.
+# It isn't held if, over this time, final results advanced less than `_GAIN` times as fast as the clock. Then they wait
+# for a source with old times, which doesn't catch up, or for records further on in a log that is itself held.
 _LOOK_BACK_SECONDS = 10.0
 _GAIN = 1.25
 
 
 class Workload:
-    """What one thread tells and another asks; each of it is whole at any time.
+    """A worker's backlog and working time. Agents write it in one thread, and fetches read it in another.
+
+    Each attribute that the other thread reads is consistent at any time.
 
     Parameters
     ----------
     least_seconds
-        From an answer that brought records to the next fetch.
+        The least time from an answer that brought records to the next fetch, seconds.
     """
 
     def __init__(self, least_seconds: float = 0.0) -> None:
         self._least_seconds = least_seconds
-        # Those that are far from read, and how far each is in event time.
+        # The partitions with a backlog, and the event time that each has reached, ms.
         self._backlog: dict[TP, int] = {}
-        # By topic: up to when results were final, at what time, and whether that catches up; how far is to be read.
+        # By topic, as of the last look back: up to when results were final, ms, the time, and whether they catch up.
         self._final: dict[str, tuple[int, float, bool]] = {}
+        # By topic: the event time beyond which partitions with a backlog are held.
         self._limit_ms: dict[str, int] = {}
         self._done = 0.0
-        #: Partitions that are to wait, for they are ahead of others of a backlog: what is read of them only piles up.
+        #: Partitions to leave out of fetches: they are ahead of others with a backlog, so their slices would pile up.
         self.held: frozenset[TP] = frozenset()
 
     def note(self, tp: TP, *, behind: bool, at_ms: int = UNSET) -> None:
-        """Hear whether a partition is far from read, and how far it is in event time; without that it never waits."""
+        """Record whether a partition has a backlog, and its event time, ms; without a time it is never held."""
         if behind:
             self._backlog[tp] = at_ms
         elif self._backlog.pop(tp, None) is None:
@@ -52,20 +56,20 @@ class Workload:
         self._hold()
 
     def has_backlog(self, topic: str) -> bool:
-        """Whether any partition of a topic is far from read, one that waits too."""
+        """Return whether any partition of a topic has a backlog, held partitions included."""
         return any(tp.topic == topic for tp in self._backlog)
 
     def final(self, topic: str, at_ms: int, piled: int) -> None:
-        """Hear of a topic that has a backlog.
+        """Record how far the results of a topic with a backlog are final.
 
         Parameters
         ----------
         topic
-            Which.
+            The input topic.
         at_ms
-            Up to when its results are final.
+            The event time up to which its results are final, ms.
         piled
-            How many slices are open that are more than `AHEAD_MS` ahead of that, lateness aside.
+            The number of open slices that are more than `AHEAD_MS` plus the lateness ahead of that.
         """
         now = monotonic()
         was_ms, then, gains = self._final.get(topic, (at_ms, now, True))
@@ -97,22 +101,22 @@ class Workload:
 
     @property
     def behind(self) -> bool:
-        """Whether any partition is: then time goes to what there is to read, before what there is to say."""
+        """Whether any partition has a backlog: then reading goes before publishing."""
         return bool(self._backlog)
 
     def done(self) -> None:
-        """Hear that what was fetched is worked off, as far as it has come; until then all time counts as work."""
+        """Record that all blocks received so far are processed. All time until then counts as work."""
         self._done = monotonic()
 
     def rest_seconds(self, since: float) -> float:
-        """Return how long to wait before it is asked again whether to fetch; zero or less: fetch now.
+        """Return how many seconds to wait before asking again; zero or less: fetch now.
 
         Parameters
         ----------
         since
-            When records came last, by the monotonic clock.
+            When records last arrived, by the monotonic clock, seconds.
         """
-        # Of a backlog that waits as a whole nothing is read.
+        # A backlog is read without rests, unless all of it is held.
         if len(self.held) < len(self._backlog):
             return 0.0
         passed = monotonic() - since

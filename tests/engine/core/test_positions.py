@@ -19,6 +19,6 @@ def test_past_the_logs_end_it_is_of_a_topic_that_was_there_before(caplog: pytest
     position = Position(begin=0, end=7, committed=8, metadata="what it knew", partitions=2)
     assert position.valid(SECOND) == Position(begin=0, end=7, committed=None, metadata="", partitions=2)
     assert [record.getMessage() for record in caplog.records] == [
-        "trades, partition 1: the commit is at offset 8 and the log ends at 7: the topic was created anew, "
-        "it is read from its beginning"
+        "trades, partition 1: the commit is at offset 8, but the log ends at 7: the topic was recreated and is read "
+        "from its beginning"
     ]

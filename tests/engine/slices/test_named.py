@@ -81,7 +81,7 @@ def test_one_with_a_bad_name_among_its_symbols_is_rejected_whole() -> None:
     note(log, 0, "A", 2)
     (letter,) = owner.fold(log.block())
     assert isinstance(letter, DeadLetter)
-    assert (letter.offset, letter.reason) == (0, "'|B' has a `|`, which parts the names in a result's key")
+    assert (letter.offset, letter.reason) == (0, "'|B' has a `|`, which separates the names in a result's key")
     assert counts(owner.flush(lambda _: 0, 1, everyone=True)) == {("s", "A", 0): 1}
 
 
