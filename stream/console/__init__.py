@@ -1,4 +1,4 @@
-"""What a person sees in a terminal: records as they come, a live table, the demo.
+"""Show records, a live table and the demo in a terminal.
 
 May import: schemas, stream.cluster, stream.configuration, stream.engine.define, stream.engine.derived, stream.errors,
 stream.kafka, stream.kafka.admin, stream.kafka.clients, stream.kafka.embedded.

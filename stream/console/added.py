@@ -1,4 +1,4 @@
-"""Results of metrics that aren't ours, in the demo: the newest of a few symbols, a line each."""
+"""Show results of metrics that aren't ours in the demo: a line for each, with the newest of a few symbols."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from tickertape.stream.engine.define.discovery import discover, with_resolutions
 from tickertape.stream.engine.derived.derived import outputs_of
 
 OURS = "tickertape.agents"
-# What a result is, not what it says.
+# The fields that identify or qualify a result; the others are its values.
 _ABOUT = {
     "symbol",
     "source",
@@ -29,17 +29,17 @@ SYMBOLS = 2
 
 
 class Added:
-    """What metrics from elsewhere say.
+    """The newest results of metrics that aren't ours.
 
     Parameters
     ----------
     settings
-        Whose agents.
+        The settings, whose `agents` include these metrics.
 
     Attributes
     ----------
     topics
-        Where their results are.
+        The topics of their results.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -50,11 +50,11 @@ class Added:
             if output.name not in ours
         }
         self.topics = sorted({sink for sink, _ in self._names})
-        #: By name and symbol: start, and the record.
+        # The start and the record of the newest result, by metric and symbol.
         self._newest: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
 
     def note(self, record: ConsumerRecord) -> None:
-        """Take in a record of one of the topics."""
+        """Store a record of one of the topics if it is the newest of its metric and symbol."""
         symbol, source, _, start, *kind = record.key.decode().split("|")
         name = self._names.get((record.topic, kind[0] if kind else ""))
         if name is None or source != "all":
@@ -64,7 +64,7 @@ class Added:
             self._newest[name, symbol] = int(start), msgspec.json.decode(record.value)
 
     def lines(self, symbols: Sequence[str]) -> list[str]:
-        """Return a line for each metric, with what it says of the first of these symbols that it knows."""
+        """Return a line for each metric, with its newest results for the first of these symbols that have any."""
         lines = []
         for name in sorted(set(self._names.values())):
             known = [symbol for symbol in symbols if (name, symbol) in self._newest][:SYMBOLS]

@@ -1,4 +1,4 @@
-"""What came of a run: all that was sent is in the bars, once, and each record that was read is accounted for."""
+"""Check a run: the bars contain every trade once, and the tallies account for every record that was read."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,31 +18,32 @@ class Balance(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     ok
-        True where every law held.
+        True if every law held.
     broken
-        What did not hold, a line each.
+        A line for each law that didn't hold.
     events
-        Trades that the feed sent.
+        The number of trades that the feed sent.
     seconds
-        How long it sent.
+        How long the feed sent.
     events_per_second
-        The mean over that time.
+        The mean rate of trades over that time.
     bars
-        1 s bars of the source.
+        The number of 1 s bars of the source.
     read
-        Records that were read, heartbeats among them.
+        The number of records read, including heartbeats.
     tallies
-        What became of them.
+        These records, by what became of them.
     lost
-        Trades that were sent and are in no bar, nor told of as late, rejected or repeated; and what retention took.
+        Trades that are in no bar and were not counted as late, rejected, repeated or unmatched, and records that
+        retention removed unread.
     doubled
-        Trades that are in the bars more often than they were sent.
+        Trades that the bars count more often than they were sent.
     latency_p50_ms, latency_p99_ms
-        From a trade to the provisional 1 s bar that holds it, of bars that came within their second; None without any.
+        From a trade to a provisional 1 s bar with it, for bars read within their second. None without such bars.
     takeover_seconds
-        From each kill to bars of all that the worker had; the longest. None without a kill.
+        The longest takeover of a killed worker's partitions. None without a kill.
     workers, partitions
-        How many there were, at the end.
+        Their numbers at the end.
     """
 
     ok: bool
@@ -84,7 +85,7 @@ _ALWAYS = ("counted", "late", "rejected", "repeated", "unmatched", "heartbeats")
 
 
 def sent_by_symbol(ledger: Path) -> dict[str, int]:
-    """Return how many trades the feed sent, by its ledger."""
+    """Return how many trades the feed sent of each symbol, as its ledger has it."""
     return dict(msgspec.json.decode(ledger.read_bytes())["by_symbol"])
 
 
@@ -98,22 +99,22 @@ def balance(
     takeovers: Sequence[float],
     workers: int,
 ) -> Balance:
-    """Compare what was sent with what is in the bars, and what was read with what became of it.
+    """Compare the trades sent with the bars, and the records read with the tallies.
 
     Parameters
     ----------
     view
-        With all bars.
+        The view, with all bars.
     sent
-        Trades by symbol.
+        The number of trades sent, by symbol.
     before, after
-        The partitions of ``trades``, before the feed started and after the workers ended.
+        The partitions of ``trades`` before the feed started, and after the workers ended.
     seconds
         How long the feed sent.
     takeovers
-        How long each took, seconds.
+        The length of each takeover in seconds.
     workers
-        How many.
+        The number of workers.
     """
     earlier = {state.partition: state for state in before}
     read = sum(
@@ -159,7 +160,7 @@ def balance(
 
 
 def _upto(state: PartitionState) -> int:
-    """Return how far a partition has been read; before its first commit that is its log's start."""
+    """Return the offset up to which a partition has been read: its log's start if nothing is committed."""
     return state.start if state.upto is None else state.upto
 
 

@@ -1,4 +1,4 @@
-"""Records as lines of aligned columns: those fields of each topic that a person looks for first."""
+"""Format records as lines of aligned columns, with the fields of each topic that matter most to a reader."""
 
 import base64
 from collections.abc import Callable
@@ -10,21 +10,22 @@ from msgspec import Struct
 
 
 class Record(Struct):
-    """What a record on a topic says.
+    """A decoded record.
 
     Attributes
     ----------
     kind
-        ``result``: one of the topic's; ``frame``; ``heartbeat``; or ``other``, which has no place there.
+        ``result`` for a record of the topic's own type, ``frame``, ``heartbeat``, or ``other`` for one that can't be
+        decoded.
     fields
-        By name; of another's, its place and its bytes as ``raw``.
+        The record's fields by name. For ``other``: topic, partition, offset, and the value as ``raw``.
     """
 
     kind: Literal["result", "frame", "heartbeat", "other"]
     fields: dict[str, Any]
 
 
-# What is shown of a topic; of one that isn't here, everything.
+# The fields that are shown of each topic; of other topics, all are.
 SHOWN = {
     "trades": ("time_ms", "symbol", "source", "side", "price", "quantity", "id"),
     "quotes": ("time_ms", "symbol", "source", "bid_quantity", "bid", "ask", "ask_quantity", "id"),
@@ -43,7 +44,7 @@ SHOWN = {
     "dead-letters": ("topic", "partition", "offset", "size_bytes", "reason", "value"),
     "window-state": ("group", "shard", "upto", "number", "count", "data"),
 }
-# Columns are as wide as the widest so far, from this on: numbers seldom make them jump.
+# A column is as wide as its widest cell so far, but at least this wide, so that columns seldom shift.
 LEAST_WIDTHS = {"symbol": 9, "source": 7, "resolution": 10, "volume": 9, "count": 5, "quantity": 10, "upto": 9, "id": 8}
 PRICES = dict.fromkeys(("open", "high", "low", "close", "price", "bid", "ask"), 9)
 VALUE_CHARACTERS = 80
@@ -55,7 +56,7 @@ class Columns:
     Parameters
     ----------
     topic
-        Its name.
+        The topic's name.
     """
 
     def __init__(self, topic: str) -> None:
@@ -63,11 +64,11 @@ class Columns:
         self._widths: dict[str, int] = {}
 
     def lines(self, record: Record) -> list[str]:
-        """Return a record's line; before the first, and where the fields are others, a heading."""
+        """Return a record's line, preceded by a heading if its fields have not been shown before."""
         fields = record.fields
         if record.kind == "other":
             place = f"partition {fields['partition']}, offset {fields['offset']}"
-            return [f"{place}: no record of this topic: {_cut(str(fields['raw']))}"]
+            return [f"{place}: not a valid record of this topic: {_cut(str(fields['raw']))}"]
         if record.kind == "heartbeat":
             fields = {"symbol": "heartbeat", **fields}
         elif record.kind == "frame":
@@ -101,7 +102,7 @@ def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
     if name in _SPECIAL:
-        # Anybody may write to a topic: a field of that name may be anything.
+        # Anybody may write to a topic, so a field of that name may have any type.
         with suppress(TypeError, ValueError, LookupError):
             return _SPECIAL[name](value)
     if name.endswith("_ms") and isinstance(value, int):
@@ -114,7 +115,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def time_text(time_ms: int) -> str:
-    """Return a time as ``2024-08-08 12:30:01.250``, UTC; milliseconds only where there are any."""
+    """Return a UTC time as ``2024-08-08 12:30:01.250``, without milliseconds if they are 0."""
     try:
         at = datetime.fromtimestamp(time_ms / 1000, UTC)
     except (OverflowError, ValueError, OSError):

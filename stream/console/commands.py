@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("topic")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line, with all that is in the record.")
-@click.option("--from-beginning", is_flag=True, help="All that is kept; else only what comes from now on.")
-@click.option("--symbol", metavar="NAME", help="Only what is of this symbol: BTC-USDT.")
-@click.option("--finals", is_flag=True, help="Only results that are final.")
-@click.option("--until-caught-up", is_flag=True, help="End when all that is there now has been printed.")
-@click.option("--raw", is_flag=True, help="Characters that can't be seen as they are; a terminal may obey them.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, with all of a record's fields.")
+@click.option("--from-beginning", is_flag=True, help="Start with the oldest retained record, not with the next one.")
+@click.option("--symbol", metavar="NAME", help="Print only records of this symbol, for example BTC-USDT.")
+@click.option("--finals", is_flag=True, help="Print only final results.")
+@click.option("--until-caught-up", is_flag=True, help="End once everything that the topic holds now is printed.")
+@click.option("--raw", is_flag=True, help="Print invisible characters as they are. A terminal may obey them.")
 @click.pass_obj
 def tail(
     settings: Settings,
@@ -36,7 +36,7 @@ def tail(
     until_caught_up: bool,
     raw: bool,
 ) -> None:
-    """Print the records of a topic as they come."""
+    """Print a topic's records as they arrive."""
     from tickertape.stream.engine.define.discovery import discover
 
     if topic not in (names := [known.name for known in discover(settings.agents).topics]):
@@ -63,7 +63,7 @@ def tail(
 
 
 def _slice_types(settings: Settings) -> "Types":
-    # The frames don't say; the agents that make them do.
+    # Frames don't carry the types of their columns; the agents that make them declare these.
     from tickertape.stream.engine.define.discovery import discover
 
     slicings = discover(settings.agents).slicings
@@ -76,18 +76,21 @@ def _no_types(_: str) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--for", "seconds", type=FiniteRange(0, min_open=True), help="End by itself after so many seconds.")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--rate", type=FiniteRange(0, min_open=True), default=5000.0, show_default=True, help="Trades/s.")
-@click.option("--symbols", type=click.IntRange(1, 100_000), default=20, show_default=True)
-@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the balance as JSON.")
+@click.option("--for", "seconds", type=FiniteRange(0, min_open=True), help="End after so many seconds.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Number of workers.")
+@click.option(
+    "--rate", type=FiniteRange(0, min_open=True), default=5000.0, show_default=True, help="Trades per second."
+)
+@click.option("--symbols", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Number of symbols.")
+@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the balance to this JSON file.")
 @click.pass_obj
 def demo(
     settings: Settings, seconds: float | None, workers: int, rate: float, symbols: int, summary: Path | None
 ) -> None:
-    """Show it all: Kafka, workers, a simulated market, a live table, a worker killed, and the balance at the end.
+    """Run a demo: workers on Kafka, a simulated market, a live table, a killed worker, and a balance at the end.
 
-    Where no broker is set, an embedded Kafka runs along. Exits 0 only if nothing was lost and nothing counts twice.
+    Without a broker in the settings, the demo runs an embedded Kafka. The exit code is 0 only if no trade was lost and
+    none counts twice.
     """
     from rich.console import Console
 
@@ -95,8 +98,8 @@ def demo(
     from tickertape.stream.console.screen import Screen
 
     if summary is not None and not summary.parent.is_dir():
-        raise ConfigError(f"{summary}: there is no such folder")
-    # So that what was started is ended in good order before there is anything to show, too.
+        raise ConfigError(f"--summary {summary}: the folder doesn't exist")
+    # End started processes in good order on SIGTERM, also before the demo installs its own handler.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     plan = Plan(seconds=seconds, workers=workers, rate=rate, symbols=symbols)
     with Screen(Console()) as screen:

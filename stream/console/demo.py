@@ -1,4 +1,4 @@
-"""The demo: a simulated market through Kafka and some workers, one of which is killed, and then the balance."""
+"""Run the demo: a simulated market through Kafka and workers, a killed worker, and a balance at the end."""
 
 import asyncio
 import os
@@ -36,11 +36,11 @@ from tickertape.stream.kafka.embedded.broker import broker_for
 SOURCE = "sim"
 RULES = Path(__file__).with_name("signals.toml")
 KILL_AFTER_SECONDS = 10.0
-# The workers are given this long to own every partition before the feed starts anyway.
+# The feed starts once the workers own every partition, or after this time.
 READY_SECONDS = 8.0
-# A run that is to end by itself waits this long for a takeover that is under way.
+# A run of limited length waits this long for a takeover that is under way.
 TAKEOVER_SECONDS = 15.0
-# What is on its way when the feed has stopped is waited for; less long where somebody wants it to end.
+# How long the demo waits for records in flight once the feed has stopped; less if the user ended the run.
 CATCH_UP_SECONDS = 30.0
 HURRIED_SECONDS = 6.0
 TICK_SECONDS = 0.25
@@ -49,18 +49,18 @@ MOST_PARTITIONS = 64
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What the demo is to do.
+    """The parameters of a demo.
 
     Attributes
     ----------
     seconds
-        How long the market runs; None: until it is told to end.
+        How long the market runs. None: until the user ends it.
     workers
-        How many.
+        The number of workers.
     rate
-        Trades a second.
+        Trades per second.
     symbols
-        How many.
+        The number of symbols.
     """
 
     seconds: float | None = None
@@ -70,28 +70,28 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def run(settings: Settings, plan: Plan, screen: Screen) -> Balance:
-    """Run the demo: Kafka, topics, workers and feed, and all of it ended again.
+    """Run the demo: start Kafka, topics, workers and feed, and end them again.
 
     Parameters
     ----------
     settings
-        Where no broker is set, an embedded Kafka runs along.
+        The settings; without a broker, the demo runs an embedded Kafka.
     plan
-        What to do.
+        The demo's parameters.
     screen
-        Where it is shown.
+        The screen on which the demo is shown.
 
     Raises
     ------
     ConfigError
-        Workers of the same group run already, or ours can't run with these settings.
+        Workers of the same group are already running, or ours can't run with these settings.
     BrokerError
         Kafka or the feed failed.
     EmbeddedKafkaError
         The embedded Kafka can't start.
     """
     if not settings.broker:
-        screen.note("starting Kafka: a real one, without Docker or Java installed")
+        screen.note("starting an embedded Kafka, which needs no Docker or installed Java")
     with TemporaryDirectory(prefix="tickertape-demo-") as folder, broker_for(settings) as broker:
         if settings.broker:
             _must_be_alone(settings)
@@ -101,13 +101,13 @@ def run(settings: Settings, plan: Plan, screen: Screen) -> Balance:
 
 
 def _must_be_alone(settings: Settings) -> None:
-    """Wait for an earlier run's workers to be forgotten; their slots have the names of ours."""
+    """Wait until the group has no members of an earlier run, whose slots have the same names as ours."""
     until = time.monotonic() + settings.session_seconds + 2
     while members.describe(settings).owned:
         if time.monotonic() > until:
             raise ConfigError(
-                f"workers of group {settings.group} run already at {settings.broker}: end them, or unset the broker, "
-                "so that the demo brings its own Kafka"
+                f"workers of group {settings.group} are already running at {settings.broker}: end them, or unset the "
+                "broker to run the demo on an embedded Kafka"
             )
         time.sleep(0.5)
 
@@ -118,13 +118,13 @@ class Demo:
     Parameters
     ----------
     settings
-        ``broker`` is set, and the topics are there.
+        The settings, with a broker on which the topics exist.
     plan
-        What to do.
+        The demo's parameters.
     screen
-        Where it is shown.
+        The screen on which the demo is shown.
     folder
-        For the feed's ledger and log.
+        The folder for the feed's ledger and log.
     """
 
     def __init__(self, settings: Settings, plan: Plan, screen: Screen, folder: Path) -> None:
@@ -136,7 +136,7 @@ class Demo:
         self._partitions = len(self._before.partitions)
         self._added = Added(settings)
         self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000), self._added)
-        self._supervisor = Supervisor(settings, plan.workers, self._hear)
+        self._supervisor = Supervisor(settings, plan.workers, self._show_line)
         self._end = asyncio.Event()
         self._kills = 0
         self._doubling = False
@@ -144,7 +144,7 @@ class Demo:
         self._working: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Balance:
-        """Return what came of it."""
+        """Run the demo, and return its balance."""
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._end.set)
@@ -167,7 +167,7 @@ class Demo:
                     for task in self._working:
                         task.cancel()
                     await asyncio.gather(*self._working, return_exceptions=True)
-            # Their last commits say what became of every record.
+            # The workers' last commits hold the tallies of all records.
             await asyncio.to_thread(self._supervisor.stop)
         (after,) = topics.describe(settings, [TRADES])
         return balance(
@@ -197,7 +197,7 @@ class Demo:
             await asyncio.sleep(1.0)
 
     async def _ready(self) -> None:
-        """Wait until the workers share all partitions; a worker that joins later would stop the others for a moment."""
+        """Wait until the workers own all partitions: one that joins later would make the others pause."""
         self._screen.note(f"starting {self._plan.workers} workers")
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until and not self._end.is_set():
@@ -225,7 +225,7 @@ class Demo:
         takeover = self._view.takeover
         if takeover is not None and takeover.seconds is not None:
             self._takeovers.append(takeover.seconds)
-            self._screen.note(f"what the killed worker had goes on after {takeover.seconds:.1f} s")
+            self._screen.note(f"the killed worker's partitions were taken over after {takeover.seconds:.1f} s")
             self._view.takeover = None
         while self._view.signals:
             signal = self._view.signals.popleft()
@@ -236,9 +236,9 @@ class Demo:
             await asyncio.wait_for(self._end.wait(), TICK_SECONDS)
 
     async def _catch_up(self, sent: int, began: float) -> None:
-        """Wait until the bars hold all that was sent."""
+        """Wait until the bars contain all trades that were sent."""
         patience = HURRIED_SECONDS if self._end.is_set() else CATCH_UP_SECONDS
-        self._screen.note("the feed has stopped; what is on its way is waited for")
+        self._screen.note("the feed has stopped; waiting for the last records")
         until = time.monotonic() + patience
         self._end.clear()
         missing = True
@@ -247,15 +247,15 @@ class Demo:
             missing = self._view.trades < sent or self._view.lag > 0
 
     def _check(self) -> None:
-        """Raise what ended a task or a worker for good."""
+        """Raise the error that ended a task, or a worker for good."""
         if self._supervisor.failure is not None:
             raise self._supervisor.failure
         for task in [task for task in self._working if task.done()]:
             self._working.discard(task)
             task.result()
 
-    def _hear(self, line: str) -> None:
-        """Note what a worker or the supervisor says, unless it is all in order; called from their threads."""
+    def _show_line(self, line: str) -> None:
+        """Show a log line of a worker or the supervisor unless its level is INFO; called from their threads."""
         if " INFO " not in line:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._screen.note, line)
@@ -282,13 +282,13 @@ class Demo:
         self._view.takeover = Takeover(mine, symbols, len(slices.partitions), time.time() * 1000)
         self._supervisor.kill(slot)
         had = ", ".join(f"{len(numbers)} of {topic}" for topic, numbers in sorted(mine.items()))
-        self._screen.note(f"worker-{slot} is killed (-9); its partitions: {had or 'none'}")
+        self._screen.note(f"killed worker-{slot} (-9); its partitions: {had or 'none'}")
 
     async def _double(self) -> None:
         if self._doubling:
             return
         if self._partitions * 2 > MOST_PARTITIONS:
-            self._screen.note(f"{TRADES.name} has {self._partitions} partitions; that is enough")
+            self._screen.note(f"{TRADES.name} has {self._partitions} partitions; the demo adds no more")
             return
         self._doubling = True
         partitions = self._partitions * 2
@@ -299,21 +299,21 @@ class Demo:
 
 
 class Feed:
-    """``tickertape feed simulate`` as a process; it ends with this one, however this one ends.
+    """Runs ``tickertape feed simulate`` as a process that ends with this one, however this one ends.
 
     Parameters
     ----------
     settings
-        ``broker`` is set.
+        The settings, with a broker.
     plan
-        How much of what.
+        The rate and the number of symbols.
     folder
-        Where its ledger and its log go.
+        The folder for the feed's ledger and log.
 
     Attributes
     ----------
     ledger
-        How much was sent of each symbol, once it has stopped.
+        The file with the number of trades sent of each symbol, written when the feed stops.
     """
 
     def __init__(self, settings: Settings, plan: Plan, folder: Path) -> None:
@@ -321,7 +321,7 @@ class Feed:
         self._log = folder / "feed.log"
         amount = ["--rate", str(plan.rate), "--symbols", str(plan.symbols), "--source", SOURCE]
         command = [sys.executable, "-m", "tickertape", "feed", "simulate", *amount, "--ledger", str(self.ledger)]
-        # The supervisor has the port that was asked for.
+        # The supervisor uses the configured port.
         settings = replace(settings, metrics_port=min(settings.metrics_port, 0))
         with self._log.open("wb") as log:
             self._guard = subprocess.Popen(
@@ -330,18 +330,18 @@ class Feed:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C goes to all of a terminal's foreground; the feed is to be told by us.
+                # Ctrl-C reaches all foreground processes of a terminal, but we stop the feed ourselves.
                 start_new_session=True,
             )
 
     def check(self) -> None:
-        """Raise BrokerError if it has ended."""
+        """Raise BrokerError if the feed has ended."""
         if self._guard.poll() is not None:
             said = self._log.read_text(errors="replace").strip().splitlines()
-            raise BrokerError(f"the feed ended: {said[-1] if said else 'it did not say why'}")
+            raise BrokerError(f"the feed ended: {said[-1] if said else 'it logged no reason'}")
 
     def stop(self) -> None:
-        """Have it send what it has, write its ledger and end."""
+        """Stop the feed: it sends what it has buffered, writes its ledger and ends."""
         assert self._guard.stdin is not None
         with suppress(BrokenPipeError), self._guard.stdin as pipe:
             pipe.write(b"t")

@@ -1,4 +1,4 @@
-"""Where the demo is shown: a table that refreshes in a terminal, plain lines elsewhere."""
+"""Show the demo: a live table in a terminal, plain lines elsewhere."""
 
 import asyncio
 import os
@@ -18,18 +18,18 @@ from tickertape.stream.console.view import View
 
 NOTES = 4
 PLAIN_SECONDS = 2.0
-# Heading, sum, table head and the lines between.
+# The heading, the summary, the table's header and the empty lines between.
 FRAME_LINES = 6
 KEYS = "k kill a worker   p double the partitions   q quit"
 
 
 class Screen:
-    """A terminal or a plain stream.
+    """Shows the demo on a terminal or a plain stream.
 
     Parameters
     ----------
     console
-        Which.
+        The console to write to.
     """
 
     def __init__(self, console: Console) -> None:
@@ -49,22 +49,22 @@ class Screen:
             self._live.stop()
 
     def note(self, text: str) -> None:
-        """Say that something happened."""
+        """Show a note about an event."""
         self._notes.append(text)
         if self._live is None:
             self._print(text)
 
     def show(self, view: View, seconds: float, until: float | None) -> None:
-        """Show how it stands; where there is no terminal, a line every other second.
+        """Refresh the table, or, without a terminal, print a line every other second.
 
         Parameters
         ----------
         view
-            What is known.
+            The state to show.
         seconds
-            Since the start.
+            The time since the start.
         until
-            When it ends; None: when it is told to.
+            The time at which the run ends. None: it runs until the user ends it.
         """
         if not self._console.is_terminal:
             if time.monotonic() - self._shown_at >= PLAIN_SECONDS:
@@ -72,7 +72,7 @@ class Screen:
                 self._print(table.line(view, seconds))
             return
         if self._live is None:
-            # What was said so far stands above it.
+            # The notes so far have been printed above the table.
             self._notes.clear()
             self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
             self._live.start()
@@ -86,9 +86,9 @@ class Screen:
 
     @contextmanager
     def keys(self, press: Callable[[str], None]) -> Iterator[None]:
-        """Call ``press`` with each key, while the block runs, where there is a terminal with a keyboard."""
+        """Call `press` with each key while the block runs, if there is a terminal with a keyboard."""
         keyboard = sys.stdin.fileno()
-        # In the background, touching the terminal would stop us.
+        # A background process that touches the terminal is stopped by the system.
         if not (self._console.is_terminal and os.isatty(keyboard) and os.tcgetpgrp(keyboard) == os.getpgrp()):
             yield
             return

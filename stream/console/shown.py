@@ -1,10 +1,10 @@
-"""Text from records and brokers, made safe to show on a terminal or in a log."""
+"""Make text from records and brokers safe to show on a terminal or in a log."""
 
 
 def shown(text: str) -> str:
-    r"""Return a text with what can't be seen spelled out, as JSON spells it.
+    r"""Return a text with its invisible characters escaped as in JSON.
 
-    Those are control characters, which a terminal obeys, and those that turn the direction of what follows.
+    Among them are control characters, which a terminal obeys, and marks that reverse the direction of text.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The live table: a row a symbol, and above it what all of them come to."""
+"""Draw the live table: a row for each symbol below a summary of all."""
 
 import time
 from collections.abc import Sequence
@@ -9,25 +9,25 @@ from rich.text import Text
 
 from tickertape.stream.console.view import SymbolState, View
 
-# Older than this, a watermark is shown in red.
+# Watermark ages above this are shown in red.
 OLD_SECONDS = 3.0
 
 
 def render(view: View, heading: str, notes: Sequence[str], keys: str, *, rows: int) -> RenderableType:
-    """Return the table as it stands.
+    """Return the table of the present state.
 
     Parameters
     ----------
     view
-        What is known.
+        The state to show.
     heading
-        A line above it.
+        The line above the table.
     notes
-        What happened, the latest last.
+        Lines about recent events, the latest last.
     keys
-        What keys do, or nothing.
+        A line about the keys; empty if there is no keyboard.
     rows
-        The most symbols to show; the busiest are.
+        The number of symbols to show at most, the busiest first.
     """
     now_ms = time.time() * 1000
     table = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False, header_style="bold")
@@ -65,14 +65,14 @@ def _row(view: View, symbol: str, state: SymbolState, rate: float) -> list[str |
 
 
 def _mood(sentiment: float | None) -> Text:
-    """Return how posts sound, −1 to 1."""
+    """Return a cell for the sentiment of posts, −1 to 1."""
     if sentiment is None:
         return Text("")
     return Text(f"{sentiment:+.2f}", style="green" if sentiment > 0.1 else "red" if sentiment < -0.1 else "")
 
 
 def summary(view: View) -> str:
-    """Return what all symbols come to, as one line."""
+    """Return a line that sums up all symbols."""
     ages = [seconds for number in view.partitions if (seconds := view.watermark_age_seconds(number)) is not None]
     return (
         f"{view.events_per_second:,.0f} events/s   read {view.read:,}   lag {view.lag:,}   "
@@ -81,7 +81,7 @@ def summary(view: View) -> str:
 
 
 def line(view: View, seconds: float) -> str:
-    """Return a line that stands for the table where there is no terminal."""
+    """Return a line to print in place of the table if there is no terminal."""
     busiest = [(symbol, view.symbols[symbol]) for symbol in view.busiest[:2]]
     prices = "   ".join(f"{symbol} {price(state.last)} {state.change:+.2%}" for symbol, state in busiest)
     added = view.added.lines(view.busiest) if view.added else []

@@ -1,4 +1,4 @@
-"""Records of a topic as they come: a JSON object a line, or aligned columns for people."""
+"""Print a topic's records as they arrive, as a JSON object a line or in aligned columns."""
 
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -17,7 +17,7 @@ from tickertape.stream.console.shown import shown
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.kafka.clients.reader import Reader
 
-# The type of each column of the slices of a topic.
+# Returns the type of each column of the slices of a topic.
 Types = Callable[[str], dict[str, "np.dtype[Any]"]]
 
 _json = msgspec.json.Encoder().encode
@@ -43,28 +43,28 @@ async def tail(
     Parameters
     ----------
     reader
-        Of that topic, started.
+        A started reader of that topic.
     topic
-        Its name.
+        The topic's name.
     out
-        Where to.
+        The stream to print to.
     as_json
-        A JSON object a line, all that is in the record; else the columns that matter.
+        True for a JSON object a line with all of a record; False for the columns in `SHOWN`.
     symbol
-        Only what is of this symbol.
+        The symbol whose records are printed. None: all.
     finals
-        Only results that are final.
+        True to print only final results.
     until_caught_up
-        Return when all that was there at the start has been printed.
+        True to return once everything that the topic held at the start has been printed.
     types
         Returns the type of each column of the slices of a topic.
     raw
-        True to show characters that can't be seen as they are; a terminal may obey them.
+        True to print invisible characters as they are. A terminal may obey them.
 
     Raises
     ------
     ConfigError
-        The topic's records have no symbol, or are never final, and only such were asked for.
+        `symbol` or `finals` was given, but the topic's records have no symbol or are never final.
     """
     ends = await reader.ends() if until_caught_up else {}
     columns = Columns(topic)
@@ -84,12 +84,12 @@ async def tail(
 
 
 def decode(record: ConsumerRecord, types: Types) -> Record:
-    """Return what a record says, whatever it holds.
+    """Decode a record of any content.
 
     Parameters
     ----------
     record
-        As it was read.
+        The record as read from Kafka.
     types
         See `tail`.
     """
@@ -104,7 +104,7 @@ def decode(record: ConsumerRecord, types: Types) -> Record:
             piece = structs.asdict(_decode_piece(record.value))
             return Record("result", piece | {"data": f"{len(piece['data'])} bytes"})
         elif isinstance(found := _decode_json(record.value), dict):
-            # What is nested too deep to be written is shown as it came.
+            # A record that is nested too deep to be encoded again fails here, and is shown raw.
             _json(found)
             return Record("result", found)
     except (msgspec.MsgspecError, ValueError, LookupError, RecursionError):
@@ -136,19 +136,19 @@ def _frame(frame: Frame, types: Types) -> dict[str, Any]:
 
 
 def wanted(topic: str, record: Record, *, symbol: str | None, finals: bool) -> bool:
-    """Return whether a record is to be shown.
+    """Return whether a record passes the filters.
 
     Raises
     ------
     ConfigError
-        It can't be told, for no record of that topic says.
+        The topic's records lack the field that a filter needs.
     """
     fields = record.fields
     if record.kind in ("heartbeat", "other"):
         return symbol is None and not finals
     if finals:
         if "final" not in fields:
-            raise ConfigError(f"{topic}: its records are neither open nor final, so there are no finals to show")
+            raise ConfigError(f"{topic}: its records are neither open nor final: leave --finals out")
         if not fields["final"]:
             return False
     if symbol is None:
@@ -156,7 +156,7 @@ def wanted(topic: str, record: Record, *, symbol: str | None, finals: bool) -> b
     if record.kind == "frame":
         return symbol in fields["symbols"]
     if "symbol" not in fields:
-        raise ConfigError(f"{topic}: its records have no symbol, so there is none to choose by")
+        raise ConfigError(f"{topic}: its records have no symbol: leave --symbol out")
     return bool(fields["symbol"] == symbol)
 
 

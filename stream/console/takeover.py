@@ -1,4 +1,4 @@
-"""How long the partitions of a killed worker stand still: from the kill to bars made of trades that came after it."""
+"""Measure how long a killed worker's partitions stand still, from the kill to bars with later trades."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,27 +7,27 @@ from tickertape.stream.kafka.partition import partition_for
 
 
 class Takeover:
-    """One worker's, seen from the bars.
+    """The takeover of one killed worker's partitions, measured by the bars.
 
-    A trade that happened after the kill is in a bar only if the symbol's partition of ``trades`` and its shard of
-    ``slices`` both have a worker that lives. So each partition and shard that the worker owned is back with the first
-    bar of one of its symbols whose last trade is later than the kill.
+    A trade after the kill reaches a bar only if the symbol's partition of ``trades`` and its shard of ``slices`` both
+    have a live worker. So a partition or shard counts as taken over once a bar of one of its symbols has a last trade
+    later than the kill.
 
     Parameters
     ----------
     owned
         The worker's partitions, by topic.
     symbols
-        Those that there are, with their partition of ``trades``. What has no symbol is not waited for.
+        Each symbol's partition of ``trades``. Partitions without a symbol are not waited for.
     shards
-        How many partitions ``slices`` has.
+        The number of partitions of ``slices``.
     killed_ms
-        When it was killed, ms.
+        The time of the kill in ms.
 
     Attributes
     ----------
     seconds
-        How long it took; None while it is under way.
+        How long the takeover took; None while it is under way.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Takeover:
         self._waiting = set().union(*self._places.values())
 
     def note_bar(self, symbol: str, close_ms: int, now_ms: float) -> None:
-        """Hear of a bar, and when it was read."""
+        """Record a bar that was read at `now_ms`."""
         if self.seconds is None and close_ms > self._killed_ms:
             self._waiting -= self._places.get(symbol, set())
             if not self._waiting:

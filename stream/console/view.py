@@ -1,4 +1,4 @@
-"""What the live table knows: bars, and how far each partition has been read, from the topics alone."""
+"""The state behind the live table: bars, and how far each partition has been read, taken from the topics alone."""
 
 import time
 from collections import defaultdict, deque
@@ -13,14 +13,14 @@ from tickertape.stream.console.added import Added
 from tickertape.stream.console.takeover import Takeover
 from tickertape.stream.kafka.partition import partition_for
 
-# A rate is taken over so many seconds that are over.
+# A symbol's rate is averaged over so many full seconds.
 RATE_SECONDS = 3
-# More latencies than this are not held: the newest count.
+# The number of latencies that are kept, the newest.
 LATENCIES = 200_000
 
 
 class Bar(Struct):
-    """Of a bar, what the table shows; see the topic ``bars``."""
+    """The fields of a bar that the table needs; see the topic ``bars``."""
 
     symbol: str
     start_ms: int
@@ -35,7 +35,7 @@ class Bar(Struct):
 
 
 class Talk(Struct):
-    """Of what posts say of a symbol, what the table shows; see the topic ``social``."""
+    """The fields of a result on posts that the table needs; see the topic ``social``."""
 
     symbol: str
     start_ms: int
@@ -46,7 +46,7 @@ class Talk(Struct):
 
 
 class Signal(Struct):
-    """Of a signal, what is told of it; see the topic ``signals``."""
+    """The fields of a signal that are shown; see the topic ``signals``."""
 
     rule: str
     symbol: str
@@ -55,22 +55,22 @@ class Signal(Struct):
 
 
 class SymbolState(Struct):
-    """A symbol's row.
+    """The state of a symbol.
 
     Attributes
     ----------
     partition
-        Where its trades are.
+        The partition of its trades.
     first, last
-        The first and the last price that were seen.
+        The first and the last price seen.
     last_ms
-        The last one's event time.
+        The event time of the last price.
     seconds
-        Its 1 s bars, by start, ms: whether final, revision and count.
+        For each of its 1 s bars, by start in ms: whether it is final, its revision and its count.
     minute
         Its newest 1 min bar.
     talk
-        What is said of it in the newest minute.
+        Its newest result on posts over a minute.
     """
 
     partition: int
@@ -88,27 +88,27 @@ class SymbolState(Struct):
 
     @property
     def trades(self) -> int:
-        """How many trades its 1 s bars hold."""
+        """The number of trades in its 1 s bars."""
         return sum(count for _, _, count in self.seconds.values())
 
     def rate(self, now_ms: float) -> float:
-        """Return its trades a second, over the last seconds that are over."""
+        """Return its trades per second, averaged over the last full seconds."""
         end_ms = int(now_ms) // 1000 * 1000
         starts = range(end_ms - 1000 * RATE_SECONDS, end_ms, 1000)
         return sum(self.seconds[start][2] for start in starts if start in self.seconds) / RATE_SECONDS
 
 
 class PartitionState(Struct):
-    """How far a partition of the input is read, by its newest frame.
+    """How far a partition of the input has been read, as its newest frame reports.
 
     Attributes
     ----------
     upto
-        The offset that it has been read to.
+        The offset after the last record read.
     watermark_ms
-        The source's lane's; 0 before its first record.
+        The watermark of the source's lane; 0 before its first record.
     end
-        Its log's end, when last asked.
+        The end of its log when it was last queried.
     """
 
     upto: int = 0
@@ -126,26 +126,26 @@ class View:
     Parameters
     ----------
     source
-        Whose.
+        The source's name.
     epoch
-        Frames of another are not looked at.
+        The workers' epoch; frames of other epochs are ignored.
     partitions
-        How many partitions the feed keys by.
+        The number of partitions to which the feed publishes.
     since_ms
-        Earlier bars are of an earlier run.
+        The start of the run in ms; earlier bars are ignored.
     added
-        What metrics from elsewhere say, if there are any.
+        The results of metrics that aren't ours. None: they are not shown.
 
     Attributes
     ----------
     symbols, partitions
-        By name, and by number.
+        The states of the symbols by name, and of the partitions by number.
     latencies_ms
-        From a bar's last trade to when its provisional 1 s bar was read here; of bars of the second that it still was.
+        The times from a bar's last trade until its provisional 1 s bar was read, for bars read within their second.
     takeover
-        The one under way, or None.
+        The takeover under way, or None.
     signals
-        Those that have come and are not told yet, each once.
+        Signals that have not been shown yet, each once.
     """
 
     def __init__(self, source: str, epoch: str, partitions: int, since_ms: int, added: Added | None = None) -> None:
@@ -168,19 +168,19 @@ class View:
         self._reads: deque[tuple[float, int]] = deque(maxlen=16)
 
     def add_records(self, records: list[ConsumerRecord]) -> None:
-        """Take in what has been read just now."""
+        """Update the state with records that were just read."""
         now_ms = time.time() * 1000
         for record in records:
             if record.topic == SLICES.name:
                 self._frame(self._decode_frame(record.value))
             elif record.topic == SIGNALS.name:
-                # It comes again when it is final.
+                # A signal is published again when it is final.
                 if record.key not in self._told:
                     self._told.add(record.key)
                     self.signals.append(self._decode_signal(record.value))
             elif record.topic == SOCIAL.name:
                 if self._minutes in record.key:
-                    self._hear(self._decode_talk(record.value))
+                    self._add_talk(self._decode_talk(record.value))
             elif self.added is not None and record.topic in self.added.topics:
                 self.added.note(record)
             elif self._seconds in record.key:
@@ -217,7 +217,7 @@ class View:
         if known is None or (bar.start_ms, bar.final, bar.revision) > (known.start_ms, known.final, known.revision):
             state.minute = bar
 
-    def _hear(self, talk: Talk) -> None:
+    def _add_talk(self, talk: Talk) -> None:
         state = self.symbols.get(talk.symbol)
         if state is None:
             return
@@ -233,23 +233,23 @@ class View:
         return state
 
     def is_live(self, partitions: int) -> bool:
-        """Return whether so many partitions have an owner who has spoken."""
+        """Return whether frames of at least so many partitions have been read."""
         return len(self.partitions) >= partitions
 
     def spread_over(self, partitions: int) -> None:
-        """Hear that the feed keys by another number of partitions."""
+        """Assign each symbol to its partition among another number of partitions."""
         self._keyed_partitions = partitions
         for symbol, state in self.symbols.items():
             state.partition = partition_for(symbol, partitions)
 
     @property
     def busiest(self) -> list[str]:
-        """Symbols by all their trades so far: an order that seldom changes, for rows that jump can't be read."""
+        """The symbols, most trades first. Rows stay readable, as the order by all trades so far seldom changes."""
         return sorted(self.symbols, key=lambda symbol: (-self.symbols[symbol].trades, symbol))
 
     @property
     def read(self) -> int:
-        """How many records have been read, of all partitions, since their logs' beginning."""
+        """The number of records read in all partitions since the beginning of their logs."""
         return sum(state.upto for state in self.partitions.values())
 
     @property
@@ -258,27 +258,27 @@ class View:
 
     @property
     def trades(self) -> int:
-        """How many trades the 1 s bars hold."""
+        """The number of trades in all 1 s bars."""
         return sum(state.trades for state in self.symbols.values())
 
     @property
     def bars(self) -> int:
-        """How many 1 s bars there are."""
+        """The number of 1 s bars."""
         return sum(len(state.seconds) for state in self.symbols.values())
 
     def mark(self) -> None:
-        """Remember how much has been read by now; to be called a few times a second, for `events_per_second`."""
+        """Store how much has been read so far, for `events_per_second`; call this a few times a second."""
         self._reads.append((time.monotonic(), self.read))
 
     @property
     def events_per_second(self) -> float:
-        """Records read a second, over the last few seconds."""
+        """Records read per second, over the last few seconds."""
         if len(self._reads) < 2:
             return 0.0
         (began, before), (ended, after) = self._reads[0], self._reads[-1]
         return (after - before) / max(ended - began, 1e-9)
 
     def watermark_age_seconds(self, partition: int) -> float | None:
-        """Return how far behind the clock a partition's watermark is."""
+        """Return how far a partition's watermark is behind the clock; None before its first record."""
         watermark_ms = self.partitions[partition].watermark_ms
         return max(0.0, time.time() - watermark_ms / 1000) if watermark_ms else None
