@@ -1,4 +1,4 @@
-"""Recorded files as plain bytes, whatever they are compressed with; of one that is cut off, as much as it holds."""
+"""Recorded files, decompressed into plain bytes. A file that is cut off is read as far as it goes."""
 
 import bz2
 import gzip
@@ -19,7 +19,7 @@ else:
     from backports import zstd
 
 PIECE_BYTES = 1 << 20
-# Unpacking a file takes no more memory, whatever the file says that it needs; `xz -9` needs half of it.
+# The most memory that unpacking a file may take, whatever the file asks for. `xz -9` needs half of it.
 MOST_BYTES = 128 << 20
 _READ_BYTES = 1 << 16
 BOM = b"\xef\xbb\xbf"
@@ -31,7 +31,7 @@ _STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 
 _BROKEN = (OSError, zlib.error, lzma.LZMAError, zstd.ZstdError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
-#: By what files begin with.
+#: How to open a compressed file, by the bytes that it begins with.
 _OPENERS: dict[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -41,37 +41,38 @@ _XZ = b"\xfd7zXZ\x00"
 
 
 def is_plain(path: Path) -> bool:
-    """Return whether a file is neither compressed nor an archive, so that it can be read from anywhere.
+    """Return whether a file is neither compressed nor an archive, so that reading can start anywhere in it.
 
     Raises
     ------
     InputError
-        It can't be opened.
+        The file can't be opened.
     """
     head = _head(path)
     return not head.startswith((*_OPENERS, _XZ, _ZIP))
 
 
 def pieces(path: Path, cut: Callable[[str], None], start: int = 0) -> Generator[bytes, None, None]:
-    """Yield what a file holds, at most `PIECE_BYTES` at once.
+    """Yield the content of a file, at most `PIECE_BYTES` at a time.
 
     Parameters
     ----------
     path
-        Plain, or compressed with gzip, bzip2, xz or zstd; of a zip its members, one after the other as they lie in it.
+        A file that is plain, compressed with gzip, bzip2, xz or zstd, or a zip, whose members are read in the order in
+        which they lie in it.
     cut
-        Hears where a compressed file ends before its time; what it holds until then is yielded.
+        Called with a message if a compressed file is cut off; its content up to there is yielded.
     start
-        From where a plain one is read.
+        The byte from which a plain file is read.
 
     Raises
     ------
     InputError
-        It can't be opened, is damaged, takes more than `MOST_BYTES` to unpack, or isn't UTF-8.
+        The file can't be opened, is damaged, takes more than `MOST_BYTES` to unpack, or is UTF-16.
     """
     head = _head(path)
     if head.startswith(_UTF_16):
-        raise InputError(f"{path}: is UTF-16: make it UTF-8, as by `iconv -f UTF-16 -t UTF-8`")
+        raise InputError(f"{path}: is UTF-16; convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`")
     try:
         if head.startswith(_ZIP):
             yield from _of_zip(path, cut)
@@ -88,7 +89,7 @@ def pieces(path: Path, cut: Callable[[str], None], start: int = 0) -> Generator[
 
 def _reason(error: Exception) -> str:
     if isinstance(error, lzma.LZMAError | zstd.ZstdError) and "memory" in str(error).lower():
-        return f"takes more than {MOST_BYTES >> 20} MiB of memory to unpack: compress it again, as by `gzip`"
+        return f"takes more than {MOST_BYTES >> 20} MiB of memory to unpack; compress it again, for example with `gzip`"
     return f"is damaged: {error}"
 
 
@@ -101,16 +102,16 @@ def _head(path: Path) -> bytes:
 
 
 def _read(file: Any) -> Iterator[bytes]:
-    # Of more at once, what came before an end that is missing would be lost.
+    # If the end is missing, `read` would lose what it has read before the error; `read1` doesn't.
     while piece := file.read1(PIECE_BYTES):
         yield piece
 
 
 def _unxz(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield what an xz file holds; `lzma.open` has no bound on memory, and such a file may ask for 4 GiB."""
+    """Yield the content of an xz file. `lzma.open` has no limit on memory, and a file may ask for 4 GiB."""
     unpack, read = None, b""
     while read := read or file.read(_READ_BYTES):
-        # Between streams there may be zeros.
+        # Zero bytes may lie between streams.
         if unpack is None and not (read := read.lstrip(b"\0")):
             continue
         unpack = unpack or lzma.LZMADecompressor(lzma.FORMAT_XZ, MOST_BYTES)
@@ -126,7 +127,7 @@ def _unxz(file: IO[bytes]) -> Iterator[bytes]:
 def _text(
     unpacked: Iterable[bytes], path: Path, cut: Callable[[str], None], *, first: bool
 ) -> Generator[bytes, None, None]:
-    """Yield what a file still has; a mark of the byte order at its beginning is no part of it."""
+    """Yield a file's pieces, without a byte order mark at its beginning; report it if the file is cut off."""
     try:
         for piece in unpacked:
             if not piece:
@@ -134,15 +135,15 @@ def _text(
             yield piece.removeprefix(BOM) if first else piece
             first = False
     except EOFError:
-        cut(f"{path}: is cut off: what it holds is read")
+        cut(f"{path}: is cut off; it is read up to there")
 
 
 def _of_zip(path: Path, cut: Callable[[str], None]) -> Generator[bytes, None, None]:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile:
-        # What says where members lie is at the end of it.
-        cut(f"{path}: is cut off: what it holds is read")
+        # The list of members is at the end of a zip, so it is missing.
+        cut(f"{path}: is cut off; it is read up to there")
         with path.open("rb") as file:
             yield from _of_cut_zip(path, file)
         return
@@ -150,10 +151,10 @@ def _of_zip(path: Path, cut: Callable[[str], None]) -> Generator[bytes, None, No
         for member in archive.infolist():
             if not member.is_dir():
                 if member.compress_type not in (_STORED, _DEFLATED):
-                    # `zipfile` unpacks these without a bound: a member of 400 bytes may become gigabytes at once.
+                    # `zipfile` unpacks these without a limit: a member of 400 bytes may become gigabytes in one step.
                     raise InputError(
-                        f"{path}: a member is packed in another way than deflate, as by bzip2 or LZMA: "
-                        "unpack it, and give the file itself"
+                        f"{path}: a member is compressed by another method than deflate, such as bzip2 or LZMA; "
+                        "unpack the zip and name its files"
                     )
                 with archive.open(member) as file:
                     yield from _text(_read(file), path, cut, first=True)
@@ -161,7 +162,7 @@ def _of_zip(path: Path, cut: Callable[[str], None]) -> Generator[bytes, None, No
 
 
 def _of_cut_zip(path: Path, file: IO[bytes]) -> Generator[bytes, None, None]:
-    """Yield what members hold that say where they begin, one after the other, up to the last that is there."""
+    """Yield the content of a zip's members, found by the header before each, as far as the file goes."""
     while len(head := file.read(_ZIP_HEADER.size)) == _ZIP_HEADER.size:
         magic, _, flags, method, _, _, _, size_bytes, _, name_bytes, extra_bytes = _ZIP_HEADER.unpack(head)
         if magic != _ZIP:
@@ -169,12 +170,12 @@ def _of_cut_zip(path: Path, file: IO[bytes]) -> Generator[bytes, None, None]:
         is_folder = file.read(name_bytes).endswith(b"/")
         file.seek(extra_bytes, 1)
         if flags & 1 or method not in (_STORED, _DEFLATED) or (method == _STORED and flags & 8 and not is_folder):
-            raise InputError(f"{path}: is cut off, and a member can't be read without what is missing")
+            raise InputError(f"{path}: is cut off, and a member can't be read without the missing part")
         if not (yield from _without_bom(_inflated(file) if method == _DEFLATED else _stored(file, size_bytes))):
             return
         yield b"\n"
         if flags & 8:
-            # Its length and checksum follow it, after a mark or not.
+            # The member's checksum and lengths follow it, with or without a signature before them.
             tail = file.read(16)
             file.seek(0 if tail.startswith(_ZIP_TAIL) else -4, 1)
 
@@ -191,7 +192,7 @@ def _without_bom(member: Generator[bytes, None, bool]) -> Generator[bytes, None,
 
 
 def _stored(file: IO[bytes], size_bytes: int) -> Generator[bytes, None, bool]:
-    """Yield what a member holds; return whether that is all of it."""
+    """Yield the content of an uncompressed member; return whether it is complete."""
     while size_bytes and (piece := file.read(min(size_bytes, PIECE_BYTES))):
         size_bytes -= len(piece)
         yield piece

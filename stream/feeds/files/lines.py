@@ -1,4 +1,4 @@
-"""The lines of recorded files, in pieces."""
+"""The lines of recorded files, in pieces of many lines."""
 
 import sys
 from collections.abc import Callable, Generator
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from tickertape.stream.feeds.files.archive import pieces
 
-# Longer than any record that Kafka takes: of such a line no more is kept, and it can't be read.
+# Longer than any record that Kafka accepts. A longer line is cut here, and can't be read.
 LONGEST_BYTES = 16 << 20
 
 
 def texts(
     path: Path, cut: Callable[[str], None], start: int = 0, end: int = sys.maxsize
 ) -> Generator[bytes, None, None]:
-    """Yield a file's text in pieces of whole lines, each without its last line's end.
+    """Yield a file's text in pieces of whole lines, each piece without its final newline.
 
     Parameters
     ----------
     path, cut
-        See `pieces`. The line in which a file is cut off is left out.
+        See `pieces`. If a file is cut off, its last line is left out.
     start, end
-        Only lines that begin from one and before the other, in bytes of a plain file.
+        Yield only lines that begin at or after ``start`` and before ``end``, in bytes of a plain file.
 
     Raises
     ------
@@ -35,7 +35,8 @@ def texts(
         is_cut = True
         cut(what)
 
-    # What is under way at the start began before; if nothing is, this is but the end of the line before.
+    # Reading starts one byte early, and skips up to the first newline: the rest of a line that began before the start,
+    # or just the newline of the line before.
     at, rest, begun = max(start - 1, 0), b"", b"" if start else b"\n"
     with closing(pieces(path, note, at)) as read:
         for piece in read:
@@ -49,7 +50,7 @@ def texts(
             last = piece.find(b"\n", max(end - 1 - at, 0)) if at + len(piece) >= end else -1
             at += len(piece)
             if last >= 0:
-                # It ends the line that begins as the last before the end.
+                # This newline ends the last line that begins before the end.
                 yield rest + piece[:last]
                 return
             text, found, left = piece.rpartition(b"\n")

@@ -1,4 +1,4 @@
-"""Recorded input: files in a known format, merged by when their events were received, at a chosen speed."""
+"""Recorded input: files of one format, merged by the receipt of their events, at a chosen speed."""
 
 import asyncio
 import heapq
@@ -23,22 +23,22 @@ from tickertape.stream.feeds.files.lines import texts
 from tickertape.stream.feeds.tally import Tally
 
 BATCH_RECORDS = 1000
-# A wait shorter than this is not worth a batch of its own.
+# A shorter wait is skipped: it isn't worth a batch of its own.
 PACE_SECONDS = 0.005
-# Reading goes on for so long before others have their turn.
+# How long reading goes on before other tasks may run.
 TURN_SECONDS = 0.02
 DEFAULT_CLOCK = partial(Clock, Settings().skew_ms)
 
 
 class Turn(NamedTuple):
-    """What reading has come to.
+    """A step of reading: an event, or a pause for other tasks.
 
     Attributes
     ----------
     at_ms
-        How far it is: see `Clock`; where events are sorted, the event's time.
+        The file's position in time, see `Clock`, ms. If events are sorted, the event's time.
     event
-        The `Event`; None where reading has gone on for `TURN_SECONDS` without one.
+        The `Event`; None after each `TURN_SECONDS` of reading, so that other tasks can run.
     """
 
     at_ms: int
@@ -54,7 +54,7 @@ def read(
     by_event_time: bool = False,
     source: str | None = None,
 ) -> Iterator[Event]:
-    """Yield the events of some files as one; see `turns`."""
+    """Yield the events of several files in one sequence; see `turns`."""
     found = turns(paths, format_, tally, clock, by_event_time=by_event_time, source=source)
     return (turn.event for turn in found if turn.event)
 
@@ -68,34 +68,34 @@ def turns(
     by_event_time: bool = False,
     source: str | None = None,
 ) -> Generator[Turn, None, None]:
-    """Yield the events of some files as one.
+    """Read several files into one sequence of events.
 
-    Files are merged by when each event was received, each in its own order; those that don't say are taken by event
-    time. Bad lines are counted and passed over.
+    Files are merged by the receipt of their events, or by event time for events without one. Each file keeps its own
+    order. Bad lines are counted and skipped.
 
     Parameters
     ----------
     paths
-        See `pieces`.
+        The files; see `pieces`.
     format_
-        How they are read.
+        Their format.
     tally
         Counts every line.
     clock
-        Makes the clock of a file.
+        Creates the clock of a file.
     by_event_time
-        Sort all by event time, for files that are out of order. All of them are held in memory.
+        Sort all events by event time, for files that are out of order. All events are held in memory.
     source
-        The name of the events' source; None: as the format, or the record, has it.
+        The source's name for all events; None to keep the name that the format or the record gives.
 
     Raises
     ------
     InputError
-        A file can't be opened, or is damaged.
+        A file can't be opened or is damaged.
     """
     paths = list(paths)
     for path in paths:
-        # Of all of them it is told before anything is sent.
+        # Fail before anything is sent if a file can't be opened.
         is_plain(path)
     each = [_turns(path, format_, tally, clock(), source) for path in paths]
     if not by_event_time:
@@ -113,14 +113,14 @@ def turns(
 
 
 async def paced(turns: Iterable[Turn], speed: float) -> AsyncIterator[list[Event]]:
-    """Yield events in batches, as far apart as they were received, or happened where they are sorted.
+    """Yield events in batches, at the intervals of their receipt, or of their event times if they are sorted.
 
     Parameters
     ----------
     turns
-        In the order in which they go.
+        The steps of reading, in order.
     speed
-        2.0 is twice as fast as recorded; infinity doesn't wait.
+        2.0 is twice as fast as recorded; infinity never waits.
     """
     clock = asyncio.get_running_loop().time
     began = since = clock()
@@ -157,7 +157,7 @@ def _turns(path: Path, format_: Format, tally: Tally, clock: Clock, source: str 
 
 
 def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]:
-    """Yield a file's events, and None where others are to have their turn."""
+    """Yield a file's events, and None whenever other tasks may run."""
     if format_.parse is None:
         for event in tables.events(path, partial(tally.turn_down, path)):
             tally.count(path, (type(event),))

@@ -1,4 +1,4 @@
-"""Events in Parquet: a column a field, times as milliseconds or as timestamps of any unit and zone."""
+"""Events in Parquet: one column per field, times as milliseconds or as timestamps of any unit and zone."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -19,24 +19,24 @@ from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.sources.units import convert
 
 BATCH_ROWS = 8192
-# What tables of timestamps call a field.
+# Other names of a field's column, if that holds timestamps.
 _ALSO = {"time_ms": ("time", "timestamp"), "received_ms": ("received",)}
 
 
 def events(path: Path, turn_down: Callable[[str], None]) -> Generator[Event, None, None]:
-    """Yield the events of a file, in its order.
+    """Yield the events of a file, in the order of its rows.
 
     Parameters
     ----------
     path
-        Its columns say whether it holds trades, quotes or posts; those that an event doesn't have are left out.
+        The file. Its columns decide whether it holds trades, quotes or posts; columns that are no field are ignored.
     turn_down
-        Hears where a row is and why it is no event.
+        Called with ``file: row: reason`` for each row that is not an event.
 
     Raises
     ------
     InputError
-        It can't be read, or has no column for a field that must be there.
+        The file can't be read, or has no column for a required field.
     """
     with _opened(path) as file:
         schema = file.schema_arrow
@@ -68,7 +68,7 @@ def _converted(
 
 
 def _columns(path: Path, schema: pa.Schema, kind: type[Any]) -> dict[str, str]:
-    """Return the column of each field that has one."""
+    """Return the name of the column of each field that has one."""
     columns = {}
     for field in msgspec.structs.fields(kind):
         also = [name for name in _ALSO.get(field.name, ()) if name in schema.names]
@@ -82,7 +82,7 @@ def _columns(path: Path, schema: pa.Schema, kind: type[Any]) -> dict[str, str]:
 
 
 def _plain(column: pa.Array, path: Path, name: str) -> pa.Array:
-    """Return a column as fields have it: timestamps as milliseconds, decimals as floats."""
+    """Return a column with values for its field: timestamps as milliseconds, decimals as floats."""
     try:
         if pa.types.is_timestamp(column.type):
             return pc.cast(
@@ -104,5 +104,5 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         raise InputError(f"{path}: can't be read as Parquet: {' '.join(str(error).split())}") from None
 
 
-#: Columns named as the fields of an event.
+#: Parquet files whose columns are named as the fields of an event.
 FORMAT = Format("parquet", None, (Trade, Quote, Post))

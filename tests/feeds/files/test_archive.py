@@ -70,7 +70,7 @@ def test_one_that_is_cut_off_gives_whole_lines_and_says_so(tmp_path: Path, how: 
     whole = COMPRESS[how](TEXT)
     (tmp_path / "file").write_bytes(whole[: len(whole) * 3 // 4])
     found, notes = lines(tmp_path / "file")
-    assert notes == [f"{tmp_path}/file: is cut off: what it holds is read"]
+    assert notes == [f"{tmp_path}/file: is cut off; it is read up to there"]
     assert found == TEXT.splitlines()[: len(found)]
     # Bzip2 has blocks of 900 kB.
     assert len(found) > (40_000 if how == "bzip2" else 60_000)
@@ -93,7 +93,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path, how: str) -> None:
 
 def test_text_of_two_bytes_a_letter_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes('{"a": 1}\n'.encode("utf-16"))
-    with pytest.raises(InputError, match="/file: is UTF-16: make it UTF-8, as by"):
+    with pytest.raises(InputError, match="/file: is UTF-16; convert it to UTF-8, for example with"):
         lines(tmp_path / "file")
 
 
@@ -147,5 +147,5 @@ def test_what_asks_for_much_memory_is_told_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_member_that_may_become_gigabytes_at_once_is_told_of(tmp_path: Path, method: int) -> None:
     (tmp_path / "file").write_bytes(zipped(TEXT, method))
-    with pytest.raises(InputError, match="/file: a member is packed in another way than deflate"):
+    with pytest.raises(InputError, match="/file: a member is compressed by another method than deflate"):
         lines(tmp_path / "file")
