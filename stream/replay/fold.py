@@ -134,7 +134,7 @@ class _Slicing:
             self._first_ms = self._first_ms or int(block.appended_ms[0])
             self._last_ms = max(self._last_ms, int(block.appended_ms.max()))
             heard_ms = self._last_ms - self._last_ms % self._bucket_ms
-            self._heard_ms |= dict.fromkeys(slicer.spoken(), heard_ms)
+            self._heard_ms |= dict.fromkeys(slicer.pop_active(), heard_ms)
         self._unflushed += len(block)
         if self._unflushed >= FLUSH_RECORDS or len(slicer) >= FLUSH_SLICES:
             self._flush()

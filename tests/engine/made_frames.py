@@ -15,7 +15,7 @@ from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
-from tickertape.stream.engine.slices.slicer import SliceKey
+from tickertape.stream.engine.slices.open_slices import SliceKey
 from tickertape.stream.engine.windows.windows import Windows
 
 FAR_HORIZON_MS = 1 << 40

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.engine.blocks import HOUR_MS, Log, Slice
-from tickertape.stream.engine.slices.slicer import SliceKey
+from tickertape.stream.engine.slices.open_slices import SliceKey
 
 SLICE_MS, SKEW_MS = 1000, 5000
 

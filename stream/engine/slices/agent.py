@@ -1,7 +1,7 @@
 """The slicing agent: blocks of one input topic in, frames of slices out."""
 
 from collections.abc import Callable, Mapping
-from time import monotonic, perf_counter, time
+from time import perf_counter, time
 
 import msgspec
 from faust.types import TP
@@ -18,7 +18,8 @@ from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.core.workload import Workload
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.slices.decode import heartbeats
-from tickertape.stream.engine.slices.slicer import Idle, Refused, Slicer
+from tickertape.stream.engine.slices.silence import Silence
+from tickertape.stream.engine.slices.slicer import Refused, Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.partition import partition_for
@@ -27,14 +28,14 @@ from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, DECODE_SECONDS, F
 _json = msgspec.json.Encoder().encode
 _msgpack = msgspec.msgpack.Encoder().encode
 
-# So many at once cost little more than one alone would by the record.
+# From this many records on, a larger block is hardly cheaper per record.
 FOLD_RECORDS = 1024
-# What has happened since is read, whoever is behind.
+# A partition whose newest record is younger than this is read, though other agents are behind.
 LIVE_MS = 30_000
 
 
 class SlicingAgent:
-    """Keeps the slicers of the partitions that this worker owns.
+    """Owns the slicers of this worker's partitions: blocks go in, frames are sent.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class SlicingAgent:
     log_end
         The end of a partition's log as far as known, or None.
     workload
-        The worker's; all of its agents have the same.
+        How far behind the worker's agents are; shared by all of them.
     """
 
     def __init__(
@@ -69,11 +70,10 @@ class SlicingAgent:
         self._shards = shards
         self._log_end = log_end
         self._workload = workload
-        # By partition: blocks that wait for the next flush, to be folded as one.
+        # By partition: small blocks that the next flush folds as one.
         self._waiting: dict[int, list[Block]] = {}
         self._failure: Exception | None = None
-        self._heard_seconds: dict[tuple[int, str], float] = {}
-        self._caught_up_seconds: dict[int, float] = {}
+        self._silence = Silence(self.topic, settings, log_end)
         self._block_records = BLOCK_RECORDS.labels(self.topic)
         self._decode_seconds = DECODE_SECONDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
@@ -81,16 +81,14 @@ class SlicingAgent:
         self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, workload)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
-        """Take up these partitions from their checkpoints; return where to read each from."""
+        """Resume these partitions from their checkpoints; return the offset to read each from."""
         self._pace.stop()
         self._workload.clear(self.topic)
-        now = monotonic()
         self.slicers = {}
         self._waiting = {}
-        self._heard_seconds, self._caught_up_seconds = {}, {}
         for tp, position in positions.items():
             position = position.valid(tp)
-            slicer = self.slicers[tp.partition] = Slicer(
+            self.slicers[tp.partition] = Slicer(
                 self._slicing,
                 tp.partition,
                 position.partitions,
@@ -101,17 +99,17 @@ class SlicingAgent:
                 now_ms=int(time() * 1000),
                 most_partitions=self._most_partitions,
             )
-            self._heard_seconds |= {(tp.partition, source): now for source in ("", *slicer.lanes.watermark_ms)}
+        self._silence.restart(self.slicers.values())
         return {tp: self.slicers[tp.partition].read for tp in positions}
 
     def limit_partitions(self, most: Mapping[str, int]) -> None:
-        """Hear how many partitions topics have, or are promised."""
+        """Set the most partitions that a topic may have, by topic."""
         self._most_partitions = most.get(self.topic, self._most_partitions)
         for slicer in self.slicers.values():
             slicer.most_partitions = self._most_partitions
 
     def claimed_partitions(self, block: Block) -> dict[str, int]:
-        """Return how many partitions a block says that there are, where that is more than there may be."""
+        """Return the number of partitions that a block's heartbeats claim, if it exceeds the most that is allowed."""
         most = max((beat.partitions for beat in heartbeats(block)), default=0)
         return {self.topic: most} if most > self._most_partitions else {}
 
@@ -119,14 +117,14 @@ class SlicingAgent:
         return {}
 
     def read(self, partition: int) -> int | None:
-        """Return the offset that a partition has been read to, or None where it isn't this worker's."""
+        """Return the offset that a partition has been read to, or None if another worker owns it."""
         if waiting := self._waiting.get(partition):
             return waiting[-1].end
         slicer = self.slicers.get(partition)
         return None if slicer is None else slicer.read
 
     def receive(self, block: Block) -> None:
-        """Take a block: a large one is folded now, small ones together when there is a flush."""
+        """Fold a large block now; let small ones wait for the next flush, which folds them together."""
         read, waiting = self.read(block.partition), self._waiting.setdefault(block.partition, [])
         assert read is not None
         self._block_records.observe(len(block))
@@ -142,14 +140,14 @@ class SlicingAgent:
         self._pace.ask()
 
     def _stands_ms(self, partition: int) -> int:
-        """Return how far a partition is, as its slowest lane is; nothing where it is as good as live."""
+        """Return the frontier of a partition's slowest lane; UNSET where the partition is almost live."""
         lanes = self.slicers[partition].lanes
         if max(lanes.watermark_ms.values(), default=UNSET) > time() * 1000 - LIVE_MS:
             return UNSET
         return min(lanes.frontier_ms.values(), default=UNSET)
 
     def _fold_waiting(self) -> None:
-        # One that failed has left its slicer half changed: again, it would take the same records for repeats.
+        # A failed fold leaves its slicer half changed; a second try would take the same records for repeats.
         if self._failure is not None:
             raise self._failure
         for partition, waiting in self._waiting.items():
@@ -167,20 +165,7 @@ class SlicingAgent:
         decoding = slicer.decode_seconds - decoding
         self._decode_seconds.observe(decoding)
         self._fold_seconds.observe(perf_counter() - began - decoding)
-        now = monotonic()
-        for source in slicer.spoken():
-            self._heard_seconds[slicer.partition, source] = now
-        self._look(slicer)
-
-    def _look(self, slicer: Slicer) -> None:
-        """Note of when it is known that there is nothing left to read, where that is so.
-
-        A broker that is away says nothing of the log's end, and a feed that it keeps waiting isn't silent. Nor is one
-        whose records lie behind a transaction that is open.
-        """
-        end = self._log_end(TP(self.topic, slicer.partition))
-        if end is not None and slicer.read >= end.written:
-            self._caught_up_seconds[slicer.partition] = monotonic() - end.age_seconds
+        self._silence.note(slicer)
 
     def _refuse(self, refused: list[Refused]) -> None:
         for record in refused:
@@ -189,17 +174,13 @@ class SlicingAgent:
             self._producer.send(topic.name, 0, key, _json(record))
 
     def flush(self) -> None:
-        """Send every shard a frame of every partition, changed or not, so that each knows all lanes."""
+        """Send every shard a frame of every partition, changed or not: each shard needs all lanes."""
         self._fold_waiting()
         with self._publish_seconds.time():
             for slicer in self.slicers.values():
-                self._retire(slicer)
+                self._silence.retire(slicer)
                 self._send(slicer, everyone=True)
-        self._heard_seconds = {
-            (partition, source): heard
-            for (partition, source), heard in self._heard_seconds.items()
-            if not source or source in self.slicers[partition].lanes.watermark_ms
-        }
+        self._silence.forget_evicted(self.slicers)
 
     def _flush_changed(self) -> None:
         self._fold_waiting()
@@ -211,31 +192,11 @@ class SlicingAgent:
     def _send(self, slicer: Slicer, *, everyone: bool) -> None:
         shards = self._shards
         frames = slicer.flush(
-            lambda symbol: partition_for(symbol, shards), shards, everyone=everyone, idle=self._idle(slicer)
+            lambda symbol: partition_for(symbol, shards), shards, everyone=everyone, idle=self._silence.idle(slicer)
         )
         key = f"{self.topic}|{slicer.partition}".encode()
         for shard, frame in frames:
             self._producer.send(SLICES.name, shard, key, _msgpack(frame))
-
-    def _idle(self, slicer: Slicer) -> Idle:
-        """Say who is idle: who had been silent for the time-out when the log was last read to its end."""
-        partition, settings = slicer.partition, self._settings
-        self._look(slicer)
-        caught_up = self._caught_up_seconds.get(partition, 0.0)
-        silent = {
-            source
-            for source in ("", *slicer.lanes.watermark_ms)
-            if caught_up - self._heard_seconds[partition, source] >= settings.idle_seconds
-        }
-        return Idle(frozenset(silent - {""}), "" in silent)
-
-    def _retire(self, slicer: Slicer) -> None:
-        """Close what lanes have open that are idle and past the horizon: it would hold back the commit for ever."""
-        wait_seconds = self._settings.idle_seconds + self._settings.horizon_ms / 1000
-        caught_up = self._caught_up_seconds.get(slicer.partition, 0.0)
-        for source in list(slicer.lanes.watermark_ms):
-            if caught_up - self._heard_seconds[slicer.partition, source] >= wait_seconds:
-                slicer.retire(source)
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush, and return what may be committed once the producer has delivered."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -11,29 +11,20 @@ import numpy as np
 from tickertape.schemas.checkpoint import SliceCheckpoint
 from tickertape.schemas.control import MOST_PARTITIONS
 from tickertape.schemas.frame import Frame
-from tickertape.schemas.heartbeat import Heartbeat
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.core.block import Block, Bools, Ints
-from tickertape.stream.engine.core.lanes import UNSET, Lanes
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.core.refusal import dead_letter, late_record
-from tickertape.stream.engine.core.table import Table
-from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.frames.packing import pack
 from tickertape.stream.engine.slices.admission import admitted
+from tickertape.stream.engine.slices.advancing import advance, stored_frontiers
 from tickertape.stream.engine.slices.decode import Decoded, Decoder
-from tickertape.stream.engine.slices.repeats import Repeats
+from tickertape.stream.engine.slices.open_slices import OpenSlices
 from tickertape.stream.engine.slices.source_limit import SourceLimit, readmitted
 
 _DEFAULTS = Settings()
-_FAR = np.iinfo(np.int64).max
-
-
-class SliceKey(NamedTuple):
-    source: str
-    symbol: str
-    slice_ms: int
 
 
 @dataclass(frozen=True)
@@ -128,18 +119,9 @@ class Slicer:
         #: What decoding has taken so far.
         self.decode_seconds = 0.0
         self._decoder = Decoder(slicing.record, slicing.columns, names)
-        own = {
-            "first_offset": (INT, _FAR),
-            "end_ms": (INT, 0),
-            "highest_id": (INT, -1),
-            "serial": (INT, 0),
-            "dirty": (np.dtype(np.bool_), False),
-        }
-        self._open: Table[SliceKey] = Table(slicing.aggregate.schema | own)
-        self._serial = 0
-        self._repeats = Repeats()
-        self._spoken: set[str] = set()
+        self._active: set[str] = set()
         self._sources, self._symbols = self._decoder.sources, self._decoder.symbols
+        self._open = OpenSlices(slicing, slice_ms, self._sources, self._symbols)
         if committed is not None and begin > committed and saved.upto > saved.start:
             self._trimmed(begin, now_ms)
 
@@ -212,14 +194,17 @@ class Slicer:
     def _take(self, block: Block, decoded: Decoded, *, again: bool) -> list[Late]:
         """Fold what a block holds that may count, and return what is late."""
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
-        met_ms = self._frontiers(decoded, again=again)
+        if again:
+            met_ms = stored_frontiers(self.lanes, decoded, self._sources.names)
+        else:
+            met_ms = advance(self.lanes, decoded, self._sources.names, self._slice_ms, self._active)
         late = end_ms <= met_ms
         wanted, n_unmatched = ~late, 0
         if decoded.named is not None:
             matched = decoded.named > 0
             late, wanted = late & matched, wanted & matched
             n_unmatched = len(decoded) - int(np.count_nonzero(matched))
-        kept = self._merge(block, decoded, end_ms, wanted)
+        kept = self._open.merge(decoded, end_ms, wanted, block.offsets)
         if again:
             return []
         tallies = self.tallies
@@ -231,99 +216,6 @@ class Slicer:
             self._late(block, decoded, i, int(end_ms[i]), int(met_ms[i]))
             for i in (np.flatnonzero(late).tolist() if n_late else ())
         ]
-
-    def _frontiers(self, decoded: Decoded, *, again: bool) -> Ints:
-        """Return the frontier that each record met, and move the lanes."""
-        names, source = self._sources.names, decoded.source
-        met = np.empty(len(decoded), np.int64)
-        if again:
-            stored = np.array([self.lanes.frontier_ms.get(name, UNSET) for name in names] or [UNSET])
-            return stored[source]
-        beats: dict[str, list[tuple[int, Heartbeat]]] = {}
-        for at, beat in decoded.heartbeats:
-            beats.setdefault(beat.source, []).append((at, beat))
-        for code in np.flatnonzero(np.bincount(source, minlength=1)).tolist() if len(source) else ():
-            name, mine = names[code], np.flatnonzero(source == code)
-            self._spoken.add(name)
-            heard = beats.pop(name, None)
-            if heard is None:
-                met[mine] = self.lanes.advance(name, decoded.time_ms[mine])
-                continue
-            met[mine] = self._hear(name, decoded.at[mine], decoded.time_ms[mine], heard)
-        for name, heard in beats.items():
-            self._spoken.add(name)
-            self._hear(name, np.empty(0, np.int64), np.empty(0, np.int64), heard)
-        return met
-
-    def _hear(self, source: str, at: Ints, time_ms: Ints, beats: list[tuple[int, Heartbeat]]) -> Ints:
-        """Move a lane by records and heartbeats, in offset order; return the frontier that each record met."""
-        places = np.concatenate([at, [place for place, _ in beats]])
-        times = np.concatenate([time_ms, [beat.time_ms for _, beat in beats]])
-        order = np.argsort(places, kind="stable")
-        in_order, first = np.empty(len(order), np.int64), 0
-        ends = np.flatnonzero(np.isin(places[order], [place for place, beat in beats if beat.end]))
-        for last in ends.tolist():
-            in_order[order[first : last + 1]] = self.lanes.advance(source, times[order[first : last + 1]])
-            self.lanes.end(source, self._end_ms(self.lanes.watermark_ms[source]))
-            first = last + 1
-        if first < len(order):
-            in_order[order[first:]] = self.lanes.advance(source, times[order[first:]])
-        return in_order[: len(at)]
-
-    def _merge(self, block: Block, decoded: Decoded, end_ms: Ints, wanted: Bools) -> int:
-        """Fold the wanted records that are no repeats; return how many."""
-        if not wanted.any():
-            return 0
-        if not wanted.all():
-            decoded, end_ms = decoded.where(wanted), end_ms[wanted]
-        if (named := decoded.named) is not None:
-            decoded, end_ms = decoded.by_symbol(), np.repeat(end_ms, named)
-        local, rows = self._rows(decoded.source, decoded.symbol, end_ms)
-        row = rows[local]
-        columns = self._open.columns
-        repeated = self._repeats.find(columns, rows, local, decoded.id)
-        if repeated is not None:
-            decoded, row = decoded.where(~repeated), row[~repeated]
-        partials = self.slicing.aggregate.lift({"time_ms": decoded.time_ms, "id": decoded.id} | decoded.columns)
-        self.slicing.aggregate.merge(columns, row, partials)
-        np.minimum.at(columns["first_offset"], row, block.offsets[decoded.at])
-        columns["dirty"][rows] = True
-        # What names several symbols is there several times, one after the other.
-        return len(decoded) if named is None else int(np.count_nonzero(np.diff(decoded.at, prepend=-1)))
-
-    def _rows(self, source: Ints, symbol: Ints, end_ms: Ints) -> tuple[Ints, Ints]:
-        """Return each record's place among the block's slices, and the table's rows of these."""
-        first = int(end_ms.min())
-        series = source * len(self._symbols.names) + symbol
-        width = len(self._sources.names) * len(self._symbols.names)
-        code = (end_ms - first) // self._slice_ms * width + series
-        span = int(code.max()) + 1
-        if span <= 8 * len(code) + 4096:
-            # A look-up table is several times faster than a sort, where the codes are dense.
-            seen = np.zeros(span, np.bool_)
-            seen[code] = True
-            codes = np.flatnonzero(seen)
-            place = np.empty(span, np.int64)
-            place[codes] = np.arange(len(codes))
-            local = place[code]
-        else:
-            codes, local = np.unique(code, return_inverse=True)
-        ends = first + codes // width * self._slice_ms
-        starts = (ends - self._slice_ms).tolist()
-        sources, symbols = self._sources.names, self._symbols.names
-        n = len(symbols)
-        keys = [
-            SliceKey(sources[s // n], symbols[s % n], start)
-            for s, start in zip((codes % width).tolist(), starts, strict=True)
-        ]
-        rows = self._open.rows(keys)
-        columns = self._open.columns
-        fresh = rows[columns["end_ms"][rows] == 0]
-        if len(fresh):
-            columns["end_ms"][rows] = ends
-            columns["serial"][fresh] = np.arange(self._serial, self._serial + len(fresh))
-            self._serial += len(fresh)
-        return local, rows
 
     def flush(
         self, shard_of: Callable[[str], int], shards: int, *, everyone: bool, idle: Idle = AWAKE
@@ -345,8 +237,7 @@ class Slicer:
         """
         if self.read < self.upto:
             return []
-        rows = np.flatnonzero(self._open.columns["dirty"])
-        keys = self._open.keys(rows)
+        rows, keys = self._open.pop_dirty()
         by_shard: dict[int, list[int]] = {shard: [] for shard in range(shards)} if everyone else {}
         for i, key in enumerate(keys):
             by_shard.setdefault(shard_of(key.symbol), []).append(i)
@@ -371,40 +262,21 @@ class Slicer:
             )
             for shard, places in by_shard.items()
         ]
-        self._open.columns["dirty"][rows] = False
-        self._release()
+        self._open.release(self.lanes)
         return frames
 
-    def _release(self) -> None:
-        """Forget the slices that their lane's frontier has passed: they are published."""
-        if not len(self._open):
-            return
-        live = self._open.live()
-        newest_ms = max(self.lanes.evicted_ms, *self.lanes.frontier_ms.values())
-        maybe = live[self._open.columns["end_ms"][live] <= newest_ms]
-        closed = [
-            row
-            for row, key in zip(maybe.tolist(), self._open.keys(maybe), strict=True)
-            if key.slice_ms + self._slice_ms <= self.lanes.closed_ms(key.source)
-        ]
-        if closed:
-            rows = np.array(closed, np.int64)
-            self._open.release(rows)
-            self._repeats.forget(self._open.columns["serial"][self._open.live()])
-
-    def spoken(self) -> set[str]:
-        """Return the lanes that have spoken since the last call."""
-        spoken, self._spoken = self._spoken, set()
-        return spoken
+    def pop_active(self) -> set[str]:
+        """Return the sources with a record or a heartbeat since the last call."""
+        active, self._active = self._active, set()
+        return active
 
     @property
     def is_dirty(self) -> bool:
-        return self.read >= self.upto and bool(self._open.columns["dirty"].any())
+        return self.read >= self.upto and self._open.is_dirty
 
     def checkpoint(self) -> tuple[int, SliceCheckpoint]:
         """Return the offset to commit and what goes with it; all that is dirty must have been published."""
-        live = self._open.live()
-        offset = min(int(self._open.columns["first_offset"][live].min()), self.read) if len(live) else self.read
+        offset = self._open.needed_offset(self.read)
         saved = SliceCheckpoint(
             upto=self.upto,
             start=self.start,

@@ -16,6 +16,7 @@ from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.core.workload import Workload
 from tickertape.stream.engine.slices import agent as slicing
+from tickertape.stream.engine.slices import silence
 from tickertape.stream.engine.slices.agent import SlicingAgent
 from tickertape.stream.kafka.partition import partition_for
 
@@ -28,7 +29,7 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, shards: int = 1, fold_records: int = 0) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(slicing, "monotonic", lambda: self.now)
+        monkeypatch.setattr(silence, "monotonic", lambda: self.now)
         # By default each block is folded when it comes.
         monkeypatch.setattr(slicing, "FOLD_RECORDS", fold_records)
         self.log = Log()

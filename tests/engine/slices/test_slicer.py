@@ -181,8 +181,8 @@ def test_an_end_is_the_same_wherever_blocks_are_cut(cut: int) -> None:
 def test_a_heartbeat_makes_a_lane_and_never_moves_it_back() -> None:
     owner, _ = read(Log().beat(3000).beat(1000).beat(7000, "t"))
     assert owner.lanes.watermark_ms == {"s": at(3000), "t": at(7000)}
-    assert owner.spoken() == {"s", "t"}
-    assert owner.spoken() == set()
+    assert owner.pop_active() == {"s", "t"}
+    assert owner.pop_active() == set()
 
 
 def test_a_time_far_past_its_receipt_is_rejected_and_moves_no_watermark() -> None:
@@ -399,4 +399,4 @@ def test_a_lane_that_fell_silent_does_not_hold_on_to_all_ids() -> None:
     Published().read(owner, log.blocks(range(1, log.end, 10)))
     assert len(owner) == 4  # of 201 slices: three of the one, one of the other
     # They are dropped with the next slice that closes.
-    assert sum(len(ids) for _, ids in owner._repeats._held) == 4
+    assert sum(len(ids) for _, ids in owner._open._repeats._held) == 4

@@ -11,7 +11,8 @@ from tests.engine.blocks import HOUR_MS, Log, Published, slicer, tallied
 from tickertape.schemas.checkpoint import is_long, slices_from, to_metadata
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.engine.core.lanes import UNSET
-from tickertape.stream.engine.slices.slicer import Refused, SliceKey, Slicer
+from tickertape.stream.engine.slices.open_slices import SliceKey
+from tickertape.stream.engine.slices.slicer import Refused, Slicer
 
 SILENCE_MS = 60_000
 

@@ -1,0 +1,64 @@
+"""Moving the lanes of a partition by records and heartbeats, in the order of their offsets."""
+
+import numpy as np
+
+from tickertape.schemas.heartbeat import Heartbeat
+from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.lanes import UNSET, Lanes
+from tickertape.stream.engine.slices.decode import Decoded
+
+
+def stored_frontiers(lanes: Lanes, decoded: Decoded, names: list[str]) -> Ints:
+    """Return the frontier of each record's lane as it is now, ms, shape (n,); ``names`` are the sources."""
+    stored = np.array([lanes.frontier_ms.get(name, UNSET) for name in names] or [UNSET])
+    return stored[decoded.source]
+
+
+def advance(lanes: Lanes, decoded: Decoded, names: list[str], slice_ms: int, active: set[str]) -> Ints:
+    """Move the lanes, and return the frontier that each record met, ms, shape (n,).
+
+    Parameters
+    ----------
+    decoded
+        n records and their heartbeats.
+    names
+        The names of the sources.
+    slice_ms
+        The width of a slice: a source that ends closes the slice of its watermark.
+    active
+        The sources of these records and heartbeats are added.
+    """
+    source = decoded.source
+    met = np.empty(len(decoded), np.int64)
+    beats: dict[str, list[tuple[int, Heartbeat]]] = {}
+    for at, beat in decoded.heartbeats:
+        beats.setdefault(beat.source, []).append((at, beat))
+    for code in np.flatnonzero(np.bincount(source, minlength=1)).tolist() if len(source) else ():
+        name, mine = names[code], np.flatnonzero(source == code)
+        active.add(name)
+        theirs = beats.pop(name, None)
+        if theirs is None:
+            met[mine] = lanes.advance(name, decoded.time_ms[mine])
+            continue
+        met[mine] = _with_heartbeats(lanes, name, decoded.at[mine], decoded.time_ms[mine], theirs, slice_ms)
+    for name, theirs in beats.items():
+        active.add(name)
+        _with_heartbeats(lanes, name, np.empty(0, np.int64), np.empty(0, np.int64), theirs, slice_ms)
+    return met
+
+
+def _with_heartbeats(
+    lanes: Lanes, source: str, at: Ints, time_ms: Ints, beats: list[tuple[int, Heartbeat]], slice_ms: int
+) -> Ints:
+    places = np.concatenate([at, [place for place, _ in beats]])
+    times = np.concatenate([time_ms, [beat.time_ms for _, beat in beats]])
+    order = np.argsort(places, kind="stable")
+    in_order, first = np.empty(len(order), np.int64), 0
+    ends = np.flatnonzero(np.isin(places[order], [place for place, beat in beats if beat.end]))
+    for last in ends.tolist():
+        in_order[order[first : last + 1]] = lanes.advance(source, times[order[first : last + 1]])
+        lanes.end(source, (lanes.watermark_ms[source] // slice_ms + 1) * slice_ms)
+        first = last + 1
+    if first < len(order):
+        in_order[order[first:]] = lanes.advance(source, times[order[first:]])
+    return in_order[: len(at)]
