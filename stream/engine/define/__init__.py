@@ -1,4 +1,4 @@
-"""What the author of a metric imports: aggregates, sketches and recipes; and how recipes are found.
+"""What the author of a metric imports (aggregates, sketches and recipes), and the discovery of recipes.
 
 May import: schemas, stream.configuration, stream.engine.core, stream.errors, stream.extensions.
 """

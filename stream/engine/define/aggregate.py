@@ -1,9 +1,9 @@
 """Aggregates as monoids: ``lift`` events to partials, ``merge`` partials, ``finish`` into metrics.
 
 An aggregate is a product of reducers, and a product of monoids is a monoid. A partial is a row of columns. ``lift``
-makes each event a partial of its own (mostly the event's columns under other names, nothing is copied), so that one
-``merge`` folds events into slices and slices into windows alike. A merge is a left fold in the order of its input:
-where it is cut changes nothing, float sums included.
+makes each event a partial of its own; mostly it only renames the event's columns, without a copy. So the same ``merge``
+folds events into slices and slices into windows. A merge is a left fold in the order of its input: however the input is
+divided among calls, the result is the same, float sums included.
 """
 
 from abc import ABC, abstractmethod
@@ -35,23 +35,23 @@ class Reducer(ABC):
         into
             Columns of a table, changed in place.
         rows
-            The row of each partial, shape (n,); may repeat.
+            The row of each partial, shape (n,); rows may repeat.
         partials
             Columns of shape (n,).
         """
 
-    def check(self, partials: Columns) -> None:  # noqa: B027 - any number is a partial; a sketch's bytes may be none
-        """Look at partials that come from outside.
+    def check(self, partials: Columns) -> None:  # noqa: B027 - any number is a valid partial, not so a sketch's bytes
+        """Check partials that come from outside.
 
         Raises
         ------
         ValueError
-            They can't be: merging them would fail.
+            They are invalid: merging them would fail.
         """
 
 
 class Sum(Reducer):
-    """The sum of a column; of floats in the order given."""
+    """The sum of a column; floats are added in the order given."""
 
     def __init__(self, name: str, dtype: np.dtype[Any] = FLOAT) -> None:
         self.name = name
@@ -62,14 +62,14 @@ class Sum(Reducer):
 
 
 class Extreme(Reducer):
-    """The least (or greatest) of a column, ties broken by more columns, others carried along.
+    """The least or greatest value of a column. More columns break ties, and others are carried along.
 
     Parameters
     ----------
     *keys
         ``(column, "min" | "max", type)``, compared in this order.
     carries
-        Columns that come with the winner, and their types.
+        Columns taken from the winning partial, and their types.
 
     Notes
     -----
@@ -87,7 +87,7 @@ class Extreme(Reducer):
         self.schema = starts | {name: (dtype, 0) for name, dtype in (carries or {}).items()}
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        """Fold column after column, each time with only those that have tied so far."""
+        """Fold one column after another, each time with only the partials that have tied so far."""
         at, ties = rows, slice(None)
         rest = [name for name, _ in self.keys]
         for name, better in self.keys:
@@ -101,7 +101,7 @@ class Extreme(Reducer):
             after = column[at]
             beaten = at[before != after]
             for other in rest:
-                # What tied with the value that was beaten is out.
+                # Values that tied with the beaten one don't count any more.
                 into[other][beaten] = self.schema[other][1]
             alive = (values == after).nonzero()[0]
             at, ties = at[alive], alive if isinstance(ties, slice) else ties[alive]
@@ -110,18 +110,18 @@ class Extreme(Reducer):
 
 
 class Steps(Reducer):
-    """A sum over the steps from each partial to the next; these come in time order.
+    """A sum over the steps from each partial to the next, in time order.
 
-    A partial carries what it begins and what it ends with, and a merge adds the step across the seam. Subclasses say
-    what a step is.
+    A partial carries its first and its last point. A merge adds the step from the last point of one partial to the
+    first point of the next. Subclasses define what a step adds.
 
     Parameters
     ----------
     total
         The column of the sum.
     **carried
-        The columns that a step is made from, and their types; they are held as ``first_…`` and ``last_…``. Where the
-        first of them is 0 a partial holds nothing.
+        The columns that a step is computed from, and their types; a partial has them as ``first_…`` and ``last_…``. A
+        partial is empty if the first of these columns is 0.
     """
 
     def __init__(self, total: str, **carried: np.dtype[Any]) -> None:
@@ -132,10 +132,10 @@ class Steps(Reducer):
 
     @abstractmethod
     def step(self, before: Columns, after: Columns) -> Floats:
-        """Return what each step adds, shape (n,), from what was carried before it and after it."""
+        """Return what each step adds, shape (n,), given the carried columns before and after it."""
 
     def lift(self, events: Columns) -> Columns:
-        """Make partials of one point each, from the columns that are carried."""
+        """Make a partial of each point, from the carried columns."""
         points = {f"{end}_{name}": events[name] for end in ("first", "last") for name in self.carried}
         return points | {self.total: np.zeros(len(points[f"last_{self.carried[0]}"]))}
 
@@ -150,7 +150,7 @@ class Steps(Reducer):
         last = {name: partials[f"last_{name}"][order] for name in self.carried}
         begins = np.concatenate([[True], row[1:] != row[:-1]])
         ends = np.concatenate([begins[1:], [True]])
-        # What goes on from the row, and what from the partial before.
+        # A row's first partial continues from the row, each later one from the partial before it.
         before = {
             name: np.where(begins, into[f"last_{name}"][row], np.concatenate([column[:1], column[:-1]]))
             for name, column in last.items()
@@ -169,14 +169,14 @@ class Steps(Reducer):
 
 
 class Aggregate:
-    """A product of reducers. Subclasses name ``reducers`` and say how an event becomes a partial.
+    """A product of reducers. Subclasses set ``reducers``, and define how an event becomes a partial.
 
     Attributes
     ----------
     reducers
-        What it is made of.
+        The reducers it consists of.
     schema
-        All their columns.
+        The columns of all reducers.
     """
 
     reducers: ClassVar[tuple[Reducer, ...]]
@@ -195,7 +195,7 @@ class Aggregate:
             reducer.merge(into, rows, partials)
 
     def check(self, partials: Columns) -> None:
-        """Look at partials that come from outside; see `Reducer.check`."""
+        """Check partials that come from outside; see `Reducer.check`."""
         for reducer in self.reducers:
             reducer.check(partials)
 

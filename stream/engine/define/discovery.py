@@ -1,4 +1,4 @@
-"""Finding what is computed: the recipes in the modules that the setting `agents` names, and what they follow."""
+"""Finds the recipes in the modules that the setting `agents` names, and the recipes that these depend on."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,26 +15,26 @@ Recipe: TypeAlias = Slicing | Windowing | Recursion | Rolling | Signals
 
 
 class Agents(NamedTuple):
-    """What is computed."""
+    """The recipes of everything that is computed."""
 
     slicings: list[Slicing]
     windowings: list[Windowing]
-    #: What follows the windows when they are final.
+    #: Those that take final windows.
     recipes: list[DerivedRecipe]
 
     @property
     def declared(self) -> list[Topic]:
-        """The topics that agents name where they use them."""
+        """The topics that the recipes read and publish to."""
         return [one.topic for one in self.slicings] + [one.sink for one in (*self.windowings, *self.recipes)]
 
     @property
     def topics(self) -> tuple[Topic, ...]:
-        """The catalogue's topics, and those that only agents declare."""
+        """The catalogue's topics, and those that only the recipes declare."""
         return tuple({topic.name: topic for topic in (*CATALOGUE, *self.declared)}.values())
 
 
 def discover(places: Sequence[str]) -> Agents:
-    """Return what the agents' files in some places define, and the windows and slices that it is made from.
+    """Return the recipes that the agents' files in some places define, and the recipes that these depend on.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def discover(places: Sequence[str]) -> Agents:
     Raises
     ------
     ConfigError
-        A place can't be loaded, or no place has an agent; or two topics of one name differ.
+        A place can't be loaded; or no place has an agent; or as `agents_of`.
     """
     values = [value for module in modules(places) for value in vars(module).values()]
     agents = agents_of(value for value in values if isinstance(value, Recipe))
@@ -54,18 +54,18 @@ def discover(places: Sequence[str]) -> Agents:
 
 
 def configured(settings: Settings) -> Agents:
-    """Return what settings say is computed: their agents, with windows of the resolutions that they name.
+    """Return the recipes of the agents that settings name, with the resolutions that settings name.
 
     Raises
     ------
     ConfigError
-        As `discover`; or a resolution is none, or no slice fits into it.
+        As `discover` and `width_ms`.
     """
     return with_resolutions(discover(settings.agents), settings)
 
 
 def with_resolutions(agents: Agents, settings: Settings) -> Agents:
-    """Return agents whose windows have the resolutions that settings name."""
+    """Return agents with the resolutions that settings name for their windows."""
     changed: dict[int, Windowing] = {}
     for windowing in agents.windowings:
         names = settings.resolutions.get(windowing.output.name)
@@ -90,30 +90,30 @@ _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def width_ms(name: str, output: str, slice_ms: int) -> int:
-    """Return the width of a resolution by its name: ``4h``.
+    """Return the width, ms, of a resolution such as ``4h``.
 
     Raises
     ------
     ConfigError
-        It is none, or is not so many times a slice's width.
+        The name is no width, or the width is no multiple of a slice's.
     """
     match = re.fullmatch(r"([1-9]\d{0,5})(ms|s|m|h|d)", name)
     width = int(match[1]) * _UNITS_MS[match[2]] if match else 0
     if not width or width % slice_ms:
         raise ConfigError(
-            f"setting: resolutions.{output}: {name!r} is no width of whole slices of {slice_ms} ms; name it as 1s, "
-            "15m, 4h or 1d"
+            f"setting: resolutions.{output}: {name!r} is not a width of whole slices of {slice_ms} ms: write 1s, 15m, "
+            "4h or 1d"
         )
     return width
 
 
 def agents_of(recipes: Iterable[Recipe]) -> Agents:
-    """Return recipes with what they are made from.
+    """Return recipes together with the recipes that they depend on.
 
     Raises
     ------
     ConfigError
-        Two topics of one name differ; or two slicings read one topic.
+        Two topics with the same name differ; or two slicings read the same topic.
     """
     found: dict[int, Recipe] = {}
     _add(found, recipes)
@@ -127,7 +127,7 @@ def agents_of(recipes: Iterable[Recipe]) -> Agents:
 
 
 def _add(found: dict[int, Recipe], some: Iterable[Recipe]) -> None:
-    """Add recipes, each after what it is made from, wherever that is defined."""
+    """Add recipes, each after the recipe that it depends on, whatever file defines that."""
     for recipe in some:
         if id(recipe) in found:
             continue
@@ -142,7 +142,7 @@ def _check(agents: Agents) -> None:
     known: dict[str, Topic] = {topic.name: topic for topic in CATALOGUE}
     for topic in agents.declared:
         if known.setdefault(topic.name, topic) != topic:
-            raise ConfigError(f"topic {topic.name}: it is declared twice, and not alike: give one another name")
+            raise ConfigError(f"topic {topic.name}: two declarations of it differ: make them the same, or rename one")
     inputs = [one.topic.name for one in agents.slicings]
     if twice := {name for name in inputs if inputs.count(name) > 1}:
-        raise ConfigError(f"topic {', '.join(sorted(twice))}: two slicings read it; one makes all slices of a topic")
+        raise ConfigError(f"topic {', '.join(sorted(twice))}: two slicings read it: keep one, a topic can't have more")

@@ -1,4 +1,4 @@
-"""What the author of a metric makes: slices of a topic, windows of these, and what follows them when final."""
+"""The recipes that the author of a metric writes: for slices, for windows, and for what is made from final windows."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,25 +16,28 @@ from tickertape.stream.engine.define.aggregate import Aggregate
 
 @dataclass(frozen=True)
 class Slicing:
-    """What a slicing agent does with a topic; an agent's file makes one.
+    """How a slicing agent makes slices from a topic's records. An agent's file defines one.
 
     Attributes
     ----------
     topic
-        What it reads.
+        The input topic.
     record
-        The record's Struct: it has ``source``, ``id``, ``time_ms`` and ``received_ms``; without ``names`` a ``symbol``.
+        The Struct of a record. It has ``source``, ``id``, ``time_ms`` and ``received_ms``, and a ``symbol`` unless
+        ``names`` is given.
     columns
-        Makes the columns that the aggregate lifts from records, shape (n,) each.
+        Takes n records and returns the columns that the aggregate lifts, each of shape (n,).
     aggregate
         What a slice holds.
     lateness_ms
-        The default of the setting of that name.
+        The lateness, ms, unless the setting of this name has another one for the topic.
     names
-        Takes the settings, and returns a function that finds the symbols a record names: none or many, each once.
-        None: a record has one symbol. A record that names several is in a slice of each, and yet one record: *counted*
-        where any of these slices hasn't had it, *repeated* where all have, *unmatched*, late or not, where it names
-        none.
+        Takes the settings, and returns a function that returns the symbols that a record names: any number, each once.
+        None: each record has one symbol. A record is in the slice of each symbol it names, but counts as one record:
+
+        - *counted* if any of these slices doesn't have it yet;
+        - *repeated* if all of them have it;
+        - *unmatched* if it names no symbol, late or not.
     """
 
     topic: Topic
@@ -45,37 +48,37 @@ class Slicing:
     names: Callable[[Settings], Callable[[Any], Collection[str]]] | None = None
 
     def lateness(self, set_ms: Mapping[str, int]) -> int:
-        """Return the lateness, ms: as set by topic, or else the default."""
+        """Return the lateness, ms: what is set for the topic, or else the default."""
         return set_ms.get(self.topic.name, self.lateness_ms)
 
 
 @dataclass(frozen=True)
 class Windowing:
-    """What a window agent makes of slices; an agent's file makes one.
+    """How a window agent makes windows from slices. An agent's file defines one.
 
     Attributes
     ----------
     slicing
-        Whose slices it takes.
+        The slicing whose slices it takes.
     aggregate
-        What a window holds; it merges what its ``lift`` makes of whole slices, in time order.
+        What a window holds. Its ``lift`` takes whole slices, and the partials are merged in time order.
     resolutions
-        Windows by name, each a width in ms that the slice's width divides.
+        Window widths, ms, by name; each is a multiple of the slice's width.
     sink
-        Where results go.
+        The topic that results are published to.
     result
-        Their Struct: ``symbol``, ``source``, ``resolution``, ``start_ms``, ``final``, ``revision``, ``incomplete``, and
-        metrics that ``finish`` makes.
+        The Struct of a result: ``symbol``, ``source``, ``resolution``, ``start_ms``, ``final``, ``revision``,
+        ``incomplete``, and metrics that ``finish`` returns.
     revision
         The column that counts a window's events.
     summed
-        Metrics that, over all sources, are the sum of each source's own.
+        Metrics that, for all sources together, are the sum over the sources.
     provisional_seconds
-        The least time, by the clock, between results that aren't final, for windows that are dear to compute; 0: what
-        has changed is published with each flush.
+        The least time, by the clock, between provisional results of windows that are expensive to compute. 0: changes
+        are published with each flush.
     fill
-        Where windows without events are published too: the metrics of theirs that are taken from the last window with
-        events, and from which metric each; the others are 0.
+        For windows without events, if the setting ``fill`` publishes these. Maps a metric to the metric of the last
+        window with events that it is copied from; metrics not named here are 0.
     """
 
     slicing: Slicing
@@ -95,33 +98,32 @@ class Windowing:
 
 @dataclass(frozen=True)
 class Recursion:
-    """What each final window of a series adds to what those before it left; an agent's file makes one.
+    """A state that each final window of a series changes, and a result for each. An agent's file defines one.
 
-    A series is a symbol's windows on one source, or on all, of one resolution, in time order. Windows without events
-    are no steps, unless the setting ``fill`` makes them windows.
+    A series is the windows of one symbol, one source (or all together) and one resolution, in time order. Windows
+    without events are skipped, unless the setting ``fill`` publishes them.
 
     Attributes
     ----------
     of
-        Whose windows.
+        The windowing whose final windows it takes.
     takes
-        Their metrics that it takes.
+        The metrics that it takes of these windows.
     state
-        What it keeps of a series: columns, and what they start from.
+        The state of a series: columns, and their initial values.
     step
-        Takes the state, which it changes in place, and the metrics of one window each of n series, shape (n,), with
-        ``passed``: how many windows on it is from the one before it, 0 for the first. Returns metrics of its own. A
-        window is published where one of these isn't NaN, which is none.
+        Takes the state of n series and the metrics of one window of each, all of shape (n,). One more metric is
+        ``passed``: how many windows after the previous one this is, 0 for the first. It changes the state in place and
+        returns new metrics. A result is published if any of these isn't NaN; NaN becomes null.
     sink
-        Where results go.
+        The topic that results are published to.
     result
-        Their Struct, tagged with its ``kind``: ``symbol``, ``source``, ``resolution``, ``start_ms``, ``final``,
-        ``revision``, which counts the events so far, ``incomplete``, and any of what it takes and makes.
+        The Struct of a result, tagged with its ``kind``: ``symbol``, ``source``, ``resolution``, ``start_ms``,
+        ``final``, ``revision`` (the number of events so far), ``incomplete``, and any metrics that it takes or returns.
     memory
-        How many windows on from a gap, where the past was lost, results don't show it any more; until then they are
-        incomplete.
+        For how many windows results still depend on a gap, where the past was lost. For so long they are incomplete.
     resolutions
-        Of which windows; the setting of that name may say otherwise.
+        The resolutions whose windows it takes, unless the setting of this name has others.
     """
 
     of: Windowing
@@ -140,27 +142,28 @@ class Recursion:
 
 @dataclass(frozen=True)
 class Rolling:
-    """Windows of several widths that slide along the final windows of the finest resolution; an agent's file makes one.
+    """Windows that slide along the final windows of the finest resolution. An agent's file defines one.
 
-    Each final window with events ends one of every width of the setting ``rolling_ms``: one record, of its symbol,
-    source, resolution and start, has the metrics of all, as ``vwap_1m``.
+    They have the widths of the setting ``rolling_ms``. A window of each width ends with each final window that has
+    events. One record, with the symbol, source, resolution and start of the final window, has the metrics of all
+    widths, named like ``vwap_1m``.
 
     Attributes
     ----------
     of
-        Whose windows.
+        The windowing whose final windows it takes.
     kind
-        Tells them from others on the sink.
+        Separates its results from others on the sink.
     takes
-        What it takes of the windows it slides along: their partials, or metrics.
+        The columns that it takes of the final windows: partials or metrics.
     aggregate
-        What is made of that: ``lift``, ``merge`` in time order, and ``finish``.
+        The aggregate of these columns: ``lift``, ``merge`` in time order, and ``finish``.
     sink
-        Where results go.
+        The topic that results are published to.
     metrics
-        A Struct of what ``finish`` makes of one width.
+        A Struct of the metrics that ``finish`` returns for one width.
     revision
-        The column that counts events; a record's ``revision`` is that of its widest window.
+        The column that counts events. A record's ``revision`` is the count of its widest window.
     """
 
     of: Windowing
@@ -174,19 +177,19 @@ class Rolling:
 
 @dataclass(frozen=True)
 class Signals:
-    """Where the signals of the rules go that the setting ``signals`` names; an agent's file makes one.
+    """The output of the rules that the setting ``signals`` names. An agent's file defines one.
 
     Attributes
     ----------
     sink
-        The topic.
+        The topic that signals are published to.
     result
-        Their Struct, see `SignalSeries`.
+        The Struct of a signal, see `SignalSeries`.
     """
 
     sink: Topic
     result: type[msgspec.Struct]
 
 
-#: What follows final windows.
+#: A recipe that takes final windows.
 DerivedRecipe: TypeAlias = Recursion | Rolling | Signals

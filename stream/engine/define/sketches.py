@@ -1,13 +1,16 @@
-"""Sketches: how many were distinct, and which were frequent, in bounded space and to a stated error.
+"""Sketches: the number of distinct items, and the frequent items, in bounded space and with a known error.
 
-A sketch is held as bytes, in columns of objects: a partial that is never changed in place, and is the same on the wire,
-in a snapshot and in memory. Both kinds are canonical: their bytes are a function of what they hold.
+A sketch is held as bytes, in a column of objects. It is a partial that is never changed in place, and its bytes are the
+same in memory, in frames and in snapshots. Both kinds are canonical: equal content has equal bytes.
 
 Notes
 -----
-Why not datasketches, which the tests hold these to: damaged bytes bring its reader down, and the worker with it; its
-HyperLogLog's estimate hangs on the order of what it was given, and what its frequent items keep on whether they were
-ever written and read again: then a result after a crash isn't that of a replay.
+The tests compare with datasketches, but it can't be used here:
+
+- damaged bytes crash its reader, and the worker with it;
+- its HyperLogLog's estimate depends on the order of the items;
+- its frequent items depend on whether a sketch was ever written and read again, so a result after a crash would differ
+  from the replay's.
 """
 
 from collections.abc import Iterable, Iterator
@@ -44,7 +47,7 @@ def _read(sketch: bytes) -> tuple[int, dict[str, int]]:
 
 
 def _cut(data: bytes, ends: Ints) -> Iterator[bytes]:
-    """Yield the sketches that end behind so many coupons."""
+    """Split concatenated sketches at their ends, which are counted in coupons."""
     start = 0
     for end in (ends * _COUPON_BYTES).tolist():
         yield data[start:end]
@@ -52,21 +55,22 @@ def _cut(data: bytes, ends: Ints) -> Iterator[bytes]:
 
 
 def column(values: Iterable[Any], n: int) -> Sketches:
-    """Return objects as a column."""
+    """Return n objects as a column."""
     return np.fromiter(values, SKETCH, n)
 
 
 class Distinct(Reducer):
-    """How many distinct items: HyperLogLog [1]_, as the sorted list of registers that aren't zero.
+    """The number of distinct items: HyperLogLog [1]_, as the sorted list of registers that aren't zero.
 
-    A register holds the highest rank, the place of the first one bit, of the hashes that fall into it. So it takes four
-    bytes an item until registers are met twice, and never more than 4 · 2^lg_k; and merging, a maximum by register, is
-    the same in any order. The estimate is Ertl's [2]_, which has no bias for few items.
+    A register holds the highest rank of the hashes that fall into it; a rank is the place of a hash's first one bit.
+    So a sketch takes four bytes an item until two items share a register, and never more than 4 · 2^lg_k bytes. A merge
+    takes the maximum of each register, so its order doesn't matter. The estimate is Ertl's [2]_, which has no bias for
+    few items.
 
     Parameters
     ----------
     name
-        The column's is made of it and ``lg_k``: sketches of different size don't mix.
+        The column is named after it and ``lg_k``, so sketches of different sizes don't mix.
     lg_k
         The base-2 logarithm of the number of registers: 4 to 16.
 
@@ -90,7 +94,7 @@ class Distinct(Reducer):
         self._highest = 65 - lg_k
 
     def lift(self, hashes: NDArray[np.uint64]) -> Columns:
-        """Return a sketch of each item, given 64 bits of its hash; shape (n,)."""
+        """Return a sketch for each item, given 64 bits of its hash; shape (n,)."""
         register = hashes & np.uint64(2**self._lg_k - 1)
         rest = hashes >> np.uint64(self._lg_k)
         lowest = rest & (~rest + np.uint64(1))
@@ -108,7 +112,7 @@ class Distinct(Reducer):
         owner = np.repeat(np.concatenate([np.arange(len(touched)), local]), sizes)
         coupons = np.frombuffer(b"".join(sketches), _COUPON).astype(np.int64) | owner << 32
         coupons.sort()
-        # Of one register the highest rank comes last.
+        # A register's highest rank is sorted last.
         register = coupons >> _RANK_BITS
         coupons = coupons[np.diff(register, append=-1) != 0]
         ends = np.searchsorted(coupons >> 32, np.arange(len(touched)), side="right")
@@ -119,17 +123,17 @@ class Distinct(Reducer):
         sketches = partials[self.column].tolist()
         sizes = np.fromiter(map(len, sketches), np.int64, len(sketches))
         if (sizes % _COUPON_BYTES).any():
-            raise ValueError(f"column {self.column}: a sketch has half a register")
+            raise ValueError(f"column {self.column}: a sketch ends within a register")
         coupons = np.frombuffer(b"".join(sketches), _COUPON).astype(np.int64)
         owner = np.repeat(np.arange(len(sketches)), sizes // _COUPON_BYTES)
         register, rank = coupons >> _RANK_BITS, coupons & (2**_RANK_BITS - 1)
         if (register >= 2**self._lg_k).any() or (rank < 1).any() or (rank > self._highest).any():
-            raise ValueError(f"column {self.column}: a register can't hold that")
+            raise ValueError(f"column {self.column}: a register or its rank is out of range")
         if (np.diff(owner << 32 | register) <= 0).any():
             raise ValueError(f"column {self.column}: registers are out of order")
 
     def estimate(self, sketches: Sketches) -> Floats:
-        """Return how many distinct items each sketch has seen, shape (n,)."""
+        """Return the estimated number of distinct items in each sketch, shape (n,)."""
         n, m, levels = len(sketches), 2**self._lg_k, self._highest + 1
         sizes = np.fromiter(map(len, sketches), np.int64, n) // _COUPON_BYTES
         rank = np.frombuffer(b"".join(sketches), _COUPON).astype(np.int64) & (2**_RANK_BITS - 1)
@@ -146,7 +150,7 @@ class Distinct(Reducer):
 
 
 def _sigma(x: Floats) -> Floats:
-    """Ertl's sigma, the sum of x^(2^k) · 2^(k−1) and x, where x < 1."""
+    """Return Ertl's sigma: x + the sum of x^(2^k) · 2^(k−1) over k ≥ 1, for x < 1."""
     total, power = x.copy(), 1.0
     while x.any():
         x = x * x
@@ -158,7 +162,7 @@ def _sigma(x: Floats) -> Floats:
 
 
 def _tau(x: Floats) -> Floats:
-    """Ertl's tau: a third of what is left of 1 − x when (1 − x^(2^−k))² · 2^−k is taken from it."""
+    """Return Ertl's tau: (1 − x − the sum of (1 − x^(2^−k))² · 2^−k over k ≥ 1) / 3."""
     total, power = 1 - x, 1.0
     while True:
         x = np.sqrt(x)
@@ -169,19 +173,20 @@ def _tau(x: Floats) -> Floats:
 
 
 class Frequent(Reducer):
-    """Which items are frequent, and how often at least: the summary of Misra and Gries, as it merges [1]_.
+    """Frequent items, with a lower bound of each count: the summary of Misra and Gries, in its mergeable form [1]_.
 
-    It keeps a count of at most ``size`` items. Where there are more, the count of the one that is first too many is
-    taken from all, and who has none left goes. So a count may be too low, by no more than the sum of what was taken,
-    which is at most N / (size + 1) of N in all, however it was split and merged. With no more than ``size`` distinct
-    items counts are exact. Past that, what is kept hangs on the order of merges: results merge in the canonical one.
+    It keeps the counts of at most ``size`` items. If there are more, the count ranked ``size`` + 1 is subtracted from
+    all counts, and items with nothing left are dropped. So a count may be too low, but by no more than the sum of what
+    was subtracted. That is at most N / (size + 1) for N items in all, however they were split and merged. Up to
+    ``size`` distinct items the counts are exact. With more, what is kept depends on the order of merges; results merge
+    in the canonical order.
 
     Parameters
     ----------
     name
-        The column's is made of it and ``size``: sketches of different size don't mix.
+        The column is named after it and ``size``, so sketches of different sizes don't mix.
     size
-        How many items are kept.
+        The most items that are kept.
 
     References
     ----------
@@ -194,7 +199,7 @@ class Frequent(Reducer):
         self._size = size
 
     def lift(self, items: Iterable[Iterable[str]], n: int) -> Columns:
-        """Return a sketch of each event's items, each of them once; shape (n,)."""
+        """Return a sketch for each event, which counts each of the event's items once; shape (n,)."""
         sketches = (_write(*self._shrunk(0, dict.fromkeys(some, 1))) if some else _EMPTY for some in items)
         return {self.column: column(sketches, n)}
 
@@ -207,7 +212,7 @@ class Frequent(Reducer):
                 gathered[row].append(sketch)
             else:
                 gathered[row] = [held[row], sketch] if held[row] else [sketch]
-        # Windows of a source and of all, or of two widths, often hold the same slices.
+        # Windows of one source and of all, or of two widths, often merge the same sketches: these are merged once.
         done: dict[tuple[bytes, ...], bytes] = {}
         for row, sketches in gathered.items():
             same = tuple(sketches)
@@ -242,19 +247,21 @@ class Frequent(Reducer):
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise ValueError(f"column {self.column}: {error}") from None
             if len(counts) > self._size:
-                raise ValueError(f"column {self.column}: {len(counts)} items, and {self._size} are kept")
+                raise ValueError(
+                    f"column {self.column}: a sketch has {len(counts)} items, at most {self._size} are kept"
+                )
             if sketch and sketch != _write(taken, counts):
-                raise ValueError(f"column {self.column}: a sketch is out of order")
+                raise ValueError(f"column {self.column}: a sketch's bytes aren't canonical")
 
     def top(self, sketches: Sketches, most: int) -> Sketches:
-        """Return of each sketch the most frequent items and their counts, the most frequent first; shape (n,).
+        """Return up to ``most`` of each sketch's items with their counts, the most frequent first; shape (n,).
 
-        Of items that are as frequent the first by name comes first.
+        Items with equal counts are in alphabetical order.
         """
         return column((_top(_read(sketch)[1], most) for sketch in sketches), len(sketches))
 
     def error(self, sketches: Sketches) -> Ints:
-        """Return by how much a count may be too low, shape (n,)."""
+        """Return by how much each sketch's counts may be too low, shape (n,)."""
         return np.fromiter((_read(sketch)[0] for sketch in sketches), np.int64, len(sketches))
 
 

@@ -107,8 +107,8 @@ def test_in_other_shards_they_are_the_same_bytes(drawn: Any, cuts: set[int]) -> 
     [
         ({}, f"it has no {WORDS.column}, {WRITERS.column}"),
         ({WORDS.column: [b""], WRITERS.column: []}, f"column {WRITERS.column} has 0 sketches, and there are 1 slices"),
-        ({WORDS.column: [b""], WRITERS.column: [b"abc"]}, "half a register"),
-        ({WORDS.column: [b""], WRITERS.column: [b"\xff\xff\xff\xff"]}, "a register can't hold that"),
+        ({WORDS.column: [b""], WRITERS.column: [b"abc"]}, "a sketch ends within a register"),
+        ({WORDS.column: [b""], WRITERS.column: [b"\xff\xff\xff\xff"]}, "a register or its rank is out of range"),
         ({WORDS.column: [b"\xc1"], WRITERS.column: [b""]}, f"column {WORDS.column}: MessagePack data is malformed"),
         ({WORDS.column: [msgspec.msgpack.encode((0, dict.fromkeys("abcd", 1)))], WRITERS.column: [b""]}, "3 are kept"),
     ],
