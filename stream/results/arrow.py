@@ -1,4 +1,4 @@
-"""Arrow: a table's schema follows from the Struct of its rows."""
+"""Make Arrow tables from Structs: the Struct's fields define the schema."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -20,12 +20,12 @@ _TYPES: dict[type[inspect.Type], pa.DataType] = {
 
 
 def schema_of(row: type[msgspec.Struct]) -> pa.Schema:
-    """Return the columns of rows of a Struct.
+    """Return the schema for rows of a Struct.
 
     Raises
     ------
     ConfigError
-        A field is of a kind that has no column.
+        A field's type has no Arrow equivalent.
     """
     info = inspect.type_info(row)
     assert isinstance(info, inspect.StructType)
@@ -38,8 +38,8 @@ def _field(row: type[msgspec.Struct], field: inspect.Field) -> pa.Field:
     of = _type(some[0]) if len(some) == 1 else None
     if of is None:
         raise ConfigError(
-            f"{row.__name__}.{field.name}: there is no column for such a field; str, int, float, bool, bytes, or a "
-            "list of one of these or of pairs"
+            f"{row.__name__}.{field.name}: a column can't hold this type; use str, int, float, bool, bytes, or a list "
+            "of one of these or of pairs"
         )
     return pa.field(field.name, of, nullable=len(some) < len(kinds))
 
@@ -47,7 +47,7 @@ def _field(row: type[msgspec.Struct], field: inspect.Field) -> pa.Field:
 def _type(kind: inspect.Type) -> pa.DataType | None:
     match kind:
         case inspect.ListType(item_type=inspect.TupleType(item_types=(first, second))):
-            # Pairs, such as an item and its count, read as they were written.
+            # A list of pairs, for example of items and their counts, is a map, which keeps their order.
             key, value = _TYPES.get(type(first)), _TYPES.get(type(second))
             return pa.map_(key, value) if key and value else None
         case inspect.ListType(item_type=item):
@@ -58,7 +58,7 @@ def _type(kind: inspect.Type) -> pa.DataType | None:
 
 
 def table_of(row: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> pa.Table:
-    """Return rows that have a Struct's fields, or more, as a table of these."""
+    """Return a table with a Struct's fields; the rows may have further ones."""
     schema = schema_of(row)
     columns = [list(map(attrgetter(name), rows)) for name in schema.names]
     return pa.Table.from_arrays(

@@ -1,52 +1,52 @@
-"""Of each result the highest (final, revision): what a reader has to keep to be never taken back."""
+"""Keep the highest (final, revision) of each result, so that a reader never returns to an older one."""
 
 from enum import Enum, auto
 
 
 class Verdict(Enum):
-    """What a record is to a reader."""
+    """How a record compares with what a reader has seen."""
 
-    #: It is older than what is known, or the same.
+    #: It is older than the known record of its result, or the same.
     OLD = auto()
-    #: It is the first of its kind, or newer.
+    #: It is the first record of its result, or newer than the known one.
     NEW = auto()
-    #: It corrects a result that was final.
+    #: It is newer than a final record, and corrects it.
     CORRECTED = auto()
 
 
 class Newest:
-    """Remembers the highest (final, revision) of each result, for as long as it may be corrected.
+    """Remembers the highest (final, revision) of each result for as long as the result may be corrected.
 
-    Whatever of a series lies further behind its newest final result than ``keep_ms`` and the width of two windows is
-    past correcting: a record of it is a late repeat.
+    A result can't be corrected any more once it is further behind the newest final result of its series than
+    ``keep_ms`` and two windows. A record of such a result is a late repeat.
 
     Parameters
     ----------
     keep_ms
-        How far behind the others a slice may come and still correct results; the setting ``horizon_ms``.
+        How far back in event time a correction may reach: the setting ``horizon_ms``.
     """
 
     def __init__(self, keep_ms: int) -> None:
         self._keep_ms = keep_ms
-        # By series: the ranks by start, and where what is past correcting ends.
+        # By series: the rank of each result by its start, and the start before which results can't be corrected.
         self._series: dict[bytes, dict[int, int]] = {}
         self._closed_ms: dict[bytes, int] = {}
 
     def __len__(self) -> int:
-        """How many results are remembered."""
+        """The number of results that are remembered."""
         return sum(map(len, self._series.values()))
 
     def judge(self, series: bytes, start_ms: int, width_ms: int, *, final: bool, revision: int) -> Verdict:
-        """Say what a record is, and remember it.
+        """Compare a record with the known one of its result, and remember it if it is newer.
 
         Parameters
         ----------
         series
-            What tells its series from others: symbol, source, resolution, and kind.
+            The key of its series: symbol, source, resolution, and kind.
         start_ms, width_ms
-            Its window.
+            Start and width of its window.
         final, revision
-            As the record says.
+            The record's fields of these names.
         """
         known = self._series.setdefault(series, {})
         rank = (revision << 1) + final
@@ -65,7 +65,7 @@ class Newest:
         if closed_ms <= self._closed_ms.get(series, closed_ms - 1):
             return
         self._closed_ms[series] = closed_ms
-        # The oldest come first, or nearly so: what is left behind by one that isn't goes with a later call.
+        # The dict is roughly in order of start: an entry that is out of order is deleted by a later call.
         for start_ms in list(known):
             if start_ms >= closed_ms:
                 break
@@ -73,5 +73,5 @@ class Newest:
 
 
 def _is_higher(rank: int, than: int) -> bool:
-    """Compare by final first, then by revision."""
+    """Compare ranks by final first, then by revision."""
     return (rank & 1, rank >> 1) > (than & 1, than >> 1)

@@ -1,4 +1,4 @@
-"""What a topic holds as a table: of each result the newest."""
+"""Read the newest results of a topic as a table."""
 
 import asyncio
 from collections.abc import Collection
@@ -25,38 +25,38 @@ def read(
     finals: bool = True,
     since: Since | None = None,
 ) -> pa.Table:
-    """Return what a topic holds now, of each result the newest, as an Arrow table.
+    """Return the newest record of each result on a topic as an Arrow table.
 
-    ``polars.from_arrow(table)`` and ``table.to_pandas()`` make frames of it. It waits until all is read; inside a
-    running loop, as in a notebook, it reads in a thread.
+    ``polars.from_arrow(table)`` and ``table.to_pandas()`` convert it to a data frame. The call returns when everything
+    on the topic has been read. Inside a running event loop, for example in a notebook, it reads in a thread.
 
     Parameters
     ----------
     topic
-        Where results are: ``bars``, ``rolling``, ``social`` or another sink.
+        The topic: ``bars``, ``rolling``, ``social`` or another sink.
     broker
-        Where Kafka is; by default as ``TICKERTAPE_BROKER`` or ``tickertape.toml`` says.
+        Kafka's address. None: as set by ``TICKERTAPE_BROKER`` or ``tickertape.toml``.
     settings
-        The pipeline's, in place of those of the environment and the file.
+        The pipeline's settings. None: those of the environment and ``tickertape.toml``.
     symbols, sources, resolutions, kinds
-        Only results of these; None: all.
+        Only results of these. None: all.
     finals
-        Only results that are final.
+        True for final results only.
     since
-        Only results whose windows begin at this event time or later; None: all that the topic holds.
+        Only results whose windows begin at this event time or later. None: all.
 
     Returns
     -------
     pyarrow.Table
-        A row each, in the order of `ORDER`; of several kinds with a column ``kind``, and null where a kind lacks a
-        column.
+        A row for each result, sorted by `ORDER`. If several kinds are read, it has a column ``kind``, and nulls in the
+        columns that a kind lacks.
 
     Raises
     ------
     ConfigError
-        No results go to that topic; or no broker is set.
+        No results are published to that topic, or no broker is set.
     BrokerError
-        Kafka can't be reached, or doesn't let us read.
+        Kafka can't be reached, or denies access.
     """
     results = Results(
         topic,

@@ -1,4 +1,4 @@
-"""Results as they come, as Structs: only newer ones, and a final that is corrected again, marked."""
+"""Iterate over results as Structs: only newer records are yielded, and corrections of finals are marked."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,12 +19,12 @@ from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.results.newest import Newest, Verdict
 
-#: Event time: a point in time, how long ago, or ms since 1970 UTC.
+#: An event time: a point in time, a duration before now, or ms since 1970 UTC.
 Since: TypeAlias = datetime | timedelta | int
 
-#: Stands for every kind, on a topic whose kinds are named by rules.
+#: Stands for every kind on a topic whose kinds are the names of rules.
 ANY = "*"
-# A worker that was replaced may still write for as long after its successor.
+# A zombie may still write for so long after its successor started.
 STRAGGLER_MS = 120_000
 
 
@@ -32,12 +32,12 @@ class Kind(NamedTuple):
     """One kind of results on a topic."""
 
     output: Output
-    #: Makes its Struct with a field ``corrected``.
+    #: Decodes its Struct, with an additional field ``corrected``.
     decode: Any
 
 
 class Found(NamedTuple):
-    """A result that is newer than what was known."""
+    """A result that is newer than the known one."""
 
     series: bytes
     start_ms: int
@@ -48,30 +48,28 @@ class Found(NamedTuple):
 class Results:
     """Iterates over the results of a topic: ``async for bar in tickertape.results("bars")``.
 
-    Of each result the highest (final, revision) holds. A record that isn't higher than what has been seen of its
-    result is passed over; so is a provisional one where a newer one is at hand. A final result that is corrected comes
-    again, with ``corrected`` true.
+    The record with the highest (final, revision) of a result counts. A record is skipped unless it is higher than those
+    seen of its result. If a final result is corrected, it is yielded again with ``corrected`` true.
 
     Parameters
     ----------
     topic
-        Where results are: ``bars``, ``rolling``, ``social`` or another sink.
+        The topic: ``bars``, ``rolling``, ``social`` or another sink.
     settings
-        The pipeline's; they name the broker and the agents, whose Structs the results are.
+        The pipeline's settings, with the broker and the agents whose Structs the results are.
     symbols, sources, resolutions, kinds
-        Only results of these; None: all. ``sources=["all"]`` is the one over all sources.
+        Only results of these. None: all. ``sources=["all"]`` selects the windows over all sources.
     finals
-        Only results that are final.
+        True for final results only.
     since
-        Also results whose windows begin at this event time or later; None: what comes from now on.
+        Begin with results whose windows start at this event time or later. None: with what is published from now on.
     position
-        Go on from here, an earlier `position`; then ``since`` isn't used.
+        Resume from an earlier `position`; ``since`` is then ignored.
 
     Raises
     ------
     ConfigError
-        No results go to that topic; or no broker is set.
-
+        No results are published to that topic, a filter names something that it doesn't have, or no broker is set.
     """
 
     def __init__(
@@ -94,7 +92,7 @@ class Results:
         if ANY in known and kinds is not None:
             known = dict.fromkeys(kinds, known[ANY])
         _check_known(topic, "kinds", kinds, [kind for kind in known if kind])
-        #: What is read, by kind.
+        #: The kinds that are read, by name.
         self.kinds = {name: kind for name, kind in known.items() if kinds is None or name in kinds}
         self._wanted = symbols, sources, resolutions
         _check_known(topic, "resolutions", resolutions, list(self._widths))
@@ -105,7 +103,7 @@ class Results:
 
     @property
     def position(self) -> dict[int, int]:
-        """By partition: the offset to go on from, after what has been yielded."""
+        """The offsets after the last record handled, by partition; pass them as `position` to resume."""
         return dict(self._position)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
@@ -122,7 +120,7 @@ class Results:
                         yield found.result
 
     async def held(self) -> list["Found"]:
-        """Read what the topic holds now; return of each result the newest, in no order."""
+        """Read the topic to its present end, and return the newest record of each result, unordered."""
         newest = Newest(self._settings.horizon_ms)
         held: dict[tuple[bytes, int], Found] = {}
         async with Reader(self._settings, [self.topic], from_beginning=True) as reader:
@@ -136,20 +134,20 @@ class Results:
                     return list(held.values())
 
     async def _begin(self, reader: Reader) -> dict[int, int]:
-        """Go to where to read from; return from where on, by partition, results are yielded."""
+        """Move to the first record to read, and return, by partition, the first offset to yield from."""
         if self._resumes:
             wanted = {TopicPartition(self.topic, number): offset for number, offset in self._position.items()}
-            # What was seen before decides whether a record is newer, so a little of it is read again.
+            # Whether a record is newer depends on earlier ones, so the latest of these are read again.
             await reader.skip(await reader.before(wanted, self._settings.horizon_ms + STRAGGLER_MS))
             return dict(self._position)
         if self._since_ms is not None:
-            # A result comes after its window began, by the broker's clock, which may be behind the events' by the skew.
+            # A result is appended after its window began. The broker's clock may be behind event time by the skew.
             await reader.skip(await reader.offsets_at(self._since_ms - self._settings.skew_ms))
         self._position = {tp.partition: offset for tp, offset in (await reader.positions()).items()}
         return dict(self._position)
 
     def _judged(self, record: ConsumerRecord, newest: Newest) -> "Found | None":
-        """Return what a record holds; None where it isn't wanted, isn't newer, or isn't what agents make."""
+        """Decode a record; None if it is filtered out, is not newer, or is not a valid result."""
         if (found := self._named(record)) is None:
             return None
         series, start_ms, width_ms, kind = found
@@ -165,7 +163,7 @@ class Results:
         return None if verdict is Verdict.OLD else Found(series, start_ms, kind, result)
 
     def _named(self, record: ConsumerRecord) -> tuple[bytes, int, int, Kind] | None:
-        """Return series, start, width and kind by a record's key; None where it isn't wanted."""
+        """Return series, start, width and kind from a record's key; None if the filters exclude it."""
         parts = (record.key or b"").decode(errors="replace").split("|")
         if len(parts) not in (4, 5) or not parts[3].lstrip("-").isdigit():
             return None
@@ -183,16 +181,16 @@ class Results:
 
 
 def results(topic: str, *, broker: str | None = None, settings: Settings | None = None, **wanted: Any) -> Results:
-    """Return the results of a topic, as they come.
+    """Return an iterator over the results of a topic, as they are published.
 
     Parameters
     ----------
     topic
-        Where results are: ``bars``, ``rolling``, ``social`` or another sink.
+        The topic: ``bars``, ``rolling``, ``social`` or another sink.
     broker
-        Where Kafka is; by default as ``TICKERTAPE_BROKER`` or ``tickertape.toml`` says.
+        Kafka's address. None: as set by ``TICKERTAPE_BROKER`` or ``tickertape.toml``.
     settings
-        The pipeline's, in place of those of the environment and the file.
+        The pipeline's settings. None: those of the environment and ``tickertape.toml``.
     **wanted
         ``symbols``, ``sources``, ``resolutions``, ``kinds``, ``finals``, ``since``, ``position``: see `Results`.
 
@@ -207,7 +205,7 @@ def results(topic: str, *, broker: str | None = None, settings: Settings | None 
 
 
 def settings_for(broker: str | None, settings: Settings | None) -> Settings:
-    """Return the settings that are given, or those of the environment and the file; and the broker that is given."""
+    """Return the given settings, or else those of the environment and the file, with the given broker."""
     if settings is None:
         return load(broker=broker)
     return settings if broker is None else replace(settings, broker=broker)
@@ -219,11 +217,11 @@ def since_ms(since: Since) -> int:
     Raises
     ------
     ConfigError
-        It is a datetime without a time zone.
+        The time is a datetime without a time zone.
     """
     if isinstance(since, datetime):
         if since.tzinfo is None:
-            raise ConfigError(f"since: {since!r} has no time zone; give it one, such as datetime.UTC")
+            raise ConfigError(f"since: {since!r} has no time zone; give it one, for example datetime.UTC")
         return int(since.timestamp() * 1000)
     if isinstance(since, timedelta):
         return int((time() - since.total_seconds()) * 1000)
@@ -231,22 +229,22 @@ def since_ms(since: Since) -> int:
 
 
 def kinds_of(topic: str, settings: Settings) -> tuple[dict[str, Kind], dict[str, int]]:
-    """Return what results go to a topic, by kind, and the widths of resolutions in ms.
+    """Return the kinds of results on a topic, by name, and the widths of the resolutions in ms.
 
     Raises
     ------
     ConfigError
-        None do.
+        No results are published to that topic.
     """
     agents = configured(settings)
     outputs = outputs_of(agents.windowings, agents.recipes, settings)
     kinds = {output.kind: _kind(output) for output in outputs if output.sink == topic}
     for recipe in agents.recipes:
         if isinstance(recipe, Signals) and recipe.sink.name == topic:
-            # Rules are named where workers run; a reader needn't have their file.
+            # The file of rules is needed where workers run; a reader accepts any rule's name.
             kinds = {ANY: _kind(Output(topic, ANY, recipe.result))}
     if not kinds:
-        raise ConfigError(f"{topic}: no results go there; there are {', '.join(sorted({one.sink for one in outputs}))}")
+        raise ConfigError(f"{topic}: not a sink; choose one of {', '.join(sorted({one.sink for one in outputs}))}")
     return kinds, {name: ms for one in agents.windowings for name, ms in one.resolutions.items()}
 
 

@@ -188,10 +188,10 @@ def test_a_table_can_be_read_inside_a_running_loop(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("topic", "wanted", "told"),
     [
-        ("trades", {}, "trades: no results go there; there are bars, indicators, quote-bars, rolling, "),
+        ("trades", {}, "trades: not a sink; choose one of bars, indicators, quote-bars, rolling, "),
         ("bars", {"resolutions": ["7m"]}, "resolutions: bars has no 7m; it has 1s, 1m, 5m, 15m, 1h"),
         ("indicators", {"kinds": ["macd"]}, "kinds: indicators has no macd; it has "),
-        ("bars", {"since": datetime(2024, 1, 1)}, "since: .* has no time zone; give it one, such as datetime.UTC"),
+        ("bars", {"since": datetime(2024, 1, 1)}, "since: .* has no time zone; give it one, for example datetime.UTC"),
     ],
 )
 def test_what_does_not_exist_is_told_of(topic: str, wanted: dict[str, Any], told: str) -> None:
