@@ -105,7 +105,7 @@ class Filler(Stage):
         for i, (partition, source, symbol, slice_ms) in enumerate(keys):
             shard = shard_of[i]
             if (shard, source) not in done_ms:
-                done = self._shards.finality[shard].done_with_ms(source)
+                done = self._shards.finality[shard].previous.finished_ms(source)
                 done_ms[shard, source] = UNSET if shard in self._started else done
             if slice_ms + self._slice_ms > done_ms[shard, source]:
                 continue
@@ -161,7 +161,7 @@ class Filler(Stage):
         metrics = aggregate.finish(partials)
         carried = zip(*[metrics[name].tolist() for name in self.takes], strict=True)
         for ((source, symbol), slice_ms), values in zip(newest.items(), carried, strict=True):
-            done_ms = finality.done_with_ms(source)
+            done_ms = finality.previous.finished_ms(source)
             for resolution, width_ms in self._windowing.resolutions.items():
                 end_ms = slice_ms - slice_ms % width_ms + width_ms
                 # A window that is still open is told of when it is published.

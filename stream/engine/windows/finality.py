@@ -8,16 +8,28 @@ from tickertape.schemas.frame import Frame
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.recovery.state import Frontiers
+from tickertape.stream.engine.windows.previous_owner import PreviousOwner
 
 
 class Finality:
-    """The lanes of all input partitions of one topic, as one shard knows them.
+    """Two frontiers per source, from the lanes of all input partitions: up to when windows are final, and folded.
 
-    Any source may be on any partition, so a partition that has said nothing of a source holds that source's results
-    back, until its owner calls it idle. A lane that has ended holds back nothing. Where all have, every window is final
-    that begins before the newest slice ends, and folded is what the lanes have closed: a source that speaks again goes
-    on where it ended. One whose lane has made room for another holds back no finals either; as it may come back, it
-    holds the folding like one that is idle.
+    Any source may be on any partition. So every partition delays every source, by the state of the source's lane:
+
+    ==========================  ===========================  ==========================================
+    the source's lane there     windows become final         slices are folded for good
+    ==========================  ===========================  ==========================================
+    active                      up to the lane's frontier    up to the lane's frontier
+    none, the owner is active   never                        never
+    idle                        without waiting for it       up to its frontier, or the horizon behind
+    none, the owner is idle     without waiting for it       the horizon behind the final frontier
+    evicted, may return         without waiting for it       up to where its next lane will begin, or
+                                                             the horizon behind
+    ended                       without waiting for it       without waiting for it
+    ==========================  ===========================  ==========================================
+
+    If all lanes of a source are idle, the least of their frontiers decides. If all have ended, every window is final
+    that begins before the newest slice ends; a source that returns continues where it ended.
 
     Parameters
     ----------
@@ -26,44 +38,46 @@ class Finality:
     longest_ms
         The width of the longest windows.
     saved
-        What the last owner's checkpoint knew.
+        The frontiers in the last checkpoint.
     known
-        What was known at an offset below it, from where the shard is read on; None where it is read anew.
-    done
-        False where what the last owner was done with is to be told again, though it is published.
+        The frontiers in a snapshot from an earlier offset, from which the shard is read on; None without a snapshot.
+    again
+        True if windows that the previous owner had finished are made again, because stages have to see them.
 
     Attributes
     ----------
     final_ms
-        By source, and `ALL`: windows that end at or before it are final.
+        By source, and for `ALL`: windows that end at or before this time are final.
     fold_ms
-        Likewise: slices that end at or before it are folded for good, and nothing more is taken of them.
+        Likewise: slices that end at or before this time are folded for good, and change no more.
+    previous
+        What the previous owner had finished.
     """
 
     def __init__(
-        self, horizon_ms: int, longest_ms: int, saved: Views, known: Frontiers | None = None, *, done: bool = True
+        self, horizon_ms: int, longest_ms: int, saved: Views, known: Frontiers | None = None, *, again: bool = False
     ) -> None:
         self._horizon_ms = horizon_ms
         self._longest_ms = longest_ms
         self._saved = saved
-        self._done = saved.folded if done else {}
+        self.previous = PreviousOwner(saved, horizon_ms, again=again)
         self.final_ms: dict[str, int] = {}
         self.fold_ms: dict[str, int] = {}
         self._partitions = saved.partitions
         self._added = list(saved.added)
         self._most_partitions = MOST_PARTITIONS
-        #: How many frames say that there are, where that is more than there may be: until that is known it holds.
+        #: The number of partitions that a frame reports, if it exceeds the most allowed: it counts until that is settled
         self.doubtful_partitions = 0
         self._sources = saved.folded.keys() - {ALL}
         self._lane_ms: dict[tuple[int, str], int] = {}
         self._stamp: dict[int, int] = {}
-        # By partition: the sources that are idle, and whether all are that it has no lane of.
+        # By partition: the sources whose lanes are idle, and whether all sources without a lane there are.
         self._idle: dict[int, tuple[set[str], bool]] = {}
         self._ended: dict[int, set[str]] = {}
         self._here: dict[int, set[str]] = {}
         self._evicted_ms: dict[int, int] = {}
-        # Where all is to be told again, those that were forgotten are too.
-        self._forgotten_ms = saved.forgotten_ms if done else UNSET
+        # If windows are made again, so are those of sources that were forgotten.
+        self._forgotten_ms = UNSET if again else saved.forgotten_ms
         self._news = True
         if known is not None:
             self.final_ms, self.fold_ms = known.final_ms, known.fold_ms
@@ -74,51 +88,20 @@ class Finality:
             self._here, self._evicted_ms = known.here, known.evicted_ms
             self._forgotten_ms = max(self._forgotten_ms, known.forgotten_ms)
 
-    def done_ms(self, source: str) -> int:
-        """Return the time up to which the last owner had folded."""
-        return self._done.get(source, UNSET)
-
-    def done_with_ms(self, source: str) -> int:
-        """Return the time up to which the last owner was done with windows.
-
-        A source's stay until those of all are done: they share in some of their metrics.
-        """
-        return min(self.done_ms(ALL), self.done_ms(source))
-
-    def published_ms(self, source: str) -> int:
-        """Return the time up to which all results were published when the last owner committed."""
-        folded = self._saved.folded
-        return min(folded.get(ALL, UNSET), folded.get(source, self._saved.forgotten_ms))
-
     def closed_ms(self, source: str) -> int:
-        """Return the time up to which nothing more is taken of slices."""
-        return max(self.fold_ms.get(source, UNSET), self.done_with_ms(source))
+        """Return the time up to which slices change no more."""
+        return max(self.fold_ms.get(source, UNSET), self.previous.finished_ms(source))
 
     def settled_ms(self, source: str) -> int:
-        """Return the time up to which windows can't change."""
+        """Return the time up to which windows can't change any more."""
         return self.fold_ms.get(source, self._forgotten_ms)
 
     def most_closed_ms(self) -> int:
-        """Return the greatest of these times, of any source."""
+        """Return the greatest `closed_ms` of any source."""
         return max(self.closed_ms(source) for source in (ALL, *self._sources))
 
-    def is_whole(self, partition: int, source: str, end_ms: int) -> bool:
-        """Return whether the last owner surely had all of a lane's slice that ends at a time.
-
-        It had what it had folded, unless the horizon had it do so, or it had not heard of the partition by then.
-        """
-        saved = self._saved
-        if partition >= saved.partitions or source not in saved.folded:
-            return False
-        folded_ms = min(saved.folded[source], saved.folded.get(ALL, UNSET))
-        final_ms = max(saved.final.get(source, UNSET), saved.final.get(ALL, UNSET))
-        if end_ms > folded_ms or folded_ms <= final_ms - self._horizon_ms:
-            return False
-        without = next((folded for first, folded in reversed(saved.added) if first <= partition), {})
-        return end_ms > max(without.get(source, UNSET), without.get(ALL, UNSET))
-
     def _learn(self, partitions: int) -> None:
-        """Hear how many partitions there are; of more than was known what is folded has nothing."""
+        """Set the number of partitions; nothing folded so far has data of the added ones."""
         if partitions <= self._partitions:
             return
         names = self.fold_ms.keys() | self._saved.folded.keys()
@@ -128,7 +111,7 @@ class Finality:
         self._partitions = partitions
 
     def behind(self) -> dict[tuple[int, str], int]:
-        """Return the frontiers of lanes that the folding has passed."""
+        """Return the frontiers of the lanes that are behind the fold frontier."""
         of_all = self.fold_ms.get(ALL, UNSET)
         return {
             lane: at_ms
@@ -137,14 +120,14 @@ class Finality:
         }
 
     def frontier_ms(self, partition: int, source: str) -> int:
-        """Return how far a lane is known to be. A source that has lost its lane is where its next lane begins."""
+        """Return a lane's frontier; for an evicted source, where its next lane will begin."""
         at_ms = self._lane_ms.get((partition, source), UNSET)
         if source in self._here.get(partition, (source,)):
             return at_ms
         return max(at_ms, self._evicted_ms[partition])
 
     def apply_frame(self, frame: Frame) -> None:
-        """Take in a frame's lanes; a frontier never moves back, and a zombie's word on who is silent doesn't count."""
+        """Apply a frame's lanes: frontiers never move back, and a stale owner's frame doesn't change who is idle."""
         self._news = True
         partition = frame.partition
         for told in (partition + 1, frame.partitions):
@@ -152,14 +135,14 @@ class Finality:
                 self.doubtful_partitions = max(self.doubtful_partitions, told)
             else:
                 self._learn(told)
-        # A source that has spoken and lost its lane since the last frame has upserts here, and no lane.
+        # A source whose lane opened and was evicted since the last frame has upserts in this one, and no lane.
         said = dict.fromkeys(frame.sources if frame.evicted_ms != UNSET else (), frame.evicted_ms)
         said |= {lane.source: lane.frontier_ms for lane in frame.lanes}
         for source, frontier_ms in said.items():
             self._lane_ms[partition, source] = max(self._lane_ms.get((partition, source), UNSET), frontier_ms)
             if source not in self._sources:
                 self._sources = self._sources | {source}
-                # It may have been here before.
+                # The source may be one that was forgotten.
                 self.fold_ms[source] = max(self.fold_ms.get(source, UNSET), self._forgotten_ms)
         if frame.upto >= self._stamp.get(partition, UNSET):
             self._stamp[partition] = frame.upto
@@ -170,7 +153,7 @@ class Finality:
                 self._evicted_ms[partition] = frame.evicted_ms
 
     def limit_partitions(self, most_partitions: int) -> None:
-        """Set how many partitions there are, or are promised: whoever has said more was wrong."""
+        """Set the most partitions that there can be; a frame that reported more was wrong."""
         self._most_partitions = most_partitions
         if self.doubtful_partitions <= most_partitions:
             self._learn(self.doubtful_partitions)
@@ -183,7 +166,7 @@ class Finality:
         Parameters
         ----------
         publishing
-            False while the shard is read again from its checkpoint's offset: what that says counts from its end on.
+            False while the shard is read up to its checkpoint; the checkpoint's frontiers count from there on.
         """
         if not self._news:
             return False
@@ -197,17 +180,17 @@ class Finality:
                 saved = self._saved
                 self._raise(source, saved.final.get(source, UNSET), saved.folded.get(source, UNSET))
             if not self._advance(source):
-                # One that is gone holds nothing back for ever: past the horizon the others decide. ALL came first.
-                # Where all have ended, what isn't folded may go on.
+                # A source that is gone delays nothing for ever: past the horizon the others decide. ALL comes first.
+                # If all have ended, folding may go on.
                 least_ms = min(self.final_ms.get(ALL, UNSET) - self._horizon_ms, self.fold_ms.get(ALL, UNSET))
                 self._raise(source, least_ms, least_ms)
         return before != (self.final_ms, self.fold_ms)
 
     def _advance(self, source: str) -> bool:
-        """Recompute a source's frontiers; return whether any of its lanes is awake."""
+        """Recompute a source's frontiers; return whether any of its lanes is active."""
         known, awake, ended, least_ms, away_ms = [], [], [], -UNSET, -UNSET
         if max(self._partitions, self.doubtful_partitions) > len(self._idle):
-            # One that hasn't spoken holds back.
+            # A partition without a frame yet delays everything.
             awake, least_ms = [UNSET], UNSET
         for partition, (idle, rest) in self._idle.items():
             for name in self._sources if source == ALL else (source,):
@@ -225,7 +208,7 @@ class Finality:
                 if not (rest if at_ms is None else name in idle):
                     awake.append(UNSET if at_ms is None else at_ms)
         if known:
-            # With all of them idle, time stands where the least of them is.
+            # If all are idle, the least of them decides.
             final_ms = min(awake or known)
             self._raise(source, final_ms, max(least_ms, final_ms - self._horizon_ms))
         elif ended and not awake:
@@ -239,16 +222,16 @@ class Finality:
 
     @property
     def may_forget(self) -> bool:
-        """Whether any lane has made room for another."""
+        """Whether any lane was evicted."""
         return bool(self._here)
 
     def forget(self, held: Collection[str]) -> None:
-        """Forget sources that have no lane in any partition; if one comes again, it begins behind what it had.
+        """Forget sources without a lane in any partition; one that returns begins after what it had.
 
         Parameters
         ----------
         held
-            Those of which results may still change.
+            Sources whose results may still change.
         """
         if len(self._idle) < self._partitions:
             return
@@ -264,7 +247,7 @@ class Finality:
                 times_ms.pop(source, None)
 
     def frontiers(self) -> Frontiers:
-        """Return what a snapshot is to know."""
+        """Return the frontiers for a snapshot."""
         return Frontiers(
             self.final_ms,
             self.fold_ms,
@@ -280,7 +263,7 @@ class Finality:
         )
 
     def views(self) -> Views:
-        """Return what a checkpoint is to know."""
+        """Return the frontiers for a checkpoint."""
         ends = [first for first, _ in self._added[1:]] + [self._partitions]
         self._added = [
             (first, folded)
@@ -290,7 +273,7 @@ class Finality:
         return Views(self._partitions, self.fold_ms, self.final_ms, self._added, self._forgotten_ms)
 
     def _is_behind(self, partition: int, folded: dict[str, int]) -> bool:
-        """Return whether any lane of a partition may still have slices of what was folded without it."""
+        """Return whether a lane of a partition may still have slices for times that were folded without it."""
         of_all = folded.get(ALL, UNSET)
         return any(
             self.frontier_ms(partition, source) < max(folded.get(source, UNSET), of_all) for source in self._sources

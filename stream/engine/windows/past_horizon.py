@@ -94,7 +94,7 @@ class PastHorizon:
             missing = {name: at for name in (source, ALL) if (at := finality.closed_ms(name)) >= end_ms}
             if not missing:
                 continue
-            if offset < self._upto[shard] or finality.is_whole(partition, source, end_ms):
+            if offset < self._upto[shard] or finality.previous.had_all(partition, source, end_ms):
                 self._held[key] = shard, max(events, self._held.get(key, (shard, 0))[1])
                 continue
             _, known = self._held.setdefault(key, (shard, held(key)))

@@ -89,7 +89,7 @@ class Placing:
         finality = self._shards[shard]
         shares: list[WindowKey | None] = []
         for name in (source, ALL):
-            done_ms = finality.done_with_ms(name)
+            done_ms = finality.previous.finished_ms(name)
             open_ = slice_ms + self._slice_ms > finality.fold_ms.get(name, UNSET)
             shares += [
                 (symbol, name, resolution, start_ms) if open_ and end_ms > done_ms else None

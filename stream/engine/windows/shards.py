@@ -1,4 +1,4 @@
-"""What is known of each shard that a worker owns: how far it is, and whether its results are published."""
+"""The state of each shard that a worker owns: its frontiers, and whether its results are published."""
 
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.control import MOST_PARTITIONS
@@ -21,13 +21,13 @@ class Shards:
     Attributes
     ----------
     finality
-        By shard: how far its windows are.
+        By shard: its frontiers.
     incomplete
-        By shard and input partition: from when to when records are missing, ms.
+        By shard and input partition: the start and end of the time of which records are missing, ms.
     publishing
-        Those whose results are published: they have been read to where the last owner's checkpoint was made.
+        Shards whose results are published: they have been read up to the previous owner's checkpoint.
     repeating
-        Those of which windows come again that the last owner has published, because stages have to see them.
+        Shards whose finished windows are made again, because stages have to see them.
     """
 
     def __init__(self, horizon_ms: int, longest_ms: int) -> None:
@@ -40,40 +40,40 @@ class Shards:
         self._most_partitions = MOST_PARTITIONS
 
     def assign(self, shard: int, saved: Views, state: State | None, *, repeating: bool) -> None:
-        """Begin with a shard, from its checkpoint and perhaps a snapshot.
+        """Resume a shard from its checkpoint, and from a snapshot if there is one.
 
         Parameters
         ----------
         repeating
-            Whether windows that the last owner was done with are made again.
+            Whether windows that the previous owner had finished are made again.
         """
         known = state.frontiers if state else None
-        finality = Finality(self._horizon_ms, self._longest_ms, saved, known, done=not repeating)
+        finality = Finality(self._horizon_ms, self._longest_ms, saved, known, again=repeating)
         finality.limit_partitions(self._most_partitions)
         self.finality[shard], self.incomplete[shard] = finality, state.incomplete if state else {}
         if repeating:
             self.repeating.add(shard)
 
     def limit_partitions(self, most_partitions: int) -> None:
-        """Set how many partitions the input topic has, or is promised."""
+        """Set the most partitions that the input topic can have."""
         self._most_partitions = most_partitions
         for finality in self.finality.values():
             finality.limit_partitions(most_partitions)
 
     @property
     def doubtful_partitions(self) -> int:
-        """How many partitions a frame says that there are, where that is more than there may be; else 0."""
+        """The number of partitions that a frame reports, if it exceeds the most allowed; else 0."""
         return max((finality.doubtful_partitions for finality in self.finality.values()), default=0)
 
     @property
     def final_ms(self) -> int:
-        """Up to when all results are final, in every shard."""
+        """The time up to which all results of every shard are final."""
         return min((finality.final_ms.get(ALL, UNSET) for finality in self.finality.values()), default=UNSET)
 
     def published_ms(self, shard: int, source: str) -> int:
-        """Return the time up to which what the last owner published is not to be published again."""
-        return self.finality[shard].published_ms(source) if shard in self.repeating else UNSET
+        """Return the time up to which results are already published by the previous owner."""
+        return self.finality[shard].previous.published_ms(source) if shard in self.repeating else UNSET
 
     def settled_ms(self, shard: int, source: str) -> int:
-        """Return the time up to which no window is corrected any more."""
+        """Return the time up to which windows can't change any more."""
         return self.finality[shard].settled_ms(source)

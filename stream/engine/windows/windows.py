@@ -122,9 +122,9 @@ class Windows:
         repeating = bool(self._stages) if state else fresh and self.needs_all_finals
         self._shards.assign(shard, saved, state, repeating=repeating)
         if state:
-            done_with_ms = self._shards.finality[shard].done_with_ms
+            finished_ms = self._shards.finality[shard].previous.finished_ms
             tables = self._tables
-            restore_rows(state.rows, tables.windows, tables.slices, shard, tables.names, done_with_ms)
+            restore_rows(state.rows, tables.windows, tables.slices, shard, tables.names, finished_ms)
         return [name for stage in self._stages for name in stage.assign(shard, state, fresh=fresh)]
 
     def start_publishing(self, shard: int) -> None:

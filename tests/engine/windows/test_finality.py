@@ -141,8 +141,8 @@ def test_what_a_checkpoint_knew_holds_once_the_shard_is_read_to_there() -> None:
     assert finality.advance(publishing=True)
     assert final(finality) == {"s": 8000, "all": 7000}
     assert fold(finality) == {"s": 6000, "all": 5500}
-    assert finality.done_ms("s") == HOUR_MS + 6000
-    assert finality.done_ms("t") == UNSET
+    assert finality.previous.folded_ms("s") == HOUR_MS + 6000
+    assert finality.previous.folded_ms("t") == UNSET
 
 
 def test_partitions_and_sources_that_a_checkpoint_knew_hold_back_unheard() -> None:
