@@ -1,4 +1,4 @@
-"""One live connection's life: reconnects, queues, gaps in ids, recording.
+"""Live sources: connections, the buffer before Kafka, gaps in ids, recording.
 
 May import: schemas, stream.errors, stream.feeds.define, stream.telemetry.
 """

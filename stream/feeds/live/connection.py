@@ -1,4 +1,4 @@
-"""One WebSocket line to a source, kept up: time-outs, back-off, and a successor before the server hangs up."""
+"""A WebSocket line to a source: time-outs, back-off, and a new connection before the server ends the old one."""
 
 import asyncio
 import logging
@@ -14,34 +14,35 @@ from tickertape.stream.errors import ConfigError, InputError
 
 log = logging.getLogger(__name__)
 
-# A closing handshake that the other side doesn't answer; the next connection waits for it.
+# How long to wait for the answer to a closing handshake. The next connection waits for that too.
 CLOSE_SECONDS = 1.0
 MOST_FRAME_BYTES = 16 << 20
-# The client is at fault, and will be again; of 4xx these pass: time-out, too early, too many requests, and Binance's
-# 418, a ban for minutes after too many of these.
+# After a status of 4xx another attempt would fail too, except for these: time-out, too early, too many requests, and
+# Binance's 418, a ban for minutes after too many requests.
 PASSING = frozenset({408, 418, 425, 429})
 BODY_SHOWN = 200
 
 
 class Patience(Struct, frozen=True, kw_only=True):
-    """How long a line waits for what.
+    """The time limits of a line.
 
     Attributes
     ----------
     open_seconds
-        For a handshake.
+        The longest time for a handshake.
     silence_seconds
-        Without a message for so long, the connection is given up.
+        A connection without a message for this long is given up.
     ping_seconds
-        Between two pings; one that isn't answered for as long ends the connection.
+        The time between two pings. A ping without an answer for this long ends the connection.
     renew_seconds
-        A connection that is so old is replaced, before the server ends it.
+        The age at which a connection is replaced, before the server ends it.
     overlap_seconds
-        An old connection is heard for so long after the first message of its successor.
+        How long an old connection is still read after the first message of the new one.
     healthy_seconds
-        One that lived shorter counts as an attempt that failed.
+        A connection that lived for less counts as a failed attempt.
     first_wait_seconds, longest_wait_seconds
-        After an attempt that failed: a random time from none up to the first, which doubles up to the longest.
+        The wait after a failed attempt is random, from 0 to a bound. The bound begins at the first value and doubles
+        up to the longest.
     """
 
     open_seconds: float = 10.0
@@ -55,35 +56,35 @@ class Patience(Struct, frozen=True, kw_only=True):
 
 
 class End(Protocol):
-    """What a line connects to, and what it does with what it hears."""
+    """What a line connects to, and what receives its messages."""
 
     @property
     def name(self) -> str:
-        """As messages name it."""
+        """The name of the line in log lines and errors."""
 
     @property
     def setting(self) -> str:
-        """What its address is set by, for messages."""
+        """The environment variable that sets the address, for errors."""
 
     @property
     def hello(self) -> Sequence[str]:
-        """What is sent first: subscriptions, where they aren't in the address."""
+        """The messages to send first, such as subscriptions that are not in the address."""
 
     def url(self) -> str:
-        """Return the address, asked for anew for each connection."""
+        """Return the address; called for each connection."""
 
     def receive(self, frame: bytes) -> bool:
-        """Take a message; False where there is no room: the line hangs up then, and connects when there is."""
+        """Take a message. If there is no room, return False: the line closes, and connects once there is room."""
 
     def leaves(self, frame: bytes) -> bool:
-        """Return whether the message says that the server is about to hang up."""
+        """Return whether the message announces that the server will close the connection soon."""
 
     async def room(self) -> None:
-        """Return when there is room."""
+        """Wait until there is room."""
 
 
 class _LostError(Exception):
-    """The connection wasn't made, or didn't live long enough; a message for the log."""
+    """A connection failed, or ended too soon. The text is for the log."""
 
     def __init__(self, why: str, wait_seconds: float = 0.0) -> None:
         super().__init__(why)
@@ -91,23 +92,23 @@ class _LostError(Exception):
 
 
 class Line:
-    """A line that is always connected, as far as the other side lets it.
+    """A line that stays connected whenever the server allows it.
 
-    A connection that was healthy and ends is replaced at once; after one that wasn't, or was never made, comes a
-    random wait that widens. Where a connection grows too old, or the server says that it is about to leave, its
-    successor is made first, and for a moment both are heard: what is heard twice, the one who takes it sorts out.
+    A healthy connection that ends is replaced at once. After a failed attempt, or a connection that ended too soon, the
+    line waits for a random time, which grows. If a connection is too old, or the server announces its end, the new
+    connection is opened first. For a moment both are read, and the receiver drops what comes twice.
 
     Parameters
     ----------
     end
         What to connect to.
     patience
-        How long to wait for what.
+        The time limits.
 
     Attributes
     ----------
     connections
-        How many were made so far.
+        The number of connections so far.
     """
 
     def __init__(self, end: End, patience: Patience) -> None:
@@ -122,9 +123,9 @@ class Line:
         Raises
         ------
         ConfigError
-            The address is none.
+            The address is invalid.
         InputError
-            The server refuses for good, before there ever was a connection.
+            The server refuses permanently, and no connection was made before.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -137,12 +138,12 @@ class Line:
                     await leaving.wait()
                     elders = [*(elder for elder in elders if not elder.done()), held]
         except BaseExceptionGroup as errors:
-            # One is enough to end it, and to tell of.
+            # The first error ends the line, and is the one to report.
             raise errors.exceptions[0] from None
-        raise AssertionError("a line has no end")
+        raise AssertionError("a line never ends")
 
     async def _hold(self, heard: asyncio.Event, leaving: asyncio.Event) -> None:
-        """Have one connection, whatever number of attempts it takes, until it has ended."""
+        """Open a connection, with as many attempts as it takes, and keep it until it ends."""
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_LostError), wait=self._wait, before_sleep=self._tell, reraise=True
         )
@@ -186,19 +187,19 @@ class Line:
                 finally:
                     renewal.cancel()
         except (InvalidURI, InvalidProxy) as error:
-            raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} is the address") from None
+            raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} sets its address") from None
         except InvalidStatus as error:
             raise self._refused(error) from None
         except (InvalidHandshake, OSError, EOFError) as error:
             raise _LostError(f"can't connect ({_one_line(error)})") from None
-        # Its successor is under way, or what ended was worth having: the next attempt is a first one.
+        # The next connection is under way, or a healthy one ended: then the next attempt comes without a wait.
         if not leaving.is_set() and why:
             if clock() - began < patience.healthy_seconds:
                 raise _LostError(why)
             log.warning("%s: %s; connecting again", self._end.name, why)
 
     async def _listen(self, socket: ClientConnection, heard: asyncio.Event, leaving: asyncio.Event) -> str:
-        """Take what comes until it ends; return why it did, or nothing where that was our wish."""
+        """Receive messages until the connection ends. Return why it ended, or an empty text if we closed it."""
         end, patience, loop = self._end, self._patience, asyncio.get_running_loop()
         healthy = loop.time() + patience.healthy_seconds
         try:
@@ -209,30 +210,30 @@ class Line:
                     frame = await socket.recv(decode=False)
                 heard.set()
                 if not end.receive(frame):
-                    log.warning("%s: hung up, for there is no room; it goes on from there when there is", end.name)
+                    log.warning("%s: closed, as the buffer is full; it resumes from here once there is room", end.name)
                     return ""
                 if end.leaves(frame):
-                    log.warning("%s: the server is about to leave; its successor is called", end.name)
-                    # Not at once from one that has just come: the next may be as short of life.
+                    log.warning("%s: the server is about to close the connection; opening a new one", end.name)
+                    # Not at once if the connection is new: the next one may be as short-lived.
                     loop.call_at(max(loop.time(), healthy), leaving.set)
         except asyncio.CancelledError:
-            # With the code of a tidy end.
+            # This sends the code of a normal end.
             await socket.close()
             raise
         except TimeoutError:
-            # It would not answer the closing handshake either.
+            # The server would not answer the closing handshake either.
             socket.transport.abort()
             return f"nothing came for {patience.silence_seconds:g} s"
         except ConnectionClosed as error:
             return f"the connection ended ({_one_line(error)})"
 
     def _refused(self, error: InvalidStatus) -> Exception:
-        """Return what to make of an answer by HTTP that is no handshake."""
+        """Return the error for an HTTP answer that refuses the handshake."""
         response = error.response
         body = " ".join((response.body or b"").decode(errors="replace").split())[:BODY_SHOWN]
         why = f"HTTP {response.status_code} {response.reason_phrase}" + (f": {body}" if body else "")
         if 400 <= response.status_code < 500 and response.status_code not in PASSING and not self.connections:
-            return InputError(f"{self._end.name}: the server refuses ({why}); {self._end.setting} is its address")
+            return InputError(f"{self._end.name}: the server refuses ({why}); {self._end.setting} sets its address")
         after = response.headers.get("Retry-After", "")
         return _LostError(f"can't connect ({why})", float(after) if after.isdecimal() else 0.0)
 

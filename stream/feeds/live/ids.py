@@ -1,4 +1,4 @@
-"""The ids that a source gives its events: a gap in them is named, and what comes twice is left out."""
+"""The ids of a source's events: gaps are reported, and repeated events are dropped."""
 
 import logging
 from bisect import bisect_left
@@ -6,14 +6,14 @@ from collections.abc import Collection, Hashable
 
 log = logging.getLogger(__name__)
 
-# Two connections that overlap are out of step by less.
+# Two overlapping connections differ by less than this.
 SETTLE_SECONDS = 1.0
-# Of one symbol; the oldest is forgotten, and an id out of it that comes after all is taken for a repeat.
+# The most gaps per symbol. The oldest is forgotten, and an id of it that comes later counts as a repeat.
 MOST_GAPS = 1000
 
 
 class Gap:
-    """Ids that haven't come: ``first`` to ``last``, as of ``since``, by the monotonic clock."""
+    """Missing ids: ``first`` to ``last``, found at ``since`` by the monotonic clock."""
 
     __slots__ = ("first", "last", "named", "since")
 
@@ -25,25 +25,25 @@ class Gap:
 
 
 class Ids:
-    """What ids of one kind of event came, by symbol.
+    """The ids received of one kind of event, by symbol.
 
     Parameters
     ----------
     source, what
-        As log lines name them: ``binance``, ``trades``.
+        Their names in log lines: ``binance``, ``trades``.
     contiguous
-        True where ids count up by one, so that each one that is left out is missing.
+        True if ids count up by one, so that each id left out is a missing event.
     settle_seconds
-        A gap is named once it is so old: until then it may be filled, out of order.
+        The age at which a gap is reported. Until then, ids that come out of order may fill it.
 
     Attributes
     ----------
     repeats
-        How many ids came again; where they aren't contiguous, those that came after a later one too.
+        The number of repeated ids. If ids are not contiguous, it includes those that came after a higher one.
     restarts
-        How often ids began anew.
+        How often ids started again.
     missing
-        How many are missing for all that is known, named or not.
+        The number of ids that are missing now, reported or not.
     """
 
     def __init__(self, source: str, what: str, *, contiguous: bool, settle_seconds: float = SETTLE_SECONDS) -> None:
@@ -60,18 +60,18 @@ class Ids:
         self.missing = 0
 
     def is_new(self, symbol: Hashable, number: int, now: float, time_ms: int) -> bool:
-        """Return whether this id has not come before.
+        """Return whether an id has not come before.
 
         Parameters
         ----------
         symbol
-            What the ids count within.
+            The symbol within which ids count.
         number
             The id.
         now
-            By the monotonic clock.
+            The time by the monotonic clock, s.
         time_ms
-            Event time.
+            The event time, ms.
         """
         newest_ms = self._newest_ms.get(symbol, 0)
         self._newest_ms[symbol] = max(newest_ms, time_ms)
@@ -88,7 +88,7 @@ class Ids:
             return True
         if self._begins_anew(number, highest, later=time_ms > newest_ms):
             log.warning(
-                "%s: %s: ids of %s begin anew at %d after %d", self._source, symbol, self._what, number, highest
+                "%s: %s: ids of %s start again at %d after %d", self._source, symbol, self._what, number, highest
             )
             self._highest[symbol] = number
             for gap in self._gaps.pop(symbol, []):
@@ -99,15 +99,15 @@ class Ids:
         return False
 
     def _begins_anew(self, number: int, highest: int, *, later: bool) -> bool:
-        """Return whether an id that is behind is no repeat: a source that has started again counts from the beginning.
+        """Return whether a lower id is not a repeat, but comes from a source that has started to count again.
 
-        A repeat has the event time that it had. What isn't contiguous may have none of its own, so there it is the
-        distance that tells: two connections that overlap are not so far apart.
+        A repeat has the same event time as before. Ids that are not contiguous may have no event time of their own, so
+        their distance decides: two overlapping connections are never so far apart.
         """
         return later if self._contiguous else number < highest // 2
 
     def name_gaps(self, now: float) -> None:
-        """Tell of each gap that is old enough, once."""
+        """Report each gap that is old enough, once."""
         if not self._unnamed:
             return
         for symbol, gaps in self._gaps.items():
@@ -117,12 +117,12 @@ class Ids:
 
     @property
     def symbols(self) -> Collection[Hashable]:
-        """Of what there were any."""
+        """The symbols for which any id came."""
         return self._highest.keys()
 
     @property
     def gaps(self) -> int:
-        """How many gaps there are."""
+        """The number of gaps."""
         return sum(map(len, self._gaps.values()))
 
     def _open(self, symbol: Hashable, gap: Gap) -> None:
@@ -142,7 +142,7 @@ class Ids:
         log.warning("%s: %s: %d %s are missing, ids %s", self._source, symbol, count, self._what, ids)
 
     def _fills(self, symbol: Hashable, number: int) -> bool:
-        """Take an id out of the gap that it lies in; return whether there is one."""
+        """Remove an id from the gap that it lies in; return whether there is such a gap."""
         gaps = self._gaps.get(symbol, [])
         at = bisect_left(gaps, number, key=lambda gap: gap.last)
         if at == len(gaps) or number < gaps[at].first:

@@ -1,4 +1,4 @@
-"""What is between sockets and Kafka: a bounded buffer, so that no socket ever waits for Kafka."""
+"""The bounded buffer between sockets and Kafka, so that no socket ever waits for Kafka."""
 
 import asyncio
 import logging
@@ -7,39 +7,39 @@ from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
-# What a message takes up besides its text.
+# The memory of a message besides its text.
 OVERHEAD_BYTES = 150
-# A batch is decoded in one go, and sockets wait for as long.
+# The most messages in a batch: sockets may wait while it is decoded.
 BATCH_MESSAGES = 1000
 
 
 class Message(NamedTuple):
-    """A message as it came, and when, by our clock."""
+    """A message as it came, and its receipt by our clock."""
 
     received_ns: int
     frame: bytes
 
 
 class Inbox:
-    """Messages in the order in which they came.
+    """A bounded queue of messages.
 
-    Where it is full, for Kafka is away or slow, the oldest go, and are counted: by the time that there is room, they
-    are past the horizon within which results can be corrected, and the newest are not. A source that can say it all
-    again is not asked to lose anything: what comes is not taken, until half of the room is free.
+    If it is full, because Kafka is away or slow, the oldest messages are dropped and counted. Once Kafka accepts
+    messages again, the oldest would be past the horizon within which results can be corrected, and the newest are not.
+    A source that can send messages again loses none: new messages are refused until half of the buffer is free.
 
     Parameters
     ----------
     name
-        As log lines name it.
+        Its name in log lines.
     most_bytes
-        How much it holds.
+        How much it may hold.
     loses
-        False where what isn't taken comes again.
+        True to drop the oldest messages. False if the source sends a refused message again.
 
     Attributes
     ----------
     dropped
-        How many were.
+        The number of messages dropped.
     """
 
     def __init__(self, name: str, most_bytes: int, *, loses: bool) -> None:
@@ -62,11 +62,11 @@ class Inbox:
 
     @property
     def size_bytes(self) -> int:
-        """How much waits."""
+        """The size of the messages that wait."""
         return self._bytes
 
     def add(self, message: Message) -> bool:
-        """Take a message in; return whether it was, which it always is where the oldest go."""
+        """Add a message; return False if it is refused, which happens only if messages are never dropped."""
         size_bytes = len(message.frame) + OVERHEAD_BYTES
         if not self._loses:
             if self._messages and self._bytes + size_bytes > self._most_bytes:
@@ -81,12 +81,12 @@ class Inbox:
         return True
 
     def fail(self, error: BaseException) -> None:
-        """Have whoever takes next raise this, once all that came before is taken."""
+        """Make `next_batch` raise this error, once all messages before it are taken."""
         self._failure = self._failure or error
         self._some.set()
 
     async def next_batch(self) -> list[Message]:
-        """Return what has come, the oldest first, waiting where nothing has."""
+        """Wait for messages and return them, the oldest first."""
         await self._some.wait()
         if not self._messages and self._failure is not None:
             raise self._failure
@@ -100,7 +100,7 @@ class Inbox:
         return taken
 
     async def room(self) -> None:
-        """Return when it would take a message."""
+        """Wait until a message would not be refused."""
         await self._room.wait()
 
     def _drop(self) -> None:
@@ -109,7 +109,7 @@ class Inbox:
         if self._dropping_from is None:
             self._dropping_from, self._dropped_before = message, self.dropped
             log.warning(
-                "%s: Kafka is away or slow, and %d messages, all that there is room for, wait: the oldest are dropped",
+                "%s: Kafka is away or slow, and the buffer is full with %d messages: the oldest are dropped",
                 self._name,
                 len(self._messages),
             )
@@ -121,7 +121,7 @@ class Inbox:
             return
         seconds = (self._dropping_to.received_ns - self._dropping_from.received_ns) / 1e9
         log.warning(
-            "%s: Kafka takes messages again; %d of %.1f s were dropped",
+            "%s: Kafka accepts messages again; %d messages of %.1f s were dropped",
             self._name,
             self.dropped - self._dropped_before,
             seconds,

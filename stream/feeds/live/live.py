@@ -1,4 +1,4 @@
-"""A live source: its lines, what comes over them as events, and what became of it all."""
+"""A live source: its lines, the events that they bring, and counts of its messages."""
 
 import asyncio
 import logging
@@ -22,42 +22,42 @@ from tickertape.stream.feeds.live.recording import Recording
 
 log = logging.getLogger(__name__)
 
-# Between two looks at what is due: recordings are written, gaps named.
+# The interval at which recordings are written, gaps reported and metrics updated.
 TICK_SECONDS = 1.0
-# Messages are read for so long before sockets have their turn.
+# How long messages are decoded before sockets are read again.
 TURN_SECONDS = 0.02
-# Between two lines about messages that can't be read.
+# The least time between two log lines about messages that can't be read.
 GARBAGE_SECONDS = 60.0
 GARBAGE_SHOWN = 200
 
 
 class Live:
-    """Events of a live source, as they come.
+    """The events of a live source, as they come.
 
     Parameters
     ----------
     source
-        What to hear.
+        The source.
     patience
-        How long its lines wait for what.
+        The time limits of its lines.
     buffer_bytes
-        How much may wait for Kafka.
+        The most bytes of messages that may wait for Kafka.
     folder
-        Where to record each message as it comes; None: nowhere.
+        Where to record each message as it comes; None to record nothing.
 
     Attributes
     ----------
     source
         As given.
     position
-        The last one that was taken; set before `batches`, it is where to go on from.
+        The highest position received. Set it before `batches` to resume from there.
     handed_over
-        The last position of which the event, if it gave one, has been put into Kafka's hands.
+        The highest position whose event, if it had one, was handed to the producer.
 
     Raises
     ------
     InputError
-        Nothing can be written in the folder.
+        The folder can't be written to.
     """
 
     def __init__(self, source: Source, patience: Patience, *, buffer_bytes: int, folder: Path | None = None) -> None:
@@ -81,7 +81,7 @@ class Live:
 
     @property
     def tally(self) -> MessageTally:
-        """What became of the messages so far."""
+        """The counts of messages so far."""
         ids, tally = self._ids.values(), self._tally
         tally.repeats = sum(each.repeats for each in ids)
         tally.gaps, tally.missing = sum(each.gaps for each in ids), sum(each.missing for each in ids)
@@ -90,14 +90,14 @@ class Live:
         return tally
 
     async def batches(self) -> AsyncIterator[list[Event]]:
-        """Yield what has come whenever something has, without end.
+        """Yield events whenever some have come, without end.
 
         Raises
         ------
         ConfigError
-            An address is none.
+            An address is invalid.
         InputError
-            The server refuses for good.
+            The server refuses permanently.
         """
         tasks = [asyncio.create_task(self._keep(line)) for line in self._lines]
         tasks.append(asyncio.create_task(self._tick()))
@@ -107,7 +107,7 @@ class Live:
                 for events in self._read(messages):
                     if events:
                         yield events
-                    # Sockets are to have their turn, whoever takes the events.
+                    # Let sockets be read, even if the consumer of the events never waits.
                     await asyncio.sleep(0)
                 if self.source.resumes:
                     positions = [self.source.position(message.frame) for message in messages]
@@ -119,7 +119,7 @@ class Live:
             self._look_after(math.inf)
 
     def receive(self, frame: bytes, line: int) -> bool:
-        """Take a message of a line in; return whether it was taken."""
+        """Take a message from a line; return False if there is no room for it."""
         message = Message(time.time_ns(), frame)
         if not self._inbox.add(message):
             return False
@@ -130,7 +130,7 @@ class Live:
         return True
 
     async def room(self) -> None:
-        """Return when a message would be taken."""
+        """Wait until a message would be taken."""
         await self._inbox.room()
 
     def _move(self, position: int) -> None:
@@ -138,7 +138,7 @@ class Live:
         if before and position - before > self.source.leap:
             self._tally.leaps += 1
             log.warning(
-                "%s: there is a gap between position %d and %d: the source has not kept it",
+                "%s: messages are missing between position %d and %d: the source has not kept them",
                 self.source.name,
                 before,
                 position,
@@ -158,7 +158,9 @@ class Live:
         heard = {symbol for ids in self._ids.values() for symbol in ids.symbols}
         if unheard := [symbol for symbol in self.source.symbols if symbol not in heard]:
             log.warning(
-                "%s: nothing has come of %s: is it quiet, or is there none?", self.source.name, ", ".join(unheard)
+                "%s: no events received for %s: quiet, or unknown to the source",
+                self.source.name,
+                ", ".join(unheard),
             )
         while True:
             await asyncio.sleep(TICK_SECONDS)
@@ -172,7 +174,7 @@ class Live:
         self._metrics.look(self.tally, self._inbox.size_bytes)
 
     def _read(self, messages: list[Message]) -> Iterator[list[Event]]:
-        """Yield the events of some messages, those of `TURN_SECONDS` at a time."""
+        """Decode messages and yield their events, as many at a time as `TURN_SECONDS` allows."""
         normalise, others, turn = self.source.normalise, self._tally.others, time.monotonic()
         events: list[Event] = []
         for message in messages:
@@ -217,7 +219,7 @@ class Live:
 
 
 class _End:
-    """What one of the lines connects to."""
+    """The `End` of one line: its part of the source, and the `Live` that receives its messages."""
 
     def __init__(self, live: Live, number: int, name: str) -> None:
         self.number = number

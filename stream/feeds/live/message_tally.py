@@ -1,4 +1,4 @@
-"""What became of a live source's messages, and the metrics that show it."""
+"""Counts of a live source's messages, and the metrics that show them."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from tickertape.stream.telemetry import metrics
 
-# Fields of a tally that only grow; gaps are filled by what comes late.
+# Fields of a tally that only grow. Gaps and missing events don't: late events fill gaps.
 _COUNTERS = {
     "garbage": metrics.FEED_UNREADABLE,
     "repeats": metrics.FEED_REPEATED,
@@ -16,26 +16,26 @@ _COUNTERS = {
 
 
 class MessageTally(Struct):
-    """What became of the messages.
+    """Counts of a source's messages.
 
     Attributes
     ----------
     events
-        Those that gave an event which went on to Kafka, by its topic.
+        Events that were sent on to Kafka, by topic.
     others
-        Those that tell of something else, by kind.
+        Messages that are not events, by kind.
     garbage
-        Those that couldn't be read.
+        Messages that couldn't be read.
     repeats
-        Events that had come before, left out; where ids are not contiguous also those that came after a later one.
+        Events dropped because they had come before; if ids are not contiguous, also those that came after a later one.
     gaps, missing
-        Gaps in contiguous ids, and how many events are missing in them: those that never came, and those dropped.
+        Gaps in contiguous ids, and the number of events missing in them: those never received, and those dropped.
     leaps
-        Gaps between positions, of which nobody knows how many events they had.
+        Gaps between positions; how many events they had is unknown.
     dropped
-        Messages that Kafka took too long for.
+        Messages dropped because Kafka was away or slow.
     unsent
-        Messages that waited when it was told to stop.
+        Messages that were still waiting when the feed was stopped.
     reconnects
         Connections beyond each line's first.
     """
@@ -63,19 +63,19 @@ class MessageTally(Struct):
             f"{self.repeats:,} repeated",
             f"{self.missing:,} missing in {self.gaps:,} gaps" + (f" and {self.leaps:,} leaps" if self.leaps else ""),
             f"{self.dropped:,} dropped",
-            f"{self.unsent:,} not sent when told to stop",
+            f"{self.unsent:,} not sent when stopped",
             f"{self.reconnects:,} reconnects",
         ]
         return "; ".join(parts)
 
 
 class MessageMetrics:
-    """The metrics of one source; they are there from the start.
+    """The metrics of one source, present from the start.
 
     Parameters
     ----------
     source
-        Its name.
+        The source's name.
     """
 
     def __init__(self, source: str) -> None:
@@ -86,7 +86,7 @@ class MessageMetrics:
         self._waiting = metrics.FEED_WAITING.labels(source)
 
     def look(self, tally: MessageTally, waiting_bytes: int) -> None:
-        """See what there is; to be called every second or so."""
+        """Update the metrics; call it about once a second."""
         for name, counter in self._counters.items():
             count = getattr(tally, name)
             counter.inc(count - self._told[name])

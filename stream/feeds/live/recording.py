@@ -1,4 +1,4 @@
-"""Recording what comes over a line, as it comes, into files that ``tickertape feed file`` plays back."""
+"""Recording the messages of a line into files that ``tickertape feed file`` reads."""
 
 import gzip
 import logging
@@ -10,31 +10,31 @@ from tickertape.stream.errors import InputError
 
 log = logging.getLogger(__name__)
 
-# So much is written at once; less when `flush` is called.
+# Messages are written once they have this size, or earlier by `flush`.
 FLUSH_BYTES = 256 << 10
 HOUR_NS = 3600 * 1_000_000_000
-# The usual 9 costs thrice as much for a twentieth less.
+# The usual 9 takes three times as long to save 5 %.
 LEVEL = 4
 
 
 class Recording:
     """Lines of ``<ns received> <message>`` in one file an hour (UTC), compressed: ``binance-0-20240809T00.jsonl.gz``.
 
-    Every write is a gzip member of its own, appended in one piece: whatever ends the process, the file is whole up to
-    the last `flush`, and a feed that starts again goes on in it. A file that can't be written any more is told of, and
-    the feed goes on without.
+    Every write appends a whole gzip member. However the process ends, the file is complete up to the last `flush`, and
+    a feed that starts again appends to it. If a file can't be written any more, that is logged, and the feed goes on
+    without recording.
 
     Parameters
     ----------
     folder
-        Where to; it is made where it isn't there.
+        Where the files are written; it is created if it doesn't exist.
     name
-        What the files' names begin with.
+        The beginning of the files' names.
 
     Raises
     ------
     InputError
-        Nothing can be written there.
+        The folder can't be written to.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -52,19 +52,19 @@ class Recording:
             raise InputError(f"{error.filename or folder}: can't be written ({error.strerror or error})") from None
 
     def add(self, frame: bytes, received_ns: int) -> None:
-        """Add a message; it is written with the next `flush`, or once there are many."""
+        """Add a message; it is written by the next `flush`, or once enough are waiting."""
         hour = received_ns // HOUR_NS
         if hour != self._hour:
             self.flush()
             self._hour = hour
-        # A line's end can't be within a JSON string, so elsewhere a space says the same.
+        # A newline can't be inside a JSON string; elsewhere a space means the same.
         self._lines.append(b"%d %s\n" % (received_ns, frame.replace(b"\n", b" ")))
         self._bytes += len(frame)
         if self._bytes >= FLUSH_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Write what there is."""
+        """Write the messages that are waiting."""
         if not self._lines:
             return
         text, received_ns = b"".join(self._lines), self._hour * HOUR_NS

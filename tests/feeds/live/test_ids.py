@@ -80,7 +80,7 @@ def test_ids_that_begin_anew_are_told_of_and_go_on(trades: Ids, caplog: pytest.L
     assert new(trades, 1, 2, 3, time_ms=11) == [1, 2, 3]
     assert new(trades, 2, time_ms=11) == []
     trades.name_gaps(100.0)
-    assert caplog.messages == ["binance: A-B: ids of trades begin anew at 1 after 1005"]
+    assert caplog.messages == ["binance: A-B: ids of trades start again at 1 after 1005"]
     assert (trades.restarts, trades.repeats, trades.gaps) == (1, 2, 0)
 
 
@@ -90,4 +90,4 @@ def test_numbers_of_books_begin_anew_where_they_are_far_behind(caplog: pytest.Lo
     assert new(quotes, 10_000, time_ms=1) == [10_000]
     assert new(quotes, 9_990, time_ms=2) == []
     assert new(quotes, 3, 7, time_ms=3) == [3, 7]
-    assert caplog.messages == ["binance: A-B: ids of quotes begin anew at 3 after 10000"]
+    assert caplog.messages == ["binance: A-B: ids of quotes start again at 3 after 10000"]

@@ -48,8 +48,8 @@ def test_without_room_the_oldest_go_and_it_is_told_when_that_begins_and_ends(cap
 
     assert asyncio.run(scenario()).dropped == 6
     assert caplog.messages == [
-        "x: Kafka is away or slow, and 4 messages, all that there is room for, wait: the oldest are dropped",
-        "x: Kafka takes messages again; 6 of 5.0 s were dropped",
+        "x: Kafka is away or slow, and the buffer is full with 4 messages: the oldest are dropped",
+        "x: Kafka accepts messages again; 6 messages of 5.0 s were dropped",
     ]
 
 

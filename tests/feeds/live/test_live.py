@@ -157,8 +157,8 @@ def test_a_symbol_of_which_nothing_comes_is_told_of(
             await hear(binance(exchange, "BTCUSDT", "BTCUSD", "ETHUSDC"), last_is(149))
 
     asyncio.run(scenario())
-    told = [message for message in caplog.messages if "nothing has come" in message]
-    assert told == ["binance: nothing has come of BTC-USD, ETH-USDC: is it quiet, or is there none?"]
+    told = [message for message in caplog.messages if "no events received" in message]
+    assert told == ["binance: no events received for BTC-USD, ETH-USDC: quiet, or unknown to the source"]
 
 
 def test_a_connection_that_grows_old_is_replaced_with_nothing_lost(caplog: pytest.LogCaptureFixture) -> None:
@@ -217,7 +217,7 @@ def test_a_server_that_says_it_will_leave_is_left_first(caplog: pytest.LogCaptur
     heard, live = run(exchange, lambda _, heard: {5, 2} <= {event.id for event in heard})
     assert sorted(ids(heard)) == [1, 2, 3, 4, 5]
     assert live.tally.missing == 0
-    assert "binance: the server is about to leave; its successor is called" in caplog.messages
+    assert "binance: the server is about to close the connection; opening a new one" in caplog.messages
 
 
 def test_who_takes_and_drops_every_call_is_not_called_without_a_pause() -> None:
@@ -267,7 +267,7 @@ def test_a_refusal_for_good_is_one_line() -> None:
     with pytest.raises(InputError) as told:
         run(exchange, last_is(1))
     why = f"HTTP 451 Unavailable For Legal Reasons: {body}"
-    assert str(told.value) == f"binance: the server refuses ({why}); TICKERTAPE_BINANCE_URL is its address"
+    assert str(told.value) == f"binance: the server refuses ({why}); TICKERTAPE_BINANCE_URL sets its address"
 
 
 def test_a_refusal_after_there_was_a_connection_is_outlasted() -> None:
@@ -281,6 +281,6 @@ def test_an_address_that_is_none_is_one_line() -> None:
     live = Live(Binance("https://localhost/stream", ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
     with pytest.raises(
         ConfigError,
-        match=r"^binance: .*https://localhost/stream\?streams=.* isn't a valid URI: .*; TICKERTAPE_BINANCE_URL is",
+        match=r"^binance: .*https://localhost/stream\?streams=.* isn't a valid URI: .*; TICKERTAPE_BINANCE_URL sets",
     ):
         asyncio.run(hear(live, last_is(1)))

@@ -153,7 +153,9 @@ def test_kafka_freezes_and_what_had_no_room_is_named(kafka: EmbeddedKafka, tmp_p
     assert sorted([*there, *missing]) == list(range(1, max(there) + 1))
     # It is told when that begins and when it ends, and in the end how many: of trades and of quotes.
     assert "binance: Kafka is away or slow" in said
-    dropped = sum(int(count) for count in re.findall(r"takes messages again; (\d+) of [\d.]+ s were dropped", said))
+    dropped = sum(
+        int(count) for count in re.findall(r"accepts messages again; (\d+) messages of [\d.]+ s were dropped", said)
+    )
     assert f"{dropped:,} dropped" in said
     quotes = set(range(1, max(there) + 1)) - {msgspec.json.decode(record)["id"] for record in records(kafka, "quotes")}
     assert abs(dropped - len(missing) - len(quotes)) <= 2
@@ -217,5 +219,5 @@ def test_a_server_that_refuses_for_good_is_one_line(kafka: EmbeddedKafka) -> Non
     assert code == 3
     assert [line for line in said.splitlines() if not line.startswith("metrics at ")] == [
         "tickertape: binance: the server refuses (HTTP 451 Unavailable For Legal Reasons: restricted location); "
-        "TICKERTAPE_BINANCE_URL is its address"
+        "TICKERTAPE_BINANCE_URL sets its address"
     ]

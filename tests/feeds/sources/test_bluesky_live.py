@@ -105,7 +105,7 @@ def test_a_feed_begins_where_it_is_told_and_a_gap_is_told_of(caplog: pytest.LogC
     assert asyncio.run(scenario()).tally.leaps == 1
     assert f"cursor={START_US + 2 * SECOND_US}" in exchange.asked[0]
     between = f"between position {START_US + 7 * SECOND_US} and {kept[0]}"
-    assert f"bluesky: there is a gap {between}: the source has not kept it" in caplog.messages
+    assert f"bluesky: messages are missing {between}: the source has not kept them" in caplog.messages
 
 
 def test_what_floods_is_hung_up_on_and_asked_for_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -123,4 +123,4 @@ def test_what_floods_is_hung_up_on_and_asked_for_again(caplog: pytest.LogCapture
     assert list(dict.fromkeys(times_us(heard))) == kept
     assert flooded.tally.dropped == 0
     assert len(exchange.asked) > 2
-    assert "bluesky: hung up, for there is no room; it goes on from there when there is" in caplog.messages
+    assert "bluesky: closed, as the buffer is full; it resumes from here once there is room" in caplog.messages
