@@ -74,7 +74,7 @@ def test_a_pipeline_that_is_well_and_one_that_is_not() -> None:
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, "bars", wrong)])
         done = doctor(embedded.broker)
         assert done.returncode == 6
-        assert "WRONG   topics: bars: cleanup.policy is compact,delete, and should be delete: compaction" in done.stdout
+        assert "WRONG   topics: bars: cleanup.policy is compact,delete but should be delete: compaction" in done.stdout
         checked = [sys.executable, "-m", "tickertape", "--broker", embedded.broker, "topics", "check"]
         assert subprocess.run(checked, check=False, capture_output=True).returncode == 6
         assert subprocess.run([*checked, "--mend"], check=False, capture_output=True).returncode == 0

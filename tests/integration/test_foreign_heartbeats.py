@@ -42,7 +42,7 @@ def test_finals_go_on_whatever_foreign_heartbeats_say(own_kafka: str, capsys: py
         held = all_final(settings)
         total = tallies(settings, TRADES)
     said = capsys.readouterr().out
-    assert "partitions, and there are 4, promised ones included: its count is left out" in said
+    assert "partitions, but there are 4, scheduled ones included: its number is ignored" in said
     truth, late = truth_of(log_of(own_kafka))
     assert total["late"] == late
     assert_true(held, truth)

@@ -188,7 +188,7 @@ def test_without_workers_the_step_is_past_all_that_can_have_been_sent(own_kafka:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["trades", "--partitions", "1"], "trades has 4 partitions, and Kafka can't take any away: give 4 or more"),
+        (["trades", "--partitions", "1"], "trades has 4 partitions, and Kafka can't remove any: give 4 or more"),
         (["bars", "--partitions", "9"], "bars can't get more partitions"),
         (["nope", "--partitions", "9"], "nope: no such topic; there are trades, quotes, posts"),
     ],

@@ -135,7 +135,7 @@ def told(connection: Connection) -> str:
 def test_a_plaintext_client_at_a_tls_port(known: SecuredKafka) -> None:
     broker = known.user("scram").broker
     assert told(Connection(broker)) == (
-        f"Kafka at {broker} speaks TLS and security_protocol is PLAINTEXT: set it to SSL or SASL_SSL, or name another "
+        f"Kafka at {broker} speaks TLS and security_protocol is PLAINTEXT: set it to SSL or SASL_SSL, or use another "
         "port"
     )
 
@@ -143,7 +143,7 @@ def test_a_plaintext_client_at_a_tls_port(known: SecuredKafka) -> None:
 def test_a_tls_client_at_a_plaintext_port(known: SecuredKafka, kafka: str) -> None:
     assert told(replace(known.user("scram"), broker=kafka)) == (
         f"Kafka at {kafka} speaks plaintext and security_protocol is SASL_SSL: set it to PLAINTEXT or SASL_PLAINTEXT, "
-        "or name another port"
+        "or use another port"
     )
 
 
@@ -152,7 +152,7 @@ def test_a_wrong_password(known: SecuredKafka, mechanism: str) -> None:
     user = "plain" if mechanism == "PLAIN" else "scram"
     line = told(replace(known.user(user, mechanism), sasl_password=Secret("wrong-one")))
     broker = known.user(user).broker
-    assert line.startswith(f"Kafka at {broker} refuses user {user} by {mechanism}: see sasl_username and sasl_password")
+    assert line.startswith(f"Kafka at {broker} refuses user {user} by {mechanism}: check sasl_username and sasl_pass")
     assert "wrong-one" not in line
 
 
@@ -164,21 +164,21 @@ def test_a_token_that_is_too_old(way: Callable[[str], Connection]) -> None:
 
 def test_an_expired_certificate(known: SecuredKafka) -> None:
     connection = known.user("scram", listener="EXPIRED")
-    assert told(connection) == f"the certificate of Kafka at {connection.broker} has expired: it is to be renewed there"
+    assert told(connection) == f"the certificate of Kafka at {connection.broker} has expired: renew it on the broker"
 
 
 def test_our_own_certificate_has_expired(known: SecuredKafka) -> None:
     connection = replace(known.admin, tls_certificate=str(known.authority.sign("late-client", expired=True)))
     assert told(connection) == (
-        f"Kafka at {connection.broker} refuses our certificate (tls_certificate): it may have expired, or be "
-        "of another authority"
+        f"Kafka at {connection.broker} refuses the client certificate (tls_certificate): it may have expired, or be "
+        "signed by another authority"
     )
 
 
 def test_no_certificate_where_one_is_asked_for(known: SecuredKafka) -> None:
     connection = replace(known.admin, tls_certificate="")
     assert told(connection) == (
-        f"Kafka at {connection.broker} asks for a certificate of ours: set tls_certificate and tls_key"
+        f"Kafka at {connection.broker} requires a client certificate: set tls_certificate and tls_key"
     )
 
 
@@ -193,6 +193,6 @@ def test_an_unknown_authority(known: SecuredKafka, tmp_path: Path) -> None:
 def test_a_certificate_of_another_host(known: SecuredKafka) -> None:
     connection = known.user("scram", listener="ELSEWHERE")
     assert told(connection) == (
-        f"the certificate of Kafka at {connection.broker} is of other names than 127.0.0.1: name it in "
-        "TICKERTAPE_BROKER as it does"
+        f"the certificate of Kafka at {connection.broker} is of other names than 127.0.0.1: use one of these names in "
+        "TICKERTAPE_BROKER"
     )

@@ -1,4 +1,4 @@
-"""Getting in: security settings for each client, and errors that say what is missing.
+"""Access to Kafka: the security options of each client library, and errors that name what is wrong.
 
 May import: stream.configuration, stream.errors.
 """

@@ -1,4 +1,7 @@
-"""Why Kafka doesn't let us in, in one line: asked once a client has failed, by a connection of its own."""
+"""Find out why a client can't connect to Kafka, and explain it in one line.
+
+This runs after a client has failed, on connections of its own.
+"""
 
 import asyncio
 import ssl
@@ -23,26 +26,26 @@ from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.errors import AccessError, BrokerError, ConfigError, TickertapeError, one_line
 from tickertape.stream.kafka.access.security import for_aiokafka
 
-# Each step has this long: a broker that takes us for another client says nothing at all.
+# The time limit of each step. A broker that expects another protocol may never answer.
 STEP_SECONDS = 5.0
 # X509_V_ERR_… of OpenSSL.
 _NOT_YET_VALID, _EXPIRED, _OTHER_HOST, _OTHER_ADDRESS = 9, 10, 62, 64
-# What TLS calls a certificate of ours that the broker doesn't like.
-_OURS = {
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "asks for a certificate of ours: set tls_certificate and tls_key",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "says that our certificate (tls_certificate) has expired: renew it",
-    "TLSV1_ALERT_UNKNOWN_CA": "doesn't know the authority that signed our certificate (tls_certificate)",
-    "SSLV3_ALERT_BAD_CERTIFICATE": "refuses our certificate (tls_certificate)",
-    # With Java it is what has expired, too.
-    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "refuses our certificate (tls_certificate): it may have expired, or be of "
-    "another authority",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "and we have no way of TLS in common; it may ask for a certificate of ours "
-    "(tls_certificate)",
+# What the TLS alerts of a broker mean for the client certificate.
+_CERTIFICATE_ALERTS = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "requires a client certificate: set tls_certificate and tls_key",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "reports that the client certificate (tls_certificate) has expired: renew it",
+    "TLSV1_ALERT_UNKNOWN_CA": "doesn't trust the authority that signed the client certificate (tls_certificate)",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "refuses the client certificate (tls_certificate)",
+    # A Java broker sends this for an expired certificate too.
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "refuses the client certificate (tls_certificate): it may have expired, or be "
+    "signed by another authority",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "has no TLS version or cipher in common with this client, or requires a client "
+    "certificate (tls_certificate)",
 }
 
 
 def no_address(broker: str, error: ValueError) -> ConfigError:
-    return ConfigError(f"broker {broker!r}: {error}; it is host:port, or several with commas")
+    return ConfigError(f"broker {broker!r}: {error}; expected host:port, or several separated by commas")
 
 
 def no_answer(broker: str) -> BrokerError:
@@ -52,15 +55,15 @@ def no_answer(broker: str) -> BrokerError:
 
 
 def diagnose(connection: Connection) -> TickertapeError:
-    """Do what `find_cause` does, also where an event loop runs."""
+    """Run `find_cause` to its end; this works inside a running event loop, too."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, find_cause(connection)).result()
 
 
 async def find_cause(connection: Connection) -> TickertapeError:
-    """Return why a client can't connect; it is tried once more, step by step.
+    """Connect once more, step by step, and return the error that explains why a client can't.
 
-    Where several addresses are set, what the first says that answers at all.
+    If several addresses are set, the error is about the first address that answers.
     """
     try:
         options = for_aiokafka(connection)
@@ -80,22 +83,22 @@ async def find_cause(connection: Connection) -> TickertapeError:
 
 
 class _Silent(Exception):  # noqa: N818 - no fault of its own
-    """Nothing answers at an address."""
+    """No server answers at an address."""
 
 
 class _Attempt(Struct, frozen=True):
-    """One way to Kafka, up to an answer that only those get who are let in.
+    """One attempt to connect to an address, up to a request that only an authenticated client may send.
 
     Attributes
     ----------
     connection
-        How it is reached.
+        The connection settings.
     options
-        The same as aiokafka takes it, without addresses.
+        The same settings as options of aiokafka, without addresses.
     host, port
-        Where.
+        The address.
     advertised
-        True where Kafka named the address.
+        True if Kafka advertised the address; False if it is from the settings.
     """
 
     connection: Connection
@@ -105,11 +108,11 @@ class _Attempt(Struct, frozen=True):
     advertised: bool = False
 
     async def run(self) -> None:
-        """Raise what stands in the way: `TickertapeError` or `_Silent`."""
+        """Go through all steps. The one that fails raises `TickertapeError` or `_Silent`."""
         provider = self.options.get("sasl_oauth_token_provider")
         conn = await self._greet()
         try:
-            await self._see_what_it_speaks(conn)
+            await self._check_sasl(conn)
         finally:
             conn.close()
         if provider is not None:
@@ -128,18 +131,18 @@ class _Attempt(Struct, frozen=True):
     @property
     def _kafka(self) -> str:
         where = f"{self.host}:{self.port}"
-        return f"Kafka at {where}, as {self.connection.broker} names it," if self.advertised else f"Kafka at {where}"
+        return f"Kafka at {where}, advertised by {self.connection.broker}," if self.advertised else f"Kafka at {where}"
 
     async def _greet(self) -> AIOKafkaConnection:
-        """Return a connection on which nobody has said who they are."""
+        """Return a connection without authentication."""
         tls = self.connection.uses_tls
         try:
             return await self._connect(security_protocol="SSL" if tls else "PLAINTEXT", sasl_mechanism=None)
         except (KafkaError, OSError, TimeoutError, EOFError) as error:
-            await self._must_listen()
+            await self._check_that_it_listens()
             raise await self._why_not(error) from None
 
-    async def _must_listen(self) -> None:
+    async def _check_that_it_listens(self) -> None:
         try:
             async with asyncio.timeout(STEP_SECONDS):
                 _, writer = await asyncio.open_connection(self.host, self.port)
@@ -147,7 +150,8 @@ class _Attempt(Struct, frozen=True):
         except (OSError, TimeoutError):
             if self.advertised:
                 raise BrokerError(
-                    f"{self._kafka} doesn't answer: see its advertised.listeners, and that we may connect to it"
+                    f"{self._kafka} doesn't answer: check the broker's advertised.listeners, and that this machine can "
+                    "connect to that address"
                 ) from None
             raise _Silent from None
 
@@ -156,27 +160,27 @@ class _Attempt(Struct, frozen=True):
         return await create_conn(self.host, self.port, **options)
 
     async def _why_not(self, error: BaseException) -> TickertapeError:
-        """Return what is wrong where no request is answered, though somebody listens."""
+        """Return the reason why a server listens but answers no request."""
         protocol, found = self.connection.security_protocol, list(_causes(error))
         if bad := next((one for one in found if isinstance(one, ssl.SSLCertVerificationError)), None):
             return self._bad_certificate(bad)
         for one in found:
-            if isinstance(one, ssl.SSLError) and one.reason in _OURS:
-                return AccessError(f"{self._kafka} {_OURS[one.reason]}")
-        other = await self._other_way()
+            if isinstance(one, ssl.SSLError) and one.reason in _CERTIFICATE_ALERTS:
+                return AccessError(f"{self._kafka} {_CERTIFICATE_ALERTS[one.reason]}")
+        other = await self._try_other_protocol()
         if other is None:
             said = one_line(str(found[-1]) or type(found[-1]).__name__)
-            return BrokerError(f"what listens at {self.host}:{self.port} doesn't answer as Kafka does ({said})")
+            return BrokerError(f"the server at {self.host}:{self.port} doesn't answer like Kafka ({said})")
         sort, to_set = ("plaintext", "PLAINTEXT") if self.connection.uses_tls else ("TLS", "SSL")
         return AccessError(
             f"{self._kafka} speaks {sort} and security_protocol is {protocol}: set it to {to_set} or SASL_{to_set}, or "
-            "name another port"
+            "use another port"
         )
 
-    async def _other_way(self) -> AIOKafkaConnection | None:
-        """Return something where Kafka answers with TLS if we have none, and the other way round."""
+    async def _try_other_protocol(self) -> AIOKafkaConnection | None:
+        """Try TLS if the settings have none, or plaintext if they have TLS; return None if that fails too."""
         context = ssl.create_default_context()
-        # Nothing is said on this connection that others may not hear.
+        # Nothing secret is sent over this connection, so the certificate need not be verified.
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
             if self.connection.uses_tls:
@@ -195,21 +199,25 @@ class _Attempt(Struct, frozen=True):
         if error.verify_code in (_OTHER_HOST, _OTHER_ADDRESS):
             return AccessError(
                 f"{whose} is of other names than {self.host}: "
-                + ("see its advertised.listeners" if self.advertised else "name it in TICKERTAPE_BROKER as it does")
+                + (
+                    "check the broker's advertised.listeners"
+                    if self.advertised
+                    else "use one of these names in TICKERTAPE_BROKER"
+                )
             )
         if error.verify_code == _EXPIRED:
-            return AccessError(f"{whose} has expired: it is to be renewed there")
+            return AccessError(f"{whose} has expired: renew it on the broker")
         if error.verify_code == _NOT_YET_VALID:
-            return AccessError(f"{whose} isn't valid yet: see both clocks")
+            return AccessError(f"{whose} isn't valid yet: check the clocks of both machines")
         ours = self.connection.tls_ca
         return AccessError(
             f"{whose} isn't signed by an authority "
-            + (f"in tls_ca ({ours})" if ours else "that this system knows: set tls_ca to the file of its own")
+            + (f"in tls_ca ({ours})" if ours else "that this system trusts: set tls_ca to the authority's file")
             + f" ({one_line(error.verify_message)})"
         )
 
-    async def _see_what_it_speaks(self, conn: AIOKafkaConnection) -> None:
-        """Raise AccessError where it wants SASL and we don't, or the other way round, or by another mechanism."""
+    async def _check_sasl(self, conn: AIOKafkaConnection) -> None:
+        """Raise AccessError if the broker and the settings differ in whether SASL is used, or in its mechanism."""
         protocol, mechanism = self.connection.security_protocol, self.connection.sasl_mechanism
         try:
             answer = await conn.send(SaslHandShakeRequest(mechanism or "PLAIN"))
@@ -219,36 +227,40 @@ class _Attempt(Struct, frozen=True):
         if kind is IllegalSaslStateError:
             if self.connection.uses_sasl:
                 raise AccessError(
-                    f"{self._kafka} doesn't take SASL and security_protocol is {protocol}: set it to "
-                    f"{protocol.removeprefix('SASL_')}, or name another port"
+                    f"{self._kafka} doesn't accept SASL and security_protocol is {protocol}: set it to "
+                    f"{protocol.removeprefix('SASL_')}, or use another port"
                 )
         elif not self.connection.uses_sasl and kind in (NoError, UnsupportedSaslMechanismError):
             sort = "SSL" if self.connection.uses_tls else "PLAINTEXT"
             raise AccessError(
-                f"{self._kafka} asks who we are and security_protocol is {protocol}: set it to SASL_{sort}, and "
-                f"sasl_mechanism to what it takes ({offered})"
+                f"{self._kafka} requires SASL and security_protocol is {protocol}: set it to SASL_{sort}, and "
+                f"sasl_mechanism to one that it accepts ({offered})"
             )
         elif kind is UnsupportedSaslMechanismError:
-            raise AccessError(f"{self._kafka} doesn't take sasl_mechanism {mechanism}: it takes {offered or 'none'}")
+            raise AccessError(
+                f"{self._kafka} doesn't accept sasl_mechanism {mechanism}: it accepts {offered or 'none'}"
+            )
 
     async def _log_in(self) -> list[Any]:
-        """Return the brokers of the cluster, as it names them to those that it lets in."""
+        """Authenticate, and return the brokers that the cluster advertises."""
         mechanism, user = self.connection.sasl_mechanism, self.connection.sasl_username
         try:
             conn = await self._connect()
         except SaslAuthenticationFailed as error:
             raise AccessError(
                 f"{self._kafka} refuses "
-                + (f"user {user} by {mechanism}: see sasl_username and sasl_password" if user else "the token")
+                + (f"user {user} by {mechanism}: check sasl_username and sasl_password" if user else "the token")
                 + f" ({one_line(str(error.args[0] if error.args else error))})"
             ) from None
         except ValueError as error:
-            # SCRAM proves both sides to each other.
-            raise AccessError(f"{self._kafka} can't prove that it knows user {user} ({one_line(str(error))})") from None
+            # With SCRAM the server, too, has to prove that it knows the password.
+            raise AccessError(
+                f"{self._kafka} can't prove that it knows the password of user {user} ({one_line(str(error))})"
+            ) from None
         except (KafkaError, OSError, TimeoutError, EOFError) as error:
             raise await self._why_not(error) from None
-        # aiokafka takes the refusal of a token for an answer. Its next request is cut off, or answered with no broker.
-        refused = AccessError(f"{self._kafka} refuses the token: see where it comes from, and its life")
+        # aiokafka doesn't notice that a token was refused. Its next request is cut off, or the answer has no brokers.
+        refused = AccessError(f"{self._kafka} refuses the token: check its issuer and its expiry")
         try:
             brokers = list((await conn.send(MetadataRequest([]))).brokers)
         except (KafkaError, OSError, TimeoutError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""What Kafka doesn't let us do, in one line that names the right."""
+"""Errors for requests that Kafka refuses. For a missing right, one line names the right."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.errors import AccessError, BrokerError, one_line
 
-# Both libraries number their errors as Kafka does.
+# Both client libraries use Kafka's own error numbers.
 _KINDS = {
     TopicAuthorizationFailedError.errno: "topic",
     GroupAuthorizationFailedError.errno: "group",
@@ -22,31 +22,31 @@ _KINDS = {
 
 
 def denied(error: BaseException) -> bool:
-    """Return whether it is for want of a right that Kafka refuses; an error of aiokafka or of kafka-python."""
+    """Return whether an error of aiokafka or kafka-python says that a right is missing."""
     return getattr(error, "errno", None) in _KINDS
 
 
 def refused(connection: Connection, error: BaseException, right: str = "") -> BrokerError:
-    """Return what to tell of an error that Kafka answered with.
+    """Return our error for an error that Kafka answered with.
 
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        The connection settings.
     error
-        Of aiokafka or kafka-python.
+        The error of aiokafka or kafka-python.
     right
-        What was needed, if that is known: ``Read on topic trades``.
+        The right that the request needed, such as ``Read on topic trades``. Empty if unknown.
     """
     said = one_line(str(error)) or type(error).__name__
     if not denied(error):
-        return BrokerError(f"Kafka at {connection.broker} refuses or went away: {said}")
+        return BrokerError(f"Kafka at {connection.broker} refused a request or went away: {said}")
     kind = _KINDS[getattr(error, "errno", None)]
     return lacking(connection, right or f"a right on a {kind} ({said})")
 
 
 def unread(connection: Connection, error: BaseException, group: str) -> BrokerError:
-    """Return what to tell a worker whose consumer Kafka refuses for want of a right, on a topic or on its group."""
+    """Return our error for a worker's consumer that lacks a right on a topic or on its group."""
     said = error.args[0] if error.args else ""
     topic = next(iter(sorted(said)), "") if isinstance(said, set | frozenset) else said
     of_topic = getattr(error, "errno", None) == TopicAuthorizationFailedError.errno
@@ -54,7 +54,7 @@ def unread(connection: Connection, error: BaseException, group: str) -> BrokerEr
 
 
 def lacking(connection: Connection, right: str) -> AccessError:
-    """Return what to tell of a right that we need: ``Read on topic trades``."""
+    """Return our error for a missing right, such as ``Read on topic trades``."""
     who = f"user {connection.sasl_username}" if connection.sasl_username else "us"
     return AccessError(
         f"Kafka at {connection.broker} doesn't let {who} do that: it takes {right}; docs/security.md lists the rights "
@@ -63,16 +63,16 @@ def lacking(connection: Connection, right: str) -> AccessError:
 
 
 async def unseen(connection: Connection, client: Any, topic: str) -> BrokerError | None:
-    """Return why a topic isn't among those that Kafka shows: it is hidden from us, or there is none (None).
+    """Return an error if Kafka hides a topic or doesn't answer; None if the topic isn't hidden and doesn't exist.
 
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        The connection settings.
     client
-        One of aiokafka that is connected.
+        A connected client of aiokafka.
     topic
-        Its name; it isn't created by this.
+        The topic's name. The request doesn't create the topic.
     """
     try:
         answer = await client.send(client.get_random_node(), MetadataRequest([topic], allow_auto_topic_creation=False))

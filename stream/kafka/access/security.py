@@ -1,4 +1,4 @@
-"""What each client library is told of a `Connection`: the only place that tells them."""
+"""Translate a `Connection` into the options of each client library. No other module sets these options."""
 
 import logging
 import ssl
@@ -13,7 +13,7 @@ from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.kafka.access.token import blocking_token, token
 
-# At the level DEBUG they log requests as they are, passwords and tokens among them.
+# At level DEBUG these loggers write whole requests, with passwords and tokens.
 for _name in ("aiokafka.conn", "kafka.net.connection", "kafka.protocol.parser"):
     logging.getLogger(_name).addFilter(lambda record: record.levelno > logging.DEBUG)
 
@@ -24,7 +24,7 @@ def for_aiokafka(connection: Connection) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        A file that the settings name can't be read, or isn't what it should be.
+        A file that the settings name can't be read, or has the wrong contents.
     """
     return {
         "bootstrap_servers": connection.broker,
@@ -51,7 +51,7 @@ def for_kafka_python(connection: Connection) -> dict[str, Any]:
 
 
 def for_faust(connection: Connection) -> Any:
-    """Return what a Faust app takes as ``broker_credentials``.
+    """Return the ``broker_credentials`` of a Faust app; None without TLS and SASL.
 
     Raises
     ------
@@ -74,9 +74,9 @@ def for_faust(connection: Connection) -> Any:
 
 
 def tls_context(connection: Connection) -> ssl.SSLContext | None:
-    """Return what connections are made with; None without TLS.
+    """Return the TLS context of connections; None without TLS.
 
-    It asks for TLS 1.2 at least, a certificate that is valid, and one that is of the host's name.
+    It requires TLS 1.2 or later, and a valid certificate for the host's name.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def tls_context(connection: Connection) -> ssl.SSLContext | None:
     except OSError as error:
         raise ConfigError(f"setting: tls_ca: {connection.tls_ca} {_what_is_wrong(error)}") from None
     if connection.tls_certificate:
-        # Without a function OpenSSL would ask for the password at the terminal.
+        # A function, because OpenSSL would otherwise ask for the password at the terminal.
         password = partial(str, connection.key_password())
         try:
             context.load_cert_chain(connection.tls_certificate, connection.tls_key or None, password)
@@ -101,13 +101,13 @@ def tls_context(connection: Connection) -> ssl.SSLContext | None:
 
 
 def _what_is_wrong(error: OSError) -> str:
-    """Say it of files that were to be read as PEM."""
+    """Return what is wrong with files that could not be read as PEM, as the end of a sentence."""
     if not isinstance(error, ssl.SSLError):
         return f"can't be read: {error.strerror}"
     if error.reason == "KEY_VALUES_MISMATCH":
         return "don't belong together"
-    # A wrong password makes rubbish, of which OpenSSL says one thing or another.
-    return f"isn't such a file in PEM, or the password (tls_key_password) is wrong ({error.reason or 'no PEM'})"
+    # With a wrong password the decrypted bytes are arbitrary, and so is OpenSSL's reason.
+    return f"isn't a valid PEM file, or the password (tls_key_password) is wrong ({error.reason or 'no PEM'})"
 
 
 def _sasl(connection: Connection, provider: type[Any]) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _sasl(connection: Connection, provider: type[Any]) -> dict[str, Any]:
 
 
 class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is untyped here
-    """Gives aiokafka a token for each connection."""
+    """Provides aiokafka with a token for each connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -132,7 +132,7 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is
         try:
             return await token(self._connection)
         except TickertapeError as error:
-            # What aiokafka takes for a connection that failed, and tries again; another error would end its tasks.
+            # aiokafka treats this error as a failed connection and retries. Any other error would end its tasks.
             raise KafkaConnectionError(str(error)) from error
 
     def extensions(self) -> dict[str, str]:
@@ -140,7 +140,7 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka is
 
 
 class _BlockingTokenProvider(BlockingTokenProvider):  # type: ignore[misc]  # kafka-python is untyped
-    """Gives kafka-python a token for each connection."""
+    """Provides kafka-python with a token for each connection."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()

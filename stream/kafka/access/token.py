@@ -1,4 +1,4 @@
-"""Tokens for OAUTHBEARER: from a file, or for client credentials."""
+"""Tokens for OAUTHBEARER, from a file or from an endpoint that issues them for client credentials."""
 
 import asyncio
 import time
@@ -11,15 +11,15 @@ from msgspec import Struct
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.errors import AccessError, ConfigError, one_line
 
-# Of asking, from the look-up of the name to the answer's end.
+# The time limit of a request, from the name look-up to the end of the answer.
 ENDPOINT_SECONDS = 10.0
 ANSWER_BYTES = 64 << 10
-# One that is older than this share of its life isn't used for another connection.
+# A token is used for new connections until this share of its lifetime has passed.
 FRESH = 0.8
 
 
 class _Answer(Struct):
-    """What an endpoint answers (RFC 6749, sections 5.1 and 5.2)."""
+    """An endpoint's answer (RFC 6749, sections 5.1 and 5.2)."""
 
     access_token: str = ""
     expires_in: float = 0.0
@@ -27,17 +27,17 @@ class _Answer(Struct):
     error_description: str = ""
 
 
-#: By endpoint, client and scope: a token, and until when it is used, by the monotonic clock.
+#: By endpoint, client and scope: a token, and the time until which it is used, by the monotonic clock.
 _fresh: dict[tuple[str, str, str], tuple[str, float]] = {}
 
 
 async def token(connection: Connection) -> str:
-    """Return a token to connect with.
+    """Return a token for a new connection.
 
     Raises
     ------
     ConfigError
-        Its file can't be read, or holds none.
+        The token's file can't be read, or holds no token.
     AccessError
         The endpoint can't be reached, or refuses.
     """
@@ -53,7 +53,7 @@ async def token(connection: Connection) -> str:
 
 
 def blocking_token(connection: Connection) -> str:
-    """Do what `token` does, also where an event loop runs."""
+    """Run `token` to its end; this works inside a running event loop, too."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, token(connection)).result()
 
@@ -71,7 +71,7 @@ def _from_file(path: str) -> str:
 
 
 def _is_token(text: str) -> bool:
-    """Return whether it can be sent: what lies between control characters is more than a token to Kafka."""
+    """Return whether a text can be sent as a token. To Kafka, control characters separate the token from other data."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
@@ -87,7 +87,7 @@ async def _ask(connection: Connection) -> _Answer:
     try:
         async with (
             aiohttp.ClientSession(timeout=limit, trust_env=True) as session,
-            # The secret goes where the settings say, and not where that sends it on.
+            # No redirects: the secret must go only to the address in the settings.
             session.post(url, data=form, auth=who, allow_redirects=False) as response,
         ):
             body, status = b"", response.status
@@ -106,7 +106,7 @@ async def _ask(connection: Connection) -> _Answer:
     if status != 200 or answer.error or not _is_token(answer.access_token):
         said = ": ".join(filter(None, (answer.error, answer.error_description))) or f"HTTP status {status}, no token"
         raise AccessError(
-            f"no token from {url} for client {connection.sasl_username}: {one_line(said)}; see sasl_username, "
+            f"no token from {url} for client {connection.sasl_username}: {one_line(said)}; check sasl_username, "
             "sasl_password and sasl_scope"
         )
     return answer

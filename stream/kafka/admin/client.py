@@ -1,4 +1,4 @@
-"""Asking a broker about topics and groups, through kafka-python."""
+"""The admin client of kafka-python: connect it, retry requests, and read the commits of a group."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ from tickertape.stream.kafka.access.security import for_kafka_python
 
 CONNECT_MS = 5000
 REQUEST_MS = 15_000
-# A broker that has just started has no group coordinator for a moment.
+# Requests are repeated for this long: a broker that has just started has no group coordinator yet.
 RETRY_SECONDS = 15.0
 
 T = TypeVar("T")
 
 
 def retrying(ask: Callable[[], T]) -> T:
-    """Ask again where the broker says that it isn't ready yet."""
+    """Return the result of a request, and repeat it while the broker isn't ready."""
     until = time.monotonic() + RETRY_SECONDS
     while True:
         try:
@@ -35,12 +35,12 @@ def retrying(ask: Callable[[], T]) -> T:
 
 
 def commits(admin: KafkaAdminClient, connection: Connection, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-    """Return what a group has committed, by partition.
+    """Return a group's commits by partition.
 
     Raises
     ------
     AccessError
-        Kafka doesn't tell us.
+        The right to describe the group is missing.
     """
     try:
         found: dict[TopicPartition, OffsetAndMetadata] = retrying(lambda: admin.list_group_offsets([group]))[group]
@@ -51,14 +51,14 @@ def commits(admin: KafkaAdminClient, connection: Connection, group: str) -> dict
 
 @contextmanager
 def connected(connection: Connection) -> Iterator[KafkaAdminClient]:
-    """Yield an admin client; whatever Kafka refuses is one line.
+    """Yield an admin client; turn the errors of its library into ours.
 
     Raises
     ------
     ConfigError
-        That is no address.
+        The broker's address isn't valid.
     BrokerError
-        Kafka can't be reached, or refuses; `AccessError` where it doesn't let us in.
+        Kafka can't be reached, or refuses a request. `AccessError` if it denies access.
     """
     try:
         admin = KafkaAdminClient(

@@ -1,4 +1,4 @@
-"""How topics that exist differ from the catalogue, and how that is mended: Kafka leaves them as they were made."""
+"""Compare existing topics with the catalogue, and set the catalogue's configs: Kafka never changes them itself."""
 
 from collections.abc import Iterable
 
@@ -12,16 +12,16 @@ from tickertape.stream.kafka.admin.topics import TopicState
 
 
 class Difference(Struct, frozen=True):
-    """One config of a topic that is another than the catalogue's.
+    """A config of a topic that differs from the catalogue.
 
     Attributes
     ----------
     topic, config
-        Which.
+        The names of the topic and of the config.
     found, wanted
-        Its value, and the catalogue's.
+        The topic's value, and the catalogue's.
     why
-        What goes wrong with it.
+        What goes wrong with the value found.
     """
 
     topic: str
@@ -31,11 +31,11 @@ class Difference(Struct, frozen=True):
     why: str
 
     def __str__(self) -> str:
-        return f"{self.topic}: {self.config} is {self.found}, and should be {self.wanted}: {self.why}"
+        return f"{self.topic}: {self.config} is {self.found} but should be {self.wanted}: {self.why}"
 
 
 def differences(states: Iterable[TopicState], topics: Iterable[Topic] = CATALOGUE) -> list[Difference]:
-    """Return how topics differ from how they are declared. To keep records for longer, or take larger ones, is fine."""
+    """Return the differences that matter. Longer retention and larger records than declared are no difference."""
     declared = {topic.name: topic for topic in topics}
     return [found for state in states if state.exists for found in _of(state, declared[state.name])]
 
@@ -44,24 +44,24 @@ def _of(state: TopicState, topic: Topic) -> list[Difference]:
     found = []
     if state.append_time != topic.append_time:
         why = (
-            "replayed history is past retention at once, and clocks of producers decide what is rejected"
+            "replayed history is past retention at once, and the producers' clocks decide which records are rejected"
             if topic.append_time
-            else "records would lose the time that they have"
+            else "records would lose their own timestamps"
         )
         kinds = {True: "LogAppendTime", False: "CreateTime"}
         found.append(("message.timestamp.type", kinds[state.append_time], kinds[topic.append_time], why))
     if set(state.cleanup.split(",")) != set(topic.cleanup.split(",")):
         why = (
-            "compaction keeps the last record of a key, and of a result the highest (final, revision) counts"
+            "compaction keeps the last record of a key, but the highest (final, revision) is the valid one"
             if topic.cleanup == "delete"
-            else "old records of a key are to go, and the last one is to stay"
+            else "old records of a key must be deleted, and the last one kept"
         )
         found.append(("cleanup.policy", state.cleanup, topic.cleanup, why))
     if _shorter(state.retention_ms, topic.retention_ms):
-        why = "records are gone before a worker that was away has read them, or a reader the results"
+        why = "records may be deleted before a worker that was down, or a reader of results, has read them"
         found.append(("retention.ms", str(state.retention_ms), str(topic.retention_ms), why))
     if state.max_record_bytes < topic.max_record_bytes:
-        why = "a large record would be refused, and end who sends it"
+        why = "the broker would refuse a large record, and the process that sends it would end"
         found.append(("max.message.bytes", str(state.max_record_bytes), str(topic.max_record_bytes), why))
     return [Difference(topic.name, *one) for one in found]
 
@@ -71,7 +71,7 @@ def _shorter(found_ms: int, wanted_ms: int) -> bool:
 
 
 def mend(settings: Settings, found: Iterable[Difference]) -> None:
-    """Give topics the catalogue's configs.
+    """Set the configs that differ to the catalogue's values.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The group's members: which worker slot owns what, and how a slot that won't come back is removed."""
+"""The members of a consumer group: list the partitions that each worker slot owns, and remove a slot's worker."""
 
 from typing import Any
 
@@ -14,32 +14,32 @@ from tickertape.stream.kafka.admin.client import connected, retrying
 
 
 class Members(Struct, frozen=True):
-    """The workers of a pipeline, as Kafka sees them.
+    """The workers of a pipeline, from Kafka's description of the group.
 
     Attributes
     ----------
     stable
-        True where no rebalance is under way.
+        True if no rebalance is under way.
     owned
-        By slot: the partitions it owns, by topic.
+        By slot and topic: the partitions that the slot owns.
     """
 
     stable: bool
     owned: dict[str, dict[str, list[int]]]
 
     def share(self, topic: str, partitions: int) -> bool:
-        """Return whether each of so many partitions of a topic has an owner, and no rebalance is under way."""
+        """Return whether all of a topic's partitions have an owner, and no rebalance is under way."""
         owned = {number for parts in self.owned.values() for number in parts.get(topic, ())}
         return self.stable and owned == set(range(partitions))
 
 
 def describe(settings: Settings) -> Members:
-    """Return who is in the group.
+    """Return the members of the pipeline's group.
 
     Parameters
     ----------
     settings
-        Where Kafka is; ``group`` and ``epoch`` name the group.
+        The connection settings, and ``group`` and ``epoch``, which give the group's name.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def describe(settings: Settings) -> Members:
     owned = {}
     for member in found["members"]:
         assignment = member["member_assignment"]
-        # Between joining and being given partitions a member has none.
+        # A member that has joined and not received its partitions yet has no assignment.
         parts = assignment["assigned_partitions"] if isinstance(assignment, dict) else []
         slot = (member["group_instance_id"] or member["member_id"]).removeprefix(f"{group}-")
         owned[slot] = {part["topic"]: sorted(part["partitions"]) for part in parts}
@@ -60,26 +60,26 @@ def describe(settings: Settings) -> Members:
 
 
 def described(admin: KafkaAdminClient, connection: Connection, group: str) -> dict[str, Any]:
-    """Return what Kafka says of a group.
+    """Return Kafka's description of a group.
 
     Raises
     ------
     AccessError
-        It says nothing to us; kafka-python makes that a group without members.
+        The right to describe the group is missing. kafka-python alone would return a group without members.
     """
     try:
         found: dict[str, Any] = retrying(lambda: admin.describe_groups([group]))[group]
     except GroupAuthorizationFailedError:
-        # Kafka refuses so to say where the group is looked after.
+        # Kafka refuses the look-up of the group's coordinator with this error.
         raise lacking(connection, f"Describe on group {group}") from None
-    # It says so too of a group that doesn't exist yet.
+    # Kafka answers with the same error for a group that doesn't exist yet.
     if GroupAuthorizationFailedError.__name__ in (found["error"] or ""):
         raise lacking(connection, f"Describe on group {group}")
     return found
 
 
 def remove(settings: Settings, slot: str) -> None:
-    """Remove a slot's worker, which has ended: its partitions go to the others at once, not after the session time-out.
+    """Remove a slot's worker that has ended, so the others get its partitions before the session time-out.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The topics on a broker: make those of the catalogue, give one more partitions, and say how far each has been read."""
+"""The topics on a broker: create those of the catalogue, add partitions, and describe how far each has been read."""
 
 import time
 from collections.abc import Sequence
@@ -21,24 +21,24 @@ from tickertape.stream.kafka.admin.client import RETRY_SECONDS, commits, connect
 
 
 class PartitionState(Struct, frozen=True, kw_only=True):
-    """How far one partition is written and read.
+    """How far one partition has been written and read.
 
     Attributes
     ----------
     partition
-        Its number.
+        The partition's number.
     start, end
-        The log's first offset, and the one that its next record gets.
+        The log's first offset, and the offset of its next record.
     committed
-        The offset that the pipeline would read from after a restart; None if it has committed none.
+        The offset from which the pipeline would read after a restart; None without a commit.
     upto
-        The offset that it has been read to, by its last commit; None if there is none.
+        The offset up to which the partition has been read, by the last commit; None without a commit.
     lag
-        ``end - upto``, records; with no commit all that is there. None where the pipeline doesn't read the topic.
+        ``end - upto``, in records; ``end - start`` without a commit. None if the pipeline doesn't read the topic.
     watermark_ms
-        The highest of its lanes, up to ``upto``; None where there is none.
+        The highest watermark of its lanes, as of ``upto``; None without lanes.
     tallies
-        What became of the records, up to ``upto``; None for topics that have none.
+        What became of the records up to ``upto``; None for topics without tallies.
     """
 
     partition: int
@@ -52,26 +52,26 @@ class PartitionState(Struct, frozen=True, kw_only=True):
 
 
 class TopicState(Struct, frozen=True, kw_only=True):
-    """A topic as it is on the broker; what it holds and its key are the catalogue's.
+    """A topic on the broker.
 
     Attributes
     ----------
     name, holds, key
         As in the catalogue.
     exists
-        False where it has not been created; then it has no partitions, and what follows is the catalogue's.
+        False if the topic has not been created. It then has no partitions, and its configs are the catalogue's.
     retention_ms
         How long records are kept; -1: for ever.
     cleanup
-        ``cleanup.policy``.
+        The config ``cleanup.policy``.
     max_record_bytes
-        The largest record that the broker takes.
+        The largest record that the broker accepts.
     append_time
-        True where the broker's clock stamps the records.
+        True if the broker's clock stamps the records.
     lag
-        Of all partitions; None where the pipeline doesn't read the topic.
+        The sum over all partitions, in records; None if the pipeline doesn't read the topic.
     partitions
-        Each, in order.
+        The partitions, in order.
     """
 
     name: str
@@ -87,24 +87,24 @@ class TopicState(Struct, frozen=True, kw_only=True):
 
 
 def create(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[str]:
-    """Create those topics that don't exist, and wait until all of them can be used.
+    """Create the topics that don't exist, and wait until all topics can be used. Existing topics aren't changed.
 
     Parameters
     ----------
     settings
-        How Kafka is reached. Its ``partitions`` come before the catalogue's. What exists is left as it is.
+        The connection settings, and ``partitions``, which override the catalogue's numbers.
     topics
-        Which.
+        The topics that must exist.
 
     Returns
     -------
     list of str
-        The names of those that were created.
+        The names of the topics that were created.
 
     Raises
     ------
     ConfigError
-        The settings name partitions of a topic that there isn't.
+        The setting ``partitions`` names an unknown topic.
     BrokerError
         Kafka can't be reached, or refuses.
     """
@@ -127,12 +127,12 @@ def create(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[str]
             for answer in admin.create_topics(missing, raise_errors=False)["topics"]:
                 if answer["error_code"] == 0:
                     created.append(answer["name"])
-                # Another process may have been quicker.
                 elif answer["error_code"] in (
                     TopicAuthorizationFailedError.errno,
                     ClusterAuthorizationFailedError.errno,
                 ):
                     raise lacking(settings, f"Create on topic {answer['name']}")
+                # A topic that exists by now was created by another process.
                 elif answer["error_code"] != TopicAlreadyExistsError.errno:
                     raise BrokerError(
                         f"Kafka at {settings.broker} won't create {answer['name']}: {answer['error_message']}"
@@ -142,26 +142,26 @@ def create(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[str]
 
 
 def grow(connection: Connection, topic: Topic, partitions: int) -> int:
-    """Give a topic more partitions; as many as it has is no change.
+    """Add partitions to a topic until it has a given number.
 
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        The connection settings.
     topic
-        Which; it must be ``growable``.
+        The topic; it must be ``growable``.
     partitions
-        How many it is to have.
+        The new number of partitions. If the topic has as many already, nothing changes.
 
     Returns
     -------
     int
-        How many it had.
+        The previous number of partitions.
 
     Raises
     ------
     ConfigError
-        It would shrink, isn't growable, or doesn't exist.
+        The topic has more partitions, isn't growable, or doesn't exist.
     BrokerError
         Kafka can't be reached, or refuses.
     """
@@ -181,27 +181,27 @@ def grow(connection: Connection, topic: Topic, partitions: int) -> int:
 
 
 def may_grow(topic: Topic, had: int, partitions: int) -> None:
-    """Raise ConfigError where a topic that has so many partitions can't have so many."""
+    """Raise ConfigError if a topic with `had` partitions can't have `partitions`."""
     if not topic.growable:
         raise ConfigError(
             f"{topic.name} can't get more partitions: a key's records would be spread over two of them; "
-            f"set TICKERTAPE_PARTITIONS_{topic.name.replace('-', '_').upper()} before it is created"
+            f"set TICKERTAPE_PARTITIONS_{topic.name.replace('-', '_').upper()} before the topic is created"
         )
     if not had:
         raise ConfigError(f"{topic.name} doesn't exist; `tickertape topics create` creates it")
     if partitions < had:
-        raise ConfigError(f"{topic.name} has {had} partitions, and Kafka can't take any away: give {had} or more")
+        raise ConfigError(f"{topic.name} has {had} partitions, and Kafka can't remove any: give {had} or more")
 
 
 def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[TopicState]:
-    """Return each topic as it is on the broker, and how far the pipeline has read it.
+    """Return the state of each topic on the broker, and how far the pipeline has read it.
 
     Parameters
     ----------
     settings
-        How Kafka is reached. Its ``group`` and ``epoch`` say whose reading.
+        The connection settings, and ``group`` and ``epoch``, which give the consumer group that reads.
     topics
-        Which.
+        The topics to describe.
 
     Raises
     ------
@@ -224,13 +224,13 @@ def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[To
             config_filter="all",
         )["topic"]
         starts = retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.EARLIEST)))
-        # Commits before ends: the other way round a lag could come out below zero.
+        # Commits before ends: in the other order a lag could be negative.
         committed = commits(admin, settings, group)
         ends = retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST)))
     states = []
     for topic in topics:
         mine = [part for part in parts if part.topic == topic.name]
-        # An input topic is read, be it that nobody has begun.
+        # The pipeline reads input topics, even if it has committed nothing yet.
         read = topic.growable or any(part in committed for part in mine)
         partitions = [_partition(topic, p, starts[p].offset, ends[p].offset, committed.get(p), read) for p in mine]
         found = {name: config["value"] for name, config in configs.get(topic.name, {}).items()}
@@ -241,12 +241,12 @@ def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[To
 
 
 def _seen(admin: KafkaAdminClient, connection: Connection, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Return the partitions of each topic; of one that doesn't exist, none.
+    """Return the partitions of each topic; an empty list for a topic that doesn't exist.
 
     Raises
     ------
     AccessError
-        One is hidden from us.
+        The right to describe a topic is missing.
     """
     found = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
     for name in names:
@@ -260,7 +260,7 @@ def _partition(
 ) -> PartitionState:
     upto, watermark_ms, tallies = None, None, None
     if commit is not None:
-        # One that is set by hand says no more than what is read next.
+        # A commit that was set by hand has no checkpoint, only the next offset.
         upto = commit.offset
         if topic.growable and (slices := slices_from(told_in(commit.metadata))):
             upto, tallies = slices.upto, msgspec.structs.asdict(slices.tallies)

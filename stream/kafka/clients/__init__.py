@@ -1,4 +1,4 @@
-"""Producer, consumer and reader, as the rest of the pipeline uses them.
+"""The clients that the pipeline uses: producer, consumer, and a reader of whole topics.
 
 May import: stream.configuration, stream.errors, stream.kafka.access.
 """

@@ -1,4 +1,4 @@
-"""A consumer in no group, connected; where it can't be, one line says why."""
+"""Connect a consumer that is in no group; if that fails, one line says why."""
 
 import asyncio
 from typing import Any
@@ -15,19 +15,19 @@ CONNECT_SECONDS = 30.0
 
 
 async def connected_consumer(connection: Connection, **options: Any) -> AIOKafkaConsumer:
-    """Return a consumer that has been started; the caller stops it.
+    """Return a started consumer; the caller has to stop it.
 
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        The connection settings.
     **options
-        More of what aiokafka's consumer takes.
+        Further options of aiokafka's consumer.
 
     Raises
     ------
     ConfigError
-        That is no address.
+        The broker's address isn't valid.
     BrokerError
         Kafka can't be reached.
     """

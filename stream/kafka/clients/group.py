@@ -1,4 +1,4 @@
-"""The members of a consumer group, by what they call themselves."""
+"""List the members of a consumer group."""
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -8,9 +8,9 @@ from tickertape.stream.kafka.access.security import for_aiokafka
 
 
 async def clients_of(connection: Connection, group: str) -> list[str]:
-    """Return the client's name of each member of a group.
+    """Return the client id of each member of a group.
 
-    Where Kafka doesn't say, nobody is known: it tells a worker that may not join in its own words.
+    The list is empty if Kafka refuses or doesn't answer: a worker that may not join gets Kafka's own error later.
     """
     admin = AIOKafkaAdminClient(**for_aiokafka(connection))
     try:

@@ -1,4 +1,4 @@
-"""What aiokafka lacks while no broker answers: a pause before it asks for the cluster's metadata again."""
+"""Add a pause that aiokafka lacks: before it requests the cluster's metadata again, while no broker answers."""
 
 import asyncio
 from typing import Any
@@ -7,11 +7,11 @@ PAUSE_SECONDS = 0.1
 
 
 def patient(client: Any) -> None:
-    """Have a client of aiokafka pause after each time that no broker could tell it about the cluster.
+    """Make a client of aiokafka pause after each failed request for metadata.
 
-    A partition whose leader went tidily has none; producer and consumer ask for another until there is one, without a
-    pause where the connection is refused: a core for each process, a thousand lines of log a second, and a broker
-    that takes three times as long to come back on the same machine.
+    A partition whose leader was shut down cleanly has no leader. Producer and consumer then request metadata until
+    there is a new one, and don't pause if the connection is refused. This takes a core for each process, writes a
+    thousand log lines a second, and triples the time that a broker on the same machine needs to come back.
     """
     update = client._metadata_update
 

@@ -1,4 +1,4 @@
-"""Reading whole topics: every partition, those added meanwhile too, in no group and with nothing committed."""
+"""Read whole topics: every partition, including ones added meanwhile, without a group and without commits."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from tickertape.stream.errors import BrokerError
 from tickertape.stream.kafka.access.rights import no_topic, refused, unseen
 from tickertape.stream.kafka.clients.consumer import connected_consumer
 
-# New partitions are seen this fast; Kafka's default is five minutes.
+# New partitions are found within this time. Kafka's default is five minutes.
 METADATA_MS = 2000
 APPEAR_SECONDS = 10.0
 
@@ -27,11 +27,11 @@ class Reader:
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        The connection settings.
     topics
-        Their names.
+        The names of the topics.
     from_beginning
-        False: only what comes from now on.
+        True reads all records, False only those that are appended from now on.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Reader:
     async def __aenter__(self) -> Self:
         self._consumer = await connected_consumer(
             self._connection,
-            # A producer with transactions may feed us; what it aborted never happened.
+            # A foreign producer may use transactions. Records of aborted ones must not be read.
             isolation_level="read_committed",
             max_partition_fetch_bytes=2 << 20,
             metadata_max_age_ms=METADATA_MS,
@@ -66,13 +66,13 @@ class Reader:
         await self._consumer.stop()
 
     async def read(self, wait_seconds: float = 0.25) -> list[ConsumerRecord]:
-        """Return what has come, in order within each partition; nothing where nothing comes within the time.
+        """Return the next records, in order within each partition; empty if there are none within the time.
 
         Raises
         ------
         BrokerError
-            Kafka doesn't let us read; or a record has a header whose key is no text, which workers read and aiokafka
-            alone doesn't.
+            The right to read is missing, or a record has a header whose key isn't UTF-8. Workers can read such a
+            record, but aiokafka by itself can't.
         """
         if time.monotonic() - self._looked_at > METADATA_MS / 1000:
             await self._take_new_partitions()
@@ -82,30 +82,30 @@ class Reader:
             raise refused(self._connection, error, f"Read on topic {error.args[0]}") from error
         except UnicodeDecodeError as error:
             raise BrokerError(
-                f"{', '.join(self._topics)}: a record has a header whose key isn't UTF-8, and can't be read past "
-                "here: begin after it, or read it by another client"
+                f"{', '.join(self._topics)}: a record has a header whose key isn't UTF-8, and this reader can't skip "
+                "it: start after it, or use another client"
             ) from error
         return [record for records in found.values() for record in records]
 
     async def skip(self, offsets: Ends) -> None:
-        """Go on from these offsets, or from the log's first where that is later."""
+        """Continue from these offsets, or from the log's first offset if that is later."""
         begins = await self._consumer.beginning_offsets(list(offsets))
         for tp, offset in offsets.items():
             self._consumer.seek(tp, max(offset, begins[tp]))
 
     async def positions(self) -> Ends:
-        """Return, by partition, the offset that is read next."""
+        """Return the next offset to read, by partition."""
         return {tp: await self._consumer.position(tp) for tp in self._consumer.assignment()}
 
     async def offsets_at(self, time_ms: int) -> Ends:
-        """Return, by partition, the offset of the first record that was appended at a time or later; else the end."""
+        """Return the first offset appended at a time or later, by partition; the log's end if there is none."""
         parts = self._parts(self._topics)
         found = await self._consumer.offsets_for_times({tp: max(time_ms, 0) for tp in parts})
         ends = await self.ends(parts)
         return {tp: ends[tp] if found.get(tp) is None else found[tp].offset for tp in parts}
 
     async def before(self, offsets: Ends, by_ms: int) -> Ends:
-        """Return, by partition, where what was appended up to a time before an offset begins."""
+        """Return earlier offsets, by partition: the first record appended at most `by_ms` before the given offset's."""
         begins = await self._consumer.beginning_offsets(list(offsets))
         found: Ends = {}
         for tp, offset in offsets.items():
@@ -123,14 +123,14 @@ class Reader:
         return next(iter(found.get(tp, ())), None)
 
     async def ends(self, parts: Sequence[TopicPartition] | None = None) -> Ends:
-        """Return the end of the log of each of these partitions; by default of all that are read."""
+        """Return the end of the log of each of these partitions; by default of all partitions that are read."""
         try:
             return dict(await self._consumer.end_offsets(parts or self._parts(self._topics)))
         except KafkaError as error:
             raise refused(self._connection, error) from error
 
     async def has_read(self, ends: Ends) -> bool:
-        """Return whether all before these ends has been read."""
+        """Return whether all records before these ends have been read."""
         return all([await self._consumer.position(tp) >= end for tp, end in ends.items()])
 
     async def _begin(self) -> None:
@@ -139,18 +139,18 @@ class Reader:
         for topic in self._topics:
             if topic not in there:
                 raise await unseen(self._connection, consumer._client, topic) or no_topic(self._connection, topic)
-        # aiokafka asks about topics once one of their partitions is assigned.
+        # aiokafka requests a topic's metadata once one of its partitions is assigned.
         consumer.assign([TopicPartition(topic, 0) for topic in self._topics])
         until = time.monotonic() + APPEAR_SECONDS
         while not all(consumer.partitions_for_topic(topic) for topic in self._topics):
             if time.monotonic() > until:
                 raise BrokerError(
-                    f"Kafka at {self._connection.broker} doesn't say where topics are: see that it is well"
+                    f"Kafka at {self._connection.broker} returns no metadata of the topics: check the broker's log"
                 )
             await asyncio.sleep(0.01)
         consumer.assign(self._parts(self._topics))
         await (consumer.seek_to_beginning if self._from_beginning else consumer.seek_to_end)()
-        # Seeking is lazy: without a position yet, what comes in the meantime would be passed over.
+        # Seeking is lazy. Without a position, records that are appended in the meantime would be skipped.
         for tp in consumer.assignment():
             await consumer.position(tp)
 
@@ -168,7 +168,7 @@ class Reader:
         if set(parts) <= known:
             return
         positions = {tp: await self._consumer.position(tp) for tp in known}
-        # aiokafka forgets positions with each assignment; what is new is read from its beginning.
+        # aiokafka drops all positions with each assignment. New partitions are read from their beginning.
         self._consumer.assign(parts)
         for tp, offset in positions.items():
             self._consumer.seek(tp, offset)

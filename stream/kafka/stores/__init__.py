@@ -1,4 +1,4 @@
-"""What the pipeline keeps on topics of its own: schedules, positions, snapshots, long commits.
+"""The data that the pipeline stores on its own topics: schedules, positions, snapshots, and long checkpoints.
 
 May import: schemas, stream.configuration, stream.errors, stream.kafka.access, stream.kafka.clients.
 """

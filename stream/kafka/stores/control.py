@@ -1,4 +1,4 @@
-"""The topic ``control``, read as it is and as it goes on."""
+"""Read and write the topic ``control``: schedules, numbers of workers, and positions of feeds."""
 
 from itertools import pairwise
 from types import TracebackType
@@ -15,7 +15,7 @@ from tickertape.stream.errors import BrokerError
 from tickertape.stream.kafka.access.rights import no_topic, refused, unseen
 from tickertape.stream.kafka.clients.consumer import connected_consumer
 
-# What else is asked waits behind a fetch that waits.
+# Short, because other requests on the same connection wait until a fetch is answered.
 _WAIT_MS = 100
 _PART = TopicPartition(CONTROL.name, 0)
 
@@ -23,18 +23,18 @@ T = TypeVar("T", Schedule, Workers, Position)
 
 
 class Records(Protocol):
-    """Where records are put; `tickertape.stream.kafka.clients.producer.Producer` is one."""
+    """Sends records; `tickertape.stream.kafka.clients.producer.Producer` is one."""
 
     def send(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None: ...
 
 
 class Control:
-    """Who is asked what holds now.
+    """Reads the topic ``control``, and returns the values that are valid now.
 
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        The connection settings.
 
     Examples
     --------
@@ -66,12 +66,12 @@ class Control:
         await self._consumer.stop()
 
     async def sync(self) -> None:
-        """Return when all that is there now has been read.
+        """Read up to the topic's current end.
 
         Raises
         ------
         BrokerError
-            Kafka went away.
+            Kafka went away, or refuses.
         """
         try:
             end = (await self._consumer.end_offsets([_PART]))[_PART]
@@ -81,7 +81,7 @@ class Control:
             raise refused(self._connection, error) from error
 
     async def change(self) -> set[bytes]:
-        """Wait for what comes next, and return the keys."""
+        """Wait for the next records, and return their keys."""
         while True:
             if keys := await self._read():
                 return keys
@@ -96,12 +96,12 @@ class Control:
         return {record.key or b"" for record in records}
 
     def steps(self, topic: str) -> tuple[Step, ...]:
-        """Return the schedule of a topic; nothing where it has none.
+        """Return the schedule of a topic; empty if there is none.
 
         Raises
         ------
         BrokerError
-            What is there is none.
+            The record isn't a valid schedule.
         """
         schedule = self._last(schedule_key(topic), Schedule)
         steps = () if schedule is None else schedule.steps
@@ -110,33 +110,33 @@ class Control:
         return steps
 
     def workers(self, group: str) -> int | None:
-        """Return how many workers each ``tickertape up`` of a group is to run now; None where nobody has said.
+        """Return the number of workers that each ``tickertape up`` of a group must run now; None if it isn't set.
 
         Raises
         ------
         BrokerError
-            What is there is no such record.
+            The record isn't valid.
         """
         found = self.asked(group)
         return None if found is None else 0 if found.paused else found.workers
 
     def asked(self, group: str) -> Workers | None:
-        """Return what was last said of a group's workers.
+        """Return the last record about a group's workers; None if there is none.
 
         Raises
         ------
         BrokerError
-            What is there is no such record.
+            The record isn't valid.
         """
         return self._last(workers_key(group), Workers)
 
     def position(self, source: str) -> int:
-        """Return how far a feed has sent a source that can resume; 0 where nobody has said.
+        """Return the position from which a source resumes; 0 if none is stored.
 
         Raises
         ------
         BrokerError
-            What is there is no such record.
+            The record isn't valid.
         """
         found = self._last(position_key(source), Position)
         return 0 if found is None else found.at
@@ -148,19 +148,19 @@ class Control:
         try:
             return msgspec.json.decode(value, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BrokerError(f"topic {CONTROL.name}, key {key.decode()}: not of our making: {error}") from None
+            raise BrokerError(f"topic {CONTROL.name}, key {key.decode()}: not a valid record: {error}") from None
 
 
 def write_schedule(records: Records, topic: str, steps: tuple[Step, ...]) -> None:
-    """Put a topic's schedule, in place of the one before."""
+    """Replace a topic's schedule."""
     records.send(CONTROL.name, 0, schedule_key(topic), msgspec.json.encode(Schedule(steps)))
 
 
 def write_workers(records: Records, group: str, workers: int, *, paused: bool = False) -> None:
-    """Put how many workers each ``tickertape up`` of a group is to run, or that it is to run none for a while."""
+    """Set the number of workers that each ``tickertape up`` of a group runs; `paused` stops them for a while."""
     records.send(CONTROL.name, 0, workers_key(group), msgspec.json.encode(Workers(workers, paused)))
 
 
 def write_position(records: Records, source: str, at: int) -> None:
-    """Put how far a source has been sent; all of it up to there is acknowledged."""
+    """Store the position from which a source resumes. All of its events before it must have been acknowledged."""
     records.send(CONTROL.name, 0, position_key(source), msgspec.json.encode(Position(at)))

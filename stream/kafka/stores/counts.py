@@ -1,4 +1,4 @@
-"""How many partitions topics have, or are promised: asked for when somebody claims that there are more."""
+"""Check the numbers of partitions that heartbeats report against the broker and the schedules."""
 
 import asyncio
 import logging
@@ -12,25 +12,25 @@ from tickertape.stream.kafka.stores.control import Control
 
 log = logging.getLogger(__name__)
 
-# Where neither can be asked, it is tried again after so long.
+# The pause before another try, if the broker doesn't answer.
 AGAIN_SECONDS = 0.5
-# Between two lines about counts that aren't true.
+# The least time between two log lines about wrong numbers.
 LINE_SECONDS = 10.0
 
 
 class Counts:
-    """The truth about partition counts.
+    """The highest valid number of partitions of each topic.
 
-    A heartbeat says how many partitions its topic has, so that no result is final before all have spoken. Anybody may
-    write one. What is true is what the broker says now, or what `tickertape scale` has promised on ``control`` before
-    it adds partitions.
+    A heartbeat reports the number of its topic's partitions, so no result is final before all of them have sent
+    frames. But anybody may write a heartbeat. A number is valid up to the broker's current number, or up to the
+    schedule that `tickertape scale` writes to ``control`` before it adds partitions.
 
     Parameters
     ----------
     producer
-        Its connection is asked for metadata.
+        The producer whose connection is used to request metadata.
     control
-        The schedules.
+        The reader of the schedules.
     """
 
     def __init__(self, producer: Producer, control: Control) -> None:
@@ -39,25 +39,25 @@ class Counts:
         self._told_at = -LINE_SECONDS
 
     async def most(self, topics: Collection[str]) -> Mapping[str, int]:
-        """Return how many partitions there are at most of each topic; wait where nobody can be asked."""
+        """Return the highest valid number of partitions of each topic; wait while the broker doesn't answer."""
         while True:
             try:
                 there = await partition_counts(self._producer.connection, self._producer.client, topics)
                 await self._control.sync()
                 promised = {topic: [step.partitions for step in self._control.steps(topic)] for topic in topics}
             except BrokerError as error:
-                log.warning("how many partitions there are can't be asked (%s): it is tried again", error)
+                log.warning("the numbers of partitions can't be read (%s): trying again", error)
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
                 return {topic: max([there[topic], *promised[topic]]) for topic in topics}
 
     def refuse(self, topic: str, told: int, most: int) -> None:
-        """Tell of a count that isn't true, now and then."""
+        """Log a number of partitions that isn't valid, at most once in `LINE_SECONDS`."""
         if (now := monotonic()) - self._told_at >= LINE_SECONDS:
             self._told_at = now
             log.warning(
-                "%s: a heartbeat says that there are %d partitions, and there are %d, promised ones included: "
-                "its count is left out",
+                "%s: a heartbeat reports %d partitions, but there are %d, scheduled ones included: "
+                "its number is ignored",
                 topic,
                 told,
                 most,

@@ -1,4 +1,4 @@
-"""Snapshots of shards on a compacted topic, each in pieces; read back from the log's end, or from all of it."""
+"""Store snapshots of shards in pieces on a compacted topic, and read them back from its end or from all of it."""
 
 import logging
 import zlib
@@ -19,31 +19,31 @@ from tickertape.stream.kafka.clients.producer import Producer
 
 log = logging.getLogger(__name__)
 
-# A record's limit is a megabyte, a producer's batch half of one.
+# A record may have a megabyte, a producer's batch half of one.
 PIECE_BYTES = 480 << 10
-# What one fetch brings of a partition; small, for the loop has other work too.
+# The limit of one fetch from a partition; small, because the event loop has other work too.
 _FETCH_BYTES = 1 << 20
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Piece).decode
 
-#: From which offset to which.
+#: By partition: the first offset, and the one after the last.
 Spans: TypeAlias = dict[TopicPartition, tuple[int, int]]
 
 
 class KafkaSnapshots:
-    """Keeps snapshots on `WINDOW_STATE`; see `Snapshots`.
+    """Stores snapshots on `WINDOW_STATE`; see `Snapshots`.
 
     Parameters
     ----------
     producer
-        It writes them.
+        The producer that writes the snapshots.
     partitions
-        How many the topic has; with as many as there are shards each has its own.
+        The topic's number of partitions. With as many partitions as shards, each shard has its own.
     group
-        Whose they are: several pipelines may share the topic.
+        The consumer group of the snapshots, because several pipelines may share the topic.
     fingerprint
-        What a state's form hangs on; those of another are as good as none.
+        What decides the layout of the state. Snapshots with another fingerprint are ignored.
     topic
         The topic's name.
     """
@@ -56,14 +56,15 @@ class KafkaSnapshots:
         self._group = group
         self._fingerprint = fingerprint
         self._topic = topic
-        #: By shard: where the next one goes.
+        #: By shard: the slot of its next snapshot.
         self._slots: dict[int, int] = {}
 
     def save(self, shard: int, snapshot: Snapshot) -> None:
         state = memoryview(snapshot.state)
         cuts = range(0, len(state), PIECE_BYTES)
         writer, checksum = token_hex(4), zlib.crc32(state)
-        # Compaction would leave nothing whole, were one that is broken off to have the keys of the last.
+        # Two sets of keys in turn. With one, compaction would delete pieces of the last whole snapshot when the next
+        # is broken off.
         slot = self._slots.get(shard, 0)
         self._slots[shard] = 1 - slot
         for number, at in enumerate(cuts):
@@ -97,7 +98,7 @@ class KafkaSnapshots:
                 shards.setdefault(TopicPartition(self._topic, shard % self._partitions), []).append(shard)
             begins, ends = await consumer.beginning_offsets(shards), await consumer.end_offsets(shards)
             whole: Spans = {tp: (begins[tp], ends[tp]) for tp in shards if begins[tp] < ends[tp]}
-            # The last record says how long the last snapshot is; where that will not do, all of the log is read.
+            # The last record says how many pieces the last snapshot has. If that snapshot doesn't fit, read all.
             last: Spans = {}
             async for tp, records in _read(consumer, {tp: (end - 1, end) for tp, (_, end) in whole.items()}):
                 for piece in self._pieces(records or ()):
@@ -121,14 +122,14 @@ class KafkaSnapshots:
             await consumer.stop()
 
     def _pieces(self, records: Iterable[Any]) -> list[Piece]:
-        """Return what is ours."""
+        """Return the pieces with our group and fingerprint."""
         pieces = []
         for record in records:
             try:
                 piece = _decode(record.value or b"")
             except msgspec.MsgspecError as error:
                 where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
-                log.info("%s: no piece of a snapshot: %s", where, error)
+                log.info("%s: not a piece of a snapshot: %s", where, error)
                 continue
             if (piece.group, piece.fingerprint) == (self._group, self._fingerprint):
                 pieces.append(piece)
@@ -136,7 +137,7 @@ class KafkaSnapshots:
 
 
 async def _read(consumer: AIOKafkaConsumer, spans: Spans) -> AsyncIterator[tuple[TopicPartition, list[Any] | None]]:
-    """Yield records as they come, and None once a partition has no more."""
+    """Yield the records of each partition as they are fetched, and None after the last of a partition."""
     consumer.assign(list(spans))
     for tp, (start, _) in spans.items():
         consumer.seek(tp, start)
@@ -145,7 +146,7 @@ async def _read(consumer: AIOKafkaConsumer, spans: Spans) -> AsyncIterator[tuple
         for tp, records in (await consumer.getmany(*open_, timeout_ms=100)).items():
             yield tp, records
         for tp in list(open_):
-            # Not by the last record, for there may be none: compaction and markers leave holes.
+            # Compare the position, not the last record's offset: compaction and markers leave gaps.
             if await consumer.position(tp) >= spans[tp][1]:
                 consumer.pause(tp)
                 open_.remove(tp)
@@ -153,12 +154,12 @@ async def _read(consumer: AIOKafkaConsumer, spans: Spans) -> AsyncIterator[tuple
 
 
 class _Newest:
-    """Puts snapshots of one shard together, and keeps the newest that is whole.
+    """Joins the pieces of one shard's snapshots, and keeps the newest complete snapshot.
 
     Parameters
     ----------
     fitting
-        Which are of use.
+        The condition for usable snapshots.
     """
 
     def __init__(self, fitting: Fitting) -> None:
@@ -177,6 +178,6 @@ class _Newest:
         state = b"".join([parts[number].data for number in range(piece.count)])
         if zlib.crc32(state) == piece.checksum:
             self.found, self.slot = Snapshot(piece.log, piece.upto, state), piece.slot
-            # What is older is of no use any more, and there may be much of it.
+            # Drop older pieces: they are no longer needed, and there may be many.
             self._fitting = replace(self._fitting, oldest=piece.upto)
             self._parts = {key: some for key, some in self._parts.items() if key[0] > piece.upto}

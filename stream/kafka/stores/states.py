@@ -1,4 +1,4 @@
-"""Checkpoints that are too long for a commit: each a record of its own, which the commit refers to."""
+"""Store checkpoints that are too long for a commit. Each is a record of its own, and the commit refers to it."""
 
 import asyncio
 import logging
@@ -22,32 +22,32 @@ from tickertape.stream.kafka.clients.producer import Producer
 
 log = logging.getLogger(__name__)
 
-# A record that is there comes within this, wherever it lies.
+# A record that isn't fetched within this time is missing.
 FOUND_SECONDS = 10.0
-# Where Kafka can't be asked it is tried again after so long.
+# The pause before another try, if Kafka doesn't answer.
 AGAIN_SECONDS = 0.5
-# What stands is written anew this often, long before retention takes it.
+# An unchanged checkpoint is written again after this time, long before retention deletes it.
 STANDS_SECONDS = 24 * 3600.0
-# So many states of a partition are kept, the newest that commits referred to.
+# The checkpoints of this many last commits are kept for each partition.
 KEPT = 2
 
 
 class StateMissingError(BrokerError):
-    """What a commit refers to is not there."""
+    """The record that a commit refers to is missing."""
 
 
 class KafkaStates:
     """Writes checkpoints to `COMMIT_STATE`; see `tickertape.stream.engine.worker.coordinator.States`.
 
-    Each has a key of its own, so what a worker writes that has lost the partition, and whose commit is refused,
-    replaces nothing. One is deleted once it is older than the last two commits that came through.
+    Each checkpoint has a key of its own. So a worker that has lost the partition, and whose commit is refused, replaces
+    nothing. A checkpoint is deleted once two newer commits have succeeded.
 
     Parameters
     ----------
     producer
-        It writes them.
+        The producer that writes the checkpoints.
     group
-        Whose they are: several pipelines may share the topic.
+        The consumer group of the checkpoints, because several pipelines may share the topic.
     topic
         The topic's name.
     """
@@ -56,18 +56,18 @@ class KafkaStates:
         self._producer = producer
         self._group = group
         self._topic = topic
-        # By partition: the key of the newest, and since when it is there.
+        # By partition: the key of the newest checkpoint, and when it was written.
         self._newest: dict[TP, tuple[str, float]] = {}
-        # The keys that the last commits referred to, empty for one that needed no record.
+        # By partition: the keys that the last commits referred to, empty for a commit that needed no record.
         self._kept: dict[TP, list[str]] = {}
 
     async def keep(self, tp: TP, metadata: str) -> str:
-        """Write a checkpoint; return what a commit is to hold in its place.
+        """Write a checkpoint, and return the reference that the commit must hold instead.
 
         Raises
         ------
         BrokerError
-            It was not delivered.
+            The record was not delivered.
         """
         key, value = f"{self._group}|{tp.topic}|{tp.partition}|{token_hex(8)}", metadata.encode()
         offset = await self._producer.place(self._topic, 0, key.encode(), value)
@@ -76,11 +76,11 @@ class KafkaStates:
         return refer(Reference(self._topic, 0, offset, key, zlib.crc32(value), "" if is_long(head) else head))
 
     def is_due(self, tp: TP) -> bool:
-        """Return whether what stands is to be written anew."""
+        """Return whether an unchanged checkpoint must be written again."""
         return tp in self._newest and monotonic() - self._newest[tp][1] > STANDS_SECONDS
 
     def committed(self, commits: Mapping[TP, tuple[int, str]]) -> None:
-        """Hear which checkpoints are committed, and delete those that are older than the last two."""
+        """Record successful commits, and delete the checkpoints before the last two."""
         for tp, (_, metadata) in commits.items():
             if not is_long(metadata):
                 self._newest.pop(tp, None)
@@ -91,14 +91,14 @@ class KafkaStates:
             del kept[:-KEPT]
 
     async def find(self, references: Mapping[TP, Reference]) -> dict[TP, str]:
-        """Return the checkpoints that commits refer to; wait where Kafka can't be asked.
+        """Return the checkpoints that commits refer to; wait while Kafka doesn't answer.
 
         Raises
         ------
         StateMissingError
-            One is not there.
+            A record is missing.
         AccessError
-            Kafka doesn't let us read them.
+            The right to read the topic is missing.
         """
         self._newest, self._kept = {}, {}
         while True:
@@ -108,9 +108,9 @@ class KafkaStates:
             except (StateMissingError, AccessError):
                 raise
             except (KafkaError, BrokerError) as error:
-                log.warning("what commits refer to can't be read (%s): it is tried again", error)
+                log.warning("the checkpoints that commits refer to can't be read (%s): trying again", error)
                 await asyncio.sleep(AGAIN_SECONDS)
-        # What was found is written anew with the next commit: nobody knows how long ago it was written.
+        # Write these checkpoints again with the next commit, because their age is unknown.
         self._newest = {tp: (reference.key, -STANDS_SECONDS) for tp, reference in references.items()}
         self._kept = {tp: [reference.key] for tp, reference in references.items()}
         return found
@@ -122,20 +122,20 @@ async def find(connection: Connection, references: Mapping[TP, Reference]) -> di
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        The connection settings.
     references
-        By the partition that each is of.
+        The references, by the partition whose checkpoint each one names.
 
     Raises
     ------
     StateMissingError
-        One is not there.
+        A record is missing.
     BrokerError
         Kafka can't be reached, or refuses.
     """
     if not references:
         return {}
-    # Without one of these offsets a partition begins where it does, and what is there is another.
+    # If an offset no longer exists, the consumer starts at the log's first record, whose offset doesn't match.
     consumer = await connected_consumer(connection, auto_offset_reset="earliest", max_partition_fetch_bytes=16 << 20)
     try:
         return {tp: await _found(consumer, connection, tp, reference) for tp, reference in references.items()}
@@ -159,8 +159,8 @@ async def _found(consumer: AIOKafkaConsumer, connection: Connection, tp: TP, ref
     if record is None or (record.offset, record.key, zlib.crc32(record.value or b"")) != wanted:
         raise StateMissingError(
             f"{tp.topic}, partition {tp.partition}: its commit refers to {part.topic}, partition {part.partition}, "
-            f"offset {reference.offset}, and that is not there on {connection.broker}: bring the topic back, or count "
-            "anew with another setting `group`"
+            f"offset {reference.offset}, but that record is missing on {connection.broker}: restore the topic, or "
+            "start over with another setting `group`"
         )
     text: bytes = record.value
     return text.decode()

@@ -35,7 +35,7 @@ def test_a_missing_topic_and_a_missing_kafka_are_one_line(bare: str) -> None:
         asyncio.run(enter(bare))
     with pytest.raises(BrokerError, match=r"^no Kafka answers at 127.0.0.1:9: start it"):
         asyncio.run(enter("127.0.0.1:9"))
-    with pytest.raises(ConfigError, match=r"it is host:port"):
+    with pytest.raises(ConfigError, match=r"expected host:port"):
         asyncio.run(enter("here:there"))
 
 
@@ -71,10 +71,10 @@ def test_the_last_record_of_a_key_holds_and_news_come_at_once(bare: str) -> None
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        (schedule_key("t"), b"{", "key schedule|t: not of our making"),
-        (schedule_key("t"), b'{"steps": [[0, 0]]}', "key schedule|t: not of our making: Expected `int` >= 1"),
+        (schedule_key("t"), b"{", "key schedule|t: not a valid record"),
+        (schedule_key("t"), b'{"steps": [[0, 0]]}', "key schedule|t: not a valid record: Expected `int` >= 1"),
         (schedule_key("t"), b'{"steps": [[0, 4], [1000, 4]]}', "the schedule of t doesn't rise"),
-        (workers_key("t"), b'{"workers": 0}', "key workers|t: not of our making: Expected `int` >= 1"),
+        (workers_key("t"), b'{"workers": 0}', "key workers|t: not a valid record: Expected `int` >= 1"),
     ],
 )
 def test_what_is_none_of_ours_is_one_line(bare: str, key: bytes, value: bytes, told: str) -> None:
