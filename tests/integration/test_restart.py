@@ -110,7 +110,7 @@ def test_a_worker_that_was_killed_goes_on_from_its_snapshots(
         signals = list(read(own_kafka, "signals"))
     said = capsys.readouterr().out
     assert used(said) >= len(SHARDS)
-    assert "begin anew" not in said
+    assert "start without their past" not in said
     assert_equal_polars(held, sent)
     for kind in RESOLUTIONS:
         assert_are_talibs(kind, follow[kind], sent)

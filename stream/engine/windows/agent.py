@@ -3,14 +3,13 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from secrets import token_hex
 from time import monotonic, perf_counter, time
 from typing import Protocol
 
 import msgspec
 from faust.types import TP
 
-from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
+from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata
 from tickertape.schemas.frame import Frame
 from tickertape.schemas.snapshot import Snapshot
 from tickertape.schemas.topics import DEAD_LETTERS, LATE, SLICES
@@ -26,20 +25,21 @@ from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.frames.latency import Latency
 from tickertape.stream.engine.frames.packing import BadFrame
 from tickertape.stream.engine.recovery.recovery import Recovery
-from tickertape.stream.engine.recovery.state import State, from_bytes, to_bytes
+from tickertape.stream.engine.recovery.state import to_bytes
+from tickertape.stream.engine.windows.owned_shard import OwnedShard, Resumed, resume
 from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPEN_WINDOWS, PUBLISH_SECONDS, RESULTS
 
-# A shard that has more frames to read is behind.
+# A shard with more unread frames than this is behind.
 BEHIND_FRAMES = 100
-# Merged at the latest when so many upserts wait, which bounds memory while it catches up; and with more than a quarter
-# of them, what is provisional would be old news, and waits.
+# When this many upserts wait, they are merged at once: that bounds memory during a backlog. With more than a quarter of
+# them, provisional results would be old news, and wait.
 WAITING_UPSERTS = 20_000
-# Of one flush, so that none takes long.
+# The most provisional results of one flush, so that none takes long.
 PROVISIONAL_RESULTS = 20_000
-# A provisional bar of an hour is no news with each flush, as one of a second is.
+# Provisional results of longer windows are published this often, not with each flush.
 LONGER_SECONDS = 0.25
 
 log = logging.getLogger(__name__)
@@ -47,33 +47,33 @@ _json = msgspec.json.Encoder().encode
 
 
 class Listener(Protocol):
-    """What is told of every result that is published."""
+    """Receives every result that is published."""
 
     def note(self, results: list[Result]) -> None: ...
     def clear(self) -> None: ...
 
 
 class WindowAgent:
-    """Keeps the windows of the shards that this worker owns.
+    """Owns the windows of this worker's shards: frames go in, results are sent.
 
     Parameters
     ----------
     windowings
-        What to make of slices.
+        Which windows to make.
     producer
         Where results go.
     sinks
-        How many partitions each sink has, by name.
+        The number of partitions of each sink, by name.
     log_end
         The end of a shard's log as far as known, or None.
     workload
-        The worker's; all of its agents have the same.
+        How far behind the worker's agents are; shared by all of them.
     recovery
-        Where snapshots come from and go to; None: there are none.
+        Loads and saves snapshots; None for a worker without them.
     recipes
-        What follows the windows when they are final.
+        What to derive from final windows.
     listener
-        Is told of results; None: nobody is.
+        Receives the published results, or None.
     """
 
     topic = SLICES.name
@@ -98,17 +98,13 @@ class WindowAgent:
         self._decode = msgspec.msgpack.Decoder(Frame).decode
         self._windows: list[Windows] = []
         self._most: Mapping[str, int] = {}
-        self._read: dict[int, int] = {}
-        self._upto: dict[int, int] = {}
-        self._log: dict[int, str] = {}
-        # Where a shard was first read, while no snapshot spares what follows windows from beginning there again.
-        self._began: dict[int, int | None] = {}
+        self._shards: dict[int, OwnedShard] = {}
         self._log_end = log_end
         self._workload = workload
         self._recovery = recovery
         self._listener = listener
         self._latency = Latency()
-        # By sink: when what is provisional may be published next, and when also of windows longer than the finest.
+        # By sink: when provisional results may be published next, and when also those of longer windows.
         self._next: dict[str, float] = {}
         self._longer: dict[str, float] = {}
         self._block_records = BLOCK_RECORDS.labels(self.topic)
@@ -117,7 +113,7 @@ class WindowAgent:
         self._pace = Pace(self.flush, settings.backlog_ms / 1000, workload)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
-        """Take up these shards from their checkpoints, and snapshots; return where to read each from."""
+        """Resume these shards from checkpoints and snapshots; return the offset to read each from."""
         self._pace.stop()
         self._workload.clear(self.topic)
         if self._listener:
@@ -138,110 +134,82 @@ class WindowAgent:
             for windowing in self._windowings
         ]
         self.limit_partitions(self._most)
-        self._read, self._upto, self._log, self._next, self._longer = {}, {}, {}, {}, {}
-        self._began = {}
+        self._shards, self._next, self._longer = {}, {}, {}
         for tp, position in positions.items():
-            position = position.valid(tp)
-            saved = windows_from(position.metadata) or WindowCheckpoint()
-            self._read[tp.partition] = max(position.committed or 0, position.begin)
-            self._upto[tp.partition] = saved.upto
-            self._log[tp.partition] = saved.log or token_hex(4)
-            states = self._states(tp.partition, position)
-            # What only fills windows without events may go: a series is filled again from its next event on.
-            needed = position.committed if saved.needed is None else saved.needed
-            lost = not states and position.committed is not None and position.begin > (needed or 0)
-            fresh = not states and self._begin(tp.partition, position, saved)
-            anew: list[str] = []
-            for i, windows in enumerate(self._windows):
-                views = saved.topics.get(windows.topic, Views())
-                anew += windows.assign(tp.partition, views, saved.upto, states[i] if states else None, fresh=fresh)
-                if lost:
-                    windows.mark_incomplete(tp.partition, int(time() * 1000) + settings.skew_ms)
-            if anew:
-                log.warning(
-                    "slices, partition %d: %s begin anew, for what was before is in no snapshot; they are marked "
-                    "incomplete until that doesn't show any more",
-                    tp.partition,
-                    ", ".join(anew),
-                )
-            self._settle(tp.partition)
-        return {tp: self._read[tp.partition] for tp in positions}
+            resumed = resume(tp, position, self._recovery)
+            self._shards[tp.partition] = resumed.shard
+            self._assign(tp.partition, resumed)
+            self._publish_if_restored(tp.partition)
+        return {tp: self._shards[tp.partition].read for tp in positions}
+
+    def _assign(self, shard: int, resumed: Resumed) -> None:
+        anew: list[str] = []
+        for i, windows in enumerate(self._windows):
+            views = resumed.views.get(windows.topic, Views())
+            state = resumed.states[i] if resumed.states else None
+            anew += windows.assign(shard, views, resumed.shard.upto, state, fresh=resumed.from_first)
+            if resumed.lost:
+                windows.mark_incomplete(shard, int(time() * 1000) + self._settings.skew_ms)
+        if anew:
+            log.warning(
+                "slices, partition %d: %s start without their past, which no snapshot holds; they are marked "
+                "incomplete as long as it would count",
+                shard,
+                ", ".join(anew),
+            )
 
     def limit_partitions(self, most: Mapping[str, int]) -> None:
-        """Hear how many partitions topics have, or are promised."""
+        """Set the most partitions that a topic may have, by topic."""
         self._most = most
         for windows in self._windows:
             if windows.topic in most:
                 windows.shards.limit_partitions(most[windows.topic])
 
-    def claimed_partitions(self, block: Block) -> dict[str, int]:  # noqa: ARG002 - frames say it when they are read
+    def claimed_partitions(self, block: Block) -> dict[str, int]:  # noqa: ARG002 - frames report it when they are applied
         return {}
 
     def doubtful_partitions(self) -> dict[str, int]:
-        """Return by topic how many partitions frames say that there are, where that is more than there may be."""
+        """Return the number of partitions that frames claim, for topics where it exceeds the most allowed."""
         return {windows.topic: doubt for windows in self._windows if (doubt := windows.shards.doubtful_partitions)}
 
-    def _states(self, shard: int, position: Position) -> list[State]:
-        """Go back to a snapshot, where there is one that fits; return what it holds for each of the windows."""
-        snapshot = self._recovery.snapshot_for(shard, position) if self._recovery else None
-        if self._recovery is None or snapshot is None:
-            return []
-        try:
-            states = from_bytes(snapshot.state)
-        except msgspec.MsgspecError as error:
-            log.warning("slices, partition %d: the snapshot can't be read (%s): frames are read again", shard, error)
-            self._recovery.discard(shard)
-            return []
-        log.info(
-            "slices, partition %d: snapshot at offset %d, the commit is of %d", shard, snapshot.upto, self._upto[shard]
-        )
-        self._read[shard] = snapshot.upto
-        return states
-
-    def _begin(self, shard: int, position: Position, saved: WindowCheckpoint) -> bool:
-        """Note from where what follows windows can be made again; return whether that is without a snapshot."""
-        first = self._read[shard] if position.committed is None else saved.began
-        fresh = first is not None and first >= position.begin
-        self._began[shard] = first if fresh else None
-        return fresh
-
-    def _settle(self, shard: int) -> None:
-        if self._read[shard] >= self._upto[shard]:
+    def _publish_if_restored(self, shard: int) -> None:
+        if self._shards[shard].is_restored:
             for windows in self._windows:
                 windows.start_publishing(shard)
 
     def read(self, partition: int) -> int | None:
-        """Return the offset that a shard has been read to, or None where it isn't this worker's."""
-        return self._read.get(partition)
+        """Return the offset that a shard has been read to, or None if another worker owns it."""
+        shard = self._shards.get(partition)
+        return None if shard is None else shard.read
 
     def receive(self, block: Block) -> None:
-        shard = block.partition
+        shard, owned = block.partition, self._shards[block.partition]
         began = perf_counter()
-        block = block.since(self._read[shard])
+        block = block.since(owned.read)
         for at, (offset, value) in enumerate(zip(block.offsets.tolist(), block.values, strict=True)):
             try:
                 frame = self._decode(value or b"")
                 for windows in self._windows:
                     windows.apply_frame(shard, offset, frame)
-                if offset >= self._upto[shard]:
+                if offset >= owned.upto:
                     self._latency.note_frame(frame)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
                 self._reject(block, at, error)
-        self._read[shard] = max(self._read[shard], block.end)
-        self._settle(shard)
+        owned.read = max(owned.read, block.end)
+        self._publish_if_restored(shard)
         self._block_records.observe(len(block))
         self._fold_seconds.observe(perf_counter() - began)
         tp = TP(self.topic, shard)
         end = self._log_end(tp)
-        self._workload.note(tp, behind=end is not None and end.offset - self._read[shard] > BEHIND_FRAMES)
+        self._workload.note(tp, behind=end is not None and end.offset - owned.read > BEHIND_FRAMES)
         if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
             self._pace.now()
         else:
             self._pace.ask()
 
     def _reject(self, block: Block, at: int, error: Exception) -> None:
-        if block.offsets[at] < self._upto[block.partition]:
-            return  # the last owner has told of it
+        if block.offsets[at] < self._shards[block.partition].upto:
+            return  # the previous owner reported it
         letter = dead_letter(block, at, f"not a frame: {error}")
         log.error("%s, partition %d, offset %d: %s", self.topic, block.partition, letter.offset, letter.reason)
         key = f"{self.topic}|{block.partition}|{letter.offset}".encode()
@@ -256,7 +224,7 @@ class WindowAgent:
             self._pace.again()
 
     def _flush(self, windows: Windows) -> bool:
-        """Publish what has changed of some windows; return whether what is provisional has to wait."""
+        """Publish what has changed in some windows; return whether provisional results have to wait."""
         sink, put, sinks = windows.windowing.sink.name, self._producer.send, self._sinks
         now = monotonic()
         waits = windows.waiting > WAITING_UPSERTS // 4 or now < self._next.get(sink, 0.0)
@@ -280,7 +248,7 @@ class WindowAgent:
         return waits
 
     def _tell_final(self, windows: Windows) -> None:
-        """Have who reads on hear how far results are final, and what piles up beyond that."""
+        """Report to the workload how far results are final, and how many slices wait beyond."""
         final_ms = windows.shards.final_ms
         lateness_ms = windows.windowing.slicing.lateness(self._settings.lateness_ms)
         piled = windows.slices_from(final_ms + lateness_ms + AHEAD_MS)
@@ -292,11 +260,12 @@ class WindowAgent:
         self._tell_late()
         commits: dict[TP, tuple[int, str]] = {}
         if any(windows.lags for windows in self._windows):
-            # The next owner begins to fill where windows are done.
+            # The next owner starts filling where windows are finished.
             return commits
-        for shard, read in self._read.items():
-            if read < self._upto[shard]:
+        for shard, owned in self._shards.items():
+            if not owned.is_restored:
                 continue
+            read = owned.read
             oldest, carried, known = read, read, {}
             for windows in self._windows:
                 offset, known[windows.topic] = windows.checkpoint(shard, read)
@@ -305,21 +274,22 @@ class WindowAgent:
             if any(windows.needs_all_finals for windows in self._windows):
                 kept = self._recovery.kept(shard) if self._recovery else None
                 if kept is None:
-                    kept = began = self._began.get(shard)
+                    kept = began = owned.first
                 carried = min(carried, read if kept is None else kept)
             needed = oldest if carried < oldest else None
-            checkpoint = WindowCheckpoint(upto=read, topics=known, needed=needed, log=self._log[shard], began=began)
+            checkpoint = WindowCheckpoint(upto=read, topics=known, needed=needed, log=owned.log_id, began=began)
             commits[TP(self.topic, shard)] = min(oldest, carried), to_metadata(checkpoint)
         if self._recovery:
-            self._recovery.pack(commits, self._read, self._snapshot)
+            read_to = {shard: owned.read for shard, owned in self._shards.items()}
+            self._recovery.pack(commits, read_to, self._snapshot)
         return commits
 
     def _snapshot(self, shard: int) -> Snapshot:
         states = [windows.state(shard) for windows in self._windows]
-        return Snapshot(self._log[shard], self._read[shard], to_bytes(states))
+        return Snapshot(self._shards[shard].log_id, self._shards[shard].read, to_bytes(states))
 
     def _tell_late(self) -> None:
-        """Report slices that came past the horizon; with a checkpoint, for they grow with every frame."""
+        """Report slices that came past the horizon, once per checkpoint: they grow with every frame."""
         for windows in self._windows:
             late = windows.late()
             for one in late:

@@ -66,7 +66,7 @@ class Finality:
         self._partitions = saved.partitions
         self._added = list(saved.added)
         self._most_partitions = MOST_PARTITIONS
-        #: The number of partitions that a frame reports, if it exceeds the most allowed: it counts until that is settled
+        #: The number of partitions that a frame reports, if it exceeds the most allowed; it counts meanwhile
         self.doubtful_partitions = 0
         self._sources = saved.folded.keys() - {ALL}
         self._lane_ms: dict[tuple[int, str], int] = {}

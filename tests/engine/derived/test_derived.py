@@ -150,7 +150,7 @@ def test_without_a_snapshot_yet_all_is_made_again_from_where_it_was_first_read(
     assert world.decays() == {}
     world.second(6)
     assert world.decays()[6] == Decay("A", "all", "1s", HOUR_MS + 6000, 6.0, 10.03125, True, 7, False)
-    assert "begin anew" not in caplog.text
+    assert "start without their past" not in caplog.text
 
 
 def snapped(world: Owned, clock: Clock) -> None:
@@ -174,7 +174,7 @@ def test_where_the_snapshot_is_lost_it_begins_anew_and_says_so(
     else:
         world.kept.of[0] = [Snapshot(one.log, one.upto, b"\xc1") for one in world.kept.of[0]]
     assert world.again() == 6
-    assert "slices, partition 0: indicators/decay begin anew, for what was before is in no snapshot" in caplog.text
+    assert "slices, partition 0: indicators/decay start without their past" in caplog.text
     assert world.decays() == {}
     for n in range(8, 11):
         world.second(n)
@@ -199,7 +199,7 @@ def test_what_cannot_be_made_again_is_asked_for_more_than_once(
     monkeypatch.setattr(world.kept, "load", flaky)
     assert world.again() == 6
     assert caplog.text.count("it is tried again") == 2
-    assert "begin anew" not in caplog.text
+    assert "start without their past" not in caplog.text
 
 
 def test_two_restores_at_once_find_it_both(world: Owned, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
@@ -214,7 +214,7 @@ def test_two_restores_at_once_find_it_both(world: Owned, clock: Clock, caplog: p
 
     asyncio.run(run())
     assert [world.agent.restore({SHARD: position})[SHARD] for _ in range(2)] == [6, 6]
-    assert "begin anew" not in caplog.text
+    assert "start without their past" not in caplog.text
 
 
 def test_without_snapshots_a_worker_does_not_start() -> None:

@@ -93,7 +93,7 @@ def test_the_next_owner_reads_from_the_snapshot_on(world: World, caplog: pytest.
     offset, metadata = world.commit()
     assert (offset, [snapshot.upto for snapshot in world.kept.of[0]]) == (0, [2])
     assert world.back(offset, metadata) == 2
-    assert "slices, partition 0: snapshot at offset 2, the commit is of 3" in caplog.text
+    assert "slices, partition 0: snapshot at offset 2, commit at offset 3" in caplog.text
     # Silent up to the commit, and no commit before it.
     assert (world.bars(), world.agent.checkpoint()) == ([], {})
     world.reread(2)

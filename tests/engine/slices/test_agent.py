@@ -257,7 +257,7 @@ def test_a_commit_past_the_logs_end_is_of_another_log(world: World, caplog: pyte
     # The topic is created anew, and has two records by now.
     world.log = Log().tick(0, 1).tick(0, 2)
     assert world.restore(offset, metadata) == 0
-    assert "trades, partition 0: the commit is at offset 3 and the log ends at 2" in caplog.text
+    assert "trades, partition 0: the commit is at offset 3, but the log ends at 2" in caplog.text
     world.read()
     assert world.agent.slicers[0].tallies.counted == 2
 

@@ -100,7 +100,7 @@ def test_a_pipeline_goes_on_with_what_another_commit_left(
     said = capsys.readouterr().out
     # What the last owner knew of each shard is used.
     assert said.count(": snapshot at offset ") == left.partitions[SLICES.name], said
-    assert "begin anew" not in said
+    assert "start without their past" not in said
     truth, late = truth_of(log_of(own_kafka))
     assert_true(bars, truth)
     assert counted["late"] == late > 0
