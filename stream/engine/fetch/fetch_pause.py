@@ -1,4 +1,4 @@
-"""What aiokafka lacks under load: a rest after each answer, so that the next fetch brings more than a record."""
+"""A rest between fetches, which aiokafka lacks: under load the next fetch then brings more than one record."""
 
 import asyncio
 from collections import defaultdict
@@ -8,17 +8,18 @@ from typing import Any
 
 
 def gather(fetcher: Any, rest_seconds: Callable[[float], float]) -> None:
-    """Have a fetcher of aiokafka rest after answers that brought records; after others it asks again at once.
+    """Make a fetcher of aiokafka rest after each answer with records; after an empty answer it fetches at once.
 
-    A fetch costs both sides a millisecond, however little it brings.
+    A fetch costs worker and broker a millisecond each, however little it brings.
 
     Parameters
     ----------
     fetcher
-        A consumer's; its requests name all partitions whose records are taken, and none is sent before these are.
+        A consumer's fetcher. It sends a request once fetched records are consumed, for the partitions that have none
+        left.
     rest_seconds
-        Takes when a broker last brought records, by the monotonic clock, and returns how long to wait before it is
-        called again; zero or less: fetch now.
+        Takes the time of the broker's last answer with records, by the monotonic clock. Returns how many seconds to
+        wait before it is called again; zero or less: fetch now.
     """
     fetch = fetcher._proc_fetch_request
     brought_seconds: dict[int, float] = defaultdict(float)
@@ -28,7 +29,7 @@ def gather(fetcher: Any, rest_seconds: Callable[[float], float]) -> None:
             while (rest := rest_seconds(brought_seconds[node])) > 0:  # noqa: ASYNC110 - agents are in another thread
                 await asyncio.sleep(rest)
         except asyncio.CancelledError:
-            # As its own does: who cancels it asks for its result.
+            # The original does the same, because the caller that cancels it reads its result.
             return False
         brought = bool(await fetch(assignment, node, request))
         if brought:

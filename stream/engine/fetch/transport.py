@@ -1,6 +1,7 @@
 """The Faust transport that delivers blocks: ``blocks://host:port``.
 
-`unpacking` makes them of what is fetched. What this leans on is held by tests/engine/fetch/test_transport_contract.py.
+`unpacking` makes the blocks from what is fetched. This module relies on private parts of Faust and aiokafka, which
+tests/engine/fetch/test_transport_contract.py checks.
 """
 
 import asyncio
@@ -39,46 +40,47 @@ from tickertape.stream.telemetry.metrics import REBALANCES
 
 log = logging.getLogger(__name__)
 
-# So long a broker may have forgotten what is committed.
+# How long a broker that has hung may report too few commits; see `ConsumerThread.positions`.
 FORGETFUL_SECONDS = 4.0
-# A restore that takes longer is given up and begun anew, as a new member of the group. Faust would go on without it
-# after 90 s.
+# A restore that takes longer is abandoned, and starts again as a new member of the group. After 90 s Faust would
+# continue without it.
 RESTORE_SECONDS = 80.0
-# A commit that could not be delivered is sent again after so long.
+# The delay before a commit that could not be delivered is sent again.
 COMMIT_AGAIN_SECONDS = 0.1
-# One fetch is under way at a time. With blocks that wait to be read it asks for the other partitions alone, and until
-# one of these has something, or this is over, nothing comes of any; Faust's is a second and a half.
+# How long the broker waits for records before it answers a fetch. Only one fetch is in flight at a time. While some
+# partitions have blocks to be read, it covers only the others, and all partitions wait for its answer. Faust's value is
+# a second and a half.
 FETCH_WAIT_MS = 50
-# Which partitions are to wait is looked at again this often, where nothing comes of the others.
+# How often the held partitions are determined again while the others have no records.
 HELD_SECONDS = 0.05
 
 
 class StateCoordinator(Protocol):
-    """Who keeps the state of the partitions that come as blocks; the app has one as ``app.coordinator``."""
+    """Keeps the state of the partitions that are read as blocks; the app has one as ``app.coordinator``."""
 
     blocks: Blocks
     workload: Workload
 
     async def load(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
-        """Fetch what helps to take up these partitions, and return them with what their commits refer to.
+        """Load what a restore of these partitions uses, and resolve the references in their commits.
 
-        `restore` follows, unless they are taken away meanwhile.
+        `restore` follows, unless the partitions are revoked in the meantime.
         """
 
     def restore(self, positions: Mapping[TP, Position]) -> Mapping[TP, int]:
-        """Take up exactly these partitions, forget any others, and say from which offset to read each."""
+        """Restore exactly these partitions, drop all others, and return the offset to read each from."""
 
     async def checkpoint(self) -> Mapping[TP, tuple[int, str]]:
-        """Publish what is open, wait for the broker, and return (offset, metadata) to commit by partition."""
+        """Publish what is open, wait for its delivery, and return the (offset, metadata) to commit, by partition."""
 
     async def shortened(self, commits: Mapping[TP, tuple[int, str]]) -> Mapping[TP, tuple[int, str]]:
-        """Return them with references in place of what is too long for a commit, once that is kept elsewhere."""
+        """Store metadata that is too long for a commit, and return the commits with references in its place."""
 
     def committed(self, offsets: Mapping[TP, tuple[int, str]]) -> None:
-        """Hear that a checkpoint is committed."""
+        """Record that a checkpoint was committed."""
 
     def refused(self, error: Exception) -> None:
-        """Hear that a commit was fenced: these partitions have, or are about to have, another owner."""
+        """Record that a commit was refused: its partitions have, or are about to get, another owner."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust's is untyped here
@@ -98,37 +100,38 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._value_deserializer = self.app.coordinator.blocks
-        # A producer with transactions may feed us; what it aborted never happened.
+        # A feed may use transactions; records of aborted ones are not read.
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         patient(consumer._client)
         return consumer
 
     async def _fetch_records(self, consumer: AIOKafkaConsumer, active_partitions: set[TP], **options: Any) -> Any:
-        # Asked for none, aiokafka gives the records of all.
+        # For an empty set aiokafka would return the records of all partitions.
         if (held := self.app.coordinator.workload.held) and (others := active_partitions - held):
             active_partitions = others
             options["timeout"] = HELD_SECONDS
         return await super()._fetch_records(consumer, active_partitions, **options)
 
     async def positions(self, tps: list[TopicPartition], least: Mapping[TP, int]) -> dict[TP, Position]:
-        """Ask the broker where partitions begin and what the group has committed there.
+        """Ask the broker for the logs' begins and ends, and for the group's commits.
 
         Parameters
         ----------
         tps
-            Which.
+            The partitions.
         least
             Offsets that are known to be committed.
 
         Notes
         -----
         A broker that has hung answers for a second or two as if the group had committed nothing (seen with Kafka 4).
-        Where it says less than is known, or nothing although there are frames, it is asked again for a while.
+        So it is asked again, for up to `FORGETFUL_SECONDS`, if it reports less than is known, or nothing although there
+        are frames.
         """
         consumer = self._ensure_consumer()
         begins, ends = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-        # Every shard has frames once workers have run.
+        # Once workers have run, every shard has frames, so one shard is enough.
         shards = [TopicPartition(SLICES.name, 0)] if SLICES.name in self.app.coordinator.blocks.topics else []
         begun = any((await consumer.end_offsets(shards)).values())
         until = monotonic() + FORGETFUL_SECONDS
@@ -152,25 +155,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     async def commit_while(
         self, offsets: Mapping[TopicPartition, OffsetAndMetadata], is_on: Callable[[], bool]
     ) -> bool:
-        """Commit, trying again where the broker is away; return False where `is_on` ended it first.
+        """Commit, and retry while the broker is unreachable. Return False if `is_on` turned false first.
 
-        aiokafka's own commit also tries again, but as whatever member of the group the worker is by then: the broker
-        would take a commit of a state that has been given up.
+        aiokafka's own commit retries too, but as whatever member of the group the worker has become by then. So the
+        broker would accept a commit of abandoned state.
 
         Raises
         ------
         KafkaError
-            The broker refuses it.
+            The broker refuses the commit.
         """
         coordinator = self._ensure_consumer()._coordinator
         while is_on():
             await coordinator.ensure_coordinator_known()
-            # The request is made before anything else can happen here, so it is of the member that was looked at.
+            # Nothing else runs in this thread before the request is made, so it is from the member checked here.
             if not is_on():
                 break
             if coordinator.generation < 0:
-                # As nobody's, the broker would take it if the group were empty.
-                raise CommitFailedError("this worker has lost its membership")
+                # A commit without a membership would be accepted if the group were empty.
+                raise CommitFailedError("this worker is no longer a member of its group")
             try:
                 await coordinator._do_commit_offsets(None, offsets)
             except KafkaError as error:
@@ -182,30 +185,30 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         return False
 
     def join_anew(self) -> None:
-        """Join the group as a new member: what was sent as the old one is refused from then on."""
-        # Not by a call that waits its turn: those before it may be what hangs.
+        """Join the group as a new member. The broker refuses the old member's requests from then on."""
+        # Not through the thread's queue of calls: an earlier call may be the one that hangs.
         self.thread_loop.call_soon_threadsafe(self._ensure_consumer()._coordinator.reset_generation)
 
     def seek_all(self, offsets: Mapping[TP, int]) -> None:
-        """Seek in the consumer's own thread: from another, Faust's `seek` takes a fetch away while it is unpacked."""
+        """Seek in the consumer's own thread: from another, Faust's `seek` drops a fetch while it is being unpacked."""
         for tp, offset in offsets.items():
             self.seek(tp, offset)
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped here
-    """Reads blocks, and commits for their coordinator; plain topics stay Faust's business.
+    """Reads blocks, and commits for their coordinator. Other topics are left to Faust.
 
-    Topics that come as blocks are to be declared with ``acks=False``, so that Faust never commits them.
+    Topics that are read as blocks must be declared with ``acks=False``, so that Faust never commits them.
     """
 
-    #: How many times partitions have been taken away.
+    #: How many times partitions have been revoked.
     _revocations = 0
-    #: Whether they have been, and it isn't known yet who gets them.
+    #: Whether partitions have been revoked, and the next assignment isn't known yet.
     _shares_out = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: What this worker has committed; whoever commits after it commits no less.
+        #: The offsets that this worker has committed. Later commits, by any worker, are never lower.
         self._least: dict[TP, int] = {}
         self._turns = Turns()
 
@@ -216,14 +219,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         return tp.topic in self.app.coordinator.blocks.topics
 
     async def on_task_error(self, exc: BaseException) -> None:
-        """Commit nothing: Faust would, of what is half done and by a thread that may have ended."""
+        """Commit nothing. Faust would commit half-done work, through a thread that may have ended."""
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         await self._commit_blocks()
         return bool(await super().force_commit(topics, start_new_transaction))
 
     async def commit_and_end_transactions(self) -> None:
-        """Commit for the last time. Faust would make do with a commit that is under way and knows less."""
+        """Commit for the last time. Faust would be content with a commit in flight, which covers less."""
         while await self.maybe_wait_for_commit_to_finish():
             pass
         await super().commit_and_end_transactions()
@@ -249,7 +252,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         try:
             done = await self._turns.send(self._thread.call_thread(self._thread.commit_while, commit, is_on))
         except _STALE as error:
-            # Another owner has these partitions, or a rebalance is under way: what was published is harmless, and the
+            # These partitions have another owner, or a rebalance is under way. What was published is harmless, and the
             # new owner reads again from the last commit.
             self.app.coordinator.refused(error)
             return
@@ -262,13 +265,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         self.app.coordinator.committed(offsets)
 
     def _give_up(self, offsets: Collection[TP]) -> None:
-        """Log that a commit is not sent: a worker that wakes may learn of its successor before it commits."""
-        log.info("a commit of %d partitions was given up, for they were taken away meanwhile", len(offsets))
+        """Log that a commit is not sent. A suspended worker may resume after its partitions were revoked."""
+        log.info("a commit of %d partitions was given up: they were revoked before it was sent", len(offsets))
 
     async def wait_first(self, *coros: Any, **options: Any) -> Any:
-        """Wait for the first of some; where that is over at once, without a task for each.
+        """Wait for the first of several awaitables. If the first one is done at once, no tasks are created.
 
-        Faust hands over each block so, with two tasks more: a twentieth of what two workers did at 20,000 a second.
+        Faust passes on each block with this call, and creates two tasks for it: a twentieth of the time of two workers
+        at 20,000 records a second.
         """
         first, *others = coros
         if not iscoroutine(first):
@@ -288,7 +292,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         self._revocations += 1
         self._shares_out = True
         REBALANCES.inc()
-        # All that stays is restored when it is assigned again; a worker that gets nothing back is not told.
+        # Partitions that stay are restored when they are assigned again. A worker that gets none is not notified.
         self._turns.end()
         self.app.coordinator.restore({})
 
@@ -297,17 +301,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def perform_seek(self) -> None:
-        """Restore state and positions as one: Faust seeks here, before a block can flow."""
+        """Restore state and positions together. Faust seeks here, before any block is delivered."""
         if self._shares_out:
-            # Faust also seeks where a fetch ends meanwhile: it would bring back what has been taken away, for good
-            # where this worker gets nothing.
+            # Faust also seeks if a fetch ends during a rebalance. That would restore revoked partitions; for good, if
+            # this worker is assigned none.
             return
         try:
             async with asyncio.timeout(RESTORE_SECONDS):
                 with self._turns.restoring():
                     await self._restore()
         except TimeoutError:
-            log.warning("no state was restored within %g s: this worker joins its group anew", RESTORE_SECONDS)
+            log.warning("state was not restored within %g s: this worker rejoins its group", RESTORE_SECONDS)
             self._thread.join_anew()
             self._turns.forget()
 
@@ -319,20 +323,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         positions = await self._thread.call_thread(self._thread.positions, tps, self._least) if tps else {}
         positions = await self.app.coordinator.load(positions)
         if self._revocations != revocations:
-            # They may be another's by now; what is ours is restored when it is assigned.
+            # Some may have another owner by now. Those that stay are restored when they are assigned.
             return
         offsets = self.app.coordinator.restore(positions)
         await self._thread.call_thread(self._thread.seek_all, offsets)
         self._read_offset.update({tp: offset or None for tp, offset in offsets.items()})
 
     def refusal(self) -> KafkaError | None:
-        """Return why Kafka doesn't let this worker into its group. Faust would wait, and log nothing."""
+        """Return the error with which Kafka keeps this worker out of its group. Faust would wait and log nothing."""
         consumer = self._thread._consumer
         error = None if consumer is None else consumer._coordinator._pending_exception
         return error if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError) else None
 
     def log_end(self, tp: TP) -> LogEnd | None:
-        """Return the end of a partition's log as last heard of; None where that is not known."""
+        """Return the end of a partition's log as of its newest fetch, or None if that isn't known."""
         consumer, part = self._thread._consumer, TopicPartition(*tp)
         if consumer is None or part not in consumer.assignment():
             return None
@@ -344,7 +348,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
 
 
 class _Begun:
-    """A coroutine that has begun, and waits for something: whoever awaits this goes on with it."""
+    """A coroutine that has already started and waits for something. Awaiting this resumes it."""
 
     def __init__(self, begun: Coroutine[Any, Any, Any], waits_for: Any) -> None:
         self._begun = begun

@@ -1,4 +1,4 @@
-"""Commits and restores of one worker, kept apart."""
+"""Keeps the commits and restores of one worker apart."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -7,14 +7,15 @@ from typing import Any
 
 
 class Turns:
-    """Says when a worker may commit and when it may read what is committed.
+    """Decides when a worker may commit, and when it may read what is committed.
 
-    A turn ends when a restore begins. What was checkpointed in a turn is not sent after its end, and nothing is
-    checkpointed while a restore is under way. A restore reads positions once the broker has answered the commit that
-    is in flight. Without this, a worker could restore what an earlier commit says while a later one arrives, and then
-    commit less than is committed.
+    - A turn ends when a restore begins. A checkpoint is not sent after the end of the turn it was made in.
+    - No checkpoint is made during a restore.
+    - A restore reads positions only after the broker has answered the commit in flight.
 
-    All of it happens in one event loop; `is_on` may be called from any thread.
+    Otherwise a worker could restore from one commit while a later one arrives, and then commit less than is committed.
+
+    All of this runs in one event loop; `is_on` may be called from any thread.
     """
 
     def __init__(self) -> None:
@@ -23,20 +24,20 @@ class Turns:
         self._in_flight: asyncio.Task[bool] | None = None
 
     def now(self) -> int | None:
-        """Return the turn that a checkpoint may be made in, or None while a restore is under way."""
+        """Return the turn for a checkpoint, or None during a restore."""
         return None if self._restores else self._turn
 
     def is_on(self, turn: int) -> bool:
-        """Return whether what was checkpointed in a turn may be sent."""
+        """Return whether a checkpoint of a turn may still be sent."""
         return turn == self._turn
 
     def end(self) -> None:
-        """End the turn: the state that it speaks of is given up."""
+        """End the turn: the state behind its checkpoints is abandoned."""
         self._turn += 1
 
     @contextmanager
     def restoring(self) -> Iterator[None]:
-        """End the turn, and have nothing checkpointed in the meantime."""
+        """End the turn, and allow no checkpoint until the context exits."""
         self.end()
         self._restores += 1
         try:
@@ -45,9 +46,9 @@ class Turns:
             self._restores -= 1
 
     async def send(self, commit: Coroutine[Any, Any, bool]) -> bool:
-        """Send a commit, and return what it returns, or False where it is forgotten before.
+        """Send a commit and return its result, or False if `forget` came first.
 
-        It goes on where its caller is cancelled.
+        The commit continues if the caller is cancelled.
         """
         task = self._in_flight = asyncio.create_task(commit)
         await asyncio.wait((task,))
@@ -59,7 +60,7 @@ class Turns:
             await asyncio.wait((self._in_flight,))
 
     def forget(self) -> None:
-        """Wait no longer for the commit that is in flight: it is sure to be refused if it arrives."""
+        """Stop waiting for the commit in flight: if it arrives, it is sure to be refused."""
         if self._in_flight is not None:
             self._in_flight.cancel()
             self._in_flight = None

@@ -1,4 +1,4 @@
-"""Looking out for partitions that nobody owns, whoever leads the group."""
+"""Looks for partitions without an owner, whichever member leads the group."""
 
 import asyncio
 import logging
@@ -16,14 +16,14 @@ LOOK_SECONDS = 2.0
 
 
 async def watch_unowned(consumer: Any) -> None:
-    """Have the group share its partitions out anew where one has no owner.
+    """Request a rebalance of the group when a partition has no owner.
 
-    Only the member that leads a group looks out for new partitions. One that ends and comes back as the static member
-    that it was still leads by the broker's books, but isn't told so; then nobody looks, and results go out without
-    what is in the new partitions. So every member looks; the broker shares out anew when the one asks that leads.
+    In aiokafka only the group's leader looks for new partitions. A static member that restarts may still be the leader
+    for the broker, but is not notified of it. Then no member looks, and results are published without the data in new
+    partitions. So every member looks and requests a rebalance; the broker acts on the leader's request.
 
-    It asks at the second look. By then one that knows that it leads has seen to it, and if not, has heard of the
-    partitions: it would share out without them, and again with them.
+    A member makes the request at its second look. By then a leader that was notified of its role has assigned the
+    partitions. Any other leader has them in its metadata by then; earlier, it would rebalance without them first.
     """
     before: set[TopicPartition] = set()
     while True:
@@ -31,17 +31,17 @@ async def watch_unowned(consumer: Any) -> None:
         try:
             now = await _unowned(consumer)
         except KafkaError:
-            # The broker is away, or busy with the group.
+            # The broker is unreachable, or busy with the group.
             continue
         unowned, before = now & before, now
         if unowned:
             names = ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(unowned))
-            log.info("nobody owns %s: the group is to share its partitions out anew", names)
+            log.info("no worker owns %s: requesting a rebalance", names)
             consumer._coordinator.request_rejoin()
 
 
 async def _unowned(consumer: Any) -> set[TopicPartition]:
-    """Return the partitions that no member has, while no rebalance is under way."""
+    """Return the partitions without an owner; none during a rebalance."""
     coordinator = consumer._coordinator
     there = {
         TopicPartition(topic, number)

@@ -1,9 +1,10 @@
-"""Fetched partitions, unpacked into blocks.
+"""Unpacks fetched partitions into blocks.
 
-aiokafka unpacks each fetched partition in ``PartitionRecords``; ours yields one ConsumerRecord a block there, whose
-value is the Block and whose offset is its last, so that fetching, positions and rebalancing stay aiokafka's. Consumers
-opt in by their value deserializer, so any other consumer of the process is left as it is, but that MemoryRecords keeps
-the bytes that it was given. What this leans on is held by tests/engine/fetch/test_transport_contract.py.
+aiokafka unpacks each fetched partition in ``PartitionRecords``. The class here yields one ConsumerRecord for each
+block: its value is the Block, and its offset is the block's last. So fetching, positions and rebalancing remain
+aiokafka's. A consumer opts in by its value deserializer. For any other consumer of the process only one thing changes:
+MemoryRecords keeps the bytes that it was given. This module relies on private parts of aiokafka, which
+tests/engine/fetch/test_transport_contract.py checks.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ from tickertape.stream.engine.core.columns import ints
 from tickertape.stream.errors import BrokerError
 
 _APPEND_TIME = 1
-# Of a record batch: what its length leaves out, where its format is, what its CRC leaves out, and the least there is.
+# The layout of a record batch: the head that its length doesn't count, the place of its format's version, the bytes
+# that its CRC doesn't cover, and its least size.
 _LENGTH = Struct(">q i")
 _MAGIC_AT, _MAGIC = 16, 2
 _BEFORE_CRC_ENDS = 21
@@ -37,14 +39,14 @@ _Fetched: Any = fetcher.MemoryRecords
 
 
 class Blocks:
-    """Marks a consumer: records of these topics come as blocks. Called with a value, as a deserializer, it returns it.
+    """Marks a consumer that reads some topics as blocks. As its value deserializer, it returns each value unchanged.
 
     Parameters
     ----------
     topics
-        Those whose records come as blocks.
+        The topics that are read as blocks.
     records, size_bytes
-        The most that a block holds; a single larger record still makes one.
+        The most records and bytes of values in a block. A single larger record still makes a block.
     """
 
     def __init__(self, topics: frozenset[str], records: int, size_bytes: int) -> None:
@@ -57,14 +59,14 @@ class Blocks:
 
 
 class FetchedBytes(_Fetched):  # type: ignore[misc]  # aiokafka has no types
-    """What was fetched of one partition, which aiokafka doesn't give away again."""
+    """The bytes fetched of one partition. aiokafka's own class doesn't give access to them."""
 
     def __init__(self, fetched: bytes) -> None:
         super().__init__(fetched)
         self._fetched = memoryview(fetched)
 
     def batches(self) -> Iterator[memoryview]:
-        """Yield each record batch; one that the broker has cut off at the end is none."""
+        """Yield each record batch, except one that the broker has cut off at the end."""
         fetched, first = self._fetched, 0
         while first + _LENGTH.size <= len(fetched):
             last = first + _LENGTH.size + _LENGTH.unpack_from(fetched, first)[1]
@@ -81,7 +83,7 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
 
     def _unpack_records(self) -> Iterator[ConsumerRecord]:
         limit: Blocks = self._value_deserializer
-        # What was fetched bounds what is in it, as far as it isn't compressed.
+        # Without compression the size of the values is at most the size of what was fetched.
         fits = self._records.size_in_bytes() <= limit.size_bytes
         run = _Run(self.next_fetch_offset)
         for batch, fetched in self._batches():
@@ -100,7 +102,7 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
                 run.add(part, size_bytes)
             self.next_fetch_offset = run.end = batch.next_offset
         run.end = self.next_fetch_offset
-        # Markers and aborted transactions at the end are read too, so a run of them alone is a block without values.
+        # Markers and aborted transactions at the end are part of the block; if there is nothing else, it has no values.
         if run.end > run.start:
             yield self._record(run)
 
@@ -112,17 +114,18 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
         return ConsumerRecord(topic, partition, run.end - 1, stamp_ms, _APPEND_TIME, None, block, None, -1, -1, ())
 
     def _block(self, batch: Any, fetched: memoryview) -> Block:
-        """Return a batch's records."""
+        """Return a batch's records as a block."""
         topic, partition = self._tp
         first, end = batch.base_offset, batch.next_offset
         if batch.timestamp_type == _APPEND_TIME:
-            # Mostly nothing but values is needed of the records, which need not live longer than one by one.
+            # In most batches only the values are needed, so the records need not be kept.
             with suppress(UnicodeDecodeError):
                 values = list(map(_value, batch))
                 if len(values) == end - first and all(values):
                     stamps_ms = np.full(len(values), batch.max_timestamp)
                     return Block(topic, partition, first, end, np.arange(first, end), values, stamps_ms)
-        # There are nulls, with headers, or empty values; compaction has left holes; or each record has its own time.
+        # There are null values, whose headers are needed, or empty ones; or compaction has left holes; or each record
+        # has its own timestamp.
         records = _records(fetched)
         values = list(map(_value, records))
         return Block(
@@ -137,12 +140,13 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
         )
 
     def _batches(self) -> Iterator[tuple[Any, memoryview]]:
-        """Yield the batches with records to deliver; control batches and aborted transactions move the position."""
+        """Yield the batches with records to deliver. Control batches and aborted records only move the position."""
         for fetched in self._records.batches():
             if len(fetched) < _HEAD_BYTES or fetched[_MAGIC_AT] != _MAGIC:
                 raise self._damaged()
             batch: Any = DefaultRecordBatch(fetched)
-            # Theirs takes twenty times as long; without the GIL it would queue for it behind a fold.
+            # aiokafka's own check takes twenty times as long. This one keeps the GIL: to get it back it would have to
+            # wait for a fold.
             if self._check_crcs and crc32c(fetched[_BEFORE_CRC_ENDS:], 0, _KEEP_GIL) != batch.crc:
                 raise self._damaged()
             if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
@@ -158,17 +162,17 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             yield batch, fetched
 
     def _damaged(self) -> BrokerError:
-        # Where the batch ends it says itself, and of what it says nothing is sure.
+        # The batch's end is known only from the batch itself, which can't be trusted.
         topic, partition = self._tp
         return BrokerError(
             f"{topic}, partition {partition}: the record batch that holds offset {self.next_fetch_offset} is damaged "
-            "(or older than Kafka 0.11): have Kafka mend its log from a replica, or delete it up to the next batch by "
-            "kafka-delete-records: what is lost by that is counted, and results that lack it are marked"
+            "(or older than Kafka 0.11): let Kafka restore the log from a replica, or delete records up to the next "
+            "batch with kafka-delete-records; lost records are counted, and results without them are marked incomplete"
         )
 
 
 class _Lenient(bytearray):
-    """Bytes that are read as text whatever they are."""
+    """Bytes that always decode: what isn't UTF-8 is replaced."""
 
     def __getitem__(self, at: Any) -> Any:
         found = super().__getitem__(at)
@@ -179,7 +183,7 @@ class _Lenient(bytearray):
 
 
 def _records(fetched: memoryview) -> list[Any]:
-    """Return a batch's records; a header's key that isn't UTF-8, which some clients send, is none that we know."""
+    """Return a batch's records. Some clients send header keys that aren't UTF-8: these match none of our keys."""
     try:
         return list(DefaultRecordBatch(fetched))
     except UnicodeDecodeError:
@@ -195,12 +199,12 @@ def _empty(topic: str, partition: int) -> Block:
 
 
 def _sizes(values: list[bytes | None]) -> Ints:
-    """Return the running total of values' sizes, from 0."""
+    """Return the running total of the values' sizes in bytes, starting at 0; shape (n + 1,)."""
     return np.cumsum([0, *(0 if value is None else len(value) for value in values)])
 
 
 def _parts(block: Block, sizes: Ints | None, limit: Blocks) -> Iterator[tuple[Block, int]]:
-    """Yield parts that fit in a block each, and their bytes; a record that is too large is a part of its own."""
+    """Yield parts that each fit in a block, and their bytes. A record that is too large is a part of its own."""
     first, n = 0, len(block)
     if sizes is None and n <= limit.records:
         yield block, 0
@@ -216,7 +220,7 @@ def _parts(block: Block, sizes: Ints | None, limit: Blocks) -> Iterator[tuple[Bl
 
 
 class _Run:
-    """A block as it grows."""
+    """A block under construction."""
 
     def __init__(self, start: int) -> None:
         self.start = self.end = start
@@ -243,7 +247,7 @@ def _partition_records(
     check_crcs: bool,
     isolation_level: int,
 ) -> Any:
-    """Make what aiokafka makes, unless the consumer asked for blocks of this topic."""
+    """Return `BlockRecords` if the consumer reads this topic as blocks, and otherwise what aiokafka makes."""
     blocks = isinstance(value_deserializer, Blocks) and tp.topic in value_deserializer.topics
     return (BlockRecords if blocks else _Records)(
         tp,
