@@ -1,4 +1,4 @@
-"""Faults on purpose: a seeded schedule of blows, and a truth that every result is held to.
+"""Inject faults by a seeded schedule, and compare every result with an oracle.
 
 May import: schemas, stream.cluster, stream.configuration, stream.engine.define, stream.engine.worker, stream.errors,
 stream.kafka, stream.kafka.admin, stream.kafka.clients, stream.kafka.embedded, stream.replay.

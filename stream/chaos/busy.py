@@ -1,11 +1,11 @@
-"""Load beside a run: processes that each keep a core busy, as a machine with other work has them."""
+"""Put load on the machine during a run, as other programs would: processes that each keep a core busy."""
 
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# It ends with whoever started it, however that ends.
+# The process ends when its parent does, however the parent ends.
 _BURN = """
 import os
 starter = os.getppid()
@@ -16,7 +16,7 @@ while os.getppid() == starter:
 
 @contextmanager
 def busy(cores: int) -> Iterator[None]:
-    """Keep so many cores busy."""
+    """Keep so many cores busy while the block runs."""
     burning = [subprocess.Popen([sys.executable, "-c", _BURN]) for _ in range(cores)]
     try:
         yield

@@ -12,18 +12,19 @@ from tickertape.stream.errors import ConfigError, LawBroken
 
 
 @click.command()
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Decides the faults and the trades.")
-@click.option("--minutes", type=FiniteRange(0, min_open=True), default=5.0, show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the faults and the trades.")
+@click.option("--minutes", type=FiniteRange(0, min_open=True), default=5.0, show_default=True, help="Least duration.")
+@click.option("--workers", type=click.IntRange(1), default=3, show_default=True, help="Number of workers.")
 @click.option(
     "--busy", type=click.IntRange(0), default=0, show_default=True, help="Keep so many cores busy with other processes."
 )
-@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Only this kind; may be given several times.")
-@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write what came of it as JSON.")
+@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Inject only this kind of fault; repeatable.")
+@click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the outcome to this JSON file.")
 def chaos(seed: int, minutes: float, workers: int, busy: int, faults: tuple[str, ...], summary: Path | None) -> None:
-    """Strike workers, broker, feeds and sinks while trades flow, and hold every result to the truth.
+    """Inject faults into workers, broker, feeds and sinks while trades flow, and compare every result with an oracle.
 
-    It brings a Kafka of its own, which it kills too. Exits 0 only if every final bar and every tally is true.
+    The command runs an embedded Kafka, which it kills too. The exit code is 0 only if every final bar and every tally
+    is correct.
     """
     from rich.console import Console
 
@@ -33,8 +34,8 @@ def chaos(seed: int, minutes: float, workers: int, busy: int, faults: tuple[str,
     if unknown := [fault for fault in faults if fault not in FAULTS]:
         raise ConfigError(f"{unknown[0]}: no such fault; there are {', '.join(FAULTS)}")
     if summary is not None and not summary.parent.is_dir():
-        raise ConfigError(f"{summary}: there is no such folder")
-    # So that what was started is ended in good order.
+        raise ConfigError(f"--summary {summary}: the folder doesn't exist")
+    # On SIGTERM, end started processes in good order.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     plan = Plan(seed=seed, minutes=minutes, workers=workers, busy=busy, faults=list(faults) or list(FAULTS))
     began = time.monotonic()
@@ -44,4 +45,4 @@ def chaos(seed: int, minutes: float, workers: int, busy: int, faults: tuple[str,
     if summary is not None:
         found.write(summary)
     if not found.ok:
-        raise LawBroken(f"{len(found.differences)} differences; to see them again: {plan.repro}")
+        raise LawBroken(f"{len(found.differences)} differences; repeat the run with: {plan.repro}")

@@ -1,4 +1,4 @@
-"""The faults: each a function that strikes, and returns when the blow is over; what it takes to recover is not its."""
+"""The faults: each is a function that returns when the fault is over, without waiting for recovery."""
 
 import os
 import random
@@ -22,43 +22,44 @@ from tickertape.stream.kafka.admin.client import connected
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 MOST_PARTITIONS = 12
-# From when workers have the partitions that were added to when the feeds use them: both hear of it in time.
+# The time between the workers' owning added partitions and the feeds' using them, so that both learn of them in time.
 ADDED_AHEAD_MS = 3000
 OWNED_SECONDS = 30.0
-# A frozen worker wakes when it has been replaced.
+# A frozen worker wakes so long after its session has expired: by then it has been replaced.
 BEYOND_SESSION_SECONDS = 2.5
 BROKER_AWAY_SECONDS = (0.0, 3.0)
 BROKER_FROZEN_SECONDS = (2.0, 9.0)
-# No more of what a worker writes than that, for so long.
+# The rate to which a stalled worker's writes are limited, and for how long.
 STALLED_BYTES_A_SECOND = 500.0
 STALLED_SECONDS = (2.5, 4.5)
 SINK_AWAY_SECONDS = (2.0, 5.0)
-# Less than any record has.
+# Smaller than any record.
 NOTHING_BYTES = 32
-# A worker learns from its next heartbeat or its next commit that it was removed; so often it may be the heartbeat.
+# A worker learns of its removal from its next heartbeat or its next commit. Workers are removed until it is a commit,
+# but at most so often.
 MOST_FORGOTTEN = 12
 FORGOTTEN_SECONDS = 2.0
 
 
 class Stage(Struct):
-    """What there is to strike.
+    """The processes of a run, on which faults act.
 
     Attributes
     ----------
     settings
-        The workers'.
+        The workers' settings.
     kafka, supervisor
-        As named.
+        The broker, and the workers' supervisor.
     feeds
-        By source.
+        The feeds, by source.
     workers
-        How many there are while nothing is wrong.
+        The number of workers outside of faults.
     folder
-        Where the feeds look up which partitions they use.
+        The folder with ``places.json``, from which the feeds read the partitions to use.
     places
-        That.
+        The content of ``places.json``.
     refused
-        Says how many commits Kafka has refused.
+        Returns how many commits Kafka has refused so far.
     """
 
     settings: Settings
@@ -71,12 +72,12 @@ class Stage(Struct):
     refused: Callable[[], int]
 
     def use(self, from_ms: int, partitions: int) -> None:
-        """Have the feeds use so many partitions for what happens from a time on."""
+        """Make the feeds use so many partitions for events from a time on."""
         self.places.append((from_ms, partitions))
         replace(self.folder / "places.json", msgspec.json.encode(self.places))
 
     def a_worker(self, rng: random.Random) -> int:
-        """Return the slot of one that runs."""
+        """Return the slot of a running worker."""
         return rng.choice(list(self.supervisor.pids) or self.supervisor.slots)
 
 
@@ -90,14 +91,14 @@ def kill_all(stage: Stage, _: random.Random) -> None:
 
 
 def freeze(stage: Stage, rng: random.Random) -> None:
-    """Freeze a worker until others have its partitions, and wake it: what it still sends is a zombie's."""
+    """Freeze a worker until others own its partitions, then wake it: what it still sends is a zombie's."""
     supervisor, owned = stage.supervisor, members.describe(stage.settings).owned
     slicing = [slot for slot in supervisor.slots if owned.get(supervisor.name(slot), {}).get(TRADES.name)]
     _freeze(stage, [rng.choice(slicing or supervisor.slots)])
 
 
 def freeze_all_but_one(stage: Stage, rng: random.Random) -> None:
-    """The same, with one worker left to take over from all others."""
+    """Freeze all workers but one, which takes over from the others, then wake them."""
     _freeze(stage, rng.sample(stage.supervisor.slots, max(1, len(stage.supervisor.slots) - 1)))
 
 
@@ -120,7 +121,7 @@ def _frozen(pid: int) -> Iterator[None]:
 
 
 def forget(stage: Stage, rng: random.Random) -> None:
-    """Remove a running worker from the group, and more of them until Kafka has refused a commit."""
+    """Remove running workers from the group, one after another, until Kafka has refused a commit."""
     before = stage.refused()
     for _ in range(MOST_FORGOTTEN):
         owned = members.describe(stage.settings).owned
@@ -145,7 +146,7 @@ def kill_broker(stage: Stage, rng: random.Random) -> None:
 
 
 def freeze_broker(stage: Stage, rng: random.Random) -> None:
-    """Freeze the broker, as a disk that hangs would: connections stand, nothing is answered, sessions run out."""
+    """Freeze the broker, as a hanging disk would: connections stay open, requests go unanswered, sessions expire."""
     pid = stage.kafka.pid
     if pid is None:
         return
@@ -154,7 +155,7 @@ def freeze_broker(stage: Stage, rng: random.Random) -> None:
 
 
 def stall(stage: Stage, rng: random.Random) -> None:
-    """Have Kafka take next to nothing of what a worker writes, but its commits, and then kill it."""
+    """Limit a worker's writes to almost nothing, while its commits get through, and then kill the worker."""
     slot = stage.a_worker(rng)
     client = f"{stage.settings.consumer_group}-{stage.supervisor.name(slot)}"
     with slowed(stage.settings, client, STALLED_BYTES_A_SECOND):
@@ -163,33 +164,33 @@ def stall(stage: Stage, rng: random.Random) -> None:
 
 
 def grow(stage: Stage, rng: random.Random) -> None:
-    """Add partitions, and have the feeds use them; once there are many it is over at once."""
+    """Add partitions that the feeds then use; at most up to MOST_PARTITIONS."""
     partitions = min(MOST_PARTITIONS, stage.places[-1][1] + rng.randint(1, 3))
     add_partitions(stage, TRADES, partitions)
     time.sleep(ADDED_AHEAD_MS / 1000)
 
 
 def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
-    """Add them to the topic, and once workers have them to what the feeds use."""
+    """Add partitions to a topic, and make the feeds use them once workers own them."""
     topics.grow(stage.settings, topic, partitions)
     until = time.monotonic() + OWNED_SECONDS
     while time.monotonic() < until:
         if members.describe(stage.settings).share(topic.name, partitions):
             break
         time.sleep(0.3)
-    # In case of none, what is stuck shows in the bars.
+    # If no worker owns them by now, the bars will show it.
     stage.use(int(time.time() * 1000) + ADDED_AHEAD_MS, partitions)
 
 
 def scale(stage: Stage, rng: random.Random) -> None:
-    """Have a worker more or less, and after a while as many as before."""
+    """Add or remove a worker, and after a while undo it."""
     stage.supervisor.scale(stage.workers + rng.choice((-1, 1)) if stage.workers > 1 else 2)
     time.sleep(rng.uniform(2, 4))
     stage.supervisor.scale(stage.workers)
 
 
 def storm(stage: Stage, rng: random.Random) -> None:
-    """Have workers join, leave and die, all within seconds: each of it is a rebalance."""
+    """Start, stop and kill workers within seconds, each of which causes a rebalance."""
     for workers in (stage.workers + 2, stage.workers + 1, stage.workers + 2, stage.workers):
         stage.supervisor.scale(workers)
         time.sleep(rng.uniform(0.3, 1.2))
@@ -197,12 +198,12 @@ def storm(stage: Stage, rng: random.Random) -> None:
 
 
 def kill_feed(stage: Stage, rng: random.Random) -> None:
-    """Kill a feed; the next one sends again what it isn't sure of."""
+    """Kill a feed; its successor sends again all records whose acknowledgement isn't certain."""
     rng.choice(list(stage.feeds.values())).kill()
 
 
 def reject_writes(stage: Stage, rng: random.Random) -> None:
-    """Have Kafka refuse what workers write to an output, so that they can't but fail, until it takes it again."""
+    """Make Kafka refuse the workers' writes to an output for a while, so that they fail."""
     topic = rng.choice((BARS, SLICES))
     _take_records_of(stage, topic, NOTHING_BYTES)
     try:
@@ -212,14 +213,14 @@ def reject_writes(stage: Stage, rng: random.Random) -> None:
 
 
 def _take_records_of(stage: Stage, topic: Topic, size_bytes: int) -> None:
-    """Set how large a record may be."""
+    """Set the largest size of a topic's records."""
     with connected(stage.settings) as admin:
         admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, topic.name, {"max.message.bytes": str(size_bytes)})]
         )
 
 
-#: By the name that the command takes.
+#: The faults, by the name that the command takes.
 FAULTS: dict[str, Callable[[Stage, random.Random], None]] = {
     "kill": kill,
     "freeze": freeze,

@@ -1,9 +1,10 @@
-"""The feed: a process of its own that sends one source's trades, a quote beside each, and now and then a post; it may
-be killed at any moment, and then sends again what it isn't sure of. Its n-th records are always the same, so whoever
-knows its plan knows what it sent.
+"""The feed process of a run: it publishes a source's trades, a quote with each, and some posts.
 
-``python -m tickertape.stream.chaos.feed PLAN``. At SIGTERM it closes every bar and ends. The end of its standard input
-means that its starter is gone.
+It may be killed at any moment. Its successor sends again all records whose acknowledgement isn't certain. The n-th
+records are a function of the plan, so the plan alone determines what was sent.
+
+Start it as ``python -m tickertape.stream.chaos.feed PLAN``. On SIGTERM it closes every bar and ends. It also ends when
+its standard input is closed, which means that the process that started it is gone.
 """
 
 import asyncio
@@ -31,32 +32,33 @@ from tickertape.stream.kafka.partition import partition_for
 
 TICK_SECONDS = 0.02
 BEAT_SECONDS = 1.0
-# How often it notes what is acknowledged; after a kill it goes back that far, and by this many more.
+# The interval between notes of how many records are acknowledged. A restarted feed begins so many before the last note.
 NOTE_SECONDS = 0.25
 OVERLAP = 200
-# How much later than it happened a trade comes. The last is past any lateness.
+# The delays of trades, and their shares in percent. The last delay exceeds any lateness.
 DELAYS_MS, SHARES = (0, 5, 50, 500, 1500, 9000, 15_000), (50, 15, 15, 10, 5, 2, 3)
 REPEATED, GARBLED, EARLY = 0.03, 0.002, 0.002
-# Far past its receipt: rejected.
+# An event time so far past its receipt is rejected.
 AHEAD_MS = 60_000
 
-# Beside every so many trades there is a post.
+# One post is sent for every so many trades.
 POST_EVERY = 10
-# What it sends to, and speaks for.
+# The topics that the feed sends events and heartbeats to.
 TOPICS = (TRADES, QUOTES, POSTS)
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Record(Struct, frozen=True):
-    """What is sent.
+    """A record to send.
 
     Attributes
     ----------
     symbol, time_ms
-        What its place follows from; the time is the event's, or when it was due where that is to be rejected.
+        The symbol and the time that decide its partition. The time is the event time, or, for a record that will be
+        rejected, the time at which it is due.
     value
-        Its bytes.
+        The record's value.
     """
 
     symbol: str
@@ -65,22 +67,22 @@ class Record(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """What a feed sends.
+    """The parameters of a feed.
 
     Attributes
     ----------
     source
-        Its name.
+        The name of its source.
     seed
-        Another seed, other trades.
+        The seed of its trades.
     rate
-        Records a second.
+        Trades per second.
     symbols
-        How many.
+        The number of symbols.
     began_ms
-        When the first is due.
+        The time at which the first record is due, in ms.
     folder
-        Where it notes how many are acknowledged, in ``<source>.sent``, and finds ``places.json``.
+        The folder with ``<source>.sent``, the number of acknowledged records, and with ``places.json``.
     """
 
     source: str
@@ -104,8 +106,8 @@ class Plan(Struct, frozen=True):
 
 @lru_cache(maxsize=4096)
 def record(plan: Plan, n: int) -> Record:
-    """Return the n-th record: a trade, often out of order; now and then an earlier one again, or one to be rejected."""
-    # The generator is no secret's; the same n gives the same record in any process.
+    """Return the n-th record: a trade, often out of order, and at times an earlier record or one to be rejected."""
+    # Seeded, so that the same n gives the same record in any process; it needn't be secure.
     rng = random.Random(f"{plan.seed}|{plan.source}|{n}")
     chance, due_ms = rng.random(), plan.due_ms(n)
     symbol = f"S{rng.randrange(plan.symbols):02d}-USD"
@@ -129,7 +131,7 @@ def record(plan: Plan, n: int) -> Record:
 
 
 def quote(plan: Plan, n: int) -> Record:
-    """Return the quote beside the n-th trade, out of order as often."""
+    """Return the quote that is sent with the n-th trade, out of order as often."""
     rng = random.Random(f"{plan.seed}|{plan.source}|{n}|quote")
     due_ms = plan.due_ms(n)
     mid = rng.uniform(10, 11)
@@ -148,7 +150,7 @@ def quote(plan: Plan, n: int) -> Record:
 
 
 def post(plan: Plan, n: int) -> tuple[str, bytes]:
-    """Return author and value of the post beside the n-th trade: it names one symbol, two or none."""
+    """Return author and value of the post sent with the n-th trade; it names up to two symbols."""
     rng = random.Random(f"{plan.seed}|{plan.source}|{n}|post")
     due_ms, author = plan.due_ms(n), f"user{rng.randrange(200)}"
     found = Post(
@@ -167,25 +169,25 @@ def post(plan: Plan, n: int) -> tuple[str, bytes]:
     return author, _encode(found)
 
 
-#: (from event time on, how many partitions trades use), in order.
+#: Pairs, in order: an event time in ms, and the number of partitions that trades use from then on.
 Places = list[tuple[int, int]]
 
 
 def place(found: Record, places: Places) -> int:
-    """Return a record's partition: a function of its event time and its symbol, so that a repeat falls where it did."""
+    """Return a record's partition: a function of its time and symbol, so that a repeat goes to the same one."""
     partitions = [count for from_ms, count in places if from_ms <= found.time_ms][-1]
     return partition_for(found.symbol, partitions)
 
 
 class Feed:
-    """Sends a plan's records when they are due, from the last that are known to be acknowledged.
+    """Sends a plan's records when they are due, beginning with the last that are known to be acknowledged.
 
     Parameters
     ----------
     plan
-        What to send.
+        The feed's parameters.
     producer
-        Where to.
+        The producer to send with.
     """
 
     def __init__(self, plan: Plan, producer: Producer) -> None:
@@ -197,7 +199,7 @@ class Feed:
         self._over = asyncio.Event()
 
     async def run(self) -> None:
-        """Send until told to end; then close every bar."""
+        """Send until SIGTERM, then close every bar."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._over.set)
         self._quotes = await self._producer.partitions(QUOTES.name)
         self._posts = await self._producer.partitions(POSTS.name)
@@ -218,7 +220,7 @@ class Feed:
     def _send(self) -> None:
         plan = self._plan
         due = int((time.time() * 1000 - plan.began_ms) * plan.rate / 1000)
-        # After the clock: a step that has been reached by then is known, however long this process had to wait.
+        # Read after the clock, so that every step before `due` is known, however long this process was paused.
         self._places = msgspec.json.decode(plan.places.read_bytes(), type=Places)
         for n in range(self._next, due):
             found = record(plan, n)
@@ -250,7 +252,7 @@ class Feed:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file so that whoever reads it, or kills us, finds the old content or the new."""
+    """Write a file atomically: a reader finds the old content or the new, even if this process is killed."""
     new = path.with_name(path.name + ".new")
     new.write_bytes(content)
     new.replace(path)

@@ -1,4 +1,4 @@
-"""Reading back what a run left: topics through Kafka, and what only the broker's own files tell."""
+"""Read back what a run has written: topics through Kafka, and producers and commits from the broker's files."""
 
 import struct
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -20,7 +20,7 @@ _frame = msgspec.msgpack.Decoder(Frame).decode
 
 
 async def read(connection: Connection, topics: Sequence[str]) -> AsyncIterator[ConsumerRecord]:
-    """Yield all that topics hold, in order within each partition."""
+    """Yield all records of topics, in order within each partition."""
     async with Reader(connection, topics, from_beginning=True) as reader:
         ends = await reader.ends()
         while not await reader.has_read(ends):
@@ -29,7 +29,7 @@ async def read(connection: Connection, topics: Sequence[str]) -> AsyncIterator[C
 
 
 class Sent(NamedTuple):
-    """A frame, its shard, and the producer that sent it: another of each worker process."""
+    """A frame, its shard, and the id of the producer that sent it, which differs for each worker process."""
 
     shard: int
     producer: int
@@ -37,7 +37,7 @@ class Sent(NamedTuple):
 
 
 def frames(data: Path) -> Iterator[Sent]:
-    """Yield the frames of every shard, in order within each; consumers aren't told of producers, the log files know."""
+    """Yield the frames of every shard, in order within each; only the log files contain the ids of producers."""
     for folder in data.glob(f"records/{SLICES.name}-*"):
         shard = int(folder.name.removeprefix(f"{SLICES.name}-"))
         for batch in _batches(folder):
@@ -45,7 +45,7 @@ def frames(data: Path) -> Iterator[Sent]:
 
 
 class Commit(NamedTuple):
-    """A commit of a group, as the broker keeps it."""
+    """A group's commit for a partition, as the broker stores it."""
 
     topic: str
     partition: int
@@ -64,7 +64,7 @@ def commits(data: Path, group: str) -> Iterator[Commit]:
 
 
 def _commit(key: bytes, value: bytes | None, group: str) -> Commit | None:
-    """Return what Kafka's OffsetCommitKey (version 1) and OffsetCommitValue (version 4) say, or None for another's."""
+    """Decode Kafka's OffsetCommitKey (version 1) and OffsetCommitValue (version 4); None for any other record."""
     (version,) = struct.unpack_from(">h", key)
     if version > 1 or value is None:
         return None
@@ -75,8 +75,8 @@ def _commit(key: bytes, value: bytes | None, group: str) -> Commit | None:
         return None
     version, offset, _ = struct.unpack_from(">hqi", value)
     if version != _COMMIT_VERSION:
-        raise RuntimeError(f"__consumer_offsets has commits of version {version}: read that too")
-    # A compact string: its length and one more, seven bits a byte, the lowest first.
+        raise RuntimeError(f"__consumer_offsets has commits of version {version}: add a decoder for it")
+    # A compact string begins with its length plus one, seven bits a byte, the lowest first.
     size, at, shift = 0, 14, 0
     while True:
         size |= (value[at] & 0x7F) << shift

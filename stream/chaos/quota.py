@@ -1,4 +1,4 @@
-"""Having Kafka take what a producer writes only so fast."""
+"""Limit the rate at which Kafka accepts a producer's writes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,21 +14,21 @@ _Entry = AlterClientQuotasRequest.EntryData
 
 @contextmanager
 def slowed(connection: Connection, client: str, bytes_a_second: float) -> Iterator[None]:
-    """Slow a client down: Kafka holds back its answers to it, and reads nothing of its meanwhile.
+    """Slow a client down: Kafka delays its responses to the client, and reads none of its requests meanwhile.
 
     Parameters
     ----------
     connection
-        How Kafka is reached.
+        The connection to Kafka.
     client
-        The name that its producer goes by.
+        The client id of the producer.
     bytes_a_second
-        What it may write.
+        The rate at which it may write.
 
     Raises
     ------
     BrokerError
-        Kafka can't be reached, or refuses.
+        Kafka can't be reached, or refuses the quota.
     """
     _limit(connection, client, bytes_a_second)
     try:
@@ -42,12 +42,12 @@ def _limit(connection: Connection, client: str, rate: float | None) -> None:
     quota = _Entry.OpData(key="producer_byte_rate", value=rate or 0.0, remove=rate is None)
     request = AlterClientQuotasRequest(entries=[_Entry(entity=[entity], ops=[quota])], validate_only=False)
     with connected(connection) as admin:
-        # kafka-python can say it, but its admin client has no method for it.
+        # kafka-python defines the request, but its admin client has no method for it.
         manager = admin._manager
 
         async def alter() -> None:
             for answer in (await manager.send(request)).entries:
                 if answer.error_code:
-                    raise BrokerError(f"Kafka sets no quota for {client}: {answer.error_message}")
+                    raise BrokerError(f"Kafka refused a quota for {client}: {answer.error_message}")
 
         manager.run(alter)

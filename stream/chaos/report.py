@@ -1,4 +1,4 @@
-"""What a run of chaos came to, as a table and as JSON."""
+"""The summary of a run, as a table and as JSON."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,20 +14,20 @@ SHOWN = 20
 
 
 class FaultSummary(Struct, frozen=True, kw_only=True):
-    """One kind of fault; times in seconds.
+    """The faults of one kind, with times in seconds.
 
     Attributes
     ----------
     fault
-        Its name.
+        The name of the kind.
     count
-        How many.
+        How often it struck.
     lasted_p50
-        How long the blow itself lasted.
+        How long the fault itself lasted.
     recovered_p50, recovered_max
-        From its beginning until bars of every series had trades that happened after that.
+        From the fault's beginning until bars of every series had trades later than that.
     settled_p50, settled_max
-        The same from its end.
+        From the fault's end until bars of every series had trades later than that.
     """
 
     fault: str
@@ -40,36 +40,36 @@ class FaultSummary(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes
     ----------
     ok
-        True where everything held.
+        True if there are no differences.
     seed, minutes, workers
-        What to repeat it with; the faults' order is the same then, the machine's timing isn't.
+        The parameters that repeat the run: its faults come in the same order, though their timing differs.
     faults
-        By kind.
+        The faults by kind.
     events
-        Trades that count.
+        The number of trades that count.
     bars
-        Of all resolutions, and over all sources too.
+        The number of bars of all resolutions, including those over all sources.
     agree
-        By sink: results that a replay of what the topics retain gives to the last bit.
+        The number of results that a replay of the retained topics reproduces bit by bit, by output.
     tallies
-        Of all partitions.
+        The records of all partitions by what became of them.
     read_again, frames_read_again
-        Trades and frames that were read a second time after a take-over, at least.
+        The least number of trades and frames that were read again after takeovers.
     refused
         Commits that Kafka refused.
     given_up
-        Commits that workers didn't send, for they heard before that they had lost the partitions.
+        Commits that workers didn't send because they had learned before that they had lost the partitions.
     zombie_frames
         Frames that workers published after they had been replaced.
     restarts
-        How many times a worker was started again.
+        How often a worker was restarted.
     differences
-        What is not as it should be.
+        A line for each deviation from what the run must have produced.
     """
 
     ok: bool
@@ -93,7 +93,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
 
     def table(self) -> Table:
-        """Return the faults, and what it took to recover from them."""
+        """Return a table of the faults and the times to recover from them."""
         table = Table(title=f"seed {self.seed}: {self.minutes:g} min, {self.workers} workers; times in s")
         table.add_column("fault")
         for name in ("n", "lasted p50", "recovered p50", "max", "after its end p50", "max"):
@@ -108,9 +108,9 @@ class Summary(Struct, frozen=True, kw_only=True):
             f"{self.events:,} trades in {self.bars:,} bars; "
             + ", ".join(f"{name} {count:,}" for name, count in self.tallies.items()),
             f"read again {self.read_again:,} trades and {self.frames_read_again:,} frames; commits refused "
-            f"{self.refused:,}, given up {self.given_up:,}; zombies' frames {self.zombie_frames:,}; "
+            f"{self.refused:,}, given up {self.given_up:,}; frames of zombies {self.zombie_frames:,}; "
             f"workers restarted {self.restarts:,}",
-            "as by a replay: " + ", ".join(f"{count:,} {sink}" for sink, count in self.agree.items()),
+            "same in the replay: " + ", ".join(f"{count:,} {sink}" for sink, count in self.agree.items()),
             *self.differences[:SHOWN],
         ]
         if len(self.differences) > SHOWN:
@@ -120,7 +120,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 def by_fault(recoveries: Sequence[Recovery]) -> list[FaultSummary]:
-    """Sum up recoveries, the kinds in the order in which they came."""
+    """Sum up recoveries by kind of fault, in order of first occurrence."""
     kinds: dict[str, list[Recovery]] = {}
     for recovery in recoveries:
         kinds.setdefault(recovery.fault, []).append(recovery)

@@ -1,4 +1,4 @@
-"""A run of chaos: Kafka, workers and feeds, struck for a while; then everything that they left is held to the truth."""
+"""A chaos run: inject faults into Kafka, workers and feeds, then compare everything written with the oracle."""
 
 import asyncio
 import logging
@@ -40,22 +40,22 @@ from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 from tickertape.stream.replay.verify import NOT_YET, verify
 
 SOURCES = ("x", "y")
-# Of even and of odd seeds: with the first a zombie wakes while slices are open that it has something of; with the
-# second they are soon closed, and what a commit has passed is not read again.
+# The lateness for even and for odd seeds. With the first, a zombie wakes while slices with its records are still open.
+# With the second, slices are closed soon, and records before a commit are not read again.
 LATENESS_MS = (12_000, 2000)
 RULES = Path(__file__).with_name("signals.toml")
 SETTINGS = Settings(
     group="chaos",
     session_seconds=6.0,
     coalesce_ms=100,
-    # Often, so that a worker is frozen in the midst of a commit, and one that was removed learns of it from a commit.
+    # Commits are frequent, so that some workers are frozen during a commit, and removed ones learn of it from a commit.
     commit_seconds=0.2,
     partitions={TRADES.name: 4, QUOTES.name: 2, POSTS.name: 2, SLICES.name: 8},
     signals=str(RULES),
 )
-# No fault is to take a worker's place for long: it is met by the next one soon.
+# Short, so that a killed process is soon restarted for the next fault.
 HEALTHY_SECONDS = 5.0
-# Whatever the fault, and however busy the machine is, by then all is well, or something is stuck.
+# After these times something is stuck, whatever the fault and however busy the machine.
 READY_SECONDS = 120.0
 SETTLED_SECONDS = 180.0
 FINAL_SECONDS = 180.0
@@ -67,24 +67,24 @@ Say = Callable[[str], None]
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """What a run is to do.
+    """The parameters of a run.
 
     Attributes
     ----------
     seed
-        Decides the faults and the trades.
+        The seed of the faults and the trades.
     minutes
-        For how long it strikes; longer, where by then not every kind has come.
+        How long faults are injected: longer if some kind has not occurred by then.
     workers
-        How many there are while nothing is wrong.
+        The number of workers outside of faults.
     rate
-        Records a second, of all sources.
+        Trades per second, of all sources together.
     symbols
-        How many.
+        The number of symbols.
     faults
-        The kinds.
+        The kinds of faults.
     busy
-        How many cores other processes are to keep busy all the while.
+        The number of cores that other processes keep busy during the run.
     """
 
     seed: int
@@ -97,30 +97,30 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def repro(self) -> str:
-        """The command that runs it again."""
+        """The command that repeats the run."""
         kinds = "" if self.faults == list(FAULTS) else "".join(f" --fault {fault}" for fault in self.faults)
         load = f" --busy {self.busy}" if self.busy else ""
         return f"tickertape chaos --seed {self.seed} --minutes {self.minutes:g} --workers {self.workers}{load}{kinds}"
 
 
 def run(plan: Plan, say: Say) -> Summary:
-    """Run it, with a Kafka of its own.
+    """Perform a run on an embedded Kafka.
 
     Parameters
     ----------
     plan
-        What to do.
+        The run's parameters.
     say
-        Takes a line for each fault.
+        Called with each line of progress.
 
     Raises
     ------
     EmbeddedKafkaError
         Kafka can't start.
     BrokerError
-        Kafka failed in a way that was not asked for.
+        Kafka failed, but not by an injected fault.
     """
-    # What clients say of a broker that is away is no news here.
+    # The broker's absence is intended, so the clients' log lines about it are suppressed.
     for name in ("aiokafka", "kafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with _folder(say) as folder, EmbeddedKafka(folder / "kafka") as kafka, busy(plan.busy):
@@ -128,7 +128,7 @@ def run(plan: Plan, say: Say) -> Summary:
             SETTINGS,
             broker=kafka.broker,
             lateness_ms={TRADES.name: LATENESS_MS[plan.seed % 2]},
-            # A run is short, and so is what follows its bars.
+            # A run is short, so recursions use the finest resolution only.
             resolutions={
                 recipe.output.kind: [min(recipe.of.resolutions, key=recipe.of.resolutions.__getitem__)]
                 for recipe in configured(SETTINGS).recipes
@@ -141,7 +141,7 @@ def run(plan: Plan, say: Say) -> Summary:
 
 @contextmanager
 def _folder(say: Say) -> Iterator[Path]:
-    """Yield a folder that stays if something went wrong."""
+    """Yield a temporary folder, which is kept if something went wrong."""
     folder = Path(tempfile.mkdtemp(prefix="tickertape-chaos-"))
     kept = True
     try:
@@ -149,7 +149,7 @@ def _folder(say: Say) -> Iterator[Path]:
         kept = (folder / "differences").exists()
     finally:
         if kept:
-            say(f"what it left is in {folder}: workers.log, and Kafka's data")
+            say(f"workers.log and Kafka's data are kept in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -196,7 +196,7 @@ class _Run:
             self._ear.close()
 
     async def _open(self, began_ms: int) -> None:
-        """Tell every partition of every source, before any worker reads: no result goes out without one of them."""
+        """Send every partition a heartbeat of every source before any worker starts, so that no result lacks one."""
         async with Producer(self._settings) as producer:
             for topic in TOPICS:
                 for partition in range(await producer.partitions(topic.name)):
@@ -221,7 +221,7 @@ class _Run:
                 self._sink.add_records(await reader.read())
 
     async def _ready(self) -> None:
-        """Wait until the workers share all partitions."""
+        """Wait until the workers own all partitions."""
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until:
             group = await asyncio.to_thread(members.describe, self._settings)
@@ -244,7 +244,7 @@ class _Run:
             await self._wait_for(recovery)
 
     async def _freeze_until_it_bites(self, stage: Stage) -> None:
-        """Freeze more of them, again and again, if none was a zombie so far: that is a matter of moments."""
+        """Freeze workers until a zombie has published and a commit has failed: both are a matter of timing."""
         rng = random.Random(self._plan.seed)
         for _ in range(MORE_FREEZES):
             if "freeze" not in self._plan.faults or self._differences or await asyncio.to_thread(self._has_bitten):
@@ -261,7 +261,7 @@ class _Run:
         await asyncio.to_thread(FAULTS[blow.fault], stage, random.Random(blow.seed))
 
     async def _settled(self, fault: str, strike: Callable[[], Awaitable[object]], *, patient: bool = True) -> None:
-        """Strike, and wait until all is well again, or not."""
+        """Inject a fault, and, if `patient`, wait for the recovery."""
         recovery = Recovery(fault, self._series)
         self._sink.recoveries.append(recovery)
         self._say(fault)
@@ -269,11 +269,11 @@ class _Run:
         recovery.over()
         lasted = f"{fault}: lasted {recovery.lasted_seconds:.1f} s"
         if not patient:
-            self._say(f"{lasted}; the next strikes into its midst")
+            self._say(f"{lasted}; the next fault doesn't wait for the recovery")
             return
         await self._wait_for(recovery)
         if recovery.settled_seconds is not None:
-            self._say(f"{lasted}, all goes on after {recovery.settled_seconds:.1f} s")
+            self._say(f"{lasted}, recovered after {recovery.settled_seconds:.1f} s")
 
     async def _wait_for(self, recovery: Recovery) -> None:
         until = time.monotonic() + SETTLED_SECONDS
@@ -282,12 +282,12 @@ class _Run:
         if not recovery.complete:
             stuck = ", ".join(f"{symbol} of {source}" for symbol, source in recovery.missing)
             self._differences.append(
-                f"{recovery.fault}: not recovered from within {SETTLED_SECONDS:g} s: no new bars of {stuck}"
+                f"{recovery.fault}: no recovery within {SETTLED_SECONDS:g} s: no new bars of {stuck}"
             )
 
     async def _truth(self) -> tuple[Truth, set[bytes]]:
-        """Read back what was fed, and work out what must come of it."""
-        self._say("the feeds have closed every bar; working out the truth")
+        """Read back the input log, and compute its expected results."""
+        self._say("the feeds have closed every bar; computing the expected results")
         entries: list[Entry] = []
         values: set[bytes] = set()
         async for r in logs.read(self._settings, [TRADES.name]):
@@ -305,10 +305,10 @@ class _Run:
         return truth, values
 
     async def _final(self, bars: Bars) -> None:
-        """Wait until all is read, and every bar is final."""
+        """Wait until all input is read, and every bar is final."""
         expected = {"|".join(map(str, key)).encode() for key in bars}
         until = time.monotonic() + FINAL_SECONDS
-        # Frames go on for ever; those that close the last windows come within a beat of the inputs' end being read.
+        # Frames never stop. Those that close the last windows follow the inputs' end within two frame intervals.
         ends: dict[int, int] | None = None
         read_at: float | None = None
         while time.monotonic() < until:
@@ -346,7 +346,7 @@ class _Run:
         differences += verdict.of_commits(commits)
         for plan in plans:
             differences += verdict.of_feed(plan, values)
-        self._say("replaying what the topics retain")
+        self._say("replaying the retained records")
         agree: dict[str, int] = {}
         for topic in TOPICS:
             folder = self._folder / f"replay-{topic.name}"
@@ -388,12 +388,12 @@ class _Run:
 
 
 def _places(refused: Late | DeadLetter) -> list[tuple[int, int]]:
-    """Return where a trade lies that was refused; the oracle knows of no others."""
+    """Return the place of a refused trade; none for other records, which the oracle doesn't cover."""
     return [(refused.partition, refused.offset)] if refused.topic == TRADES.name else []
 
 
 def _end(feeds: dict[str, Slot]) -> None:
-    """Have the feeds close every bar and end."""
+    """Stop the feeds; each closes every bar before it ends."""
     for feed in feeds.values():
         feed.end()
     for feed in feeds.values():

@@ -1,29 +1,30 @@
-"""From a seed, what strikes next: every kind comes once before any comes again."""
+"""Derive the order of faults from a seed: every kind occurs once before any occurs again."""
 
 import random
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-# After a fault the next one waits for this long once all is well again, or strikes into its midst.
+# The pause between the recovery from a fault and the next fault. MIDST_SHARE of the faults are not waited for: after
+# these, the pause is MIDST_SECONDS from the fault's end.
 PAUSE_SECONDS = (0.5, 3.0)
 MIDST_SECONDS = (0.2, 2.0)
 MIDST_SHARE = 0.25
 
 
 class Blow(Struct, frozen=True):
-    """One fault.
+    """One scheduled fault.
 
     Attributes
     ----------
     fault
-        Its name.
+        The name of its kind.
     patient
-        False: the next strikes before this one is recovered from.
+        False if the next fault doesn't wait for the recovery from this one.
     pause_seconds
-        Before the next.
+        The pause before the next fault.
     seed
-        Decides whom it strikes, and for how long.
+        Decides which process it affects, and for how long.
     """
 
     fault: str
@@ -33,7 +34,7 @@ class Blow(Struct, frozen=True):
 
 
 def blows(seed: int, faults: Sequence[str]) -> Iterator[Blow]:
-    """Yield what a seed has in store, without end."""
+    """Yield the faults of a seed, without end."""
     rng = random.Random(seed)
     while True:
         for fault in rng.sample(faults, len(faults)):

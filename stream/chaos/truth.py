@@ -1,4 +1,4 @@
-"""The oracle: what must come of the input log, in plain Python that shares no fold with the product."""
+"""The oracle: compute the expected results of an input log in plain Python, without the product's folds."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-#: symbol, source or `all`, resolution, start in ms
+#: Symbol, source or `all`, resolution, start in ms.
 Key = tuple[str, str, str, int]
 Bars = dict[Key, dict[str, Any]]
 
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A trade that counts, in the order in which an open and a close are decided."""
+    """A trade that counts. Its fields come in the order that decides which trade is an open or a close."""
 
     time_ms: int
     id: int
@@ -37,23 +37,23 @@ class Trade(NamedTuple):
 
 
 class Truth:
-    """What must come of a log.
+    """The expected results of a log.
 
     Parameters
     ----------
     log
-        Each partition's records, in offset order.
+        The records of all partitions, each partition's in order of offset.
     slice_ms, skew_ms, lateness_ms
-        As the workers have them.
+        The workers' settings.
 
     Attributes
     ----------
     tallies
-        By partition: how many records are counted, late, rejected, repeated and heartbeats.
+        By partition, the number of records that are counted, late, rejected, repeated and heartbeats.
     late, rejected
-        Where these lie.
+        Partition and offset of each such record.
     trades
-        Those that count.
+        The trades that count.
     """
 
     def __init__(self, log: Iterable[Entry], *, slice_ms: int, skew_ms: int, lateness_ms: int) -> None:
@@ -73,7 +73,7 @@ class Truth:
                 self.rejected.add((entry.partition, entry.offset))
 
     def _take(self, entry: Entry) -> str:
-        """Return what becomes of a record."""
+        """Return the tally in which a record counts."""
         if entry.value is None:
             beat = json.loads(dict(entry.headers)["heartbeat"])
             self._advance(entry.partition, beat["source"], beat["time_ms"])
@@ -89,7 +89,7 @@ class Truth:
         frontier_ms = self._advance(entry.partition, source, time_ms) - self._lateness_ms
         if start_ms + self._slice_ms <= frontier_ms:
             return "late"
-        # While a slice is open it knows its ids; once it is closed, what falls into it is late.
+        # A record for a closed slice is late, so a repeat can only be one for an open slice.
         identity = entry.partition, source, symbol, start_ms, number
         if identity in self._seen:
             return "repeated"
@@ -106,7 +106,7 @@ class Truth:
         return before
 
     def bars(self) -> Bars:
-        """Return every bar, by what it is of."""
+        """Return every bar, by its key."""
         held: dict[Key, list[Trade]] = defaultdict(list)
         for trade in self.trades:
             for resolution, width_ms in RESOLUTIONS.items():

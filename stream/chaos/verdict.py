@@ -1,4 +1,4 @@
-"""What a run came to: everything that it left, held to the truth."""
+"""Compare everything that a run has written with the oracle."""
 
 import math
 from collections import Counter
@@ -15,25 +15,26 @@ from tickertape.stream.chaos.logs import Commit, Sent
 from tickertape.stream.chaos.truth import Key, Truth
 from tickertape.stream.kafka.admin.topics import PartitionState, TopicState
 
-# A fold's rounding against an exact sum; everything else agrees to the last bit.
+# The tolerance for a fold's rounding against an exact sum. All other fields must agree bit by bit.
 RELATIVE = 1e-11
 SUMS = frozenset(("volume", "notional", "vwap", "buy_volume", "buy_share", "realised_volatility"))
 
-# So many of a kind have to leave a trace.
+# So many faults of a kind must leave a trace.
 ENOUGH = 2
 
 TALLIES = ("counted", "late", "rejected", "repeated", "heartbeats")
 
 
 class Held(Struct):
-    """What a reader of ``bars`` holds in the end.
+    """The bars that a reader of ``bars`` has in the end.
 
     Attributes
     ----------
     bars
-        Of each key the highest (final, revision).
+        The bar with the highest (final, revision) of each key.
     changed
-        Keys of which two finals differ: the log decides what a final is, so whoever publishes it publishes the same.
+        Keys with differing finals. This is an error: the log alone decides a final, so every worker must publish the
+        same.
     """
 
     bars: dict[Key, dict[str, Any]] = field(default_factory=dict)
@@ -41,7 +42,7 @@ class Held(Struct):
 
 
 class Holder:
-    """Makes `Held` of the records of ``bars``, in order."""
+    """Builds `Held` from the records of ``bars``, in order."""
 
     def __init__(self) -> None:
         self.held = Held()
@@ -58,11 +59,11 @@ class Holder:
 
 
 def of_bars(held: Held, truth: Mapping[Key, dict[str, Any]]) -> Iterator[str]:
-    """Yield what is wrong with the bars."""
+    """Yield the differences between the bars and the oracle's."""
     for key in sorted(truth.keys() - held.bars.keys()):
-        yield f"{_name(key)}: no such bar, and {truth[key]['count']} trades belong to it"
+        yield f"{_name(key)}: no bar, though {truth[key]['count']} trades belong to it"
     for key in sorted(held.bars.keys() - truth.keys()):
-        yield f"{_name(key)}: there is a bar, and no trade belongs to it"
+        yield f"{_name(key)}: a bar, though no trade belongs to it"
     for key in sorted(truth.keys() & held.bars.keys()):
         wrong = [
             f"{name} is {held.bars[key].get(name)!r}, not {value!r}"
@@ -72,7 +73,7 @@ def of_bars(held: Held, truth: Mapping[Key, dict[str, Any]]) -> Iterator[str]:
         if wrong:
             yield f"{_name(key)}: {', '.join(wrong)}"
     for name in sorted(held.changed):
-        yield f"{name.decode()}: two finals of it differ"
+        yield f"{name.decode()}: two of its final records differ"
 
 
 def _agree(name: str, found: Any, value: Any) -> bool:
@@ -84,7 +85,7 @@ def _name(key: Key) -> str:
 
 
 def of_tallies(partitions: Sequence[PartitionState], truth: Truth) -> Iterator[str]:
-    """Yield where a partition isn't read to its end, or its records aren't what they should be."""
+    """Yield the partitions that aren't read to their end, or whose tallies are wrong."""
     for state in partitions:
         at = f"trades, partition {state.partition}"
         if state.upto != state.end or state.tallies is None:
@@ -97,14 +98,14 @@ def of_tallies(partitions: Sequence[PartitionState], truth: Truth) -> Iterator[s
 
 
 def of_reading(topic: TopicState) -> Iterator[str]:
-    """Yield which of a topic's partitions aren't read to their end."""
+    """Yield the partitions of a topic that aren't read to their end."""
     for state in topic.partitions:
         if state.upto != state.end:
             yield f"{topic.name}, partition {state.partition}: read to {state.upto} of {state.end}"
 
 
 def of_refused(topic: str, found: Iterable[tuple[int, int]], expected: set[tuple[int, int]]) -> Iterator[str]:
-    """Yield what is missing on ``late`` or ``dead-letters``, and what doesn't belong there."""
+    """Yield the records that are missing on ``late`` or ``dead-letters``, and those that don't belong there."""
     told = set(found)
     for partition, offset in sorted(expected - told):
         yield f"{topic}: trades, partition {partition}, offset {offset} is missing"
@@ -113,14 +114,14 @@ def of_refused(topic: str, found: Iterable[tuple[int, int]], expected: set[tuple
 
 
 def of_feed(plan: Plan, values: set[bytes]) -> Iterator[str]:
-    """Yield what a feed sent and the log doesn't have."""
+    """Yield the acknowledged records of a feed that aren't in the log."""
     for n in range(int(plan.noted.read_text())):
         if record(plan, n).value not in values:
-            yield f"feed {plan.source}: record {n} was acknowledged, and is not in the log"
+            yield f"feed {plan.source}: record {n} was acknowledged but is not in the log"
 
 
 def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
-    """Yield where a commit goes back, or its tallies don't add up to what had been read."""
+    """Yield the commits that go back, or whose tallies don't add up to the offsets read."""
     newest: dict[tuple[str, int], int] = {}
     for commit in commits:
         part, at = (commit.topic, commit.partition), f"{commit.topic}, partition {commit.partition}"
@@ -137,11 +138,11 @@ def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
 
 
 def read_again(commits: Iterable[Commit], taken_up: Iterable[tuple[str, int, int]]) -> Counter[str]:
-    """Return by topic how many records were read again at least, by workers that took up where others had committed."""
+    """Return, by topic, the least number of records that new owners of partitions have read again."""
     upto: dict[tuple[str, int, int], int] = {}
     for commit in commits:
         place = commit.topic, commit.partition, commit.offset
-        # The offset stands while the oldest slice is open; which of its commits was met isn't known.
+        # Commits share an offset while the oldest slice is open. Which one the new owner read isn't known.
         upto[place] = min(upto.get(place, _upto(commit)), _upto(commit))
     again: Counter[str] = Counter()
     for place in taken_up:
@@ -150,10 +151,10 @@ def read_again(commits: Iterable[Commit], taken_up: Iterable[tuple[str, int, int
 
 
 def zombie_frames(frames: Iterable[Sent]) -> int:
-    """Return how many frames came from a worker that had been replaced, of what it had read before that.
+    """Return how many frames came from a worker after its replacement, with what it had read before.
 
-    Of a partition's frames in a shard: another producer's have come since this one's, and this one is not even where
-    that one began.
+    A frame is a zombie's if another producer has since sent frames of the same partition to the same shard, and this
+    frame's `upto` is below the one at which that producer began.
     """
     owner: dict[tuple[int, str, int], tuple[int, int]] = {}
     former: set[tuple[int, str, int, int]] = set()
@@ -173,16 +174,16 @@ def zombie_frames(frames: Iterable[Sent]) -> int:
 def of_bites(
     faults: Mapping[str, int], *, read_again: int, refused: int, given_up: int, zombie_frames: int
 ) -> Iterator[str]:
-    """Yield which faults struck without a trace, so that the run proves less than it seems to."""
-    # One may meet a worker that had committed just then, or had nothing.
+    """Yield the kinds of faults that left no trace, without which the run proves less than it seems to."""
+    # A single fault may hit a worker that has just committed, or that owns nothing.
     if faults.get("kill", 0) + faults.get("kill-all", 0) >= ENOUGH and not read_again:
-        yield "workers were killed, and nothing was read again"
+        yield "workers were killed, but nothing was read again"
     if faults.get("forget", 0) and not refused:
-        yield "workers were forgotten by Kafka, and no commit was refused"
+        yield "workers were removed from the group, but no commit was refused"
     if faults.get("freeze", 0) >= ENOUGH and not refused + given_up:
-        yield "workers were frozen until they had been replaced, and no commit was refused or given up"
+        yield "workers were frozen until they had been replaced, but no commit was refused or given up"
     if faults.get("freeze", 0) >= ENOUGH and not zombie_frames:
-        yield "workers were frozen until they had been replaced, and none published as a zombie"
+        yield "workers were frozen until they had been replaced, but none published as a zombie"
 
 
 def _upto(commit: Commit) -> int:

@@ -1,4 +1,4 @@
-"""Watching a run: how long it takes after each fault until every bar moves again, and what the workers say of it."""
+"""Observe a run: measure how long bars need to recover from each fault, and count events in the workers' logs."""
 
 import re
 import threading
@@ -10,7 +10,7 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 from msgspec import Struct
 
-#: Symbol and source.
+#: A symbol and a source.
 Series = tuple[str, str]
 
 
@@ -25,23 +25,23 @@ _decode = msgspec.json.Decoder(_Bar).decode
 
 
 class Recovery:
-    """From a fault to bars of every series with a trade that happened after it.
+    """The recovery from a fault: complete once bars of every series contain a trade later than the fault.
 
     Parameters
     ----------
     fault
-        Its name.
+        The name of its kind.
     series
-        All that there are.
+        All series.
 
     Attributes
     ----------
     lasted_seconds
-        How long the blow itself lasted; None while it does.
+        How long the fault itself lasted. None while it lasts.
     recovered_seconds
-        From its beginning to bars with trades later than that; None until then.
+        From the fault's beginning until bars of every series had later trades. None before that.
     settled_seconds
-        From its end to bars with trades later than that; None until then.
+        From the fault's end until bars of every series had later trades. None before that.
     """
 
     def __init__(self, fault: str, series: Iterable[Series]) -> None:
@@ -55,12 +55,12 @@ class Recovery:
         self._began = time.time()
 
     def over(self) -> None:
-        """Hear that the blow is over."""
+        """Record the end of the fault."""
         self.lasted_seconds = time.time() - self._began
         self._settling = set(self._series)
 
     def note_bar(self, series: Series, close_ms: int) -> None:
-        """Hear of a bar whose last trade happened at a time."""
+        """Record a bar whose last trade happened at `close_ms`."""
         now = time.time()
         if self._waiting and close_ms > self._began * 1000:
             self._waiting.discard(series)
@@ -83,11 +83,11 @@ class Recovery:
 
 
 class Sink:
-    """What a reader of ``bars`` knows, live."""
+    """Follows ``bars``, and passes them on to the recoveries that are under way."""
 
     def __init__(self) -> None:
         self.recoveries: list[Recovery] = []
-        #: By key: whether a final has been seen.
+        #: By key, whether a final record has been read.
         self.final: dict[bytes, bool] = {}
 
     def add_records(self, records: list[ConsumerRecord]) -> None:
@@ -104,21 +104,21 @@ _OWNED = re.compile(r"([a-z-]+)/(\d+)@(\d+)")
 
 
 class Ear:
-    """Keeps what workers and feeds say, and counts what tells of a fault's bite.
+    """Writes the log lines of workers and feeds to a file, and counts those that show the effect of a fault.
 
     Parameters
     ----------
     path
-        Where all of it goes.
+        The file.
 
     Attributes
     ----------
     refused
-        Commits that Kafka refused: another worker had the partitions.
+        Commits that Kafka refused because another worker owned the partitions.
     given_up
-        Commits that a worker didn't send, for it heard before that it had lost the partitions.
+        Commits that a worker didn't send because it had learned before that it had lost the partitions.
     taken_up
-        (topic, partition, offset) of each time that a worker took up a partition.
+        Topic, partition and first offset, for each time that a worker began to own a partition.
     """
 
     def __init__(self, path: Path) -> None:

@@ -33,13 +33,13 @@ def test_bars_that_are_true_are_not_told_of() -> None:
 
 def test_a_bar_that_is_wrong_missing_or_too_many() -> None:
     assert list(verdict.of_bars(held(BAR | {"count": 3}), {KEY: BAR})) == ["A-USD|x|1s|0: count is 3, not 2"]
-    assert list(verdict.of_bars(held(), {KEY: BAR})) == ["A-USD|x|1s|0: no such bar, and 2 trades belong to it"]
-    assert list(verdict.of_bars(held(BAR), {})) == ["A-USD|x|1s|0: there is a bar, and no trade belongs to it"]
+    assert list(verdict.of_bars(held(), {KEY: BAR})) == ["A-USD|x|1s|0: no bar, though 2 trades belong to it"]
+    assert list(verdict.of_bars(held(BAR), {})) == ["A-USD|x|1s|0: a bar, though no trade belongs to it"]
 
 
 def test_a_final_that_changes_though_it_ends_up_true() -> None:
     wrong = BAR | {"count": 1, "revision": 1}
-    assert list(verdict.of_bars(held(wrong, BAR), {KEY: BAR})) == ["A-USD|x|1s|0: two finals of it differ"]
+    assert list(verdict.of_bars(held(wrong, BAR), {KEY: BAR})) == ["A-USD|x|1s|0: two of its final records differ"]
 
 
 def state(**changes: Any) -> PartitionState:
@@ -69,7 +69,7 @@ def test_a_record_that_never_came_to_the_log(tmp_path: Path) -> None:
     values = {record(plan, n).value for n in (0, 1, 2, 3)}
     assert list(verdict.of_feed(plan, values)) == []
     values.remove(record(plan, 1).value)
-    assert list(verdict.of_feed(plan, values)) == ["feed x: record 1 was acknowledged, and is not in the log"]
+    assert list(verdict.of_feed(plan, values)) == ["feed x: record 1 was acknowledged but is not in the log"]
 
 
 def commit(upto: int, counted: int, offset: int = 0) -> Commit:
@@ -117,7 +117,7 @@ def test_a_worker_that_heard_in_time_gives_its_commit_up_and_one_that_was_forgot
     bites = {"read_again": 1, "refused": 0, "given_up": 1, "zombie_frames": 1}
     assert list(verdict.of_bites({"freeze": 2}, **bites)) == []
     assert list(verdict.of_bites({"freeze": 2, "forget": 1}, **bites)) == [
-        "workers were forgotten by Kafka, and no commit was refused"
+        "workers were removed from the group, but no commit was refused"
     ]
     assert list(verdict.of_bites({"freeze": 2, "forget": 1}, **bites | {"refused": 1})) == []
 
