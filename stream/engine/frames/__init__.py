@@ -1,4 +1,4 @@
-"""What passes between the stages: frames of slices, packed, checked, unpacked and resharded.
+"""Frames of slices, which pass between the two stages: packing, checking, unpacking and resharding.
 
 May import: schemas, stream.engine.core, stream.engine.define, stream.kafka, stream.telemetry.
 """

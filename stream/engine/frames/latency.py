@@ -1,4 +1,4 @@
-"""How long what is new waits until it is among results."""
+"""The time from an event to the first results that include it."""
 
 from collections.abc import Collection
 from time import time
@@ -9,14 +9,14 @@ from tickertape.stream.telemetry import metrics
 
 
 class Latency:
-    """How long what is new waits until it is among results."""
+    """Measures the time from an event to the first results that include it."""
 
     def __init__(self) -> None:
-        #: By input topic: the newest event time of the frame that waits longest.
+        #: By input topic: the newest event time of a frame, ms; the least over the frames that are not published yet.
         self._waiting_ms: dict[str, int] = {}
 
     def note_frame(self, frame: Frame) -> None:
-        """Hear of a frame with upserts that have not been published."""
+        """Record a frame whose upserts have not been published yet."""
         if not frame.sources:
             return
         newest_ms = max((lane.watermark_ms for lane in frame.lanes if lane.source in frame.sources), default=UNSET)
@@ -24,10 +24,10 @@ class Latency:
             self._waiting_ms[frame.topic] = min(newest_ms, self._waiting_ms.get(frame.topic, newest_ms))
 
     def published(self, input_topic: str, sink: str) -> None:
-        """Hear that what waited is among a sink's results."""
+        """Observe the latency of the recorded frames, which are now part of a sink's results."""
         if (newest_ms := self._waiting_ms.get(input_topic)) is not None:
             metrics.EVENT_TO_RESULT_SECONDS.labels(sink).observe(max(0.0, time() - newest_ms / 1000))
 
     def clear(self, but: Collection[str] = ()) -> None:
-        """Hear that nothing waits any more, but what came of some input topics."""
+        """Forget the recorded frames, except those of some input topics."""
         self._waiting_ms = {topic: at_ms for topic, at_ms in self._waiting_ms.items() if topic in but}

@@ -1,4 +1,4 @@
-"""A frame's columns: packed by who sends it, and looked at by who gets it."""
+"""The columns of a frame: packed by the sender, and checked by the receiver."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,8 +16,8 @@ _NAMED, _TIME = np.dtype(np.uint32).newbyteorder("<"), np.dtype(np.int64).newbyt
 _KEYS: dict[str, np.dtype[Any]] = {"source": _NAMED, "symbol": _NAMED, "slice_ms": _TIME}
 
 
-class BadFrame(ValueError):  # noqa: N818 - it says what is wrong
-    """A frame that none of ours has sent: what it says can't be, so nothing of it is taken."""
+class BadFrame(ValueError):  # noqa: N818 - the name says what is wrong
+    """A frame with content that no worker sends. It is rejected as a whole."""
 
 
 def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, schema: Schema) -> dict[str, Any]:
@@ -26,13 +26,13 @@ def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, sch
     Parameters
     ----------
     keys
-        Source, symbol and start of each slice.
+        Source, symbol and start, ms, of each slice.
     rows
-        The row of each in the columns, shape (n,).
+        Each slice's row in the columns, shape (n,).
     columns
-        A table's.
+        The columns of a table.
     schema
-        Which of them are sent.
+        The columns to send.
     """
     sources, symbols = Names(), Names()
     packed = {
@@ -51,25 +51,28 @@ def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, sch
 
 
 def parted(schema: Schema) -> tuple[list[str], list[str]]:
-    """Return which columns hold numbers, and which sketches."""
+    """Return the names of the columns of numbers, and those of the columns of sketches."""
     numbers = [name for name, (dtype, _) in schema.items() if dtype != SKETCH]
     return numbers, [name for name in schema if name not in numbers]
 
 
 def nothing(schema: Schema) -> dict[str, Any]:
-    """Return what a frame without upserts has where `pack` has columns."""
+    """Return what `pack` returns for no slices."""
     return pack([], np.empty(0, np.int64), {name: np.empty(0, dtype) for name, (dtype, _) in schema.items()}, schema)
 
 
 class Inspector:
-    """Looks at what a frame's schema can't say.
+    """Checks what a frame's Struct can't express.
 
-    Columns are there and of one length, codes have names, times can be, and sketches can be merged.
+    - all columns are there, and have one length;
+    - names are valid, and every code has a name;
+    - times are in range;
+    - sketches can be merged.
 
     Parameters
     ----------
     aggregate
-        Whose partials it holds.
+        The aggregate whose partials the frames hold.
     """
 
     def __init__(self, aggregate: Aggregate) -> None:
@@ -80,12 +83,12 @@ class Inspector:
         self._good: set[str] = set()
 
     def inspect(self, frame: Frame) -> None:
-        """Look at a frame.
+        """Check a frame.
 
         Raises
         ------
         BadFrame
-            It can't be.
+            The frame is invalid.
         """
         for source in (*frame.sources, *[lane.source for lane in frame.lanes]):
             if source not in self._good:
@@ -93,8 +96,8 @@ class Inspector:
         columns = frame.columns
         if missing := (self._bytes.keys() - columns.keys()) | (set(self._sketches) - frame.sketches.keys()):
             raise BadFrame(
-                f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and what it counted before "
-                "is left out; with another setting `group` all is read anew"
+                f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and then older frames are "
+                "left out; set another `group` to read everything again"
             )
         n = len(columns["slice_ms"]) // _TIME.itemsize
         for name, size in self._bytes.items():
@@ -108,9 +111,9 @@ class Inspector:
         for name, names in (("source", frame.sources), ("symbol", frame.symbols)):
             if (code := int(np.frombuffer(columns[name], _NAMED).max())) >= len(names):
                 raise BadFrame(f"column {name} has the code {code}, and there are {len(names)} names")
-        # Without its sign a negative time is far too large.
+        # Read as an unsigned number, a negative time is far too large.
         if (last := int(np.frombuffer(columns["slice_ms"], np.uint64).max())) > LATEST_MS:
-            raise BadFrame(f"a slice begins at {np.uint64(last).astype(np.int64)} ms")
+            raise BadFrame(f"a slice begins at {np.uint64(last).astype(np.int64)} ms, which is out of range")
         if self._sketches:
             try:
                 self._check({name: np.fromiter(frame.sketches[name], SKETCH, n) for name in self._sketches})

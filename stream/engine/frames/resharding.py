@@ -1,4 +1,4 @@
-"""Frames of some shards, made frames of another number of shards: pure, without Kafka."""
+"""Splits the frames of all shards into frames for another number of shards; pure, without Kafka."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,15 +13,15 @@ from tickertape.stream.kafka.partition import partition_for
 
 
 class Resharding:
-    """Splits frames as they are read, in any order of shards, each shard's in offset order.
+    """Splits frames as they are read. Shards may be read in any order, but each one in offset order.
 
-    A lane's frontier covers what came before it in its own shard, so a new shard, which takes upserts of all old ones,
-    is told the least that these have said. What an old shard would have left out as a zombie's is left out here.
+    A lane's frontier covers what came before it in its own shard. A new shard takes upserts of all old shards, so it
+    gets the least of their frontiers. Upserts that an old shard would have left out as a zombie's are left out here.
 
     Parameters
     ----------
     before, after
-        How many shards there were, and how many there are to be.
+        The old and the new number of shards.
     slice_ms, epoch
         See `Settings`; frames of another epoch are left out.
     """
@@ -36,7 +36,7 @@ class Resharding:
         self._newest: dict[tuple[str, int], Frame] = {}
 
     def split(self, shard: int, frame: Frame) -> list[tuple[int, Frame]]:
-        """Return the frames, by new shard, that hold what this frame of an old one does."""
+        """Split a frame of an old shard, and return (new shard, frame) for each part."""
         if frame.epoch != self._epoch:
             return []
         origin = frame.topic, frame.partition
@@ -52,13 +52,13 @@ class Resharding:
             return []
         symbol = np.frombuffer(frame.columns["symbol"], "<u4")[rows]
         shard_of = np.array([partition_for(name, self._after) for name in frame.symbols])[symbol]
-        # Who is idle, has ended or made room is said at the end: until then what is left of an old shard may be of that
-        # lane.
+        # Idle, ended and evicted lanes are reported at the end: until then more frames of an old shard may have upserts
+        # of these lanes.
         told = msgspec.structs.replace(frame, idle=False, lanes=self._least(origin), evicted_ms=UNSET)
         return [(int(new), _cut(told, rows[shard_of == new])) for new in np.unique(shard_of)]
 
     def _open(self, shard: int, frame: Frame) -> Any:
-        """Return the rows that an old shard would have taken."""
+        """Return the rows that the old shard would have taken."""
         start_ms = np.frombuffer(frame.columns["slice_ms"], "<i8")
         if not len(start_ms):
             return start_ms
@@ -76,12 +76,12 @@ class Resharding:
         return least
 
     def lanes(self, *, end: bool = False) -> list[tuple[int, Frame]]:
-        """Return frames without upserts that tell every new shard of the lanes.
+        """Return frames without upserts, which report the lanes to every new shard.
 
         Parameters
         ----------
         end
-            True where all has been read: then they also say who is idle, who has ended and who made room.
+            True once everything has been read. Then the frames also report idle, ended and evicted lanes.
         """
         frames = []
         for origin, newest in self._newest.items():
@@ -102,12 +102,12 @@ class Resharding:
 
 
 def _cut(frame: Frame, rows: Any) -> Frame:
-    """Return some of a frame's rows, with the names that they need."""
+    """Return a frame with only some of its rows, and the names that these use."""
     columns: dict[str, bytes] = {}
     names: dict[str, list[str]] = {}
     n = len(frame.columns["slice_ms"]) // 8
     for name, data in frame.columns.items():
-        # Whatever a column's type, an item is so many bytes.
+        # The type doesn't matter here: each item is a number of bytes.
         column = np.frombuffer(data, np.dtype((np.void, len(data) // n)))[rows] if n else np.empty(0, np.void)
         columns[name] = column.tobytes()
     for name, known in (("source", frame.sources), ("symbol", frame.symbols)):
@@ -121,7 +121,7 @@ def _cut(frame: Frame, rows: Any) -> Frame:
 
 
 def merged(checkpoints: Sequence[WindowCheckpoint]) -> dict[str, Views]:
-    """Return what a new shard knows of each topic: what all old ones do."""
+    """Return a new shard's views, by topic: those of all old shards merged."""
     topics = {topic for checkpoint in checkpoints for topic in checkpoint.topics}
     return {topic: _merged([checkpoint.topics.get(topic, Views()) for checkpoint in checkpoints]) for topic in topics}
 
@@ -132,7 +132,7 @@ def _merged(views: list[Views]) -> Views:
         max(view.partitions for view in views),
         _least_of([view.folded for view in views], forgotten_ms),
         _least_of([view.final for view in views], forgotten_ms),
-        # What is folded is the least of all, so what any of them folded without a partition is more than enough.
+        # ``folded`` above is the least of all shards, so the times in any shard's ``added`` are late enough.
         max((view.added for view in views), key=lambda added: [first for first, _ in added]),
         max(forgotten_ms),
     )

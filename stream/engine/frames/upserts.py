@@ -1,4 +1,4 @@
-"""The upserts of slices that frames bring to a shard, as columns over many frames."""
+"""The upserts of slices in many frames, as columns."""
 
 from sys import intern
 from typing import Any, NamedTuple, TypeAlias
@@ -11,21 +11,21 @@ from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import SKETCH, Columns, Schema
 from tickertape.stream.engine.frames.packing import parted
 
-#: Partition, source, symbol and start of a slice.
+#: Partition, source, symbol and start, ms, of a slice.
 SliceKey: TypeAlias = tuple[int, str, str, int]
 
 
 class Arrival(NamedTuple):
-    """A frame as it came.
+    """A frame, and the state of its lanes when it was read.
 
     Attributes
     ----------
     shard, offset
-        From where.
+        Where it was read.
     frame
         The frame.
     passed_ms
-        By its sources: the frontier of their lanes, as known before it.
+        For each of the frame's sources, the frontier of its lane before this frame, ms.
     """
 
     shard: int
@@ -35,15 +35,15 @@ class Arrival(NamedTuple):
 
 
 class Upserts(NamedTuple):
-    """Upserts of slices that were open when they came.
+    """Upserts of slices that were open when their frames were read.
 
     Attributes
     ----------
     keys
-        Whose they are; a slice may be there more than once.
+        The slice of each upsert; a slice may occur more than once.
     columns
-        The aggregate's, and ``slice_ms``, ``source`` (by the names given), ``partition``, ``shard``, ``offset`` and
-        ``stamp``; shape (n,).
+        The aggregate's columns, and ``slice_ms``, ``source`` (a code of the given names), ``partition``, ``shard``,
+        ``offset`` and ``stamp``; shape (n,).
     """
 
     keys: list[SliceKey]
@@ -51,14 +51,14 @@ class Upserts(NamedTuple):
 
 
 def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names) -> Upserts:
-    """Gather the upserts of frames; those of slices that their lane has passed are a zombie's, and left out.
+    """Gather the upserts of frames. Upserts of slices that their lane has passed are a zombie's, and left out.
 
     Parameters
     ----------
     arrivals
-        One at least.
+        At least one.
     slice_ms
-        A slice's width.
+        A slice's width, ms.
     schema
         The aggregate's columns.
     names
@@ -71,8 +71,8 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
 
     start_ms = column("slice_ms", "<i8")
     origin = np.repeat(np.arange(len(frames)), [len(frame.columns["slice_ms"]) // 8 for frame in frames])
-    # A frame's codes index its own names; made to index those of all frames.
-    # Keys outlive their frames by far, each with its names and start: one object of each is enough.
+    # A frame's codes index its own names. Below they index the names of all frames.
+    # Keys far outlive their frames, so equal names and equal starts share one object.
     sources = [intern(source) for frame in frames for source in frame.sources]
     symbols = [intern(symbol) for frame in frames for symbol in frame.symbols]
     source_at = column("source", "<u4") + _starts([len(frame.sources) for frame in frames])[origin]
