@@ -114,7 +114,7 @@ def test_a_signal_ends_it_with_all_sent_and_the_ledger_written(
     process.send_signal(number)
     _, shown = process.communicate(timeout=30)
     assert process.returncode == 0, shown
-    assert "then told to stop" in shown
+    assert "then stopped" in shown
     trades, _ = trades_of(broker, source)
     assert trades
     assert json.loads(ledger.read_text())["trades"] == len(trades)

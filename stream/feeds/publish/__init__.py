@@ -1,4 +1,4 @@
-"""From events to topics: partitions, heartbeats, back-pressure, positions to resume from.
+"""Publishing events to topics: partitions, heartbeats, back-pressure, positions to resume from.
 
 May import: schemas, stream.configuration, stream.errors, stream.feeds, stream.feeds.live, stream.kafka,
 stream.kafka.clients, stream.kafka.stores, stream.telemetry.

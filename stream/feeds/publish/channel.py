@@ -1,4 +1,4 @@
-"""A feed's way into one topic: which partition an event goes to, and heartbeats to all of them."""
+"""One topic of a feed: the partition of each event, and heartbeats to all partitions."""
 
 import asyncio
 import logging
@@ -19,16 +19,17 @@ from tickertape.stream.telemetry.metrics import FEED_NEWEST, FEED_SENT
 
 log = logging.getLogger(__name__)
 
-# Bars of an hour are the longest: a lane opens before the first one that its events can fall into.
+# The longest bars are of an hour. A lane opens before the first bar that its events can fall into.
 LONGEST_BAR_MS = HOUR_MS
-# Partitions are there before the schedule speaks of them; metadata is two seconds old at most.
+# How long to wait for a schedule's partitions. They exist before the schedule names them, and metadata is at most two
+# seconds old.
 APPEAR_SECONDS = 10.0
 
 _encode = Encoder().encode
 
 
 class Records(Protocol):
-    """Where records are put; `tickertape.stream.kafka.clients.producer.Producer` is one."""
+    """What records are sent to, such as a `tickertape.stream.kafka.clients.producer.Producer`."""
 
     def send(
         self,
@@ -47,29 +48,29 @@ class Records(Protocol):
 
 
 class Channel:
-    """One topic, as a feed sends to it; see `Publisher`, whose parameters these are.
+    """One topic to which a feed sends; see `Publisher`, which has the same parameters.
 
     Parameters
     ----------
     records
-        Where to.
+        Where records are sent to.
     topic
-        Which; the field that its ``key`` names says where an event goes.
+        The topic. Its ``key`` names the field of an event that decides the partition.
     spread
-        By key: over how many partitions its events are spread.
+        By key: the number of partitions over which its events are spread.
     disorder_ms
-        How far behind a source's newest event a later one may be.
+        How far behind a source's newest event a later one may be, ms.
     skew_ms
-        How far past its receipt an event's time may be; one further ahead is rejected, so heartbeats don't go by it.
+        How far an event's time may be past its receipt, ms. Beyond that it is rejected, so heartbeats ignore it.
     now_ms
-        The time, ms.
+        Returns the current time, ms.
 
     Attributes
     ----------
     topic
         As given.
     events
-        How many it has been given.
+        The number of events sent.
     """
 
     def __init__(
@@ -92,56 +93,56 @@ class Channel:
         self._now_ms = now_ms
         self._partitions = 0
         self._routing: Routing
-        # By source: what heartbeats may say. An event's time is its author's word for some, and may lie ahead.
+        # By source: the time for heartbeats. It is at most the receipt, as authors choose the times of some events.
         self._sure_ms: dict[str, int] = {}
-        # And how far events that count have come, where the source's clock is ahead of ours.
+        # By source: the newest event time that counts, which is higher if the source's clock is ahead of ours.
         self._newest_ms: dict[str, int] = {}
         self._sent = FEED_SENT.labels(topic.name)
 
     @property
     def newest_ms(self) -> int:
-        """The newest event time so far, ms; 0 before the first."""
+        """The newest event time that counts, ms; 0 before the first event."""
         return max(self._newest_ms.values(), default=0)
 
     async def open(self, steps: Sequence[Step]) -> None:
-        """Begin, with a schedule; where there is none, all partitions are used that have been seen.
+        """Begin with a schedule. If it is empty, use all partitions that `look` has found.
 
         Raises
         ------
         BrokerError
-            The topic lacks partitions that the schedule has.
+            The topic has fewer partitions than the schedule needs.
         """
         if steps:
             await self._appear(steps[-1].partitions)
         self._routing = Routing(steps or [Step(0, self._partitions)], self._spread)
 
     async def look(self) -> None:
-        """Find out how many partitions there are now.
+        """Read the topic's present number of partitions.
 
         Raises
         ------
         BrokerError
-            There is no such topic.
+            The topic doesn't exist.
         """
         self._partitions = max(self._partitions, await self._records.partitions(self.topic.name))
 
     async def follow(self, steps: Sequence[Step]) -> None:
-        """Go by a schedule, if it is another than so far.
+        """Switch to a schedule if it differs from the present one.
 
         Raises
         ------
         BrokerError
-            The topic lacks partitions that it has.
+            The topic has fewer partitions than the schedule needs.
         """
         if not steps or tuple(steps) == self._routing.steps:
             return
         await self._appear(steps[-1].partitions)
-        # From here on nothing is awaited, so no event comes between.
+        # Nothing is awaited from here on, so no event is sent between the new routing and its heartbeat.
         self._routing = self._routing.next(steps, self.newest_ms)
         self.beat()
         for step in set(self._routing.steps) - set(steps):
             log.warning(
-                "%s: events past a new step of the schedule were sent before it was heard of; %d partitions are used "
+                "%s: a new step of the schedule was read after events past it were sent; %d partitions are used "
                 "from %d ms on",
                 self.topic.name,
                 step.partitions,
@@ -149,20 +150,20 @@ class Channel:
             )
 
     async def _appear(self, partitions: int) -> None:
-        """Wait until there are so many partitions."""
+        """Wait until the topic has so many partitions."""
         loop, name = asyncio.get_running_loop(), self.topic.name
         until = loop.time() + APPEAR_SECONDS
         while self._partitions < partitions:
             if loop.time() > until:
                 raise BrokerError(
-                    f"{name} has {self._partitions} partitions, and feeds are to use {partitions} by its schedule: "
+                    f"{name} has {self._partitions} partitions, but its schedule needs {partitions}: "
                     f"run `tickertape scale {name} --partitions {partitions}`"
                 )
             await asyncio.sleep(0.1)
             await self.look()
 
     def send(self, events: Sequence[Event]) -> None:
-        """Put events of this topic's kind, in order."""
+        """Send events of this topic's kind, in order."""
         put, topic, sure_ms = self._records.send, self.topic.name, self._sure_ms
         routing = self._routing
         era = routing.at(self.newest_ms)
@@ -182,7 +183,7 @@ class Channel:
         had_ms = receipt_ms(received_ms, self._now_ms())
         if time_ms > had_ms + self._skew_ms:
             return
-        # Ahead of its receipt an event says nothing of those to come.
+        # An event time past its receipt proves nothing about later events.
         sure_ms = min(time_ms, had_ms)
         self._newest_ms[source] = max(self._newest_ms.get(source, 0), time_ms)
         if source not in self._sure_ms:
@@ -190,13 +191,13 @@ class Channel:
         self._sure_ms[source] = max(self._sure_ms.get(source, 0), sure_ms)
 
     def beat(self) -> None:
-        """Say of each source how far it is."""
+        """Send each source's heartbeat to all partitions."""
         for source, time_ms in self._sure_ms.items():
             self._to_all(source, time_ms - self._disorder_ms)
             FEED_NEWEST.labels(self.topic.name, source).set(time_ms / 1000)
 
     def close(self) -> None:
-        """Say that nothing of each source follows: with that, every bar is over."""
+        """Send each source's end marker to all partitions, which closes every bar."""
         for source, time_ms in self._newest_ms.items():
             self._to_all(source, time_ms, end=True)
 

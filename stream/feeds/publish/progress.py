@@ -1,4 +1,4 @@
-"""How far a feed is, on standard error: one line that changes in a terminal, a line every few seconds elsewhere."""
+"""Progress on standard error: one changing line in a terminal, otherwise a line every few seconds."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ PLAIN_SECONDS = 5.0
 
 
 class Counts(Protocol):
-    """What is shown; a `Publisher` is one."""
+    """The numbers to show, such as those of a `Publisher`."""
 
     @property
     def events(self) -> int: ...
@@ -27,7 +27,7 @@ class Counts(Protocol):
 
 @asynccontextmanager
 async def shown(counts: Counts, console: Console, done: str = "fed", what: str = "events") -> AsyncIterator[None]:
-    """Show progress while the block runs: what becomes of what."""
+    """Show progress while the block runs; ``done`` and ``what`` are the words of ``fed 1,000 events``."""
     meter = _Meter(counts, done, what)
     task = asyncio.create_task(_in_terminal(meter, console) if console.is_terminal else _plain(meter, console))
     try:
@@ -64,7 +64,7 @@ class _Meter:
 
     def read(self) -> str:
         now, events = time.monotonic(), self._counts.events
-        # The rate of the last second or so, which says more than the mean when something stalls.
+        # Show the rate of the last second: the mean would hide a stall.
         if now - self._before >= 1 or not self._rate:
             self._rate = (events - self._events) / max(now - self._before, 0.001)
             self._before, self._events = now, events

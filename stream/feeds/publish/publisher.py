@@ -1,4 +1,4 @@
-"""Every feed's way into Kafka: events to the topic of their kind, and heartbeats to every partition of it."""
+"""Publishing for every feed: events to the topic of their kind, and heartbeats to every partition of it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ Batches = AsyncIterator[Sequence[Event]]
 
 
 class Schedules(Protocol):
-    """What says how many partitions feeds use; `tickertape.stream.kafka.stores.control.Control` is one."""
+    """The schedules of topics, such as those of `tickertape.stream.kafka.stores.control.Control`."""
 
     async def sync(self) -> None: ...
 
@@ -25,41 +25,39 @@ class Schedules(Protocol):
 
 
 class Publisher:
-    """Publishes events, each kind to its own topic and in the order given, and says how far each source is.
+    """Publishes events, each kind to its own topic and in the order given, with heartbeats.
 
-    An event's partition follows from its key, a trade's or a quote's symbol, and from how many partitions the topic's
-    schedule has for its event time: see `Routing`. A new step of the schedule is told to every partition at once, by a
-    heartbeat that carries the number of partitions, before any event that it goes for: who reads of such an event time
-    knows of the partitions.
+    An event's partition follows from its key (of trades and quotes the symbol) and from the number of partitions that
+    the topic's schedule has for its event time; see `Routing`. A new step of the schedule is announced to every
+    partition at once, by a heartbeat with the number of partitions, before any event that the step applies to. So
+    whoever reads such an event time knows the number of partitions.
 
-    A **heartbeat** says that all of a source before its time is sent to that topic, so it may only follow what it
-    speaks for:
+    A **heartbeat** asserts that all events of a source before its time have been sent to the topic. So it is sent after
+    the events that it covers, and always to every partition:
 
-    - before a source's first event of a kind, to every partition: an hour before that event. From then on each
-      partition knows that the source exists, and waits for it;
-    - every ``heartbeat_seconds``, to every partition, those added meanwhile too: the newest event time so far, less
-      ``disorder_ms``;
-    - at the end of an input that is complete, to every partition: that nothing follows, with the newest event time. All
-      bars close. The source may go on later, from the next second on: bars that it goes on in are corrected.
+    - Before a source's first event of a kind: the time of that event less an hour. From then on each partition has a
+      lane of the source, and waits for it.
+    - Every ``heartbeat_seconds``, also to partitions added meanwhile: the newest event time less ``disorder_ms``.
+    - At the end of a complete input: an end marker with the newest event time. All bars close. The source may go on
+      later, from the next second on; the bars in which it goes on are corrected.
 
-    One publisher feeds a source at a time, or several whose event times keep within the topic's lateness.
+    A source has one publisher at a time, or several whose event times differ by no more than the topic's lateness.
 
     Parameters
     ----------
     records
-        Where to.
+        Where records are sent to.
     kinds
-        Which kinds of events may come: their topics have to be there.
+        The kinds of events that may come. Their topics must exist.
     control
-        Where the schedules are. Without it, or where it has none for a topic, all partitions of that are used that
-        there were at the start.
+        The schedules. If it is None, or has no schedule for a topic, the topic's partitions at the start are used.
     spread
-        By key: over how many partitions its events are spread, for one that is too hot for one. It is to be the same
-        whenever a feed sends an event again.
+        By key: the number of partitions over which its events are spread, for a key too hot for one partition. It must
+        be the same whenever a feed sends an event again.
     heartbeat_seconds
-        Between heartbeats, by the wall clock.
+        The time between heartbeats, by the wall clock.
     disorder_ms
-        How far behind a source's newest event a later one may be. What the topic's lateness covers need not be here.
+        How far behind a source's newest event a later one may be, ms. It need not include the topic's lateness.
     skew_ms
         See `Settings`.
     """
@@ -86,35 +84,35 @@ class Publisher:
 
     @property
     def newest_ms(self) -> int:
-        """The newest event time so far, ms; 0 before the first."""
+        """The newest event time that counts, ms; 0 before the first event."""
         return max((channel.newest_ms for channel in self._channels.values()), default=0)
 
     @property
     def events(self) -> int:
-        """How many it has been given, of all kinds."""
+        """The number of events sent, of all kinds."""
         return sum(channel.events for channel in self._channels.values())
 
     @property
     def sent(self) -> dict[str, int]:
-        """How many by topic, of those that there were any for."""
+        """The number of events sent by topic, without topics that had none."""
         return {channel.topic.name: channel.events for channel in self._channels.values() if channel.events}
 
     async def feed(self, batches: Batches, *, close: bool) -> None:
-        """Publish all there is, with heartbeats, and return when it is acknowledged.
+        """Publish all events with heartbeats, and return once everything is acknowledged.
 
-        Where it is cancelled, or ``batches`` fails, all that was taken from it is still sent.
+        If it is cancelled, or ``batches`` fails, all events taken from ``batches`` are still sent.
 
         Parameters
         ----------
         batches
-            Events of any kinds, in the order in which they go.
+            Events of any kinds, in the order in which to send them.
         close
-            True where the input is complete when it ends: the last heartbeat closes every bar.
+            True if the input is complete when it ends: end markers then close every bar.
 
         Raises
         ------
         BrokerError
-            There is no such topic, it lacks partitions that the schedule has, or something was not delivered.
+            A topic doesn't exist or has fewer partitions than its schedule needs, or a record was not delivered.
         """
         await self._start()
         try:
@@ -133,21 +131,21 @@ class Publisher:
         await self._records.flush()
 
     async def publish(self, events: Sequence[Event]) -> None:
-        """Put some events, and wait where the buffer is full; the caller sees to heartbeats with `feed`, or has none.
+        """Send some events, and wait if the buffer is full. Periodic heartbeats come only from `feed`.
 
         Raises
         ------
         BrokerError
-            There is no such topic, or something was not delivered.
+            A topic doesn't exist, or a record was not delivered.
         """
         await self._start()
         kinds = set(map(type, events))
-        # In no order of kinds: topics have none between them.
+        # The order of kinds doesn't matter: there is no order between topics.
         for kind in kinds:
             mine = events if len(kinds) == 1 else [event for event in events if type(event) is kind]
             self._channels[kind].send(mine)
         await self._records.room()
-        # Sends go on in the background; a source that never waits would starve them.
+        # The producer sends in the background; a source that never waits would starve it.
         await asyncio.sleep(0)
 
     async def _start(self) -> None:
@@ -155,7 +153,7 @@ class Publisher:
             return
         for channel in self._channels.values():
             await channel.look()
-        # In this order: where there is no schedule, `scale` writes one before it adds partitions.
+        # Schedules are read after partitions: if a topic has none, `scale` writes one before it adds partitions.
         if self._control is not None:
             await self._control.sync()
         for channel in self._channels.values():
@@ -167,7 +165,7 @@ class Publisher:
         if self._control is not None:
             tasks.append(asyncio.create_task(self._follow(self._control)))
         try:
-            # Heartbeats don't end, but they fail first where a source is quiet and Kafka is gone.
+            # Heartbeats never end, but if a source is quiet and Kafka is gone, they are the first to fail.
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()

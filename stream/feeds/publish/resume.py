@@ -1,7 +1,8 @@
-"""How far a source that can resume has been sent, kept in the topic ``control``: a feed goes on where the last ended.
+"""Positions of sources that resume, stored in the topic ``control``: a feed resumes where the last one ended.
 
-What is kept is acknowledged: a feed that is killed leaves the position of some seconds before, and what it sent since
-comes again. That counts once (law 8), for a repeat has the same id and the same times.
+A position is stored once its events are acknowledged. A feed that is killed leaves a position some seconds old, and
+the events since then are sent again. They count once, because a repeat has the same id and the same times: see
+docs/guarantees.md.
 """
 
 import asyncio
@@ -19,19 +20,21 @@ KEEP_SECONDS = 10.0
 
 
 class Positions(Protocol):
-    """Where positions are; `tickertape.stream.kafka.stores.control.Control` is one."""
+    """The stored positions, such as those of `tickertape.stream.kafka.stores.control.Control`."""
 
     def position(self, source: str) -> int: ...
 
 
 @asynccontextmanager
 async def resumed(live: "Live", records: Records, positions: Positions) -> AsyncIterator[None]:
-    """Have a source go on from where it was, and keep how far it is while the block runs, and when it ends well.
+    """Make a source resume from its stored position, and store its position while the block runs.
+
+    The last position is stored if the block ends without an error.
 
     Raises
     ------
     BrokerError
-        What is kept can't be read, or the end of it was not delivered.
+        The position can't be read, or the last one was not delivered.
     """
     if not live.source.resumes:
         yield
@@ -55,6 +58,6 @@ async def _keep(live: "Live", records: Records) -> None:
 async def _put(live: "Live", records: Records) -> None:
     at = live.handed_over
     if at:
-        # Whatever is on the way is before it.
+        # The flush acknowledges all events up to this position.
         await records.flush()
         write_position(records, live.source.name, at)

@@ -1,6 +1,6 @@
-"""Which partition an event goes to: by its key, and by how many partitions were in use at its event time.
+"""The partition of an event: by its key, and by the number of partitions in use at its event time.
 
-So an event that is sent again falls where it fell before, whenever that is, and counts once.
+So an event that is sent again, at any later time, goes to the same partition and counts once.
 """
 
 import sys
@@ -14,16 +14,16 @@ from tickertape.stream.kafka.partition import partition_for, partition_within
 
 
 class Place(NamedTuple):
-    """Where a key's events go.
+    """The partitions of a key's events.
 
     Attributes
     ----------
     partition
-        The partition, the first one where there are several.
+        The partition, or the first of several.
     key
         The record's key.
     over
-        Over how many partitions, that one and the next, they are spread; 1: none but that.
+        The number of partitions, from the first one on, over which the events are spread.
     """
 
     partition: int
@@ -32,14 +32,14 @@ class Place(NamedTuple):
 
 
 class Era(dict[str, Place]):
-    """A stretch of event time in which the number of partitions stays: by key, where its events go.
+    """A range of event time with a fixed number of partitions. It maps each key to its `Place`.
 
     Attributes
     ----------
     since_ms, until_ms
-        From when to when; the end is not of it.
+        The range, ms; the end is exclusive.
     partitions
-        How many.
+        The number of partitions.
     """
 
     __slots__ = ("_spread", "partitions", "since_ms", "until_ms")
@@ -58,25 +58,25 @@ class Era(dict[str, Place]):
         return place
 
     def one_of(self, place: Place, number: int) -> int:
-        """Return which of a spread key's partitions the event of an id goes to."""
+        """Return the partition of a spread key's event with this id."""
         return (place.partition + partition_within(number, place.over)) % self.partitions
 
 
 class Routing:
-    """A schedule, as a feed goes by it.
+    """A schedule, as a feed follows it.
 
     Parameters
     ----------
     steps
-        The schedule; at least one.
+        The schedule; at least one step.
     spread
-        By key: over how many partitions its events are spread.
+        By key: the number of partitions over which its events are spread.
     """
 
     def __init__(self, steps: Sequence[Step], spread: Mapping[str, int]) -> None:
         self.steps = tuple(steps)
         self._spread = spread
-        # What is before the first step goes by it too.
+        # The first step applies to earlier event times too.
         borders = [-sys.maxsize, *(step.from_ms for step in self.steps[1:]), sys.maxsize]
         self._eras = [
             Era(since_ms, until_ms, step.partitions, spread)
@@ -86,17 +86,18 @@ class Routing:
 
     @property
     def most(self) -> int:
-        """How many partitions it ever uses."""
+        """The number of partitions after the last step."""
         return self.steps[-1].partitions
 
     def at(self, time_ms: int) -> Era:
+        """Return the era of an event time."""
         return self._eras[bisect_right(self._borders, time_ms)]
 
     def next(self, steps: Sequence[Step], newest_ms: int) -> "Routing":
-        """Return what to go by now that the schedule is another.
+        """Return the routing for a new schedule.
 
-        A step that came too late, for events past it are sent, is taken from the next minute on: until then it stays as
-        it was, so that what is sent again falls where it fell.
+        If a step comes too late, because events past it were sent, it applies from the next minute on. Until then the
+        old steps apply, so that events that are sent again go to the same partitions.
 
         Parameters
         ----------

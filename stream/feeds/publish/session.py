@@ -1,4 +1,4 @@
-"""One run of a feed: connect, publish with progress until the input or the operator ends it, flush."""
+"""One run of a feed: connect, publish with progress until the input ends or the operator stops it, flush."""
 
 import asyncio
 import signal
@@ -21,10 +21,10 @@ from tickertape.stream.telemetry.metrics import FEED, PATH, PRODUCER_BUFFER, ser
 if TYPE_CHECKING:
     from tickertape.stream.feeds.live.live import Live
 
-# What a feed that is told to stop may take to send the rest.
+# How long a stopped feed may take to send the rest.
 STOP_SECONDS = 5.0
-# A live source goes on while Kafka is away, so its feed has to outlast that. What waits then, waits in the source's own
-# buffer, which is bounded.
+# A live source goes on while Kafka is away, so its producer must not give up. Most messages then wait in the source's
+# own buffer, which is bounded.
 LIVE_DELIVERY_SECONDS = 24 * 3600.0
 LIVE_BUFFER_BYTES = 4 << 20
 
@@ -39,36 +39,37 @@ async def feed(
     spread: Mapping[str, int] | None = None,
     live: "Live | None" = None,
 ) -> bool:
-    """Publish a source's events; SIGINT and SIGTERM end it in good order, within `STOP_SECONDS` and some.
+    """Publish a source's events. SIGINT and SIGTERM make it send the rest and end, in little more than `STOP_SECONDS`.
 
     Parameters
     ----------
     settings
-        Where Kafka is, and the compression.
+        The settings: Kafka's address, the compression, the buffer, the metrics.
     batches
-        Called once, when connected: the clock of a live source starts there.
+        Called once, after connecting to Kafka: the clock of a live source starts then.
     kinds
-        Which kinds of events it may have.
+        The kinds of events that may come.
     close
-        True where the input is complete when it ends: every bar is then closed.
+        True if the input is complete when it ends: every bar is then closed.
     console
-        Where progress goes.
+        Where progress is shown.
     spread
-        By key: over how many partitions its events are spread.
+        By key: the number of partitions over which its events are spread.
     live
-        The source where it is a live one: it goes on from where it was, and outlasts Kafka's absence.
+        The live source that the events come from, which resumes from its position and outlasts an absence of Kafka;
+        None for files and simulations.
 
     Returns
     -------
     bool
-        True where it came to its end, False where it was told to stop.
+        True if the input ended, False if the feed was stopped.
 
     Raises
     ------
     BrokerError
-        Kafka can't be reached, or something was not delivered.
+        Kafka can't be reached, or a record was not delivered.
     ConfigError
-        Metrics can't be served where the settings say.
+        Metrics can't be served at the address in the settings.
     """
     began = time.monotonic()
     async with (
@@ -95,7 +96,7 @@ async def feed(
     sent = ", ".join(f"{count:,} {topic}" for topic, count in publisher.sent.items()) or "nothing"
     console.print(
         f"{sent} sent and acknowledged in {seconds:.1f} s ({publisher.events / seconds:,.0f}/s)"
-        + (", then told to stop" if work.cancelled() else ""),
+        + (", then stopped" if work.cancelled() else ""),
         highlight=False,
         soft_wrap=True,
     )
@@ -122,12 +123,12 @@ def _producer(settings: Settings, live: "Live | None") -> Producer:
 
 
 async def _until(told: asyncio.Event, work: asyncio.Task[None]) -> None:
-    """Wait until the work is done, or it is told to stop and has sent the rest.
+    """Wait until the work is done. If it is stopped first, wait until the rest is sent.
 
     Raises
     ------
     BrokerError
-        Kafka didn't take the rest in time.
+        Kafka didn't accept the rest in time.
     """
     telling = asyncio.create_task(told.wait())
     await asyncio.wait((work, telling), return_when=asyncio.FIRST_COMPLETED)
@@ -140,5 +141,5 @@ async def _until(told: asyncio.Event, work: asyncio.Task[None]) -> None:
         work.cancel()
         await asyncio.wait((work,))
         raise BrokerError(
-            f"Kafka did not take the rest within {STOP_SECONDS:g} s of being told to stop: it is not sent"
+            f"Kafka did not accept the remaining events within {STOP_SECONDS:g} s of the stop: they are not sent"
         )

@@ -90,5 +90,5 @@ def test_partitions_that_the_schedule_has_and_kafka_not_are_waited_for_and_told_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(channel, "APPEAR_SECONDS", 0.2)
-    with pytest.raises(BrokerError, match="trades has 2 partitions, and feeds are to use 4 by its schedule: run"):
+    with pytest.raises(BrokerError, match="trades has 2 partitions, but its schedule needs 4: run"):
         opened(Recorder(partitions=2), Step(0, 4))

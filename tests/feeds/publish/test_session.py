@@ -47,5 +47,5 @@ def test_when_it_is_told_to_stop_it_sends_the_rest() -> None:
 
 def test_a_rest_that_is_not_taken_in_time_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "STOP_SECONDS", 0.1)
-    with pytest.raises(BrokerError, match=r"Kafka did not take the rest within 0\.1 s of being told to stop"):
+    with pytest.raises(BrokerError, match=r"Kafka did not accept the remaining events within 0\.1 s of the stop"):
         until(told=True, finishes=False)
