@@ -1,6 +1,6 @@
-"""A market that never was: bursts, correlated returns, buyers where prices rise, and quotes around the price.
+"""A simulated market: bursts, correlated returns, more buying while prices rise, and quotes around the price.
 
-The same seed, the same market.
+The same seed gives the same market.
 """
 
 from typing import NamedTuple
@@ -16,54 +16,54 @@ Ints = npt.NDArray[np.int64]
 
 TICK_MS = 10
 QUOTE = "USD"
-# What leads; the rest is drawn.
+# The busiest symbols and their first prices; those of the others are random.
 LEADERS = {"BTC": 60_000.0, "ETH": 2_600.0, "SOL": 150.0, "BNB": 520.0, "XRP": 0.6, "DOGE": 0.1, "ADA": 0.35}
 # Activity falls with the rank to this power.
 ZIPF = 1.0
-# The share of trades that others set off, and how long they do so.
+# The share of trades that earlier trades set off, and for how long these do.
 EXCITED = 0.5
 EXCITED_MS = 400.0
-# The whole market's activity: how far its logarithm strays, and for how long.
+# The whole market's activity: the standard deviation of its logarithm, and how long a deviation lasts.
 MOOD = 0.2
 MOOD_MS = 500.0
 # 60 % a year.
 VOLATILITY_PER_SQRT_MS = 0.6 / np.sqrt(365 * 86_400_000)
-# Of a return's variance, what the market as a whole explains.
+# The share of a return's variance that the whole market explains.
 COMMON = 0.4
-# How far a return of one standard deviation tilts the odds that a taker buys.
+# How far a return tilts the probability that a taker buys, at most; nearly so from two standard deviations on.
 TILT = 0.35
-# The median trade, in the quote currency, and how far sizes stray in logarithms.
+# The median trade in the quote currency, and the standard deviation of the logarithm of sizes.
 NOTIONAL = 400.0
 SIZES = 1.3
 # Half of the busiest symbol's spread, as a share of the mid; it rises with the rank to this power.
 HALF_SPREAD = 0.00005
 WIDENS = 0.5
-# How far a quote's spread strays in logarithms, and its sizes: the median is so many median trades.
+# Of quotes: the standard deviation of the spread's logarithm, and the median size in median trades.
 SPREADS = 0.2
 DEPTH = 5.0
-# How far a return of one standard deviation tilts the sizes to the side that it comes from.
+# How far a return tilts a quote's sizes to the side that the price comes from, at most; see `TILT`.
 LEAN = 0.4
-# The share of quotes that follow trades; the others come at the symbol's own pace.
+# The share of quotes that follow trades; the others come at the symbol's own rate.
 FOLLOWING = 0.5
 # A price has so many digits, 61837.6 or 0.350123, and a lot is worth about a unit of the quote currency.
 DIGITS = 6
 
 
 class Tick(NamedTuple):
-    """The trades of ten milliseconds, in order, as columns.
+    """The trades of a tick of ten milliseconds, in order, as columns.
 
     Attributes
     ----------
     symbol
-        Indexes `Market.symbols`.
+        An index of `Market.symbols`.
     id
-        Up by one within a symbol.
+        Counts up by one within a symbol.
     offset_ms
-        Since the market's start.
+        The time since the market's start.
     price, quantity
         On the symbol's grid of prices and of lots.
     buy
-        True where the taker bought.
+        True if the taker bought.
     """
 
     symbol: Ints
@@ -74,7 +74,7 @@ class Tick(NamedTuple):
     buy: npt.NDArray[np.bool_]
 
     def head(self, most: int) -> "Tick":
-        """Return the first so many trades."""
+        """Return the first ``most`` trades."""
         return Tick(
             self.symbol[:most],
             self.id[:most],
@@ -86,12 +86,12 @@ class Tick(NamedTuple):
 
 
 class Book(NamedTuple):
-    """The quotes of ten milliseconds, in order, as columns.
+    """The quotes of a tick, in order, as columns.
 
     Attributes
     ----------
     symbol, id, offset_ms
-        As a tick's; ids are the quotes' own.
+        As in `Tick`; quotes have ids of their own.
     bid, bid_quantity, ask, ask_quantity
         On the symbol's grid of prices and of lots.
     """
@@ -106,23 +106,23 @@ class Book(NamedTuple):
 
 
 class Market:
-    """Trades and quotes of some symbols, ten milliseconds at a time.
+    """Trades and quotes of some symbols, one tick of ten milliseconds at a time.
 
-    Activity is Zipf-like over symbols, self-exciting within one, and rises and falls for all together. Returns are a
-    common factor's and a symbol's own; a taker more often buys where the price rises. Spreads are wider for quiet
-    symbols and in moving markets, and there is more to be had on the side that the price comes from. The trades are
-    the same, with quotes or without.
+    Activity is Zipf-like over symbols, self-exciting within a symbol, and rises and falls for the whole market. Returns
+    have a common part and a part of the symbol's own. Takers buy more often while the price rises. Spreads are wider
+    for quiet symbols and in moving markets, and quotes are larger on the side that the price comes from. Trades are the
+    same with quotes or without.
 
     Parameters
     ----------
     symbols
-        How many.
+        The number of symbols.
     rate
-        Trades a second, of all symbols, in the long run.
+        Trades per second of all symbols, on average.
     quotes
-        Quotes a trade, in the long run.
+        Quotes per trade, on average.
     seed
-        The same seed, symbols, rate and quotes: the same market.
+        The same seed, symbols, rate and quotes give the same market.
     source
         The exchange's name in the records.
     """
@@ -169,10 +169,10 @@ class Market:
         Parameters
         ----------
         push
-            What something else adds to each symbol's return, shape (symbols,).
+            What is added to each symbol's return from outside, shape (symbols,).
         """
         counts, returns = self._arrivals(), self._returns() + push
-        # A tick's return in standard deviations, bounded; and half the spread.
+        # The return of each symbol in standard deviations, bounded to ±1; and half its spread.
         lean = np.tanh(returns / (VOLATILITY_PER_SQRT_MS * np.sqrt(TICK_MS)))
         half = self._half_spread * np.exp(self._mood / 2)
         found = self._tick(counts, returns, lean, half), self._book(counts, returns, lean, half)
@@ -227,11 +227,11 @@ class Market:
         Parameters
         ----------
         tick
-            Of this market.
+            A tick of this market.
         time_ms
-            Their event times.
+            The trades' event times, ms.
         received_ms
-            When the feed had them; None: as they happened.
+            When the feed received them, ms; None for their event times.
         """
         names, source = self.symbols, self.source
         columns = zip(
@@ -286,7 +286,7 @@ class Market:
         ]
 
     def _arrivals(self) -> Ints:
-        # The mean stays as asked: the mood's is one, and what excites is the share that is taken from the base.
+        # The mean rate stays as requested: the mood's mean is one, and excitement adds the share that the base loses.
         fade = np.exp(-TICK_MS / MOOD_MS)
         self._mood = fade * self._mood + np.sqrt(1 - fade**2) * MOOD * self._random.standard_normal()
         mood = np.exp(self._mood - MOOD**2 / 2)
@@ -304,14 +304,14 @@ class Market:
 
 
 def _spread_out(random: np.random.Generator, counts: Ints) -> tuple[Floats, Ints]:
-    """Return so many moments of each symbol, as shares of a tick, in order; and whose they are."""
+    """Draw so many moments for each symbol. Return them sorted, as fractions of a tick, and the symbol of each."""
     at = random.random(int(counts.sum()))
     order = np.argsort(at)
     return at[order], np.repeat(np.arange(len(counts)), counts)[order]
 
 
 def _ids(symbol: Ints, counts: Ints, next_id: Ints) -> Ints:
-    """Number each symbol's events on, in order; ``next_id`` is moved on."""
+    """Return ids that continue the count of each symbol, in order; ``next_id`` is updated in place."""
     grouped = np.argsort(symbol, kind="stable")
     first = np.repeat(next_id - (np.cumsum(counts) - counts), counts)
     ids = np.empty(len(symbol), np.int64)

@@ -1,4 +1,4 @@
-"""What people who never were say of a simulated market: chatter, and bursts of it that move prices."""
+"""Simulated posts about a simulated market: chatter, and bursts of posts that move prices."""
 
 from functools import cache
 from typing import NamedTuple
@@ -10,20 +10,21 @@ from tickertape.stream.feeds.simulate.simulated_market import TICK_MS, ZIPF, Flo
 from tickertape.stream.feeds.sources.sentiment import sentiment
 
 SECOND_TICKS = 1000 / TICK_MS
-# Of all symbols together; each makes people talk of one, well or badly, so many times as much as usual of all.
+# Bursts of all symbols together. A burst adds good or bad posts about one symbol: at first `LOUDER` times the usual
+# rate of all symbols together.
 BURSTS_PER_SECOND = 1 / 12
 BURST_MS = 6000.0
 LOUDER = 4.0
-# Prices follow what is said after a while, by this much in the end.
+# Prices follow a burst with this delay, and move by so much in the end.
 FOLLOWS_MS = 1500.0
 MOVE = 0.004
-# Most accounts say little.
+# The number of authors, and how unequal they are: most write little.
 AUTHORS = 20_000
 LOUD = 3.0
-# Of a burst's posts, those that repeat another; and those that say the opposite.
+# The share of a burst's posts that repeat another, and the share that say the opposite.
 COPIED = 0.4
 CONTRARY = 0.1
-# A copy is of one of the last so many of its burst.
+# A copy repeats one of the last so many posts of its burst.
 REMEMBERED = 8
 
 SAID = {
@@ -46,22 +47,22 @@ SAID = {
 
 
 class Talk(NamedTuple):
-    """The posts of ten milliseconds, in order, as columns.
+    """The posts of a tick of ten milliseconds, in order, as columns.
 
     Attributes
     ----------
     symbol
-        Indexes the market's symbols.
+        An index of the market's symbols.
     mood
-        1 where it speaks well of it, −1 badly, 0 neither.
+        1 for a good post, −1 for a bad one, 0 for neither.
     id
-        Up by one over all symbols.
+        Counts up by one over all symbols.
     offset_ms
-        Since the market's start.
+        The time since the market's start.
     author, phrase
-        Who says it, and which of what such a mood says.
+        The number of the author, and of the phrase among those of its mood in `SAID`.
     copy_of
-        The id of what it repeats, −1 where it is its author's own.
+        The id of the post that it repeats; −1 if it repeats none.
     """
 
     symbol: Ints
@@ -74,16 +75,16 @@ class Talk(NamedTuple):
 
 
 class Crowd:
-    """Posts that name a market's symbols, ten milliseconds at a time.
+    """Posts that name a market's symbols, one tick of ten milliseconds at a time.
 
     Parameters
     ----------
     symbols
-        The market's, the busiest first.
+        The market's symbols, the busiest first.
     rate
-        Posts a second, of all symbols, while there is no burst.
+        Posts per second of all symbols, outside of bursts.
     seed
-        The same seed, symbols and rate: the same posts.
+        The same seed, symbols and rate give the same posts.
     source
         The network's name in the posts.
     """
@@ -95,7 +96,7 @@ class Crowd:
         weight = 1.0 / np.arange(1, len(symbols) + 1) ** ZIPF
         self._weight = weight / weight.sum()
         self._rate = rate / SECOND_TICKS
-        # How much people are worked up about each symbol, which way, and how far prices have heard of it.
+        # By symbol: the strength of its burst, the burst's mood, and how strongly prices follow at present.
         self._heat = np.zeros(len(symbols))
         self._mood = np.zeros(len(symbols), np.int64)
         self._pressure = np.zeros(len(symbols))
@@ -104,7 +105,7 @@ class Crowd:
         self._ticks = 0
 
     def step(self) -> tuple[Talk, Floats]:
-        """Return the next tick's posts, and what the talk so far adds to each symbol's return, shape (symbols,)."""
+        """Return the next tick's posts, and what all posts so far add to each symbol's return, shape (symbols,)."""
         random = self._random
         self._heat *= np.exp(-TICK_MS / BURST_MS)
         bursts = random.poisson(BURSTS_PER_SECOND / SECOND_TICKS)
@@ -120,7 +121,7 @@ class Crowd:
     def _talk(self, counts: Ints) -> Talk:
         random, n = self._random, int(counts.sum())
         symbol = random.permutation(np.repeat(np.arange(len(counts)), counts))
-        # Whether a post is of the burst, or would have come anyway.
+        # Whether a post belongs to the burst, or would have come anyway.
         loud = LOUDER * self._heat[symbol]
         heated = random.random(n) < loud / (loud + self._weight[symbol])
         mood = np.where(heated, self._mood[symbol] * np.where(random.random(n) < CONTRARY, -1, 1), 0)
@@ -173,7 +174,7 @@ class Crowd:
 
 @cache
 def _said(symbol: str, mood: int, phrase: int) -> tuple[str, str, float | None]:
-    """Return a text, its hashtag, and how it sounds."""
+    """Return a text, its hashtag and its sentiment."""
     said, tag = SAID[mood][phrase]
     text = f"{said.format(symbol)} #{tag}"
     return text, tag, sentiment(text, "en")

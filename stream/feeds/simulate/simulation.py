@@ -1,4 +1,4 @@
-"""Feeding a simulated market: at the pace of the clock or as fast as it goes, with a ledger of all that was sent."""
+"""Sending a simulated market, in real time or as fast as possible, with a ledger of its trades."""
 
 import asyncio
 import math
@@ -23,12 +23,12 @@ from tickertape.stream.feeds.simulate.simulated_posts import Crowd
 
 
 class Ledger:
-    """How many trades were sent, by symbol and second of event time.
+    """The number of trades sent, by symbol and second of event time.
 
     Parameters
     ----------
     symbols
-        Their names.
+        The symbols' names.
     """
 
     def __init__(self, symbols: list[str]) -> None:
@@ -76,26 +76,26 @@ class Ledger:
 
 
 class Simulation:
-    """A market in time.
+    """A simulated market, played in time.
 
-    Without ``start_ms`` it is **live**: a trade's event time is the wall clock when its turn comes. Where sending falls
-    behind, that stays the time at which it was due, so that delays show. With ``start_ms`` it is **history**: event
-    time is the market's own clock, counted from there, and the same market gives the same records to the last byte.
+    Without ``start_ms`` it is **live**: an event's time is the wall clock at which the event is due. This stays so if
+    sending falls behind, so that delays show. With ``start_ms`` it is **history**: event time is the market's own
+    clock, counted from there, and the same market gives the same records to the last byte.
 
     Parameters
     ----------
     market
-        Whose trades and quotes; one that has not been stepped yet.
+        The market, which must not have been stepped yet.
     crowd
-        Whose posts; prices follow them. None: there are none.
+        The source of posts, which prices follow; None for no posts.
     start_ms
-        The market's start, ms; None: live.
+        The market's start, ms; None for a live market.
     seconds
-        Of event time, after which it ends; None: no end.
+        The event time after which it ends; None for no end.
     events
-        Trades, after whose tick it ends; None: no end.
+        The number of trades after which it ends, with that tick; None for no end.
     speed
-        2.0 is twice as fast as the market's clock; infinity doesn't wait.
+        2.0 is twice as fast as the market's clock; infinity never waits.
 
     Attributes
     ----------
@@ -124,20 +124,20 @@ class Simulation:
         self._speed = speed
 
     async def run(self, records: Records, *, close: bool | None = None) -> Ledger:
-        """Publish it all, and return the ledger when it is acknowledged.
+        """Publish all events, and return the ledger once they are acknowledged.
 
         Parameters
         ----------
         records
-            Where to.
+            Where records are sent to.
         close
-            True to close every bar at the end. By default history does and a live market doesn't: its next run comes
-            within the same hour, and would be late.
+            True to close every bar at the end. None closes history but not a live market, whose next run in the same
+            hour would be late.
 
         Raises
         ------
         BrokerError
-            There is no such topic, or something was not delivered.
+            A topic doesn't exist, or a record was not delivered.
         """
         publisher = Publisher(records, kinds=self.kinds)
         await publisher.feed(self.batches(), close=self.closes if close is None else close)
@@ -145,16 +145,16 @@ class Simulation:
 
     @property
     def kinds(self) -> tuple[type, ...]:
-        """The kinds of events that there may be."""
+        """The kinds of events that may come."""
         return (Trade, *[Quote] * self.market.has_quotes, *[Post] * (self._crowd is not None))
 
     @property
     def closes(self) -> bool:
-        """True where nothing of the same source can follow."""
+        """True if no later event of the same source can follow."""
         return self._start_ms is not None
 
     async def batches(self) -> AsyncIterator[list[Event]]:
-        """Yield the events of each tick when it is due; all trades that have been yielded are in the ledger."""
+        """Yield the events of each tick when it is due, and count its trades in the ledger before."""
         clock = asyncio.get_running_loop().time
         epoch_seconds, began, left = time.time(), clock(), self._events
         for number in count():
