@@ -1,8 +1,8 @@
-"""What of the windows outlives a worker besides their commit: when snapshots are made, kept, and taken up again.
+"""When snapshots of windows are made and saved, and how the next owner of a shard loads them.
 
-A commit is all that is needed: from its offset everything open can be read again. A snapshot spares that. It holds what
-a shard's windows were at the offset of a commit, and it is kept only once that commit has come through, so all that it
-takes for published is, and a worker that has lost its partitions keeps none.
+A commit alone is enough: from its offset everything open can be read again. A snapshot saves that reading. It holds the
+state of a shard's windows at a commit, and is saved only after that commit has succeeded. So everything that it counts
+as published is published, and a worker that has lost its partitions saves none.
 """
 
 import asyncio
@@ -21,37 +21,37 @@ from tickertape.stream.telemetry.metrics import SNAPSHOT_BYTES, SNAPSHOT_TIMESTA
 
 log = logging.getLogger(__name__)
 
-# Whatever has not come by then is read again from the frames.
+# If a snapshot doesn't arrive within this time, frames are read again instead.
 LOAD_SECONDS = 10.0
-# What can't be read again is asked for as often before it is given up, so long apart.
+# State that frames can't bring back is requested this many times, with this pause, before it is given up.
 NEEDED_TRIES = 6
 AGAIN_SECONDS = 1.0
 
-#: Since when shards are this worker's, and the offset of each one's snapshot.
+#: The number of the assignment, and the offset of each shard's newest saved snapshot.
 Sent: TypeAlias = tuple[int, dict[int, int]]
 
 
 class Snapshots(Protocol):
-    """Where snapshots are kept."""
+    """Stores snapshots."""
 
     def save(self, shard: int, snapshot: Snapshot) -> None:
-        """Keep one; when, and whether it comes through, is nobody's concern."""
+        """Send a snapshot to the store, without waiting for its delivery."""
 
     def load(self, fitting: Mapping[int, Fitting]) -> AsyncIterator[tuple[int, Snapshot]]:
-        """Yield, by shard, the newest whole one that fits, where there is one."""
+        """Yield (shard, snapshot) for each shard that has a complete snapshot that fits; the newest one."""
 
 
 class Recovery:
-    """Has snapshots made one shard at a time, spread over an interval, and taken up by the next owner.
+    """Makes snapshots of one shard at a time, spread over an interval, and loads them for the next owner.
 
     Parameters
     ----------
     snapshots
-        Where they are kept.
+        The store.
     interval_seconds
-        Between two of a shard.
+        The time between two snapshots of a shard.
     needed
-        Whether they hold what can't be read again from the frames: then more time is taken to find them.
+        Whether snapshots hold state that frames can't bring back. Then loading them is tried more often.
     """
 
     def __init__(self, snapshots: Snapshots, interval_seconds: float, *, needed: bool = False) -> None:
@@ -67,21 +67,21 @@ class Recovery:
         self._turn = 0
 
     async def load(self, positions: Mapping[TP, Position]) -> None:
-        """Fetch snapshots that fit these commits, for as long as that may take; see `take`."""
+        """Load the snapshots that fit these commits, within a limited time; `snapshot_for` returns them."""
         shards = {tp.partition: position for tp, position in positions.items() if tp.topic == SLICES.name}
         wanted = {shard: fitting for shard, position in shards.items() if (fitting := _fitting(position)) is not None}
         self._loaded = {shard: snapshot for shard, snapshot in self._loaded.items() if shard in wanted}
         if not wanted:
             return
         for left in range(self._tries)[::-1]:
-            otherwise = "it is tried again" if left else "frames are read again"
-            # Not `wait_for`: it would wait for the end of what doesn't end.
-            # What another call has fetched for a restore that is to come stays: `take` looks whether it fits.
+            otherwise = "trying again" if left else "frames are read again"
+            # Not `wait_for`: that would wait for the end of a task that doesn't end.
+            # Snapshots that another call has loaded for a coming restore are kept; `snapshot_for` checks that they fit.
             task = asyncio.create_task(self._fetch(wanted, otherwise))
             try:
                 await asyncio.wait((task,), timeout=LOAD_SECONDS)
                 if not task.done():
-                    log.warning("snapshots were not there in %g s: %s", LOAD_SECONDS, otherwise)
+                    log.warning("snapshots did not arrive within %g s: %s", LOAD_SECONDS, otherwise)
                 elif task.result():
                     return
             finally:
@@ -95,13 +95,13 @@ class Recovery:
                 known = self._loaded.get(shard)
                 if known is None or known not in wanted[shard] or snapshot.upto >= known.upto:
                     self._loaded[shard] = snapshot
-        except Exception as error:  # whatever it is, there is another way
+        except Exception as error:  # whatever it is, frames can be read again instead
             log.warning("snapshots can't be read (%s): %s", error, otherwise)
             return False
         return True
 
     def begin(self, shards: list[int]) -> None:
-        """Hear which shards this worker has from now on."""
+        """Begin an assignment: these are the worker's shards from now on."""
         now, step = monotonic(), self._interval_seconds / max(len(shards), 1)
         self._due = {shard: now + step * (i + 1) for i, shard in enumerate(sorted(shards))}
         self._saved, self._packed, self._kept = {}, {}, {}
@@ -110,7 +110,7 @@ class Recovery:
         SNAPSHOT_TIMESTAMP.clear()
 
     def snapshot_for(self, shard: int, position: Position) -> Snapshot | None:
-        """Return what was fetched for a shard, if it fits the commit that it is taken up from."""
+        """Return the snapshot loaded for a shard, if it fits the commit that the shard resumes from."""
         snapshot, fitting = self._loaded.get(shard), _fitting(position)
         if snapshot is None or fitting is None or snapshot not in fitting:
             return None
@@ -118,29 +118,29 @@ class Recovery:
         return snapshot
 
     def discard(self, shard: int) -> None:
-        """Hear that what `take` returned can't be used."""
+        """Record that the snapshot from `snapshot_for` can't be used."""
         self._saved.pop(shard, None)
         self._kept.pop(shard, None)
 
     def kept(self, shard: int) -> int | None:
-        """Return the offset of a shard's newest snapshot that is surely kept, or None."""
+        """Return the offset of a shard's newest snapshot that was surely delivered, or None."""
         return self._kept.get(shard)
 
     def leave(self) -> None:
-        """Have every shard's state kept with the next commit, which is the last."""
+        """Make a snapshot of every shard with the next commit, which is the last."""
         self._leaving = True
 
     def pack(self, commits: Mapping[TP, Commit], read: Mapping[int, int], make: Callable[[int], Snapshot]) -> None:
-        """Make the snapshots that are due, of shards as they are at these commits.
+        """Make the snapshots that are due, from the state of shards at these commits.
 
         Parameters
         ----------
         commits
-            What is about to be committed.
+            The commits to be sent.
         read
-            The offset that each shard has been read to, which is what its commit speaks of.
+            The offset that each shard has been read to, and that its commit describes.
         make
-            Makes a shard's.
+            Makes the snapshot of a shard.
         """
         now = monotonic()
         due = sorted(self._due, key=self._due.__getitem__)
@@ -155,23 +155,23 @@ class Recovery:
                     self._packed[tp] = commit, make(shard)
 
     def sent(self) -> Sent:
-        """Return what is saved by now, for `delivered`."""
+        """Return which snapshots are saved by now, for `delivered`."""
         return self._turn, dict(self._saved)
 
     def delivered(self, sent: Sent) -> None:
-        """Hear that what was saved has come through."""
+        """Record that the snapshots which `sent` returned were delivered."""
         turn, saved = sent
         if turn == self._turn:
             self._kept |= saved
 
     def committed(self, offsets: Mapping[TP, Commit]) -> None:
-        """Keep the snapshots whose commit has come through."""
+        """Save the snapshots whose commit has succeeded."""
         for tp, commit in offsets.items():
             of, snapshot = self._packed.get(tp, (None, None))
             if snapshot is not None and of == commit:
                 del self._packed[tp]
                 self._saved[tp.partition] = snapshot.upto
-                # It was there for a restore that is over.
+                # It was loaded for a restore that is over.
                 self._loaded.pop(tp.partition, None)
                 self._snapshots.save(tp.partition, snapshot)
                 SNAPSHOT_BYTES.labels(tp.partition).set(len(snapshot.state))
@@ -179,10 +179,10 @@ class Recovery:
 
 
 def _fitting(position: Position) -> Fitting | None:
-    """Return which snapshots are of use, or None where none is.
+    """Return which snapshots can be used with a commit, or None if none can.
 
-    One from before the commit's offset would have more read again than the commit. One past what the commit speaks of
-    may take results for published that aren't.
+    With a snapshot from before the commit's offset more is read again than without it. One past the commit's ``upto``
+    may count results as published that aren't.
     """
     saved = windows_from(position.metadata)
     if position.committed is None or saved is None or position.committed > position.end:

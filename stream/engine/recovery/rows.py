@@ -1,4 +1,4 @@
-"""The rows of one shard: from the tables of windows and slices, and back."""
+"""Copies the rows of one shard from the tables of windows and slices, and back into them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _NONE = -1
 
 
 def rows_of(windows: Table[WindowKey], slices: Table[SliceKey], shard: int) -> Rows:
-    """Return a shard's rows."""
+    """Return a shard's rows in both tables."""
     names = Names()
     rows = _of(windows, shard)
     place = np.full(len(windows.columns["whole"]) + 1, _NONE, np.int32)
@@ -57,14 +57,14 @@ def restore_rows(
     names: Names,
     done_ms: Callable[[str], int],
 ) -> None:
-    """Add a shard's rows.
+    """Add a shard's rows to both tables.
 
     Parameters
     ----------
     names
         The codes of sources in these tables.
     done_ms
-        By source: windows that end at or before it are left out.
+        Returns a time, ms, for a source: windows that end at or before it are left out.
     """
     held, codes = _columns(rows.windows, windows, ("symbol", "source", "resolution", "whole"))
     dones_ms = np.array([done_ms(name) for name in rows.names], np.int64)
@@ -74,7 +74,7 @@ def restore_rows(
         _texts(codes[name][open_], rows.names) for name in ("symbol", "source", "resolution")
     )
     at = windows.rows(zip(symbols, sources, resolutions, starts_ms, strict=True))
-    # The last is where -1 leads.
+    # Place -1, which means none, leads to the last element, which stays -1.
     place = np.full(len(held["end_ms"]) + 1, _NONE)
     place[open_] = at
     _assign(windows, at, held, open_)
@@ -95,7 +95,7 @@ def restore_rows(
 
 
 def _columns(packed: Packed, table: Table[Any], coded: tuple[str, ...]) -> tuple[Columns, Columns]:
-    """Return the columns that are the table's own, and those that are codes and places."""
+    """Return the columns with the table's own types, and the columns of codes and places."""
     held = {
         name: _unpacked(packed[name], column.dtype)
         for name, column in table.columns.items()

@@ -1,4 +1,4 @@
-"""What is known of one shard, as a snapshot has it."""
+"""The state of one shard, as a snapshot holds it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.frames.upserts import SliceKey
 
-# Another one where the same columns come to mean something else.
+# Raise it when the meaning of a column changes, but not its name.
 _FORMAT = 2
 _NONE = -1
 
-# Sketches, which have no one length, are a list.
+# Sketches have no fixed length, so a column of them is a list.
 Packed: TypeAlias = dict[str, bytes | list[bytes]]
 
 
 class Rows(Struct, frozen=True, array_like=True):
-    """Open windows and the slices that aren't folded yet; places are indices of ``windows``, -1 for none.
+    """Open windows, and the slices that aren't folded yet. Places are indices of ``windows``, -1 for none.
 
     Attributes
     ----------
     names
-        What the codes of symbols, sources and resolutions index.
+        The names that the codes of symbols, sources and resolutions index.
     windows, slices
-        Little-endian columns of one length each, or lists of sketches.
+        Columns by name, all of one length: little-endian bytes, or a list of sketches.
     """
 
     names: list[str]
@@ -38,27 +38,26 @@ class Rows(Struct, frozen=True, array_like=True):
 
 
 class Frontiers(Struct, frozen=True, array_like=True):
-    """What `Finality` has made of the frames up to an offset; a snapshot has it.
+    """The state of `Finality` after the frames up to an offset.
 
     Attributes
     ----------
     final_ms, fold_ms
         See `Finality`.
     partitions, sources
-        Those known.
+        The number of partitions, and the sources, that are known.
     lane_ms
         Each lane's frontier, by partition and source.
     stamp
-        By partition: the highest ``upto``.
+        By partition: the highest ``upto`` of its frames.
     idle
-        By partition: which sources are idle, and whether all are that it has no lane of.
+        By partition: the idle sources, and whether all sources without a lane in it are idle.
     ended
-        By partition: which sources have ended.
+        By partition: the sources that have ended.
     here, evicted_ms
-        By partition where lanes have made room for others: which sources have a lane, and how far all the others are
-        closed.
+        By partition that has evicted lanes: the sources with a lane, and the time up to which all others are closed.
     forgotten_ms
-        How far sources were closed that have been forgotten.
+        The greatest time up to which a forgotten source was closed.
     """
 
     final_ms: dict[str, int]
@@ -75,18 +74,18 @@ class Frontiers(Struct, frozen=True, array_like=True):
 
 
 class Kept(Struct, frozen=True, array_like=True):
-    """What follows the windows of one shard; a snapshot has it.
+    """The windows and states that one derived recipe keeps of one shard.
 
     Attributes
     ----------
     series
-        Symbol, source, resolution, and how many windows are kept.
+        Symbol, source, resolution, and the number of windows kept.
     starts
-        When these begin, ms, as little-endian int64.
+        The starts of these windows, ms, as little-endian int64.
     columns
-        Of these, little-endian.
+        The columns of these windows, little-endian.
     anew
-        Whether it began in the midst, for what was before is lost.
+        Whether the recipe began without its past, because that was lost.
     """
 
     series: list[tuple[str, str, str, int]]
@@ -97,9 +96,9 @@ class Kept(Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class FilledSeries:
-    """The windows of one symbol: up to where they are published, and the ends and values of those with events.
+    """The windows of one symbol: up to when they are published, and (end, values) of the windows with events.
 
-    Of windows that no correction can reach any more only the newest is kept.
+    Of the windows that can't be corrected any more, only the newest is kept.
     """
 
     cursor_ms: int
@@ -108,7 +107,7 @@ class FilledSeries:
 
 @dataclass(slots=True)
 class FilledGroup:
-    """The series, by symbol, of one shard, source and resolution; all of them are published up to the cursor."""
+    """The series, by symbol, of one shard, source and resolution. All of them are published up to the cursor."""
 
     width_ms: int
     cursor_ms: int = -UNSET
@@ -116,14 +115,14 @@ class FilledGroup:
 
 
 class Carried(Struct, frozen=True, array_like=True):
-    """What `Filler` knows of one shard; a snapshot has it.
+    """The state of `Filler` for one shard.
 
     Attributes
     ----------
     groups
         By source and resolution.
     newest
-        By source and symbol: start and offset of the newest slice that is folded.
+        By source and symbol: start, ms, and offset of the newest folded slice.
     """
 
     groups: dict[tuple[str, str], FilledGroup]
@@ -131,7 +130,7 @@ class Carried(Struct, frozen=True, array_like=True):
 
 
 class State(Struct, frozen=True, array_like=True):
-    """What windows of one topic know of one shard.
+    """The state of the windows of one input topic in one shard.
 
     Attributes
     ----------
@@ -140,13 +139,13 @@ class State(Struct, frozen=True, array_like=True):
     frontiers
         See `Frontiers`.
     incomplete
-        By input partition, where records are missing.
+        By input partition: ``(from, to)`` ms where records are missing.
     past_horizon
-        How many events results hold of slices that they were closed without.
+        By slice that was closed while its lane was open: how many of its events the results contain.
     carried
-        See `Carried`; None where nothing is filled.
+        See `Carried`; None if nothing is filled.
     derived
-        See `Kept`; by form. What has no form here any more, or another, begins anew.
+        See `Kept`; by a recipe's form. A recipe whose form isn't here begins anew.
     """
 
     rows: Rows
@@ -166,18 +165,18 @@ def to_bytes(states: list[State]) -> bytes:
 
 
 def from_bytes(data: bytes) -> list[State]:
-    """Read what `to_bytes` wrote.
+    """Decode what `to_bytes` encoded.
 
     Raises
     ------
     msgspec.MsgspecError
-        It isn't that.
+        The bytes are no states.
     """
     return _decode(data)
 
 
 def fingerprint(windowings: Sequence[Windowing], epoch: str, *, fill: bool) -> str:
-    """Return what tells states of one form from those of another: what is computed, and in which columns."""
+    """Return a digest of what is computed, and in which columns. States with another digest can't be restored."""
     form = [
         (
             one.slicing.topic.name,

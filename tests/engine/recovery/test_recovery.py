@@ -232,7 +232,7 @@ def test_loading_ends_in_time_with_what_has_come(
     monkeypatch.setattr(world.recovery, "_snapshots", stuck)
     monkeypatch.setattr(state, "LOAD_SECONDS", 0.05)
     assert world.back(offset, metadata) == 2
-    assert "snapshots were not there in 0.05 s" in caplog.text
+    assert "snapshots did not arrive within 0.05 s" in caplog.text
 
 
 class Broken(Kept):
