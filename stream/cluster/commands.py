@@ -1,4 +1,4 @@
-"""``tickertape worker`` and ``tickertape up``."""
+"""The commands ``tickertape worker`` and ``tickertape up``."""
 
 import asyncio
 import logging
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from tickertape.stream.cluster.supervisor import Supervisor
     from tickertape.stream.kafka.admin.topics import TopicState
 
-# A broker that takes connections and says nothing may be starting.
+# How long to wait for a broker that accepts connections but doesn't answer: it may be starting.
 HANGS_SECONDS = 60.0
 
 
 @click.command()
 @click.option(
     "--slot",
-    help="Its name among the workers, the same after a restart; by default of the machine and the process, which in a "
-    "container stay the same.",
+    help="The worker's name in its group, the same after a restart. Default: host name and process id, which stay the "
+    "same in a container.",
     metavar="NAME",
 )
 @click.option("--supervised", is_flag=True, hidden=True, help="Stop at the end of standard input.")
 @click.pass_obj
 def worker(settings: Settings, slot: str | None, supervised: bool) -> None:
-    """Run one worker until SIGTERM or Ctrl-C; then it drains, commits and exits within ten seconds."""
+    """Run one worker until SIGTERM or Ctrl-C; it then drains, commits and exits within ten seconds."""
     from tickertape.stream.cluster.worker import run
 
     run(settings, slot or f"{socket.gethostname()}-{os.getpid()}", supervised=supervised)
@@ -45,13 +45,16 @@ def worker(settings: Settings, slot: str | None, supervised: bool) -> None:
 
 @click.command()
 @click.option(
-    "--workers", type=click.IntRange(1), help="How many; by default as `scale` last said, or one a core.", metavar="N"
+    "--workers",
+    type=click.IntRange(1),
+    help="Number of workers. Default: the number last set by `scale`, else one per core.",
+    metavar="N",
 )
 @click.pass_obj
 def up(settings: Settings, workers: int | None) -> None:
-    """Run workers until SIGTERM or Ctrl-C, and start again any that dies; `tickertape scale` may change how many.
+    """Run workers until SIGTERM or Ctrl-C, and restart any that ends; `tickertape scale` can change their number.
 
-    Where no broker is set, an embedded Kafka runs along, its topics created.
+    If no broker is set, an embedded Kafka is started too, and its topics are created.
     """
     from msgspec.structs import replace
 
@@ -67,7 +70,7 @@ def up(settings: Settings, workers: int | None) -> None:
         elif missing := [topic.name for topic in _described(settings) if not topic.exists]:
             raise BrokerError(f"{broker} has no topic {', '.join(missing)}: run `tickertape topics create`")
         settings = replace(settings, broker=broker)
-        # Where `control` can't be followed for a while, the workers say what there is to say.
+        # If the broker is away, the workers report it; aiokafka's lines about reading `control` would repeat that.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         asked = asyncio.run(_asked_for(settings))
         say = partial(_say_as, settings.log_format)
@@ -79,7 +82,7 @@ def up(settings: Settings, workers: int | None) -> None:
 
 
 def _described(settings: Settings) -> "list[TopicState]":
-    """Return what topics there are; a broker that takes connections and doesn't answer yet is waited for."""
+    """Describe the declared topics; wait for a broker that accepts connections but doesn't answer yet."""
     from tickertape.stream.engine.define.discovery import discover
     from tickertape.stream.kafka.admin import topics
 
@@ -93,13 +96,13 @@ def _described(settings: Settings) -> "list[TopicState]":
             if time.monotonic() > until or not _accepts(settings.broker):
                 raise
             if not told:
-                _say(f"{error}; it takes connections, so it is waited for, for {HANGS_SECONDS:g} s")
+                _say(f"{error}; it accepts connections, so this waits up to {HANGS_SECONDS:g} s for it")
                 told = True
             time.sleep(1)
 
 
 def _accepts(broker: str) -> bool:
-    """Return whether anything listens at a broker's address."""
+    """Return whether a server accepts connections at one of a broker's addresses."""
     for address in broker.split(","):
         host, _, port = address.strip().rpartition(":")
         with suppress(OSError, ValueError), socket.create_connection((host.strip("[]"), int(port)), timeout=2):
@@ -116,7 +119,7 @@ async def _asked_for(settings: Settings) -> int | None:
 
 @contextmanager
 def _following(settings: Settings, supervisor: "Supervisor", asked: int | None) -> Iterator[None]:
-    """Have the supervisor run as many workers as `scale` says from now on; `asked` is what it said before."""
+    """Make the supervisor follow the number of workers that `scale` sets; `asked` is the number known so far."""
     from tickertape.stream.kafka.stores.control import Control
 
     async def follow() -> None:
@@ -131,7 +134,7 @@ def _following(settings: Settings, supervisor: "Supervisor", asked: int | None) 
         try:
             loop.run_until_complete(task)
         except TickertapeError as error:
-            _say(f"{error}; `tickertape scale` isn't followed any more")
+            _say(f"{error}; `tickertape scale` no longer changes the number of workers here: restart `tickertape up`")
         except asyncio.CancelledError:
             pass
 
@@ -149,11 +152,11 @@ def _following(settings: Settings, supervisor: "Supervisor", asked: int | None) 
 
 
 def _say_as(form: logs.Format, line: str) -> None:
-    """Print a line of a worker, or of our own."""
+    """Print a line of a worker or of the supervisor."""
     _say(line if form == "text" or line.startswith("{") else logs.told(line, "up", form))
 
 
 def _say(line: str) -> None:
-    # Whoever read it may be gone; the workers are to go on.
+    # The reader of standard error may be gone. The workers must go on.
     with suppress(OSError):
         click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""Another number of shards: frames that open windows need are split anew, while the workers are drained."""
+"""Change the number of shards: drain the workers, and split the frames that open windows need among the new shards."""
 
 import asyncio
 import time
@@ -31,42 +31,42 @@ from tickertape.stream.kafka.stores.states import KafkaStates, find
 GONE_SECONDS = 30.0
 DRAIN_SECONDS = 45.0
 SHARED_SECONDS = 90.0
-# New shards hear of the lanes this often while frames are split, so that they need not hold everything open.
+# The lanes are sent to the new shards after so many frames. Without them a shard would keep everything open.
 LANES_EVERY = 500
-# Whose commit says how far a resharding is.
+# The partition whose commit holds the plan of a resharding.
 _PLAN = TP(RESHARDED.name, 0)
 
 
 def run(settings: Settings, shards: int, say: Say) -> None:
-    """Drain the workers, do what `reshard` does, and have them start again.
+    """Drain the workers, run `reshard`, and start the workers again.
 
     Parameters
     ----------
     settings, shards
         See `reshard`.
     say
-        Takes each line about what is being done.
+        Receives each line about the progress.
 
     Raises
     ------
     ConfigError, BrokerError
-        See `reshard`; or workers that no `tickertape up` runs are there.
+        As `reshard`. Also BrokerError if workers run that no `tickertape up` controls.
     """
     began = time.monotonic()
     workers = asyncio.run(_drain(settings, say))
     try:
         frames = reshard(settings, shards)
-        say(f"{SLICES.name} has {shards} shards; {frames:,} frames that open windows need were carried over")
+        say(f"{SLICES.name} has {shards} shards; copied {frames:,} frames that open windows need")
     finally:
         if workers:
             asyncio.run(_ask_for(settings, workers, paused=False))
     if workers:
         _until_shared(settings, shards)
-        say(f"the workers own all {shards}; results paused for {time.monotonic() - began:.1f} s")
+        say(f"the workers own all {shards} shards; results paused for {time.monotonic() - began:.1f} s")
 
 
 async def _drain(settings: Settings, say: Say) -> int:
-    """Have every `tickertape up` of the group run no worker; return how many each is to run afterwards."""
+    """Make every `tickertape up` of the group stop its workers; return the number that each must run afterwards."""
     slots = members.describe(settings).owned
     async with Control(settings) as control:
         asked = control.asked(settings.group)
@@ -79,7 +79,9 @@ async def _drain(settings: Settings, say: Say) -> int:
     while slots := members.describe(settings).owned:
         if time.monotonic() > until:
             await _ask_for(settings, workers, paused=False)
-            raise BrokerError(f"workers that no `tickertape up` runs, stop them first: {', '.join(sorted(slots))}")
+            raise BrokerError(
+                f"workers still run that no `tickertape up` controls: stop them first: {', '.join(sorted(slots))}"
+            )
         await asyncio.sleep(0.2)
     say("the workers have drained")
     return workers
@@ -94,40 +96,48 @@ def _until_shared(settings: Settings, shards: int) -> None:
     until = time.monotonic() + SHARED_SECONDS
     while not members.describe(settings).share(SLICES.name, shards):
         if time.monotonic() > until:
-            raise BrokerError(f"the workers don't own all shards after {SHARED_SECONDS:g} s: see that they are well")
+            raise BrokerError(f"the workers don't own all shards after {SHARED_SECONDS:g} s: check their logs")
         time.sleep(0.2)
 
 
 class Plan(Struct, frozen=True, array_like=True):
-    """That the frames are staged, and what new shards are to know; kept as a commit's metadata."""
+    """The plan of a resharding whose frames are staged, stored as a commit's metadata.
+
+    Attributes
+    ----------
+    shards
+        The new number of shards.
+    topics
+        For each input topic, how far the new shards start out.
+    """
 
     shards: int
     topics: dict[str, Views]
 
 
 def reshard(settings: Settings, shards: int) -> int:
-    """Have ``slices`` made anew with so many partitions, with all that open windows need, while no worker runs.
+    """Create ``slices`` again with another number of partitions, and the frames that open windows need.
 
-    What it does can be broken off anywhere, and is finished by another call.
+    No worker may run. If a call is interrupted at any point, the next call finishes it.
 
     Parameters
     ----------
     settings
-        Whose ``slices``; ``broker`` is set.
+        The settings of the pipeline; ``broker`` is set.
     shards
-        How many.
+        The new number of shards.
 
     Returns
     -------
     int
-        How many frames were carried over.
+        The number of frames that were copied.
 
     Raises
     ------
     ConfigError
-        There is no ``slices``, or an earlier call was broken off that made another number.
+        ``slices`` doesn't exist, or an interrupted call had another number of shards.
     BrokerError
-        Workers are running; or Kafka can't be reached, or refuses.
+        Workers are running, or Kafka can't be reached or refuses.
     """
     group = settings.consumer_group
     with connected(settings) as admin:
@@ -139,12 +149,12 @@ def reshard(settings: Settings, shards: int) -> int:
             _keep(admin, settings, group, plan)
         elif plan.shards != shards:
             raise ConfigError(
-                f"resharding to {plan.shards} was broken off: finish it with `tickertape reshard slices --shards "
-                f"{plan.shards}`, then ask for {shards}"
+                f"resharding to {plan.shards} was interrupted: finish it with `tickertape reshard slices --shards "
+                f"{plan.shards}`, then reshard to {shards}"
             )
         _delete(admin, SLICES)
         _create(settings, SLICES, shards)
-        # Snapshots are of the old shards.
+        # The snapshots belong to the old shards.
         _delete(admin, WINDOW_STATE)
         _create(settings, WINDOW_STATE, shards)
         ends = asyncio.run(_copy(settings, shards))
@@ -176,7 +186,7 @@ def _keep(admin: KafkaAdminClient, settings: Settings, group: str, plan: Plan) -
 
 
 def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int) -> dict[str, Views]:
-    """Split what open windows need into the staging topic; return what the new shards are to know."""
+    """Write the frames that open windows need to the staging topic, split for the new shards; return their views."""
     before = len(admin.describe_topics([SLICES.name])[0]["partitions"])
     if not before:
         raise ConfigError(f"{SLICES.name} doesn't exist on {settings.broker}; `tickertape topics create` creates it")
@@ -191,13 +201,13 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
 
 
 def _whole(settings: Settings, metadata: Mapping[TP, str]) -> dict[TP, str]:
-    """Return what commits say, where they refer to it too."""
+    """Return the checkpoints of commits, read from the records that some commits refer to."""
     references = {tp: found for tp, text in metadata.items() if (found := reference_in(text)) is not None}
     return dict(metadata) | asyncio.run(find(settings, references))
 
 
 def _short(settings: Settings, group: str, metadata: Mapping[TP, str]) -> dict[TP, str]:
-    """Return what commits are to say, with references in place of what is too long for one."""
+    """Return metadata for commits. A checkpoint that is too long is stored, and replaced by a reference."""
 
     async def run() -> dict[TP, str]:
         async with Producer(settings) as producer:
@@ -225,7 +235,7 @@ async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int
                     frame = decode(record.value or b"")
                     inspectors[frame.topic].inspect(frame)
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame, KeyError):
-                    # No agent takes it; where it is none of ours, the owner made a dead letter of it.
+                    # No agent reads such a frame. If it isn't ours, the shard's owner has sent it to dead letters.
                     continue
                 send(resharding.split(record.partition, frame))
                 read += 1
@@ -236,7 +246,7 @@ async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int
 
 
 async def _copy(settings: Settings, shards: int) -> list[int]:
-    """Copy the staged frames to ``slices``, which is empty; return how many there are by shard."""
+    """Copy the staged frames to ``slices``, which is empty; return the number of frames of each shard."""
     copied = [0] * shards
     async with Reader(settings, [RESHARDED.name], from_beginning=True) as reader, Producer(settings) as producer:
         ends = await reader.ends()
@@ -249,7 +259,7 @@ async def _copy(settings: Settings, shards: int) -> list[int]:
 
 
 def _commit(admin: KafkaAdminClient, settings: Settings, group: str, plan: Plan, ends: Sequence[int]) -> None:
-    """Leave each new shard what its owner is to know; it says nothing before it has read what was carried over."""
+    """Commit a checkpoint for each new shard. Its owner publishes nothing before it has read the copied frames."""
     said = {
         TP(SLICES.name, shard): to_metadata(WindowCheckpoint(upto=end, topics=plan.topics))
         for shard, end in enumerate(ends)
@@ -273,5 +283,5 @@ def _delete(admin: KafkaAdminClient, topic: Topic) -> None:
     until = time.monotonic() + GONE_SECONDS
     while topic.name in admin.list_topics():
         if time.monotonic() > until:
-            raise BrokerError(f"Kafka has not deleted {topic.name} in {GONE_SECONDS:g} s: see that it is well")
+            raise BrokerError(f"Kafka has not deleted {topic.name} in {GONE_SECONDS:g} s: check the broker's log")
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Adding partitions, and workers, while feeds and workers run: ``tickertape scale``."""
+"""Add partitions and workers while feeds and workers run: ``tickertape scale``."""
 
 import asyncio
 import time
@@ -20,39 +20,39 @@ from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.kafka.stores.control import Control, write_schedule, write_workers
 
-# Where what is made of a topic shows first.
+# The topic on which results of an input topic appear first.
 RESULTS = {TRADES.name: BARS, QUOTES.name: QUOTE_BARS, POSTS.name: SOCIAL}
-# A step is this far ahead, so that every feed hears of it before its events are there.
+# A step begins this far ahead, so every feed has read it before it has events of that time.
 LEAD_SECONDS = 4.0
-# Workers find new partitions within two seconds; one that starts, or joins, takes longer.
+# Workers find new partitions within two seconds; a worker that starts or joins takes longer.
 SHARED_SECONDS = 90.0
 CAUGHT_UP_SECONDS = 60.0
-# No more records for so long: nothing is being fed.
+# If no records are appended for this long, no feed is running.
 QUIET_SECONDS = 4.0
 POLL_SECONDS = 0.25
 
 
 class ScaleOutcome(Struct, frozen=True, kw_only=True):
-    """What came of it.
+    """The outcome of ``tickertape scale``.
 
     Attributes
     ----------
     topic
         The topic's name.
     before, after
-        How many partitions it had, and has.
+        The previous and the new number of partitions.
     workers
-        How many were asked for of each ``tickertape up``, or None.
+        The requested number of workers for each ``tickertape up``; None if it wasn't changed.
     from_ms
-        The event time from which feeds use all partitions; None where the schedule stays as it was.
+        The event time from which feeds use all partitions; None if the schedule wasn't changed.
     in_force
-        True where event time has come to the step, or there is none to come to.
+        True if the workers own all partitions, and event time has reached the new step if there is one.
     caught_up
-        True where all that was there then has been read and committed.
+        True if the records that were present at that moment have been read and committed.
     seconds
-        How long it took.
+        How long scaling took.
     longest_gap_seconds
-        The longest time without a new result of the topic's meanwhile; None where there were none.
+        The longest time without a new result of the topic while scaling; None if there was no result.
     """
 
     topic: str
@@ -67,27 +67,27 @@ class ScaleOutcome(Struct, frozen=True, kw_only=True):
 
 
 def run(settings: Settings, topic: str, partitions: int, workers: int | None, say: Say) -> ScaleOutcome:
-    """Give a topic more partitions, and have feeds use them once the workers own them all.
+    """Add partitions to a topic, and make feeds use them once the workers own them all.
 
-    Run again after it was interrupted, it goes on where it was.
+    If a call is interrupted, the next call continues it.
 
     Parameters
     ----------
     settings
-        ``broker`` is set; ``group`` and ``epoch`` say whose workers.
+        The settings; ``broker`` is set, ``group`` and ``epoch`` name the workers' group.
     topic
-        Its name; it must be ``growable``.
+        The topic's name; the topic must be ``growable``.
     partitions
-        How many it is to have; as many as it has is no change.
+        The new number of partitions. If the topic has as many already, no partitions are added.
     workers
-        How many each ``tickertape up`` of the group is to run from now on; None: as many as it does.
+        The number of workers that each ``tickertape up`` of the group must run from now on; None leaves it unchanged.
     say
-        Takes each line about what is being done.
+        Receives each line about the progress.
 
     Raises
     ------
     ConfigError
-        There is no such topic, it would shrink, or isn't growable.
+        The topic doesn't exist, isn't growable, or has more partitions.
     BrokerError
         Kafka can't be reached, or the workers don't take over the partitions.
     """
@@ -95,7 +95,7 @@ def run(settings: Settings, topic: str, partitions: int, workers: int | None, sa
 
 
 async def scale(settings: Settings, topic: str, partitions: int, workers: int | None, say: Say) -> ScaleOutcome:
-    """Do what `run` does, where an event loop runs."""
+    """See `run`, which runs this in an event loop of its own."""
     declared = {known.name: known for known in discover(settings.agents).topics}
     chosen = declared.get(topic)
     if chosen is None:
@@ -113,13 +113,13 @@ async def scale(settings: Settings, topic: str, partitions: int, workers: int | 
             with suppress(asyncio.CancelledError):
                 await results
     gap = _longest_gap_seconds(stamps)
-    longest = "no results came" if gap is None else f"longest without a result {gap:.1f} s"
-    say(f"{report.seconds:.1f} s in all; {longest}")
+    longest = "no results were published" if gap is None else f"longest time without a result {gap:.1f} s"
+    say(f"{report.seconds:.1f} s in total; {longest}")
     return replace(report, longest_gap_seconds=gap)
 
 
 async def _watch(reader: Reader, stamps: set[int]) -> None:
-    """Collect when results were appended, ms."""
+    """Collect the append times of results, ms."""
     while True:
         stamps |= {record.timestamp for record in await reader.read()}
 
@@ -130,16 +130,16 @@ def _longest_gap_seconds(stamps: set[int]) -> float | None:
 
 
 class _Look(Struct, frozen=True):
-    """The topic as its readers have committed it.
+    """The topic's state at one moment, from the broker and the workers' commits.
 
     Attributes
     ----------
     at_seconds
-        When, by our clock.
+        The moment, by the monotonic clock.
     ends, uptos
-        By partition: the log's end, and how far it is read.
+        By partition: the log's end, and the offset up to which it has been read.
     watermark_ms
-        The highest of any lane; 0 where there is none.
+        The highest watermark of any lane; 0 without lanes.
     """
 
     at_seconds: float
@@ -162,17 +162,19 @@ class _Scaling:
         had, steps = len(first.ends), control.steps(name)
         topics.may_grow(self._topic, had, self._partitions)
         if steps and self._partitions < steps[-1].partitions:
-            raise ConfigError(f"feeds are to use {steps[-1].partitions} partitions of {name}: give as many or more")
+            raise ConfigError(
+                f"the schedule has feeds use {steps[-1].partitions} partitions of {name}: give as many or more"
+            )
         if not steps and had < self._partitions:
-            # Before there are more: a feed that starts now sees those, or this as well.
+            # Written before partitions are added: a feed that starts meanwhile sees the old number, or this step too.
             steps = (Step(0, had),)
             write_schedule(producer, name, steps)
         if self._workers is not None:
             write_workers(producer, self._settings.group, self._workers)
-            self._say(f"each `tickertape up` of group {self._settings.group} is to run {self._workers} workers")
+            self._say(f"each `tickertape up` of group {self._settings.group} must run {self._workers} workers")
         await producer.flush()
         await asyncio.to_thread(topics.grow, self._settings, self._topic, self._partitions)
-        self._say(f"{name} had {had} partitions, and has {self._partitions}")
+        self._say(f"{name} had {had} partitions, and now has {self._partitions}")
         owned = await self._shared()
         from_ms = None
         if steps and steps[-1].partitions < self._partitions:
@@ -189,7 +191,7 @@ class _Scaling:
             workers=self._workers,
             from_ms=from_ms,
             in_force=in_force,
-            caught_up=in_force and await self._caught_up(await self._look(), "all that was there then is read"),
+            caught_up=in_force and await self._caught_up(await self._look(), "all records up to then are read"),
             seconds=time.monotonic() - self._began,
             longest_gap_seconds=None,
         )
@@ -204,29 +206,29 @@ class _Scaling:
         )
 
     async def _shared(self) -> bool:
-        """Wait until the workers own all partitions; return False where no worker runs."""
+        """Wait until the workers own all partitions; return False if no worker runs."""
         until = time.monotonic() + SHARED_SECONDS
         while True:
             group = await asyncio.to_thread(members.describe, self._settings)
             if not group.owned and self._workers is None:
-                self._say(f"no worker of group {self._settings.group} runs: the next ones take up all partitions")
+                self._say(f"no worker of group {self._settings.group} runs: the next ones will own all partitions")
                 return False
             all_of_it = group.share(self._topic.name, self._partitions)
             if all_of_it and self._as_many(set(group.owned)):
-                self._say(f"{len(group.owned)} workers own all {self._partitions}, after {self._seconds()}")
+                self._say(f"{len(group.owned)} workers own all {self._partitions} partitions, after {self._seconds()}")
                 return True
             if time.monotonic() > until:
                 if all_of_it:
-                    self._say(f"no `tickertape up` of the group has come to {self._workers} workers; going on without")
+                    self._say(f"no `tickertape up` of the group runs {self._workers} workers yet; continuing anyway")
                     return True
                 raise BrokerError(
                     f"the workers of group {self._settings.group} don't own all {self._partitions} partitions of "
-                    f"{self._topic.name} after {SHARED_SECONDS:g} s: see that they are well, then run this again"
+                    f"{self._topic.name} after {SHARED_SECONDS:g} s: check their logs, then run this again"
                 )
             await asyncio.sleep(POLL_SECONDS)
 
     def _as_many(self, slots: set[str]) -> bool:
-        """Return whether each supervisor has as many as asked for; its slots are numbered, after the machine's name."""
+        """Return whether each supervisor runs the requested number; its slots have its machine's name and a number."""
         if self._workers is None:
             return True
         numbers: dict[str, set[str]] = {}
@@ -237,51 +239,51 @@ class _Scaling:
         return wanted in numbers.values() and all(found == wanted for found in numbers.values())
 
     async def _from_ms(self, first: _Look, *, owned: bool) -> int:
-        """Return a slice's border that no watermark has reached, and none will before the feeds have heard of it."""
+        """Return a slice's start that no watermark reaches before the feeds have read the schedule."""
         now_ms = int(time.time() * 1000)
         latest_ms = now_ms + self._settings.skew_ms + int(LEAD_SECONDS * 1000)
         mark = await self._look()
-        # What came after this is allowed for by how fast event time goes, below.
+        # Records that are appended after this moment are covered by the speed of event time, below.
         if not owned or not await self._caught_up(mark, ""):
-            # An event from later than that is rejected, so this is past all that are sent.
+            # Events later than this are rejected as too early, so it is past every event that is sent now.
             return self._border(latest_ms)
         now = await self._look()
         if not now.watermark_ms:
             return self._border(now_ms + int(LEAD_SECONDS * 1000))
         speed = 1.0
         if first.watermark_ms:
-            # Event time may go faster than ours: a recording is replayed.
+            # Event time is faster than the clock while a recording is replayed.
             speed = max(1.0, (now.watermark_ms - first.watermark_ms) / 1000 / (now.at_seconds - first.at_seconds))
         ahead_seconds = now.at_seconds - mark.at_seconds + LEAD_SECONDS
         return self._border(min(now.watermark_ms + int(ahead_seconds * speed * 1000), latest_ms))
 
     def _border(self, after_ms: int) -> int:
-        """Return the next border of a slice: a frontier may be raised to the end of its last one."""
+        """Return the start of the next slice, because a frontier may be raised to the end of the current one."""
         return (after_ms // self._settings.slice_ms + 1) * self._settings.slice_ms
 
     async def _in_force(self, from_ms: int) -> bool:
-        """Wait until event time has come to a step; return False where it doesn't."""
+        """Wait until event time reaches a step; return False if it doesn't within the time."""
         looks = [await self._look()]
         until = time.monotonic() + LEAD_SECONDS + CAUGHT_UP_SECONDS
         while looks[-1].watermark_ms < from_ms:
             quiet = [look for look in looks if look.ends == looks[-1].ends]
             if looks[-1].at_seconds - quiet[0].at_seconds > QUIET_SECONDS:
-                self._say("nothing is being fed: they are used once it is")
+                self._say("no feed sends records: the new partitions are used once one does")
                 return False
             if time.monotonic() > until:
-                self._say("event time has not come that far: they are used once it has")
+                self._say("event time has not reached the step: the new partitions are used once it has")
                 return False
             await asyncio.sleep(POLL_SECONDS)
             looks.append(await self._look())
-        self._say(f"event time has come that far, after {self._seconds()}")
+        self._say(f"event time has reached the step, after {self._seconds()}")
         return True
 
     async def _caught_up(self, mark: _Look, done: str) -> bool:
-        """Wait until all is read and committed that was there at a look."""
+        """Wait until all records that were present at a moment have been read and committed."""
         until = time.monotonic() + CAUGHT_UP_SECONDS
         while any(upto < end for upto, end in zip((await self._look()).uptos, mark.ends, strict=True)):
             if time.monotonic() > until:
-                self._say(f"the workers are behind: {self._topic.name} is not read up to {CAUGHT_UP_SECONDS:g} s ago")
+                self._say(f"the workers lag: {self._topic.name} is not read up to {CAUGHT_UP_SECONDS:g} s ago")
                 return False
             await asyncio.sleep(POLL_SECONDS)
         if done:

@@ -1,4 +1,4 @@
-"""One worker process: the Faust app, run until it is told to stop."""
+"""The worker process: run the Faust app until a signal stops it."""
 
 import asyncio
 import hashlib
@@ -21,25 +21,25 @@ from tickertape.stream.telemetry.metrics import PATH, WORKER, served
 
 log = logging.getLogger(__name__)
 
-# Within it a worker that is told to stop drains, commits and is gone.
+# The time in which a stopping worker drains, commits and exits.
 STOP_SECONDS = 9.0
-# A slot that another has is waited for as long as a session, and so much more.
+# A worker waits for a slot that is in use for the session time-out and this much longer.
 MORE_SECONDS = 5.0
 AGAIN_SECONDS = 0.2
 LOOPBACK = {"127.0.0.1", "::1", "[::1]", "localhost"}
 
 
 def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
-    """Run a worker until SIGTERM or SIGINT; it drains, commits, and returns within ten seconds.
+    """Run a worker until SIGTERM or SIGINT; it then drains, commits, and returns within ten seconds.
 
     Parameters
     ----------
     settings
         The settings; ``broker`` is set.
     slot
-        Its name among the workers: the one that takes its place has the same.
+        The worker's name in its group. A worker that replaces it has the same name.
     supervised
-        True where the end of standard input means that the supervisor is gone: then it stops too.
+        True stops the worker at the end of standard input, which means that its supervisor is gone.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
     """
     if not settings.broker:
         raise ConfigError(
-            "no broker is set: name one with --broker or TICKERTAPE_BROKER; `tickertape up` brings its own"
+            "no broker is set: name one with --broker or TICKERTAPE_BROKER; `tickertape up` starts its own"
         )
     _set_up_logging(settings)
     held = _hold(settings, slot)
@@ -62,16 +62,16 @@ def run(settings: Settings, slot: str, *, supervised: bool = False) -> None:
 
 
 def _hold(settings: Settings, slot: str) -> socket.socket:
-    """Take a slot's name on this machine, for as long as the process lives: two of one name fence each other for ever.
+    """Reserve a slot's name on this machine while the process lives. Two workers of one name would fence each other.
 
-    It is a socket that nobody connects to, in Linux's abstract namespace: it leaves no file, however the process ends.
-    Elsewhere nothing is held. One that was frozen when its supervisor was killed has it still, and ends when it wakes:
-    it is waited for as long as Kafka would wait for it, and some seconds.
+    The reservation is a socket in Linux's abstract namespace, to which nothing connects. It leaves no file, however the
+    process ends. On other systems nothing is reserved. A worker that was frozen when its supervisor was killed still
+    holds the name, and ends when it wakes. So this waits for the session time-out and some seconds.
 
     Raises
     ------
     ConfigError
-        Another process has it.
+        Another process still holds the name.
     """
     held = socket.socket(socket.AF_UNIX)
     broker = one_name(settings.broker)
@@ -86,18 +86,18 @@ def _hold(settings: Settings, slot: str) -> socket.socket:
             if time.monotonic() > until:
                 held.close()
                 raise ConfigError(
-                    f"a worker {slot} of group {settings.group} has run on this machine for {wait_seconds:g} s more: "
-                    "stop it (kill -9 one that hangs), or give this one another --slot, or another TICKERTAPE_GROUP"
+                    f"a worker {slot} of group {settings.group} still runs on this machine after {wait_seconds:g} s: "
+                    "stop it (kill -9 if it hangs), or give this one another --slot or another TICKERTAPE_GROUP"
                 ) from None
             if not told:
-                log.warning("another worker has the slot %s: it is waited for, for %g s", slot, wait_seconds)
+                log.warning("another worker has the slot %s: waiting up to %g s for its end", slot, wait_seconds)
                 told = True
             time.sleep(AGAIN_SECONDS)
     return held
 
 
 def one_name(broker: str) -> str:
-    """Return a broker's address under one name, for this machine has several: ``127.0.0.1`` is ``localhost``."""
+    """Return a broker's addresses in one form, so ``127.0.0.1`` and ``localhost`` are the same broker."""
     parted = (address.strip().rpartition(":") for address in broker.split(","))
     return ",".join(sorted(f"{'localhost' if host in LOOPBACK else host}:{port}" for host, _, port in parted))
 
@@ -120,26 +120,26 @@ async def _run(settings: Settings, slot: str, address: str) -> None:
     log.info("worker %s is up%s", slot, f", its metrics at {address}{PATH}" if address else "")
     await _unless(told, app.wait())
     if (reason := refusal.result() if refusal.done() else app.crashed()) is not None:
-        # What the agents hold may be half done, so nothing of it is committed: as after a kill, the next worker goes on
-        # from the last commit.
+        # The agents' work may be half done, so none of it is committed. As after a kill, the next worker resumes from
+        # the last commit.
         _end(slot, reason)
     refusal.cancel()
     if not await _stopped(app):
-        log.error("worker %s did not stop in %g s; the next goes on from its last commit", slot, STOP_SECONDS)
+        log.error("worker %s did not stop in %g s; the next one resumes from its last commit", slot, STOP_SECONDS)
         _leave(1)
     log.info("worker %s has stopped", slot)
 
 
 async def _stopped(app: Pipeline) -> bool:
-    """Stop the app: it drains and commits; return False where that takes too long."""
+    """Stop the app, which drains and commits; return False if it takes too long."""
     stopping = asyncio.create_task(app.stop())
-    # Not `wait_for`: it would wait for the end of what doesn't end.
+    # Not `wait_for`, which would wait for a cancelled task that may never end.
     await asyncio.wait((stopping,), timeout=STOP_SECONDS)
     return stopping.done()
 
 
 def _end(slot: str, reason: BaseException | None) -> NoReturn:
-    """Say why, where it is not as it was told, and exit."""
+    """Exit, and log the reason unless the worker was stopped by a signal."""
     if isinstance(reason, TickertapeError):
         log.critical("worker %s: %s", slot, reason)
     elif reason is not None:
@@ -154,7 +154,7 @@ def _leave(code: int) -> NoReturn:
 
 
 async def _unless(told: asyncio.Event, work: Awaitable[object]) -> bool:
-    """Return whether the work came to its end before we were told to stop; then it is cancelled."""
+    """Return whether the work ended before the stop event; cancel the work if it didn't."""
     task, stop = asyncio.ensure_future(work), asyncio.create_task(told.wait())
     await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
     if task.done():
@@ -175,21 +175,21 @@ def _stop_with_supervisor() -> None:
 
 
 def _set_up_logging(settings: Settings) -> None:
-    # Faust and aiokafka tell of every step; what an operator needs of it is what goes wrong.
+    # Faust and aiokafka log every step. Operators only need their problems.
     logs.set_up(settings.log_format)
-    # Where the start fails, our own error says why.
+    # If the start fails, our own error says why.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    # Of a rebalance it is enough that we say what is owned.
+    # The worker logs the partitions that it owns, which is enough about a rebalance.
     logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.ERROR)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out the steps of Faust's services, and the crash that we report ourselves."""
+    """Return False for the steps of Faust's services, and for a crash that the worker reports itself."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, TickertapeError) or (error is not None and denied(error)):
-        # It ends the worker, which says so in a line.
+        # This error ends the worker, which reports it in one line.
         return False
     text = record.getMessage()
     return not text.startswith("[^") or (record.levelno > logging.INFO and "Crashed reason" not in text)

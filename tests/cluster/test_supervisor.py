@@ -281,9 +281,10 @@ def test_two_workers_of_one_name_do_not_fence_each_other(settings: Settings) -> 
         second = run("worker", "--slot", supervisor.name(0), **environment(settings))
         assert second.returncode == ConfigError.exit_code
         # It has waited for as long as a session, and some seconds.
-        assert f"another worker has the slot {supervisor.name(0)}: it is waited for, for 13 s" in second.stderr
+        assert f"another worker has the slot {supervisor.name(0)}: waiting up to 13 s for its end" in second.stderr
         assert (
-            f"a worker {supervisor.name(0)} of group {settings.group} has run on this machine for 13 s" in second.stderr
+            f"a worker {supervisor.name(0)} of group {settings.group} still runs on this machine after 13 s"
+            in second.stderr
         )
         assert supervisor.restarts == 0
 
@@ -317,7 +318,7 @@ def test_a_slot_whose_worker_is_frozen_is_waited_for(settings: Settings) -> None
             command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as second:
             assert second.stdout is not None
-            until_line(second.stdout, "another worker has the slot frozen: it is waited for")
+            until_line(second.stdout, "another worker has the slot frozen: waiting up to")
             first.kill()
             until_line(second.stdout, "worker frozen is up")
             second.terminate()
@@ -366,7 +367,7 @@ def test_workers_that_compute_something_else_do_not_share_a_group(settings: Sett
         assert supervisor.restarts == 0
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "compute something else than this one would: give all of them the same `agents`, or this one" in line
+    assert "compute something else than this one would: set the same `agents` for all of them, or another" in line
     # Once they are gone it is let in.
     with Supervisor(fewer, 1, said.append):
         until("it is in the group", lambda: members.describe(settings).owned)

@@ -117,9 +117,9 @@ def test_what_was_broken_off_is_finished(own_kafka: str, monkeypatch: pytest.Mon
             patch.setattr(reshard, "_copy", dies)
             with pytest.raises(KeyboardInterrupt):
                 reshard.reshard(settings, 5)
-        with pytest.raises(BrokerError, match="slices is being made anew"):
+        with pytest.raises(BrokerError, match="slices is being resharded"):
             asyncio.run(start(settings))
-        with pytest.raises(ConfigError, match=r"resharding to 5 was broken off: finish it with .* --shards 5`"):
+        with pytest.raises(ConfigError, match=r"resharding to 5 was interrupted: finish it with .* --shards 5`"):
             reshard.reshard(settings, 4)
         assert reshard.reshard(settings, 5) > 0
         assert shards_of(settings) == 5
@@ -146,7 +146,7 @@ def test_the_command_drains_the_workers_and_has_them_start_again(own_kafka: str)
         ).stdout.splitlines()
         assert said[0] == "the workers have drained"
         assert said[1].startswith("slices has 5 shards; ")
-        assert said[2].startswith("the workers own all 5; results paused for ")
+        assert said[2].startswith("the workers own all 5 shards; results paused for ")
         # The shards may all be owned before the second worker has joined.
         until("both workers are members", lambda: len(members.describe(settings).owned) == 2)
         feed(own_kafka, sent[3000:])

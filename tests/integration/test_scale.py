@@ -156,7 +156,7 @@ def test_up_follows_and_without_a_feed_it_does_not_hang(own_kafka: str) -> None:
         report = scale.run(settings, "trades", 4, 2, said.append)
         assert owned(settings, 2, 4)
         assert (report.workers, report.in_force, report.longest_gap_seconds) == (2, False, None)
-        assert "nothing is being fed: they are used once it is" in said
+        assert "no feed sends records: the new partitions are used once one does" in said
         # As many as there are is no change; fewer workers are.
         report = scale.run(settings, "trades", 4, 1, said.append)
         assert owned(settings, 1, 4)
@@ -176,7 +176,7 @@ def test_without_workers_the_step_is_past_all_that_can_have_been_sent(own_kafka:
     assert began_ms + 5000 < report.from_ms < began_ms + 15_000
     assert report.from_ms % 1000 == 0
     assert not report.caught_up
-    assert said[1] == f"no worker of group {settings.group} runs: the next ones take up all partitions"
+    assert said[1] == f"no worker of group {settings.group} runs: the next ones will own all partitions"
     later = scale.run(settings, topic, 4, None, said.append)
     assert steps_of(own_kafka, topic) == [
         (0, 2),
