@@ -12,7 +12,7 @@ MADE = .venv/bin/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null
 PIP = $(RUN) pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos mutants lint bench lock
+.PHONY: help setup demo test chaos mutants lint bench dashboards lock
 
 help: ## list these
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -48,6 +48,9 @@ lint: setup ## style and types
 
 bench: setup ## events a second and latency, beside plain Faust and others
 	@$(RUN) bench $(ARGS)
+
+dashboards: setup ## write grafana/dashboards anew from grafana/source
+	@$(RUN) grafana.source
 
 # The oldest Python makes the lock, for what it can install the later ones can too.
 lock: setup ## make requirements.lock anew; newer versions: make lock ARGS=--upgrade

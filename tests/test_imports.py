@@ -155,6 +155,12 @@ def test_nothing_is_imported_past_the_package() -> None:
         assert not re.search(rf"^\s*(from|import) ({'|'.join(FOLDERS)})\b", path.read_text(), re.MULTILINE), path
 
 
+def test_the_code_of_dashboards_is_for_developers_alone() -> None:
+    """What it is built with isn't installed with Tickertape."""
+    for path in [*FOUND.values(), *(ROOT / "tickertape").glob("*.py")]:
+        assert not re.search(r"^\s*(from|import) (tickertape\.)?grafana", path.read_text(), re.MULTILINE), path
+
+
 @pytest.mark.parametrize(
     ("module", "source", "told"),
     [

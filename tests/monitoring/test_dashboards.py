@@ -1,4 +1,4 @@
-"""Dashboards as files: complete, laid out without gaps or overlaps, and of metrics that exist."""
+"""Dashboards as files: what the code makes, complete, laid out without gaps or overlaps, and of metrics that exist."""
 
 import json
 import re
@@ -24,6 +24,16 @@ def read(path: Path) -> dict[str, Any]:
 
 def panels(path: Path) -> list[dict[str, Any]]:
     return [panel for panel in read(path)["panels"] if panel["type"] != "row"]
+
+
+@pytest.mark.filterwarnings("ignore:Prefer using dashboardv2:DeprecationWarning")  # we provision the first schema
+def test_it_is_what_the_code_makes(path: Path) -> None:
+    # Imported here, for the SDK warns where it is imported.
+    from grafana.source.__main__ import made
+
+    assert made().keys() == {each.name for each in DASHBOARDS}
+    same = made()[path.name] == path.read_text()
+    assert same, "the code and the file differ: run `make dashboards`"
 
 
 def test_each_panel_says_what_it_shows_and_in_which_unit(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What puts both stages on Kafka in one process, and commits their checkpoints as one.
+"""Runs both stages on Kafka in one process, and commits their checkpoints together.
 
 May import: schemas, stream.configuration, stream.engine.core, stream.engine.define, stream.engine.derived,
 stream.engine.fetch, stream.engine.recovery, stream.engine.slices, stream.engine.windows, stream.errors,

@@ -1,4 +1,4 @@
-"""The coordinator of a worker: slicing agents and window agent are restored and committed as one."""
+"""The coordinator of a worker: it restores and commits the slicing agents and the window agent together."""
 
 import asyncio
 import logging
@@ -22,14 +22,14 @@ from tickertape.stream.telemetry.metrics import REFUSED_COMMITS
 
 log = logging.getLogger(__name__)
 
-# Every shard hears of every lane this often, upserts or not.
+# How often every shard receives the state of every lane, with upserts or without.
 FRAME_SECONDS = 1.0
-# Blocks may be out of place for this long.
+# How long a partition's blocks may begin past what has been read, before its state is restored.
 PATIENCE_SECONDS = 2.0
 
 
 class Agent(Protocol):
-    """What reads one topic."""
+    """An agent, which reads one topic."""
 
     topic: str
 
@@ -45,21 +45,21 @@ class Agent(Protocol):
 
 
 class Delivery(Protocol):
-    """What has to be through before a commit."""
+    """Delivers output; everything must be delivered before a commit."""
 
     async def flush(self) -> None: ...
     async def room(self) -> None: ...
 
 
 class PartitionCounts(Protocol):
-    """What knows how many partitions topics have, or are promised."""
+    """Looks up how many partitions topics have, or will have by their schedule."""
 
     async def most(self, topics: Collection[str]) -> Mapping[str, int]: ...
     def refuse(self, topic: str, told: int, most: int) -> None: ...
 
 
 class States(Protocol):
-    """Where checkpoints are that are too long for a commit."""
+    """Stores checkpoints that are too long for a commit."""
 
     async def keep(self, tp: TP, metadata: str) -> str: ...
     def is_due(self, tp: TP) -> bool: ...
@@ -68,14 +68,14 @@ class States(Protocol):
 
 
 class Coordinator:
-    """Gives each block to its topic's agent, and makes their checkpoints one commit.
+    """Passes each block to its topic's agent, and commits the checkpoints of all agents together.
 
     Parameters
     ----------
     blocks
-        The topics that come as blocks, and a block's bounds.
+        The topics that are read as blocks, and the limits of a block.
     workload
-        What fetching and flushing go by.
+        The worker's workload, which paces fetches and flushes.
     """
 
     def __init__(self, blocks: Blocks, workload: Workload) -> None:
@@ -87,7 +87,7 @@ class Coordinator:
         self._metrics: PartitionMetrics | None = None
         self._counts: PartitionCounts | None = None
         self._states: States | None = None
-        #: Partitions whose commit is too long, and there is no place for it.
+        #: Partitions whose checkpoint is too long for a commit, and has no topic to be stored on.
         self._still: set[TP] = set()
         self._committed: dict[TP, tuple[int, str]] = {}
         self._astray: dict[TP, float] = {}
@@ -103,7 +103,7 @@ class Coordinator:
         counts: PartitionCounts | None = None,
         states: States | None = None,
     ) -> None:
-        """Take on the agents, and have them flush once in a while, changed or not."""
+        """Set the agents and their services, and start to flush the agents regularly."""
         self._counts = counts
         self._states = states
         self._recovery = recovery
@@ -127,15 +127,16 @@ class Coordinator:
                 if self._metrics is not None:
                     self._metrics.look(self._agents.values())
             except Exception as error:
-                # Nobody waits for this task: the next block or commit ends the worker.
+                # Nobody awaits this task. The next block or commit raises the exception, which ends the worker.
                 log.exception("a flush failed")
                 self._failure = error
                 return
 
     async def receive(self, block: Block) -> bool:
-        """Have a block read, if it follows on what has been read; return False where the state must be restored.
+        """Pass on a block that continues what has been read; return False if the state must be restored.
 
-        A block or two that were fetched before a restore are nothing; where it goes on, records are missing.
+        A block or two from before a restore may be out of place, which is harmless. If more follow, records are
+        missing.
         """
         if self._failure is not None:
             raise self._failure
@@ -146,13 +147,19 @@ class Coordinator:
         if read is None:
             return True
         if block.start > read:
-            log.info("%s, partition %d: offset %d comes after %d", block.topic, block.partition, block.start, read)
+            log.info(
+                "%s, partition %d: a block begins at offset %d, but the partition is read up to %d",
+                block.topic,
+                block.partition,
+                block.start,
+                read,
+            )
             return monotonic() - self._astray.setdefault(tp, monotonic()) < PATIENCE_SECONDS
         self._astray.pop(tp, None)
         try:
             agent.receive(block)
         except Exception as error:
-            # What the agent holds may be half done: nothing of it is committed, whoever asks.
+            # The agent's state may be half changed, so it must never be committed.
             self._failure = error
             raise
         if doubts := agent.doubtful_partitions():
@@ -162,10 +169,10 @@ class Coordinator:
         return True
 
     async def _ask(self, told: Mapping[str, int]) -> None:
-        """Find out how many partitions there are where somebody says that there are more than is known.
+        """Look up how many partitions there are, because a record or frame claims more than are known.
 
-        Nothing that is said of them counts before: whoever is right is not overruled, and who is wrong holds nothing
-        back for longer than that takes.
+        The claim doesn't count before that. So a correct claim is not ignored, and a wrong one delays results no longer
+        than the look-up takes.
         """
         if self._counts is None:
             return
@@ -184,7 +191,7 @@ class Coordinator:
         return positions
 
     async def _found(self, positions: Mapping[TP, Position]) -> Mapping[TP, Position]:
-        """Return positions with what their commits refer to."""
+        """Return positions with the checkpoints that their commits refer to."""
         references = {
             tp: reference
             for tp, position in positions.items()
@@ -192,7 +199,7 @@ class Coordinator:
         }
         if self._states is None:
             if references:
-                raise BrokerError(f"commits refer to the topic {COMMIT_STATE.name}, which is not there: bring it back")
+                raise BrokerError(f"commits refer to the topic {COMMIT_STATE.name}, which doesn't exist: restore it")
             return positions
         found = await self._states.find(references)
         return {
@@ -200,7 +207,7 @@ class Coordinator:
         }
 
     def leave(self) -> None:
-        """Hear that the next commit is the last."""
+        """Prepare for the worker's end: the next commit is the last."""
         if self._recovery is not None:
             self._recovery.leave()
 
@@ -225,7 +232,7 @@ class Coordinator:
         for agent in self._agents.values():
             commits |= agent.checkpoint()
         sent = self._recovery.sent() if self._recovery is not None else None
-        # What the commits speak of has to be published before them.
+        # What the commits count as published must be delivered before them.
         if self._delivery is not None:
             await self._delivery.flush()
         if self._recovery is not None and sent is not None:
@@ -251,8 +258,8 @@ class Coordinator:
             elif tp not in self._still:
                 self._still.add(tp)
                 log.warning(
-                    "%s, partition %d: it can't be committed any more, for its sources are too many for a commit and "
-                    "there is no topic %s: run `tickertape topics create` and start the workers again",
+                    "%s, partition %d: can't be committed, because it has too many sources for a commit and the topic "
+                    "%s doesn't exist: run `tickertape topics create` and restart the workers",
                     tp.topic,
                     tp.partition,
                     COMMIT_STATE.name,
@@ -270,4 +277,4 @@ class Coordinator:
 
     def refused(self, error: Exception) -> None:
         REFUSED_COMMITS.inc()
-        log.warning("a commit was refused, these partitions have another owner now: %s", error)
+        log.warning("a commit was refused: its partitions have another owner now: %s", error)

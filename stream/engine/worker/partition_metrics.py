@@ -1,8 +1,7 @@
-"""What a worker tells of its partitions in its metrics.
+"""Metrics of the partitions that a worker owns.
 
-Counters follow the commits: what became of a record is counted once its commit has come through, and each record is
-in one commit only. So the sum over workers neither misses nor repeats any when partitions move, as far as each was
-scraped.
+Counters follow the commits: a record is counted once its commit has succeeded, and each record is in one commit only.
+So when partitions move, the sum over workers neither misses nor repeats records, as far as each worker was scraped.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -19,12 +18,12 @@ from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.positions import Commits, LogEnd, Position
 from tickertape.stream.telemetry import metrics
 
-# Records by what became of them; the others of the tallies are offsets without a record that was read.
+# What became of records. The other tallies count offsets without a record, or whose record was never read.
 OUTCOMES = tuple(name for name in Tallies.__struct_fields__ if name not in ("empty", "lost"))
 
 
 class Reader(Protocol):
-    """What reads one topic."""
+    """An agent, which reads one topic."""
 
     topic: str
 
@@ -32,26 +31,26 @@ class Reader(Protocol):
 
 
 class PartitionMetrics:
-    """The metrics of the partitions that a worker owns; gauges go when a partition does.
+    """The metrics of the partitions that a worker owns. When a partition moves away, its gauges are removed.
 
     Parameters
     ----------
     log_end
-        The end of a partition's log as far as known, or None.
+        Returns the end of a partition's log, or None if it isn't known.
     """
 
     def __init__(self, log_end: Callable[[TP], LogEnd | None]) -> None:
         self._log_end = log_end
         self._shown: set[tuple[Gauge, tuple[str, ...]]] = set()
         self._tallies: dict[TP, Tallies] = {}
-        #: Below it what is read was read before.
+        #: The offset that a partition had been read to at its last commit. Records below it are read again.
         self._upto: dict[TP, int] = {}
-        #: By input topic and shard, by source.
+        #: By input topic, shard and source: up to when windows are final, ms.
         self._final_ms: dict[str, dict[int, dict[str, int]]] = {}
         self._began = 0.0
 
     def assign(self, positions: Mapping[TP, Position], topics: Iterable[str]) -> None:
-        """Hear which partitions are owned from now on, of these topics."""
+        """Begin an assignment: of these topics, these are the worker's partitions from now on."""
         for gauge, labels in self._shown:
             gauge.remove(*labels)
         self._shown, self._upto, self._final_ms = set(), {}, {}
@@ -69,7 +68,7 @@ class PartitionMetrics:
                 _begin(tp.topic, position.partitions)
 
     def look(self, agents: Iterable[Reader]) -> None:
-        """See how far reading is; to be called every second or so."""
+        """Show how far each partition has been read; called about once a second."""
         owned: dict[str, Reader] = {agent.topic: agent for agent in agents}
         for tp, upto in self._upto.items():
             read = owned[tp.topic].read(tp.partition)
@@ -85,18 +84,18 @@ class PartitionMetrics:
         self._began = perf_counter()
 
     def stands(self, commits: Commits) -> None:
-        """Hear that the last checkpoint of some partitions is still all that there is to say."""
+        """Record that the committed checkpoints of some partitions are still up to date."""
         for tp in commits.keys() & self._upto.keys():
             self._show(metrics.CHECKPOINT_TIMESTAMP, _labels(tp), time())
 
     def committed(self, commits: Commits) -> None:
-        """Hear that a checkpoint is committed."""
+        """Record that checkpoints were committed."""
         metrics.COMMIT_SECONDS.observe(perf_counter() - self._began)
         self.stands(commits)
         for tp, (offset, metadata) in commits.items():
             saved = _saved(tp.topic, metadata)
             if isinstance(saved, SliceCheckpoint):
-                # Where the partition was taken away meanwhile, it was still this worker's commit.
+                # Even if the partition was revoked in the meantime, it was this worker's commit.
                 self._count(tp, saved.tallies)
             if tp not in self._upto:
                 continue
@@ -113,7 +112,7 @@ class PartitionMetrics:
         self._show_finals()
 
     def _count(self, tp: TP, tallies: Tallies) -> None:
-        """Count what has been added to a partition's tallies."""
+        """Count what a commit has added to a partition's tallies."""
         before, self._tallies[tp] = self._tallies[tp], tallies
         labels = _labels(tp)
         for outcome in OUTCOMES:
@@ -125,13 +124,13 @@ class PartitionMetrics:
             sources = {source for views in shards.values() for source in views}
             self._leave(metrics.FINAL, (topic,), sources)
             for source in sources:
-                # A shard that has nothing final yet holds all of it back.
+                # A shard without any finals yet delays all of them.
                 least_ms = min(views.get(source, UNSET) for views in shards.values())
                 if least_ms != UNSET:
                     self._show(metrics.FINAL, (topic, source), least_ms / 1000)
 
     def _leave(self, gauge: Gauge, labels: tuple[str, ...], sources: Collection[str]) -> None:
-        """Show a gauge no longer of sources that are gone."""
+        """Remove a gauge of all sources that are gone."""
         gone = {
             (shown, of) for shown, of in self._shown if shown is gauge and of[:-1] == labels and of[-1] not in sources
         }
@@ -145,9 +144,9 @@ class PartitionMetrics:
 
 
 def _begin(topic: str, partitions: int) -> None:
-    """Have the counters of all partitions, for what one has when it is first scraped is no increase.
+    """Create the counters of all partitions, so that they exist before a partition moves here from another worker.
 
-    So those of a partition that comes from another worker are there already.
+    The first scraped value of a counter is no increase.
     """
     for partition in range(partitions):
         metrics.LOST.labels(topic, partition)

@@ -1,4 +1,4 @@
-"""The Faust app of a worker: its agents on Kafka, checkpointed as one."""
+"""The Faust app of a worker: it runs the agents on Kafka, and commits their checkpoints together."""
 
 import asyncio
 import logging
@@ -41,22 +41,22 @@ from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, PRODUCER_BUFFER
 
 log = logging.getLogger(__name__)
 
-# What one fetch brings of a partition.
+# The most that one fetch brings of a partition.
 _FETCH_BYTES = 1 << 20
-# Blocks that wait for their agent; more would only be memory.
+# The most blocks that wait for their agent; more would only take memory.
 _WAITING_BLOCKS = 16
-# What a worker calls itself at Kafka, before what it computes.
+# A worker's client id at Kafka begins with this; a digest of what it computes follows.
 _CLIENT = "tickertape-"
-# A worker that has ended is in its group for a session's time-out, and this long beyond it at most.
+# A worker that has ended remains in its group for the session's time-out, plus at most this.
 _GONE_SECONDS = 2.0
-# So often it is looked whether Kafka lets us into the group.
+# How often this worker checks whether Kafka lets it into its group.
 _LOOK_SECONDS = 1.0
-# So often it is looked whether a backlog is read, and what it took can be given back.
+# How often to check whether a backlog has been read, so that its memory can be released.
 _GIVE_BACK_SECONDS = 10.0
 
 
 class _NoTables(TableManager):  # type: ignore[misc]  # Faust is untyped here
-    """Faust's own waits a second for tables to be declared; one that takes another's place hasn't the time."""
+    """Starts without Faust's wait of a second for tables: a worker that replaces another one hasn't that time."""
 
     async def on_start(self) -> None:
         await self._update_channels()
@@ -71,7 +71,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     settings
         The settings; ``broker`` is set.
     slot
-        Which of the workers this is: a static member of the group, so that its restart moves no partition.
+        The worker's slot. It names a static member of the group, so that a restart moves no partition.
     """
 
     def __init__(self, settings: Settings, slot: str) -> None:
@@ -80,20 +80,20 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self.slicings, self.windowings, self.recipes = self._agents
         if self.recipes and not settings.snapshot_seconds:
             raise ConfigError(
-                "setting: snapshot_seconds is 0, but what follows final bars goes on from all of the past, which only "
-                "snapshots keep: set it, or leave these agents out"
+                "setting: snapshot_seconds is 0, but agents that take final windows resume from snapshots: set it, or "
+                "leave these agents out"
             )
         self._outputs = outputs_of(self.windowings, self.recipes, settings)
         topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
         blocks = Blocks(frozenset(topics), settings.block_records, settings.block_bytes)
         self.coordinator = Coordinator(blocks, Workload(settings.coalesce_ms / 1000))
-        # Made in on_start: it belongs to the event loop.
+        # Created in on_start, because it belongs to the event loop.
         self._output: Producer | None = None
         self._opened = AsyncExitStack()
         group = settings.consumer_group
         self._name = f"{group}-{slot}"
         self._slot = slot
-        # Kafka tells a group's members each other's.
+        # Kafka shows the members of a group each other's client ids.
         self._client = f"{_CLIENT}{_digest(self._agents)}"
         super().__init__(
             group,
@@ -106,7 +106,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=self._name,
             consumer_max_fetch_size=_FETCH_BYTES,
-            # New partitions are seen this fast; Kafka's default is five minutes.
+            # New partitions are seen within this time; Kafka's default is five minutes.
             consumer_metadata_max_age_ms=2000,
             store="memory://",
             TableManager=_NoTables,
@@ -118,7 +118,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             web_enabled=False,
         )
         for topic in topics:
-            # Without acks, for what is committed is the coordinator's business.
+            # Without acks, because the coordinator commits.
             self.agent(self.topic(topic, value_serializer="raw", acks=False), name=topic)(self._read)
         self._is_behind = False
         self.timer(_GIVE_BACK_SECONDS)(self._give_back)
@@ -129,20 +129,20 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                 if not await self.coordinator.receive(event.value):
                     await self.consumer.perform_seek()
             except Exception as error:
-                # Faust would go on with the next block; a worker that starts anew reads this one again.
+                # Faust would continue with the next block. A worker that restarts reads this one again.
                 if not isinstance(error, TickertapeError):
                     log.exception("%s, partition %d: a block failed", event.message.topic, event.message.partition)
                 await self.crash(error)
                 raise
 
     async def _give_back(self) -> None:
-        # Neither in its midst, nor again and again: what a block takes the next one takes again.
+        # Once, after the backlog: while it is being read, each block uses the memory of the one before again.
         was_behind, self._is_behind = self._is_behind, self.coordinator.workload.behind
         if was_behind and not self._is_behind:
             memory.give_back()
 
     def _create_directories(self) -> None:
-        """No tables, so no folders."""
+        """Do nothing: without tables no directories are needed."""
 
     async def on_start(self) -> None:
         await super().on_start()
@@ -151,11 +151,11 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         await producer.start()
         if await topic_exists(producer.connection, producer.client, RESHARDED.name):
             raise BrokerError(
-                f"{SLICES.name} is being made anew: wait for `tickertape reshard`, or call it again if it broke off"
+                f"{SLICES.name} is being resharded: wait for `tickertape reshard`, or run it again if interrupted"
             )
         await self._refuse_others()
         for topic in (*(slicing.topic for slicing in self.slicings), LATE, DEAD_LETTERS):
-            # A topic that is missing is told of now, not when its first record comes.
+            # A missing topic is reported now, not when its first record is sent.
             await producer.partitions(topic.name)
         shards = await producer.partitions(SLICES.name)
         sinks = {output.sink: await producer.partitions(output.sink) for output in self._outputs}
@@ -187,12 +187,12 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         HELD_PARTITIONS.set_function(lambda: len(workload.held))
 
     async def _refuse_others(self) -> None:
-        """See that the workers of this group compute the same.
+        """Check that all workers of this group compute the same.
 
         Raises
         ------
         ConfigError
-            One computes something else, and doesn't go.
+            A worker that computes something else stays in the group.
         """
         until = monotonic() + self.settings.session_seconds + _GONE_SECONDS
         while any(
@@ -201,13 +201,13 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         ):
             if monotonic() > until:
                 raise ConfigError(
-                    f"workers of group {self.settings.group} compute something else than this one would: give all of "
-                    "them the same `agents`, or this one a `group` of its own"
+                    f"workers of group {self.settings.group} compute something else than this one would: set the same "
+                    "`agents` for all of them, or another `group` for this one"
                 )
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _states(self, producer: Producer) -> KafkaStates | None:
-        """Return where checkpoints go that are too long for a commit; None where the topic doesn't exist yet."""
+        """Return the store of checkpoints that are too long for a commit; None if its topic doesn't exist yet."""
         with suppress(AccessError):
             if await topic_exists(producer.connection, producer.client, COMMIT_STATE.name):
                 return KafkaStates(producer, self.settings.consumer_group)
@@ -223,18 +223,18 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         return Recovery(snapshots, settings.snapshot_seconds, needed=bool(self.recipes))
 
     async def refusal(self) -> BaseException:
-        """Wait for Kafka to keep this worker out of its group, and return why. Faust logs nothing of it."""
+        """Wait until Kafka refuses to let this worker into its group, and return why. Faust doesn't log it."""
         while self._consumer is None or (error := self._consumer.refusal()) is None:  # noqa: ASYNC110 - a thread has it
             await asyncio.sleep(_LOOK_SECONDS)
         return self._told(error)
 
     def crashed(self) -> BaseException | None:
-        """Return why the worker has ended."""
+        """Return why the worker crashed, or None if it didn't."""
         reason = self.crash_reason
         return None if reason is None else self._told(reason)
 
     def _told(self, reason: BaseException) -> BaseException:
-        """Return an error as one that says in a line which right is missing, where that is so."""
+        """Return an error; if a right at Kafka is missing, as a message of one line that names it."""
         return unread(self.settings, reason, self.settings.consumer_group) if denied(reason) else reason
 
     async def stop(self) -> None:
@@ -253,7 +253,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
 
 def _digest(agents: Agents) -> str:
-    """Return what tells agents from others: what is read, and what comes of it; rules may differ."""
+    """Return a digest of what agents read and publish. Rules of signals aren't part of it, so workers' may differ."""
     names = [slicing.topic.name for slicing in agents.slicings]
     names += [f"{one.output.name} {sorted(one.resolutions.items())}" for one in agents.windowings]
     names += [one.output.name for one in agents.recipes if isinstance(one, Recursion)]

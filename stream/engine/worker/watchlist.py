@@ -1,4 +1,4 @@
-"""The newest results of a few symbols as gauges: ``tickertape_<topic>_<field>``."""
+"""The newest results of the symbols on the watch list as gauges: ``tickertape_<topic>_<field>``."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args
@@ -10,27 +10,27 @@ from prometheus_client.registry import Collector
 from tickertape.stream.engine.core.results import Result
 from tickertape.stream.telemetry.metrics import PREFIX
 
-#: What a result is, not what it says.
+#: Fields that identify a series of results. They become labels.
 IDENTITY = ("symbol", "source", "resolution", "kind", "rule")
 _BOOKKEEPING = ("revision",)
 
 
 class Watchlist(Collector):
-    """Keeps the newest result of each symbol on the watch list; what it says is read when somebody asks for it.
+    """Keeps the newest results of each symbol on the watch list. They are only decoded for a scrape.
 
     Parameters
     ----------
     symbols
-        The watch list. Where it is empty, nothing is kept and nothing costs anything.
+        The watch list. If it is empty, nothing is kept, at no cost.
     """
 
     def __init__(self, symbols: Iterable[str]) -> None:
         self._symbols = frozenset(symbols)
-        #: By topic and identity: the start, and the record's value.
+        #: By topic and series: the window's start, ms, and the record's value.
         self._newest: dict[tuple[str, bytes], tuple[int, bytes]] = {}
 
     def note(self, results: list[Result]) -> None:
-        """Keep the newest of what is published."""
+        """Keep the newest of the published results."""
         if not self._symbols:
             return
         for output, symbol, key, value in results:
@@ -42,16 +42,16 @@ class Watchlist(Collector):
                     self._newest[series] = int(start_ms), value
 
     def clear(self) -> None:
-        """Hear that other workers may have these symbols now."""
+        """Forget all results: other workers may have these symbols now."""
         self._newest = {}
 
     def describe(self) -> list[Any]:
-        """Return nothing: what there is is known when there is a result."""
+        """Return nothing: the gauges are only known once there are results."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         families: dict[str, GaugeMetricFamily] = {}
-        # A scrape has a thread of its own.
+        # A scrape runs in a thread of its own, so it needs a copy.
         for (topic, _), (_, value) in list(self._newest.items()):
             result = msgspec.json.decode(value)
             labels = [name for name in IDENTITY if name in result]
@@ -67,15 +67,15 @@ class Watchlist(Collector):
 
 
 def shown(field: str, sort: Any) -> bool:
-    """Return whether a field of a type is a gauge."""
+    """Return whether a field of this type is shown as a gauge."""
     return field not in _BOOKKEEPING and not {int, float}.isdisjoint(get_args(sort) or (sort,))
 
 
 def gauge_name(topic: str, field: str) -> tuple[str, float]:
-    """Return the name of a field's gauge, and what a value is multiplied with to be in base units."""
+    """Return the name of a field's gauge, and the factor from the field's unit to the base unit."""
     name, unit = (field.removesuffix("_ms") + "_seconds", 0.001) if field.endswith("_ms") else (field, 1.0)
     return f"{PREFIX}{topic.replace('-', '_')}_{name}", unit
 
 
 def help_of(topic: str, field: str) -> str:
-    return f"`{field}` of the newest result on the topic {topic}, of symbols on the watch list."
+    return f"`{field}` of the newest result on the topic {topic}, for symbols on the watch list."

@@ -218,5 +218,5 @@ def test_two_restores_at_once_find_it_both(world: Owned, clock: Clock, caplog: p
 
 
 def test_without_snapshots_a_worker_does_not_start() -> None:
-    with pytest.raises(ConfigError, match="setting: snapshot_seconds is 0, but what follows final bars goes on from"):
+    with pytest.raises(ConfigError, match="setting: snapshot_seconds is 0, but agents that take final"):
         Pipeline(Settings(broker="127.0.0.1:1", snapshot_seconds=0), "0")

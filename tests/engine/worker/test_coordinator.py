@@ -304,11 +304,11 @@ def test_without_a_place_for_it_what_is_too_long_is_not_committed_and_said_once(
         for _ in range(2):
             assert await coordinator.shortened({ONE: (3, "short"), TWO: (4, "x" * 5000)}) == {ONE: (3, "short")}
         assert [record.getMessage() for record in caplog.records] == [
-            "trades, partition 2: it can't be committed any more, for its sources are too many for a commit and there "
-            "is no topic commit-state: run `tickertape topics create` and start the workers again"
+            "trades, partition 2: can't be committed, because it has too many sources for a commit and the topic "
+            "commit-state doesn't exist: run `tickertape topics create` and restart the workers"
         ]
         reference = refer(Reference("commit-state", 0, 1, "key", 0, ""))
-        with pytest.raises(BrokerError, match="the topic commit-state, which is not there"):
+        with pytest.raises(BrokerError, match="the topic commit-state, which doesn't exist"):
             await coordinator.load({ONE: Position(0, 9, 3, reference, 1)})
         await coordinator.stop()
 

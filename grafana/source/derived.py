@@ -1,0 +1,173 @@
+"""Rows of the market's page on what is derived from bars: sliding windows, indicators and signals."""
+
+from collections.abc import Iterator
+
+from grafana_foundation_sdk.models.units import LocaleFormat, PercentUnit, Seconds, Short
+
+from grafana.source.bars import BARS, BASIS_POINTS, CHOSEN
+from grafana.source.panels import HALF, Graph, graph, query
+
+
+def sliding_windows() -> Iterator[Graph]:
+    of_trades = CHOSEN + ', kind="trades"'
+    of_quotes = CHOSEN + ', kind="quotes"'
+    yield graph(
+        "VWAP",
+        "VWAP over the last 10 seconds, minute and 5 minutes, updated every second.",
+        LocaleFormat,
+        query("{{symbol}} {{source}} 10s", "max by (symbol, source) (tickertape_rolling_vwap_10s{" + of_trades + "})"),
+        query("{{symbol}} {{source}} 1m", "max by (symbol, source) (tickertape_rolling_vwap_1m{" + of_trades + "})"),
+        query("{{symbol}} {{source}} 5m", "max by (symbol, source) (tickertape_rolling_vwap_5m{" + of_trades + "})"),
+    )
+    yield graph(
+        "Change",
+        "Price change over the last 10 seconds, minute and 5 minutes: the last price divided by the first, minus 1.",
+        PercentUnit,
+        query(
+            "{{symbol}} {{source}} 10s", "max by (symbol, source) (tickertape_rolling_change_10s{" + of_trades + "})"
+        ),
+        query("{{symbol}} {{source}} 1m", "max by (symbol, source) (tickertape_rolling_change_1m{" + of_trades + "})"),
+        query("{{symbol}} {{source}} 5m", "max by (symbol, source) (tickertape_rolling_change_5m{" + of_trades + "})"),
+    )
+    yield graph(
+        "Realised volatility",
+        "Square root of the sum of squared one-second log returns, over the last 10 seconds, minute and 5 minutes.",
+        PercentUnit,
+        query(
+            "{{symbol}} {{source}} 10s",
+            "max by (symbol, source) (tickertape_rolling_realised_volatility_10s{" + of_trades + "})",
+        ),
+        query(
+            "{{symbol}} {{source}} 1m",
+            "max by (symbol, source) (tickertape_rolling_realised_volatility_1m{" + of_trades + "})",
+        ),
+        query(
+            "{{symbol}} {{source}} 5m",
+            "max by (symbol, source) (tickertape_rolling_realised_volatility_5m{" + of_trades + "})",
+        ),
+    ).min(0)
+    yield graph(
+        "Volume",
+        "Volume traded over the last 10 seconds, minute and 5 minutes.",
+        LocaleFormat,
+        query(
+            "{{symbol}} {{source}} 10s", "max by (symbol, source) (tickertape_rolling_volume_10s{" + of_trades + "})"
+        ),
+        query("{{symbol}} {{source}} 1m", "max by (symbol, source) (tickertape_rolling_volume_1m{" + of_trades + "})"),
+        query("{{symbol}} {{source}} 5m", "max by (symbol, source) (tickertape_rolling_volume_5m{" + of_trades + "})"),
+    ).min(0)
+    share = graph(
+        "Buy share",
+        "Share of the volume of the last 10 seconds, minute and 5 minutes in which the aggressor was the buyer.",
+        PercentUnit,
+        query(
+            "{{symbol}} {{source}} 10s",
+            "max by (symbol, source) (tickertape_rolling_buy_share_10s{" + of_trades + "})",
+        ),
+        query(
+            "{{symbol}} {{source}} 1m", "max by (symbol, source) (tickertape_rolling_buy_share_1m{" + of_trades + "})"
+        ),
+        query(
+            "{{symbol}} {{source}} 5m", "max by (symbol, source) (tickertape_rolling_buy_share_5m{" + of_trades + "})"
+        ),
+    )
+    yield share.min(0).max(1)
+    yield graph(
+        "Spread",
+        "Time-weighted mean spread over the last 10 seconds, minute and 5 minutes, in basis points of the mid price.",
+        BASIS_POINTS,
+        query(
+            "{{symbol}} {{source}} 10s",
+            "max by (symbol, source) (tickertape_rolling_time_weighted_spread_bps_10s{" + of_quotes + "})",
+        ),
+        query(
+            "{{symbol}} {{source}} 1m",
+            "max by (symbol, source) (tickertape_rolling_time_weighted_spread_bps_1m{" + of_quotes + "})",
+        ),
+        query(
+            "{{symbol}} {{source}} 5m",
+            "max by (symbol, source) (tickertape_rolling_time_weighted_spread_bps_5m{" + of_quotes + "})",
+        ),
+    ).min(0)
+
+
+def indicators() -> Iterator[Graph]:
+    of_ema = BARS + ', kind="ema"'
+    of_bollinger = BARS + ', kind="bollinger"'
+    of_rsi = BARS + ', kind="rsi"'
+    yield graph(
+        "Moving averages",
+        "Exponential moving averages over 12 and 26 final bars, beside the close.",
+        LocaleFormat,
+        query("{{symbol}} {{source}} close", "max by (symbol, source) (tickertape_indicators_close{" + of_ema + "})"),
+        query("{{symbol}} {{source}} 12 bars", "max by (symbol, source) (tickertape_indicators_fast{" + of_ema + "})"),
+        query("{{symbol}} {{source}} 26 bars", "max by (symbol, source) (tickertape_indicators_slow{" + of_ema + "})"),
+    ).span(HALF)
+    yield graph(
+        "Bollinger bands",
+        "Mean of the last 20 final closes, and two standard deviations above and below it.",
+        LocaleFormat,
+        query(
+            "{{symbol}} {{source}} upper",
+            "max by (symbol, source) (tickertape_indicators_upper{" + of_bollinger + "})",
+        ),
+        query(
+            "{{symbol}} {{source}} middle",
+            "max by (symbol, source) (tickertape_indicators_middle{" + of_bollinger + "})",
+        ),
+        query(
+            "{{symbol}} {{source}} lower",
+            "max by (symbol, source) (tickertape_indicators_lower{" + of_bollinger + "})",
+        ),
+    ).span(HALF)
+    strength = graph(
+        "RSI",
+        "Wilder's relative strength index over 14 price changes. Above 70 counts as overbought, below 30 as oversold.",
+        Short,
+        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_indicators_rsi{" + of_rsi + "})"),
+    )
+    yield strength.min(0).span(HALF)
+    yield graph(
+        "%b",
+        "Position of the close between the Bollinger bands: 0 on the lower band, 1 on the upper.",
+        Short,
+        query(
+            "{{symbol}} {{source}}",
+            "max by (symbol, source) (tickertape_indicators_percent_b{" + of_bollinger + "})",
+        ),
+    ).span(HALF)
+
+
+def signals() -> Iterator[Graph]:
+    yield graph(
+        "Value and level",
+        "Field value at each rule's newest signal, and the level that it passed.",
+        Short,
+        query(
+            "{{rule}} {{symbol}} {{source}}",
+            "max by (rule, symbol, source) (tickertape_signals_value{" + CHOSEN + "})",
+        ),
+        query(
+            "{{rule}} {{symbol}} {{source}} level",
+            "max by (rule, symbol, source) (tickertape_signals_level{" + CHOSEN + "})",
+        ),
+    )
+    yield graph(
+        "Age of the newest signal",
+        "Time since each rule's newest signal; it drops to zero with a new one. Rules are in the file that the setting "
+        "`signals` names.",
+        Seconds,
+        query(
+            "{{rule}} {{symbol}} {{source}}",
+            "time() - max by (rule, symbol, source) (tickertape_signals_start_seconds{" + CHOSEN + "})",
+        ),
+    ).min(0)
+    yield graph(
+        "Signals",
+        "Signals per minute for all symbols, watched or not. One that is provisional at first counts again when final.",
+        Short,
+        query(
+            "a minute",
+            '60 * sum(rate(tickertape_results_total{topic="signals", instance=~"$instance"}[$__rate_interval]))',
+        ),
+    ).min(0)
