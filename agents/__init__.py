@@ -1,4 +1,4 @@
-"""What is computed: one metric a file.
+"""The metrics that we compute, one in each file.
 
 May import: schemas, stream.engine.define.
 """

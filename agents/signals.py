@@ -1,4 +1,4 @@
-"""Signals: what the rules make of results that the setting `signals` names; see docs/signals.md."""
+"""Signals: published when a result meets a rule in the file that the setting `signals` names; see docs/signals.md."""
 
 from msgspec import Struct
 
@@ -7,24 +7,30 @@ from tickertape.stream.engine.define.recipes import Signals
 
 
 class Signal(Struct, frozen=True):
-    """A rule that came true with one result; JSON on the topic ``signals``.
+    """A result with which a rule became true, as JSON on the topic ``signals``.
 
     Attributes
     ----------
     rule
-        Its name, which ends the key.
-    symbol, source, resolution, start_ms
-        The result's.
-    on, field
-        Which results it looks at, and which field.
-    value, level
-        The field's, and what it passed; of a z-score, the baseline and so many of its deviations.
+        The name of the rule, with which the key ends.
+    symbol, source, resolution
+        The result's series.
+    start_ms
+        The start of the result's window: event time since 1970 UTC.
+    on
+        The output that the rule applies to.
+    field
+        The field that the rule applies to.
+    value
+        The value of the field.
+    level
+        The level that the value passed; for a z-score, the baseline plus the rule's number of standard deviations.
     final
-        False while a correction of what it is made from could make it not so, and true once it stands.
+        False while a correction of earlier results could still undo the signal.
     revision
-        The number of events in all results of the series up to here.
+        The number of events in all results of the series up to this one.
     incomplete
-        True where records are missing, and the rule may have seen it.
+        True if records are missing that may have affected the rule.
     """
 
     rule: str

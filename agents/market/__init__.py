@@ -1,4 +1,4 @@
-"""Metrics of trades and quotes.
+"""Metrics of trades and of quotes.
 
 May import: schemas, stream.engine.core, stream.engine.define.
 """

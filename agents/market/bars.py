@@ -1,4 +1,4 @@
-"""Bars of trades: open, high, low, close, volume, VWAP, count, buy side, realised volatility and missing trades."""
+"""Bars of trades: open, high, low, close, volume, VWAP, count, buy volume, realised volatility and missing trades."""
 
 import numpy as np
 from msgspec import Struct
@@ -12,37 +12,52 @@ from tickertape.stream.engine.define.recipes import Windowing
 
 
 class Bar(Struct, frozen=True, kw_only=False):
-    """A bar of one symbol on one source, or over all; JSON on the topic ``bars``.
+    """A bar of the trades of one symbol, on one source or over all, as JSON on the topic ``bars``.
 
     Attributes
     ----------
-    symbol, source, resolution, start_ms
-        Its identity: ``BTC-USDT``, ``binance`` or ``all``, ``1s`` to ``1h``, and where it begins, ms since 1970 UTC.
-    open, high, low, close
-        Prices; the open is the trade with the least (event time, id), the close that with the greatest.
-    open_ms, close_ms
-        The event times of these trades.
-    volume, notional
-        The sums of quantity, and of price times quantity.
+    symbol, source, resolution
+        The bar's series: for example ``BTC-USDT``, ``binance`` or ``all``, and ``1s`` to ``1h``.
+    start_ms
+        The start of the bar: event time since 1970 UTC.
+    open
+        The price of the first trade, which has the least (event time, id).
+    high
+        The highest price.
+    low
+        The lowest price.
+    close
+        The price of the last trade, which has the greatest (event time, id).
+    open_ms
+        The event time of the first trade.
+    close_ms
+        The event time of the last trade.
+    volume
+        The sum of the trades' quantities.
+    notional
+        The sum of price times quantity.
     vwap
-        notional / volume, within low and high.
+        The volume-weighted average price: notional / volume, limited to the range from low to high.
     count
-        How many trades.
-    buy_volume, buy_share
-        The volume whose aggressor bought, and its share of all.
+        The number of trades.
+    buy_volume
+        The volume of the trades whose aggressor bought.
+    buy_share
+        buy_volume / volume.
     largest
-        The largest trade's quantity.
+        The quantity of the largest trade.
     realised_volatility
-        The root of the sum of squared log returns between the closes of its seconds [1]_; 0 where there is but one.
+        The square root of the sum of squared log returns between the closes of its seconds [1]_; 0 if only one second
+        has trades.
     missing
-        Trade ids between the first and the last that were not seen; over all sources, the sum of each source's own;
-        at most 2^63 - 1.
+        The number of trade ids between the first and the last that were not received, at most 2^63 - 1. Over all
+        sources: the sum of the sources' own numbers.
     final
-        False while more trades may come.
+        False while trades on time may still change the bar.
     revision
-        The number of events in it: of an identity the highest (final, revision) holds.
+        The number of trades in the bar. Of the records with one key, the one with the highest (final, revision) counts.
     incomplete
-        True where retention took records of it before they were read.
+        True if retention removed records of the bar before they were read.
 
     References
     ----------
@@ -75,7 +90,7 @@ class Bar(Struct, frozen=True, kw_only=False):
 
 
 class SquaredReturns(Steps):
-    """The sum of squared log returns along closes."""
+    """The sum of squared log returns from one close to the next."""
 
     def __init__(self) -> None:
         super().__init__("squares", close=FLOAT)
@@ -89,22 +104,22 @@ SQUARED_RETURNS = SquaredReturns()
 
 
 class TradeBar(TradeSlice):
-    """A trade slice, and the squared returns between the closes of slices."""
+    """The aggregate of a bar: that of a slice, and squared returns between the closes of slices."""
 
     reducers = (*TradeSlice.reducers, SQUARED_RETURNS)
 
     def lift(self, events: Columns) -> Columns:
-        """Make whole slices partials of a bar."""
+        """Turn slices into partials of a bar."""
         return events | SQUARED_RETURNS.lift(events)
 
     def finish(self, partials: Columns) -> Columns:
         volume, notional = partials["volume"], partials["notional"]
         return partials | {
-            # A mean of prices, so rounding is not to take it out of their range.
+            # A mean of prices lies within their range, but rounding may move it outside.
             "vwap": np.clip(notional / volume, partials["low"], partials["high"]),
             "buy_share": partials["buy_volume"] / volume,
             "realised_volatility": np.sqrt(partials["squares"]),
-            # In this order no step leaves the range of int64.
+            # In this order no step overflows int64.
             "missing": np.maximum(partials["last_id"] - partials["first_id"] - (partials["count"] - 1), 0),
         }
 

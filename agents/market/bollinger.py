@@ -1,4 +1,4 @@
-"""Bollinger bands: the mean of the last closes, and two standard deviations on either side."""
+"""Bollinger bands: the mean of the last 20 closes, and two standard deviations on either side."""
 
 import numpy as np
 from msgspec import Struct
@@ -11,35 +11,40 @@ from tickertape.stream.engine.define.recipes import Recursion
 
 PERIOD = 20
 WIDTH = 2.0
-# Closes that differ by less, as a share of their mean, differ by how they were rounded: a float has 1e-16.
+# A deviation below this share of the mean is due to rounding: a float's precision is 1e-16.
 ROUNDING = 1e-14
 
 
 class Bollinger(Struct, frozen=True, tag_field="kind", tag="bollinger"):
-    """Bollinger bands up to one bar; JSON on the topic ``indicators``.
+    """The Bollinger bands at a bar, as JSON on the topic ``indicators``.
 
     With the mean m of the last n closes and their standard deviation s (of all n, not of a sample), the bands are at
-    ``m ± 2 s`` [1]_; before the n-th bar there are none.
+    ``m ± 2 s`` [1]_. The first result is at the n-th bar.
 
     Attributes
     ----------
-    symbol, source, resolution, start_ms
-        The bar's.
+    symbol, source, resolution
+        The bar's series.
+    start_ms
+        The start of the bar: event time since 1970 UTC.
     close
-        Its close.
-    lower, middle, upper
-        The bands and their mean, of 20 closes.
+        The bar's close.
+    lower
+        The lower band: middle less two standard deviations.
+    middle
+        The mean of the last 20 closes.
+    upper
+        The upper band: middle plus two standard deviations.
     percent_b
-        Where the close lies: 0 on the lower band, 1 on the upper; null where they are one, to
-        rounding.
+        The position of the close: 0 on the lower band, 1 on the upper. Null if both are equal but for rounding.
     bandwidth
         (upper − lower) / middle.
     final
         True.
     revision
-        The number of trades in all bars up to here.
+        The number of trades in all bars up to this one.
     incomplete
-        True where trades are missing in one of the 20.
+        True if one of the 20 bars lacks trades.
 
     References
     ----------
@@ -62,11 +67,11 @@ class Bollinger(Struct, frozen=True, tag_field="kind", tag="bollinger"):
 
 
 def step(state: Columns, bars: Columns) -> Columns:
-    # In time order, so that the sum is the same whoever makes it.
+    # In time order, so that every owner computes the same sum to the last bit.
     closes = state["closes"] = np.column_stack([state["closes"][:, 1:], bars["close"]])
     n = state["n"]
     n += 1
-    # Rounding takes no mean out of what it is the mean of, so bands of equal closes are one.
+    # Keep rounding from moving the mean out of the closes' range, so that bands of equal closes coincide.
     middle = np.clip(closes.sum(axis=1) / PERIOD, closes.min(axis=1), closes.max(axis=1))
     deviation = np.sqrt(np.square(closes - middle[:, None]).sum(axis=1) / PERIOD)
     deviation[deviation <= ROUNDING * middle] = 0.0

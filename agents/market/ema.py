@@ -1,4 +1,4 @@
-"""Exponential moving averages of the closes of bars: a fast and a slow one, whose crossing tells a trend's turn."""
+"""Exponential moving averages of closes: a fast and a slow one, which cross when a trend turns."""
 
 import numpy as np
 from msgspec import Struct
@@ -13,25 +13,29 @@ FAST, SLOW = 12, 26
 
 
 class Ema(Struct, frozen=True, tag_field="kind", tag="ema"):
-    """Exponential moving averages up to one bar; JSON on the topic ``indicators``.
+    """The fast and the slow exponential moving average at a bar, as JSON on the topic ``indicators``.
 
-    With closes c and a period n, ``ema = ema + 2 / (n + 1) · (c − ema)`` [1]_; the first is the mean of the first n
-    closes, as TA-Lib has it, and before it there is none.
+    With closes c and a period n, ``ema = ema + 2 / (n + 1) · (c − ema)`` [1]_. The first average is at the n-th bar:
+    the mean of the first n closes, as in TA-Lib.
 
     Attributes
     ----------
-    symbol, source, resolution, start_ms
-        The bar's.
+    symbol, source, resolution
+        The bar's series.
+    start_ms
+        The start of the bar: event time since 1970 UTC.
     close
-        Its close.
-    fast, slow
-        Of 12 and of 26 bars; ``slow`` is null before the 26th.
+        The bar's close.
+    fast
+        The average with a period of 12 bars.
+    slow
+        The average with a period of 26 bars; null before the 26th.
     final
         True.
     revision
-        The number of trades in all bars up to here.
+        The number of trades in all bars up to this one.
     incomplete
-        True where trades are missing, and the averages still show it.
+        True while missing trades still affect the averages.
 
     References
     ----------
@@ -55,7 +59,7 @@ def step(state: Columns, bars: Columns) -> Columns:
     n += 1
     for name, period in (("fast", FAST), ("slow", SLOW)):
         average = state[name]
-        # The sum of what came first, until there is a mean of it.
+        # Up to the n-th close, the state is their sum, which then becomes their mean.
         average += np.where(n <= period, close, 2 / (period + 1) * (close - average))
         average[n == period] /= period
     return {name: np.where(n >= period, state[name], np.nan) for name, period in (("fast", FAST), ("slow", SLOW))}
@@ -68,6 +72,6 @@ EMA = Recursion(
     step=step,
     sink=INDICATORS,
     result=Ema,
-    # After so many bars a billionth is left: (1 - 2 / (n + 1)) ** 280 < 1e-9.
+    # After so many bars, a close's weight is below a billionth: (1 - 2 / (n + 1)) ** 280 < 1e-9.
     memory=280,
 )

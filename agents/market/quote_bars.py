@@ -1,4 +1,4 @@
-"""Bars of quotes: the best bid and ask, mid, spread and top-of-book imbalance."""
+"""Bars of quotes: best bid and ask, mid, spread and top-of-book imbalance."""
 
 import numpy as np
 from msgspec import Struct
@@ -12,30 +12,52 @@ from tickertape.stream.engine.define.recipes import Windowing
 
 
 class QuoteBar(Struct, frozen=True):
-    """A bar of quotes of one symbol on one source, or over all; JSON on the topic ``quote-bars``.
+    """A bar of the quotes of one symbol, on one source or over all, as JSON on the topic ``quote-bars``.
 
-    A quote's mid is (ask + bid) / 2, its spread 10,000 (ask - bid) / mid, in basis points: below zero where the book is
-    crossed. Its imbalance is (bid quantity - ask quantity) / (bid quantity + ask quantity), from -1 to 1. Over all
-    sources each source's quotes count as they are: no best of all books is composed.
+    - mid: (ask + bid) / 2
+    - spread: 10,000 (ask - bid) / mid, in basis points; negative if the book is crossed
+    - imbalance: (bid quantity - ask quantity) / (bid quantity + ask quantity), from -1 to 1
+
+    A bar over all sources treats their quotes alike: it doesn't combine their books into one.
 
     Attributes
     ----------
-    symbol, source, resolution, start_ms
-        Its identity: ``BTC-USDT``, ``binance`` or ``all``, ``1s`` to ``1h``, and where it begins, ms since 1970 UTC.
-    bid, bid_quantity, ask, ask_quantity
-        The close's: the quote with the greatest (event time, id).
+    symbol, source, resolution
+        The bar's series: for example ``BTC-USDT``, ``binance`` or ``all``, and ``1s`` to ``1h``.
+    start_ms
+        The start of the bar: event time since 1970 UTC.
+    bid
+        The best bid of the last quote, which has the greatest (event time, id).
+    bid_quantity
+        The quantity at the best bid of the last quote.
+    ask
+        The best ask of the last quote.
+    ask_quantity
+        The quantity at the best ask of the last quote.
     close_ms
-        Its event time.
-    open, high, low, close
-        Mids; the open is that of the quote with the least (event time, id).
-    spread_bps, mean_spread_bps, max_spread_bps
-        The close's, the mean over quotes, and the widest.
+        The event time of the last quote.
+    open
+        The mid of the first quote, which has the least (event time, id).
+    high
+        The highest mid.
+    low
+        The lowest mid.
+    close
+        The mid of the last quote.
+    spread_bps
+        The spread of the last quote.
+    mean_spread_bps
+        The mean spread over quotes.
+    max_spread_bps
+        The widest spread.
     time_weighted_spread_bps
-        The mean over time, see `SpreadArea`; that of the close where all quotes are of one second.
-    imbalance, mean_imbalance
-        The close's, and the mean over quotes.
+        The mean spread over time, see `SpreadArea`; the spread of the last quote if all quotes are in one second.
+    imbalance
+        The imbalance of the last quote.
+    mean_imbalance
+        The mean imbalance over quotes.
     count
-        How many quotes.
+        The number of quotes.
     final, revision, incomplete
         See `Bar`.
     """
@@ -66,10 +88,10 @@ class QuoteBar(Struct, frozen=True):
 
 
 class SpreadArea(Steps):
-    """The area under the spread: the sum of s_i (t_{i+1} - t_i), where the last quote of slice i has s_i and is at t_i.
+    """The area under the spread: the sum of s_i (t_{i+1} - t_i), with spread s_i and time t_i of slice i's last quote.
 
-    Over t_n - t_1 it is the time-weighted spread [1]_. It is taken on the closes of slices because these have an order,
-    whichever partitions the quotes came by; what stands before the first close and after the last has no weight.
+    Divided by t_n - t_1, this is the time-weighted spread [1]_. It uses the closes of slices because their order does
+    not depend on the partitions of the quotes. The time before the first close and after the last one has no weight.
 
     References
     ----------
@@ -89,12 +111,12 @@ SPREAD_AREA = SpreadArea()
 
 
 class QuoteWindow(QuoteSlice):
-    """A quote slice, and the area under the spread at the closes of slices."""
+    """The aggregate of a bar: that of a slice, and the area under the spread at the closes of slices."""
 
     reducers = (*QuoteSlice.reducers, SPREAD_AREA)
 
     def lift(self, events: Columns) -> Columns:
-        """Make whole slices partials of a window."""
+        """Turn slices into partials of a bar."""
         return events | SPREAD_AREA.lift(events | {"spread_bps": spread_bps_of(events)})
 
     def finish(self, partials: Columns) -> Columns:
@@ -103,7 +125,7 @@ class QuoteWindow(QuoteSlice):
         return partials | {
             "close": mid_of(partials),
             "spread_bps": spread_bps,
-            # Means of spreads, so rounding is not to take them past the widest.
+            # A mean of spreads is at most the widest, but rounding may move it beyond.
             "mean_spread_bps": np.minimum(partials["spread_sum"] / count, widest_bps),
             "time_weighted_spread_bps": np.minimum(
                 np.where(weight_ms > 0, partials["spread_area"] / np.maximum(weight_ms, 1), spread_bps), widest_bps
@@ -119,7 +141,7 @@ QUOTE_BARS = Windowing(
     resolutions={"1s": 1_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000},
     sink=SINK,
     result=QuoteBar,
-    # A quote stands until the next.
+    # A quote is valid until the next one.
     fill={name: name for name in ("bid", "bid_quantity", "ask", "ask_quantity", "close_ms")}
     | dict.fromkeys(("open", "high", "low", "close"), "close")
     | dict.fromkeys(("spread_bps", "mean_spread_bps", "max_spread_bps", "time_weighted_spread_bps"), "spread_bps")

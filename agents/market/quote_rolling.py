@@ -1,4 +1,4 @@
-"""Windows of quotes that slide by the second: spread over quotes and over time, imbalance, change and volatility."""
+"""Sliding windows of quotes, a result a second: mean spreads, imbalance, change, realised volatility and count."""
 
 from typing import ClassVar
 
@@ -14,22 +14,25 @@ from tickertape.stream.engine.define.recipes import Rolling
 
 
 class QuoteSlide(Struct, frozen=True):
-    """The quotes of the last 10 seconds, minute and 5 minutes; JSON on the topic ``rolling``, as ``count_1m``.
+    """Metrics of the quotes in the last 10 seconds, minute and 5 minutes, as JSON on the topic ``rolling``.
 
-    A record has a second's start, in which there were quotes; its windows end with that second.
+    Each field exists once for each width: ``count_10s``, ``count_1m``, ``count_5m``. Each second with quotes has a
+    record. Its start is that of the second, and its windows end with the second.
 
     Attributes
     ----------
-    mean_spread_bps, time_weighted_spread_bps
-        The mean over quotes, and over time; see `QuoteBar`.
+    mean_spread_bps
+        The mean spread over quotes; see `QuoteBar`.
+    time_weighted_spread_bps
+        The mean spread over time; see `QuoteBar`.
     mean_imbalance
-        Of the top of the book, over quotes.
+        The mean top-of-book imbalance over quotes.
     change
-        The last mid of the window's last second over that of its first with quotes, less 1.
+        The last mid of the window's last second, divided by the last mid of its first second with quotes, less 1.
     realised_volatility
-        The root of the sum of squared log returns between the last mids of its seconds.
+        The square root of the sum of squared log returns between the last mids of its seconds; see `Bar`.
     count
-        How many quotes.
+        The number of quotes.
     """
 
     mean_spread_bps: float
@@ -50,7 +53,7 @@ class QuoteRolling(Aggregate):
     )
 
     def lift(self, events: Columns) -> Columns:
-        """Make whole seconds partials."""
+        """Turn bars of a second into partials."""
         return events | SPREAD_AREA.lift(events) | SQUARED_RETURNS.lift(events)
 
     def finish(self, partials: Columns) -> Columns:

@@ -1,4 +1,4 @@
-"""Quotes, folded into slices: what every metric of quotes is made from."""
+"""Slices of quotes, from which all metrics of quotes are computed."""
 
 from typing import ClassVar
 
@@ -19,22 +19,23 @@ def mid_of(quotes: Columns) -> Floats:
 
 
 def spread_bps_of(quotes: Columns) -> Floats:
-    """Return spreads in basis points of the mid; below zero where a book is crossed."""
+    """Return spreads in basis points of the mid; negative if a book is crossed."""
     spread_bps: Floats = 10_000 * (quotes["ask"] - quotes["bid"]) / mid_of(quotes)
     return spread_bps
 
 
 def imbalance_of(quotes: Columns) -> Floats:
-    """Return top-of-book imbalances: 1 where all is bid, -1 where all is asked."""
+    """Return top-of-book imbalances: near 1 if almost all quantity is bid, near -1 if almost all is asked."""
     bid, ask = quotes["bid_quantity"], quotes["ask_quantity"]
     imbalance: Floats = (bid - ask) / (bid + ask)
     return imbalance
 
 
 class QuoteSlice(Aggregate):
-    """The last quote by (time, id), the first's mid, the highest and lowest; sums of spread and imbalance; the widest.
+    """The aggregate of a slice of quotes: last quote, first, highest and lowest mid, widest spread, and sums.
 
-    Two sources may have the same (time, id): then price and quantity decide, so that the order never does.
+    The first and the last quote have the least and the greatest (event time, id). If two sources have the same, price
+    and quantity decide, so the order of records never does.
     """
 
     reducers: ClassVar[tuple[Reducer, ...]] = (

@@ -1,4 +1,4 @@
-"""The relative strength index: how much of what closes have moved lately was up."""
+"""The relative strength index: the share of gains in the recent changes of closes."""
 
 import numpy as np
 from msgspec import Struct
@@ -13,26 +13,28 @@ PERIOD = 14
 
 
 class Rsi(Struct, frozen=True, tag_field="kind", tag="rsi"):
-    """Wilder's relative strength index up to one bar; JSON on the topic ``indicators``.
+    """Wilder's relative strength index at a bar, as JSON on the topic ``indicators``.
 
     With the mean gain g and the mean loss l from close to close, ``rsi = 100 · g / (g + l)`` [1]_. The first means are
-    those of the first n changes, each later one is ``(mean · (n − 1) + change) / n``; before there is none. As TA-Lib
-    has it: 0 where nothing has moved.
+    those of the first n changes, and there is no index before. Each later mean is ``(mean · (n − 1) + change) / n``. As
+    in TA-Lib, the index is 0 if no close has changed.
 
     Attributes
     ----------
-    symbol, source, resolution, start_ms
-        The bar's.
+    symbol, source, resolution
+        The bar's series.
+    start_ms
+        The start of the bar: event time since 1970 UTC.
     close
-        Its close.
+        The bar's close.
     rsi
-        Of 14 changes, 0 to 100.
+        The index with a period of 14 changes, from 0 to 100.
     final
         True.
     revision
-        The number of trades in all bars up to here.
+        The number of trades in all bars up to this one.
     incomplete
-        True where trades are missing, and the index still shows it.
+        True while missing trades still affect the index.
 
     References
     ----------
@@ -56,7 +58,7 @@ def step(state: Columns, bars: Columns) -> Columns:
     state["close"], n = bars["close"], state["n"]
     n += 1
     for name, moved in (("gain", np.maximum(change, 0.0)), ("loss", np.maximum(-change, 0.0))):
-        # The sum of what came first, until there is a mean of it.
+        # Up to the n-th change, the state is their sum, which then becomes their mean.
         mean = state[name]
         mean[:] = np.where(n <= PERIOD, mean + moved, (mean * (PERIOD - 1) + moved) / PERIOD)
         mean[n == PERIOD] /= PERIOD
@@ -68,11 +70,11 @@ def step(state: Columns, bars: Columns) -> Columns:
 RSI = Recursion(
     of=TRADE_BARS,
     takes=("close",),
-    # Changes so far; -1 before the first close.
+    # `n` is the number of changes so far; -1 before the first close.
     state={"n": (INT, -1), "close": (FLOAT, 0.0), "gain": (FLOAT, 0.0), "loss": (FLOAT, 0.0)},
     step=step,
     sink=INDICATORS,
     result=Rsi,
-    # After so many bars a billionth is left: (1 - 1 / n) ** 290 < 1e-9.
+    # After so many bars, a change's weight is below a billionth: (1 - 1 / n) ** 290 < 1e-9.
     memory=290,
 )

@@ -1,4 +1,4 @@
-"""Windows of trades that slide by the second: VWAP, change, volume, count, buy share, realised volatility."""
+"""Sliding windows of trades, a result a second: VWAP, change, volume, count, buy share and realised volatility."""
 
 from typing import ClassVar
 
@@ -13,22 +13,25 @@ from tickertape.stream.engine.define.recipes import Rolling
 
 
 class TradeWindow(Struct, frozen=True):
-    """The trades of the last 10 seconds, minute and 5 minutes; JSON on the topic ``rolling``, as ``vwap_1m``.
+    """Metrics of the trades in the last 10 seconds, minute and 5 minutes, as JSON on the topic ``rolling``.
 
-    A record has a second's start, in which there were trades; its windows end with that second.
+    Each field exists once for each width: ``vwap_10s``, ``vwap_1m``, ``vwap_5m``. Each second with trades has a record.
+    Its start is that of the second, and its windows end with the second.
 
     Attributes
     ----------
     vwap
-        The sum of price times quantity, divided by that of quantity.
+        The volume-weighted average price: the sum of price times quantity, divided by the volume.
     change
-        The close of the window's last second over that of its first with trades, less 1.
-    volume, count
-        The sum of quantity, and how many trades.
+        The close of the window's last second, divided by the close of its first second with trades, less 1.
+    volume
+        The sum of the trades' quantities.
+    count
+        The number of trades.
     buy_share
-        Of the volume, that whose aggressor bought.
+        The share of the volume whose aggressor bought.
     realised_volatility
-        The root of the sum of squared log returns between the closes of its seconds; see `Bar`.
+        The square root of the sum of squared log returns between the closes of its seconds; see `Bar`.
     """
 
     vwap: float
@@ -49,7 +52,7 @@ class TradeRolling(Aggregate):
     )
 
     def lift(self, events: Columns) -> Columns:
-        """Make whole seconds partials."""
+        """Turn bars of a second into partials."""
         return events | SQUARED_RETURNS.lift(events)
 
     def finish(self, partials: Columns) -> Columns:

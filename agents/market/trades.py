@@ -1,4 +1,4 @@
-"""Trades, folded into slices: what every metric of trades is made from."""
+"""Slices of trades, from which all metrics of trades are computed."""
 
 from typing import ClassVar
 
@@ -13,10 +13,10 @@ from tickertape.stream.engine.define.recipes import Slicing
 
 
 class TradeSlice(Aggregate):
-    """Open, high, low and close with their (time, id), volume, notional, count, buy volume, largest trade, and ids.
+    """The aggregate of a slice of trades: open, high, low, close, volume, notional, count, buy volume, largest, ids.
 
-    The open is the trade with the least (time, id), the close that with the greatest; of equal highs or lows the first
-    counts. Two sources may have the same (time, id): then the price decides, so that the order never does.
+    The open and the close have the least and the greatest (event time, id); of equal highs or lows the first counts. If
+    two sources have the same (event time, id), the price decides, so the order of records never does.
     """
 
     reducers: ClassVar[tuple[Reducer, ...]] = (

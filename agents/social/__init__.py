@@ -1,4 +1,4 @@
-"""Metrics of posts.
+"""Metrics of posts on social networks.
 
 May import: schemas, stream.configuration, stream.engine.core, stream.engine.define.
 """

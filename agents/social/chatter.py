@@ -1,4 +1,4 @@
-"""What posts say of a symbol in a window: how many, by whom, how they feel, and how much of it is copied."""
+"""Windows of posts about a symbol: mentions, copies, authors, engagement, sentiment and hashtags."""
 
 import numpy as np
 from msgspec import Struct
@@ -13,41 +13,44 @@ COPIED_SHOWN = 3
 
 
 class Chatter(Struct, frozen=True, kw_only=False):
-    """What posts say of one symbol, on one network or on all; JSON on the topic ``social``.
+    """Metrics of the posts about one symbol, on one network or over all, as JSON on the topic ``social``.
 
     Attributes
     ----------
-    symbol, source, resolution, start_ms
-        Its identity: ``AAPL``, ``twitter`` or ``all``, ``1m`` to ``1h``, and where it begins, ms since 1970 UTC.
+    symbol, source, resolution
+        The window's series: for example ``AAPL``, ``twitter`` or ``all``, and ``1m`` to ``1h``.
+    start_ms
+        The start of the window: event time since 1970 UTC.
     mentions
-        How many posts name the symbol, copies included.
+        The number of posts that name the symbol, including copies.
     copies
-        How many of them are retweets or reposts.
+        The number of these posts that are retweets or reposts.
     copy_share
         copies / mentions.
     most_copied
-        The originals that were copied most, by id, and how often at least.
+        The ids of the originals that were copied most, with the least number of copies of each.
     unique_authors
-        How many accounts these posts are of, estimated: see `Distinct`.
+        The estimated number of accounts that wrote these posts: see `Distinct`.
     unique_authors_error
-        The estimate's standard error, 2.3 % of it.
+        The standard error of that estimate: 2.3 % of it.
     engagement
-        Likes, reposts and replies that the posts had when they were received, of one post at most 2^31; those of copies
-        are left out.
+        Likes, reposts and replies that the posts had when they were received, without those of copies. One post counts
+        at most 2^31.
     scored
-        How many posts have a score.
+        The number of posts with a sentiment score.
     sentiment
-        The mean of these scores, −1 to 1; null where there is none.
+        The mean of these scores, −1 to 1; null if there are none.
     hashtags
-        The most frequent hashtags, in lower case, and in how many posts each is at least: see `Frequent`.
+        The most frequent hashtags, in lower case, with the least number of posts of each: see `Frequent`.
     hashtags_error
-        In how many more posts a hashtag may be.
+        How many more posts a hashtag may have at most.
     final
-        False while more posts may come.
+        False while posts on time may still change the window.
     revision
-        The number of posts in it: of an identity the highest (final, revision) holds.
+        The number of posts in the window. Of the records with one key, the one with the highest (final, revision)
+        counts.
     incomplete
-        True where retention took records of it before they were read.
+        True if retention removed records of the window before they were read.
     """
 
     symbol: str
@@ -71,7 +74,7 @@ class Chatter(Struct, frozen=True, kw_only=False):
 
 
 class PostWindow(PostSlice):
-    """Slices of posts, as they are, and what follows from them."""
+    """The aggregate of a window: that of a slice, and the metrics computed from it."""
 
     def finish(self, partials: Columns) -> Columns:
         mentions, scored = partials["mentions"], partials["scored"]
@@ -95,6 +98,6 @@ CHATTER = Windowing(
     sink=SOCIAL,
     result=Chatter,
     revision="mentions",
-    # A minute of slices is open, and their sketches are merged anew for each.
+    # A minute of slices is open, and every provisional result merges all of their sketches again.
     provisional_seconds=1.0,
 )

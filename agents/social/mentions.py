@@ -1,4 +1,4 @@
-"""Mentions against their own baseline: how unusual a window is for its symbol."""
+"""Mentions compared with their baseline: how unusual a window is for its symbol."""
 
 import numpy as np
 from msgspec import Struct
@@ -9,42 +9,44 @@ from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Recursion
 
-# A baseline's weight is on some so many windows: an hour of minutes, two days and a half of hours.
+# The span of the baseline in windows: an hour of minutes, or two and a half days of hours.
 SPAN = 60
 ALPHA = 2 / (SPAN + 1)
-# So many windows are a baseline.
+# Results are published once the baseline has so many windows.
 WARM = 20
 
 
 class Mentions(Struct, frozen=True, tag_field="kind", tag="mentions"):
-    """How a window's mentions compare with those before it; JSON on the topic ``indicators``.
+    """A window's mentions compared with the windows before it, as JSON on the topic ``indicators``.
 
     The baseline is the exponentially weighted mean and variance of the mentions x of the windows before this one [1]_:
     ``mean = mean + a · (x − mean)`` and ``variance = (1 − a) · (variance + a · (x − mean)²)``, with a = 2 / 61. Windows
-    without posts are zeros in it, though none is published. It begins with a symbol's first window, and there is
-    nothing before the twentieth from there.
+    without posts count as zeros, though they have no result. The baseline begins with a symbol's first window, and
+    results with the twentieth window after it.
 
     Attributes
     ----------
-    symbol, source, resolution, start_ms
-        The window's.
+    symbol, source, resolution
+        The window's series.
+    start_ms
+        The start of the window: event time since 1970 UTC.
     mentions
-        How many posts name the symbol in it.
+        The number of posts in the window that name the symbol.
     copy_share
-        Which share of them is copied: a burst may be one text.
+        The share of copies among these posts: a burst may be a single text.
     baseline
-        The mean of what was before.
+        The weighted mean of the mentions in the windows before.
     deviation
-        The root of its variance.
+        The square root of the weighted variance of these mentions.
     z_score
-        (mentions − baseline) / deviation, with a deviation of one mention at least: else after a long silence a single
-        post were a burst.
+        (mentions − baseline) / deviation, with a deviation of at least one mention. Otherwise a single post after a
+        long silence would be a burst.
     final
         True.
     revision
-        The number of posts in all windows up to here.
+        The number of posts in all windows up to this one.
     incomplete
-        True where posts are missing, and the baseline still shows it.
+        True while missing posts still affect the baseline.
 
     References
     ----------
@@ -67,7 +69,7 @@ class Mentions(Struct, frozen=True, tag_field="kind", tag="mentions"):
 
 def step(state: Columns, windows: Columns) -> Columns:
     mentions, passed = windows["mentions"], windows["passed"]
-    # Of zeros, so many in a row, the mean and the mean square only fade.
+    # Mean and mean square decay by so many zeros in a row.
     fade = (1 - ALPHA) ** np.maximum(passed - 1, 0)
     baseline = state["mean"] * fade
     variance = np.maximum((state["variance"] + state["mean"] ** 2) * fade - baseline**2, 0)
@@ -88,7 +90,7 @@ MENTIONS = Recursion(
     step=step,
     sink=INDICATORS,
     result=Mentions,
-    # After so many windows a billionth is left: (1 - a) ** 640 < 1e-9.
+    # After so many windows, a window's weight is below a billionth: (1 - a) ** 640 < 1e-9.
     memory=640,
     resolutions=("1m", "5m", "1h"),
 )

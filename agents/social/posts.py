@@ -1,4 +1,4 @@
-"""Posts, folded into slices: what every metric of posts is made from."""
+"""Slices of posts, from which all metrics of posts are computed."""
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -19,14 +19,14 @@ from tickertape.stream.engine.define.sketches import Distinct, Frequent
 AUTHORS = Distinct("authors", lg_k=11)
 HASHTAGS = Frequent("hashtags", size=64)
 COPIED = Frequent("copied", size=64)
-# Of one post: the sum over any window stays a whole number that int64 can hold.
+# The most responses of one post that count, so that the sum over any window fits int64.
 MOST_RESPONSES = 2**31
 
 
 class PostSlice(Aggregate):
-    """Mentions, copies among them, engagement, the sum of scores and of how many; authors, hashtags and what is copied.
+    """The aggregate of a slice of posts: mentions, copies, engagement, scores, authors, hashtags and copied originals.
 
-    Engagement is that of own posts: a copy may come with its original's.
+    Copies have no engagement, because a network may report the original's for them.
     """
 
     reducers: ClassVar[tuple[Reducer, ...]] = (
@@ -58,12 +58,12 @@ def columns(posts: list[Post]) -> Columns:
 
 
 def _hash(post: Post) -> int:
-    # The same name on another network is somebody else.
+    # An author of the same name on another network is another person.
     return int.from_bytes(blake2b(f"{post.source}|{post.author}".encode(), digest_size=8).digest(), "little")
 
 
 def named(settings: Settings) -> Callable[[Post], Sequence[str]]:
-    """Return a function that finds the symbols a post names: by cashtags, and by aliases in its text."""
+    """Return a function that finds the symbols that a post names, by cashtags and by aliases in its text."""
     aliases = Aliases(settings.aliases)
     return lambda post: aliases.named(post.text, post.symbols)
 
