@@ -1,4 +1,4 @@
-"""One source a file: its messages become trades, quotes and posts.
+"""One module per source, which decodes its messages into trades, quotes and posts.
 
 May import: schemas, stream.errors, stream.feeds.define.
 """

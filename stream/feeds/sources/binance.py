@@ -1,4 +1,4 @@
-"""Binance: what a message of a combined stream says, as a `Trade` or a `Quote`."""
+"""Binance: messages of a combined stream, decoded into a `Trade` or a `Quote`."""
 
 import math
 
@@ -45,19 +45,19 @@ _book_ticker = msgspec.json.Decoder(_BookTicker).decode
 
 
 def normalise(message: bytes, received_ms: int) -> Trade | Quote | Other:
-    """Return what a message of a combined stream (``{"stream": …, "data": …}``) tells of.
+    """Decode a message of a combined stream (``{"stream": …, "data": …}``).
 
     Parameters
     ----------
     message
-        As it came.
+        The message as received.
     received_ms
-        When it came, by the feed's clock, ms. A ``bookTicker`` has no time of its own: this is its event time too.
+        Its receipt by the feed's clock, ms. A ``bookTicker`` has no time of its own, so this is its event time too.
 
     Raises
     ------
     ValueError
-        It is not JSON, or lacks what a trade or a quote must have.
+        It is not JSON, or not a valid trade or quote.
     """
     envelope = _open(message)
     kind = envelope.stream.partition("@")[2].partition("@")[0]
@@ -71,7 +71,7 @@ def normalise(message: bytes, received_ms: int) -> Trade | Quote | Other:
 def _as_trade(raw: _Trade, received_ms: int) -> Trade:
     price, quantity = float(raw.p), float(raw.q)
     if not (0 < price < math.inf and 0 < quantity < math.inf):
-        raise ValueError(f"trade {raw.t} of {raw.s}: price {raw.p}, quantity {raw.q}")
+        raise ValueError(f"trade {raw.t} of {raw.s}: price {raw.p} and quantity {raw.q} must be finite and above zero")
     fields = {
         "symbol": pair(raw.s),
         "source": SOURCE,
@@ -79,7 +79,7 @@ def _as_trade(raw: _Trade, received_ms: int) -> Trade:
         "time_ms": raw.T,
         "price": price,
         "quantity": quantity,
-        # The buyer was the maker, so the one who came to trade sold.
+        # If the buyer was the maker, the taker sold.
         "side": "sell" if raw.m else "buy",
         "received_ms": received_ms,
     }
@@ -89,7 +89,10 @@ def _as_trade(raw: _Trade, received_ms: int) -> Trade:
 def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
     numbers = bid, bid_quantity, ask, ask_quantity = float(raw.b), float(raw.B), float(raw.a), float(raw.A)
     if not all(0 < number < math.inf for number in numbers):
-        raise ValueError(f"quote {raw.u} of {raw.s}: {raw.B} bid at {raw.b}, {raw.A} asked at {raw.a}")
+        raise ValueError(
+            f"quote {raw.u} of {raw.s}: {raw.B} bid at {raw.b} and {raw.A} asked at {raw.a} "
+            "must be finite and above zero"
+        )
     fields = {
         "symbol": pair(raw.s),
         "source": SOURCE,

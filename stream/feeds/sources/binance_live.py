@@ -15,8 +15,8 @@ from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.sources import binance
 from tickertape.stream.feeds.sources.pairs import ask, pair
 
-# A connection may have 1,024, but subscribing takes messages, of which five a second may be sent; in the address it
-# takes none, and so many make an address of 4 KB, which every server on the way puts up with.
+# Binance allows 1,024 streams on a connection, but only five messages a second to subscribe to them. Streams in the
+# address need no message. This many make an address of 4 KB, which every server on the way accepts.
 STREAMS_A_LINE = 200
 STREAMS = ("trade", "bookTicker")
 
@@ -27,16 +27,16 @@ class Binance(Source):
     Parameters
     ----------
     url
-        Of combined streams, without what is asked for.
+        The address of combined streams, without the names of streams.
     symbols
-        As Binance names them or as we do: ``BTCUSDT``, ``btcusdt``, ``BTC-USDT``.
+        The symbols in Binance's form or ours: ``BTCUSDT``, ``btcusdt``, ``BTC-USDT``.
     name
-        The source's, in each record.
+        The source's name in each record.
 
     Raises
     ------
     ConfigError
-        A symbol can't be one.
+        A symbol is invalid.
     """
 
     setting = "TICKERTAPE_BINANCE_URL"
@@ -53,36 +53,37 @@ class Binance(Source):
         join = "&" if "?" in url else "?"
         self._urls = [f"{url}{join}streams={'/'.join(group)}" for group in groups]
 
-    def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - it goes on from now, always
+    def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - it never resumes
         return self._urls
 
     def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
         return renamed(binance.normalise(frame, received_ms), self.name)
 
     def leaves(self, frame: bytes) -> bool:
-        # In an envelope or not: the documentation shows both.
+        # With or without an envelope: the documentation shows both.
         return b'"serverShutdown"' in frame
 
 
 def _named(symbol: str) -> str:
-    """Return a symbol as Binance names it, ``BTCUSDT``."""
+    """Return a symbol in Binance's form, ``BTCUSDT``."""
     name = symbol.replace("-", "").upper()
     try:
         pair(name)
     except ValueError as error:
-        raise ConfigError(f"{error}: name it as BTCUSDT or BTC-USDT") from None
+        raise ConfigError(f"{error}; write it as BTCUSDT or BTC-USDT") from None
     return name
 
 
 class BinanceSettings(Struct, frozen=True):
-    """What can be set of the feed.
+    """The settings of the feed.
 
     Attributes
     ----------
     url
-        Of combined streams: where it connects to.
+        The address of combined streams to connect to.
     info_url
-        Where Binance's list of symbols is, which says what its pairs are made of; it is kept for a day. Empty: nowhere.
+        The address of Binance's list of symbols, which says how to split its pairs. The list is kept for a day. Empty:
+        the list is not requested.
     """
 
     url: str = "wss://stream.binance.com:9443/stream"
@@ -90,14 +91,14 @@ class BinanceSettings(Struct, frozen=True):
 
 
 def connect(settings: BinanceSettings, symbols: Sequence[str], name: str) -> Binance:
-    """Return the source, once Binance has been asked for its list of symbols."""
+    """Return the source, after requesting Binance's list of symbols."""
     ask(settings.info_url)
     return Binance(settings.url, symbols, name)
 
 
 FEED = Feed(
     name="binance",
-    about="Binance's spot trades and quotes (bookTicker). A symbol is named as there or as here: BTCUSDT, BTC-USDT.",
+    about="Binance's spot trades and quotes (bookTicker). A symbol is written as BTCUSDT or BTC-USDT.",
     connect=connect,
     settings=BinanceSettings,
 )

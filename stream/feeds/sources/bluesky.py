@@ -1,4 +1,4 @@
-"""Bluesky: what an event of a Jetstream (v1) says, as a `Post`."""
+"""Bluesky: events of a Jetstream (v1), decoded into a `Post`."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +16,9 @@ from tickertape.stream.feeds.sources.units import convert
 
 SOURCE = "bluesky"
 POSTS = "app.bsky.feed.post"
-#: The kind of an event that takes a post back.
+#: The kind of an event that deletes a post.
 DELETION = "deletion"
-# What a post may have of them, and how long they may be.
+# The most tags or symbols of a post, and the greatest length of a tag and of a language.
 MOST_TAGS = 256
 TAG_LETTERS = 256
 LANGUAGE_LETTERS = 64
@@ -27,7 +27,7 @@ LANGUAGE_LETTERS = 64
 class _Record(Struct, rename="camel"):
     text: str
     created_at: datetime
-    # Anybody may write any of these: what is of another form is left aside.
+    # Clients may write anything into these; values of another form are ignored.
     langs: Any = None
     facets: Any = None
     tags: Any = None
@@ -52,22 +52,22 @@ _decode = msgspec.json.Decoder(_Record).decode
 
 
 def normalise(message: bytes, received_ms: int = 0) -> Post | Other:
-    """Return the post that an event creates.
+    """Decode an event into the post that it creates, or into an `Other`.
 
-    Its event time is when its author's client says that it was written: it stays the same in whatever Jetstream it is
-    met again, and the time at which a Jetstream had it doesn't.
+    The post's event time is its creation by the clock of its author's client. That is the same in every Jetstream; the
+    time at which a Jetstream received the post is not.
 
     Parameters
     ----------
     message
-        As it came.
+        The event as received.
     received_ms
-        When it came, by the feed's clock, ms; 0: when the Jetstream had it, by its own.
+        Its receipt by the feed's clock, ms; 0 for the receipt by the Jetstream, by its clock.
 
     Raises
     ------
     ValueError
-        It is not JSON, or lacks what a post must have.
+        It is not JSON, or not a valid post.
     """
     event = _open(message)
     commit = event.commit
@@ -103,20 +103,20 @@ def _dicts(some: Any) -> list[dict[str, Any]]:
 
 
 def _texts(some: Any, letters: int) -> list[str]:
-    """Return those of a list that are texts, none of them empty or too long."""
+    """Return the texts in a list that are neither empty nor too long."""
     if not isinstance(some, list):
         return []
     return [one for one in some[:MOST_TAGS] if isinstance(one, str) and 0 < len(one) <= letters]
 
 
 def _ms(time: datetime) -> int:
-    # Some clients leave the zone out; what they mean is UTC.
+    # Some clients leave out the zone; they mean UTC.
     aware = time if time.tzinfo else time.replace(tzinfo=UTC)
     return int(aware.timestamp() * 1000)
 
 
 def _recorded(line: bytes) -> Event | Other:
-    # Those that we record begin with the time at which we had them; its own is what counts.
+    # Lines that we record begin with our receipt, which is ignored: the Jetstream's own receipt counts.
     return normalise(line if line.startswith(b"{") else line.partition(b" ")[2])
 
 

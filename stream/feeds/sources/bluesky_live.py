@@ -1,4 +1,4 @@
-"""Bluesky live: posts of a Jetstream (v1), from where the last feed ended."""
+"""Bluesky live: posts of a Jetstream (v1), resumed where the last feed ended."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode
@@ -14,9 +14,9 @@ from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.sources import bluesky
 
 SECOND_US = 1_000_000
-# A Jetstream's events are not quite in the order of their times, so it advises to go back by some seconds.
+# A Jetstream's events are not quite in order of time, so its documentation advises to go back by some seconds.
 REWIND_US = 5 * SECOND_US
-# The network is never silent for so long: where a minute is left out, it wasn't kept.
+# The network is never silent for a minute. If one is missing, the Jetstream has not kept it.
 LEAP_US = 60 * SECOND_US
 
 
@@ -28,14 +28,14 @@ _stamp = msgspec.json.Decoder(_Stamp).decode
 
 
 class Bluesky(Source):
-    """Posts of all of Bluesky. A position is the Jetstream's time, µs.
+    """All posts of Bluesky. A position is the Jetstream's time, µs.
 
     Parameters
     ----------
     url
-        Of a Jetstream, without what is asked for.
+        The address of a Jetstream, without collections and cursor.
     name
-        The source's, in each record.
+        The source's name in each record.
     """
 
     setting = "TICKERTAPE_BLUESKY_URL"
@@ -54,7 +54,7 @@ class Bluesky(Source):
         return [self._url + ("&" if "?" in self._url else "?") + urlencode(query)]
 
     def normalise(self, frame: bytes, received_ms: int) -> Event | Other:  # noqa: ARG002 - see below
-        # When the Jetstream had it, not we: a post that is asked for again, or played back, is the same to the bit.
+        # With the Jetstream's receipt, not ours, a post that is requested again or played back is the same to the bit.
         return renamed(bluesky.normalise(frame), self.name)
 
     def position(self, frame: bytes) -> int:
@@ -65,12 +65,12 @@ class Bluesky(Source):
 
 
 class BlueskySettings(Struct, frozen=True):
-    """What can be set of the feed.
+    """The settings of the feed.
 
     Attributes
     ----------
     url
-        The Jetstream that it connects to.
+        The address of the Jetstream to connect to.
     """
 
     url: str = "wss://jetstream2.us-east.bsky.network/subscribe"
@@ -78,7 +78,7 @@ class BlueskySettings(Struct, frozen=True):
 
 FEED = Feed(
     name="bluesky",
-    about="Bluesky's posts as they come, from where the last feed ended.",
+    about="Bluesky's posts as they come, resuming where the last feed ended.",
     connect=lambda settings, _, name: Bluesky(settings.url, name),
     settings=BlueskySettings,
     takes_symbols=False,

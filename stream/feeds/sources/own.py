@@ -1,4 +1,4 @@
-"""Events in our own JSON, one a line."""
+"""Events in our own JSON, one per line."""
 
 from collections.abc import Callable
 
@@ -32,12 +32,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def normalise(line: bytes) -> Event:
-    """Return the event that a line is.
+    """Decode a line into an event.
 
     Raises
     ------
     ValueError
-        It is none.
+        The line is not an event.
     """
     kind = _shape(line).kind
     try:
@@ -49,19 +49,19 @@ def normalise(line: bytes) -> Event:
 
 
 def without_nulls(line: bytes) -> bytes:
-    """Return a line without those fields that may be left out and are null.
+    """Return a line without optional fields that are null.
 
     Raises
     ------
     ValueError
-        It is no object.
+        The line is not a JSON object.
     """
     optional = _OPTIONAL[_shape(line).kind]
     return _encode({name: raw for name, raw in _fields(line).items() if name not in optional or bytes(raw) != b"null"})
 
 
 def reason(line: bytes, error: Exception) -> str:
-    """Return why a line isn't an event, with the unit of its times where that is the reason."""
+    """Return why a line is not an event; if a time has the wrong unit, with that unit."""
     try:
         times = _times(line)
     except (ValueError, RecursionError):
@@ -69,6 +69,6 @@ def reason(line: bytes, error: Exception) -> str:
     return with_unit(str(error), {"time_ms": times.time_ms, "received_ms": times.received_ms})
 
 
-#: Events in our own JSON, one a line; by either name.
+#: Events in our own JSON, one per line, under either name.
 JSONL = Format("jsonl", normalise, (Trade, Quote, Post), reason)
 JSON = Format("json", normalise, (Trade, Quote, Post), reason)

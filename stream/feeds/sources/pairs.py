@@ -1,7 +1,7 @@
-"""Binance's pairs: ``BTCUSDT`` as ``BTC-USDT``, by its own list of symbols.
+"""Binance's pairs: ``BTCUSDT`` as ``BTC-USDT``, by Binance's own list of symbols.
 
-The list is asked for when a live feed starts, and kept in a file for a day. Where there is none, the assets that are
-known decide: of ``BNBUSD`` the first part is BNB, so the other is USD and not BUSD.
+The list is requested when a live feed starts, and kept in a file for a day. Without a list the known assets decide:
+``BNBUSD`` begins with the asset BNB, so it is priced in USD and not in BUSD.
 """
 
 import logging
@@ -21,10 +21,10 @@ from msgspec import Struct
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 10.0
-# The list has some 3,000 symbols in 20 MB, most of which are rules of trading.
+# The list has some 3,000 symbols in 20 MB, which are mostly trading rules.
 MOST_BYTES = 64 << 20
 FRESH_SECONDS = 24 * 3600.0
-# They part names, in keys and in lists.
+# These separate names, in keys and in lists.
 _PARTS = "|,-/@"
 
 
@@ -48,25 +48,27 @@ def pair(symbol: str) -> str:
     Raises
     ------
     ValueError
-        It ends in no known quote asset, or can't be a symbol.
+        The symbol is invalid, or doesn't end in a known quote asset.
     """
     return _listed().get(symbol) or _parted(symbol)
 
 
 def ask(url: str) -> None:
-    """Ask for the list and keep it, unless what is kept is of today; where it can't be had, what there is serves.
+    """Request the list and keep it, unless the kept list is less than a day old.
+
+    If the request fails, the kept list is used, or the built-in assets if there is none.
 
     Parameters
     ----------
     url
-        Of ``exchangeInfo``; empty: it isn't asked for.
+        The address of ``exchangeInfo``; empty to request nothing.
     """
     path = cached()
     if not url or (path.exists() and time.time() - path.stat().st_mtime < FRESH_SECONDS):
         return
     try:
         if not url.startswith(("https:", "http:")):
-            raise ValueError("it is no address of the web")
+            raise ValueError("its address doesn't begin with http")
         with urlopen(Request(url, headers={"User-Agent": "tickertape"}), timeout=ASK_SECONDS) as answer:
             read = b"".join(_pieces(answer))
         found = {one.symbol: f"{one.base_asset}-{one.quote_asset}" for one in _info(read).symbols if _is_sane(one)}
@@ -75,23 +77,25 @@ def ask(url: str) -> None:
         new.write_bytes(msgspec.json.encode(found))
         new.replace(path)
     except (OSError, ValueError, RecursionError) as error:
-        log.warning("binance: its list of symbols can't be had from %s (%s): the one of before serves", url, error)
+        log.warning(
+            "binance: can't fetch its list of symbols from %s (%s); using the kept or built-in list", url, error
+        )
     forget()
 
 
 def forget() -> None:
-    """Read the list anew when it is needed next."""
+    """Read the list from its file again when it is next needed."""
     _listed.cache_clear()
 
 
 def cached() -> Path:
-    """Return where the list is kept."""
+    """Return the path of the kept list."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "tickertape" / "binance-pairs.json"
 
 
 def _pieces(answer: HTTPResponse) -> Iterator[bytes]:
-    """Yield an answer, as long as it is no longer than it may be, in time and in bytes."""
+    """Yield the pieces of an answer; fail if it has too many bytes or takes too long."""
     until, left = time.monotonic() + ASK_SECONDS, MOST_BYTES
     while piece := answer.read1(1 << 16):
         left -= len(piece)
@@ -113,13 +117,13 @@ def _listed() -> dict[str, str]:
     try:
         return _table(cached().read_bytes())
     except (OSError, ValueError, RecursionError, RuntimeError):
-        # A machine may have no home.
+        # There may be no list, and a RuntimeError says that there is no home folder.
         return {}
 
 
 @cache
 def _shipped() -> tuple[list[str], set[str]]:
-    """Return the quote assets, those that are more often meant first, and all assets."""
+    """Return the built-in quote assets, the likeliest first, and all built-in assets."""
     table = tomllib.loads(files("tickertape.stream.feeds.sources").joinpath("binance.toml").read_text())
     return table["quotes"].split(), set(table["assets"].split())
 
@@ -127,12 +131,14 @@ def _shipped() -> tuple[list[str], set[str]]:
 @lru_cache(maxsize=1 << 16)
 def _parted(symbol: str) -> str:
     if not _is_name(symbol):
-        raise ValueError(f"symbol {symbol[:60]!r} has a letter that can't be in one, or isn't 1 to 30 long")
+        raise ValueError(
+            f"symbol {symbol[:60]!r} has a character that is not allowed, or is not 1 to 30 characters long"
+        )
     quotes, assets = _shipped()
     parts = [(symbol.removesuffix(q), q) for q in quotes if symbol.endswith(q) and len(symbol) > len(q)]
     if not parts:
-        raise ValueError(f"symbol {symbol!r} ends in no quote asset that is known")
+        raise ValueError(f"symbol {symbol!r} doesn't end in a known quote asset")
     known = [part for part in parts if part[0] in assets]
-    # Of an asset that nobody knows the longest quote: QQQTUSD is in TUSD.
+    # If the first part is not a known asset, the longest quote decides: QQQTUSD is QQQ-TUSD.
     base, quote = known[0] if known else min(parts, key=lambda part: len(part[0]))
     return f"{base}-{quote}"

@@ -1,4 +1,4 @@
-"""What sources of posts have in common: cashtags in a text, and numbers for what only has names."""
+"""Shared by sources of posts: limits, cashtags in a text, and numeric ids for posts that have only names."""
 
 import re
 from collections.abc import Iterable
@@ -6,12 +6,12 @@ from hashlib import blake2b
 
 from tickertape.schemas.post import TEXT_LETTERS
 
-# A post of any network has some thousand bytes; what is longer holds up a feed, and is none.
+# Posts of any network have some thousand bytes. What is longer is not a post, and would delay the feed.
 MOST_BYTES = 256 << 10
 CASH_SIGNS = ("$", "\uff04")
-# As Twitter marks them, one to six letters, and a class of share behind a dot or a low line; or as Bluesky does, a
-# letter and up to four letters or digits. Before it is nothing, a space or a bracket, so none is found in an address;
-# after it nothing, a space or a sign of ASCII, so none that an ellipsis cuts short. The sign may be of full width.
+# As on Twitter: one to six letters, and a share class after a dot or an underscore. As on Bluesky: a letter and up to
+# four letters or digits. Before it is the beginning, a space or a bracket, so none is found in an address. After it is
+# the end, a space or an ASCII sign, so none is found that an ellipsis cuts short. The $ may be of full width.
 _CASHTAG = re.compile(
     r"(?<![^\s(\u200e\u200f\u202a-\u202e\u2066-\u2069])[$\uff04]"
     r"((?:[A-Za-z]{1,6}(?:[._][A-Za-z]{1,2})?|[A-Za-z][A-Za-z0-9]{0,4}))"
@@ -20,27 +20,27 @@ _CASHTAG = re.compile(
 
 
 def check_size(size_bytes: int) -> None:
-    """Raise ValueError where what tells of a post is longer than any."""
+    """Raise ValueError if a message is too long for a post."""
     if size_bytes > MOST_BYTES:
-        raise ValueError(f"a post of {size_bytes:,} bytes, and there may be {MOST_BYTES:,}")
+        raise ValueError(f"a post has {size_bytes:,} bytes; at most {MOST_BYTES:,} are allowed")
 
 
 def check_text(text: str) -> None:
-    """Raise ValueError where a text is longer than a `Post` has it: searching and scoring it would take too long."""
+    """Raise ValueError if a text is too long for a `Post`: searching and scoring it would take too long."""
     if len(text) > TEXT_LETTERS:
-        raise ValueError(f"a text of {len(text):,} letters, and there may be {TEXT_LETTERS:,}")
+        raise ValueError(f"a text has {len(text):,} characters; at most {TEXT_LETTERS:,} are allowed")
 
 
 def cashtags(text: str) -> list[str]:
-    """Return what a text names by cashtags, as written: ``$brk.b`` as ``brk.b``."""
+    """Return the cashtags in a text as written, without the sign: ``$brk.b`` as ``brk.b``."""
     return _CASHTAG.findall(text)
 
 
 def symbols(names: Iterable[str]) -> tuple[str, ...]:
-    """Return cashtags as symbols: in capitals, each once, in the order in which they come."""
+    """Return cashtags as symbols: in capitals, each once, in their order."""
     return tuple(dict.fromkeys(map(str.upper, names)))
 
 
 def number(name: str) -> int:
-    """Return 63 bits of a hash, BLAKE2b: of a billion names two have the same with odds of one in eighteen."""
+    """Return a 63-bit BLAKE2b hash of a name. Among a billion names, the odds of a collision are one in eighteen."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") >> 1

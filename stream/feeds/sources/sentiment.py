@@ -1,8 +1,8 @@
-"""How a text feels, by VADER: a lexicon and rules that were made for posts in English.
+"""The sentiment of a text by VADER [1]_: a lexicon and rules that were made for posts in English.
 
-It is scored here, by the feed, and travels in the record: fifty microseconds a text are too many for the workers, which
-count a post in a few. The package `vaderSentiment` brings its lexicon along and has not changed since 2020, so a text's
-score doesn't either; nltk's copy of it downloads the lexicon when it first runs.
+The feed scores a post and stores the score in its record. Scoring takes fifty microseconds a text, too long for
+workers, which count a post in a few. The package `vaderSentiment` includes its lexicon and has not changed since 2020,
+so a text's score doesn't change either. nltk's copy of it downloads the lexicon when it first runs.
 
 References
 ----------
@@ -14,20 +14,20 @@ from functools import cache
 
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-# A post has some fifty words; so many take less than a hundredth of a second at the worst.
+# A post has some fifty words. This many take less than a hundredth of a second at worst.
 MOST_WORDS = 200
 MOST_LETTERS = 5000
 
 
 def sentiment(text: str, language: str) -> float | None:
-    """Return a text's compound score, −1 to 1; None where it isn't said to be in English.
+    """Return a text's compound score, −1 to 1; None unless its language is given as English.
 
     Parameters
     ----------
     text
-        The text; its first `MOST_WORDS` words are scored, those that emoji stand for counted too.
+        The text. Its first `MOST_WORDS` words are scored, counting the words that emoji stand for.
     language
-        BCP 47: ``en``, ``en-GB``; empty where nobody says.
+        A BCP 47 tag: ``en``, ``en-GB``; empty if unknown.
     """
     if language.partition("-")[0].lower() != "en":
         return None
@@ -35,7 +35,7 @@ def sentiment(text: str, language: str) -> float | None:
 
 
 def _bounded(text: str) -> str:
-    """Return as much of a text's beginning as is scored; of an ordinary post that is all of it.
+    """Return the beginning of a text that is scored, which is all of an ordinary post.
 
     VADER's time grows with the square of the words, and it reads an emoji as several.
     """

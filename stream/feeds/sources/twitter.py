@@ -1,4 +1,4 @@
-"""Twitter: what a status in the JSON of its API v1.1 says, as a `Post`."""
+"""Twitter: statuses in the JSON of its API v1.1, decoded into a `Post`."""
 
 from datetime import datetime
 from typing import Any
@@ -49,23 +49,23 @@ _decode = msgspec.json.Decoder(_Status).decode
 
 
 def normalise(message: bytes, received_ms: int = 0) -> Post:
-    """Return the post that a status is; a retweet is one too, of the retweeter.
+    """Decode a status into a post. A retweet is a post of the retweeter.
 
     Parameters
     ----------
     message
-        As it came.
+        The status as received.
     received_ms
-        When it came, by the feed's clock, ms; 0: nobody knows.
+        Its receipt by the feed's clock, ms; 0 if unknown.
 
     Raises
     ------
     ValueError
-        It is not JSON, or lacks what a post must have.
+        It is not JSON, or not a valid post.
     """
     check_size(len(message))
     status = _decode(message)
-    # Of a long status the stream's text is cut off, and so are its entities.
+    # The stream cuts off the text and entities of a long status; `extended_tweet` has them in full.
     long = status.extended_tweet or _Long()
     text = long.full_text or status.full_text or status.text or ""
     check_text(text)
@@ -92,7 +92,7 @@ def normalise(message: bytes, received_ms: int = 0) -> Post:
 
 
 def _texts(entities: Any, kind: str) -> list[str] | None:
-    """Return the texts of entities of a kind, as objects or as data sets keep them; None where it isn't said."""
+    """Return the texts of entities of a kind, listed as objects or, in data sets, as texts; None if not listed."""
     found = entities.get(kind) if isinstance(entities, dict) else None
     if not isinstance(found, list):
         return None

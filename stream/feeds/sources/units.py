@@ -1,4 +1,4 @@
-"""Times in another unit than milliseconds, named as what they look like."""
+"""Recognising times in another unit than milliseconds."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ _MS_IN = {"seconds": 1e3, "microseconds": 1e-3, "nanoseconds": 1e-6}
 
 
 def unit_of(time: float) -> str | None:
-    """Return the unit in which a number would be a time between 2000 and 2100, if it isn't milliseconds.
+    """Return the unit in which a number is a time between 2000 and 2100; None for milliseconds, or if none fits.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def unit_of(time: float) -> str | None:
 
 
 def with_unit(reason: str, fields: Mapping[str, Any]) -> str:
-    """Return why fields make no event, and what unit a time looks to be in where that is the reason."""
+    """Return the reason why fields are not an event; if it is a time in another unit, with that unit."""
     for name, value in fields.items():
         if name in reason and isinstance(value, int | float) and (unit := unit_of(value)):
             return f"{reason}: {value} looks like {unit}"
@@ -35,12 +35,12 @@ def with_unit(reason: str, fields: Mapping[str, Any]) -> str:
 
 
 def convert(fields: Mapping[str, Any], kind: type[T]) -> T:
-    """Return the event that fields make.
+    """Convert fields into an event.
 
     Raises
     ------
     ValueError
-        They make none.
+        The fields are not a valid event.
     """
     try:
         return msgspec.convert(fields, kind)

@@ -33,10 +33,10 @@ def test_many_symbols_are_several_lines_of_addresses_that_pass_everywhere() -> N
     [
         (
             "BTC/USDT",
-            "symbol 'BTC/USDT' has a letter that can't be in one, or isn't 1 to 30 long: "
-            "name it as BTCUSDT or BTC-USDT",
+            "symbol 'BTC/USDT' has a character that is not allowed, or is not 1 to 30 characters long; "
+            "write it as BTCUSDT or BTC-USDT",
         ),
-        ("WHATISIT", "symbol 'WHATISIT' ends in no quote asset that is known: name it as BTCUSDT or BTC-USDT"),
+        ("WHATISIT", "symbol 'WHATISIT' doesn't end in a known quote asset; write it as BTCUSDT or BTC-USDT"),
     ],
 )
 def test_a_symbol_that_cannot_be_one_is_one_line(symbol: str, why: str) -> None:

@@ -29,9 +29,9 @@ def event(operation: str = "create", collection: str = POST, rkey: str = "3mp", 
 @pytest.mark.parametrize(
     ("odd", "reason"),
     [
-        ({"text": "$A " * 20_000}, "a text of 60,000 letters, and there may be 32,768"),
-        ({"tags": ["$A"] * 100_000}, "bytes, and there may be 262,144"),
-        ({"facets": [{}] * 100_000}, "bytes, and there may be 262,144"),
+        ({"text": "$A " * 20_000}, "a text has 60,000 characters; at most 32,768 are allowed"),
+        ({"tags": ["$A"] * 100_000}, "bytes; at most 262,144 are allowed"),
+        ({"facets": [{}] * 100_000}, "bytes; at most 262,144 are allowed"),
     ],
     ids=["text", "tags", "facets"],
 )

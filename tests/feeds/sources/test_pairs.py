@@ -110,7 +110,7 @@ def test_where_it_cant_be_had_the_one_of_before_serves(
     ask(url)
     assert pair("NEWCOINQQ") == "NEWCOIN-QQ"
     (message,) = caplog.messages
-    assert message.startswith(f"binance: its list of symbols can't be had from {url} (")
+    assert message.startswith(f"binance: can't fetch its list of symbols from {url} (")
 
 
 def test_an_answer_without_end_is_none(

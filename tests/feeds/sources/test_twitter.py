@@ -83,8 +83,8 @@ def test_a_language_that_twitter_could_not_tell_is_none() -> None:
         ({"user": {}}, "missing required field `id_str`"),
         ({"entities": {"symbols": ["x" * 65]}}, r"length <= 64 - at `\$.symbols"),
         ({"favorite_count": -1}, r"`int` >= 0 - at `\$.likes`"),
-        ({"text": "x" * 40_000}, "a text of 40,000 letters, and there may be 32,768"),
-        ({"coordinates": ["x" * 300_000]}, "bytes, and there may be 262,144"),
+        ({"text": "x" * 40_000}, "a text has 40,000 characters; at most 32,768 are allowed"),
+        ({"coordinates": ["x" * 300_000]}, "bytes; at most 262,144 are allowed"),
     ],
 )
 def test_what_lacks_something_is_refused(wrong: dict[str, Any], reason: str) -> None:
