@@ -1,7 +1,7 @@
-"""A live feed over a WebSocket: Coinbase's trades.
+"""A live feed through a WebSocket: Coinbase's trades.
 
 Run it: tickertape --agents examples feed coinbase BTC-USD ETH-USD
-Where it connects to: TICKERTAPE_COINBASE_URL
+TICKERTAPE_COINBASE_URL sets another URL.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tickertape import Event, Feed, Other, Source, Trade
 
 
 class Match(Struct):
-    """A message of the channel ``matches``; ``side`` is that of the order that was there before."""
+    """A message of the channel ``matches``; ``side`` is the side of the maker, whose order was in the book."""
 
     type: str
     trade_id: int = 0
@@ -29,7 +29,7 @@ decode = msgspec.json.Decoder(Match).decode
 
 
 class Coinbase(Source):
-    """Trades of some products."""
+    """Coinbase's trades of some products."""
 
     setting = "TICKERTAPE_COINBASE_URL"
     kinds = (Trade,)
@@ -41,7 +41,7 @@ class Coinbase(Source):
             msgspec.json.encode({"type": "subscribe", "product_ids": list(symbols), "channels": ["matches"]}).decode()
         ]
 
-    def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - it goes on from now, always
+    def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - Coinbase can't resume from a position
         return [self._url]
 
     def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
@@ -61,12 +61,12 @@ class Coinbase(Source):
 
 
 class CoinbaseSettings(Struct, frozen=True):
-    """What can be set of the feed.
+    """The settings of the feed.
 
     Attributes
     ----------
     url
-        Where it connects to.
+        The URL of the WebSocket.
     """
 
     url: str = "wss://ws-feed.exchange.coinbase.com"
@@ -74,7 +74,7 @@ class CoinbaseSettings(Struct, frozen=True):
 
 FEED = Feed(
     name="coinbase",
-    about="Coinbase's trades as they come.",
+    about="Coinbase's trades, live.",
     connect=lambda settings, symbols, name: Coinbase(settings.url, symbols, name),
     settings=CoinbaseSettings,
 )

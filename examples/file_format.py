@@ -1,4 +1,4 @@
-"""A format of recorded files: CSV, a trade a line, as ``time_ms,symbol,id,price,quantity,side``.
+"""A format of recorded files: CSV with a trade a line, as ``time_ms,symbol,id,price,quantity,side``.
 
 Run it: tickertape --agents examples replay --format csv-trades --out results trades.csv
 """
@@ -7,13 +7,13 @@ from tickertape import Event, Format, Other, Trade
 
 
 def parse(line: bytes) -> Event | Other:
-    """Read one line; a ValueError says that it can't be read."""
+    """Parse one line; a ValueError gives the reason if it can't be parsed."""
     text = line.decode().strip()
     if text.startswith("time_ms"):
         return Other("header")
     time_ms, symbol, number, price, quantity, side = text.split(",")
     if side not in ("buy", "sell"):
-        raise ValueError(f"side {side!r} is neither buy nor sell")
+        raise ValueError(f"side {side!r} must be buy or sell")
     return Trade(
         symbol=symbol,
         source="csv",

@@ -1,4 +1,4 @@
-"""Results as they come: final bars of one second, and corrections of bars that were final before.
+"""Follow results as they are published: final bars of one second, and corrections of final bars.
 
 Run it: TICKERTAPE_BROKER=localhost:9092 python examples/follow_results.py
 """

@@ -1,4 +1,4 @@
-"""A topic and schema of one's own, without markets: visits of web pages, and by how many visitors.
+"""Your own topic and schema, without markets: the visits of web pages, and the number of visitors.
 
 Run it: python examples/own_topic.py
 """
@@ -14,7 +14,7 @@ from tickertape.testing import run
 
 
 class Click(Struct, frozen=True, kw_only=True):
-    """One visit; JSON on the topic ``clicks``. ``symbol`` is what results are grouped by: here the page."""
+    """One visit, as JSON on the topic ``clicks``. Results are grouped by ``symbol``, which is the page here."""
 
     symbol: str
     source: str
@@ -38,7 +38,7 @@ class Visits(Struct, frozen=True):
     incomplete: bool
 
 
-# A HyperLogLog: it counts millions of visitors in a few kilobytes, and merges.
+# A HyperLogLog: it estimates the number of millions of visitors in a few kilobytes, and can be merged.
 VISITORS = Distinct("visitors", lg_k=11)
 
 

@@ -1,4 +1,4 @@
-"""A metric that goes from one final bar to the next: MACD, the difference of two moving averages.
+"""A metric computed from one final bar to the next: MACD, the difference of two moving averages.
 
 Run it: python examples/recursion.py
 """
@@ -11,7 +11,7 @@ from tickertape.testing import run
 
 
 class Macd(Struct, frozen=True):
-    """The MACD line and its signal, up to one bar."""
+    """The MACD line and its signal line at a bar."""
 
     symbol: str
     source: str
@@ -25,7 +25,7 @@ class Macd(Struct, frozen=True):
 
 
 def step(state: Columns, bars: Columns) -> Columns:
-    """Do one bar each of many series at once: change the state in place."""
+    """Advance many series by one bar each: change the state in place, and return the results."""
     first = state["n"] == 0
     state["n"] += 1
     for name, period in (("fast", 12), ("slow", 26)):
@@ -42,7 +42,7 @@ MACD = Recursion(
     step=step,
     sink=Topic(name="macd", holds="the MACD line and its signal, as JSON"),
     result=Macd,
-    memory=300,  # after so many bars a missing one shows no more
+    memory=300,  # after so many bars, a missing one no longer affects the result
     resolutions=("1s", "1m"),
 )
 

@@ -1,4 +1,4 @@
-"""What a topic holds, as a Polars frame: the minutes of the last hour with the widest range.
+"""Read a topic's results as a Polars data frame: the minutes of the last hour with the widest range.
 
 Run it: TICKERTAPE_BROKER=localhost:9092 python examples/results_to_polars.py
 """
@@ -11,7 +11,7 @@ import tickertape
 
 
 def widest(n: int = 10) -> pl.DataFrame:
-    """Return the minutes with the widest range."""
+    """Return the n minutes with the widest range."""
     table = tickertape.read("bars", resolutions=["1m"], sources=["all"], since=timedelta(hours=1), finals=False)
     return (
         pl.DataFrame(table)

@@ -1,4 +1,4 @@
-"""Windows that slide: the money traded in the last ten seconds, minute and five minutes, anew with each second.
+"""Sliding windows: the turnover of the last ten seconds, minute and five minutes, updated every second.
 
 Run it: python examples/rolling_window.py
 """
@@ -12,7 +12,7 @@ from tickertape.testing import run
 
 
 class Money(Struct, frozen=True):
-    """What one window holds; a record has it of each width, as ``turnover_1m``."""
+    """The metrics of one window. A record has these fields for each width, for example ``turnover_1m``."""
 
     turnover: float
     mean_size: float
@@ -30,7 +30,7 @@ MONEY = Rolling(
     kind="money",
     takes=("notional", "count"),
     aggregate=MoneyWindow(),
-    sink=Topic(name="money", holds="the money traded in windows that slide, as JSON"),
+    sink=Topic(name="money", holds="the turnover in sliding windows, as JSON"),
     metrics=Money,
 )
 

@@ -1,6 +1,6 @@
-"""A rule, and the signals it makes: the close of a second is higher than 102, told again only once it fell below 101.
+"""A rule and its signals: the close of a second rises above 102, and again only after a fall below 101.
 
-Rules are a TOML file; workers take it with TICKERTAPE_SIGNALS=rules.toml. docs/signals.md says what each line means.
+Rules are in a TOML file, which workers read if TICKERTAPE_SIGNALS=rules.toml is set. docs/signals.md explains them.
 Run it: python examples/signal_rule.py
 """
 

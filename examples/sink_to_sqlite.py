@@ -1,4 +1,4 @@
-"""Results into a database, each exactly once, also across restarts: the position is written with the rows.
+"""Write results to a database exactly once, also across restarts: the position is committed with each row.
 
 Run it: TICKERTAPE_BROKER=localhost:9092 python examples/sink_to_sqlite.py bars.sqlite
 """
@@ -18,12 +18,12 @@ create table if not exists position (topic primary key, offsets);
 
 
 async def sink(path: str, most: int | None = None) -> None:
-    """Write bars until told to stop, or so many."""
+    """Write bars until interrupted, or at most `most` bars."""
     with sqlite3.connect(path) as database:
         database.executescript(SCHEMA)
         row = database.execute("select offsets from position where topic = 'bars'").fetchone()
         position = {int(partition): offset for partition, offset in json.loads(row[0]).items()} if row else None
-        # From the beginning the first time, and then from where the last row that was written came from.
+        # The first run starts at the beginning; later ones resume after the last row that was written.
         results = tickertape.results("bars", resolutions=["1s"], since=0, position=position)
         written = 0
         async for bar in results:

@@ -1,4 +1,4 @@
-"""A metric over windows: by how much buyers outweigh sellers, for each second, minute and hour.
+"""A metric over windows: the imbalance of buying and selling in each second, minute and hour.
 
 Run it: python examples/windowed_metric.py
 """
@@ -12,7 +12,7 @@ from tickertape.testing import run
 
 
 class Imbalance(Struct, frozen=True):
-    """(buy volume - sell volume) / volume: 1 where only buyers were aggressive, -1 where only sellers."""
+    """(buy volume - sell volume) / volume: 1 if all aggressors were buyers, -1 if all were sellers."""
 
     symbol: str
     source: str
@@ -32,10 +32,10 @@ class ImbalanceWindow(Aggregate):
 
 
 IMBALANCE = Windowing(
-    slicing=TRADE_SLICES,  # trades, folded into slices of one second
+    slicing=TRADE_SLICES,  # the slices of trades, of one second each
     aggregate=ImbalanceWindow(),
     resolutions={"1s": 1000, "1m": 60_000, "1h": 3_600_000},
-    sink=Topic(name="imbalance", holds="the imbalance of buyers and sellers, as JSON"),
+    sink=Topic(name="imbalance", holds="the imbalance of buying and selling, as JSON"),
     result=Imbalance,
 )
 
