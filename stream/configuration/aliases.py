@@ -1,4 +1,4 @@
-"""Other names of symbols: what a post calls Apple, besides $AAPL."""
+"""Aliases of symbols: the words by which posts name a symbol, such as apple and iphone for AAPL."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,28 +10,30 @@ from msgspec import Meta
 
 from tickertape.stream.errors import ConfigError
 
-#: What a result's key may hold.
+#: A symbol that may be part of a result's key.
 Symbol = Annotated[str, Meta(max_length=64, pattern=r"^(?!all$)[\w.$&/:-]+$")]
 Alias = Annotated[str, Meta(max_length=128, pattern=r"^\S(.*\S)?$")]
 AliasTable: TypeAlias = dict[Symbol, Annotated[list[Alias], Meta(min_length=1)]]
 
 
 class Aliases:
-    """Finds symbols by other names, in texts.
+    """Finds symbols in texts by their aliases.
 
-    An alias is matched as whole words. Written in lower case (``apple``) it is found however the text has it, with a
-    capital (``Apple``, ``GAP``) only as it is written. Of aliases that begin at one place the longest is found, and
-    what it covers is not searched again. An alias of several symbols names all of them. A cashtag, in capitals or not,
-    names the symbol of its letters, unless it is an alias (``$btc``): then it names that alias's symbols.
+    - An alias is matched as whole words. An alias in lower case (``apple``) matches in any case. One with a capital
+      (``Apple``, ``GAP``) matches only as it is written.
+    - If several aliases begin at one place, the longest is found, and the text that it covers isn't searched again.
+    - An alias of several symbols names all of them.
+    - A cashtag, in capitals or not, names the symbol with its letters. If it is an alias (``$btc``), it names the
+      symbols of that alias instead.
 
     Parameters
     ----------
     table
-        By symbol, its aliases.
+        The aliases of each symbol.
     """
 
     def __init__(self, table: Mapping[str, Iterable[str]]) -> None:
-        # By the alias in lower case: how the text has to have it, None for any way, and the symbol.
+        # By the alias in lower case: the spelling that a text must have, None for any, and the symbol.
         self._known: dict[str, list[tuple[str | None, str]]] = {}
         for symbol, aliases in table.items():
             for alias in aliases:
@@ -49,7 +51,7 @@ class Aliases:
         text
             The text.
         cashtags
-            Those that its source says are in it, in capitals and without ``$``.
+            The cashtags that the source found in the text, in capitals and without ``$``.
         """
         known = self._known
         if not known:
@@ -65,11 +67,11 @@ class Aliases:
 
 
 def _lower(text: str) -> str:
-    """Return a text in lower case, each character in its place."""
+    """Return a text in lower case, with each character at its place."""
     lower = text.lower()
     if len(lower) == len(text):
         return lower
-    # There is one whose small letter is two.
+    # The lower case of "İ" is two characters; leave such a character as it is.
     return "".join(small if len(small := one.lower()) == 1 else one for one in text)
 
 
@@ -79,16 +81,17 @@ def read(named: str) -> AliasTable:
     Parameters
     ----------
     named
-        A TOML file, ``AAPL = ["apple", "iphone"]``; or the table itself as JSON, as one process hands it to another.
+        The path of a TOML file with lines like ``AAPL = ["apple", "iphone"]``. Or the table itself as JSON, which is
+        how one process passes it to another.
 
     Raises
     ------
     ConfigError
-        It can't be read, or has something else.
+        The table can't be read, or has other contents.
     """
     try:
         if named.startswith("{"):
             return msgspec.json.decode(named, type=AliasTable)
         return msgspec.toml.decode(Path(named).read_bytes(), type=AliasTable)
     except (OSError, ValueError) as error:
-        raise ConfigError(f'aliases: {named[:200]}: {error}; a line is `AAPL = ["apple", "iphone"]`') from None
+        raise ConfigError(f'aliases: {named[:200]}: {error}; write lines like AAPL = ["apple", "iphone"]') from None

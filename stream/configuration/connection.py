@@ -1,4 +1,4 @@
-"""Where Kafka is, and who we are to it: the part of the settings that every client needs."""
+"""The connection settings: Kafka's address, encryption and authentication. Every client needs them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ from tickertape.stream.errors import ConfigError
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
-# Where a secret may travel without TLS.
+# The hosts to which a secret may be sent without TLS.
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class Secret:
-    """Text that is shown nowhere: not by ``print``, not in a log, not in a traceback.
+    """A text that is never shown: not by ``print``, in logs or in tracebacks.
 
     Examples
     --------
@@ -45,38 +45,39 @@ class Secret:
 
 
 class Connection(Struct, frozen=True, forbid_unknown_fields=True):
-    """How Kafka is reached.
+    """The settings that say how to connect to Kafka.
 
-    Certificates and passwords are read when a client is made, so a process that runs goes on with those it has; a token
-    is asked for anew with each connection. docs/security.md has ready settings for several services.
+    Certificates and passwords are read when a client is created, so a running process keeps the ones that it has read.
+    A token is requested for each connection. docs/security.md has complete settings for several services.
 
     Attributes
     ----------
     broker
-        The address of Kafka, ``host:port``; several with commas. Empty: commands that may start an embedded Kafka do.
+        The address of Kafka, ``host:port``; several are separated by commas. If it is empty, commands that can start
+        an embedded Kafka do so.
     security_protocol
-        What the broker's port speaks: ``PLAINTEXT``, ``SSL``, ``SASL_PLAINTEXT`` or ``SASL_SSL``.
+        The protocol of the broker's port: ``PLAINTEXT``, ``SSL``, ``SASL_PLAINTEXT`` or ``SASL_SSL``.
     tls_ca
-        A PEM file of the authorities that may have signed the broker's certificate. Empty: the system's.
+        A PEM file with the authorities that may have signed the broker's certificate. Empty: those of the system.
     tls_certificate, tls_key
-        PEM files of our own certificate and of its key. The key may be in the certificate's file. Empty: no certificate
-        is shown.
+        PEM files with the client certificate and its key. The key may be in the certificate's file. Empty: no client
+        certificate is sent.
     tls_key_password, tls_key_password_file
-        The password of the key, or a file that has it.
+        The password of the key, or a file with the password.
     sasl_mechanism
         ``PLAIN``, ``SCRAM-SHA-256``, ``SCRAM-SHA-512`` or ``OAUTHBEARER``, for protocols with SASL in their name.
     sasl_username
-        The user; with ``sasl_token_url`` the client's id.
+        The user's name; with ``sasl_token_url``, the client's id.
     sasl_password, sasl_password_file
-        The user's password, or a file that has it; with ``sasl_token_url`` the client's secret.
+        The user's password, or a file with the password; with ``sasl_token_url``, the client's secret.
     sasl_token_file
         OAUTHBEARER: a file with a token. It is read for each connection, so it may be replaced at any time.
     sasl_token_url
-        OAUTHBEARER: the https address that gives tokens for client credentials (OAuth 2.0, RFC 6749, section 4.4).
+        OAUTHBEARER: the https address that issues tokens for client credentials (OAuth 2.0, RFC 6749, section 4.4).
     sasl_scope
-        OAUTHBEARER: the scope to ask for at ``sasl_token_url``. Empty: none.
+        OAUTHBEARER: the scope to request from ``sasl_token_url``. Empty: none.
     sasl_extensions
-        OAUTHBEARER: ``name=value`` pairs that go with the token: logicalCluster=lkc-1,identityPoolId=pool-2.
+        OAUTHBEARER: ``name=value`` pairs to send with the token: logicalCluster=lkc-1,identityPoolId=pool-2.
     """
 
     broker: str = ""
@@ -96,12 +97,12 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
     sasl_extensions: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
+        """Check that the settings fit together.
 
         Raises
         ------
         ConfigError
-            One of them lacks another, or is of no use with it.
+            A setting needs another one that is missing, or has no effect with another one.
         """
         _one_of("security_protocol", self.security_protocol, PROTOCOLS)
         if self.sasl_mechanism:
@@ -119,16 +120,16 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def extensions(self) -> dict[str, str]:
-        """What goes along with a token, by name."""
+        """The extensions to send with a token, by name."""
         return dict(_name_and_value(text) for text in self.sasl_extensions)
 
     def key_password(self) -> str:
-        """Return what the key is encrypted with, or nothing.
+        """Return the password of the client certificate's key; empty if none is set.
 
         Raises
         ------
         ConfigError
-            Its file can't be read.
+            The password's file can't be read.
         """
         return _secret("tls_key_password_file", self.tls_key_password, self.tls_key_password_file)
 
@@ -138,7 +139,7 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
         Raises
         ------
         ConfigError
-            Its file can't be read.
+            The password's file can't be read.
         """
         return _secret("sasl_password_file", self.sasl_password, self.sasl_password_file)
 
@@ -146,21 +147,21 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
         if not self.uses_tls:
             self._refuse_any_of("tls_", "SSL or SASL_SSL")
         if self.tls_key and not self.tls_certificate:
-            raise ConfigError("setting: tls_key is set, but not tls_certificate: a key is shown with its certificate")
+            raise ConfigError("setting: tls_key is set, but not tls_certificate: a key needs its certificate")
         if (self.tls_key_password or self.tls_key_password_file) and not self.tls_certificate:
             raise ConfigError("setting: tls_key_password is set, but not tls_certificate")
         if self.tls_key_password and self.tls_key_password_file:
-            raise ConfigError("setting: tls_key_password and tls_key_password_file are both set: leave one out")
+            raise ConfigError("setting: tls_key_password and tls_key_password_file are both set: remove one")
 
     def _check_sasl(self) -> None:
         if not self.uses_sasl:
             return self._refuse_any_of("sasl_", "SASL_SSL or SASL_PLAINTEXT")
         if self.sasl_password and self.sasl_password_file:
-            raise ConfigError("setting: sasl_password and sasl_password_file are both set: leave one out")
+            raise ConfigError("setting: sasl_password and sasl_password_file are both set: remove one")
         has_user = bool(self.sasl_username and (self.sasl_password or self.sasl_password_file))
         if not self.sasl_mechanism:
             raise ConfigError(
-                f"setting: security_protocol is {self.security_protocol}, but sasl_mechanism isn't set: it is "
+                f"setting: security_protocol is {self.security_protocol}, but sasl_mechanism isn't set: set it to "
                 f"{_or(MECHANISMS)}"
             )
         if self.sasl_mechanism != "OAUTHBEARER":
@@ -170,7 +171,7 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
                     "sasl_password_file"
                 )
             if name := next((name for name in _OF_TOKENS if getattr(self, name)), None):
-                raise ConfigError(f"setting: {name} is set, and only OAUTHBEARER has a use for it")
+                raise ConfigError(f"setting: {name} is set, but only sasl_mechanism OAUTHBEARER uses it")
             return None
         if bool(self.sasl_token_file) == bool(self.sasl_token_url):
             raise ConfigError("setting: OAUTHBEARER needs one of sasl_token_file and sasl_token_url")
@@ -182,7 +183,7 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
                 )
             url = urlsplit(self.sasl_token_url)
             if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
-                raise ConfigError("setting: sasl_token_url begins with https://, for a secret is sent there")
+                raise ConfigError("setting: sasl_token_url must begin with https://, because a secret is sent there")
         for text in self.sasl_extensions:
             _name_and_value(text)
         return None
@@ -191,8 +192,8 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
         for name in Connection.__struct_fields__:
             if name.startswith(prefix) and getattr(self, name):
                 raise ConfigError(
-                    f"setting: {name} is set, but security_protocol is {self.security_protocol}, which has no use for "
-                    f"it: set security_protocol to {protocols}"
+                    f"setting: {name} is set, but security_protocol is {self.security_protocol}, which doesn't use it: "
+                    f"set security_protocol to {protocols}"
                 )
 
 
@@ -200,12 +201,12 @@ _OF_TOKENS = ("sasl_token_file", "sasl_token_url", "sasl_scope", "sasl_extension
 
 
 def secret_from(kind: type, value: Any) -> Any:
-    """Have msgspec make a `Secret` of text.
+    """Convert a text to a `Secret`, as a ``dec_hook`` of msgspec.
 
     Raises
     ------
     TypeError
-        It is none; the message doesn't show it.
+        The value isn't a text. The message doesn't show the value.
     """
     if kind is not Secret:
         raise NotImplementedError(f"no setting is a {kind.__name__}")
@@ -216,7 +217,7 @@ def secret_from(kind: type, value: Any) -> Any:
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise ConfigError(f"setting: {name} is {value!r}, and it is {_or(known)}")
+        raise ConfigError(f"setting: {name} is {value!r} but must be {_or(known)}")
 
 
 def _or(names: tuple[str, ...]) -> str:
@@ -226,7 +227,7 @@ def _or(names: tuple[str, ...]) -> str:
 def _name_and_value(text: str) -> tuple[str, str]:
     name, is_there, value = text.partition("=")
     if not (name and is_there):
-        raise ConfigError("setting: sasl_extensions are name=value, several with commas")
+        raise ConfigError("setting: sasl_extensions must be name=value, several separated by commas")
     return name, value
 
 
@@ -234,12 +235,12 @@ def _secret(name: str, given: Secret, path: str) -> str:
     if not path:
         return given.reveal()
     try:
-        # Editors and `echo` end a line that isn't part of it.
+        # Editors and `echo` add an end of line that isn't part of the secret.
         return Path(path).read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"setting: {name}: {path} can't be read: {_reason(error)}") from None
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    # What a UnicodeDecodeError says shows bytes of the file.
+    # The message of a UnicodeDecodeError would show bytes of the file.
     return (error.strerror or type(error).__name__) if isinstance(error, OSError) else "it isn't UTF-8"

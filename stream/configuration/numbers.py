@@ -1,4 +1,4 @@
-"""Numbers that are none: not a number, and infinity. Both pass for numbers, and no comparison with them helps."""
+"""Check that numbers are finite: NaN and infinity are floats too, and pass comparisons that should stop them."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 
 def not_finite(values: Any, name: str = "") -> Iterator[str]:
-    """Yield where a Struct, a dict or a list has a number that is not finite: ``signals[0].above``."""
+    """Yield the path of each number in a Struct, dict or list that isn't finite: ``signals[0].above``."""
     match values:
         case float():
             if not math.isfinite(values):
@@ -26,10 +26,10 @@ def not_finite(values: Any, name: str = "") -> Iterator[str]:
 
 
 class FiniteRange(click.FloatRange):
-    """A number in a range, and no other: click's own takes ``nan`` for one, and ``inf`` where there is no upper end."""
+    """A finite number in a range. click's own type accepts ``nan``, and ``inf`` if the range has no upper end."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         found = float(super().convert(value, param, ctx))
         if not math.isfinite(found):
-            self.fail(f"{value!r} is no number", param, ctx)
+            self.fail(f"{value!r} isn't a finite number", param, ctx)
         return found

@@ -1,4 +1,4 @@
-"""Every setting, its default and its unit; read from ``tickertape.toml`` and ``TICKERTAPE_…`` in the environment."""
+"""All settings with their defaults and units. They are read from ``tickertape.toml`` and from ``TICKERTAPE_…``."""
 
 import os
 import tomllib
@@ -19,9 +19,9 @@ from tickertape.stream.extensions.loading import is_folder
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
-#: Read from the folder that a command runs in, where ``TICKERTAPE_CONFIG`` names no other.
+#: Read from the folder that a command runs in, unless ``TICKERTAPE_CONFIG`` names another file.
 USUAL_FILE = "tickertape.toml"
-#: In the environment these are set entry by entry, each named by a topic, or by what else they say here.
+#: The settings that are tables, and what their keys are. In the environment, each entry is a variable of its own.
 TABLES = {"lateness_ms": "TOPIC", "partitions": "TOPIC", "resolutions": "KIND", "rolling_ms": "NAME"}
 
 Whole = Annotated[int, Meta(ge=1)]
@@ -30,84 +30,85 @@ Seconds = Annotated[float, Meta(gt=0)]
 
 
 class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that can be set; `Connection` has the part about reaching Kafka.
+    """All settings. `Connection` has those about connecting to Kafka.
 
     ``TICKERTAPE_SKEW_MS=2000`` sets ``skew_ms``; ``TICKERTAPE_LATENESS_MS_TRADES=500`` sets one entry of
-    ``lateness_ms``. The file ``tickertape.toml`` in the folder that a command runs in, or that ``TICKERTAPE_CONFIG``
-    names, has the same names; paths in it are relative to it. The environment wins.
+    ``lateness_ms``. A file can set them by the same names: ``tickertape.toml`` in the folder that a command runs in, or
+    the file that ``TICKERTAPE_CONFIG`` names. Paths in it are relative to its folder. The environment overrides it.
 
     Attributes
     ----------
     group
-        The pipeline's name. Its workers share the consumer group of that name; another name reads all input anew.
+        The pipeline's name, and the first part of its workers' consumer group. With another name, all input is read
+        again.
     agents
         Where metrics, feeds and formats are found: dotted names of packages, folders (``./metrics``), and
-        ``installed`` for what other distributions bring. `tickertape --agents DIR` adds a folder.
+        ``installed`` for those of other installed distributions. `tickertape --agents DIR` adds a folder.
     slice_ms
         The width of a slice of event time.
     skew_ms
-        A record is rejected when its event time is this much later than its receipt. So is a heartbeat.
+        A record or a heartbeat is rejected if its event time is more than this later than its receipt.
     most_sources
-        How many sources a partition has room for. A source that is behind by more than ``horizon_ms`` makes room for a
-        new one. When none is, records of the new source are rejected.
+        The highest number of sources in a partition. A new source replaces the one furthest behind if that is behind
+        by more than ``horizon_ms``. Otherwise records of the new source are rejected.
     lateness_ms
-        How late a record may come, by topic: slices stay open until the watermark is this far past their end. A topic
-        that isn't named here has its metric's own default.
+        How late a record may arrive, by topic: slices stay open until the watermark is this far past their end. For
+        other topics, the default of their metric is used.
     idle_seconds
         Results don't wait for a source that has sent nothing for this long, once its partition is read to the end.
     horizon_ms
-        How far behind the others a source may be, in event time, and still correct results that are final.
+        How far a source may be behind the others, in event time, and still correct final results.
     coalesce_ms
-        Under load a worker waits at least this long between two fetches, up to four times as long when the work on what
-        it fetched takes long. A lower value gives lower latency for more CPU time.
+        Under load, a worker waits at least this long between two fetches, and up to four times as long if processing
+        what it fetched takes long. A lower value gives lower latency for more CPU time.
     backlog_ms
-        A worker that is behind by more than a block publishes this often, so that it catches up faster.
+        A worker that lags by more than a block publishes only this often, to catch up faster.
     commit_seconds
         The time between two checkpoints.
     snapshot_seconds
         The time between two snapshots of a shard. The shard's next owner starts from the newest. With 0 there are none:
-        the next owner reads up to an hour of frames again, and metrics that follow final bars, such as an EMA, are
-        refused, because only snapshots keep them.
+        the next owner reads up to an hour of frames again, and metrics that are derived from final bars, such as an
+        EMA, are refused, because only snapshots store their state.
     block_records, block_bytes
-        A block holds at most this much. A single record that is larger still makes one.
+        The most records and bytes in a block. A larger record is a block of its own.
     partitions
-        How many partitions a topic has when it is created, by topic. The catalogue has the defaults.
+        The number of partitions with which a topic is created, by topic. The defaults are in the catalogue of topics.
     session_seconds
-        A worker that Kafka hasn't heard from for this long loses its partitions to the others.
+        A worker from which Kafka receives nothing for this long loses its partitions to the others.
     resolutions
-        How wide windows are, by the name of their results: ``1s,1m,4h,1d`` for ``bars``. And, by kind, which bars a
-        metric that follows bars uses: ``1m,1h`` for ``ema``. Each metric has its own defaults.
+        The widths of windows, by the name of their results: ``1s,1m,4h,1d`` for ``bars``. For a metric that is derived
+        from bars, the bars that it uses, by its kind: ``1m,1h`` for ``ema``. Each metric has its own defaults.
     signals
         A TOML file of rules; a result that fulfils a rule is a signal. See docs/signals.md. Empty: no signals.
     rolling_ms
-        How wide sliding windows are, by name. Each width is a multiple of the finest resolution.
+        The widths of sliding windows, by name. Each width is a multiple of the finest resolution.
     compression
-        How records are compressed that workers and feeds send: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
+        The compression of records that workers and feeds send: ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     fill
-        True: a final bar is also published for each interval without trades, with the last close for all its prices and
-        volume 0. It starts with a symbol's first trade that is read with this set.
+        True also publishes a final bar for each interval without trades, with the last close as all prices and with
+        volume 0. Filling starts with the first trade of a symbol that is read while this is set.
     aliases
-        A TOML file that says what posts call symbols, ``AAPL = ["apple", "iphone"]``; or a table of that name in
-        ``tickertape.toml``. An alias in lower case is found in any case, one with capitals only as it is written.
+        A TOML file with the names that posts use for symbols, ``AAPL = ["apple", "iphone"]``; or a table of that name
+        in ``tickertape.toml``. An alias in lower case matches in any case, one with capitals only as it is written.
     metrics_port, metrics_host
-        Where a process serves /metrics. Port 0: a free one, which the process prints. Port -1: nowhere. The workers of
-        `up` take free ports, and `up` lists them at /sd.
+        Where a process serves /metrics. Port 0 takes a free port, which the process prints; port -1 serves nothing. The
+        workers of `up` use free ports, and `up` lists them at /sd.
     log_format
-        ``text``, or ``json`` for a JSON object a line.
+        ``text``, or ``json`` for one JSON object per line.
     watch
         Symbols whose newest results are also metrics, separated by commas: BTC-USDT,ETH-USDT.
     feeds
         The settings that feeds declare, by full name: ``coinbase_url``.
     feed_silence_seconds
-        A live connection that brings nothing for this long is closed and made anew.
+        A live connection that receives nothing for this long is closed and opened again.
     feed_ping_seconds
         The time between two pings to a live source. A ping that isn't answered within it ends the connection.
     feed_renew_seconds
-        A live connection is replaced when it is this old; the new one is up before the old one is closed. Binance ends
+        A live connection of this age is replaced; the new one is opened before the old one is closed. Binance ends
         connections after 24 hours.
     feed_buffer_bytes
-        How much of a live source's messages may wait while Kafka takes nothing. Past it the oldest messages are dropped
-        and counted; a source that can repeat them is asked for them again later.
+        How many bytes of a live source's messages may wait while Kafka accepts nothing. Beyond this, the oldest
+        messages are dropped and counted. A source that can repeat them is asked for them again later.
     """
 
     group: str = "tickertape"
@@ -144,12 +145,12 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     @property
     def consumer_group(self) -> str:
-        """The group's name at Kafka: another epoch reads the log anew."""
+        """The name of the consumer group on Kafka. Each epoch has its own, and reads the log from its beginning."""
         return f"{self.group}-{self.epoch}"
 
     @property
     def epoch(self) -> str:
-        """What the meaning of a slice hangs on; another value starts a new epoch, never a mix."""
+        """The settings that decide the contents of slices, as text. Slices of different epochs never mix."""
         epoch = f"{self.slice_ms}-{self.skew_ms}"
         if not self.aliases:
             return epoch
@@ -157,16 +158,16 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         return f"{epoch}-{blake2b(msgspec.json.encode(table), digest_size=4).hexdigest()}"
 
     def the_broker(self) -> str:
-        """Return where Kafka is, for what needs one that runs.
+        """Return Kafka's address, for commands that need a running Kafka.
 
         Raises
         ------
         ConfigError
-            None is set.
+            No broker is set.
         """
         if not self.broker:
             raise ConfigError(
-                "no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER"
+                "no broker is set: give its address with --broker or TICKERTAPE_BROKER; `tickertape kafka` runs one"
             )
         return self.broker
 
@@ -186,16 +187,16 @@ def load(
     Parameters
     ----------
     environ
-        The environment; the process's own by default.
+        The environment; by default that of the process.
     declared
-        Takes the setting ``agents``, and returns the names of what can be set of the feeds there.
+        A function that is given the setting ``agents``, and returns the names of the settings of its feeds.
     **overrides
-        What the command line gave; None means not given. ``more_agents`` are added to ``agents``.
+        Values from the command line; None means not given. ``more_agents`` are added to ``agents``.
 
     Raises
     ------
     ConfigError
-        A setting is unknown, or its value is of the wrong kind or out of range.
+        A setting is unknown, or its value has the wrong type or is out of range.
     """
     environ = os.environ if environ is None else environ
     file = environ.get(FILE) or (USUAL_FILE if Path(USUAL_FILE).is_file() else "")
@@ -222,12 +223,12 @@ def load(
     except msgspec.ValidationError as error:
         raise ConfigError(f"setting: {error}; see `tickertape settings`") from None
     for name in not_finite(found):
-        raise ConfigError(f"setting: {name} is no finite number; see `tickertape settings`")
+        raise ConfigError(f"setting: {name} isn't a finite number; see `tickertape settings`")
     return found
 
 
 def _from_file(path: str) -> dict[str, Any]:
-    """Read a file; paths in it are relative to its folder."""
+    """Read a settings' file, and make its paths, which are relative to its folder, absolute."""
     try:
         values = tomllib.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
@@ -242,7 +243,7 @@ def _from_file(path: str) -> dict[str, Any]:
 
 
 def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> dict[str, str]:
-    """Add what the environment sets; return what isn't ours, by its name in small letters."""
+    """Add the settings in the environment to the values; return the unknown ones by their names in lower case."""
     unknown = {}
     names = {f.name: f for f in msgspec.structs.fields(Settings)}
     lists = [name for name, f in names.items() if f.type in (list[str], dict[str, list[str]])]
@@ -252,7 +253,7 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> dic
         name = key.removeprefix(PREFIX).lower()
         table = next((t for t in TABLES if name.startswith(t + "_")), None)
         if table:
-            # A topic's name has no capitals and no underscores.
+            # Topics' names have hyphens and lower case instead of underscores and capitals.
             entry = name.removeprefix(table + "_").replace("_", "-")
             values[table] = values.get(table, {}) | {entry: _parts(text) if table in lists else text}
         elif name in names and name != "feeds":

@@ -81,29 +81,29 @@ CLIENT = {"sasl_username": "id", "sasl_password": Secret("s")}
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"security_protocol": "TLS"}, "security_protocol is 'TLS', and it is PLAINTEXT, SSL, SASL_PLAINTEXT or "),
-        ({"tls_ca": "ca"}, "tls_ca is set, but security_protocol is PLAINTEXT, which has no use for it: set "),
+        ({"security_protocol": "TLS"}, "security_protocol is 'TLS' but must be PLAINTEXT, SSL, SASL_PLAINTEXT or "),
+        ({"tls_ca": "ca"}, "tls_ca is set, but security_protocol is PLAINTEXT, which doesn't use it: set "),
         ({"security_protocol": "SSL", "sasl_password": Secret("s")}, "sasl_password is set, but security_protocol is "),
         ({"security_protocol": "SSL", "tls_key": "key"}, "tls_key is set, but not tls_certificate: "),
         ({"security_protocol": "SSL", "tls_key_password": Secret("s")}, "tls_key_password is set, but not tls_certif"),
         (
             {"security_protocol": "SSL", "tls_certificate": "c", "tls_key_password": Secret("s")}
             | {"tls_key_password_file": "f"},
-            "tls_key_password and tls_key_password_file are both set: leave one out",
+            "tls_key_password and tls_key_password_file are both set: remove one",
         ),
-        ({"security_protocol": "SASL_SSL"}, "security_protocol is SASL_SSL, but sasl_mechanism isn't set: it is PLAIN"),
-        ({"security_protocol": "SASL_SSL", "sasl_mechanism": "scram"}, "sasl_mechanism is 'scram', and it is PLAIN, "),
+        ({"security_protocol": "SASL_SSL"}, "security_protocol is SASL_SSL, but sasl_mechanism isn't set: set it to "),
+        ({"security_protocol": "SASL_SSL", "sasl_mechanism": "scram"}, "sasl_mechanism is 'scram' but must be PLAIN, "),
         (
             {"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN", "sasl_username": "me"},
             "sasl_mechanism PLAIN needs sasl_username, and sasl_password or sasl_password_file",
         ),
         (
             {"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN", "sasl_password_file": "f", **CLIENT},
-            "sasl_password and sasl_password_file are both set: leave one out",
+            "sasl_password and sasl_password_file are both set: remove one",
         ),
         (
             {"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN", "sasl_scope": "kafka", **CLIENT},
-            "sasl_scope is set, and only OAUTHBEARER has a use for it",
+            "sasl_scope is set, but only sasl_mechanism OAUTHBEARER uses it",
         ),
         (OAUTH, "OAUTHBEARER needs one of sasl_token_file and sasl_token_url"),
         (
@@ -113,9 +113,9 @@ CLIENT = {"sasl_username": "id", "sasl_password": Secret("s")}
         (OAUTH | {"sasl_token_url": "https://localhost"}, "sasl_token_url needs sasl_username (the client's id), and "),
         (
             OAUTH | {"sasl_token_url": "{}://elsewhere".format("http"), **CLIENT},
-            "sasl_token_url begins with https://, for a secret is sent",
+            "sasl_token_url must begin with https://, because a secret is sent",
         ),
-        (OAUTH | {"sasl_token_file": "f", "sasl_extensions": ["x"]}, "sasl_extensions are name=value, several with"),
+        (OAUTH | {"sasl_token_file": "f", "sasl_extensions": ["x"]}, "sasl_extensions must be name=value, several "),
     ],
 )
 def test_what_contradicts_itself_is_said(given: dict[str, object], told: str) -> None:

@@ -128,7 +128,8 @@ def test_an_error_is_one_line_and_an_exit_code() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        "tickertape: no broker is set: `tickertape kafka` runs one; name it with --broker or TICKERTAPE_BROKER\n"
+        "tickertape: no broker is set: give its address with --broker or TICKERTAPE_BROKER; `tickertape kafka` runs "
+        "one\n"
     )
     assert run("nonsense").returncode == 2
     assert run("--help").returncode == 0
