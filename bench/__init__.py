@@ -1,1 +1,1 @@
-"""How fast, and compared with what: every figure in the README comes from `make bench`."""
+"""Benchmarks, with comparisons: all figures in the README come from `make bench`."""

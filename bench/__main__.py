@@ -1,7 +1,7 @@
-"""`make bench`: throughput on one core, latency, and memory, all in one go, on an embedded Kafka.
+"""`make bench`: measure throughput on one core, latency, memory and scaling on an embedded Kafka.
 
-The worker is pinned to one core and the broker has both. Each contestant runs several times in turn, and the median
-counts: machines are noisy, ratios within one run are less so.
+For throughput, the worker is pinned to one core, and the broker may use both. The contestants take turns for several
+rounds, and the median counts: machines are noisy, but ratios within a round are less so.
 """
 
 import json
@@ -19,12 +19,16 @@ console = Console(width=110)
 
 
 @click.command()
-@click.option("--events", default=1_000_000, show_default=True)
-@click.option("--rounds", default=5, show_default=True, help="Of the fast contestants; the median counts.")
-@click.option("--only", type=click.Choice(["throughput", "mix", "latency", "memory", "scaling", "restart"]))
-@click.option("--json", "path", type=click.Path(path_type=Path), help="Write the figures there too.")
+@click.option("--events", default=1_000_000, show_default=True, help="Number of trades.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds of each contestant; the median counts.")
+@click.option(
+    "--only",
+    type=click.Choice(["throughput", "mix", "latency", "memory", "scaling", "restart"]),
+    help="Measure only this.",
+)
+@click.option("--json", "path", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
 def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
-    """Measure, print, and exit 1 where a floor is missed; a restart only if asked for, for it takes long."""
+    """Measure and print; the exit code is 1 if a floor is missed. Restarts are measured only with --only restart."""
     ok, figures = True, dict[str, object]()
     if only in (None, "throughput"):
         with EmbeddedKafka() as kafka:
@@ -53,7 +57,7 @@ def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
             changes = scaling.measure(kafka.broker)
             figures["scaling"] = changes
             ok &= scaling.show(console, changes)
-    if only == "restart":  # it takes a quarter of an hour
+    if only == "restart":  # only on request, as it takes a quarter of an hour
         with EmbeddedKafka() as kafka:
             back = restart.measure(kafka.broker)
             figures["restart"] = back

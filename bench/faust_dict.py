@@ -1,4 +1,7 @@
-"""A plain Faust agent that only adds to a dict. Run: python -m bench.faust_dict BROKER EVENTS"""
+"""A plain Faust agent that only adds to a dict.
+
+Run: python -m bench.faust_dict BROKER EVENTS
+"""
 
 import os
 import sys
@@ -35,7 +38,7 @@ def app(broker: str) -> faust.App:
 
 
 class Clock:
-    """Counts events from the first one on, and ends the process with the rate."""
+    """Counts events, then prints the rate since the first one, and ends the process."""
 
     def __init__(self, events: int) -> None:
         self.events = events
@@ -48,7 +51,7 @@ class Clock:
         self.seen += 1
         if self.seen == self.events:
             wall, cpu = time.perf_counter() - self.began, time.process_time() - self.cpu
-            # Faust takes over print.
+            # Faust redirects print.
             os.write(1, f"@{self.events / wall:.0f} {self.events / cpu:.0f}\n".encode())
             os._exit(0)
 

@@ -1,4 +1,4 @@
-"""A plain Faust windowed table: OHLC, volume, notional and buy volume a second.
+"""A plain Faust windowed table: OHLC, volume, notional, buy volume and count of each second.
 
 Run: python -m bench.faust_table BROKER EVENTS
 """

@@ -1,4 +1,4 @@
-"""The raw limit of consuming record by record: aiokafka's getmany, nothing decoded.
+"""The limit of consuming record by record: aiokafka's getmany, without decoding anything.
 
 Run: python -m bench.getmany BROKER EVENTS
 """

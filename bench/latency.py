@@ -1,4 +1,4 @@
-"""From an event to the first provisional bar that counts it, at 20,000 events a second, two workers."""
+"""Measure the latency from an event to the first provisional bar with it, at 20,000 events a second, two workers."""
 
 import asyncio
 import math
@@ -39,9 +39,9 @@ class _Bar(msgspec.Struct, gc=False):
 
 
 def watch(broker: str, seconds: float) -> list[tuple[str, int, int, float]]:
-    """Read bars as they come; return (symbol, start, count, seen at) of each.
+    """Read bars as they are published; return (symbol, start, count, time of reading) of each, times in ms.
 
-    By librdkafka: the reader shares the cores with what it measures, and this one takes the least of them.
+    The reader shares the cores with the workers it measures, so it uses librdkafka, which takes the least CPU time.
     """
     consumer = Consumer({"bootstrap.servers": broker, "group.id": "bench", "enable.auto.commit": False})
     partitions = consumer.list_topics(BARS.name, timeout=10).topics[BARS.name].partitions
@@ -59,7 +59,7 @@ def watch(broker: str, seconds: float) -> list[tuple[str, int, int, float]]:
 
 
 async def sent(broker: str) -> dict[tuple[str, int], list[int]]:
-    """Return the event times of each bar's trades, in the order in which they were sent."""
+    """Return the event times of each bar's trades, in order of publishing."""
     decode = msgspec.json.Decoder(_Trade).decode
     sent_ms: dict[tuple[str, int], list[int]] = defaultdict(list)
     async for record in logs.read(Connection(broker), [TRADES.name]):
@@ -75,7 +75,7 @@ def latencies_ms(
     from_ms: float,
     to_ms: float = math.inf,
 ) -> list[float]:
-    """Return, for each event of the seconds that begin between two times, how long until the first bar counted it."""
+    """Return how long it took until a bar counted each event, for the seconds that begin between two times."""
     counted: dict[tuple[str, int], int] = defaultdict(int)
     latencies = []
     for symbol, start_ms, count, seen_ms in shown:

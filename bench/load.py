@@ -1,4 +1,4 @@
-"""The load: single-event JSON trades, the same for everyone."""
+"""Produce the load: JSON trades, a trade a record, the same for all contestants."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ EVENTS_A_MS = 10
 
 
 async def produce(broker: str, events: int, seed: int = 1) -> None:
-    """Fill ``trades``: 200 symbols, a ms of event time per ten events, and no heartbeats: Faust can't read nulls."""
+    """Fill ``trades``: 200 symbols, ten events per ms of event time, no heartbeats, as Faust can't read null values."""
     rng = np.random.default_rng(seed)
     symbols = [f"S{i:03d}-USD" for i in range(SYMBOLS)]
     price = rng.uniform(10, 50_000, SYMBOLS)

@@ -1,4 +1,4 @@
-"""What a worker that holds 10,000 symbols takes."""
+"""Measure the memory of a worker with 10,000 symbols."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ from tickertape.stream.kafka.clients.producer import Producer
 
 SYMBOLS = 10_000
 RATE = 20_000
-# Long enough for windows that slide over five minutes to be full.
+# Long enough to fill sliding windows of five minutes.
 SECONDS = 330
 FLOOR_MIB = 600.0
 
@@ -30,7 +30,7 @@ def measure(broker: str, agents: str) -> dict[str, float]:
 
     async def feed() -> int:
         async with Producer(Connection(broker)) as producer:
-            # Without the last heartbeat, so that windows stay open.
+            # No closing heartbeat, so that windows stay open.
             return (await simulation.run(producer, close=False)).trades
 
     peak = [0]
@@ -46,7 +46,7 @@ def measure(broker: str, agents: str) -> dict[str, float]:
         watching.start()
         events = asyncio.run(feed())
         workers.wait_until_read(broker, 400)
-        # Until what the backlog took is given back, and the next snapshots are made.
+        # Wait until the memory of the backlog is released, and the next snapshots are written.
         time.sleep(15)
         resident = process.memory_info().rss
     symbols = len(simulation.ledger.by_symbol())
@@ -56,7 +56,7 @@ def measure(broker: str, agents: str) -> dict[str, float]:
 def show(console: Console, spine: dict[str, float], every: dict[str, float]) -> bool:
     ok = spine["peak_mib"] < FLOOR_MIB
     console.print(
-        f"a worker that holds {spine['symbols']:,} symbols ({spine['events']:,} trades, {BARS.name} of five "
+        f"a worker with {spine['symbols']:,} symbols ({spine['events']:,} trades, {BARS.name} of five "
         f"resolutions): {spine['resident_mib']:.0f} MiB resident, {spine['peak_mib']:.0f} MiB at its peak; "
         f"floor {FLOOR_MIB:g} MiB {'met' if ok else 'MISSED'}; with every agent {every['resident_mib']:.0f} and "
         f"{every['peak_mib']:.0f} MiB",

@@ -1,4 +1,4 @@
-"""Everything on: trades, quotes and posts as they come in a market, through every agent in one process, on one core."""
+"""Measure all agents in one process on one core, with a market's mix of trades, quotes and posts."""
 
 import statistics
 import subprocess
@@ -13,13 +13,13 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin import topics
 
 TRADES_SENT = 450_000
-# Of ten records 4.5 are trades and 5 quotes; with its bursts the crowd says three times what it says without.
+# Of ten records, 4.5 are trades and 5 are quotes. Bursts triple the number of posts, hence the 3.
 RATE, QUOTES_A_TRADE, POSTS_A_SECOND = 10_000, 50 / 45, 10_000 * 5 / 45 / 3
 FLOOR = 0.5
 
 
 def _fill(broker: str) -> dict[str, int]:
-    """Send the mix as fast as it goes; return how many records each topic has."""
+    """Publish the mix at full speed; return the number of records in each topic."""
     settings = Settings(broker=broker)
     topics.create(settings)
     market = ["--symbols", str(load.SYMBOLS), "--rate", str(RATE), "--events", str(TRADES_SENT), "--speed", "max"]
@@ -31,7 +31,7 @@ def _fill(broker: str) -> dict[str, int]:
 
 
 def measure(console: Console, broker: str, rounds: int) -> dict[str, float]:
-    """Return records, and those of trades and quotes, a second, and trades a second of the spine alone, in turn."""
+    """Return the rates of all agents and of the spine alone, measured in turns, as medians."""
     sent = _fill(broker)
     everything, spine = sum(sent.values()), sent[TRADES.name]
     shares = " + ".join(f"{sent[topic.name] / everything:.0%} {topic.name}" for topic in INPUTS)

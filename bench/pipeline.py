@@ -1,4 +1,4 @@
-"""The pipeline of this project: consume, decode, fold, publish, commit.
+"""The pipeline of this project: it consumes, decodes, folds, publishes and commits.
 
 Run: python -m bench.pipeline BROKER EVENTS [AGENTS]
 """
@@ -18,12 +18,12 @@ from tickertape.stream.engine.worker.pipeline import Pipeline
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.telemetry import memory
 
-# Of what is read; the others are heartbeats and such.
+# The least share of the records read that must be counted; others may be heartbeats, for example.
 SURELY = 0.99
 
 
 class Timed(Pipeline):
-    """A worker that stops once all events are folded, published and committed, and says how long that took."""
+    """A worker that ends once all events are folded, published and committed, and prints the rates."""
 
     events = 0
     began = cpu = 0.0
@@ -37,33 +37,33 @@ class Timed(Pipeline):
                 self.began, self.cpu = time.perf_counter(), time.process_time()
             return await receive(block)
 
-        self.coordinator.receive = first  # type: ignore[method-assign]  # the bench looks on
+        self.coordinator.receive = first  # type: ignore[method-assign]  # to time the first block
         self.add_future(self._until_done())
 
     async def _until_done(self) -> None:
         agents: dict[str, Any] = dict(self.coordinator._agents)
         windows = agents.pop(SLICES.name, None)
-        # The topics have just been made: by the time that a block comes they are there for all.
-        while not self.began:  # noqa: ASYNC110 - there is no event
+        # The topics have just been created. Once a block has arrived, all clients know them.
+        while not self.began:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.002)
         async with Reader(self.settings, [SLICES.name], from_beginning=True) as reader:
             wall, cpu = await self._until_read(agents, windows, reader)
         slicers = [slicer for agent in agents.values() for slicer in agent.slicers.values()]
         counted = sum(slicer.tallies.counted for slicer in slicers)
         if counted < SURELY * self.events:
-            raise SystemExit(f"of {self.events} records only {counted} were counted")
+            raise SystemExit(f"only {counted} of {self.events} records were counted")
         print(f"@{self.events / wall:.0f} {self.events / cpu:.0f}", flush=True)
         os._exit(0)
 
     async def _until_read(self, agents: dict[str, Any], windows: Any, reader: Reader) -> tuple[float, float]:
-        """Wait until all is read and committed; return the seconds that it took, by the wall and of the processor."""
+        """Wait until everything is read and committed; return the seconds of wall time and of CPU time."""
 
         def read() -> int:
             return sum(slicer.read for agent in agents.values() for slicer in agent.slicers.values())
 
         while read() < self.events:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.002)
-        # Not `commit`, which does nothing while another is under way.
+        # Not `commit`, which does nothing while another commit is under way.
         await self.consumer.force_commit()
         if windows is not None:
             ends = await reader.ends()

@@ -1,4 +1,7 @@
-"""What one would write by hand: confluent-kafka, msgspec and dicts. Run: python -m bench.plain_loop BROKER EVENTS"""
+"""A hand-written loop with confluent-kafka, msgspec and dicts.
+
+Run: python -m bench.plain_loop BROKER EVENTS
+"""
 
 import sys
 import time
@@ -41,7 +44,7 @@ def main() -> None:
         if not began:
             began, cpu = time.perf_counter(), time.process_time()
             committed = began
-        # The last one is the start of the bar's second.
+        # The last item of a bar is its second.
         for trade in [decode(value) for message in messages if (value := message.value()) is not None]:
             seen += 1
             second, price, quantity = trade.time_ms // 1000, trade.price, trade.quantity

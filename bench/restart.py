@@ -1,4 +1,4 @@
-"""How soon a worker that was killed is back, with 10,000 symbols and an hour of history."""
+"""Measure how soon a killed worker publishes again, with 10,000 symbols and an hour of history."""
 
 import asyncio
 import os
@@ -39,7 +39,7 @@ def measure(broker: str, seconds: int = SECONDS) -> dict[str, float]:
 
     async def feed() -> int:
         async with Producer(Connection(broker)) as producer:
-            # Without the last heartbeat, so that windows stay open.
+            # No closing heartbeat, so that windows stay open.
             return (await simulation.run(producer, close=False)).trades
 
     figures: dict[str, float] = {}
@@ -57,7 +57,7 @@ def measure(broker: str, seconds: int = SECONDS) -> dict[str, float]:
 
 @contextmanager
 def _worker(broker: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker of one and the same slot; at the end it is killed."""
+    """Run a worker in slot 0, and kill it at the end of the block."""
     command = [sys.executable, "-m", "tickertape", "--broker", broker, "worker", "--slot", "0"]
     process = subprocess.Popen(command, env=os.environ | environment)
     try:
@@ -68,7 +68,7 @@ def _worker(broker: str, **environment: str) -> Iterator[subprocess.Popen[bytes]
 
 
 def _wait_for_snapshots(broker: str) -> None:
-    """Wait until each shard has one that was made from now on."""
+    """Wait until each shard has a snapshot that was written after this call began."""
     with KafkaAdminClient(bootstrap_servers=broker) as admin:
 
         def ends(name: str) -> list[int]:
@@ -82,7 +82,7 @@ def _wait_for_snapshots(broker: str) -> None:
 
 
 def _restart(broker: str, symbols: list[str], time_ms: int, **environment: str) -> float:
-    """Return how long after its start a worker has published a bar of each symbol's newest trade."""
+    """Return how many seconds after its start a worker has published a bar with the newest trade of every symbol."""
     consumer = KafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False)
     parts = [TopicPartition(BARS.name, p) for p in range(BARS.partitions)]
     consumer.assign(parts)
@@ -118,9 +118,9 @@ def _restart(broker: str, symbols: list[str], time_ms: int, **environment: str) 
                     key = record.key.decode()
                     if key.endswith(starts) and key.removesuffix(starts) in awaited:
                         awaited.remove(key.removesuffix(starts))
-                        # By the broker's clock, for reading it takes its time too.
+                        # The append time by the broker's clock, as reading the record takes time too.
                         last_ms = max(last_ms, record.timestamp)
-        # Its commit, from which the next goes on.
+        # Wait for a commit, from which the next worker resumes.
         time.sleep(3)
     consumer.close()
     return last_ms / 1000 - began
@@ -129,7 +129,7 @@ def _restart(broker: str, symbols: list[str], time_ms: int, **environment: str) 
 def show(console: Console, figures: dict[str, float]) -> bool:
     ok = figures["warm_seconds"] < FLOOR_SECONDS
     console.print(
-        f"a worker that was killed, {figures['symbols']:,.0f} symbols, {figures['events']:,.0f} trades in an hour: "
+        f"a killed worker, {figures['symbols']:,.0f} symbols, {figures['events']:,.0f} trades in an hour: "
         f"back after {figures['warm_seconds']:.1f} s, without snapshots {figures['cold_seconds']:.1f} s; "
         f"floor {FLOOR_SECONDS:g} s {'met' if ok else 'MISSED'}",
         highlight=False,

@@ -1,4 +1,4 @@
-"""Events a second on one core: this pipeline, plain Faust, and what others do with the same records."""
+"""Measure events a second on one core: this pipeline, plain Faust, and other consumers of the same records."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ FAUST_DICT = "Faust agent, adds to a dict"
 FAUST_TABLE = "Faust windowed table"
 #: The agents of trades and their bars.
 SPINE = "tickertape.agents.market.trades,tickertape.agents.market.bars"
-# (name, module, arguments, share of the events, what it does)
+# Name, module, arguments, and share of the events.
 CONTESTANTS = [
     (FAUST_TABLE, "bench.faust_table", [], 0.015),
     (FAUST_DICT, "bench.faust_dict", [], 0.04),
@@ -39,9 +39,9 @@ FLOORS = [(FAUST_TABLE, 100.0), (FAUST_DICT, 60.0), (GETMANY, 1.2)]
 
 
 def contest(module: str, broker: str, events: int, arguments: Sequence[str]) -> tuple[float, float]:
-    """Run one contestant on one core; return events a second, by the wall and by the processor's clock.
+    """Run one contestant on one core; return events per second of wall time and of CPU time.
 
-    Each begins with empty sinks, and a broker that has come to rest.
+    Each contestant begins with empty sinks and an idle broker.
     """
     _delete(broker, [topic.name for topic in CATALOGUE if topic not in INPUTS])
     topics.create(Settings(broker))
@@ -81,7 +81,7 @@ def _rates(console: Console, broker: str, events: int, rounds: int) -> dict[str,
 
 
 def measure(console: Console, broker: str, events: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Run all, and return medians."""
+    """Run all contestants, and return the medians of their rates."""
     topics.create(Settings(broker))
     console.print(f"producing {events:,} trades of 200 symbols")
     asyncio.run(load.produce(broker, events))
@@ -89,7 +89,7 @@ def measure(console: Console, broker: str, events: int, rounds: int) -> dict[str
 
 
 def _figures(rates: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str, float]]:
-    """Return medians over the rounds; a ratio is the median of the rounds' own: within one the machine is the same."""
+    """Return medians over the rounds. Ratios are taken within a round, in which the machine's state is the same."""
     ours = rates[PIPELINE]
     return {
         name: {

@@ -1,4 +1,4 @@
-"""Worker processes, for as long as a measurement takes."""
+"""Run worker processes for the time of a measurement."""
 
 import os
 import subprocess
@@ -27,9 +27,9 @@ def running(broker: str, workers: int, agents: str = "tickertape.agents") -> Ite
 
 
 def wait_until_read(broker: str, seconds: float) -> None:
-    """Wait until all of ``trades`` is read and committed."""
+    """Wait until all records of ``trades`` are read and committed."""
     settings, until = Settings(broker=broker), time.monotonic() + seconds
     while any(state.lag != 0 for state in topics.describe(settings, [TRADES])):
         if time.monotonic() > until:
-            raise SystemExit(f"the workers have not caught up within {seconds:g} s")
+            raise SystemExit(f"the workers did not read all of {TRADES.name} within {seconds:g} s")
         time.sleep(0.5)
