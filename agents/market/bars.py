@@ -104,7 +104,7 @@ SQUARED_RETURNS = SquaredReturns()
 
 
 class TradeBar(TradeSlice):
-    """The aggregate of a bar: that of a slice, and squared returns between the closes of slices."""
+    """The aggregate of a bar: a slice's aggregate, and squared returns between the closes of slices."""
 
     reducers = (*TradeSlice.reducers, SQUARED_RETURNS)
 

@@ -111,7 +111,7 @@ SPREAD_AREA = SpreadArea()
 
 
 class QuoteWindow(QuoteSlice):
-    """The aggregate of a bar: that of a slice, and the area under the spread at the closes of slices."""
+    """The aggregate of a bar: a slice's aggregate, and the area under the spread at the closes of slices."""
 
     reducers = (*QuoteSlice.reducers, SPREAD_AREA)
 

@@ -17,7 +17,7 @@ class QuoteSlide(Struct, frozen=True):
     """Metrics of the quotes in the last 10 seconds, minute and 5 minutes, as JSON on the topic ``rolling``.
 
     Each field exists once for each width: ``count_10s``, ``count_1m``, ``count_5m``. Each second with quotes has a
-    record. Its start is that of the second, and its windows end with the second.
+    record, which starts with that second. Its windows end with the second.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ class TradeWindow(Struct, frozen=True):
     """Metrics of the trades in the last 10 seconds, minute and 5 minutes, as JSON on the topic ``rolling``.
 
     Each field exists once for each width: ``vwap_10s``, ``vwap_1m``, ``vwap_5m``. Each second with trades has a record.
-    Its start is that of the second, and its windows end with the second.
+    The record starts with that second, and its windows end with it.
 
     Attributes
     ----------

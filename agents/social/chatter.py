@@ -74,7 +74,7 @@ class Chatter(Struct, frozen=True, kw_only=False):
 
 
 class PostWindow(PostSlice):
-    """The aggregate of a window: that of a slice, and the metrics computed from it."""
+    """The aggregate of a window: a slice's aggregate, and the metrics computed from it."""
 
     def finish(self, partials: Columns) -> Columns:
         mentions, scored = partials["mentions"], partials["scored"]
