@@ -1,4 +1,4 @@
-"""The command `tickertape`, and the commands that belong to no other room.
+"""The command `tickertape`, and its subcommands that belong to no other room.
 
 May import: schemas, stream.chaos, stream.cluster, stream.configuration, stream.console, stream.engine.define,
 stream.engine.derived, stream.errors, stream.extensions, stream.feeds, stream.feeds.define, stream.kafka,

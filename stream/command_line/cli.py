@@ -1,4 +1,4 @@
-"""The command ``tickertape``. A command's module is light, and imports what is heavy when it runs."""
+"""The command ``tickertape``. To start fast, each subcommand imports heavy modules only when it runs."""
 
 import os
 import sys
@@ -28,18 +28,18 @@ UNREAD = 141
     multiple=True,
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
     metavar="DIR",
-    help="A folder with metrics, feeds or formats of your own, besides those of the setting `agents`.",
+    help="A folder with your own metrics, feeds or formats, in addition to the setting `agents`.",
 )
 @click.pass_context
 def cli(context: click.Context, broker: str | None, agents: tuple[str, ...]) -> None:
     """Real-time market and social analytics on Kafka: exact rolling metrics at block speed.
 
-    Whatever can be set is in `tickertape settings`, with its name in the environment.
+    `tickertape settings` lists all settings, with their names in the environment.
     """
     try:
         context.obj = load(broker=broker, more_agents=agents)
     except ConfigError as error:
-        # Its message sends people to that command, which shows what can be set, and then raises it.
+        # The message refers users to `tickertape settings`, so that command must run. It raises the error at its end.
         if context.invoked_subcommand != "settings":
             raise
         context.obj = error
@@ -69,7 +69,7 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; what its user can mend is one line on stderr and the error's exit code."""
+    """Run the command. An error that the user can fix is one line on standard error, with the error's exit code."""
     try:
         sys.exit(cli.main(prog_name="tickertape", standalone_mode=False) or 0)
     except TickertapeError as error:
@@ -81,6 +81,6 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output, `head` say, has had enough; Python would complain once more as it ends.
+        # The reader of the output, such as `head`, has closed it. Without this, Python would report it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(UNREAD)

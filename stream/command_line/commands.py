@@ -1,4 +1,4 @@
-"""``tickertape settings``, ``metrics`` and ``doctor``: what can be set, what is shown, and what is wrong."""
+"""The commands ``tickertape settings``, ``schemas``, ``dashboards``, ``metrics`` and ``doctor``."""
 
 import inspect
 import re
@@ -27,7 +27,7 @@ WIDTH = 100
 @click.option("--example", is_flag=True, help="Print a `tickertape.toml` with every setting at its default.")
 @click.pass_obj
 def settings(found: Settings | ConfigError, example: bool) -> None:
-    """Print each setting: its value, its default, its name in the environment and what it means."""
+    """Print each setting: its value, its default, its name in the environment and its meaning."""
     default = Settings()
     if example:
         click.echo(example_file(found.agents if isinstance(found, Settings) else default.agents), nl=False)
@@ -46,24 +46,24 @@ def settings(found: Settings | ConfigError, example: bool) -> None:
 
 
 def example_file(places: Sequence[str]) -> str:
-    """Return a settings' file with every setting at its default, commented out, and what it means.
+    """Return a settings' file with every setting at its default, commented out, and its meaning.
 
     Parameters
     ----------
     places
-        Where feeds are found, besides ours.
+        Where feeds are found: the setting ``agents``.
     """
     from tickertape.stream.feeds.define.registry import feeds
 
     default = Settings()
-    lines = ["## Read from the folder that a command runs in, or from where TICKERTAPE_CONFIG says."]
-    lines += ["## The environment wins. A line with one # is a setting at its default."]
+    lines = ["## This file is read from the folder that a command runs in, or from the path in TICKERTAPE_CONFIG."]
+    lines += ["## The environment overrides it. A line with one # is a setting at its default."]
     tables: list[str] = []
     for name, meaning in meanings(Settings).items():
         if name == "feeds":
             continue
         value = getattr(default, name)
-        # Tables come last: what stands below one is in it.
+        # Tables come last, because in TOML all lines below a table's heading belong to it.
         into = tables if isinstance(value, dict) else lines
         into += ["", *_comment(meaning)]
         if isinstance(value, dict):
@@ -84,7 +84,7 @@ def _comment(text: str) -> list[str]:
 def _toml(value: Any) -> str:
     if isinstance(value, Secret):
         value = value.reveal()
-    # JSON's strings, numbers, lists and booleans are TOML's.
+    # Strings, numbers, lists and booleans are written alike in JSON and TOML.
     return msgspec.json.encode(value).decode()
 
 
@@ -92,7 +92,7 @@ def _toml(value: Any) -> str:
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
 @click.pass_obj
 def schemas(settings: Settings, out: Path) -> None:
-    """Write the JSON Schema of the records of each topic, a file a topic, for programs in other languages."""
+    """Write the JSON Schema of each topic's records, one file per topic, for programs in other languages."""
     from tickertape.stream.engine.define.discovery import configured
 
     out.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def schemas(settings: Settings, out: Path) -> None:
 @click.command()
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
 def dashboards(out: Path) -> None:
-    """Write Grafana's dashboards and Prometheus' alerts, to be provisioned or imported where yours run."""
+    """Write the Grafana dashboards and the Prometheus alerts to a folder, for your own installations."""
     for name in ("grafana", "prometheus"):
         source = files("tickertape").joinpath(name)
         with as_file(source) as folder:
@@ -117,7 +117,7 @@ def dashboards(out: Path) -> None:
 
 
 def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
-    """Return the Structs of the records on each topic that is JSON."""
+    """Return the Structs of the records, by topic, for topics with JSON."""
     from tickertape.schemas.refused import DeadLetter, Late, LateSlice
     from tickertape.schemas.topics import DEAD_LETTERS, LATE
     from tickertape.stream.engine.define.recipes import Signals
@@ -145,7 +145,7 @@ def _print_feeds(settings: Settings) -> None:
 
 
 def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """Return what each field of a Struct means, by its name: the words of its docstring and of its bases'."""
+    """Return the meaning of each field of a Struct, by its name, from its docstring and those of its bases."""
     found = {}
     for kind in reversed(struct.__mro__):
         attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]
@@ -168,13 +168,13 @@ def _text(value: Any) -> str:
 @click.command()
 @click.pass_obj
 def metrics(settings: Settings) -> None:
-    """Print every metric as Markdown: its name, type, unit, labels and what it means."""
+    """Print every metric as Markdown: its name, type, unit, labels and meaning."""
     from tickertape.stream.telemetry.metrics import declared
 
-    click.echo("# Metrics\n\nMade by `tickertape metrics`. What serves them: `metrics_port` in `tickertape settings`.")
+    click.echo("# Metrics\n\nGenerated by `tickertape metrics`. The setting `metrics_port` says where they are served.")
     for kind, title in (("worker", "Workers"), ("feed", "Feeds"), ("supervisor", "The supervisor, `tickertape up`")):
         _print_section(title, declared(kind))
-    _print_section("Results, by workers, of symbols on the watch list", _results(settings))
+    _print_section("Results of symbols on the watch list, served by workers", _results(settings))
 
 
 def _results(settings: Settings) -> Iterator["Declared"]:
@@ -186,7 +186,7 @@ def _results(settings: Settings) -> Iterator["Declared"]:
     from tickertape.stream.telemetry.metrics import Declared
 
     agents = configured(settings)
-    # Rules are the user's, and all of them have the same metrics.
+    # The rules are the user's. All of them have the same metrics.
     signals = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
     outputs = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in signals]
     outputs += [Output(sink, "", result) for sink, result in signals.items()]
@@ -198,7 +198,7 @@ def _results(settings: Settings) -> Iterator["Declared"]:
         for field, sort in fields.items():
             if shown(field, sort):
                 name, _ = gauge_name(sink, field)
-                # A metric of several widths is told of once.
+                # A metric with several widths is described once, under the name without the width.
                 text = re.sub(r" \[\d+\]_", "", meaning.get(field) or meaning.get(field.rpartition("_")[0], ""))
                 yield Declared(name, "gauge", "seconds" if field.endswith("_ms") else "", labels, text)
 
@@ -213,7 +213,7 @@ def _print_section(title: str, rows: Iterable["Declared"]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
 def doctor(settings: Settings, as_json: bool) -> None:
-    """Look at Python, memory, disk, settings and Kafka, and say what to do. Exits 6 where something is wrong."""
+    """Check Python, memory, disk, settings and Kafka, and say how to fix problems. Exits with 6 if there are any."""
     from tickertape.stream.command_line.doctor import examine
 
     found = []
@@ -224,4 +224,4 @@ def doctor(settings: Settings, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     if wrong := sum(finding.state == "wrong" for finding in found):
-        raise LawBroken(f"{wrong} of {len(found)} things are wrong")
+        raise LawBroken(f"{wrong} of {len(found)} checks failed: see the lines above")

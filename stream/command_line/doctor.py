@@ -1,4 +1,4 @@
-"""``tickertape doctor``: looks at what a pipeline stands on, and says of each thing what to do."""
+"""``tickertape doctor``: check what a pipeline depends on, and say how to fix each problem."""
 
 import asyncio
 import platform
@@ -23,27 +23,27 @@ from tickertape.stream.kafka.admin.client import connected
 
 State = Literal["ok", "warning", "wrong"]
 
-# What a worker takes with 10,000 symbols and every agent, and Kafka beside it.
+# Enough for a worker with 10,000 symbols and every agent, and for Kafka on the same machine.
 MEMORY_BYTES = 2 << 30
-# An embedded Kafka, or an hour of a busy one.
+# Enough for an embedded Kafka, or for an hour of a busy one.
 DISK_BYTES = 5 << 30
 CLOCK_SECONDS = 10.0
 _MARKS = {"ok": "ok     ", "warning": "warning", "wrong": "WRONG  "}
 
 
 class Finding(Struct, frozen=True):
-    """What was looked at, how it is, and what to do.
+    """The result of one check.
 
     Attributes
     ----------
     what
-        A word or two.
+        What was checked, in a word or two.
     state
-        ``wrong`` is what a pipeline won't run with, or not run right.
+        ``wrong`` means that a pipeline won't run, or won't run correctly.
     found
-        What there is.
+        What the check found.
     do
-        What mends it; empty where it is ok.
+        How to fix it; empty if nothing needs to be done.
     """
 
     what: str
@@ -56,24 +56,24 @@ class Finding(Struct, frozen=True):
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Yield one finding after the other; those of Kafka only where it can be reached."""
+    """Run all checks, and yield their findings. Those about Kafka are left out if it can't be reached."""
     yield _python()
     yield _memory()
     yield _disk()
     yield from _settings(settings)
     if not settings.broker:
         yield Finding(
-            "broker", "warning", "none is set", "`tickertape up` and `demo` run one along; or set TICKERTAPE_BROKER"
+            "broker", "warning", "none is set", "`tickertape up` and `demo` start one; or set TICKERTAPE_BROKER"
         )
         return
     try:
         with connected(settings) as admin:
             nodes = admin.describe_cluster().get("brokers", [])
-            version = ".".join(map(str, admin.config.get("api_version") or ())) or "not told"
+            version = ".".join(map(str, admin.config.get("api_version") or ())) or "unknown"
     except TickertapeError as error:
-        yield Finding("broker", "wrong", str(error), "the rest of Kafka was not looked at")
+        yield Finding("broker", "wrong", str(error), "other checks of Kafka were skipped")
         return
-    yield Finding("broker", "ok", f"{settings.broker} answers, with {len(nodes)} broker(s); protocol of {version}")
+    yield Finding("broker", "ok", f"{settings.broker} answers, with {len(nodes)} broker(s); protocol version {version}")
     for look in (_topics, _group, _clock):
         yield from _told(look, settings)
 
@@ -87,7 +87,7 @@ def _told(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> 
 
 
 def _python() -> Finding:
-    # With an older one there would be no command.
+    # Never wrong: with too old a Python this command couldn't have been installed.
     return Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
@@ -95,7 +95,7 @@ def _memory() -> Finding:
     free = psutil.virtual_memory().available
     found = f"{free / 2**30:.1f} GiB free"
     if free < MEMORY_BYTES:
-        return Finding("memory", "warning", found, "a worker with 10,000 symbols and every agent takes 1.3 GiB")
+        return Finding("memory", "warning", found, "a worker with 10,000 symbols and every agent needs 1.3 GiB")
     return Finding("memory", "ok", found)
 
 
@@ -105,7 +105,10 @@ def _disk() -> Finding:
     found = f"{free / 2**30:.0f} GiB free in {folder}"
     if free < DISK_BYTES:
         return Finding(
-            "disk", "warning", found, "an embedded Kafka and replays write there: set TMPDIR to where there is more"
+            "disk",
+            "warning",
+            found,
+            "an embedded Kafka and replays write there: set TMPDIR to a larger disk",
         )
     return Finding("disk", "ok", found)
 
@@ -119,7 +122,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield what settings say against each other, or of what there isn't; and what to do."""
+    """Yield what is wrong with settings that contradict each other or name something unknown, and how to fix it."""
     from tickertape.stream.engine.define.discovery import configured
     from tickertape.stream.engine.derived.derived import outputs_of
 
@@ -127,35 +130,38 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         agents = configured(settings)
         outputs_of(agents.windowings, agents.recipes, settings)
     except TickertapeError as error:
-        yield str(error), "mend it in the settings"
+        yield str(error), "correct the settings"
         return
     known = {topic.name for topic in agents.topics}
     for table in ("lateness_ms", "partitions"):
         for name in sorted(getattr(settings, table).keys() - known):
-            yield f"{table} of {name}, and there is no such topic", f"there are {', '.join(sorted(known))}"
+            yield f"{table} of {name}: there is no such topic", f"there are {', '.join(sorted(known))}"
     if agents.recipes and not settings.snapshot_seconds:
-        yield "snapshot_seconds is 0, and what follows final bars is kept in snapshots alone", "set it, 30 say"
+        yield (
+            "snapshot_seconds is 0, but only snapshots store the state of metrics that are derived from final bars",
+            "set it to 30",
+        )
     if settings.idle_seconds <= settings.session_seconds:
         yield (
             f"idle_seconds {settings.idle_seconds:g} is not above session_seconds {settings.session_seconds:g}: lanes "
-            "are idle while a worker is only taken over from",
+            "would be idle while another worker takes over their partition",
             "raise idle_seconds",
         )
     if settings.commit_seconds >= settings.session_seconds:
         yield (
             f"commit_seconds {settings.commit_seconds:g} is not below session_seconds {settings.session_seconds:g}",
-            "lower commit_seconds, 1 say",
+            "lower commit_seconds, to 1 for example",
         )
     for topic, lateness_ms in settings.lateness_ms.items():
         if lateness_ms > settings.horizon_ms:
             yield (
-                f"lateness_ms of {topic} is {lateness_ms} and horizon_ms {settings.horizon_ms}: what may come late "
-                "can't correct any more",
+                f"lateness_ms of {topic} is {lateness_ms} and horizon_ms {settings.horizon_ms}: records that are late "
+                "by less than lateness_ms could no longer correct results",
                 "raise horizon_ms",
             )
     if settings.block_bytes > 64 << 20 or settings.block_records > 1 << 20:
         yield (
-            "block_records or block_bytes is so large that a block holds up all others",
+            "block_records or block_bytes is so large that one block delays all others",
             "the defaults are 8192 and 1 MiB",
         )
 
@@ -166,14 +172,14 @@ def _topics(settings: Settings) -> Iterator[Finding]:
     declared = configured(settings).topics
     states = topics.describe(settings, declared)
     if missing := [state.name for state in states if not state.exists]:
-        yield Finding("topics", "wrong", f"there is no {', '.join(missing)}", "run `tickertape topics create`")
+        yield Finding("topics", "wrong", f"missing: {', '.join(missing)}", "run `tickertape topics create`")
     found = drift.differences(states, declared)
     for one in found:
-        yield Finding("topics", "wrong", str(one), "`tickertape topics check --mend` mends it")
+        yield Finding("topics", "wrong", str(one), "run `tickertape topics check --mend`")
     if not missing and not found:
-        yield Finding("topics", "ok", f"all {len(states)} are there, as the catalogue has them")
+        yield Finding("topics", "ok", f"all {len(states)} exist, with the catalogue's configs")
     behind = sum(state.lag or 0 for state in states)
-    yield Finding("lag", "ok", f"{behind:,} records are to be read")
+    yield Finding("lag", "ok", f"{behind:,} records are still to be read")
 
 
 def _group(settings: Settings) -> Iterator[Finding]:
@@ -181,7 +187,7 @@ def _group(settings: Settings) -> Iterator[Finding]:
     if not found.owned:
         yield Finding("group", "ok", "no worker runs", "")
     elif not found.stable:
-        yield Finding("group", "warning", "partitions are being shared out", "look again in a moment")
+        yield Finding("group", "warning", "a rebalance is under way", "check again in a moment")
     else:
         yield Finding("group", "ok", f"{len(found.owned)} workers: {', '.join(sorted(found.owned))}")
 
@@ -190,21 +196,22 @@ def _clock(settings: Settings) -> Iterator[Finding]:
     ahead_ms = asyncio.run(_ahead_ms(settings))
     if ahead_ms is None:
         yield Finding(
-            "clock", "warning", f"not looked at: {CONTROL.name} takes no record from here, or has no append times"
+            "clock", "warning", f"not checked: can't write to topic {CONTROL.name}, or it has no append times"
         )
     elif abs(ahead_ms) > settings.skew_ms:
         yield Finding(
             "clock",
             "wrong",
-            f"ours is {ahead_ms:+,} ms from the broker's, and skew_ms is {settings.skew_ms}: records are rejected",
-            "have both set by NTP",
+            f"this machine's differs from the broker's by {ahead_ms:+,} ms, and skew_ms is {settings.skew_ms}: records "
+            "may be rejected",
+            "synchronise both clocks by NTP",
         )
     else:
-        yield Finding("clock", "ok", f"ours is {ahead_ms:+,} ms from the broker's")
+        yield Finding("clock", "ok", f"this machine's differs from the broker's by {ahead_ms:+,} ms")
 
 
 async def _ahead_ms(settings: Settings) -> int | None:
-    """Return how far our clock is ahead of the broker's, by a record that says nothing; None where it isn't taken."""
+    """Write an empty record, and return how far our clock is ahead of its append time, ms; None if that fails."""
     producer = AIOKafkaProducer(**for_aiokafka(settings), acks="all", request_timeout_ms=int(CLOCK_SECONDS * 1000))
     try:
         async with asyncio.timeout(CLOCK_SECONDS):

@@ -1,4 +1,4 @@
-"""``tickertape new``: a file to start from, its test, and the settings that have it found."""
+"""``tickertape new``: write a file to start from, its test, and the setting by which it is found."""
 
 import keyword
 import re
@@ -12,7 +12,7 @@ from tickertape.stream.errors import ConfigError
 from tickertape.stream.extensions.loading import is_folder
 from tickertape.stream.feeds.define.registry import load
 
-# Where each kind of file goes, beside the settings' file.
+# The folder of each kind of file, next to the settings' file.
 FOLDERS = {"metric": "metrics", "feed": "feeds", "format": "formats"}
 THEN = {
     "metric": "tickertape demo",
@@ -23,15 +23,15 @@ THEN = {
 
 @click.group()
 def new() -> None:
-    """Write a file to start from, with its test, into the folder that you are in."""
+    """Write a file to start from, and its test, into the current folder."""
 
 
 @new.command("metric")
 @click.argument("name")
 def new_metric(name: str) -> None:
-    """Write a metric: a file in `metrics`, and its test beside it.
+    """Write a metric and its test into the folder `metrics`.
 
-    It is found by every command that is run in this folder, by way of `tickertape.toml`.
+    Every command that runs in the current folder then finds the metric through `tickertape.toml`.
     """
     write("metric", name)
 
@@ -39,27 +39,27 @@ def new_metric(name: str) -> None:
 @new.command("feed")
 @click.argument("name")
 def new_feed(name: str) -> None:
-    """Write a live feed: a file in `feeds`, and its test beside it. `tickertape feed NAME` runs it."""
+    """Write a live feed and its test into the folder `feeds`. `tickertape feed NAME` runs it."""
     write("feed", name)
 
 
 @new.command("format")
 @click.argument("name")
 def new_format(name: str) -> None:
-    """Write a format of files: a file in `formats`, and its test beside it. `feed file` and `replay` read it."""
+    """Write a file format and its test into the folder `formats`. `feed file` and `replay` read such files."""
     write("format", name)
 
 
 def write(kind: str, name: str) -> None:
-    """Write the files of a kind, and see that the settings name their folder.
+    """Write the files of a kind, and add their folder to the settings.
 
     Raises
     ------
     ConfigError
-        It is no name for a module; or a file of that name is there.
+        The name isn't valid for a module, or a file of that name exists.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
-        raise ConfigError(f"{name}: a name has small letters, digits and underscores, as in spread_ratio")
+        raise ConfigError(f"{name}: use a name of lower-case letters, digits and underscores, such as spread_ratio")
     folder = Path(FOLDERS[kind])
     words = name.replace("_", " ")
     filled = {
@@ -75,23 +75,23 @@ def write(kind: str, name: str) -> None:
     }
     for path in made:
         if path.exists():
-            raise ConfigError(f"{path}: it is there already; give the {kind} another name")
+            raise ConfigError(f"{path} exists already: give the {kind} another name")
     folder.mkdir(exist_ok=True)
     for path, template in made.items():
         path.write_text(files("tickertape.stream.templates").joinpath(template).read_text().format(**filled))
         click.echo(f"wrote {path}")
     _have_found(folder)
-    click.echo(f"try it: pytest {folder / f'test_{name}.py'}; then: {THEN[kind].format(name=name)}")
+    click.echo(f"test it with: pytest {folder / f'test_{name}.py'}; run it with: {THEN[kind].format(name=name)}")
 
 
 def _have_found(folder: Path) -> None:
-    """Add a folder to the setting `agents`, where it isn't there yet."""
+    """Add a folder to the setting `agents`, unless it has the folder."""
     file = Path(USUAL_FILE)
     if any(is_folder(place) and Path(place).resolve() == folder.resolve() for place in load().agents):
         return
     if not file.exists():
         places = ", ".join(f'"{place}"' for place in (*Settings().agents, f"./{folder}"))
-        file.write_text(f"# What can be set: `tickertape settings`\nagents = [{places}]\n")
+        file.write_text(f"# `tickertape settings` lists all settings.\nagents = [{places}]\n")
         click.echo(f"wrote {file}")
         return
     text = file.read_text()
@@ -100,7 +100,7 @@ def _have_found(folder: Path) -> None:
         text = f'{text[: found.start(1)]}{some}"./{folder}"{text[found.end(1) :]}'
     else:
         places = ", ".join(f'"{place}"' for place in (*Settings().agents, f"./{folder}"))
-        # Above any table.
+        # At the top, above any table.
         text = f"agents = [{places}]\n{text}"
     file.write_text(text)
     click.echo(f"added ./{folder} to `agents` in {file}")

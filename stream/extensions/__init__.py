@@ -1,4 +1,4 @@
-"""What others add: modules of packages, folders and installed distributions, loaded without an edit of ours.
+"""Extensions: load the modules of packages, folders and installed distributions that add metrics, feeds and formats.
 
 May import: stream.errors.
 """

@@ -1,4 +1,4 @@
-"""Loading the modules in which metrics, feeds and formats are defined."""
+"""Load the modules that define metrics, feeds and formats."""
 
 import importlib
 import pkgutil
@@ -12,32 +12,36 @@ from types import ModuleType
 
 from tickertape.stream.errors import ConfigError
 
-#: Stands for all that installed distributions bring.
+#: The place that stands for the modules of all installed distributions.
 INSTALLED = "installed"
-#: What a distribution names its modules by, in its ``pyproject.toml``.
+#: The entry points by which a distribution names its modules, in its ``pyproject.toml``.
 ENTRY_POINTS = "tickertape.extensions"
-# Where the project's own folder is on the path, ours can be imported by another name too.
+# The folder of our own agents. If the project's folder is on the path, they can also be imported by another name.
 _OURS = Path(__file__).resolve().parents[2] / "agents"
 
 
 def is_folder(place: str) -> bool:
-    """Return whether a place is a folder and not a package: it has a separator, or is one dot or two."""
+    """Return whether a place is a folder, not a package: it has a path separator, or is ``.`` or ``..``."""
     return "/" in place or "\\" in place or place in (".", "..")
 
 
 def modules(places: Sequence[str]) -> list[ModuleType]:
-    """Return the modules of some places, each once.
+    """Load the modules of some places, and return each once.
 
     Parameters
     ----------
     places
-        Each the dotted name of a package or module; a folder (``./metrics``), of which every ``.py`` file is loaded
-        but for tests and names with a leading underscore or dot; or `INSTALLED`.
+        Each place is one of these:
+
+        - the dotted name of a package or module;
+        - a folder (``./metrics``). All its ``.py`` files are loaded, except tests and names that begin with an
+          underscore or a dot;
+        - `INSTALLED`.
 
     Raises
     ------
     ConfigError
-        A place isn't there, or one of its modules can't be loaded: the line says which, and where it failed.
+        A place doesn't exist, or a module can't be loaded. The message says which one, and where it failed.
     """
     found: dict[str, ModuleType] = {}
     for place in places:
@@ -53,17 +57,19 @@ def modules(places: Sequence[str]) -> list[ModuleType]:
 def _package(name: str) -> Iterator[ModuleType]:
     root = _import(name, name)
     if not name.startswith("tickertape.") and Path(root.__file__ or "").resolve().is_relative_to(_OURS):
-        raise ConfigError(f"agents in {name!r} are a second copy of ours: name them tickertape.{name}")
+        raise ConfigError(
+            f"agents in {name!r} would be a second copy of Tickertape's own: write tickertape.{name} instead"
+        )
     yield root
     for module in pkgutil.walk_packages(getattr(root, "__path__", []), prefix=f"{name}."):
         yield _import(module.name, name)
 
 
 def _folder(place: str) -> Iterator[ModuleType]:
-    """Load a folder's files under a private name: theirs shadow no others, and none theirs."""
+    """Load a folder's files into a private package, so their names can't clash with other modules."""
     folder = Path(place).resolve()
     if not folder.is_dir():
-        raise ConfigError(f"agents in {place!r}: there is no such folder; see the setting `agents`")
+        raise ConfigError(f"agents in {place!r}: no such folder; see the setting `agents`")
     package = f"_tickertape_{blake2b(str(folder).encode(), digest_size=6).hexdigest()}"
     if package not in sys.modules:
         root = ModuleType(package)
@@ -85,19 +91,19 @@ def _import(name: str, place: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            hint = "; ours are in tickertape.agents" if name.split(".")[0] == "agents" else ""
+            hint = "; Tickertape's own are in tickertape.agents" if name.split(".")[0] == "agents" else ""
             raise ConfigError(
                 f"agents in {place!r} can't be imported: {error}{hint}; see the setting `agents`"
             ) from error
         raise ConfigError(f"agents in {place!r}: {_told(error)}") from error
     except ConfigError:
         raise
-    except Exception as error:  # whatever its author's mistake is
+    except Exception as error:  # a user's module may raise anything
         raise ConfigError(f"agents in {place!r}: {_told(error)}") from error
 
 
 def _told(error: Exception) -> str:
-    """Return where a module failed, and why, as one line."""
+    """Return the place and the reason of a module's failure, in one line."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {error.msg}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]

@@ -18,8 +18,8 @@ from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"lateness_ms": {"trade": 1}}, "lateness_ms of trade, and there is no such topic"),
-        ({"partitions": {"bar": 1}}, "partitions of bar, and there is no such topic"),
+        ({"lateness_ms": {"trade": 1}}, "lateness_ms of trade: there is no such topic"),
+        ({"partitions": {"bar": 1}}, "partitions of bar: there is no such topic"),
         ({"snapshot_seconds": 0.0}, "snapshot_seconds is 0"),
         ({"idle_seconds": 5.0}, "idle_seconds 5 is not above session_seconds 8"),
         ({"commit_seconds": 9.0}, "commit_seconds 9 is not below session_seconds 8"),
@@ -58,7 +58,7 @@ def test_without_a_broker_it_says_so_in_bounded_time() -> None:
 def test_a_pipeline_that_is_well_and_one_that_is_not() -> None:
     with EmbeddedKafka() as embedded:
         done = doctor(embedded.broker)
-        assert "WRONG   topics: there is no trades, quotes" in done.stdout
+        assert "WRONG   topics: missing: trades, quotes" in done.stdout
         subprocess.run(
             [sys.executable, "-m", "tickertape", "--broker", embedded.broker, "topics", "create"],
             check=True,

@@ -55,12 +55,12 @@ def test_the_settings_file_keeps_what_it_has() -> None:
 
 @pytest.mark.parametrize("name", ["Spread", "a-b", "class", "1st", "", "a" * 41, "../up"])
 def test_a_name_that_is_none_is_told_of(name: str) -> None:
-    with pytest.raises(ConfigError, match="a name has small letters, digits and underscores"):
+    with pytest.raises(ConfigError, match="use a name of lower-case letters, digits and underscores"):
         write("metric", name)
     assert list(Path().iterdir()) == []
 
 
 def test_nothing_is_written_over() -> None:
     write("metric", "one")
-    with pytest.raises(ConfigError, match=r"metrics/one.py: it is there already; give the metric another name"):
+    with pytest.raises(ConfigError, match=r"metrics/one.py exists already: give the metric another name"):
         write("metric", "one")

@@ -74,9 +74,12 @@ def test_a_file_that_fails_is_told_of_in_one_line(tmp_path: Path, text: str, tol
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        ("./no/such/folder", "agents in './no/such/folder': there is no such folder; see the setting `agents`"),
+        ("./no/such/folder", "agents in './no/such/folder': no such folder; see the setting `agents`"),
         ("no_such_package", "agents in 'no_such_package' can't be imported: No module named 'no_such_package'; see"),
-        ("agents.market", "can't be imported: No module named 'agents'; ours are in tickertape.agents; see the"),
+        (
+            "agents.market",
+            "can't be imported: No module named 'agents'; Tickertape's own are in tickertape.agents; see",
+        ),
     ],
 )
 def test_a_place_that_is_not_there_is_told_of(
@@ -93,6 +96,6 @@ def test_a_place_that_is_not_there_is_told_of(
 def test_a_second_copy_of_ours_is_told_of() -> None:
     # The project's folder is on the path of its tests.
     with pytest.raises(
-        ConfigError, match=r"agents in 'agents.market' are a second copy of ours: name them tickertape\."
+        ConfigError, match=r"agents in 'agents.market' would be a second copy of .* own: write tickertape\."
     ):
         modules(["agents.market"])
