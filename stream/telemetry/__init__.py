@@ -1,4 +1,4 @@
-"""What a process tells about itself: logs, metrics and the page that serves them.
+"""Logs, metrics, and the HTTP server that serves metrics.
 
 May import: stream.configuration, stream.errors.
 """

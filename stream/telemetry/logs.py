@@ -1,4 +1,4 @@
-"""How processes log: as text or as JSON, and the same line again and again no more than once in ten seconds."""
+"""Logging, as text or as JSON. A line that repeats is written at most once in ten seconds."""
 
 import logging
 import time
@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
-# Between two lines that say the same.
+# The least time between two equal lines.
 AGAIN_SECONDS = 10.0
-# So many different ones are told apart; a line beyond them is never held back.
+# The most lines that are remembered. Other lines are never held back.
 MOST_LINES = 1000
 
 TEXT = "%(asctime)s %(levelname)s %(message)s"
@@ -18,10 +18,10 @@ Format = Literal["text", "json"]
 
 
 class Repeats(logging.Filter):
-    """Holds back a warning or an error that was logged a moment ago; the next one says how many there were.
+    """Holds back a warning or an error that was logged recently. The next one says how many were held back.
 
-    A line of ours is the same where all of it is; one of a library where it is but for its arguments: of a broker that
-    is away they tell by the address, by the try and by the second.
+    Our own lines are equal if their whole text is. Lines of a library are equal if they differ only in arguments,
+    because lines about an unreachable broker contain the address, the number of the try and the time.
     """
 
     def __init__(self) -> None:
@@ -43,12 +43,12 @@ class Repeats(logging.Filter):
         if len(self._seen) < MOST_LINES:
             self._seen[key] = now, 0
         if held:
-            record.msg, record.args = f"{record.getMessage()} ({held} times more since it was last said)", ()
+            record.msg, record.args = f"{record.getMessage()} ({held} more times since it was last logged)", ()
         return True
 
 
 class AsJson(logging.Formatter):
-    """A line as an object: ``time`` (UTC), ``level``, ``logger``, ``message``, and ``exception`` where there is one."""
+    """Formats a line as an object: ``time`` (UTC), ``level``, ``logger``, ``message``, and ``exception`` if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {
@@ -63,14 +63,14 @@ class AsJson(logging.Formatter):
 
 
 def set_up(form: Format, handler: logging.Handler | None = None, text: str = TEXT) -> None:
-    """Log what goes wrong anywhere, and our own steps, to standard error or a handler.
+    """Set up logging: warnings and errors of all libraries, and also infos of our own.
 
     Parameters
     ----------
     form
         See `Settings`, ``log_format``.
     handler
-        Where to.
+        The handler that writes the lines; None writes to standard error.
     text
         The format of a line of text.
     """
@@ -82,7 +82,7 @@ def set_up(form: Format, handler: logging.Handler | None = None, text: str = TEX
 
 
 def told(line: str, process: str, form: Format) -> str:
-    """Return a line of a process that another prints, with that process's name."""
+    """Add the name of a process to one of its lines, for another process that prints it."""
     if form == "text":
         return f"{process} | {line}"
     if line.startswith("{"):

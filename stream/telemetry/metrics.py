@@ -1,8 +1,8 @@
-"""Every metric of the processes, its unit, its labels and what it means; and the server that shows them.
+"""All metrics of the processes, with unit, labels and meaning, and the server that shows them.
 
-A name ends with its unit, a base unit, and a counter's with ``_total``. Labels have few values: topics, partitions,
-sources, workers; symbols only of the watch list. A worker's metrics are set by the block, by the flush, by the second
-or by the commit, never by the event. ``tickertape metrics`` prints them all.
+A name ends with its base unit, and a counter's name also with ``_total``. Labels have few values: topics, partitions,
+sources, workers, and symbols of the watch list only. A worker sets its metrics once a block, a flush, a second or a
+commit, never once an event. ``tickertape metrics`` prints all of them.
 """
 
 import socket
@@ -31,10 +31,10 @@ from tickertape.stream.telemetry.serving import Handler, Server
 
 PREFIX = "tickertape_"
 PATH = "/metrics"
-# The server looks this often whether it is to end.
+# How often the server checks whether it must end.
 _POLL_SECONDS = 0.1
 
-# When a series began would be one more series for each of ours.
+# Without this, the time at which each series began would be a second series.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
 
 
@@ -46,66 +46,67 @@ def _registry() -> CollectorRegistry:
     return registry
 
 
-#: What a process of each kind shows.
+#: The metrics that each kind of process shows.
 WORKER, FEED, SUPERVISOR = _registry(), _registry(), _registry()
 REGISTRIES = {"worker": WORKER, "feed": FEED, "supervisor": SUPERVISOR}
 
-# What a block, a flush or a commit takes; what lies between an event and its result.
+# Histogram buckets: for the time of a block or a flush, and for the time of a commit or from an event to its result.
 _BRIEF = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _LONGER = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _RECORDS = (1, 8, 64, 256, 1024, 2048, 4096, 8192, 16_384)
 
-# Records, once they are committed. Each is in one commit only, whoever makes it, so the sum over workers is right
-# however partitions move.
+# Records are counted when they are committed. Each record is in one commit only, so the sum over workers stays correct
+# when partitions move.
 
 RECORDS = Counter(
     "tickertape_records",
-    "Records read and committed, each under what became of it; their sum is all that was read.",
+    "Records read and committed, by outcome. The sum over all outcomes is the number of records read.",
     ("topic", "partition", "outcome"),
     registry=WORKER,
 )
 LOST = Counter(
     "tickertape_lost_records",
-    "Records that retention took before they were read.",
+    "Records that retention deleted before they were read.",
     ("topic", "partition"),
     registry=WORKER,
 )
 
-# Where a partition stands: of those that the worker owns, and gone when they are another's.
+# The positions of the partitions that the worker owns. When another worker owns a partition, its series are removed.
 
 READ_OFFSET = Gauge(
     "tickertape_read_offset",
-    "The offset that the partition has been read to.",
+    "The offset up to which the partition has been read.",
     ("topic", "partition"),
     registry=WORKER,
 )
 END_OFFSET = Gauge(
     "tickertape_end_offset",
-    "The offset that the partition's next record gets.",
+    "The offset of the partition's next record.",
     ("topic", "partition"),
     registry=WORKER,
 )
 LAG = Gauge(
     "tickertape_lag_records",
-    "How many records of the partition are still to be read.",
+    "The number of records of the partition that are still to be read.",
     ("topic", "partition"),
     registry=WORKER,
 )
 COMMITTED_OFFSET = Gauge(
     "tickertape_committed_offset",
-    "The committed offset: that of the oldest record of anything open. It is behind what is read by design.",
+    "The committed offset: the oldest record that any open slice or window needs. By design it is behind the read "
+    "offset.",
     ("topic", "partition"),
     registry=WORKER,
 )
 CHECKPOINT_TIMESTAMP = Gauge(
     "tickertape_checkpoint_timestamp_seconds",
-    "When the partition's last checkpoint was committed or, none yet, when the worker took it up.",
+    "When the partition's last checkpoint was committed, or when the worker became its owner if there is none yet.",
     ("topic", "partition"),
     registry=WORKER,
 )
 WATERMARK = Gauge(
     "tickertape_watermark_timestamp_seconds",
-    "The event time that a source has come to in the partition, as of the last checkpoint.",
+    "The watermark of a source in the partition, as of the last checkpoint.",
     ("topic", "partition", "source"),
     registry=WORKER,
 )
@@ -117,13 +118,13 @@ FINAL = Gauge(
 )
 SNAPSHOT_BYTES = Gauge(
     "tickertape_snapshot_bytes",
-    "The size of the last snapshot of the shard's windows that the worker made.",
+    "The size of the worker's last snapshot of the shard's windows.",
     ("partition",),
     registry=WORKER,
 )
 SNAPSHOT_TIMESTAMP = Gauge(
     "tickertape_snapshot_timestamp_seconds",
-    "When that snapshot was made.",
+    "When the worker's last snapshot of the shard's windows was made.",
     ("partition",),
     registry=WORKER,
 )
@@ -132,90 +133,91 @@ SNAPSHOT_TIMESTAMP = Gauge(
 
 OWNED_PARTITIONS = Gauge(
     "tickertape_owned_partitions",
-    "How many partitions of the topic the worker owns.",
+    "The number of partitions of the topic that the worker owns.",
     ("topic",),
     registry=WORKER,
 )
 TOPIC_PARTITIONS = Gauge(
     "tickertape_topic_partitions",
-    "How many partitions the topic has, as far as the worker has heard.",
+    "The number of partitions of the topic that the worker has read of.",
     ("topic",),
     registry=WORKER,
 )
 REBALANCES = Counter(
     "tickertape_rebalances",
-    "Rebalances that the worker took part in, the one in which it joined included.",
+    "Rebalances that the worker took part in, including the one in which it joined.",
     registry=WORKER,
 )
 REFUSED_COMMITS = Counter(
     "tickertape_refused_commits",
-    "Commits that Kafka refused, for the partitions had another owner by then.",
+    "Commits that Kafka refused because the partitions already had another owner.",
     registry=WORKER,
 )
 COMMIT_SECONDS = Histogram(
     "tickertape_commit_seconds",
-    "A checkpoint: from publishing what is open, through its delivery, to the commit's acknowledgement.",
+    "The time of a checkpoint, from its last flush through delivery to the commit's acknowledgement.",
     registry=WORKER,
     buckets=_LONGER,
 )
 PRODUCER_BUFFER = Gauge(
     "tickertape_producer_buffer_bytes",
-    "What was produced and is not acknowledged.",
+    "The size of records that were produced and are not acknowledged yet.",
     registry=WORKER,
 )
 FEED.register(PRODUCER_BUFFER)
 HELD_PARTITIONS = Gauge(
     "tickertape_held_partitions",
-    "Partitions of a backlog that wait, for they are ahead of others in event time.",
+    "Partitions of a backlog that the worker doesn't read for now, because they are ahead of others in event time.",
     registry=WORKER,
 )
 
-# Work, by the topic whose blocks it is.
+# Work, by the topic of the blocks.
 
 BLOCK_RECORDS = Histogram(
     "tickertape_block_records",
-    "How many records a block has.",
+    "The number of records in a block.",
     ("topic",),
     registry=WORKER,
     buckets=_RECORDS,
 )
 DECODE_SECONDS = Histogram(
     "tickertape_decode_seconds",
-    "Making columns of the bytes of a block, or of several small ones.",
+    "The time to decode a block, or several small ones, into columns.",
     ("topic",),
     registry=WORKER,
     buckets=_BRIEF,
 )
 FOLD_SECONDS = Histogram(
     "tickertape_fold_seconds",
-    "Folding the columns of a block, or of several small ones, into slices; of the topic of slices, reading frames.",
+    "The time to fold the columns of a block, or of several small ones, into slices. For the topic slices, the time to "
+    "read frames.",
     ("topic",),
     registry=WORKER,
     buckets=_BRIEF,
 )
 PUBLISH_SECONDS = Histogram(
     "tickertape_publish_seconds",
-    "A flush: making frames of slices or, for the slices' topic, merging them and making results.",
+    "The time of a flush: packing slices into frames. For the topic slices, merging slices and making results.",
     ("topic",),
     registry=WORKER,
     buckets=_BRIEF,
 )
 EVENT_TO_RESULT_SECONDS = Histogram(
     "tickertape_event_to_result_seconds",
-    "From the event time of what is new to the flush that has it among results; of a flush, what waited longest.",
+    "The time from an event to the flush that includes it in results, for the event of each flush that waited longest.",
     ("topic",),
     registry=WORKER,
     buckets=_LONGER,
 )
 RESULTS = Counter(
     "tickertape_results",
-    "Results published on the topic, updates of the same result included.",
+    "Results published on the topic, including updates of the same result.",
     ("topic",),
     registry=WORKER,
 )
 OPEN_WINDOWS = Gauge(
     "tickertape_open_windows",
-    "Windows in memory, by the topic that their results go to.",
+    "Windows in memory, by the topic of their results.",
     ("topic",),
     registry=WORKER,
 )
@@ -224,13 +226,13 @@ OPEN_WINDOWS = Gauge(
 
 FEED_SENT = Counter(
     "tickertape_feed_sent_records",
-    "Records sent, heartbeats aside.",
+    "Records sent, without heartbeats.",
     ("topic",),
     registry=FEED,
 )
 FEED_NEWEST = Gauge(
     "tickertape_feed_newest_timestamp_seconds",
-    "The newest event time that the feed has sent of a source.",
+    "The newest event time that the feed has sent for a source.",
     ("topic", "source"),
     registry=FEED,
 )
@@ -239,13 +241,13 @@ FEED_NEWEST = Gauge(
 
 FEED_RECONNECTS = Counter(
     "tickertape_feed_reconnects",
-    "Connections to the source beyond the first of each line.",
+    "How often a connection to the source was opened again.",
     ("source",),
     registry=FEED,
 )
 FEED_DROPPED = Counter(
     "tickertape_feed_dropped_messages",
-    "Messages that Kafka took too long for: the buffer was full, and the oldest went.",
+    "Messages that were dropped, oldest first, because Kafka was too slow and the buffer was full.",
     ("source",),
     registry=FEED,
 )
@@ -257,25 +259,25 @@ FEED_UNREADABLE = Counter(
 )
 FEED_REPEATED = Counter(
     "tickertape_feed_repeated_records",
-    "Events that had come before, as after a reconnect, and weren't sent again.",
+    "Events that were received more than once, for example after a reconnect, and were sent only once.",
     ("source",),
     registry=FEED,
 )
 FEED_GAPS = Gauge(
     "tickertape_feed_gaps",
-    "Gaps in the source's contiguous ids. What comes late fills them.",
+    "Gaps in the source's contiguous ids. Events that arrive late fill them.",
     ("source",),
     registry=FEED,
 )
 FEED_MISSING = Gauge(
     "tickertape_feed_missing_records",
-    "Events that are missing in these gaps.",
+    "Events that are missing in the gaps of the source's ids.",
     ("source",),
     registry=FEED,
 )
 FEED_WAITING = Gauge(
     "tickertape_feed_waiting_bytes",
-    "Messages of the source that wait to be sent to Kafka.",
+    "The size of the source's messages that wait to be sent to Kafka.",
     ("source",),
     registry=FEED,
 )
@@ -284,19 +286,19 @@ FEED_WAITING = Gauge(
 
 RESTARTS = Counter(
     "tickertape_worker_restarts",
-    "How many times a worker was started again that had ended by itself.",
+    "How often a worker was restarted after it had ended by itself.",
     ("worker",),
     registry=SUPERVISOR,
 )
 WORKERS = Gauge(
     "tickertape_workers",
-    "How many workers run.",
+    "The number of workers that run.",
     registry=SUPERVISOR,
 )
 
 
 class Declared(NamedTuple):
-    """A metric as it is told of."""
+    """The description of a metric."""
 
     name: str
     type: str
@@ -315,32 +317,32 @@ def declared(kind: str) -> Iterator[Declared]:
             yield Declared(name, family.type, unit, tuple(metric._labelnames), family.documentation)
 
 
-#: Makes what lies at a path, for who asked for it at this host and port.
+#: Returns the contents of a page; its argument is the host and port that the client asked.
 Page: TypeAlias = Callable[[str], bytes]
 
 
 @contextmanager
 def served(settings: Settings, registry: CollectorRegistry, pages: Mapping[str, Page] | None = None) -> Iterator[str]:
-    """Show metrics over HTTP while the block runs, as the settings say.
+    """Serve metrics over HTTP while the ``with`` block runs.
 
     Parameters
     ----------
     settings
-        ``metrics_port`` and ``metrics_host``.
+        The settings; ``metrics_port`` and ``metrics_host`` are used.
     registry
-        What to show.
+        The metrics to serve.
     pages
-        What else there is, as JSON, by path.
+        Further pages of JSON, by path; None for none.
 
     Yields
     ------
     str
-        The address, ``http://127.0.0.1:9108``; empty where they are not to be shown.
+        The address, ``http://127.0.0.1:9108``; empty if the settings turn metrics off.
 
     Raises
     ------
     ConfigError
-        Nothing can be served there.
+        The server can't listen at this host and port.
     """
     if settings.metrics_port < 0:
         yield ""
@@ -359,8 +361,8 @@ def served(settings: Settings, registry: CollectorRegistry, pages: Mapping[str, 
         server = make_server(host, port, answer, Server, Handler)
     except OSError as error:
         raise ConfigError(
-            f"metrics can't be served at {host}:{port} ({error.strerror}): set TICKERTAPE_METRICS_PORT to another, "
-            "to 0 for any that is free, or to -1 for none"
+            f"metrics can't be served at {host}:{port} ({error.strerror}): set TICKERTAPE_METRICS_PORT to another "
+            "port, to 0 for a free one, or to -1 for none"
         ) from None
     with server:
         Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="metrics", daemon=True).start()
@@ -371,9 +373,10 @@ def served(settings: Settings, registry: CollectorRegistry, pages: Mapping[str, 
 
 
 def reserve(host: str) -> socket.socket:
-    """Take a free port for somebody else: nobody gets it by chance, and who asks for it by its number may listen.
+    """Reserve a free port for another process.
 
-    That is what Linux makes of two sockets that may share an address while neither listens.
+    On Linux, no process is given this port by chance, but a process that asks for it by number can listen there: two
+    sockets may share an address while neither listens.
     """
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

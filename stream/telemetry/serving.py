@@ -1,4 +1,4 @@
-"""An HTTP server for pages of our own, which whoever asks slowly, or never to the end, can't keep busy."""
+"""An HTTP server with limits, so clients that send slowly or never finish can't block it."""
 
 import socket
 import time
@@ -9,10 +9,10 @@ from wsgiref.simple_server import WSGIRequestHandler
 
 from prometheus_client.exposition import ThreadingWSGIServer
 
-# Of one that asks: for the next bytes, and for all of it.
+# How long a request may take: for its next bytes, and as a whole.
 WAIT_SECONDS = 5.0
 WHOLE_SECONDS = 15.0
-# More than a Prometheus and those who look need; one more is hung up on.
+# More than a Prometheus and a few people need. A further connection is closed.
 MOST_REQUESTS = 16
 
 
@@ -20,11 +20,11 @@ class Handler(WSGIRequestHandler):
     timeout = WAIT_SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - it is http.server's name
-        """Say nothing: a scrape is no news."""
+        """Log nothing for a request."""
 
 
 class Server(ThreadingWSGIServer):
-    """Answers each request in a thread; so many at once, and none for longer than it may take."""
+    """Answers each request in a thread of its own, with limits on the number of requests and on their time."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._room = BoundedSemaphore(MOST_REQUESTS)
@@ -49,14 +49,14 @@ class Server(ThreadingWSGIServer):
             self._room.release()
 
     def service_actions(self) -> None:
-        """Hang up on those who have taken too long; called several times a second."""
+        """Close connections whose request takes too long; called several times a second."""
         super().service_actions()
         with self._lock:
             late = [request for request, since in self._since.items() if time.monotonic() - since > WHOLE_SECONDS]
         for request in late:
             with suppress(OSError):
-                # Its thread finds the end of the line; the socket is its own to close.
+                # The request's thread then reads the end of the stream, and closes the socket.
                 request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: who hung up has no answer, and that is no news."""
+        """Log nothing for a client that closed its connection."""

@@ -42,7 +42,7 @@ def test_what_a_library_says_again_is_held_back_and_counted(clock: list[float], 
         log.error("no connection to %s at try %d", "b:9092", second)
     assert out.getvalue().splitlines() == [
         "ERROR no connection to b:9092 at try 0",
-        "ERROR no connection to b:9092 at try 10 (9 times more since it was last said)",
+        "ERROR no connection to b:9092 at try 10 (9 more times since it was last logged)",
     ]
 
 
@@ -58,7 +58,7 @@ def test_of_ours_only_the_very_same_line_is(clock: list[float], out: io.StringIO
     assert sum(line.startswith("WARNING gap") for line in said) == 3
     clock[0] = 10.0
     log.warning("Kafka is away")
-    assert out.getvalue().splitlines()[-1] == "WARNING Kafka is away (2 times more since it was last said)"
+    assert out.getvalue().splitlines()[-1] == "WARNING Kafka is away (2 more times since it was last logged)"
 
 
 @pytest.mark.usefixtures("clock")
