@@ -18,7 +18,7 @@ import yaml
 from tickertape.stream.command_line.cli import cli
 from tickertape.stream.configuration.settings import PREFIX, Settings
 from tickertape.stream.feeds.define.registry import load
-from tickertape.stream.kafka.embedded.broker import JARS
+from tickertape.stream.kafka.embedded.jars import JARS
 from tickertape.stream.kafka.embedded.listeners import PROPERTIES
 from tickertape.stream.telemetry.metrics import reserve
 

@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tickertape.agents.market.bars import Bar
 from tickertape.schemas.trade import Trade
-from tickertape.stream.cluster.supervisor import environment
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin import topics
 from tickertape.stream.kafka.clients.producer import Producer

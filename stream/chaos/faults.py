@@ -15,7 +15,8 @@ from msgspec import Struct
 from tickertape.schemas.topics import BARS, SLICES, TRADES, Topic
 from tickertape.stream.chaos.feed import Places, replace
 from tickertape.stream.chaos.quota import slowed
-from tickertape.stream.cluster.supervisor import Slot, Supervisor
+from tickertape.stream.cluster.slot import Slot
+from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin import members, topics
 from tickertape.stream.kafka.admin.client import connected

@@ -28,7 +28,9 @@ from tickertape.stream.chaos.report import Summary, by_fault
 from tickertape.stream.chaos.schedule import Blow, blows
 from tickertape.stream.chaos.truth import Bars, Entry, Truth
 from tickertape.stream.chaos.watch import Ear, Recovery, Sink
-from tickertape.stream.cluster.supervisor import Slot, Supervisor, environment
+from tickertape.stream.cluster.slot import Slot
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Recursion

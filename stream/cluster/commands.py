@@ -76,7 +76,7 @@ def up(settings: Settings, workers: int | None) -> None:
         say = partial(_say_as, settings.log_format)
         supervisor = Supervisor(settings, workers or asked or cores(), say)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: supervisor.tell())
+            signal.signal(number, lambda *_: supervisor.end())
         with supervisor.shown(), supervisor, _following(settings, supervisor, asked):
             supervisor.wait()
 

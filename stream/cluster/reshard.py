@@ -15,7 +15,7 @@ from msgspec import Struct
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, is_long, reference_in, to_metadata, windows_from
 from tickertape.schemas.frame import Frame
 from tickertape.schemas.topics import RESHARDED, SLICES, WINDOW_STATE, Topic
-from tickertape.stream.cluster.supervisor import Say
+from tickertape.stream.cluster.slot import Say
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.frames.packing import BadFrame, Inspector

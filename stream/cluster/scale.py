@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tickertape.schemas.control import Step
 from tickertape.schemas.topics import BARS, POSTS, QUOTE_BARS, QUOTES, SOCIAL, TRADES, Topic
-from tickertape.stream.cluster.supervisor import Say
+from tickertape.stream.cluster.slot import Say
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.errors import BrokerError, ConfigError

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tickertape.stream.telemetry.metrics import Declared
 
 WIDTH = 100
+# The folders that Grafana and Prometheus read.
+MONITORING = ("grafana/dashboards", "grafana/provisioning", "prometheus")
 
 
 @click.command()
@@ -108,9 +110,8 @@ def schemas(settings: Settings, out: Path) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
 def dashboards(out: Path) -> None:
     """Write the Grafana dashboards and the Prometheus alerts to a folder, for your own installations."""
-    for name in ("grafana", "prometheus"):
-        source = files("tickertape").joinpath(name)
-        with as_file(source) as folder:
+    for name in MONITORING:
+        with as_file(files("tickertape").joinpath(name)) as folder:
             shutil.copytree(folder, out / name, dirs_exist_ok=True)
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         click.echo(str(path))

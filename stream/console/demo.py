@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from tickertape.schemas.topics import BARS, SIGNALS, SLICES, SOCIAL, TRADES
 from tickertape.stream.cluster import scale
-from tickertape.stream.cluster.supervisor import Supervisor, environment
+from tickertape.stream.cluster.supervisor import Supervisor
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.console.added import Added
 from tickertape.stream.console.balance import Balance, balance, sent_by_symbol

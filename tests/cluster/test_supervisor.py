@@ -18,9 +18,11 @@ from msgspec.structs import replace
 from tickertape.schemas.topics import BARS, TRADES
 from tickertape.schemas.trade import Trade
 from tickertape.stream.cluster import commands as worker_commands
-from tickertape.stream.cluster.supervisor import Supervisor, back_off_seconds, environment, reason
+from tickertape.stream.cluster.slot import back_off_seconds, reason
+from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.cluster.worker import one_name
 from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.feeds.publish.publisher import Publisher

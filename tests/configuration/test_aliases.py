@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tickertape.stream.cluster.supervisor import environment
 from tickertape.stream.configuration.aliases import Aliases
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import ConfigError
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tickertape.stream.cluster.supervisor import environment
 from tickertape.stream.command_line.cli import cli
 from tickertape.stream.configuration.connection import Connection, Secret
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import ConfigError
 
@@ -147,6 +147,6 @@ def test_a_broker_of_our_own_has_no_security() -> None:
         )
         assert done.returncode == 2
         assert done.stderr == (
-            "tickertape: security_protocol is SASL_SSL, but no broker is set, and the embedded Kafka speaks PLAINTEXT: "
+            "tickertape: security_protocol is SASL_SSL, but no broker is set, and the embedded Kafka is PLAINTEXT: "
             "name yours with --broker or TICKERTAPE_BROKER\n"
         )

@@ -25,8 +25,8 @@ from tests.monitoring.queries import DASHBOARDS, Query, every_query, of_dashboar
 from tickertape.schemas.post import Post
 from tickertape.schemas.topics import HOUR_MS, MINUTE_MS, TRADES
 from tickertape.schemas.trade import Trade
-from tickertape.stream.cluster.supervisor import environment
 from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.publish.publisher import Publisher
 from tickertape.stream.kafka.admin import members

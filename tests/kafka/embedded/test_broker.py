@@ -186,9 +186,9 @@ def test_a_port_that_is_taken() -> None:
 
 
 def test_a_port_lost_to_another_kafka_is_replaced(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = embedded._free_ports
-    lost = [iter([int(kafka.split(":")[1]), next(free())])]
-    monkeypatch.setattr(embedded, "_free_ports", lambda: lost.pop() if lost else free())
+    free = embedded.free_ports
+    lost = [iter([int(kafka.split(":")[1]), next(free("127.0.0.1"))])]
+    monkeypatch.setattr(embedded, "free_ports", lambda host: lost.pop() if lost else free(host))
     with EmbeddedKafka() as broker:
         assert not lost
         assert broker.broker != kafka
