@@ -27,7 +27,7 @@ from tickertape.stream.chaos.feed import Plan as FeedPlan
 from tickertape.stream.chaos.report import Summary, by_fault
 from tickertape.stream.chaos.schedule import Blow, blows
 from tickertape.stream.chaos.truth import Bars, Entry, Truth
-from tickertape.stream.chaos.watch import Ear, Recovery, Sink
+from tickertape.stream.chaos.watch import Recovery, Sink, WorkerLog
 from tickertape.stream.cluster.slot import Slot
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.environment import environment
@@ -160,10 +160,12 @@ class _Run:
     def __init__(self, plan: Plan, settings: Settings, kafka: EmbeddedKafka, folder: Path, say: Say) -> None:
         self._plan, self._settings, self._kafka, self._folder, self._say = plan, settings, kafka, folder, say
         self._sink = Sink()
-        self._ear = Ear(folder / "workers.log")
+        self._worker_log = WorkerLog(folder / "workers.log")
         self._series = [(f"S{n:02d}-USD", source) for n in range(plan.symbols) for source in SOURCES]
         self._differences: list[str] = []
-        self._supervisor = Supervisor(settings, plan.workers, self._ear.note_line, healthy_seconds=HEALTHY_SECONDS)
+        self._supervisor = Supervisor(
+            settings, plan.workers, self._worker_log.note_line, healthy_seconds=HEALTHY_SECONDS
+        )
 
     async def run(self) -> Summary:
         plan, settings = self._plan, self._settings
@@ -195,7 +197,7 @@ class _Run:
                 reading.cancel()
             await asyncio.to_thread(_end, feeds)
             await asyncio.to_thread(self._supervisor.stop)
-            self._ear.close()
+            self._worker_log.close()
 
     async def _open(self, began_ms: int) -> None:
         """Send every partition a heartbeat of every source before any worker starts, so that no result lacks one."""
@@ -212,7 +214,7 @@ class _Run:
             command,
             environment(self._settings),
             f"feed-{feed.source}",
-            self._ear.note_line,
+            self._worker_log.note_line,
             lambda _: True,
             healthy_seconds=HEALTHY_SECONDS,
         )
@@ -254,10 +256,13 @@ class _Run:
             await self._settled("freeze", lambda: asyncio.to_thread(freeze_all_but_one, stage, rng))
 
     def _has_bitten(self) -> bool:
-        return self._ear.refused + self._ear.given_up > 0 and verdict.zombie_frames(logs.frames(self._kafka.data)) > 0
+        return (
+            self._worker_log.refused + self._worker_log.given_up > 0
+            and verdict.zombie_frames(logs.frames(self._kafka.data)) > 0
+        )
 
     def _refused(self) -> int:
-        return self._ear.refused
+        return self._worker_log.refused
 
     async def _blow(self, stage: Stage, blow: Blow) -> None:
         await asyncio.to_thread(FAULTS[blow.fault], stage, random.Random(blow.seed))
@@ -338,7 +343,7 @@ class _Run:
             else:
                 dead += _places(msgspec.json.decode(r.value, type=DeadLetter))
         commits = list(logs.commits(self._kafka.data, settings.consumer_group))
-        again = verdict.read_again(commits, self._ear.taken_up)
+        again = verdict.read_again(commits, self._worker_log.taken_up)
         differences += verdict.of_bars(holder.held, bars)
         differences += verdict.of_tallies(trades.partitions, truth)
         for state in others:
@@ -362,8 +367,8 @@ class _Run:
         differences += verdict.of_bites(
             Counter(recovery.fault for recovery in self._sink.recoveries),
             read_again=again[TRADES.name],
-            refused=self._ear.refused,
-            given_up=self._ear.given_up,
+            refused=self._worker_log.refused,
+            given_up=self._worker_log.given_up,
             zombie_frames=zombie_frames,
         )
         if differences:
@@ -381,8 +386,8 @@ class _Run:
             tallies={name: tallies[name] for name in verdict.TALLIES},
             read_again=again[TRADES.name],
             frames_read_again=again[SLICES.name],
-            refused=self._ear.refused,
-            given_up=self._ear.given_up,
+            refused=self._worker_log.refused,
+            given_up=self._worker_log.given_up,
             zombie_frames=zombie_frames,
             restarts=self._supervisor.restarts,
             differences=differences,

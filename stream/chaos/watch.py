@@ -103,7 +103,7 @@ _OWNS = re.compile(r" owns (.*)$")
 _OWNED = re.compile(r"([a-z-]+)/(\d+)@(\d+)")
 
 
-class Ear:
+class WorkerLog:
     """Writes the log lines of workers and feeds to a file, and counts those that show the effect of a fault.
 
     Parameters

@@ -32,9 +32,9 @@ from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.errors import LawBroken
 from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.replay import logs
+from tickertape.stream.replay.final_lanes import FinalLanes, Sliced
 from tickertape.stream.replay.frame_files import FrameFile, pieces
 from tickertape.stream.replay.logs import Log, OfFiles
-from tickertape.stream.replay.words import Sliced, Word
 from tickertape.stream.results.arrow import table_of
 
 # A partition is flushed once so many of its records or slices wait. Flushes are rare, as each repeats all open slices.
@@ -213,7 +213,7 @@ class Merged(Struct):
     open: dict[str, list[str]]
 
 
-def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int, int], None]) -> Merged:
+def merge_shard(job: Job, shard: int, known: Sequence[FinalLanes], made: Callable[[int, int], None]) -> Merged:
     """Merge a shard's slices into results, and write the final ones as a table for each output.
 
     Parameters
@@ -262,7 +262,7 @@ def merge_shard(job: Job, shard: int, known: Sequence[Word], made: Callable[[int
     return merged
 
 
-def _by_time(job: Job, shard: int, known: Sequence[Word]) -> Iterator[Frame]:
+def _by_time(job: Job, shard: int, known: Sequence[FinalLanes]) -> Iterator[Frame]:
     """Yield the frames of all partitions, always from the one furthest behind, so that few windows are open at once."""
     heads: list[tuple[int, int, Frame, Iterator[Frame]]] = []
     empty = nothing(job.slicing().aggregate.schema)

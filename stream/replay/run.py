@@ -26,11 +26,11 @@ from tickertape.stream.feeds.tally import Tally
 from tickertape.stream.kafka.admin import topics
 from tickertape.stream.replay import fold, parquet
 from tickertape.stream.replay import partition_files as deal
+from tickertape.stream.replay.final_lanes import FinalLanes, Sliced, final_lanes
 from tickertape.stream.replay.fold import Job
 from tickertape.stream.replay.frame_files import pieces
 from tickertape.stream.replay.logs import Log, OfFiles, OfTopic
 from tickertape.stream.replay.process_pool import ProcessPool, note
-from tickertape.stream.replay.words import Sliced, Word, words
 from tickertape.stream.results.arrow import table_of
 
 # The columns that identify a result, and a refused record.
@@ -179,7 +179,7 @@ def _slice(job: Job, partition: int, log: Log) -> Sliced:
     return fold.slice_partition(job, partition, log, note)
 
 
-def _merge(job: Job, shard: int, known: Sequence[Word]) -> fold.Merged:
+def _merge(job: Job, shard: int, known: Sequence[FinalLanes]) -> fold.Merged:
     return fold.merge_shard(job, shard, known, note)
 
 
@@ -207,7 +207,7 @@ async def _replay(pool: ProcessPool, job: Job, each: Sequence[Log]) -> Outcome:
     # Report wrong settings once, here, and not from each process.
     outputs_of(agents.windowings, agents.recipes, job.settings)
     sliced = await pool.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
-    known = words(sliced, int(job.settings.idle_seconds * 1000))
+    known = final_lanes(sliced, int(job.settings.idle_seconds * 1000))
     merged = await pool.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
     outcome = Outcome(sum(one.read for one in sliced), _sum([one.tallies for one in sliced]), {}, {})
     for one in merged:

@@ -13,8 +13,8 @@ from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
 from tickertape.stream.replay import fold
+from tickertape.stream.replay.final_lanes import final_lanes
 from tickertape.stream.replay.fold import Job
-from tickertape.stream.replay.words import words
 
 
 @pytest.mark.parametrize("block_records", [1, 4, 100])
@@ -52,7 +52,7 @@ def test_a_source_that_is_gone_or_elsewhere_holds_nothing_back(tmp_path: Path) -
         values: list[bytes | None] = [trade(source, 1000 * s + partition) for source, s in log]
         slicing.receive(Block("trades", partition, 0, n, np.arange(n), values, times_ms))
         sliced.append(slicing.close())
-    merged = fold.merge_shard(job, 0, words(sliced, 30_000), lambda *_: None)
+    merged = fold.merge_shard(job, 0, final_lanes(sliced, 30_000), lambda *_: None)
     with pa.memory_map(str(job.results("bars", 0))) as file:
         bars = [Bar(**row) for row in pa.ipc.open_file(file).read_all().to_pylist()]
     counts = {(bar.source, bar.start_ms - START_MS): bar.count for bar in bars if bar.resolution == "1s"}
@@ -66,5 +66,5 @@ def test_a_source_that_is_gone_or_elsewhere_holds_nothing_back(tmp_path: Path) -
     assert f"A-USD|all|1h|{START_MS - START_MS % 3_600_000}" in merged.open["bars"]
 
     # Had it fallen silent only now, it would hold back its own results and those of all.
-    merged = fold.merge_shard(job, 0, words(sliced, 60_000), lambda *_: None)
+    merged = fold.merge_shard(job, 0, final_lanes(sliced, 60_000), lambda *_: None)
     assert f"A-USD|all|1s|{START_MS + 2_000}" in merged.open["bars"]

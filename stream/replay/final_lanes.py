@@ -40,7 +40,7 @@ class Sliced(Struct):
     last_ms: int
 
 
-class Word(Struct, frozen=True):
+class FinalLanes(Struct, frozen=True):
     """Lanes that complete a partition's frames, known once all logs have been read to the end.
 
     Attributes
@@ -58,7 +58,7 @@ class Word(Struct, frozen=True):
     after: list[Lane]
 
 
-def words(sliced: Sequence[Sliced], idle_ms: int) -> list[Word]:
+def final_lanes(sliced: Sequence[Sliced], idle_ms: int) -> list[FinalLanes]:
     """Return, for each partition, lanes for the sources that must not delay results there.
 
     A source delays nothing in a partition that has no records of it, or in which it had long been silent at the end.
@@ -93,5 +93,5 @@ def words(sliced: Sequence[Sliced], idle_ms: int) -> list[Word]:
             after += [msgspec.structs.replace(lane, ended=True) for lane in before]
         if after:
             after += [lane for lane in one.lanes if lane.ended]
-        found.append(Word(one.partition, before, after))
+        found.append(FinalLanes(one.partition, before, after))
     return found
