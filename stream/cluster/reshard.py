@@ -79,9 +79,7 @@ async def _drain(settings: Settings, say: Say) -> int:
     while slots := members.describe(settings).owned:
         if time.monotonic() > until:
             await _ask_for(settings, workers, paused=False)
-            raise BrokerError(
-                f"workers still run that no `tickertape up` controls: stop them first: {', '.join(sorted(slots))}"
-            )
+            raise BrokerError(f"no `tickertape up` controls these workers, stop them first: {', '.join(sorted(slots))}")
         await asyncio.sleep(0.2)
     say("the workers have drained")
     return workers

@@ -160,6 +160,8 @@ def test_workers_that_nobody_can_drain_are_named(own_kafka: str, monkeypatch: py
     monkeypatch.setattr(reshard, "DRAIN_SECONDS", 1.0)
     with running(own_kafka, workers=1, partitions={"slices": 2}) as (settings, supervisor):
         until("it owns all", lambda: any(members.describe(settings).owned.values()))
-        with pytest.raises(BrokerError, match=rf"no `tickertape up` runs, stop them first: {supervisor.name(0)}"):
+        with pytest.raises(
+            BrokerError, match=rf"no `tickertape up` controls these workers, stop them first: {supervisor.name(0)}"
+        ):
             reshard.run(settings, 3, print)
         assert shards_of(settings) == 2
