@@ -30,21 +30,21 @@ HUGE = b'{"symbol":"' + b"x" * (10 << 20) + b'"}'
 BAD: list[tuple[bytes | None, tuple[tuple[str, bytes], ...], str]] = [
     (b"\xff\xfe nonsense", (), "not JSON"),
     (b'{"symbol":"BTC-USDT"', (), "not JSON"),
-    (b"[1, 2, 3]", (), "another shape"),
-    (b'{"stream":"btcusdt@trade"}', (), "another shape: Object missing required field `symbol`"),
+    (b"[1, 2, 3]", (), "invalid record"),
+    (b'{"stream":"btcusdt@trade"}', (), "invalid record: Object missing required field `symbol`"),
     (trade().replace(b"100.0", b"NaN"), (), "not JSON"),
-    (trade(price=-1.0), (), "another shape: Expected `float` > 0.0 - at `$.price`"),
-    (trade(price=0.0), (), "another shape: Expected `float` > 0.0 - at `$.price`"),
-    (trade().replace(b"100.0", b"1e999"), (), "another shape: Number out of range - at `$.price`"),
-    (trade(time_ms=17), (), "another shape: Expected `int` >= 946684800000 - at `$.time_ms`"),
+    (trade(price=-1.0), (), "invalid record: Expected `float` > 0.0 - at `$.price`"),
+    (trade(price=0.0), (), "invalid record: Expected `float` > 0.0 - at `$.price`"),
+    (trade().replace(b"100.0", b"1e999"), (), "invalid record: Number out of range - at `$.price`"),
+    (trade(time_ms=17), (), "invalid record: Expected `int` >= 946684800000 - at `$.time_ms`"),
     (trade(time_ms=T + 5001), (), "event time is 5001 ms past its receipt, and skew_ms is 5000"),
     (trade(time_ms=int(time.time() * 1000) + 86_400_000, received_ms=0), (), "past its receipt"),
-    (trade(side="both"), (), "another shape: Invalid enum value 'both' - at `$.side`"),
-    (trade(id=2**63), (), "another shape: Expected `int` <= 9223372036854775807 - at `$.id`"),
+    (trade(side="both"), (), "invalid record: Invalid enum value 'both' - at `$.side`"),
+    (trade(id=2**63), (), "invalid record: Expected `int` <= 9223372036854775807 - at `$.id`"),
     (trade(source="all"), (), "`all` is reserved for all sources together"),
-    (HUGE, (), "another shape"),
-    (None, (), "a null without a heartbeat's header"),
-    (None, ((HEADER, b"tick"),), "a heartbeat's header can't be read"),
+    (HUGE, (), "invalid record"),
+    (None, (), "null value without a heartbeat header"),
+    (None, ((HEADER, b"tick"),), "the heartbeat header can't be read"),
     (b'{"x":' * 100_000, (), "not JSON"),
 ]
 
@@ -101,6 +101,6 @@ def test_a_header_whose_key_is_no_text_stops_nothing(own_kafka: str, monkeypatch
         with pytest.raises(BrokerError, match="trades: a record has a header whose key isn't UTF-8"):
             list(read(own_kafka, "trades"))
     assert key == b"trades|0|1"
-    assert msgspec.json.decode(letter)["reason"] == "a null without a heartbeat's header"
+    assert msgspec.json.decode(letter)["reason"] == "null value without a heartbeat header"
     assert (total["rejected"], total["counted"], total["heartbeats"]) == (1, 10, 2)
     assert held[f"BTC-USDT|binance|1s|{T}"].count == 10

@@ -194,7 +194,7 @@ def test_bad_lines_have_their_place_and_bad_trades_are_dead_letters(tmp_path: Pa
     assert [letter["value"] for letter in letters] == [poor, early]
     # A heartbeat comes first, and then ten trades.
     assert [letter["offset"] for letter in letters] == [11, 12]
-    assert letters[0]["reason"] == "another shape: Expected `float` > 0.0 - at `$.quantity`"
+    assert letters[0]["reason"] == "invalid record: Expected `float` > 0.0 - at `$.quantity`"
     assert letters[1]["reason"] == "event time is 5001 ms past its receipt, and skew_ms is 5000"
 
 

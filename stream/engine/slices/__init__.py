@@ -1,4 +1,4 @@
-"""The first stage: records of one input partition become slices of one second.
+"""The first stage: makes slices of one second from the records of an input partition.
 
 May import: schemas, stream.configuration, stream.engine.core, stream.engine.define, stream.engine.frames,
 stream.kafka, stream.kafka.clients, stream.telemetry.

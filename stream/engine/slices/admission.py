@@ -1,4 +1,4 @@
-"""Which of a block's records may count: those whose clock is sane."""
+"""Rejects records and heartbeats whose event time is too far ahead of their receipt."""
 
 import numpy as np
 
@@ -9,18 +9,16 @@ _NEVER_MS = np.iinfo(np.int64).max // 2
 
 
 def admitted(block: Block, decoded: Decoded, skew_ms: int, latest_ms: int = 0) -> Decoded:
-    """Return what may count; the rest is added to the rejects.
+    """Return the records and heartbeats with a plausible time; the others are added to the rejects.
 
     Parameters
     ----------
-    block
-        The block.
-    decoded
-        What it held.
+    block, decoded
+        The block, and its decoded records.
     skew_ms
-        How far past its receipt an event time may be.
+        How far an event time may be past its receipt, ms.
     latest_ms
-        When all was received at the latest; 0: nobody knows.
+        The latest time at which the records can have been received, ms; 0 if that is unknown.
     """
     received_ms = _received_ms(block, decoded)
     had_ms = np.minimum(received_ms, latest_ms) if latest_ms else received_ms
@@ -28,7 +26,7 @@ def admitted(block: Block, decoded: Decoded, skew_ms: int, latest_ms: int = 0) -
     if early.any():
         for i in np.flatnonzero(early).tolist():
             ahead_ms = int(decoded.time_ms[i] - received_ms[i])
-            # Without a receipt it is the time of a replay, which is another each time.
+            # Without a receipt, the limit is the time of the replay. It differs each time, so the reason leaves it out.
             reason = (
                 f"event time is {ahead_ms} ms past its receipt, and skew_ms is {skew_ms}"
                 if ahead_ms > skew_ms
@@ -42,7 +40,7 @@ def admitted(block: Block, decoded: Decoded, skew_ms: int, latest_ms: int = 0) -
 
 
 def _received_ms(block: Block, decoded: Decoded) -> Ints:
-    """When the feed had each record; by the broker's clock where the feed doesn't say, or says it was later."""
+    """Return when each record was received: the earlier of the feed's time, if it has one, and the append time."""
     received_ms, appended_ms = decoded.received_ms, block.appended_ms[decoded.at]
     return np.minimum(
         np.where(received_ms > 0, received_ms, _NEVER_MS), np.where(appended_ms > 0, appended_ms, _NEVER_MS)

@@ -9,7 +9,7 @@ from tickertape.stream.engine.slices.decode import Decoded
 
 
 def stored_frontiers(lanes: Lanes, decoded: Decoded, names: list[str]) -> Ints:
-    """Return the frontier of each record's lane as it is now, ms, shape (n,); ``names`` are the sources."""
+    """Return the current frontier of each record's lane, ms, shape (n,); ``names`` are the sources by code."""
     stored = np.array([lanes.frontier_ms.get(name, UNSET) for name in names] or [UNSET])
     return stored[decoded.source]
 
@@ -22,11 +22,11 @@ def advance(lanes: Lanes, decoded: Decoded, names: list[str], slice_ms: int, act
     decoded
         n records and their heartbeats.
     names
-        The names of the sources.
+        The sources, by code.
     slice_ms
-        The width of a slice: a source that ends closes the slice of its watermark.
+        A slice's width, ms: an end marker closes the slice of the watermark.
     active
-        The sources of these records and heartbeats are added.
+        A set to which the sources of these records and heartbeats are added.
     """
     source = decoded.source
     met = np.empty(len(decoded), np.int64)

@@ -28,27 +28,27 @@ from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, DECODE_SECONDS, F
 _json = msgspec.json.Encoder().encode
 _msgpack = msgspec.msgpack.Encoder().encode
 
-# From this many records on, a larger block is hardly cheaper per record.
+# Blocks with fewer records are joined. Larger blocks would hardly be cheaper per record.
 FOLD_RECORDS = 1024
 # A partition whose newest record is younger than this is read, though other agents are behind.
 LIVE_MS = 30_000
 
 
 class SlicingAgent:
-    """Owns the slicers of this worker's partitions: blocks go in, frames are sent.
+    """Owns the slicers of this worker's partitions: it receives blocks and sends frames.
 
     Parameters
     ----------
     slicing
-        What to fold.
+        The recipe of the slices.
     producer
-        Where frames, late records and dead letters go.
+        Sends frames, late records and dead letters.
     shards
         How many partitions ``slices`` has.
     log_end
-        The end of a partition's log as far as known, or None.
+        Returns the end of a partition's log, or None if it is unknown.
     workload
-        How far behind the worker's agents are; shared by all of them.
+        The worker's backlog, shared by all of its agents.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SlicingAgent:
         self._shards = shards
         self._log_end = log_end
         self._workload = workload
-        # By partition: small blocks that the next flush folds as one.
+        # By partition: small blocks that the next flush folds together.
         self._waiting: dict[int, list[Block]] = {}
         self._failure: Exception | None = None
         self._silence = Silence(self.topic, settings, log_end)
@@ -124,7 +124,7 @@ class SlicingAgent:
         return None if slicer is None else slicer.read
 
     def receive(self, block: Block) -> None:
-        """Fold a large block now; let small ones wait for the next flush, which folds them together."""
+        """Fold large blocks now; the next flush folds small ones together."""
         read, waiting = self.read(block.partition), self._waiting.setdefault(block.partition, [])
         assert read is not None
         self._block_records.observe(len(block))
@@ -140,14 +140,14 @@ class SlicingAgent:
         self._pace.ask()
 
     def _stands_ms(self, partition: int) -> int:
-        """Return the frontier of a partition's slowest lane; UNSET where the partition is almost live."""
+        """Return the frontier of a partition's slowest lane, ms; UNSET if the partition is almost live."""
         lanes = self.slicers[partition].lanes
         if max(lanes.watermark_ms.values(), default=UNSET) > time() * 1000 - LIVE_MS:
             return UNSET
         return min(lanes.frontier_ms.values(), default=UNSET)
 
     def _fold_waiting(self) -> None:
-        # A failed fold leaves its slicer half changed; a second try would take the same records for repeats.
+        # A failed fold leaves its slicer half changed: a second try would count the same records as repeated.
         if self._failure is not None:
             raise self._failure
         for partition, waiting in self._waiting.items():
@@ -174,7 +174,7 @@ class SlicingAgent:
             self._producer.send(topic.name, 0, key, _json(record))
 
     def flush(self) -> None:
-        """Send every shard a frame of every partition, changed or not: each shard needs all lanes."""
+        """Send every shard a frame of every partition, even without changes, because each shard needs all lanes."""
         self._fold_waiting()
         with self._publish_seconds.time():
             for slicer in self.slicers.values():
@@ -199,7 +199,7 @@ class SlicingAgent:
             self._producer.send(SLICES.name, shard, key, _msgpack(frame))
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
-        """Flush, and return what may be committed once the producer has delivered."""
+        """Flush; return each partition's offset and metadata, to commit once the producer has delivered."""
         self._pace.now()
         commits = {}
         for partition, slicer in self.slicers.items():

@@ -1,4 +1,4 @@
-"""From bytes to records: block in, records and rejects out. The one place that knows how a record is written."""
+"""Decodes the records of a block. No other module depends on how records are encoded."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,39 +15,39 @@ from tickertape.stream.engine.core.names import BadName, InputNames, check
 from tickertape.stream.engine.core.table import Columns
 
 _GONE = -1
-# What msgspec raises for bytes that aren't JSON; a ValidationError is a DecodeError too, and JSON of another shape.
+# What msgspec raises for bytes that it can't decode. Its ValidationError is for JSON of the wrong form.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-# Records are read this many at a time: so many stay in the processor's cache until their columns are made.
+# This many records are decoded at a time. They stay in the processor's cache until their columns are made.
 CHUNK = 2048
-# Names that a partition's decoder keeps from block to block; a topic has fewer, unless somebody makes them up.
+# The most names that a partition's decoder keeps from block to block. A real topic has fewer.
 _MOST_SOURCES = 1 << 12
 _MOST_SYMBOLS = 1 << 17
 
 
 @dataclass(slots=True, frozen=True)
 class Decoded:
-    """What a block held.
+    """The n valid records of a block as columns, and its heartbeats and rejects. A place is an index in the block.
 
     Attributes
     ----------
     at
-        The places in the block of the records that could be read, in offset order, shape (n,).
+        The places of the records, in offset order, shape (n,).
     source
-        Codes of their sources, see `Decoder`; shape (n,).
+        The codes of the records' sources, see `Decoder`; shape (n,).
     symbol
-        Codes of the symbols that they name, one record's after another's; shape (sum of ``named``,).
+        The codes of the symbols that the records name, record by record; shape (sum of ``named``,).
     named
-        How many symbols each of them names, shape (n,); None where each has one.
+        How many symbols each record names, shape (n,); None if each has exactly one.
     id, time_ms, received_ms
-        The other columns that the engine needs, shape (n,).
+        Each record's id, event time and receipt, shape (n,).
     columns
-        Those that the aggregate lifts, shape (n,).
+        The columns that the aggregate lifts, shape (n,).
     rejects
-        (place, reason) of those that could not be read.
+        The place of each rejected record, and the reason.
     heartbeats
-        (place, heartbeat).
+        Each heartbeat with its place.
     """
 
     at: Ints
@@ -80,7 +80,7 @@ class Decoded:
         )
 
     def between(self, first: int, last: int) -> "Decoded":
-        """Return the records and heartbeats at places from ``first`` up to ``last``; rejects stay with the whole."""
+        """Return the records and heartbeats at places from ``first`` up to, not including, ``last``; no rejects."""
         start, end = np.searchsorted(self.at, (first, last)).tolist()
         some = slice(start, end)
         symbols = some
@@ -101,7 +101,7 @@ class Decoded:
         )
 
     def without(self, places: Collection[int]) -> "Decoded":
-        """Return the records and heartbeats that are not at some places."""
+        """Return the records and heartbeats without those at the given places."""
         if not places:
             return self
         found = self.where(~np.isin(self.at, list(places)))
@@ -109,7 +109,7 @@ class Decoded:
         return found
 
     def by_symbol(self) -> "Decoded":
-        """Return each record as often as it names symbols, each time with one of them."""
+        """Repeat each record once for each symbol that it names."""
         if self.named is None:
             return self
         row = np.repeat(np.arange(len(self)), self.named)
@@ -135,21 +135,21 @@ class Decoded:
 
 
 class Decoder:
-    """Reads the JSON of one Struct; what is wrong with a record is said in one line, and costs no other record.
+    """Decodes records of one Struct from JSON. A bad record is rejected with a one-line reason, and no other is lost.
 
     Parameters
     ----------
     record
         The Struct.
     columns
-        Makes the aggregate's columns from records, shape (n,) each.
+        Takes n records and returns the aggregate's columns, each of shape (n,).
     names
-        Returns the symbols that a record names, each once; None: the one in its field ``symbol``.
+        Returns the symbols that a record names, each once. None: each record names the symbol in its field ``symbol``.
 
     Attributes
     ----------
     sources, symbols
-        What the codes stand for.
+        The names, by code.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class Decoder:
 
     def _columns(self, records: list[Any]) -> Columns:
         n = len(records)
-        # A chunk is mostly of one source.
+        # Most chunks have one source.
         sources = {record.source for record in records}
         return {
             "_source": np.full(n, self.sources[sources.pop()])
@@ -229,13 +229,13 @@ class Decoder:
         }
 
     def _readable(self, values: list[bytes], places: Ints, rejects: list[tuple[int, str]]) -> list[Any]:
-        """Return the records that can be read; the places of the others are marked as gone."""
+        """Return the records that can be decoded; the others are rejected, and their places are set to `_GONE`."""
         records = []
         for i, value in enumerate(values):
             try:
                 records.append(self._decode(value))
             except msgspec.ValidationError as error:
-                rejects.append((int(places[i]), f"another shape: {error}"))
+                rejects.append((int(places[i]), f"invalid record: {error}"))
                 places[i] = _GONE
             except _UNREADABLE as error:
                 rejects.append((int(places[i]), f"not JSON: {error}"))
@@ -243,7 +243,7 @@ class Decoder:
         return records
 
     def _usable(self, records: list[Any], places: Ints, rejects: list[tuple[int, str]]) -> list[Any]:
-        """Return the records that columns can be made of; the places of the others are marked as gone."""
+        """Return the records whose columns can be made; the others are rejected, and their places set to `_GONE`."""
         usable = []
         for i, record in zip(np.flatnonzero(places != _GONE).tolist(), records, strict=True):
             try:
@@ -253,29 +253,29 @@ class Decoder:
                 rejects.append((int(places[i]), str(error)))
                 places[i] = _GONE
             except Exception as error:
-                rejects.append((int(places[i]), f"the agent failed on it: {error!r}"))
+                rejects.append((int(places[i]), f"the agent failed on this record: {error!r}"))
                 places[i] = _GONE
         return usable
 
 
 def heartbeats(block: Block) -> list[Heartbeat]:
-    """Return the heartbeats of a block that can be read."""
+    """Return the valid heartbeats of a block."""
     found = [_heartbeat(headers) for headers in block.headers.values()]
     return [heartbeat for heartbeat in found if not isinstance(heartbeat, str)]
 
 
 def _heartbeat(headers: Headers) -> Heartbeat | str:
-    """Return what a null record says, or what is wrong with it."""
+    """Return the heartbeat in a null record's headers, or what is wrong with them."""
     try:
         heartbeat = from_headers(headers)
     except _UNREADABLE as error:
-        return f"a heartbeat's header can't be read: {error}"
+        return f"the heartbeat header can't be read: {error}"
     if heartbeat is None:
-        return "a null without a heartbeat's header"
+        return "null value without a heartbeat header"
     try:
         check(heartbeat.source)
     except BadName as error:
-        return f"a heartbeat: {error}"
+        return f"heartbeat with a bad source: {error}"
     if not EARLIEST_MS <= heartbeat.time_ms <= LATEST_MS:
-        return f"a heartbeat with an absurd time: {heartbeat.time_ms} ms"
+        return f"heartbeat time out of range: {heartbeat.time_ms} ms"
     return heartbeat

@@ -28,9 +28,9 @@ class OpenSlices:
     Parameters
     ----------
     slicing
-        What is folded.
+        The recipe of the slices.
     slice_ms
-        The width of a slice.
+        A slice's width, ms.
     sources, symbols
         The names behind the codes of decoded records; both grow as records are decoded.
     """
@@ -68,14 +68,14 @@ class OpenSlices:
         return min(int(self._table.columns["first_offset"][live].min()), read) if len(live) else read
 
     def merge(self, decoded: Decoded, end_ms: Ints, wanted: Bools, offsets: Ints) -> int:
-        """Fold the wanted records into their slices, without the repeated ones; return how many were folded.
+        """Fold the wanted records into their slices, except repeats; return how many were folded.
 
         Parameters
         ----------
         decoded
             n records.
         end_ms
-            The end of each record's slice, shape (n,).
+            The end of each record's slice, ms, shape (n,).
         wanted
             Which records to fold, shape (n,).
         offsets
@@ -97,11 +97,11 @@ class OpenSlices:
         self._aggregate.merge(columns, row, partials)
         np.minimum.at(columns["first_offset"], row, offsets[decoded.at])
         columns["dirty"][rows] = True
-        # A record that names several symbols is there once for each, next to each other.
+        # A record that names several symbols is there once for each of them, in adjacent places.
         return len(decoded) if named is None else int(np.count_nonzero(np.diff(decoded.at, prepend=-1)))
 
     def _rows(self, source: Ints, symbol: Ints, end_ms: Ints) -> tuple[Ints, Ints]:
-        """Return each record's place among the block's slices, and the table's rows of these."""
+        """Return each record's index in the block's slices, and the table's row of each of these slices."""
         first = int(end_ms.min())
         series = source * len(self._symbols.names) + symbol
         width = len(self._sources.names) * len(self._symbols.names)

@@ -1,4 +1,4 @@
-"""Finding events that came before: by id, inside slices that are still open, at no cost in durable state."""
+"""Finds repeated events by their id, within slices that are still open. No durable state is needed for it."""
 
 from collections import deque
 
@@ -7,36 +7,36 @@ import numpy as np
 from tickertape.stream.engine.core.block import Bools, Ints
 from tickertape.stream.engine.core.table import Columns
 
-# Longer pieces are left as they are.
+# Pieces of the stored ids are joined only up to this length.
 PIECE_IDS = 1 << 16
 
 
 class Repeats:
     """The ids of one partition's open slices.
 
-    A source's ids mostly rise, so comparing with the highest seen settles nearly every block; where they don't, the ids
-    of just those slices are compared exactly.
+    A source's ids mostly rise, so a comparison with the highest id of each slice is enough for nearly every block. The
+    ids of slices for which it isn't are compared exactly.
 
     Notes
     -----
-    It uses two columns of the table of slices: ``highest_id`` (-1 at first) and ``serial`` (a slice's own number, never
-    given twice).
+    Two columns of the table of slices are used: ``highest_id``, at first -1, and ``serial``, a number that no other
+    slice ever gets.
     """
 
     def __init__(self) -> None:
         self._held: deque[tuple[Ints, Ints]] = deque()
 
     def find(self, columns: Columns, rows: Ints, local: Ints, ids: Ints) -> Bools | None:
-        """Return which events repeat an earlier one, shape (n,), or None where none does; remember the others.
+        """Return which events repeat an earlier one, shape (n,), or None if none does; store the ids of the others.
 
         Parameters
         ----------
         columns
-            The table's.
+            The columns of the table of slices.
         rows
             The row of each slice of the block, shape (k,).
         local
-            Each event's slice, as an index of ``rows`` in which each occurs, shape (n,).
+            The slice of each event, as an index of ``rows``, shape (n,). Every row occurs.
         ids
             Each event's id, shape (n,).
         """
@@ -50,7 +50,7 @@ class Repeats:
         low = by_group[first] <= highest[rows]
         serial = columns["serial"][rows][local]
         if not (low.any() or falls.any()):
-            # They rise, so the last of each slice is its highest.
+            # The ids rise, so the last of each slice is its highest.
             highest[rows] = by_group[np.concatenate([first[1:], [len(group)]]) - 1]
             self._hold(serial, ids)
             return None
@@ -63,20 +63,20 @@ class Repeats:
         return repeated
 
     def _hold(self, serial: Ints, ids: Ints) -> None:
-        """Remember ids; pieces grow by doubling, for of small blocks a minute has thousands."""
+        """Store ids. Small pieces are joined, at least doubling each time: a minute can have thousands of blocks."""
         while self._held and len(last := self._held[-1][1]) <= len(ids) <= PIECE_IDS - len(last):
             earlier, last = self._held.pop()
             serial, ids = np.concatenate([earlier, serial]), np.concatenate([last, ids])
         self._held.append((serial, ids))
 
     def _exactly(self, serial: Ints, ids: Ints, doubtful: Ints) -> Bools | None:
-        """Compare the doubtful events with each other and with all that is held of their slices."""
+        """Return which events are repeats; compare the doubtful ones with each other and with their slices' ids."""
         theirs = np.unique(serial[doubtful])
         held = [(s[mine], i[mine]) for s, i in self._held if (mine := np.isin(s, theirs)).any()]
         n_held = sum(len(s) for s, _ in held)
         serials = np.concatenate([*(s for s, _ in held), serial[doubtful]])
         numbers = np.concatenate([*(i for _, i in held), ids[doubtful]])
-        # The sort is stable, so of equal ones the first is the original.
+        # The sort is stable, so the first of equal ids is the original.
         order = np.lexsort((numbers, serials))
         again = (np.diff(serials[order]) == 0) & (np.diff(numbers[order]) == 0)
         places = order[1:][again] - n_held
@@ -87,11 +87,11 @@ class Repeats:
         return repeated
 
     def forget(self, serials: Ints) -> None:
-        """Drop the ids of all slices but these, which are still open; shape (k,)."""
+        """Forget the ids of all slices except the open ones, whose serials are given; shape (k,)."""
         if not len(serials):
             self._held.clear()
             return
-        # A slice's serial is not far from its neighbours', so this is a look-up in a small table.
+        # The serials of open slices are close together, so a small look-up table does.
         first = int(serials.min())
         is_open = np.zeros(int(serials.max()) - first + 1, np.bool_)
         is_open[serials - first] = True

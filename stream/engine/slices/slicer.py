@@ -1,4 +1,4 @@
-"""Folding one input partition into slices: pure, without Kafka, so that tests and replay run what the worker runs."""
+"""Folds one input partition into slices. It doesn't depend on Kafka, so tests and replay run the worker's code."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ _DEFAULTS = Settings()
 
 @dataclass(frozen=True)
 class Idle:
-    """Who has been silent for the idle time-out, with the partition read to the log's end.
+    """The idle sources of a partition: silent for the idle time-out, with the partition read to the log's end.
 
     Attributes
     ----------
     sources
-        Lanes.
+        The sources whose lanes are idle.
     rest
-        True where that goes for any source that has no lane here.
+        Whether all sources without a lane in the partition are idle too.
     """
 
     sources: frozenset[str] = frozenset()
@@ -48,32 +48,34 @@ Refused: TypeAlias = Late | DeadLetter
 
 
 class Slicer:
-    """One input partition, from its checkpoint on.
+    """The slices of one input partition, from its checkpoint on.
 
     Parameters
     ----------
     slicing
-        What to fold.
-    partition, partitions
-        Which one, and of how many, by Kafka's metadata; heartbeats in the log may tell of more.
+        The recipe of the slices.
+    partition
+        The partition's number.
+    partitions
+        The topic's number of partitions, from Kafka's metadata. Heartbeats may report more.
     slice_ms, skew_ms, lateness_ms, epoch, most_sources
         See `Settings`.
     silence_ms
-        How far behind a new source's event time the most silent lane has to be, to make room for it.
+        How far the least watermark has to be behind a new source's record for that lane to be evicted, ms.
     checkpoint
-        What the last owner left; None where nobody has read the partition.
+        The previous owner's checkpoint; None if nobody has read the partition.
     committed
         The committed offset, or None.
     begin
         The log's first offset.
     now_ms
-        The time, for the mark on what retention took unread.
+        The current time, ms. It bounds the event times of records that retention deleted before they were read.
     most_partitions
-        How many there are, or are promised; heartbeats that tell of more are wrong.
+        How many partitions there are or will be. A higher number in a heartbeat is ignored.
     latest_ms
-        When records were received at the latest that have no append time; 0: nobody knows.
+        The latest time at which records without an append time can have been received, ms; 0 if that is unknown.
     names
-        Finds the symbols that a record names; None: the one in its field ``symbol``.
+        Returns the symbols that a record names. None: each record names the symbol in its field ``symbol``.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class Slicer:
         self._room = SourceLimit(most_sources, silence_ms, self._end_ms)
         self._latest_ms = latest_ms
         if checkpoint is None:
-            # An operator may have set the offset.
+            # An offset without a checkpoint was set by an operator.
             first = begin if committed is None else max(committed, begin)
             checkpoint = SliceCheckpoint(upto=first, start=first)
         saved = checkpoint
@@ -116,7 +118,7 @@ class Slicer:
         self.tallies = msgspec.structs.replace(saved.tallies)
         self.lanes = Lanes(lateness_ms, saved.lanes, saved.evicted_ms, saved.since)
         self.incomplete = saved.incomplete
-        #: What decoding has taken so far.
+        #: The time that decoding has taken so far.
         self.decode_seconds = 0.0
         self._decoder = Decoder(slicing.record, slicing.columns, names)
         self._active: set[str] = set()
@@ -126,7 +128,10 @@ class Slicer:
             self._trimmed(begin, now_ms)
 
     def _trimmed(self, begin: int, now_ms: int) -> None:
-        """Retention took records of open slices: what was published of them stands, none is folded from its middle."""
+        """Close the open slices, some of whose records retention deleted, and mark their time as incomplete.
+
+        What was published of them stays valid. Folded again, they would lack the deleted records.
+        """
         lost = max(0, begin - self.upto)
         self.tallies.lost += lost
         self.upto += lost
@@ -137,7 +142,7 @@ class Slicer:
             marks.append((self.lanes.frontier_ms[source], end_ms))
             self.lanes.raise_frontier(source, end_ms)
         if lost:
-            # What was in them nobody knows, but that it was no later than this.
+            # The deleted records are unknown, but none had a later event time.
             marks.append((0, self._end_ms(now_ms + self._skew_ms)))
         if marks:
             self.incomplete = min(since for since, _ in marks), max(until for _, until in marks)
@@ -146,18 +151,18 @@ class Slicer:
         return (time_ms // self._slice_ms + 1) * self._slice_ms
 
     def retire(self, source: str) -> None:
-        """Close a lane's last slices: it has been silent for so long that they only hold back the commit."""
+        """Close the last slices of a lane that has been silent so long that they would only delay the commit."""
         self.lanes.raise_frontier(source, self._end_ms(self.lanes.watermark_ms[source]))
 
     def __len__(self) -> int:
-        """How many slices are held."""
+        """Return the number of open slices."""
         return len(self._open)
 
     def fold(self, block: Block) -> list[Refused]:
-        """Fold a block, and return the records that were not counted, but for repeats.
+        """Fold a block; return the late and the rejected records.
 
-        Records below ``upto`` were read by an earlier owner: those of slices that are open are folded again, and
-        nothing else is done with them.
+        Records below ``upto`` were read by a previous owner. Those of open slices are folded again, and nothing else is
+        done with them.
         """
         if block.end <= self.read:
             return []
@@ -176,7 +181,8 @@ class Slicer:
         decoded = self._decoder.decode(block)
         self.decode_seconds += perf_counter() - began
         decoded = admitted(block, decoded, self._skew_ms, self._latest_ms)
-        # Metadata may be old, a zombie's is: the log says it before any record of a time that an added one may have.
+        # Kafka's metadata may be stale. The log isn't: a heartbeat with the new number precedes every record whose
+        # event time is past the step.
         told = [beat.partitions for _, beat in decoded.heartbeats if beat.partitions <= self.most_partitions]
         self.partitions = max(self.partitions, *told, 0)
         names = self._sources.names
@@ -192,7 +198,7 @@ class Slicer:
         return [*(dead_letter(block, at, reason) for at, reason in sorted(decoded.rejects)), *late]
 
     def _take(self, block: Block, decoded: Decoded, *, again: bool) -> list[Late]:
-        """Fold what a block holds that may count, and return what is late."""
+        """Fold decoded records, and return the late ones."""
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         if again:
             met_ms = stored_frontiers(self.lanes, decoded, self._sources.names)
@@ -220,20 +226,21 @@ class Slicer:
     def flush(
         self, shard_of: Callable[[str], int], shards: int, *, everyone: bool, idle: Idle = AWAKE
     ) -> list[tuple[int, Frame]]:
-        """Return the frames of what has changed, by shard, and release closed slices.
+        """Return frames of the slices that have changed, each with its shard; forget the closed slices.
 
-        There are none while it reads again what an earlier owner has read: half a slice is not to be published.
+        There are no frames while records that a previous owner had read are read again: a slice would be published
+        without some of its records.
 
         Parameters
         ----------
         shard_of
-            The shard of a symbol.
+            Returns a symbol's shard.
         shards
-            How many there are.
+            The number of shards.
         everyone
-            True to make a frame for every shard, upserts or not.
+            Whether every shard gets a frame, even without upserts.
         idle
-            Which lanes are idle.
+            The idle sources.
         """
         if self.read < self.upto:
             return []
@@ -275,7 +282,7 @@ class Slicer:
         return self.read >= self.upto and self._open.is_dirty
 
     def checkpoint(self) -> tuple[int, SliceCheckpoint]:
-        """Return the offset to commit and what goes with it; all that is dirty must have been published."""
+        """Return the offset to commit, and the checkpoint; all changed slices must have been published."""
         offset = self._open.needed_offset(self.read)
         saved = SliceCheckpoint(
             upto=self.upto,

@@ -1,4 +1,4 @@
-"""What slicers take of the settings: the same in a worker, in a replay and in a test."""
+"""The settings that slicers use. Workers, replays and tests take them from here."""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypedDict
@@ -8,7 +8,7 @@ from tickertape.stream.engine.define.recipes import Slicing
 
 
 class SlicerSettings(TypedDict):
-    """What a `Slicer` takes of the settings; see there."""
+    """The arguments of a `Slicer` that follow from the settings."""
 
     slice_ms: int
     skew_ms: int
@@ -20,7 +20,7 @@ class SlicerSettings(TypedDict):
 
 
 def settings_of(slicing: Slicing, settings: Settings) -> SlicerSettings:
-    """Return what slicers of a slicing take of the settings."""
+    """Return the arguments for the slicers of a recipe."""
     return SlicerSettings(
         slice_ms=settings.slice_ms,
         skew_ms=settings.skew_ms,

@@ -1,4 +1,4 @@
-"""Which sources of a partition have a lane: there is room for so many, and a silent one makes room for a new one."""
+"""Limits the number of sources with a lane in a partition: a new source may replace a silent one."""
 
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
@@ -11,23 +11,23 @@ from tickertape.stream.engine.core.block import Block, Ints
 from tickertape.stream.engine.core.lanes import UNSET, Lanes
 from tickertape.stream.engine.slices.decode import Decoded
 
-# What is of a source without a lane.
+# The kinds of messages of a source without a lane: a record, a heartbeat, an end marker.
 _RECORD, _BEAT, _END = range(3)
 # Past every offset.
 _NEVER = np.iinfo(np.int64).max
 
 
 class SourceLimit:
-    """Decides by event time and in the partition's order, so that whoever reads the log decides alike.
+    """Admits and evicts lanes. Only event times and the partition's order count, so every reader decides alike.
 
     Parameters
     ----------
     most_sources
-        How many lanes there may be.
+        The most lanes of a partition.
     silence_ms
-        How far behind a new source's record the most silent lane has to be, to be evicted for it.
+        How far the least watermark has to be behind a new source's record for that lane to be evicted, ms.
     end_ms
-        Returns when the slice of a time ends.
+        Takes a time, and returns the end of its slice, ms.
     """
 
     def __init__(self, most_sources: int, silence_ms: int, end_ms: Callable[[int], int]) -> None:
@@ -36,21 +36,21 @@ class SourceLimit:
         self._end_ms = end_ms
 
     def parts(self, block: Block, decoded: Decoded, names: list[str], lanes: Lanes) -> Iterator[Decoded]:
-        """Yield what a block holds of sources with a lane, in order, and admit new ones; other records are rejected.
+        """Admit new sources; yield the records and heartbeats of sources with a lane, in parts. Reject the others.
 
-        A heartbeat of a source without room is ignored, and an end marker evicts no lane.
+        A heartbeat of a source that gets no lane is ignored, and an end marker evicts no lane.
 
-        Whether a lane is silent depends on every record before, so each part has to be folded before the next one is
-        asked for. There is only one part unless a lane may be evicted.
+        Which lane is evicted depends on all records before, so each part must be folded before the next is requested.
+        There is only one part unless a lane may be evicted.
 
         Parameters
         ----------
         block, decoded
-            The block, and what it holds that may count.
+            The block, and its decoded records.
         names
             The sources, by code.
         lanes
-            The partition's; changed.
+            The partition's lanes; changed.
         """
         firsts = _firsts(decoded, names, lanes)
         if self._has_room(firsts, lanes):
@@ -59,7 +59,7 @@ class SourceLimit:
             yield decoded
             return
         news = _of(decoded, names, firsts.__contains__)
-        # By what has been folded, which may be less than what comes before.
+        # A lower bound: watermarks move when a part is folded, which may be later.
         behind_ms, first, surplus = lanes.least_ms, 0, dict[int, int]()
         while news:
             at, source, time_ms, kind = heappop(news)
@@ -69,7 +69,7 @@ class SourceLimit:
                 yield decoded.between(first, at).without(surplus)
                 first = at
                 for evicted in self._make_room(source, time_ms, lanes):
-                    # From here on it is a new one too.
+                    # From here on, the evicted source is a new one too.
                     for later in _of(decoded, names, partial(eq, evicted)):
                         if later[0] > at:
                             heappush(news, later)
@@ -80,18 +80,18 @@ class SourceLimit:
             else:
                 surplus[at] = kind
         reason = (
-            f"one source too many in its partition: most_sources is {self._most_sources}, "
-            f"and none has been silent for {self._silence_ms} ms of event time"
+            f"too many sources in the partition: most_sources is {self._most_sources}, "
+            f"and no source has been silent for {self._silence_ms} ms of event time"
         )
         decoded.rejects.extend((at, reason) for at, kind in surplus.items() if kind == _RECORD)
         yield decoded.between(first, len(block)).without(surplus)
 
     def _has_room(self, sources: Collection[str], lanes: Lanes) -> bool:
-        """Return whether there is room for some more."""
+        """Return whether all of these sources can get a lane without an eviction."""
         return not sources or len(lanes.watermark_ms) + len(sources) <= self._most_sources
 
     def _make_room(self, source: str, time_ms: int, lanes: Lanes) -> Iterator[str]:
-        # More than one, where the settings had room for more before.
+        # After `most_sources` was lowered, several lanes have to be evicted.
         while not self._has_room((source,), lanes):
             watermark_ms, silent = lanes.most_silent()
             if watermark_ms >= time_ms - self._silence_ms:
@@ -101,7 +101,7 @@ class SourceLimit:
 
 
 def readmitted(block: Block, decoded: Decoded, names: list[str], lanes: Lanes) -> Decoded:
-    """Return the records of sources that had a lane at that offset: what was rejected then stays rejected."""
+    """Return the records of sources that had a lane when they were first read. The others stay rejected."""
     since = {source: lanes.since.get(source, 0) for source in lanes.watermark_ms}
     first = np.array([since.get(name, _NEVER) for name in names] or [_NEVER])
     offsets = block.offsets
@@ -111,7 +111,7 @@ def readmitted(block: Block, decoded: Decoded, names: list[str], lanes: Lanes) -
 
 
 def _firsts(decoded: Decoded, names: list[str], lanes: Lanes) -> dict[str, int]:
-    """Return the first place of each source that has no lane."""
+    """Return the first place of each source without a lane."""
     known = lanes.watermark_ms
     firsts: dict[str, int] = {}
     rows = _rows(decoded, names, lambda name: name not in known)
@@ -126,7 +126,7 @@ def _firsts(decoded: Decoded, names: list[str], lanes: Lanes) -> dict[str, int]:
 
 
 def _of(decoded: Decoded, names: list[str], wanted: Callable[[str], bool]) -> list[tuple[int, str, int, int]]:
-    """Return place, source, time and kind of what is of some sources, in order."""
+    """Return place, source, time and kind of the records and heartbeats of the wanted sources, by place."""
     found = [
         (at, beat.source, beat.time_ms, _END if beat.end else _BEAT)
         for at, beat in decoded.heartbeats
@@ -139,6 +139,6 @@ def _of(decoded: Decoded, names: list[str], wanted: Callable[[str], bool]) -> li
 
 
 def _rows(decoded: Decoded, names: list[str], wanted: Callable[[str], bool]) -> Ints:
-    """Return which records are of some sources."""
+    """Return the indices of the records of the wanted sources."""
     mask = [wanted(name) for name in names]
     return np.flatnonzero(np.array(mask)[decoded.source]) if any(mask) else np.empty(0, np.int64)

@@ -66,35 +66,38 @@ BAD = {
     "not JSON": (b"{oops", "not JSON: JSON is malformed"),
     "cut short": (trade()[:-1], "not JSON: Input data was truncated"),
     "two records": (trade() + trade(), "not JSON: JSON is malformed: trailing characters"),
-    "an array": (b"[1]", "another shape: Expected `object`, got `array`"),
-    "a JSON null": (b"null", "another shape: Expected `object`, got `null`"),
-    "a field missing": (b'{"symbol":"A"}', "another shape: Object missing required field"),
-    "a price as text": (trade(price="2.5"), "another shape: Expected `float`, got `str` - at `$.price`"),
+    "an array": (b"[1]", "invalid record: Expected `object`, got `array`"),
+    "a JSON null": (b"null", "invalid record: Expected `object`, got `null`"),
+    "a field missing": (b'{"symbol":"A"}', "invalid record: Object missing required field"),
+    "a price as text": (trade(price="2.5"), "invalid record: Expected `float`, got `str` - at `$.price`"),
     "NaN": (literally(b"2.5", b"NaN"), "not JSON: JSON is malformed"),
     "infinity": (literally(b"2.5", b"Infinity"), "not JSON: JSON is malformed"),
-    "a price past floats": (literally(b"2.5", b"1e999"), "another shape: Number out of range - at `$.price`"),
-    "an integer past floats": (literally(b"2.5", b"1" * 400), "another shape: Number out of range - at `$.price`"),
-    "a price that rounds to 0": (literally(b"2.5", b"1e-999"), "another shape: Expected `float` > 0.0 - at `$.price`"),
-    "no price": (trade(price=0), "another shape: Expected `float` > 0.0 - at `$.price`"),
-    "a negative price": (trade(price=-1), "another shape: Expected `float` > 0.0 - at `$.price`"),
-    "no quantity": (trade(quantity=0.0), "another shape: Expected `float` > 0.0 - at `$.quantity`"),
-    "seconds": (trade(time_ms=HOUR_MS // 1000), "another shape: Expected `int` >= 946684800000 - at `$.time_ms`"),
-    "microseconds": (trade(time_ms=HOUR_MS * 1000), "another shape: Expected `int` <= 4102444800000 - at `$.time_ms`"),
-    "a fraction of a ms": (trade(time_ms=HOUR_MS + 0.5), "another shape: Expected `int`, got `float` - at `$.time_ms`"),
-    "an id past int64": (trade(id=2**63), "another shape: Expected `int` <= 9223372036854775807 - at `$.id`"),
-    "an id past uint64": (trade(id=2**64), "another shape: Expected `int` <= 9223372036854775807 - at `$.id`"),
-    "a negative id": (trade(id=-1), "another shape: Expected `int` >= 0 - at `$.id`"),
-    "no symbol": (trade(symbol=""), "another shape: Expected `str` of length >= 1 - at `$.symbol`"),
-    "a long symbol": (trade(symbol="A" * 65), "another shape: Expected `str` of length <= 64 - at `$.symbol`"),
-    "a long source": (trade(source="s" * 25), "another shape: Expected `str` of length <= 24 - at `$.source`"),
+    "a price past floats": (literally(b"2.5", b"1e999"), "invalid record: Number out of range - at `$.price`"),
+    "an integer past floats": (literally(b"2.5", b"1" * 400), "invalid record: Number out of range - at `$.price`"),
+    "a price that rounds to 0": (literally(b"2.5", b"1e-999"), "invalid record: Expected `float` > 0.0 - at `$.price`"),
+    "no price": (trade(price=0), "invalid record: Expected `float` > 0.0 - at `$.price`"),
+    "a negative price": (trade(price=-1), "invalid record: Expected `float` > 0.0 - at `$.price`"),
+    "no quantity": (trade(quantity=0.0), "invalid record: Expected `float` > 0.0 - at `$.quantity`"),
+    "seconds": (trade(time_ms=HOUR_MS // 1000), "invalid record: Expected `int` >= 946684800000 - at `$.time_ms`"),
+    "microseconds": (trade(time_ms=HOUR_MS * 1000), "invalid record: Expected `int` <= 4102444800000 - at `$.time_ms`"),
+    "a fraction of a ms": (
+        trade(time_ms=HOUR_MS + 0.5),
+        "invalid record: Expected `int`, got `float` - at `$.time_ms`",
+    ),
+    "an id past int64": (trade(id=2**63), "invalid record: Expected `int` <= 9223372036854775807 - at `$.id`"),
+    "an id past uint64": (trade(id=2**64), "invalid record: Expected `int` <= 9223372036854775807 - at `$.id`"),
+    "a negative id": (trade(id=-1), "invalid record: Expected `int` >= 0 - at `$.id`"),
+    "no symbol": (trade(symbol=""), "invalid record: Expected `str` of length >= 1 - at `$.symbol`"),
+    "a long symbol": (trade(symbol="A" * 65), "invalid record: Expected `str` of length <= 64 - at `$.symbol`"),
+    "a long source": (trade(source="s" * 25), "invalid record: Expected `str` of length <= 24 - at `$.source`"),
     "a source named all": (trade(source="all"), "`all` is reserved for all sources together"),
     "a symbol named all": (trade(symbol="all"), "`all` is reserved for all sources together"),
     "a source with a |": (trade(source="a|b"), "'a|b' has a `|`, which separates the names in a result's key"),
     "a symbol with a |": (trade(symbol="A|s"), "'A|s' has a `|`, which separates the names in a result's key"),
     "a source with a control character": (trade(source="a\n"), r"'a\n' has unprintable characters"),
-    "a price past all sums": (trade(price=1.1e18), "another shape: Expected `float` <= 1e+18 - at `$.price`"),
+    "a price past all sums": (trade(price=1.1e18), "invalid record: Expected `float` <= 1e+18 - at `$.price`"),
     "half a surrogate": (literally(b'"A"', rb'"\ud800"'), "not JSON: JSON is malformed"),
-    "deep, of another shape": (b"[" * 100_000, "another shape: Expected `object`, got `array`"),
+    "deep, of another shape": (b"[" * 100_000, "invalid record: Expected `object`, got `array`"),
     "deep inside": (literally(b"{", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b","), "not JSON: maximum recursion"),
     "large": (b"x" * 10_000_000, "not JSON: JSON is malformed"),
 }
@@ -111,30 +114,36 @@ def test_a_bad_record_is_one_reject_with_its_place(value: bytes, reason: str) ->
 
 
 NULLS: dict[str, tuple[Headers, str]] = {
-    "no header": ((), "a null without a heartbeat's header"),
-    "another header": ((("trace", b"1"),), "a null without a heartbeat's header"),
-    "not JSON": ((("heartbeat", b"{"),), "a heartbeat's header can't be read: Input data was truncated"),
-    "nothing in it": ((("heartbeat", b""),), "a heartbeat's header can't be read: Input data was truncated"),
-    "another shape": ((("heartbeat", b'{"source":"s"}'),), "a heartbeat's header can't be read: Object missing"),
-    "seconds": ((("heartbeat", b'{"source":"s","time_ms":1}'),), "a heartbeat with an absurd time: 1 ms"),
+    "no header": ((), "null value without a heartbeat header"),
+    "another header": ((("trace", b"1"),), "null value without a heartbeat header"),
+    "not JSON": ((("heartbeat", b"{"),), "the heartbeat header can't be read: Input data was truncated"),
+    "nothing in it": ((("heartbeat", b""),), "the heartbeat header can't be read: Input data was truncated"),
+    "another shape": ((("heartbeat", b'{"source":"s"}'),), "the heartbeat header can't be read: Object missing"),
+    "seconds": ((("heartbeat", b'{"source":"s","time_ms":1}'),), "heartbeat time out of range: 1 ms"),
     "an integer past int64": (
         (("heartbeat", b'{"source":"s","time_ms":1%s}' % (b"0" * 30)),),
-        "a heartbeat",
+        "heartbeat time out of range",
     ),
     "no source": (
         (("heartbeat", b'{"source":"","time_ms":1}'),),
-        "a heartbeat's header can't be read: Expected `str` of",
+        "the heartbeat header can't be read: Expected `str` of",
     ),
     "a source past all commits": (
         (("heartbeat", b'{"source":"%s","time_ms":1}' % (b"s" * 5000)),),
-        "a heartbeat's header can't be read: Expected `str` of length <= 24",
+        "the heartbeat header can't be read: Expected `str` of length <= 24",
     ),
-    "a source named all": ((("heartbeat", b'{"source":"all","time_ms":1}'),), "a heartbeat: `all` is reserved"),
-    "a source with a |": ((("heartbeat", b'{"source":"a|b","time_ms":1}'),), "a heartbeat: 'a|b' has a `|`"),
-    "not UTF-8": ((("heartbeat", b'{"source":"\xff","time_ms":1}'),), "a heartbeat's header can't be read"),
+    "a source named all": (
+        (("heartbeat", b'{"source":"all","time_ms":1}'),),
+        "heartbeat with a bad source: `all` is reserved",
+    ),
+    "a source with a |": (
+        (("heartbeat", b'{"source":"a|b","time_ms":1}'),),
+        "heartbeat with a bad source: 'a|b' has a `|`",
+    ),
+    "not UTF-8": ((("heartbeat", b'{"source":"\xff","time_ms":1}'),), "the heartbeat header can't be read"),
     "deep": (
         (("heartbeat", b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),),
-        "a heartbeat's header can't be read",
+        "the heartbeat header can't be read",
     ),
 }
 
@@ -166,7 +175,7 @@ def test_a_record_that_the_agent_fails_on_is_one_reject() -> None:
 
     log = Log().tick(0, 1, 1.0).tick(0, 2, 2.0).tick(0, 3, 3.0)
     got = Decoder(Tick, picky).decode(log.block())
-    assert got.rejects == [(1, "the agent failed on it: ZeroDivisionError('float division by zero')")]
+    assert got.rejects == [(1, "the agent failed on this record: ZeroDivisionError('float division by zero')")]
     assert got.at.tolist() == [0, 2]
     assert got.columns["value"].tolist() == [-1.0, 1.0]
 

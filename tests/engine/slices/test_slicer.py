@@ -85,7 +85,7 @@ def test_a_heartbeat_that_does_not_count_tells_of_no_partitions() -> None:
     owner, published = read(log)
     assert [refused.reason.partition(":")[0] for refused in published.refused if isinstance(refused, DeadLetter)] == [
         "a heartbeat 5001 ms ahead of its append time, and skew_ms is 5000",
-        "a heartbeat's header can't be read",
+        "the heartbeat header can't be read",
     ]
     assert owner.partitions == 1
 
@@ -266,7 +266,7 @@ def test_a_dead_letter_of_a_null_is_empty() -> None:
             topic="trades",
             partition=0,
             offset=0,
-            reason="a null without a heartbeat's header",
+            reason="null value without a heartbeat header",
             value=b"",
             size_bytes=0,
         )

@@ -34,7 +34,7 @@ def sixteen() -> Log:
 
 
 TOO_MANY = (
-    "one source too many in its partition: most_sources is 16, and none has been silent for 60000 ms of event time"
+    "too many sources in the partition: most_sources is 16, and no source has been silent for 60000 ms of event time"
 )
 
 
