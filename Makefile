@@ -12,7 +12,7 @@ MADE = .venv/bin/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null
 PIP = $(RUN) pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos mutants lint bench dashboards lock
+.PHONY: help setup demo test chaos mutants lint bench dashboards lock docs
 
 help: ## list these
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -51,6 +51,9 @@ bench: setup ## events a second and latency, beside plain Faust and others
 
 dashboards: setup ## write grafana/dashboards anew from grafana/source
 	@$(RUN) grafana.source
+
+docs: setup ## the documentation as a site, in build/docs/html; a broken link is an error
+	@$(RUN) docs.site build/docs
 
 # The oldest Python makes the lock, for what it can install the later ones can too.
 lock: setup ## make requirements.lock anew; newer versions: make lock ARGS=--upgrade

@@ -124,6 +124,7 @@ class TradeBar(TradeSlice):
         }
 
 
+#: Bars of trades, from `TRADE_SLICES`.
 TRADE_BARS = Windowing(
     slicing=TRADE_SLICES,
     aggregate=TradeBar(),

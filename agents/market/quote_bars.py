@@ -135,6 +135,7 @@ class QuoteWindow(QuoteSlice):
         }
 
 
+#: Bars of quotes, from `QUOTE_SLICES`.
 QUOTE_BARS = Windowing(
     slicing=QUOTE_SLICES,
     aggregate=QuoteWindow(),

@@ -74,4 +74,5 @@ def columns(quotes: list[Quote]) -> Columns:
     }
 
 
+#: Slices of quotes, from the topic ``quotes``.
 QUOTE_SLICES = Slicing(topic=QUOTES, record=Quote, columns=columns, aggregate=QuoteSlice(), lateness_ms=2000)

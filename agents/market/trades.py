@@ -55,4 +55,5 @@ def columns(trades: list[Trade]) -> Columns:
     }
 
 
+#: Slices of trades, from the topic ``trades``.
 TRADE_SLICES = Slicing(topic=TRADES, record=Trade, columns=columns, aggregate=TradeSlice(), lateness_ms=2000)

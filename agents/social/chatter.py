@@ -91,6 +91,7 @@ class PostWindow(PostSlice):
         }
 
 
+#: Windows of posts, from `POST_SLICES`.
 CHATTER = Windowing(
     slicing=POST_SLICES,
     aggregate=PostWindow(),

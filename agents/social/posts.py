@@ -68,4 +68,5 @@ def named(settings: Settings) -> Callable[[Post], Sequence[str]]:
     return lambda post: aliases.named(post.text, post.symbols)
 
 
+#: Slices of posts, from the topic ``posts``.
 POST_SLICES = Slicing(topic=POSTS, record=Post, columns=columns, aggregate=PostSlice(), lateness_ms=60_000, names=named)

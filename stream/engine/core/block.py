@@ -7,8 +7,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+#: A column of integers, times among them; shape (n,).
 Ints: TypeAlias = NDArray[np.int64]
+#: A column of numbers; shape (n,).
 Floats: TypeAlias = NDArray[np.float64]
+#: A column of flags; shape (n,).
 Bools: TypeAlias = NDArray[np.bool_]
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tickertape.stream.engine.core.block import Ints
 
+#: Columns of equal length, by name.
 Columns: TypeAlias = dict[str, NDArray[Any]]
 #: By name: a column's type and initial value.
 Schema: TypeAlias = Mapping[str, tuple[np.dtype[Any], Any]]

@@ -15,7 +15,9 @@ import numpy as np
 from tickertape.stream.engine.core.block import Floats, Ints
 from tickertape.stream.engine.core.table import Columns, Schema
 
+#: The type of a column of numbers.
 FLOAT: np.dtype[Any] = np.dtype(np.float64)
+#: The type of a column of integers.
 INT: np.dtype[Any] = np.dtype(np.int64)
 _LARGEST = {FLOAT: np.inf, INT: np.iinfo(np.int64).max}
 _SMALLEST = {FLOAT: -np.inf, INT: np.iinfo(np.int64).min}
