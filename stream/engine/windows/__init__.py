@@ -1,4 +1,4 @@
-"""The second stage: slices of all partitions become windows, provisional and then final.
+"""The second stage: merges slices of all partitions into windows, first provisional and then final.
 
 May import: schemas, stream.configuration, stream.engine.core, stream.engine.define, stream.engine.derived,
 stream.engine.frames, stream.engine.recovery, stream.kafka, stream.kafka.clients, stream.telemetry.

@@ -34,8 +34,8 @@ from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPE
 
 # A shard with more unread frames than this is behind.
 BEHIND_FRAMES = 100
-# When this many upserts wait, they are merged at once: that bounds memory during a backlog. With more than a quarter of
-# them, provisional results would be old news, and wait.
+# When this many upserts wait, they are merged at once, to bound memory during a backlog. With more than a quarter of
+# them waiting, provisional results would be outdated, so they aren't published.
 WAITING_UPSERTS = 20_000
 # The most provisional results of one flush, so that none takes long.
 PROVISIONAL_RESULTS = 20_000
@@ -54,24 +54,24 @@ class Listener(Protocol):
 
 
 class WindowAgent:
-    """Owns the windows of this worker's shards: frames go in, results are sent.
+    """Owns the windows of this worker's shards: it receives frames and sends results.
 
     Parameters
     ----------
     windowings
-        Which windows to make.
+        The recipes of the windows.
     producer
-        Where results go.
+        Sends results and dead letters.
     sinks
         The number of partitions of each sink, by name.
     log_end
-        The end of a shard's log as far as known, or None.
+        Returns the end of a shard's log, or None if it is unknown.
     workload
-        How far behind the worker's agents are; shared by all of them.
+        The worker's backlog, shared by all of its agents.
     recovery
         Loads and saves snapshots; None for a worker without them.
     recipes
-        What to derive from final windows.
+        The recipes of what is derived from final windows.
     listener
         Receives the published results, or None.
     """
@@ -152,8 +152,8 @@ class WindowAgent:
                 windows.mark_incomplete(shard, int(time() * 1000) + self._settings.skew_ms)
         if anew:
             log.warning(
-                "slices, partition %d: %s start without their past, which no snapshot holds; they are marked "
-                "incomplete as long as it would count",
+                "slices, partition %d: %s start without their past, because no snapshot has it; their results are "
+                "marked incomplete for as long as they would depend on it",
                 shard,
                 ", ".join(anew),
             )
@@ -216,7 +216,7 @@ class WindowAgent:
         self._producer.send(DEAD_LETTERS.name, 0, key, _json(letter))
 
     def flush(self) -> None:
-        """Publish what has changed."""
+        """Publish the results that have changed."""
         with self._publish_seconds.time():
             waits = {windows.topic for windows in self._windows if self._flush(windows)}
         self._latency.clear(but=waits)
@@ -224,7 +224,7 @@ class WindowAgent:
             self._pace.again()
 
     def _flush(self, windows: Windows) -> bool:
-        """Publish what has changed in some windows; return whether provisional results have to wait."""
+        """Publish the changed results of one recipe; return whether provisional results have to wait."""
         sink, put, sinks = windows.windowing.sink.name, self._producer.send, self._sinks
         now = monotonic()
         waits = windows.waiting > WAITING_UPSERTS // 4 or now < self._next.get(sink, 0.0)
@@ -233,7 +233,7 @@ class WindowAgent:
         longer = now >= self._longer.get(sink, 0.0)
         results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS, longer=longer)
         if self._workload.has_backlog(windows.topic):
-            self._tell_final(windows)
+            self._report_final(windows)
         if results and longer and not waits:
             self._longer[sink] = now + LONGER_SECONDS
         for output, symbol, key, value in results:
@@ -247,17 +247,17 @@ class WindowAgent:
             self._latency.published(windows.topic, sink)
         return waits
 
-    def _tell_final(self, windows: Windows) -> None:
-        """Report to the workload how far results are final, and how many slices wait beyond."""
+    def _report_final(self, windows: Windows) -> None:
+        """Report to the workload how far results are final, and how many open slices are beyond that."""
         final_ms = windows.shards.final_ms
         lateness_ms = windows.windowing.slicing.lateness(self._settings.lateness_ms)
         piled = windows.slices_from(final_ms + lateness_ms + AHEAD_MS)
         self._workload.final(windows.topic, final_ms, piled)
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
-        """Flush, and return what may be committed once the producer has delivered."""
+        """Flush; return each shard's offset and metadata, to commit once the producer has delivered."""
         self._pace.now()
-        self._tell_late()
+        self._report_late()
         commits: dict[TP, tuple[int, str]] = {}
         if any(windows.lags for windows in self._windows):
             # The next owner starts filling where windows are finished.
@@ -288,8 +288,8 @@ class WindowAgent:
         states = [windows.state(shard) for windows in self._windows]
         return Snapshot(self._shards[shard].log_id, self._shards[shard].read, to_bytes(states))
 
-    def _tell_late(self) -> None:
-        """Report slices that came past the horizon, once per checkpoint: they grow with every frame."""
+    def _report_late(self) -> None:
+        """Report slices that arrived past the horizon, only once per checkpoint, because every frame updates them."""
         for windows in self._windows:
             late = windows.late()
             for one in late:
@@ -297,7 +297,8 @@ class WindowAgent:
                 self._producer.send(LATE.name, 0, key, _json(one))
             if late:
                 log.warning(
-                    "%s: slices that came past the horizon: %d, see the topic %s; horizon_ms is %d",
+                    "%s: slices that arrived past the horizon and are missing from results: %d; see the topic %s; "
+                    "horizon_ms is %d",
                     windows.topic,
                     len(late),
                     LATE.name,

@@ -1,4 +1,4 @@
-"""Windows without events, filled with what the last window with events leaves: pure, without Kafka."""
+"""Makes results for windows without events, from the last window with events before them."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from tickertape.stream.engine.recovery.state import Carried, FilledGroup, Filled
 from tickertape.stream.engine.windows.finality import Finality
 from tickertape.stream.engine.windows.shards import Shards
 
-# Of one flush, so that none takes long: a heartbeat may move a frontier on by hours.
+# The most windows that one flush fills, so that none takes long: a heartbeat may move a frontier by hours.
 FILLED_RECORDS = 20_000
 
 _ZEROS: dict[Any, Any] = {int: 0, bool: False}
@@ -32,16 +32,16 @@ _end: Callable[[tuple[int, _Values]], int] = itemgetter(0)
 
 @dataclass(slots=True)
 class _Seed:
-    """The newest slice of a symbol of a source among those whose windows are done; by partition its last upsert."""
+    """The newest slice of one source and symbol whose windows the previous owner had finished."""
 
     slice_ms: int
-    #: Stamp, offset and the slice's columns.
+    #: By partition, its newest upsert: stamp, offset and the slice's columns.
     upserts: dict[int, tuple[int, int, _Values]]
 
 
 @dataclass(slots=True)
 class _Gap:
-    """Windows to fill, one after the other."""
+    """The n windows without events between two windows with events, and the values to fill them with."""
 
     shard: int
     symbol: str
@@ -54,19 +54,19 @@ class _Gap:
 
 
 class Filler(Stage):
-    """Fills, once they are final, the windows of a series that come after its first and have no events.
+    """Fills the final windows of a series that have no events, from its first window with events on.
 
-    What a window is filled with is what the newest window before it holds, so it is a function of the log. When a
-    window with events comes late, or is corrected, what follows it is filled anew.
+    A window is filled with values of the newest window with events before it, so it is a function of the log. When a
+    window with events arrives late or is corrected, the windows after it are filled again.
 
     Parameters
     ----------
     windowing
-        Says which metrics are carried, and from which.
+        The recipe of the windows. Its ``fill`` says which metrics are carried, and from which metric.
     slice_ms
-        A slice's width.
+        A slice's width, ms.
     shards
-        How far each shard is.
+        The state of each shard.
     """
 
     def __init__(self, windowing: Windowing, slice_ms: int, shards: Shards) -> None:
@@ -78,10 +78,10 @@ class Filler(Stage):
         self._writer = ResultWriter(windowing.output)
         self._types = {one.name: one.type for one in msgspec.structs.fields(windowing.result)}
         self._groups: dict[tuple[int, str, str], FilledGroup] = {}
-        #: By shard, source and symbol: start and offset of the newest slice that is folded.
+        #: By shard, source and symbol: start, ms, and offset of the newest folded slice.
         self._newest: dict[tuple[int, str, str], tuple[int, int]] = {}
         self._seeds: dict[int, dict[tuple[str, str], _Seed]] = {}
-        # Shards of which what the last owner carried is known.
+        # The shards whose series continue those of the previous owner.
         self._started: set[int] = set()
 
     def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:  # noqa: ARG002 - upserts tell it
@@ -96,7 +96,7 @@ class Filler(Stage):
         return replace(state, carried=Carried(groups, newest))
 
     def see_upserts(self, keys: list[SliceKey], columns: Columns) -> None:
-        """Take from upserts what the last owner carried."""
+        """Find the slices whose values the previous owner carried: the newest ones that it had finished."""
         if not self._shards.finality.keys() - self._started:
             return
         done_ms: dict[tuple[int, str], int] = {}
@@ -119,26 +119,27 @@ class Filler(Stage):
                 best[shard, source, symbol, partition] = i
         for (shard, source, symbol, partition), i in best.items():
             upserts = self._seeds[shard][source, symbol].upserts
-            # A newer slice may have come in between, without an upsert of this partition.
+            # A newer slice, without an upsert of this partition, may have replaced the one that `i` is from.
             if partition in upserts:
                 stamp, offset, _ = upserts[partition]
                 values = [columns[name][i : i + 1].tolist() for name in self._slices.schema]
                 upserts[partition] = stamp, offset, tuple(value for (value,) in values)
 
-    def _start(self) -> None:
-        """Start with shards that have been read to where the last owner's checkpoint was made."""
+    def _start_shards(self) -> None:
+        """Start with the shards that have been read up to the previous owner's checkpoint."""
         for shard in self._shards.publishing - self._started:
             self._started.add(shard)
             seeds = self._seeds.pop(shard, None)
             if seeds:
-                self._begin(shard, self._shards.finality[shard], seeds)
+                self._continue_series(shard, self._shards.finality[shard], seeds)
 
-    def _begin(self, shard: int, finality: Finality, seeds: dict[tuple[str, str], _Seed]) -> None:
+    def _continue_series(self, shard: int, finality: Finality, seeds: dict[tuple[str, str], _Seed]) -> None:
         newest: dict[tuple[str, str], int] = {}
         for (source, symbol), seed in seeds.items():
             for name in (source, ALL):
                 newest[name, symbol] = max(newest.get((name, symbol), UNSET), seed.slice_ms)
-            self._note(shard, source, symbol, seed.slice_ms, min(offset for _, offset, _ in seed.upserts.values()))
+            offset = min(offset for _, offset, _ in seed.upserts.values())
+            self._note_newest(shard, source, symbol, seed.slice_ms, offset)
         place = {key: i for i, key in enumerate(newest)}
         # In the canonical order: partition, then source.
         rows = sorted(
@@ -164,28 +165,29 @@ class Filler(Stage):
             done_ms = finality.previous.finished_ms(source)
             for resolution, width_ms in self._windowing.resolutions.items():
                 end_ms = slice_ms - slice_ms % width_ms + width_ms
-                # A window that is still open is told of when it is published.
+                # A window that is still open is added when it is published.
                 if end_ms <= done_ms:
-                    self._tell(shard, (symbol, source, resolution, end_ms - width_ms), values)
+                    self._add_window(shard, (symbol, source, resolution, end_ms - width_ms), values)
                     group = self._groups[shard, source, resolution]
                     group.series[symbol].cursor_ms = done_ms - done_ms % width_ms
 
     def see_folded(self, shard: int, keys: list[SliceKey], offsets: Ints) -> None:
         for (_, source, symbol, slice_ms), offset in zip(keys, offsets.tolist(), strict=True):
-            self._note(shard, source, symbol, slice_ms, offset)
+            self._note_newest(shard, source, symbol, slice_ms, offset)
 
-    def _note(self, shard: int, source: str, symbol: str, slice_ms: int, offset: int) -> None:
+    def _note_newest(self, shard: int, source: str, symbol: str, slice_ms: int, offset: int) -> None:
         known_ms, known = self._newest.get((shard, source, symbol), (UNSET, 0))
         if slice_ms >= known_ms:
-            # All partitions' shares of a slice are needed.
+            # The slices of all partitions for that second are needed.
             offset = min(offset, known) if slice_ms == known_ms else offset
             self._newest[shard, source, symbol] = slice_ms, offset
 
     def needed_offset(self, shard: int, read: int) -> int:
-        """Return the oldest offset from which every series can be carried on, at most ``read``."""
+        """Return the oldest offset from which every series can be continued, at most ``read``."""
         return min((offset for (of, _, _), (_, offset) in self._newest.items() if of == shard), default=read)
 
-    def _tell(self, shard: int, key: WindowKey, values: _Values) -> None:
+    def _add_window(self, shard: int, key: WindowKey, values: _Values) -> None:
+        """Add a window with events to its series, or change the values of one; fill again from there on."""
         symbol, source, resolution, start_ms = key
         group = self._groups.get((shard, source, resolution))
         if group is None:
@@ -201,18 +203,18 @@ class Filler(Stage):
             if known == [(end_ms, values)]:
                 return
             series.real[at : at + (bool(known) and known[0][0] == end_ms)] = [(end_ms, values)]
-            # What has been filled behind it carried something else.
+            # The windows filled after it have the old values.
             series.cursor_ms = min(series.cursor_ms, end_ms)
         group.cursor_ms = min(group.cursor_ms, series.cursor_ms)
 
     def process(self, flush: Flush, times: Times) -> None:
-        """Fill the windows without events that are final: results of all windows are in time order afterwards."""
-        self._start()
+        """Fill the final windows without events; the flush's results stay in time order."""
+        self._start_shards()
         finals = flush.finals
         if finals.keys:
             carried = zip(*[finals.columns[name].tolist() for name in self.takes], strict=True)
             for key, shard, values in zip(finals.keys, finals.shards.tolist(), carried, strict=True):
-                self._tell(shard, key, values)
+                self._add_window(shard, key, values)
         gaps = self._all_gaps()
         flush.complete &= not self.lags
         if not gaps:
@@ -231,7 +233,7 @@ class Filler(Stage):
         flush.finals = finals.and_(filled)
 
     def _all_gaps(self) -> list[_Gap]:
-        """Move every series on to where its windows are final; return the windows without events on the way."""
+        """Move every series on to its final frontier; return the gaps that it passes."""
         self.lags = False
         room = FILLED_RECORDS
         gaps: list[_Gap] = []
@@ -253,7 +255,7 @@ class Filler(Stage):
     def _gaps(
         self, series: FilledSeries, width_ms: int, final_ms: int, fold_ms: int, room: int
     ) -> list[tuple[int, int, _Values]]:
-        """Move a series on to a time; return start, number and values of the windows without events on the way."""
+        """Move a series on to a time; return the start, length in windows, and values of each gap that it passes."""
         real, gaps = series.real, []
         at = bisect_right(real, series.cursor_ms, key=_end) - 1
         while series.cursor_ms < final_ms:

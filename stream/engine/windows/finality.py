@@ -180,8 +180,8 @@ class Finality:
                 saved = self._saved
                 self._raise(source, saved.final.get(source, UNSET), saved.folded.get(source, UNSET))
             if not self._advance(source):
-                # A source that is gone delays nothing for ever: past the horizon the others decide. ALL comes first.
-                # If all have ended, folding may go on.
+                # No source that is gone delays results for ever: beyond the horizon, the other sources decide, so ALL
+                # comes first. If all have ended, folding may go on.
                 least_ms = min(self.final_ms.get(ALL, UNSET) - self._horizon_ms, self.fold_ms.get(ALL, UNSET))
                 self._raise(source, least_ms, least_ms)
         return before != (self.final_ms, self.fold_ms)

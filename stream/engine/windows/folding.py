@@ -1,4 +1,4 @@
-"""From upserts to windows: what has arrived is placed, what is complete is folded, what is done is forgotten."""
+"""Places upserts in the tables, folds complete slices into windows, and forgets finished windows."""
 
 import numpy as np
 
@@ -21,15 +21,15 @@ class Folding:
     Parameters
     ----------
     windowing
-        What is made of slices.
+        The recipe of the windows.
     slice_ms
         See `Settings`.
     tables, shards
-        What is held, and what is known of it; changed.
+        The slices and windows, and the state of the shards; changed.
     past_horizon
-        Looks for slices that come behind what is closed.
+        Finds slices that arrive after their windows were closed.
     stages
-        They see what arrives and what is folded.
+        The stages; they see the upserts that arrive and the slices that are folded.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Folding:
         self._placing = Placing(windowing, slice_ms, tables.slices, tables.windows, tables.names, shards.finality)
 
     def absorb(self, arrived: list[Arrival]) -> None:
-        """Merge upserts that have arrived: of each slice the one with the highest stamp holds."""
+        """Store upserts that have arrived; of a slice's upserts, the one with the highest stamp is valid."""
         if not arrived:
             return
         schema = self._windowing.slicing.aggregate.schema
@@ -62,23 +62,23 @@ class Folding:
         held = self._tables.slices.columns
         newer = columns["stamp"][kept] > held["stamp"][rows]
         rows, kept = rows[newer], kept[newer]
-        # Where a slice comes twice, the last assignment stays.
+        # If a slice has several upserts here, the last assignment stays, so the highest stamp comes last.
         order = np.argsort(columns["stamp"][kept], kind="stable")
         rows, kept = rows[order], kept[order]
-        # An upsert is cumulative, so a new owner needs none but the last: its offset is kept too.
+        # An upsert is cumulative, so the next owner needs only the newest one. Its offset is stored too.
         for name, column in columns.items():
             held[name][rows] = column[kept]
         touched = held["places"][rows].ravel()
         self._tables.windows.columns["dirty"][touched[touched != NONE]] = True
 
     def _events_held(self, key: SliceKey) -> int:
-        """Return how many events open windows have of a slice."""
+        """Return how many events of a slice the open windows include."""
         slices = self._tables.slices
         row = slices.find(key)
         return 0 if row is None else self._past_horizon.events(slices.columns, np.array([row]))[0]
 
     def advance(self) -> None:
-        """Fold the slices of which nothing more can come, and mark the windows that are final now."""
+        """Fold the slices that can't change any more, and mark the windows that have become final."""
         for shard, finality in self._shards.finality.items():
             if finality.advance(publishing=shard in self._shards.publishing):
                 self._fold(shard, finality)

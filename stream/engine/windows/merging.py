@@ -1,4 +1,4 @@
-"""Merging slices into windows, always in one order: pure functions of the columns of both."""
+"""Pure functions that merge slices into windows, always in the canonical order: slice, partition, source."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ _NONE = -1
 
 
 def in_order(slices: Columns, rows: Ints, places: Ints, names: Names) -> tuple[Ints, Ints]:
-    """Return (slice's row, window's row) of each share, by window and then in the canonical order.
+    """Pair slices with their windows; return the rows of both, by window and then in the canonical order.
 
     Parameters
     ----------
     slices
         The columns of slices.
     rows
-        Which of them, shape (n,).
+        The rows of the slices to pair, shape (n,).
     places
-        The rows of the windows that each has a share in, shape (n, k), -1 for none.
+        The rows of each slice's windows, shape (n, k), -1 for none.
     names
-        Of the sources: their order is the alphabet's, not the one in which they have been met.
+        The sources, by code. They are sorted by name: codes depend on the order in which sources were first read.
     """
     at, _ = np.nonzero(places != _NONE)
     windows = places[places != _NONE]
@@ -35,20 +35,20 @@ def in_order(slices: Columns, rows: Ints, places: Ints, names: Names) -> tuple[I
 
 
 def accumulate(windowing: Windowing, slices: Columns, pairs: tuple[Ints, Ints], into: Columns, targets: Ints) -> None:
-    """Merge slices into windows: first the shares of one slice of time, then these in time order.
+    """Merge slices into windows: first the slices of the same second, then the results in time order.
 
     Parameters
     ----------
     windowing
-        What is made of them.
+        The recipe of the windows.
     slices
         The columns of slices.
     pairs
         See `in_order`.
     into
-        Columns of windows; changed.
+        The columns of windows; changed.
     targets
-        The row in ``into`` of each pair, shape (n,).
+        Each pair's row in ``into``, shape (n,).
     """
     rows, windows = pairs
     if not len(rows):
@@ -67,18 +67,18 @@ def accumulate(windowing: Windowing, slices: Columns, pairs: tuple[Ints, Ints], 
 
 
 def as_they_stand(windowing: Windowing, windows: Columns, rows: Ints, slices: Table[Any], names: Names) -> Columns:
-    """Return the partials of windows as they stand: what is folded, and the slices that aren't yet.
+    """Return the current partials of windows, including the slices that aren't folded into them yet.
 
     Parameters
     ----------
     windowing
-        What is made of slices.
+        The recipe of the windows.
     windows
         The columns of windows.
     rows
-        Which of them, shape (n,).
+        The rows of the windows to return, shape (n,).
     slices
-        Those that aren't folded.
+        The slices that aren't folded yet.
     names
         See `in_order`.
     """

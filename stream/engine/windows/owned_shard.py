@@ -27,7 +27,7 @@ class OwnedShard(msgspec.Struct):
     log_id
         The name of the shard's log; another one after the topic was created anew.
     first
-        The offset from which on what follows windows can be made again; None where only a snapshot has it.
+        The offset from which derived results can be made again; None if only a snapshot has their state.
     """
 
     read: int
@@ -51,7 +51,7 @@ class Resumed(msgspec.Struct):
     states
         What the snapshot holds, by windowing; empty without a snapshot.
     lost
-        Whether retention took frames of open windows.
+        Whether retention deleted frames of open windows.
     from_first
         Whether the shard is read from its first frame that counts, without a snapshot.
     """

@@ -1,4 +1,4 @@
-"""Slices that go on past the horizon: what results hold no more of them is told of, not dropped in silence."""
+"""Finds slices that arrive or grow past the horizon. Results don't include these events, so they are reported."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,45 +16,53 @@ from tickertape.stream.engine.windows.finality import Finality
 
 
 class PastHorizon:
-    """The slices of one topic that results were closed without, for all shards of a worker.
+    """The slices of one topic that are missing from closed results, in whole or in part, for all shards of a worker.
 
-    A slice is cumulative, and may be sent again without news. So what results hold of one that was closed while its
-    lane was open is remembered until the lane has passed it.
+    A slice is cumulative, and may be sent again without new events. So if a slice was closed before its lane had passed
+    it, the number of its events that results include is stored until the lane passes it.
 
     Parameters
     ----------
     windowing
-        What is made of the slices.
+        The recipe of the windows.
     slice_ms
-        A slice's width.
+        A slice's width, ms.
     """
 
     def __init__(self, windowing: Windowing, slice_ms: int) -> None:
         self._windowing = windowing
         self._slice_ms = slice_ms
         self._upto: dict[int, int] = {}
-        #: Shard, and how many of a slice's events results hold.
+        #: By slice: its shard, and how many of its events the results include.
         self._held: dict[SliceKey, tuple[int, int]] = {}
         self._late: dict[SliceKey, LateSlice] = {}
 
     def assign(self, shard: int, upto: int, held: Mapping[SliceKey, int]) -> None:
-        """Begin with a shard; what lies below an offset the last owner has told of, and what `held` says it knew."""
+        """Start with a shard.
+
+        Parameters
+        ----------
+        upto
+            The offset below which the previous owner has reported slices.
+        held
+            From a snapshot: how many of a slice's events the results include.
+        """
         self._upto[shard] = upto
         self._held |= {key: (shard, events) for key, events in held.items()}
 
     def held(self, shard: int) -> dict[SliceKey, int]:
-        """Return how many events results hold of a shard's slices that may go on."""
+        """Return, for a shard's closed slices that may still grow, how many of their events the results include."""
         return {key: events for key, (of, events) in self._held.items() if of == shard}
 
     def events(self, columns: Columns, rows: Ints) -> list[int]:
-        """Return how many events slices hold."""
+        """Return the number of events in each slice."""
         aggregate = self._windowing.aggregate
         whole = {name: columns[name][rows] for name in self._windowing.slicing.aggregate.schema}
         events: list[int] = aggregate.lift(whole)[self._windowing.revision].tolist()
         return events
 
     def fold(self, shard: int, finality: Finality, keys: list[SliceKey], columns: Columns, rows: Ints) -> None:
-        """Hear which slices are folded for good: those whose lane is behind may go on."""
+        """Record slices that are folded for good and may still grow, because their lane hasn't passed them."""
         behind = finality.behind()
         if not behind:
             return
@@ -69,16 +77,16 @@ class PastHorizon:
         shards: Mapping[int, Finality],
         held: Callable[[SliceKey], int],
     ) -> None:
-        """Look for slices that go on behind what is closed.
+        """Find upserts of slices that are closed, and record the events that results don't include.
 
         Parameters
         ----------
         keys, columns
             See `Upserts`.
         shards
-            What each shard knows.
+            The frontiers of each shard.
         held
-            How many events open windows have of a slice.
+            Returns how many events of a slice the open windows include.
         """
         past = np.zeros(len(keys), np.bool_)
         for shard in np.unique(columns["shard"]).tolist():
@@ -98,8 +106,8 @@ class PastHorizon:
                 self._held[key] = shard, max(events, self._held.get(key, (shard, 0))[1])
                 continue
             _, known = self._held.setdefault(key, (shard, held(key)))
-            told = self._late.get(key)
-            if events > known + (told.events if told else 0):
+            reported = self._late.get(key)
+            if events > known + (reported.events if reported else 0):
                 self._late[key] = self._record(key, shard, offset, events - known, missing)
 
     def _record(self, key: SliceKey, shard: int, offset: int, events: int, missing: Mapping[str, int]) -> LateSlice:
@@ -121,7 +129,7 @@ class PastHorizon:
         )
 
     def pop_late(self, shards: Mapping[int, Finality]) -> list[LateSlice]:
-        """Return what is to be told since the last call, and forget what no lane can add to."""
+        """Return the late slices since the last call; forget the slices that their lane has passed."""
         late, self._late = list(self._late.values()), {}
         self._held = {
             key: known

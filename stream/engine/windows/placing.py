@@ -1,4 +1,4 @@
-"""The rows of slices that wait to be folded, and of the windows that each has a share in."""
+"""Finds or makes the rows of slices that wait to be folded, and of the windows that they belong to."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ class Placing:
     Parameters
     ----------
     windowing
-        What is made of them.
+        The recipe of the windows.
     slice_ms
         See `Settings`.
     pending, windows
@@ -31,7 +31,7 @@ class Placing:
     names
         The sources, by code.
     shards
-        What each shard knows.
+        The frontiers of each shard.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Placing:
         self._shards = shards
 
     def rows(self, keys: list[SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
-        """Return the rows of slices, and which of the keys have one: not those whose windows are all done."""
+        """Return the rows of slices, and the indices of their keys; a slice without open windows has no row."""
         fresh: dict[SliceKey, list[WindowKey | None]] = {}
         spans: dict[int, list[tuple[str, int, int]]] = {}
         shard_of: list[int] = []
@@ -76,7 +76,7 @@ class Placing:
         return self._pending.rows([keys[i] for i in kept]), np.array(kept, np.int64)
 
     def _spans(self, slice_ms: int) -> list[tuple[str, int, int]]:
-        """Return the resolution, start and end of each window over a slice."""
+        """Return the resolution, start and end of each window that contains a slice."""
         return [
             (name, start_ms := slice_ms - slice_ms % width_ms, start_ms + width_ms)
             for name, width_ms in self._resolutions.items()
@@ -85,7 +85,7 @@ class Placing:
     def _shares(
         self, shard: int, source: str, symbol: str, slice_ms: int, spans: list[tuple[str, int, int]]
     ) -> list[WindowKey | None]:
-        """Return the windows that a slice belongs to; None for those that are done, or past correcting."""
+        """Return the windows that a slice belongs to; None for one that is finished or can't be corrected any more."""
         finality = self._shards[shard]
         shares: list[WindowKey | None] = []
         for name in (source, ALL):

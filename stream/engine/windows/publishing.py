@@ -1,4 +1,4 @@
-"""From windows to results: a record of each window that has changed or become final."""
+"""Makes a result record of each window that has changed or become final."""
 
 from collections.abc import Collection, Mapping
 
@@ -22,11 +22,11 @@ class Publishing:
     Parameters
     ----------
     windowing
-        What windows hold.
+        The recipe of the windows.
     tables, shards
-        What is held, and what is known of it.
+        The slices and windows, and the state of the shards.
     takes
-        The metrics of final windows that stages need; None where there are no stages.
+        The metrics of final windows that stages need; None without stages.
     """
 
     def __init__(self, windowing: Windowing, tables: Tables, shards: Shards, takes: Collection[str] | None) -> None:
@@ -38,14 +38,14 @@ class Publishing:
         self._writer = ResultWriter(windowing.output)
 
     def publish(self, *, provisional: int, longer: bool) -> Flush:
-        """Return what has changed.
+        """Return the records of windows that have changed, and the final ones among them as columns.
 
         Parameters
         ----------
         provisional
-            How many that are not final; the others wait for a later flush.
+            The most windows that aren't final. The others wait for a later flush.
         longer
-            Whether these may be longer than the finest.
+            Whether windows that aren't final may be longer than the finest.
         """
         rows = self._changed(provisional=provisional, longer=longer)
         if not len(rows):
@@ -75,7 +75,7 @@ class Publishing:
         return Flush(self._writer.write(keys, metrics) if keys else [], ends_ms.tolist(), finals)
 
     def _changed(self, *, provisional: int, longer: bool) -> Ints:
-        """Return the rows of windows that are to be published, in time order: a reader meets bars as they were."""
+        """Return the rows of the windows to publish, by their ends: readers receive bars in time order."""
         held = self._tables.windows.columns
         publishing = np.zeros(max(self._shards.finality, default=0) + 1, np.bool_)
         publishing[list(self._shards.publishing)] = True
@@ -89,7 +89,7 @@ class Publishing:
         return dirty[np.argsort(held["end_ms"][dirty], kind="stable")]
 
     def _published_ms(self, shards: Ints, sources: Ints) -> Ints:
-        """Return, for each window, the time up to which the last owner has published its shard and source."""
+        """Return, for each window, the time up to which the previous owner has published its shard and source."""
         known = np.full(len(shards), UNSET)
         for shard in self._shards.repeating:
             mine = shards == shard
@@ -99,14 +99,14 @@ class Publishing:
 
 
 def is_incomplete(marks: Mapping[int, Mapping[int, tuple[int, int]]], windows: Columns, rows: Ints) -> Bools:
-    """Return which windows overlap a time of which retention has taken records.
+    """Return which windows overlap a time from which retention deleted records.
 
     Parameters
     ----------
     marks
-        ``(from, to)`` ms, by shard and by input partition.
+        These times, ``(from, to)`` ms, by shard and by input partition.
     windows, rows
-        A table's columns, and which of its rows.
+        The columns of windows, and the rows of those to look at.
     """
     end_ms = windows["end_ms"][rows]
     start_ms, shard_of = end_ms - windows["width_ms"][rows], windows["shard"][rows]

@@ -1,4 +1,7 @@
-"""Windows of all sources, and those of each source that are shares of them: pure functions of a table's columns."""
+"""Pure functions that make metrics of all sources together the sums over the sources.
+
+A source's window is a share of the window of all sources with the same symbol, resolution and start.
+"""
 
 import numpy as np
 
@@ -10,14 +13,14 @@ _MOST = np.iinfo(np.int64).max
 
 
 def tie(windows: Columns, places: Ints) -> None:
-    """Note which window of all a source's window is a share of.
+    """Store, for each source's window, the row of the window that it is a share of.
 
     Parameters
     ----------
     windows
-        The table's columns.
+        The columns of windows; changed.
     places
-        Of slices: the rows of the windows of their source, then of those of all; shape (n, 2 k), -1 for none.
+        For each slice, the rows of its source's windows, then those of all sources; shape (n, 2 k), -1 for none.
     """
     half = places.shape[1] // 2
     one, whole = places[:, :half].ravel(), places[:, half:].ravel()
@@ -26,25 +29,25 @@ def tie(windows: Columns, places: Ints) -> None:
 
 
 def with_shares(windows: Columns, rows: Ints, live: Ints) -> Ints:
-    """Return these windows, and then the shares of those of all sources that aren't among them."""
+    """Return the rows of windows, followed by the rows of all their shares that aren't among them."""
     is_there = np.zeros(len(windows["whole"]) + 1, np.bool_)
     is_there[rows] = True
     return np.concatenate([rows, live[is_there[windows["whole"][live]] & ~is_there[live]]])
 
 
 def add_up(windows: Columns, rows: Ints, metrics: Columns, summed: tuple[str, ...]) -> None:
-    """Make metrics that are sums over sources so, in the windows of all.
+    """Set metrics of windows of all sources to the sums over the sources.
 
     Parameters
     ----------
     windows
-        The table's columns.
+        The columns of windows.
     rows
-        Windows, with all their shares.
+        The rows of windows, with all their shares.
     metrics
-        Of these; changed. A sum that int64 can't hold is the greatest that it can.
+        The metrics of these windows; changed. A sum past int64 is set to the greatest int64.
     summed
-        Which of them: whole numbers, none below zero.
+        The names of the metrics to sum; they are integers, none negative.
     """
     place = np.full(len(windows["whole"]) + 1, _NONE)
     place[rows] = np.arange(len(rows))

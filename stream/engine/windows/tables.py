@@ -1,4 +1,4 @@
-"""The tables that windows are made in: slices that wait to be folded, and the windows that are open."""
+"""The tables of open windows, and of slices that wait to be folded into them."""
 
 from typing import Any
 
@@ -23,12 +23,13 @@ class Tables:
     Attributes
     ----------
     slices
-        Partial aggregates of one second, each with the rows of the windows that it is still to be folded into
-        (``places``: each resolution of its own source, then each of all sources; -1 for none).
+        The slices. ``places`` has the rows of the windows that a slice isn't folded into yet: for each resolution, the
+        window of its source, then for each resolution the window of all sources; -1 for none.
     windows
-        Folded prefixes; ``whole`` is the row of the window of all sources that a source's window is a share of.
+        The windows, with the partials of the slices that are folded. ``whole`` is, for a source's window, the row of
+        the window of all sources that it is a share of.
     names
-        The sources by code; code 0 is all of them.
+        The sources by code; code 0 is all sources together.
     """
 
     def __init__(self, windowing: Windowing) -> None:
@@ -48,17 +49,17 @@ class Tables:
         self.names[ALL]
 
     def by_source(self, times_ms: dict[str, int]) -> Ints:
-        """Return times by a source's code."""
+        """Return the times by the sources' codes, ms; UNSET for a source without one."""
         return np.array([times_ms.get(name, UNSET) for name in self.names.names])
 
     def sources_of(self, shard: int) -> set[str]:
-        """Return the sources of which a shard has slices or windows."""
+        """Return the sources of a shard's slices and windows."""
         held = [(table.columns, table.live()) for table in (self.slices, self.windows)]
         codes = [columns["source"][rows[columns["shard"][rows] == shard]] for columns, rows in held]
         return {self.names.names[code] for code in np.unique(np.concatenate(codes))}
 
     def needed_offset(self, shard: int, read: int) -> int:
-        """Return the oldest offset that an open window needs to be read again from, at most ``read``."""
+        """Return the offset from which the next owner has to read for the open windows, at most ``read``."""
         offsets = [read]
         for table in (self.slices, self.windows):
             rows = table.live()

@@ -1,4 +1,4 @@
-"""Merging slices into windows: pure, without Kafka. One instance serves a topic, for all shards of a worker."""
+"""Makes results from the frames of one topic, for all shards of a worker. It doesn't depend on Kafka."""
 
 import logging
 import sys
@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 
 
 class Windows:
-    """Open windows, and the way of a frame to results: `apply_frame`, then `flush`.
+    """The open windows of one recipe. `apply_frame` takes frames, and `flush` returns results.
 
     Parameters
     ----------
     windowing
-        What to make.
+        The recipe of the windows.
     slice_ms, horizon_ms, epoch, fill
         See `Settings`.
     derived
-        What follows windows when they are final.
+        Makes the results that are derived from final windows, or None.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Windows:
     ) -> None:
         self.windowing = windowing
         self.topic = windowing.slicing.topic.name
-        #: Upserts that have come since the last flush.
+        #: The number of upserts that have arrived since the last flush.
         self.waiting = 0
         self._epoch = epoch
         self._arrived: list[Arrival] = []
@@ -68,57 +68,55 @@ class Windows:
         self._publishing = Publishing(windowing, self._tables, self._shards, takes)
 
     def __len__(self) -> int:
-        """How many windows are open."""
+        """Return the number of open windows."""
         return len(self._tables.windows)
 
     @property
     def shards(self) -> Shards:
-        """What is known of the shards."""
+        """The state of each shard."""
         return self._shards
 
     @property
     def outputs(self) -> list[Output]:
-        """What it makes: windows, and what follows them."""
+        """The outputs of the windows and of all stages."""
         return [self.windowing.output, *(output for stage in self._stages for output in stage.outputs)]
 
     @property
     def lags(self) -> bool:
-        """Whether a stage has work left from the last flush; a checkpoint made now would forget it."""
+        """Whether a stage has work left from the last flush, which a checkpoint made now would lose."""
         return any(stage.lags for stage in self._stages)
 
     @property
     def needs_all_finals(self) -> bool:
-        """Whether a stage starts from the first final window of a shard."""
+        """Whether a stage needs all final windows of a shard, from the first on."""
         return any(stage.needs_all_finals for stage in self._stages)
 
     def slices_from(self, start_ms: int) -> int:
-        """Return how many slices that begin at a time or later aren't folded for good yet."""
+        """Return the number of slices from a time on that aren't folded for good yet."""
         slices = self._tables.slices
         return int(np.count_nonzero(slices.columns["slice_ms"][slices.live()] >= start_ms))
 
     def assign(
         self, shard: int, saved: Views, upto: int = 0, state: State | None = None, *, fresh: bool = True
     ) -> list[str]:
-        """Begin with a shard.
+        """Resume a shard from its checkpoint, and from a snapshot if there is one.
 
         Parameters
         ----------
-        shard
-            Which.
         saved, upto
-            What its checkpoint knows, and the offset up to which it had been read then.
+            The frontiers in the checkpoint, and the offset up to which the shard had been read.
         state
-            A snapshot of it that was made before, or None.
+            The state in the snapshot, or None.
         fresh
-            True where it is read from where it was first read, so that all that follows windows is made again.
+            Whether the shard is read from its first frame that counts, so that everything derived is made again.
 
         Returns
         -------
         list[str]
-            What of that begins in the middle instead, because what came before is lost.
+            The outputs that start without their past, because that is lost.
         """
         self._past_horizon.assign(shard, upto, state.past_horizon if state else {})
-        # Stages have to see all windows that have come since.
+        # Stages have to see all windows since the snapshot.
         repeating = bool(self._stages) if state else fresh and self.needs_all_finals
         self._shards.assign(shard, saved, state, repeating=repeating)
         if state:
@@ -128,21 +126,21 @@ class Windows:
         return [name for stage in self._stages for name in stage.assign(shard, state, fresh=fresh)]
 
     def start_publishing(self, shard: int) -> None:
-        """Publish a shard's results from now on: it has been read to where the last owner's checkpoint was made."""
+        """Publish a shard's results from now on: it has been read up to the previous owner's checkpoint."""
         self._shards.publishing.add(shard)
 
     def mark_incomplete(self, shard: int, until_ms: int) -> None:
-        """Mark all that is open up to a time as incomplete: retention has taken frames of it."""
-        log.error("slices, partition %d: retention took frames of open windows: they are marked incomplete", shard)
+        """Mark all open windows up to a time as incomplete, because retention deleted frames of theirs."""
+        log.error("slices, partition %d: retention deleted frames of open windows: they are marked incomplete", shard)
         self._shards.incomplete[shard][NONE] = (0, until_ms)
 
     def apply_frame(self, shard: int, offset: int, frame: Frame) -> None:
-        """Take in a frame of a shard; its upserts are merged at the next flush.
+        """Apply a frame of a shard; the next flush merges its upserts.
 
         Raises
         ------
         BadFrame
-            What it says can't be; nothing of it is taken.
+            The frame isn't valid; nothing of it is applied.
         """
         if frame.topic != self.topic or frame.epoch != self._epoch:
             return
@@ -158,14 +156,14 @@ class Windows:
         finality.apply_frame(frame)
 
     def flush(self, *, provisional: int = sys.maxsize, longer: bool = True) -> list[Result]:
-        """Fold what is complete, and return a record of each window that has changed or become final.
+        """Fold complete slices; return a record of each window that has changed or become final, and derived results.
 
         Parameters
         ----------
         provisional
-            How many that are not final; the others wait for a later flush.
+            The most windows that aren't final. The others wait for a later flush.
         longer
-            Whether these may be longer than the finest.
+            Whether windows that aren't final may be longer than the finest.
         """
         arrived, self._arrived, self.waiting = self._arrived, [], 0
         self._folding.absorb(arrived)
@@ -180,7 +178,7 @@ class Windows:
         return flush.results
 
     def _forget_sources(self) -> None:
-        """Forget sources that speak nowhere and have no windows that may change; what is filled goes on for ever."""
+        """Forget sources without a lane and without windows that may change. With `fill`, series never end."""
         if self._fills:
             return
         for shard in self._shards.publishing:
@@ -188,11 +186,11 @@ class Windows:
                 self._shards.finality[shard].forget(self._tables.sources_of(shard))
 
     def late(self) -> list[LateSlice]:
-        """Return what has come past the horizon since the last call."""
+        """Return the slices that arrived past the horizon since the last call."""
         return self._past_horizon.pop_late(self._shards.finality)
 
     def state(self, shard: int) -> State:
-        """Return all that is known of a shard, as it is after a flush."""
+        """Return a shard's state for a snapshot; to be called after a flush."""
         rows = rows_of(self._tables.windows, self._tables.slices, shard)
         frontiers = self._shards.finality[shard].frontiers()
         state = State(rows, frontiers, self._shards.incomplete[shard], self._past_horizon.held(shard), None, {})
@@ -201,9 +199,9 @@ class Windows:
         return state
 
     def checkpoint(self, shard: int, read: int) -> tuple[int, Views]:
-        """Return the oldest offset that an open window needs, at most ``read``, and what goes with it."""
+        """Return the oldest offset that an open window needs, at most ``read``, and the shard's frontiers."""
         return self._tables.needed_offset(shard, read), self._shards.finality[shard].views()
 
     def stages_need(self, shard: int, read: int) -> int:
-        """Return the oldest offset that a stage needs to be read again from, at most ``read``."""
+        """Return the offset from which the next owner has to read for the stages, at most ``read``."""
         return min((stage.needed_offset(shard, read) for stage in self._stages), default=read)

@@ -223,7 +223,7 @@ def test_windows_whose_frames_retention_took_are_incomplete(world: World, caplog
     metadata = to_metadata(WindowCheckpoint(upto=2))
     world.put_records.clear()
     assert world.restore(0, metadata, begin=1) == 1
-    assert "slices, partition 0: retention took frames of open windows" in caplog.text
+    assert "slices, partition 0: retention deleted frames of open windows" in caplog.text
     world.reread(1)
     world.agent.flush()
     windows = [msgspec.json.decode(value, type=Window) for *_, value in world.put_records]
@@ -239,9 +239,9 @@ def test_frames_that_no_open_window_needs_are_no_loss(world: World, caplog: pyte
     world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})), encode(frame(2, lanes={"s": 3000})))
     # What is read from offset 0 only fills windows without events; open ones need nothing below 2.
     assert world.restore(0, to_metadata(WindowCheckpoint(upto=2, needed=2)), begin=1) == 1
-    assert "retention took frames" not in caplog.text
+    assert "retention deleted frames" not in caplog.text
     assert world.restore(0, to_metadata(WindowCheckpoint(upto=2, needed=0)), begin=1) == 1
-    assert "retention took frames" in caplog.text
+    assert "retention deleted frames" in caplog.text
 
 
 def test_a_shard_of_hundreds_of_sources_is_taken_up_from_its_commit(world: World) -> None:

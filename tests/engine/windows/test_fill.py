@@ -274,7 +274,7 @@ def test_retention_may_take_what_only_fills(world: World, caplog: pytest.LogCapt
     # Ends 1 s at 7000; the gap's symbol is known again from there on.
     world.read(encode(frame(2, upsert(7000, 1.0), lanes={"s": 9000})))
     assert world.bars() == [("A", "1s", True, 0), ("A", "1s", True, 1), ("A", "3s", True, 1)]
-    assert "retention took" not in caplog.text
+    assert "retention deleted" not in caplog.text
 
 
 def test_what_is_left_to_fill_follows_soon(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
