@@ -44,6 +44,7 @@ AHEAD_MS = 60_000
 # One post is sent for every so many trades.
 POST_EVERY = 10
 # The topics that the feed sends events and heartbeats to.
+SOURCES = ("x", "y")
 TOPICS = (TRADES, QUOTES, POSTS)
 
 _encode = msgspec.json.Encoder().encode

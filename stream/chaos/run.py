@@ -16,17 +16,17 @@ import msgspec
 from msgspec import Struct, field
 from rich.console import Console
 
-from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.refused import DeadLetter, Late
-from tickertape.schemas.topics import BARS, DEAD_LETTERS, HOUR_MS, LATE, POSTS, QUOTES, SLICES, TRADES
+from tickertape.schemas.topics import BARS, DEAD_LETTERS, LATE, POSTS, QUOTES, SLICES, TRADES
 from tickertape.stream.chaos import logs, verdict
 from tickertape.stream.chaos.busy import busy
 from tickertape.stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
-from tickertape.stream.chaos.feed import TOPICS
+from tickertape.stream.chaos.feed import SOURCES, TOPICS
 from tickertape.stream.chaos.feed import Plan as FeedPlan
 from tickertape.stream.chaos.report import Summary, by_fault
 from tickertape.stream.chaos.schedule import Blow, blows
 from tickertape.stream.chaos.truth import Bars, Entry, Truth
+from tickertape.stream.chaos.waits import send_first_heartbeats, wait_until_final, wait_until_owned
 from tickertape.stream.chaos.watch import Recovery, Sink, WorkerLog
 from tickertape.stream.cluster.slot import Slot
 from tickertape.stream.cluster.supervisor import Supervisor
@@ -34,14 +34,11 @@ from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Recursion
-from tickertape.stream.engine.worker.coordinator import FRAME_SECONDS
-from tickertape.stream.kafka.admin import members, topics
-from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.kafka.admin import topics
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 from tickertape.stream.replay.verify import NOT_YET, verify
 
-SOURCES = ("x", "y")
 # The lateness for even and for odd seeds. With the first, a zombie wakes while slices with its records are still open.
 # With the second, slices are closed soon, and records before a commit are not read again.
 LATENESS_MS = (12_000, 2000)
@@ -57,10 +54,8 @@ SETTINGS = Settings(
 )
 # Short, so that a killed process is soon restarted for the next fault.
 HEALTHY_SECONDS = 5.0
-# After these times something is stuck, whatever the fault and however busy the machine.
-READY_SECONDS = 120.0
+# After this time something is stuck, whatever the fault and however busy the machine.
 SETTLED_SECONDS = 180.0
-FINAL_SECONDS = 180.0
 CLOSED_SECONDS = 60.0
 TICK_SECONDS = 0.1
 MORE_FREEZES = 8
@@ -169,14 +164,14 @@ class _Run:
 
     async def run(self) -> Summary:
         plan, settings = self._plan, self._settings
-        await self._open(int(time.time() * 1000))
+        await send_first_heartbeats(settings, int(time.time() * 1000))
         reading: asyncio.Task[None] | None = None
         feeds: dict[str, Slot] = {}
         try:
             self._supervisor.start()
             reader = Reader(settings, [BARS.name], from_beginning=True)
             reading = asyncio.create_task(self._read(reader))
-            await self._ready()
+            self._differences += await wait_until_owned(settings, plan.workers)
             began_ms = int(time.time() * 1000)
             plans = [
                 FeedPlan(source, plan.seed, plan.rate / len(SOURCES), plan.symbols, began_ms, str(self._folder))
@@ -189,7 +184,7 @@ class _Run:
             await asyncio.to_thread(_end, feeds)
             truth, values = await self._truth()
             bars = await asyncio.to_thread(truth.bars)
-            await self._final(bars)
+            self._differences += await wait_until_final(settings, self._sink, bars)
             await asyncio.to_thread(self._supervisor.stop)
             return await self._judge(plans, truth, bars, values)
         finally:
@@ -198,15 +193,6 @@ class _Run:
             await asyncio.to_thread(_end, feeds)
             await asyncio.to_thread(self._supervisor.stop)
             self._worker_log.close()
-
-    async def _open(self, began_ms: int) -> None:
-        """Send every partition a heartbeat of every source before any worker starts, so that no result lacks one."""
-        async with Producer(self._settings) as producer:
-            for topic in TOPICS:
-                for partition in range(await producer.partitions(topic.name)):
-                    for source in SOURCES:
-                        headers = to_headers(Heartbeat(source, began_ms - HOUR_MS))
-                        producer.send(topic.name, partition, None, None, headers)
 
     def _feed(self, feed: FeedPlan) -> Slot:
         command = [sys.executable, "-m", "tickertape.stream.chaos.feed", msgspec.json.encode(feed).decode()]
@@ -223,16 +209,6 @@ class _Run:
         async with reader:
             while True:
                 self._sink.add_records(await reader.read())
-
-    async def _ready(self) -> None:
-        """Wait until the workers own all partitions."""
-        until = time.monotonic() + READY_SECONDS
-        while time.monotonic() < until:
-            group = await asyncio.to_thread(members.describe, self._settings)
-            if group.stable and len(group.owned) == self._plan.workers and all(group.owned.values()):
-                return
-            await asyncio.sleep(0.3)
-        self._differences.append(f"the workers were not ready within {READY_SECONDS:g} s")
 
     async def _strike(self, stage: Stage) -> None:
         await self._settled("the start", lambda: asyncio.sleep(0))
@@ -310,26 +286,6 @@ class _Run:
             lateness_ms=settings.lateness_ms[TRADES.name],
         )
         return truth, values
-
-    async def _final(self, bars: Bars) -> None:
-        """Wait until all input is read, and every bar is final."""
-        expected = {"|".join(map(str, key)).encode() for key in bars}
-        until = time.monotonic() + FINAL_SECONDS
-        # Frames never stop. Those that close the last windows follow the inputs' end within two frame intervals.
-        ends: dict[int, int] | None = None
-        read_at: float | None = None
-        while time.monotonic() < until:
-            *inputs, slices = await asyncio.to_thread(topics.describe, self._settings, [*TOPICS, SLICES])
-            if read_at is None and not any(state.lag for state in inputs):
-                read_at = time.monotonic()
-            if ends is None and read_at is not None and time.monotonic() > read_at + 2 * FRAME_SECONDS:
-                ends = {state.partition: state.end for state in slices.partitions}
-            read = ends is not None and all((s.upto or 0) >= ends[s.partition] for s in slices.partitions)
-            if read and all(self._sink.final.get(key) for key in expected):
-                return
-            await asyncio.sleep(0.5)
-        missing = sum(not self._sink.final.get(key) for key in expected)
-        self._differences.append(f"stuck: {missing} bars are not final {FINAL_SECONDS:g} s after the feeds closed them")
 
     async def _judge(self, plans: list[FeedPlan], truth: Truth, bars: Bars, values: set[bytes]) -> Summary:
         settings, differences = self._settings, self._differences
