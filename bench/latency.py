@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bench import workers
 from tickertape.schemas.topics import BARS, TRADES
-from tickertape.stream.chaos import logs
+from tickertape.stream.chaos.oracle import logs
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin import topics

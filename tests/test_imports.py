@@ -46,14 +46,15 @@ LEVELS = {
     "stream.cluster": 10,
     "stream.replay": 10,
     "stream.console": 11,
-    "stream.chaos": 11,
-    "stream.command_line": 13,
+    "stream.chaos": 12,
+    "stream.chaos.oracle": 11,
+    "stream.command_line": 14,
     "agents": 4,
     "agents.market": 4,
     "agents.social": 4,
 }
 # A room's commands may import whatever they run, wherever it lies.
-COMMANDS = 12
+COMMANDS = 13
 
 
 def room(module: str) -> str:

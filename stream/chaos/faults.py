@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from msgspec import Struct
 
 from tickertape.schemas.topics import BARS, SLICES, TRADES, Topic
-from tickertape.stream.chaos.feed import Places, replace
+from tickertape.stream.chaos.oracle.feed import Places, replace
 from tickertape.stream.chaos.quota import slowed
 from tickertape.stream.cluster.slot import Slot
 from tickertape.stream.cluster.supervisor import Supervisor

@@ -18,14 +18,14 @@ from rich.console import Console
 
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.schemas.topics import BARS, DEAD_LETTERS, LATE, POSTS, QUOTES, SLICES, TRADES
-from tickertape.stream.chaos import logs, verdict
 from tickertape.stream.chaos.busy import busy
 from tickertape.stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
-from tickertape.stream.chaos.feed import SOURCES, TOPICS
-from tickertape.stream.chaos.feed import Plan as FeedPlan
+from tickertape.stream.chaos.oracle import logs, verdict
+from tickertape.stream.chaos.oracle.feed import SOURCES, TOPICS
+from tickertape.stream.chaos.oracle.feed import Plan as FeedPlan
+from tickertape.stream.chaos.oracle.truth import Bars, Entry, Truth
 from tickertape.stream.chaos.report import Summary, by_fault
 from tickertape.stream.chaos.schedule import Blow, blows
-from tickertape.stream.chaos.truth import Bars, Entry, Truth
 from tickertape.stream.chaos.waits import send_first_heartbeats, wait_until_final, wait_until_owned
 from tickertape.stream.chaos.watch import Recovery, Sink, WorkerLog
 from tickertape.stream.cluster.slot import Slot
@@ -195,7 +195,7 @@ class _Run:
             self._worker_log.close()
 
     def _feed(self, feed: FeedPlan) -> Slot:
-        command = [sys.executable, "-m", "tickertape.stream.chaos.feed", msgspec.json.encode(feed).decode()]
+        command = [sys.executable, "-m", "tickertape.stream.chaos.oracle.feed", msgspec.json.encode(feed).decode()]
         return Slot(
             command,
             environment(self._settings),

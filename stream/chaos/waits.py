@@ -5,8 +5,8 @@ import time
 
 from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.topics import HOUR_MS, SLICES
-from tickertape.stream.chaos.feed import SOURCES, TOPICS
-from tickertape.stream.chaos.truth import Bars
+from tickertape.stream.chaos.oracle.feed import SOURCES, TOPICS
+from tickertape.stream.chaos.oracle.truth import Bars
 from tickertape.stream.chaos.watch import Sink
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.worker.coordinator import FRAME_SECONDS

@@ -17,7 +17,7 @@ from tickertape.agents.market.quote_bars import QuoteBar
 from tickertape.agents.social.chatter import Chatter
 from tickertape.schemas.topics import CATALOGUE, TRADES, Topic
 from tickertape.schemas.trade import Trade
-from tickertape.stream.chaos import logs
+from tickertape.stream.chaos.oracle import logs
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.configuration.settings import Settings

@@ -22,7 +22,7 @@ from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.topics import CATALOGUE, POSTS, QUOTES, SLICES, TRADES, WINDOW_STATE
 from tickertape.schemas.trade import Trade
-from tickertape.stream.chaos import logs
+from tickertape.stream.chaos.oracle import logs
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.configuration.settings import Settings

@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource
 from msgspec.structs import replace
 
 from tickertape.schemas.topics import BARS, INDICATORS, QUOTE_BARS, ROLLING, SIGNALS, SOCIAL, Topic
-from tickertape.stream.chaos.verdict import Holder
+from tickertape.stream.chaos.oracle.verdict import Holder
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin.topics import create
 

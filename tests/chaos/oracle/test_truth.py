@@ -2,7 +2,7 @@
 
 import json
 
-from tickertape.stream.chaos.truth import Entry, Truth
+from tickertape.stream.chaos.oracle.truth import Entry, Truth
 
 T0 = 1_700_000_000_000
 

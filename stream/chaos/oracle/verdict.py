@@ -10,9 +10,9 @@ from msgspec import Struct, field
 
 from tickertape.schemas.checkpoint import slices_from, told_in, windows_from
 from tickertape.schemas.topics import SLICES
-from tickertape.stream.chaos.feed import Plan, record
-from tickertape.stream.chaos.logs import Commit, Sent
-from tickertape.stream.chaos.truth import Key, Truth
+from tickertape.stream.chaos.oracle.feed import Plan, record
+from tickertape.stream.chaos.oracle.logs import Commit, Sent
+from tickertape.stream.chaos.oracle.truth import Key, Truth
 from tickertape.stream.kafka.admin.topics import PartitionState, TopicState
 
 # The tolerance for a fold's rounding against an exact sum. All other fields must agree bit by bit.

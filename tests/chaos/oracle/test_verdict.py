@@ -8,10 +8,10 @@ import msgspec
 
 from tickertape.schemas.checkpoint import SliceCheckpoint, WindowCheckpoint, to_metadata
 from tickertape.schemas.frame import Frame, Tallies
-from tickertape.stream.chaos import verdict
-from tickertape.stream.chaos.feed import Plan, record
-from tickertape.stream.chaos.logs import Commit, Sent
-from tickertape.stream.chaos.truth import Entry, Truth
+from tickertape.stream.chaos.oracle import verdict
+from tickertape.stream.chaos.oracle.feed import Plan, record
+from tickertape.stream.chaos.oracle.logs import Commit, Sent
+from tickertape.stream.chaos.oracle.truth import Entry, Truth
 from tickertape.stream.kafka.admin.topics import PartitionState, TopicState
 
 KEY = ("A-USD", "x", "1s", 0)

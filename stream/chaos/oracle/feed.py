@@ -3,8 +3,8 @@
 It may be killed at any moment. Its successor sends again all records whose acknowledgement isn't certain. The n-th
 records are a function of the plan, so the plan alone determines what was sent.
 
-Start it as ``python -m tickertape.stream.chaos.feed PLAN``. On SIGTERM it closes every bar and ends. It also ends when
-its standard input is closed, which means that the process that started it is gone.
+Start it as ``python -m tickertape.stream.chaos.oracle.feed PLAN``. On SIGTERM it closes every bar and ends. It also
+ends when its standard input is closed, which means that the process that started it is gone.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 
-from tickertape.stream.chaos.feed import Plan, Record, place, post, quote, record
+from tickertape.stream.chaos.oracle.feed import Plan, Record, place, post, quote, record
 from tickertape.stream.kafka.partition import partition_for
 
 PLAN = Plan("x", seed=7, rate=500.0, symbols=20, began_ms=1_700_000_000_000, folder="")
