@@ -34,7 +34,7 @@ def test_a_rule_that_has_none(tmp_path: Path, line: str) -> None:
     path = tmp_path / "signals.toml"
     path.write_text(f'[[rule]]\nname = "r"\nwhen = "threshold"\non = "bars"\nfield = "close"\n{line}\n')
     field = line.splitlines()[-1].partition(" ")[0]
-    with pytest.raises(ConfigError, match=f"^{path}: rule r: {field} is no finite number$"):
+    with pytest.raises(ConfigError, match=f"^{path}: rule r: {field} isn't a finite number$"):
         rules.load(str(path))
 
 

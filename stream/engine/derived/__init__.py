@@ -1,4 +1,4 @@
-"""What follows final windows: recursions, rolling windows, rules and their signals.
+"""Derived results, made from final windows: recursions, sliding windows and signals.
 
 May import: stream.configuration, stream.engine.core, stream.engine.define, stream.engine.frames,
 stream.engine.recovery, stream.errors.

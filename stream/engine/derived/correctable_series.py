@@ -1,4 +1,4 @@
-"""Final windows of series, one after the other: what follows them keeps some, and goes back where one is corrected."""
+"""Follows the final windows of each series, and computes again what a correction changes."""
 
 from abc import ABC, abstractmethod
 from array import array
@@ -25,7 +25,7 @@ _DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
 
 @dataclass(slots=True, eq=False)
 class Series:
-    """The windows that are kept of one symbol, source and resolution, in time order, each a row."""
+    """The kept windows of one symbol, source and resolution, in time order; each has a row in an `Arena`."""
 
     shard: int
     key: tuple[str, str, str]
@@ -34,7 +34,7 @@ class Series:
     rows: "array[int]" = field(default_factory=lambda: array("q"))
 
     def insert(self, start_ms: int, row: int) -> tuple[int, int | None]:
-        """Take in a window; return its place, and the row that it had before."""
+        """Insert or replace a window; return its index, and the row of the window that it replaced, or None."""
         starts_ms = self.starts_ms
         if not starts_ms or start_ms > starts_ms[-1]:
             starts_ms.append(start_ms)
@@ -55,12 +55,12 @@ class Series:
         return rows
 
 
-#: A window: its series, and which of the kept ones it is.
+#: A window: its series, and its index among the kept windows.
 Place: TypeAlias = tuple[Series, int]
 
 
 class Arena:
-    """Rows found by number, held as columns that grow by half; a fresh row holds what was there before."""
+    """Columns whose rows are taken and released by number. They grow by half; a row that is taken has old contents."""
 
     def __init__(self, schema: Schema, capacity: int = 64) -> None:
         self.columns: Columns = {name: np.full(capacity, start, dtype) for name, (dtype, start) in schema.items()}
@@ -69,20 +69,21 @@ class Arena:
         self._free = array("q", range(capacity))
 
     def __len__(self) -> int:
-        """How many are in use."""
+        """Return the number of rows in use."""
         return self._capacity - len(self._free)
 
     def has_room(self, n: int) -> bool:
         return n <= len(self._free)
 
     def grow(self, n: int) -> None:
-        """Make room for n more, and for as many again as an eighth of all."""
+        """Grow until n rows are free, and an eighth of all rows besides."""
         while not self.has_room(n + self._capacity // 8):
             more = grow(self.columns, self._schema, self._capacity)
             self._free.extend(range(self._capacity, self._capacity + more))
             self._capacity += more
 
     def rows(self, n: int) -> "array[int]":
+        """Take n free rows; return their numbers."""
         if not self.has_room(n):
             self.grow(n)
         cut = len(self._free) - n
@@ -95,7 +96,7 @@ class Arena:
 
 
 def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.dtype[Any], Any]]:
-    """Return the columns that windows have by these names, whether partials or metrics."""
+    """Return the types and initial values of columns of windows, which may be partials or metrics."""
     types = {one.name: _DTYPES.get(one.type, FLOAT) for one in msgspec.structs.fields(windowing.result)}
     return {
         name: (windowing.aggregate.schema[name][0] if name in windowing.aggregate.schema else types[name], 0)
@@ -104,21 +105,22 @@ def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.
 
 
 class CorrectableSeries(ABC):
-    """DerivedRecipe final windows, for all shards of a worker.
+    """Follows final windows, for all shards of a worker.
 
-    Of each series it keeps the windows that may be corrected, with what they lead to, and as many before them as it
-    takes to go on. One that comes, or comes anew, is put in its place, and all from there on are done again.
+    Of each series it keeps the windows that may be corrected, with the state after each, and as many windows before
+    them as it needs. A window that is new or corrected is put in its place in time, and it and all later windows are
+    computed again.
 
     Parameters
     ----------
     output
-        What it makes.
+        The output that it makes.
     widths
-        Which resolutions it follows, and their widths in ms.
+        The widths of the resolutions that it follows, ms, by name.
     takes, keeps
-        The columns that it takes of windows, and those that it keeps beside them.
+        The columns that it takes of windows, and those that it keeps besides.
     derived
-        Columns that are made again from these where a snapshot is taken up.
+        Columns that a snapshot doesn't have, because they are computed from the others.
     """
 
     def __init__(
@@ -132,54 +134,52 @@ class CorrectableSeries(ABC):
         self._arena = Arena({**self._kept, **(derived or {})})
         self._series: dict[int, dict[tuple[str, str, str], Series]] = {}
         self._anew: dict[int, bool] = {}
-        # Those that may have more windows than they need by the time that none comes.
-        self._open: set[Series] = set()
+        # Series that may have obsolete windows later, even if no window of theirs arrives.
+        self._tracked: set[Series] = set()
         self._writer = ResultWriter(output)
 
-    #: A series with no more windows than these has none to forget while none comes.
-    _resting = 1
+    #: A series with at most this many windows isn't looked at until a window of it arrives.
+    _untracked_size = 1
 
     @abstractmethod
     def _step(self, places: list[Place], rows: Ints, before: Ints) -> Columns:
-        """Do one window each of some series.
+        """Compute one window of each of n series.
 
         Parameters
         ----------
         places, rows
-            Which.
+            The windows, and their rows, shape (n,).
         before
-            The row of the window before it, -1 for none.
+            The row of the window before each, shape (n,), -1 for none.
 
         Returns
         -------
         Columns
-            The fields of results; and ``told``, False where there is nothing to tell.
+            The fields of the results, and ``publish``, False for a window without a result; shape (n,).
         """
 
     @abstractmethod
-    def _spent(self, series: Series, settled_ms: int) -> int:
-        """Return how many of the first windows of a series are not needed any more."""
+    def _n_obsolete(self, series: Series, settled_ms: int) -> int:
+        """Return how many windows at the start of a series aren't needed any more."""
 
     def _prepare(self, changed: Mapping[Series, int]) -> None:  # noqa: B027 - most have nothing to prepare
-        """Hear from which window on series are to be done, before they are."""
+        """Prepare to compute series again, each from the given index on."""
 
     @property
     def form(self) -> str:
-        """What tells the states of one form from those of another."""
+        """Identifies the columns of a state. A snapshot's state is restored only if its form is the same."""
         columns = [(name, dtype.str, dtype.shape) for name, (dtype, _) in self._kept.items()]
         return f"{self.output.name} {sorted(self.widths.items())} {columns}"
 
     def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
-        """Begin with a shard.
+        """Start with a shard.
 
         Parameters
         ----------
-        shard
-            Which.
         kept
-            What a snapshot has, or None.
+            The state in a snapshot, or None.
         anew
-            Whether there was something before, which is lost.
+            Without a snapshot: whether the shard has a past that is lost.
         """
         self._anew[shard] = kept.anew if kept else anew
         mine = self._series[shard] = {}
@@ -194,11 +194,11 @@ class CorrectableSeries(ABC):
             series = mine[key] = Series(shard, key, self.widths[resolution])
             series.starts_ms += starts_ms[at : at + n]
             series.rows.extend(rows[at : at + n])
-            self._open.add(series)
+            self._tracked.add(series)
             at += n
 
     def snapshot(self, shard: int, times: Times) -> Kept:
-        """Return what a snapshot is to have of a shard."""
+        """Return the state of a shard for a snapshot."""
         self._release(self._series[shard].values(), times)
         some = [series for series in self._series[shard].values() if series.rows]
         rows = np.array([row for series in some for row in series.rows], np.int64)
@@ -207,36 +207,36 @@ class CorrectableSeries(ABC):
         return Kept([(*one.key, len(one.rows)) for one in some], starts_ms.tobytes(), columns, self._anew[shard])
 
     def follow(self, finals: Finals, times: Times) -> tuple[Finals, list[Result]]:
-        """Take in windows that are final now, or were corrected.
+        """Take windows that have become final or were corrected, and return what is derived from them.
 
         Parameters
         ----------
         finals
-            Which; with ``width_ms`` among the columns.
+            The windows; their columns include ``width_ms``.
         times
-            How far windows are.
+            How far windows are settled and published.
 
         Returns
         -------
         Finals, list[Result]
-            What has come of them, for whatever follows that, and as records; those that the last owner is known to
-            have published are not among these.
+            The results as columns, for recipes that follow them; and as records, without those that the previous owner
+            is known to have published.
         """
-        if not finals.keys and self._rests():
+        if not finals.keys and self._may_skip():
             return NOTHING, []
-        chosen = self._chosen(finals)
-        changed = self._put(finals, chosen, times) if len(chosen) else {}
-        places, columns = self._redo(changed) if changed else ([], {})
+        relevant = self._relevant(finals)
+        changed = self._insert(finals, relevant, times) if len(relevant) else {}
+        places, columns = self._recompute(changed) if changed else ([], {})
         if changed:
-            told = columns.pop("told")
-            places = [places[i] for i in np.flatnonzero(told).tolist()]
-            columns = {name: column[told] for name, column in columns.items()}
-        made = self._told(places, columns, times)
-        self._release([*changed, *self._open], times)
+            publish = columns.pop("publish")
+            places = [places[i] for i in np.flatnonzero(publish).tolist()]
+            columns = {name: column[publish] for name, column in columns.items()}
+        made = self._results(places, columns, times)
+        self._release([*changed, *self._tracked], times)
         return made, self._write(made, times)
 
-    def _told(self, places: list[Place], columns: Columns, times: Times) -> Finals:  # noqa: ARG002 - signals look
-        """Return results, from the columns of some windows."""
+    def _results(self, places: list[Place], columns: Columns, times: Times) -> Finals:  # noqa: ARG002 - signals look
+        """Return results from the columns that `_step` made for some windows."""
         if not places:
             return NOTHING
         return Finals(
@@ -249,27 +249,27 @@ class CorrectableSeries(ABC):
             },
         )
 
-    def _rests(self) -> bool:
-        """Whether there is nothing to do while no window comes."""
-        return not self._open
+    def _may_skip(self) -> bool:
+        """Return whether a flush without final windows leaves nothing to do."""
+        return not self._tracked
 
-    def _chosen(self, finals: Finals) -> Ints:
-        """Return which windows it follows."""
+    def _relevant(self, finals: Finals) -> Ints:
+        """Return the indices of the windows that it follows."""
         if not finals.keys:
             return np.empty(0, np.int64)
         return np.flatnonzero(np.isin(finals.columns["width_ms"], self._widths_ms))
 
-    def _put(self, finals: Finals, chosen: Ints, times: Times) -> dict[Series, int]:
-        """Put windows in their places; return, by series, the first that has changed."""
-        if not self._arena.has_room(len(chosen)):
-            # These windows may go back behind what is settled with them.
-            first_ms = min(finals.keys[i][3] for i in chosen.tolist())
+    def _insert(self, finals: Finals, relevant: Ints, times: Times) -> dict[Series, int]:
+        """Insert windows into their series; return, by series, the index of the first one that has changed."""
+        if not self._arena.has_room(len(relevant)):
+            # These windows may already count as settled, but what they need has to stay.
+            first_ms = min(finals.keys[i][3] for i in relevant.tolist())
             self._release([one for mine in self._series.values() for one in mine.values()], times, first_ms)
-            self._arena.grow(len(chosen))
-        rows, replaced = self._arena.rows(len(chosen)), []
+            self._arena.grow(len(relevant))
+        rows, replaced = self._arena.rows(len(relevant)), []
         changed: dict[Series, int] = {}
-        shards = finals.shards[chosen].tolist()
-        for i, shard, row in zip(chosen.tolist(), shards, rows, strict=True):
+        shards = finals.shards[relevant].tolist()
+        for i, shard, row in zip(relevant.tolist(), shards, rows, strict=True):
             symbol, source, resolution, start_ms = finals.keys[i]
             key = symbol, source, resolution
             series = self._series[shard].get(key)
@@ -281,12 +281,12 @@ class CorrectableSeries(ABC):
             if at < changed.setdefault(series, at):
                 changed[series] = at
         for name in self.takes:
-            self._arena.columns[name][rows] = finals.columns[name][chosen]
+            self._arena.columns[name][rows] = finals.columns[name][relevant]
         self._arena.release(replaced)
         return changed
 
-    def _redo(self, changed: Mapping[Series, int]) -> tuple[list[Place], Columns]:
-        """Do the windows that have changed, and those after them: of each series one, then of each the next."""
+    def _recompute(self, changed: Mapping[Series, int]) -> tuple[list[Place], Columns]:
+        """Compute the changed windows and all later ones: one window of every series at a time."""
         self._prepare(changed)
         heads = list(changed.items())
         places: list[Place] = []
@@ -302,22 +302,28 @@ class CorrectableSeries(ABC):
         return places, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _release(self, some: Iterable[Series], times: Times, before_ms: int = -UNSET) -> None:
-        """Forget the windows of these series that are not needed any more by windows that end after a time."""
+        """Forget the windows that these series don't need any more.
+
+        Parameters
+        ----------
+        before_ms
+            Windows that end after this time are still to be inserted, ms. By default there are none.
+        """
         known: dict[tuple[int, str], int] = {}
         for series in some:
             of = series.shard, series.key[1]
             if of not in known:
                 known[of] = times.settled_ms(*of)
-            n = self._spent(series, min(known[of], before_ms))
+            n = self._n_obsolete(series, min(known[of], before_ms))
             if n:
                 self._arena.release(series.drop(n))
-            if len(series.rows) > self._resting:
-                self._open.add(series)
+            if len(series.rows) > self._untracked_size:
+                self._tracked.add(series)
             else:
-                self._open.discard(series)
+                self._tracked.discard(series)
 
     def _write(self, made: Finals, times: Times) -> list[Result]:
-        """Return records of results, without those that are known to be published."""
+        """Return the records of results, without those that are already published."""
         if not made.keys:
             return []
         of = list(zip(made.shards.tolist(), [source for _, source, *_ in made.keys], strict=True))

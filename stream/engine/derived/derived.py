@@ -1,4 +1,4 @@
-"""What follows the final windows of one topic: made of its agents' recipes, and fed with each flush."""
+"""Runs the derived recipes of one windowing: each flush passes its final windows to them."""
 
 from collections.abc import Sequence
 
@@ -18,26 +18,26 @@ from tickertape.stream.errors import ConfigError
 
 
 class Derived(Stage):
-    """All that follows the windows of one recipe, for all shards of a worker.
+    """All results that are derived from the windows of one recipe, for all shards of a worker.
 
     Parameters
     ----------
     windowing
-        Whose windows.
+        The recipe of the windows.
     recipes
-        What follows windows; those of others are passed over.
+        Derived recipes. Those of other windows are ignored.
     settings
         See `Settings`.
 
     Raises
     ------
     ConfigError
-        The settings name what isn't there.
+        The settings name a resolution that the windows don't have, or an impossible width.
     """
 
     def __init__(self, windowing: Windowing, recipes: Sequence[DerivedRecipe], settings: Settings) -> None:
         self._windowing, self._windows = windowing, windowing.output.name
-        #: What each follows, by the name of its results.
+        #: Each follower, with the name of the output that it follows.
         self._followers: list[tuple[str, CorrectableSeries]] = []
         for recipe in recipes:
             if not isinstance(recipe, Signals) and recipe.of is windowing:
@@ -60,7 +60,7 @@ class Derived(Stage):
 
     @property
     def known(self) -> dict[str, tuple[Output, Sequence[str]]]:
-        """The windows' results, and those of what follows them, by name; with their resolutions."""
+        """By name: the outputs of the windows and of everything derived from them, with their resolutions."""
         known: dict[str, tuple[Output, Sequence[str]]] = {}
         known[self._windows] = self._windowing.output, list(self._windowing.resolutions)
         return known | {one.output.name: (one.output, list(one.widths)) for _, one in self._followers}
@@ -84,7 +84,7 @@ class Derived(Stage):
 
     def process(self, flush: Flush, times: Times) -> None:
         finals = self._waiting.and_(flush.finals.only(self.takes))
-        # They are taken in time order, so all wait for windows that are still to come.
+        # Final windows are followed in time order, so all of them wait while earlier ones aren't filled yet.
         self._waiting = NOTHING if flush.complete else finals
         if not flush.complete:
             return
@@ -101,19 +101,19 @@ def _follower(recipe: Recursion | Rolling, settings: Settings) -> CorrectableSer
 
 
 def outputs_of(windowings: Sequence[Windowing], recipes: Sequence[DerivedRecipe], settings: Settings) -> list[Output]:
-    """Return all that comes of windows, and of what follows them.
+    """Return the outputs of all windows and of everything derived from them.
 
     Raises
     ------
     ConfigError
-        The settings name what isn't there.
+        The settings name an output, a field or a resolution that doesn't exist, or an impossible width.
     """
     sinks = {recipe.sink.name for recipe in recipes if isinstance(recipe, Signals)}
     kinds = sorted({recipe.output.kind for recipe in recipes if isinstance(recipe, Recursion)})
     kinds += sorted(windowing.output.name for windowing in windowings)
     for kind in settings.resolutions:
         if kind not in kinds:
-            raise ConfigError(f"setting: resolutions.{kind}: nothing is called so; there are {', '.join(kinds)}")
+            raise ConfigError(f"setting: resolutions.{kind}: unknown name; the names are {', '.join(kinds)}")
     known: dict[str, tuple[Output, Sequence[str]]] = {}
     for windowing in windowings:
         known |= Derived(windowing, recipes, settings).known

@@ -1,4 +1,4 @@
-"""Recursions over final windows: each result follows from the one before it, and goes with it when it is corrected."""
+"""Recursions over final windows: each window changes a state, so a correction changes all later results."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -13,23 +13,23 @@ from tickertape.stream.engine.define.recipes import Recursion
 from tickertape.stream.engine.derived.correctable_series import CorrectableSeries, Place, Series, dtypes_of
 from tickertape.stream.errors import ConfigError
 
-#: Windows since the last gap, where there has been none.
+#: The number of windows since the last gap, if there was none.
 _EVER = 1 << 40
 
 
 class StatefulSeries(CorrectableSeries):
-    """Carries a state from window to window; of those that can't be corrected it keeps the last.
+    """Carries a state from window to window. Of the windows that can't be corrected any more, it keeps the newest.
 
     Parameters
     ----------
     output, widths, takes
         See `CorrectableSeries`.
     state
-        What it carries, and what that starts from.
+        The columns of the state, with their initial values.
     memory
         See `Recursion`.
     keeps
-        What it keeps beside that.
+        Further columns to keep of each window.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class StatefulSeries(CorrectableSeries):
 
     @abstractmethod
     def _advance(self, state: Columns, taken: Columns, places: list[Place], rows: Ints) -> Columns:
-        """Change states in place; return fields of results, and ``told``; see `CorrectableSeries._step`."""
+        """Change the states in place; return what `CorrectableSeries._step` returns."""
 
     def _step(self, places: list[Place], rows: Ints, before: Ints) -> Columns:
         held, first = self._arena.columns, before < 0
@@ -72,28 +72,28 @@ class StatefulSeries(CorrectableSeries):
         held["clean"][rows] = clean
         return made | {"revision": held["events"][rows], "incomplete": clean < self._memory}
 
-    def _spent(self, series: Series, settled_ms: int) -> int:
-        # The window after the first is past correcting, and so takes its place.
-        starts_ms, spent = series.starts_ms, 0
-        while spent + 1 < len(starts_ms) and starts_ms[spent + 1] + series.width_ms <= settled_ms:
-            spent += 1
-        return spent
+    def _n_obsolete(self, series: Series, settled_ms: int) -> int:
+        # The first window isn't needed if the one after it can't be corrected any more.
+        starts_ms, obsolete = series.starts_ms, 0
+        while obsolete + 1 < len(starts_ms) and starts_ms[obsolete + 1] + series.width_ms <= settled_ms:
+            obsolete += 1
+        return obsolete
 
 
 class RecursionSeries(StatefulSeries):
-    """DerivedRecipe the windows of a recursion's series.
+    """Follows final windows by a recursion.
 
     Parameters
     ----------
     recursion
-        What to do with each.
+        The recipe.
     resolutions
-        Of which windows.
+        The resolutions of the windows to follow.
 
     Raises
     ------
     ConfigError
-        There are no windows of such a resolution.
+        The windows don't have such a resolution.
     """
 
     def __init__(self, recursion: Recursion, resolutions: tuple[str, ...]) -> None:
@@ -115,13 +115,13 @@ class RecursionSeries(StatefulSeries):
 
     def _advance(self, state: Columns, taken: Columns, places: list[Place], rows: Ints) -> Columns:
         made = self._recursion.step(state, taken | {"passed": _passed(places)})
-        told = np.zeros(len(rows), np.bool_)
+        publish = np.zeros(len(rows), np.bool_)
         for column in made.values():
-            told |= ~np.isnan(column)
-        return taken | made | {"told": told}
+            publish |= ~np.isnan(column)
+        return taken | made | {"publish": publish}
 
 
 def _passed(places: list[Place]) -> Ints:
-    """Return how many windows on each is from the one before it, 0 where there is none."""
+    """Return how many windows after the previous one each window is; 0 for the first."""
     steps = [(series.starts_ms[at] - series.starts_ms[at - 1]) // series.width_ms if at else 0 for series, at in places]
     return np.array(steps, np.int64)

@@ -1,9 +1,13 @@
-"""Windows that slide along final windows: each is two folds merged, however wide it is.
+"""Windows that slide along final windows. Each costs three merges, however wide it is [1]_.
 
-Time is cut into blocks as wide as the window. A window is the end of one block and the beginning of the next: what the
-windows from its first on to that block's end come to, and what those since have. The first kind is made from the back
-once a block is over, the second as windows come, so each window costs three merges [1]_. Blocks lie where the clock has
-them, so the order of a fold, and a float's last bit, depend on the log alone.
+Time is cut into blocks as wide as the sliding window. The window consists of the end of one block and the beginning of
+the next, and is the merge of two folds:
+
+- from the window's start to the end of the block. These folds are made from back to front, once the block is over;
+- from the start of the next block on. This fold is extended by each final window that arrives.
+
+A block starts at a multiple of its width in event time. So the order of all merges, and with it the last bit of a
+float, depends only on the log.
 
 .. [1] van Herk (1992), "A fast algorithm for local minimum and maximum filters on rectangular and octagonal kernels".
 """
@@ -26,30 +30,30 @@ from tickertape.stream.errors import ConfigError
 
 
 class RollingSeries(CorrectableSeries):
-    """Keeps of each series the windows that one of the widest may still reach back to.
+    """Makes windows that slide. Of each series it keeps the final windows that the widest one may still include.
 
     Parameters
     ----------
     rolling
-        What to make.
+        The recipe.
     rolling_ms
         See `Settings`.
 
     Raises
     ------
     ConfigError
-        A width isn't so many times the finest resolution.
+        A width isn't a multiple of the finest resolution.
     """
 
-    _resting = 1 << 62
+    _untracked_size = 1 << 62
 
     def __init__(self, rolling: Rolling, rolling_ms: Mapping[str, int]) -> None:
         resolution, step_ms = min(rolling.of.resolutions.items(), key=lambda one: one[1])
         for name, width_ms in rolling_ms.items():
             if width_ms % step_ms:
                 raise ConfigError(
-                    f"setting: rolling_ms.{name} is {width_ms}: the windows of {rolling.of.sink.name} that it slides "
-                    f"along have {step_ms} ms, so it has to be so many times that"
+                    f"setting: rolling_ms.{name} is {width_ms}: it has to be a multiple of {step_ms} ms, the finest "
+                    f"resolution of {rolling.of.sink.name}"
                 )
         start: dict[str, tuple[np.dtype[Any], Any]] = {
             name: (np.dtype((dtype, (len(rolling_ms),))), start)
@@ -67,23 +71,23 @@ class RollingSeries(CorrectableSeries):
         self._wide_ms = np.array(list(rolling_ms.values()), np.int64)
         self._widest_ms = int(self._wide_ms.max())
         self._step_ms = step_ms
-        # When the newest window begins that is done; there is none where a snapshot was taken up.
+        # The start of each series' newest computed window, ms; empty after a snapshot was restored.
         self._last_ms: dict[Series, int] = {}
 
     @property
     def form(self) -> str:
         return f"{super().form} {self._wide_ms.tolist()}"
 
-    def _chosen(self, finals: Finals) -> Ints:
-        chosen = super()._chosen(finals)
-        # Those that are filled add nothing.
-        return chosen[finals.columns["revision"][chosen] > 0] if len(chosen) else chosen
+    def _relevant(self, finals: Finals) -> Ints:
+        relevant = super()._relevant(finals)
+        # Filled windows have no events, so they add nothing.
+        return relevant[finals.columns["revision"][relevant] > 0] if len(relevant) else relevant
 
-    def _spent(self, series: Series, settled_ms: int) -> int:
+    def _n_obsolete(self, series: Series, settled_ms: int) -> int:
         return bisect_left(series.starts_ms, settled_ms - self._widest_ms)
 
     def _flat(self) -> Columns:
-        """Return the folds, of each row and then of each width, as columns of one axis."""
+        """Return the columns of folds with one axis: row by row, and within a row by width."""
         return {name: self._arena.columns[f"_{name}"].reshape(-1) for name in self._rolling.aggregate.schema}
 
     def _lifted(self, rows: Ints) -> Columns:
@@ -91,7 +95,7 @@ class RollingSeries(CorrectableSeries):
         return self._rolling.aggregate.lift({name: held[name][rows] for name in self._rolling.takes})
 
     def _prepare(self, changed: Mapping[Series, int]) -> None:
-        """Make the folds again that stood before the windows that have changed, where others came after these."""
+        """Make the folds before a changed window again: windows computed after it may have replaced them."""
         whole: list[tuple[Series, int, int, int]] = []
         ended: list[tuple[Series, int, int, int]] = []
         for series, at in changed.items():
@@ -108,7 +112,7 @@ class RollingSeries(CorrectableSeries):
             self._fold_back(ended)
 
     def _fold(self, spans: list[tuple[Series, int, int, int]]) -> None:
-        """Fold windows from the first of each span on; the row of the last has it."""
+        """Fold each span of windows from front to back, into the row of its last window."""
         n, flat = len(self._wide_ms), self._flat()
         rows = np.array([row for series, _, first, end in spans for row in series.rows[first:end]], np.int64)
         into = np.array([series.rows[end - 1] * n + k for series, k, _, end in spans], np.int64)
@@ -118,7 +122,7 @@ class RollingSeries(CorrectableSeries):
         self._rolling.aggregate.merge(flat, np.repeat(into, [end - first for _, _, first, end in spans]), parts)
 
     def _fold_back(self, spans: list[tuple[Series, int, int, int]]) -> None:
-        """Fold windows from the last of each span back; each one's row has what it and those after it come to."""
+        """Fold each span of windows from back to front: each row gets the fold of its window and all after it."""
         n, flat, schema = len(self._wide_ms), self._flat(), self._rolling.aggregate.schema
         after: Ints = np.empty(0, np.int64)
         left = [span for span in spans if span[2] < span[3]]
@@ -142,7 +146,7 @@ class RollingSeries(CorrectableSeries):
         begins_ms = start_ms - start_ms % self._wide_ms
         goes_on = last_ms >= begins_ms
         self._end_blocks(places, ~goes_on & (last_ms >= begins_ms - self._wide_ms), begins_ms)
-        # The fold since the block's beginning.
+        # The fold from the block's start on.
         flat = self._flat()
         mine = (rows[:, None] * n + np.arange(n)).ravel()
         earlier = np.where(goes_on, before[:, None] * n + np.arange(n), 0).ravel()
@@ -150,7 +154,7 @@ class RollingSeries(CorrectableSeries):
         for name, (_, start) in schema.items():
             flat[name][mine] = np.where(goes_on, flat[name][earlier], start)
         aggregate.merge(flat, mine, {name: np.repeat(column, n) for name, column in self._lifted(rows).items()})
-        # Before it, what the block before has from the window's first on.
+        # Before it, the fold from the window's start to the end of the previous block.
         ends = self._ends(places, start_ms + self._step_ms - self._wide_ms, begins_ms)
         partials: Columns = {}
         for name, (_, start) in schema.items():
@@ -159,7 +163,7 @@ class RollingSeries(CorrectableSeries):
         return self._metrics(partials, len(rows)) | self._marks(places, rows, before, start_ms.ravel())
 
     def _end_blocks(self, places: list[Place], over: Any, begins_ms: Any) -> None:
-        """Fold the blocks back that are over with these windows."""
+        """Fold the blocks that end before these windows, from back to front."""
         spans = []
         for i, k in zip(*np.nonzero(over), strict=True):
             series, at = places[i]
@@ -171,7 +175,10 @@ class RollingSeries(CorrectableSeries):
             self._fold_back(spans)
 
     def _ends(self, places: list[Place], first_ms: Any, begins_ms: Any) -> Ints:
-        """Return where the fold of the first window of each lies, in the block before; -1 where there is none."""
+        """Return, by place and width, the index of the fold from the window's start to the previous block's end.
+
+        It is -1 if no final window is there.
+        """
         n, found = len(self._wide_ms), []
         for (series, at), firsts_ms, blocks_ms in zip(places, first_ms.tolist(), begins_ms.tolist(), strict=True):
             starts_ms, rows = series.starts_ms, series.rows
@@ -192,18 +199,18 @@ class RollingSeries(CorrectableSeries):
         return columns | {"revision": partials[self._rolling.revision].reshape(rows, n)[:, widest]}
 
     def _marks(self, places: list[Place], rows: Ints, before: Ints, start_ms: Ints) -> Columns:
-        """Return what is incomplete: a window that has one that is, or begins before what is lost."""
+        """Return which windows are incomplete: those that include an incomplete one, or reach into a lost past."""
         held = self._arena.columns
         anew = np.array([self._anew[series.shard] for series, _ in places])
         spoiled_ms = np.where(before >= 0, held["spoiled_ms"][before], np.where(anew, start_ms - self._step_ms, UNSET))
         spoiled_ms = np.where(held["incomplete"][rows], start_ms, spoiled_ms)
         held["spoiled_ms"][rows] = spoiled_ms
         incomplete = spoiled_ms >= start_ms + self._step_ms - self._widest_ms
-        return {"incomplete": incomplete, "told": np.ones(len(rows), np.bool_)}
+        return {"incomplete": incomplete, "publish": np.ones(len(rows), np.bool_)}
 
 
 def _result(rolling: Rolling, rolling_ms: Mapping[str, int]) -> type[msgspec.Struct]:
-    """Return the Struct of results: each metric once for every width."""
+    """Return the Struct of results, with each metric once for every width."""
     fields: list[Any] = [("symbol", str), ("source", str), ("resolution", str), ("start_ms", int)]
     metrics = msgspec.structs.fields(rolling.metrics)
     fields += [(f"{metric.name}_{width}", metric.type) for width in rolling_ms for metric in metrics]

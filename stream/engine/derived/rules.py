@@ -1,4 +1,4 @@
-"""Rules, by which a result is a signal: read from a TOML file, looked at once, and evaluated by the column."""
+"""Rules, which decide what results are signals. They are read from a TOML file, and evaluated on columns."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,25 +17,25 @@ from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.errors import ConfigError
 
 Name = Annotated[str, Meta(pattern=r"^[\w.-]+$", max_length=64)]
-# A baseline forgets: after so many times its windows less than a billionth is left.
+# After this many times `windows` results, a result's weight in the baseline is below a billionth.
 _FORGOTTEN = 11
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="when"):
-    """What all rules have.
+    """The base of all rules.
 
     Attributes
     ----------
     name
-        Ends its signals' keys.
+        The rule's name, which ends the keys of its signals.
     on
-        The results that it looks at: ``bars``, ``indicators/rsi``.
+        The results that the rule is applied to: ``bars``, ``indicators/rsi``.
     field
-        Which of their fields.
+        The field of these results that the rule is about.
     symbols, sources, resolutions
-        Only of these; by default all symbols, ``all`` sources taken together, and all resolutions.
+        Only results of these. By default: all symbols, all sources together, and all resolutions.
     cooldown_seconds
-        After a signal, for so long in event time, a series has no other by this rule.
+        For this long after a signal, in event time, the series has no other signal by this rule.
     """
 
     name: Name
@@ -54,28 +54,33 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
 
     @property
     def memory(self) -> int:
-        """How many results on from a gap nothing shows of it any more."""
+        """For how many results the rule still depends on a gap, where the past was lost."""
         return 1
 
     def wrong(self) -> str:
-        """Return what is wrong with it by itself, or nothing."""
+        """Return what is wrong with the rule's own fields, or an empty string."""
         return ""
 
     def step(self, state: Columns, values: Columns) -> Columns:
-        """Take one value each of some series; return what it is held against, ``level``, and whether it ``comes`` true.
+        """Apply the rule to one result of each of n series.
 
         Parameters
         ----------
         state
-            Changed in place, shape (n,).
+            The state of each series, shape (n,); changed in place.
         values
-            Fields, shape (n,).
+            The fields of the results, shape (n,).
+
+        Returns
+        -------
+        Columns
+            ``comes``: whether the rule comes true; ``level``: what the value is compared with; shape (n,).
         """
         raise NotImplementedError
 
 
 class _Beyond(Rule, frozen=True, kw_only=True):
-    """Comes true when something goes beyond a level, and again only after it was back past another."""
+    """A rule that comes true when a value goes beyond a level, and again only after the value was back at ``rearm``."""
 
     above: float | None = None
     below: float | None = None
@@ -83,9 +88,9 @@ class _Beyond(Rule, frozen=True, kw_only=True):
 
     def wrong(self) -> str:
         if (self.above is None) == (self.below is None):
-            return "it needs `above` or `below`, and not both"
+            return "it needs either `above` or `below`"
         if self.rearm is not None and (self.rearm - self._limit) * self._sign > 0:
-            return f"`rearm` {self.rearm:g} is beyond {self._limit:g}: it would never be armed again"
+            return f"`rearm` {self.rearm:g} must not be beyond the level {self._limit:g}"
         return ""
 
     @property
@@ -99,7 +104,7 @@ class _Beyond(Rule, frozen=True, kw_only=True):
         return limit
 
     def _beyond(self, state: Columns, value: Any, known: Any) -> Any:
-        """Return where a value goes beyond the limit; ``known`` is False where it is none."""
+        """Return which values go beyond the limit; ``known`` is False for those that aren't values."""
         sign, limit = self._sign, self._limit
         rearm = limit if self.rearm is None else self.rearm
         beyond = known & (sign * value > sign * limit)
@@ -112,7 +117,7 @@ _SPENT: Schema = {"spent": (np.dtype(np.bool_), False)}
 
 
 class Threshold(_Beyond, frozen=True, kw_only=True, tag="threshold"):
-    """A field goes above or below a level; ``rearm``, by default the level itself, is where it must have been since."""
+    """A field goes above or below a level. For the next signal it first has to return to ``rearm``, or to the level."""
 
     state: ClassVar[Schema] = _SPENT
 
@@ -122,7 +127,7 @@ class Threshold(_Beyond, frozen=True, kw_only=True, tag="threshold"):
 
 
 class Cross(Rule, frozen=True, kw_only=True, tag="cross"):
-    """A field crosses another of the same result, or a level; the side that it was on is known by then."""
+    """A field crosses another field of the same result, or a level. The first value of a series only sets its side."""
 
     over: str | float
     direction: Literal["up", "down", "both"] = "both"
@@ -145,7 +150,10 @@ class Cross(Rule, frozen=True, kw_only=True, tag="cross"):
 
 
 class Zscore(_Beyond, frozen=True, kw_only=True, tag="zscore"):
-    """A field is so many deviations off its own exponentially weighted mean of the ``windows`` before it [1]_.
+    """The distance of a field from its exponentially weighted mean, in standard deviations, goes beyond a level [1]_.
+
+    Mean and deviation are of the values before, of which the newest weighs 2 / (``windows`` + 1). The rule needs at
+    least ``windows`` values before the first signal.
 
     .. [1] Finch (2009), "Incremental calculation of weighted mean and variance".
     """
@@ -187,12 +195,12 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def load(path: str) -> tuple[AnyRule, ...]:
-    """Read a file of rules, once; none is named: there are none.
+    """Return the rules of a file, which is read only once. An empty path has no rules.
 
     Raises
     ------
     ConfigError
-        It can't be read, or a rule is none by itself.
+        The file can't be read, or a rule isn't valid.
     """
     if not path:
         return ()
@@ -202,9 +210,9 @@ def load(path: str) -> tuple[AnyRule, ...]:
         raise ConfigError(f"setting: signals={path}: {error}; see docs/signals.md") from None
     names: set[str] = set()
     for rule in rules:
-        wrong = rule.wrong() or ("there is another of that name" if rule.name in names else "")
+        wrong = rule.wrong() or ("another rule has this name" if rule.name in names else "")
         for field in not_finite(rule):
-            wrong = f"{field} is no finite number"
+            wrong = f"{field} isn't a finite number"
         if wrong:
             raise ConfigError(f"{path}: rule {rule.name}: {wrong}")
         names.add(rule.name)
@@ -212,29 +220,29 @@ def load(path: str) -> tuple[AnyRule, ...]:
 
 
 def check(path: str, outputs: Mapping[str, tuple[Output, Sequence[str]]]) -> None:
-    """Look whether there is what rules look at.
+    """Check that the results, fields and resolutions that rules name exist.
 
     Parameters
     ----------
     path
-        The file.
+        The file of rules.
     outputs
-        By name, with its resolutions.
+        The outputs by name, with their resolutions.
 
     Raises
     ------
     ConfigError
-        There isn't.
+        One of them doesn't exist.
     """
     for rule in load(path):
         where = f"{path}: rule {rule.name}"
         if rule.on not in outputs:
-            raise ConfigError(f"{where}: on {rule.on!r}: there are {', '.join(sorted(outputs))}")
+            raise ConfigError(f"{where}: no results are called {rule.on!r}; there are {', '.join(sorted(outputs))}")
         output, resolutions = outputs[rule.on]
         fields = numbers(output)
         for field in rule.takes:
             if field not in fields:
-                raise ConfigError(f"{where}: {rule.on} has no number {field!r}; it has {', '.join(fields)}")
+                raise ConfigError(f"{where}: {rule.on} has no numeric field {field!r}; it has {', '.join(fields)}")
         for resolution in rule.resolutions or ():
             if resolution not in resolutions:
                 raise ConfigError(
@@ -243,7 +251,7 @@ def check(path: str, outputs: Mapping[str, tuple[Output, Sequence[str]]]) -> Non
 
 
 def numbers(output: Output) -> list[str]:
-    """Return the fields of results that are numbers, besides those that say which result it is."""
+    """Return the names of numeric fields, without ``start_ms`` and ``revision``, which identify a result."""
     return [
         one.name
         for one in msgspec.structs.fields(output.result)

@@ -1,4 +1,4 @@
-"""Signals: what a rule makes of final results, one after the other."""
+"""Signals: final results that fulfil a rule."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ _BOOL = np.dtype(np.bool_)
 
 
 class SignalSeries(StatefulSeries):
-    """DerivedRecipe results by one rule.
+    """Follows final results, and makes signals by one rule.
 
-    A signal comes with the first final result that makes it so. While that, or any before it, may be corrected, it is
-    not final; once none is, and it still stands, it is told of again, as final. So the final ones are a function of the
-    log, and each comes once, whoever publishes it.
+    A signal is published with the first final result that fulfils the rule. It isn't final while that result, or any
+    before it, may still be corrected. Once none of them can be, and the signal still stands, it is published again, as
+    final. So final signals are a function of the log: each occurs once, whoever publishes it.
 
     Parameters
     ----------
     rule
-        Which.
+        The rule.
     sink
-        Where signals go.
+        The topic that signals are published to.
     result
-        Their Struct: ``symbol``, ``source``, ``resolution``, ``start_ms``, ``rule``, ``on``, ``field``, ``value``,
-        ``level``, ``final``, ``revision``, ``incomplete``.
+        The Struct of a signal: ``symbol``, ``source``, ``resolution``, ``start_ms``, ``rule``, ``on``, ``field``,
+        ``value``, ``level``, ``final``, ``revision``, ``incomplete``.
     widths
-        The resolutions of what it follows.
+        The widths of the resolutions of the results that it follows, ms, by name.
     """
 
     def __init__(self, rule: AnyRule, sink: str, result: type[msgspec.Struct], widths: Mapping[str, int]) -> None:
@@ -54,7 +54,7 @@ class SignalSeries(StatefulSeries):
             {"fired": (_BOOL, False), "value": (FLOAT, 0.0), "level": (FLOAT, 0.0)},
         )
         self._rule = rule
-        # Signals that may yet be corrected away, by the start of their windows.
+        # Signals that a correction may still withdraw, as series and start of the window.
         self._unsettled: set[tuple[Series, int]] = set()
         self._cooldown_ms = int(rule.cooldown_seconds * 1000)
 
@@ -62,14 +62,14 @@ class SignalSeries(StatefulSeries):
     def form(self) -> str:
         return f"{super().form} {msgspec.json.encode(self._rule).decode()}"
 
-    def _rests(self) -> bool:
-        return super()._rests() and not self._unsettled
+    def _may_skip(self) -> bool:
+        return super()._may_skip() and not self._unsettled
 
-    def _chosen(self, finals: Finals) -> Ints:
-        chosen, rule = super()._chosen(finals), self._rule
+    def _relevant(self, finals: Finals) -> Ints:
+        relevant, rule = super()._relevant(finals), self._rule
         wanted = [
             i
-            for i in chosen.tolist()
+            for i in relevant.tolist()
             if finals.keys[i][1] in rule.sources and (rule.symbols is None or finals.keys[i][0] in rule.symbols)
         ]
         return np.array(wanted, np.int64)
@@ -82,7 +82,7 @@ class SignalSeries(StatefulSeries):
         columns = {"value": taken[self._rule.field], "level": made["level"]}
         for name, column in {**columns, "fired": fired}.items():
             self._arena.columns[name][rows] = column
-        return columns | {"told": fired}
+        return columns | {"publish": fired}
 
     def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
         super().assign(shard, kept, anew=anew)
@@ -94,11 +94,11 @@ class SignalSeries(StatefulSeries):
             if fired[row]
         }
 
-    def _told(self, places: list[Place], columns: Columns, times: Times) -> Finals:
-        """Return the signals that have come, and those that are final now."""
+    def _results(self, places: list[Place], columns: Columns, times: Times) -> Finals:
+        """Return the new signals, and those that have become final."""
         self._unsettled |= {(series, series.starts_ms[at]) for series, at in places}
         known: dict[tuple[int, str], int] = {}
-        told, final = list(places), [False] * len(places)
+        published, final = list(places), [False] * len(places)
         place = {(series, series.starts_ms[at]): i for i, (series, at) in enumerate(places)}
         for one in list(self._unsettled):
             series, start_ms = one
@@ -112,19 +112,20 @@ class SignalSeries(StatefulSeries):
                 final[place[one]] = True
                 continue
             at = bisect_left(series.starts_ms, start_ms)
-            # It may not stand any more.
+            # A correction may have withdrawn the signal.
             if self._arena.columns["fired"][series.rows[at]]:
-                told.append((series, at))
+                published.append((series, at))
                 final.append(True)
-        if not told:
+        if not published:
             return NOTHING
-        order = sorted(range(len(told)), key=lambda i: (told[i][0].starts_ms[told[i][1]], told[i][0].key))
-        told, rule = [told[i] for i in order], self._rule
-        rows = np.array([series.rows[at] for series, at in told], np.int64)
+        starts_ms = [series.starts_ms[at] for series, at in published]
+        order = sorted(range(len(published)), key=lambda i: (starts_ms[i], published[i][0].key))
+        published, rule = [published[i] for i in order], self._rule
+        rows = np.array([series.rows[at] for series, at in published], np.int64)
         held = self._arena.columns
         columns = {name: held[name][rows] for name in ("value", "level")}
         columns |= {"revision": held["events"][rows], "incomplete": held["clean"][rows] < self._memory}
         columns |= {name: np.full(len(rows), getattr(rule, name)) for name in ("on", "field")}
-        made = super()._told(told, columns | {"rule": np.full(len(rows), rule.name)}, times)
+        made = super()._results(published, columns | {"rule": np.full(len(rows), rule.name)}, times)
         made.columns["final"][:] = [final[i] for i in order]
         return made

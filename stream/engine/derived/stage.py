@@ -1,4 +1,4 @@
-"""What a flush publishes, and the stages that add to it: one interface, whatever a stage makes of final windows."""
+"""The interface of stages, which add results made from final windows to a flush."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,27 +13,29 @@ from tickertape.stream.engine.recovery.state import State
 
 
 class Times(Protocol):
-    """How far the windows of a shard are."""
+    """How far the windows of each shard are settled and published."""
 
     def settled_ms(self, shard: int, source: str) -> int:
-        """Return the time up to which no window is corrected any more."""
+        """Return the time up to which windows can't be corrected any more."""
 
     def published_ms(self, shard: int, source: str) -> int:
-        """Return the time up to which all results were published when the last owner committed."""
+        """Return the time up to which all results were published when the previous owner committed."""
 
 
 @dataclass(slots=True)
 class Flush:
-    """What one flush publishes.
+    """The results of one flush.
 
     Attributes
     ----------
-    results, ends_ms
-        Records, and when each one's window ends; windows in time order.
+    results
+        The records to publish: windows, by their ends, and then derived results.
+    ends_ms
+        The end of each window, ms.
     finals
-        The windows among them that are final, and those that are final again after a correction.
+        The final windows, including corrected ones.
     complete
-        False while windows before these are still to come.
+        False while earlier windows are still missing, because they have to be filled.
     """
 
     results: list[Result]
@@ -43,16 +45,16 @@ class Flush:
 
 
 class Stage(ABC):
-    """Adds to what a flush publishes; stages run one after the other.
+    """Adds results to a flush. Stages run one after the other.
 
     Attributes
     ----------
     takes
-        The metrics of final windows that it needs.
+        The metrics of final windows that the stage needs.
     lags
-        Whether the last flush left work to do; a checkpoint made now would forget it.
+        Whether the last flush left work to do, which a checkpoint made now would lose.
     needs_all_finals
-        Whether it starts from the first final window of a shard, so that a shard without a snapshot is read from there.
+        Whether the stage needs all final windows of a shard. A shard without a snapshot is then read from its start.
     """
 
     takes: Sequence[str] = ()
@@ -61,42 +63,40 @@ class Stage(ABC):
 
     @property
     def outputs(self) -> list[Output]:
-        """What it makes that windows don't."""
+        """The outputs that the stage makes, besides windows."""
         return []
 
     @abstractmethod
     def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:
-        """Begin with a shard.
+        """Start with a shard.
 
         Parameters
         ----------
-        shard
-            Which.
         state
-            What a snapshot has; None without one.
+            The state in a snapshot, or None.
         fresh
-            Without one: whether the shard is read from where it was first read.
+            Without a snapshot: whether the shard is read from its first frame that counts.
 
         Returns
         -------
         list[str]
-            The outputs that begin in the middle, because what came before is lost.
+            The names of the outputs that start without their past, because that is lost.
         """
 
     @abstractmethod
     def with_state(self, state: State, shard: int, times: Times) -> State:
-        """Return what a snapshot has of a shard, with what this stage knows of it."""
+        """Return the shard's state for a snapshot, with this stage's part added."""
 
     @abstractmethod
     def process(self, flush: Flush, times: Times) -> None:
-        """Add to a flush what follows from it."""
+        """Add results to a flush."""
 
     def see_upserts(self, keys: list[SliceKey], columns: Columns) -> None:  # noqa: B027 - most need only finals
-        """Look at upserts before they are merged; see `Upserts`."""
+        """Receive upserts before they are merged; see `Upserts`."""
 
     def see_folded(self, shard: int, keys: list[SliceKey], offsets: Ints) -> None:  # noqa: B027 - as above
-        """Look at slices that are folded for good, and at the offsets of their upserts."""
+        """Receive slices that are folded for good, and the offsets of their newest upserts."""
 
     def needed_offset(self, shard: int, read: int) -> int:  # noqa: ARG002 - most need nothing read again
-        """Return the oldest offset that the next owner has to read from for this stage, at most ``read``."""
+        """Return the offset from which the next owner has to read for this stage, at most ``read``."""
         return read

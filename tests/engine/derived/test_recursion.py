@@ -260,7 +260,7 @@ def test_rows_are_used_again() -> None:
     ("settings", "wrong"),
     [
         (Settings(resolutions={"decay": ["1s", "2s"]}), "indicators/decay: bars has no resolution 2s; it has 1s, 3s"),
-        (Settings(resolutions={"ama": ["1s"]}), "setting: resolutions.ama: nothing is called so; there are decay"),
+        (Settings(resolutions={"ama": ["1s"]}), "setting: resolutions.ama: unknown name; the names are decay"),
     ],
 )
 def test_settings_that_name_what_is_not_there(settings: Settings, wrong: str) -> None:

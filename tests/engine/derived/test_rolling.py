@@ -221,6 +221,6 @@ def test_only_what_a_window_may_reach_back_to_is_kept() -> None:
 
 
 def test_a_width_that_does_not_fit_is_told_of() -> None:
-    wrong = r"setting: rolling_ms.odd is 1500: the windows of bars that it slides along have 1000 ms"
+    wrong = r"setting: rolling_ms.odd is 1500: it has to be a multiple of 1000 ms, the finest resolution of bars"
     with pytest.raises(ConfigError, match=wrong):
         outputs_of([FILLED], [SLIDING], Settings(rolling_ms={"odd": 1500}))

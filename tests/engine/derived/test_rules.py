@@ -94,14 +94,14 @@ def test_a_z_score_is_of_the_baseline_before_it() -> None:
         ('[[rule]]\nwhen = "never"\nname = "a"\non = "bars"\nfield = "x"', "Invalid value 'never'"),
         ('[[rule]]\nwhen = "threshold"\nname = "a|b"\non = "bars"\nfield = "x"', "`name`|pattern|match"),
         ('[[rule]]\nwhen = "threshold"\nname = "a"\non = "bars"\nfield = "x"\nabov = 1', "unknown field `abov`"),
-        ('[[rule]]\nwhen = "threshold"\nname = "a"\non = "bars"\nfield = "x"', "rule a: it needs `above` or `below`"),
+        ('[[rule]]\nwhen = "threshold"\nname = "a"\non = "bars"\nfield = "x"', "rule a: it needs either `above`"),
         (
             '[[rule]]\nwhen = "threshold"\nname = "a"\non = "bars"\nfield = "x"\nabove = 1\nrearm = 2',
-            "rule a: `rearm` 2 is beyond 1: it would never be armed again",
+            "rule a: `rearm` 2 must not be beyond the level 1",
         ),
         (
             2 * '[[rule]]\nwhen = "cross"\nname = "a"\non = "bars"\nfield = "x"\nover = 1.0\n',
-            "rule a: there is another",
+            "rule a: another rule has this name",
         ),
         ("[[rule]", "signals="),
     ],

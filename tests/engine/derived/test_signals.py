@@ -192,9 +192,9 @@ def test_owners_that_come_and_go_publish_each_signal_once(
 @pytest.mark.parametrize(
     ("changes", "wrong"),
     [
-        ({"on": "bar"}, "rule high: on 'bar': there are bars, indicators/decay"),
-        ({"on": "signals/high"}, "rule high: on 'signals/high': there are bars, indicators/decay"),
-        ({"field": "symbol"}, "rule high: bars has no number 'symbol'; it has count, total, last, missing"),
+        ({"on": "bar"}, "rule high: no results are called 'bar'; there are bars, indicators/decay"),
+        ({"on": "signals/high"}, "rule high: no results are called 'signals/high'; there are bars, indicators/decay"),
+        ({"field": "symbol"}, "rule high: bars has no numeric field 'symbol'; it has count, total, last, missing"),
         ({"resolutions": ["1m"]}, "rule high: bars has no resolution '1m'; it has 1s, 3s"),
     ],
 )
