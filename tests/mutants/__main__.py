@@ -1,7 +1,7 @@
-"""Plants bugs in the product, one at a time in a copy of it, and has the nearest tests find each.
+"""Plants bugs in a copy of the product, one at a time, and checks that the nearest tests find each.
 
-Run: ``make mutants``, or ``python -m tests.mutants --area commits --only flush``. A bug is some text of a file and what
-stands in its place; the areas are the files of TOML beside this one.
+Run: ``make mutants``, or ``python -m tests.mutants --area commits --only delivered``. A bug replaces some text of a
+file. Each TOML file beside this one is an area.
 """
 
 import argparse
@@ -20,21 +20,23 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-# The tests of a bug take seconds; one that hangs them is caught too.
+# The tests of a bug take seconds. A bug that makes them hang counts as caught.
 MOST_SECONDS = 180
 
 
 class Bug(NamedTuple):
-    """A bug, and the tests that are to find it.
+    """A bug, and the tests that have to find it.
 
     Attributes
     ----------
-    area, what
-        Where it is at home, and what goes wrong.
+    area
+        The area, which is the name of the TOML file.
+    what
+        One sentence that says what the bug does.
     file, old, new
-        The text of a file, which is there once, and what it becomes.
+        The file, a text that occurs in it once, and its replacement.
     tests
-        Files of tests, the nearest first.
+        The test files to run, the nearest first.
     """
 
     area: str
@@ -46,7 +48,7 @@ class Bug(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What became of a bug: the test that caught it, or why none did."""
+    """The outcome for a bug: the first test that failed, or the last line of the tests' output."""
 
     bug: Bug
     caught: bool
@@ -61,7 +63,7 @@ def bugs() -> Iterator[Bug]:
 
 
 def copy_to(folder: Path) -> Path:
-    """Copy what is tracked, as it is now; the environment is ours."""
+    """Copy the tracked files with their current contents. The tests run in this process's environment."""
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file() or (ROOT / name).is_symlink():
@@ -71,7 +73,7 @@ def copy_to(folder: Path) -> Path:
 
 
 def run(folder: Path, tests: tuple[str, ...], most_seconds: float = MOST_SECONDS) -> tuple[int, str]:
-    """Run tests in a copy; return the exit status, and the first that failed."""
+    """Run tests in a copy; return the exit status, and the first test that failed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     try:
@@ -79,7 +81,7 @@ def run(folder: Path, tests: tuple[str, ...], most_seconds: float = MOST_SECONDS
             command, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=most_seconds
         )
     except subprocess.TimeoutExpired:
-        return 1, f"no end in {most_seconds:g} s"
+        return 1, f"not finished after {most_seconds:g} s"
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     return done.returncode, failed[1] if failed else done.stdout.strip().rpartition("\n")[2]
 
@@ -97,9 +99,9 @@ def plant(folder: Path, bug: Bug) -> Found:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
-    parser.add_argument("--area", help="only those of one area")
-    parser.add_argument("--only", default="", help="only those with this in what goes wrong")
-    parser.add_argument("--jobs", type=int, default=2, help="so many at once")
+    parser.add_argument("--area", help="only the bugs of one area")
+    parser.add_argument("--only", default="", help="only the bugs whose sentence contains this text")
+    parser.add_argument("--jobs", type=int, default=2, help="how many to test at once")
     asked = parser.parse_args()
     chosen = [bug for bug in bugs() if asked.area in (None, bug.area) and asked.only in bug.what]
     free: SimpleQueue[Path] = SimpleQueue()
@@ -121,11 +123,11 @@ def main() -> int:
             finally:
                 free.put(folder)
 
-        # Tests that fail without a bug would catch any.
+        # Tests that fail without a bug would seem to catch every bug.
         without = dict.fromkeys(file for bug in chosen for file in bug.tests)
         code, failed = all_pass(tuple(without))
         if code:
-            print(f"without any bug: {failed}")
+            print(f"tests fail without any bug: {failed}")
             return 1
         survivors = 0
         print("| area | bug | caught by | s |\n| --- | --- | --- | ---: |")

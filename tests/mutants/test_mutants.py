@@ -1,4 +1,4 @@
-"""The bugs of ``make mutants`` can be planted: each is to be found in its file, once."""
+"""Each bug of ``make mutants`` can be planted: the text that it replaces occurs in its file once."""
 
 from pathlib import Path
 
