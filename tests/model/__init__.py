@@ -1,1 +1,1 @@
-"""The protocol as a model that runs, and its truth."""
+"""A model of the protocol that runs, and an oracle that checks it."""

@@ -1,4 +1,4 @@
-"""What Kafka keeps of the results, and of the owners' commits."""
+"""Kafka's part in the model: the results on a sink, and the owners' commits."""
 
 import random
 from itertools import count
@@ -10,9 +10,9 @@ C = TypeVar("C", SliceCommit, WindowCommit)
 
 
 class Sink:
-    """What lies on a sink, and what a reader makes of it: the highest (final, revision) of a key.
+    """The results on a sink. A reader keeps, of each key, the result with the highest (final, revision).
 
-    Where retention cut the input, a final may hold less than a provisional result before it.
+    Final goes first: after retention has cut the input, a final may count less than a provisional result before it.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Sink:
             self.finals.setdefault(key, set()).add(result)
 
     def kept(self) -> list[tuple[Key, Result]]:
-        """Return what is there for a reader who comes late: all of it, for a sink is cleaned by age alone."""
+        """Return what a reader finds who starts late: everything, because a sink is cleaned only by age."""
         return self.log
 
     def read(self) -> dict[Key, Result]:
@@ -40,17 +40,17 @@ class Sink:
 
 
 class Commits(Generic[C]):
-    """What Kafka has of each partition, and what its owner has sent and hasn't heard of yet.
+    """The commit of each partition, and the commit that its owner has sent and that isn't answered yet.
 
-    Kafka takes a commit or refuses it, for another worker has the partition. Whoever takes up the partition waits until
-    that is known, and only then reads what is committed.
+    Kafka accepts a commit, or refuses it because another worker owns the partition. The next owner waits until that is
+    decided, and only then reads the commit.
 
-    A commit is too small for what it says, so it names a state, which is a record by itself: written before, each under
-    a key of its own, and deleted once it is older than the last two commits that Kafka took.
+    A commit is too small for a state, so it names a record that holds the state. The record is written before the
+    commit, each under a key of its own, and deleted once Kafka has accepted two newer commits.
     """
 
     def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)  # its own, so that histories stay as they are without it
+        self.rng = random.Random(seed)  # separate from the history's, which must not change
         self.kept: dict[int, C] = {}
         self.sent: dict[int, tuple[C, int]] = {}
         self.back: list[int] = []  # partitions whose commit went back
@@ -66,7 +66,7 @@ class Commits(Generic[C]):
             self.land(p)
 
     def refuse(self, p: int, commit: C) -> None:
-        """Take nothing of a worker that has lost the partition; what it wrote before it asked is there."""
+        """Refuse the commit of a worker that has lost the partition. The state that it wrote before stays."""
         self.write(p, commit)
 
     def write(self, p: int, commit: C) -> int:
@@ -74,7 +74,7 @@ class Commits(Generic[C]):
         self.states[key] = commit
         return key
 
-    def key(self, p: int) -> int:  # noqa: ARG002 - it is no partition's
+    def key(self, p: int) -> int:  # noqa: ARG002 - the key doesn't depend on the partition
         return next(self.keys)
 
     def land(self, p: int) -> None:
@@ -93,7 +93,7 @@ class Commits(Generic[C]):
         del taken[:-2]
 
     def read(self, p: int) -> C:
-        """Wait for what is under way; then nothing that was sent before arrives any more."""
+        """Return the commit, after the one in flight has arrived or failed: no commit sent before arrives later."""
         if self.rng.random() < 0.5:
             self.land(p)
         self.sent.pop(p, None)

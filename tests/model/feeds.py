@@ -1,4 +1,4 @@
-"""What feeds write to the input partitions: events, heartbeats, and what is broken."""
+"""The feeds of the model, which write events, heartbeats and broken records to the input partitions."""
 
 import random
 
@@ -8,24 +8,24 @@ SYMBOLS = "ABCDE"
 
 
 class Feeds:
-    """Sources that write to every partition, each event by (event time, symbol), and heartbeats.
+    """Sources that write to every partition. The event time and symbol of an event decide its partition.
 
-    Each source has a feed of its own, and hears of an added partition in its own time, but before its events or its
-    heartbeats are at the step.
+    Each source has a feed of its own. A feed may learn of an added partition late, but always before it writes events
+    or heartbeats at or past the step.
     """
 
     def __init__(self, rng: random.Random, kind: str) -> None:
         self.rng, self.kind, self.now = rng, kind, 100
-        # Where partitions are added there are few, and few heartbeats: what one fails to say the next would.
+        # In the class `growth`, sources and heartbeats are few: the next heartbeat would hide that one lacks the count.
         few = kind == "growth"
         self.often, self.latest = (0.02, EVER) if few else (0.2, IDLE // 2)
         self.sources = ["s", "t", "u"][: rng.randint(1, 2 if few else 3)]
-        self.schedule = [(0, rng.randint(1, 2 if few else 3))]  # from this event time on, so many partitions
+        self.schedule = [(0, rng.randint(1, 2 if few else 3))]  # (from this event time on, number of partitions)
         self.logs: list[Log] = []
         self.sent: list[Event] = []
-        self.asleep: dict[str, int] = {}  # since when
+        self.asleep: dict[str, int] = {}  # by source: since when
         self.beat: dict[str, int] = {}
-        self.known = dict.fromkeys("stuvw", self.schedule[0][1])  # by source: how many partitions its feed knows
+        self.known = dict.fromkeys("stuvw", self.schedule[0][1])  # by source: partitions that its feed uses
         self.ids = 0
         self.closed = False
         self.ended: set[str] = set()
@@ -51,17 +51,17 @@ class Feeds:
         self.schedule.append((self.step_from(), len(self.logs)))
 
     def step_from(self) -> int:
-        """A slice's border past all watermarks, which are the skew ahead at most: no frontier is past it either."""
+        """Return the end of a slice that is past all watermarks and frontiers; these are at most the skew ahead."""
         return end_of(slice_of(self.now + SKEW))
 
     def learn(self, source: str) -> None:
-        """Every log says how many there are before one has an event at the step."""
+        """Write the number of partitions to every log, before any has an event at the step."""
         if self.known[source] < len(self.logs):
             self.known[source] = len(self.logs)
             self.heartbeat(source)
 
     def partitions(self, event: Event) -> int:
-        """By event time: a repeated event falls where the first fell."""
+        """Return the number of partitions at the event's time, so a repeated event goes to the same partition."""
         return [count for since, count in self.schedule if since <= event.time][-1]
 
     def step(self) -> None:
@@ -87,7 +87,7 @@ class Feeds:
                     self.learn(source)
                 self.event(source, self.now - rng.choice((0, 0, 0, 1, 4, 12, 30)))
         if rng.random() < 0.1:
-            # Also a heartbeat of somebody who knows nothing of partitions.
+            # The heartbeat has a wrong number of partitions.
             kinds: list[Record] = [Empty(), Poison()]
             kinds += [Heartbeat(source, 0, 9) for source in self.sources if source not in self.ended]
             rng.choice(self.logs).records.append(rng.choice(kinds))
@@ -101,7 +101,7 @@ class Feeds:
         since = self.asleep.pop(source, None)
         if since is None:
             self.asleep[source] = self.now
-        elif self.rng.random() < 0.8:  # it catches up: what happened meanwhile, or else it has nothing
+        elif self.rng.random() < 0.8:  # it sends what happened meanwhile, or else has nothing
             for time in sorted(self.rng.randint(since, self.now) for _ in range(self.rng.randint(1, 6))):
                 self.event(source, time)
 
@@ -115,7 +115,7 @@ class Feeds:
         elif rng.random() < 0.15 and self.sent:
             old = rng.choice(self.sent[-8:])
             event = Event(old.source, old.time, self.now, old.symbol, old.id, old.value)
-        elif rng.random() < 0.05 and self.sent:  # a source that counts from the beginning again
+        elif rng.random() < 0.05 and self.sent:  # a source whose ids start over
             old = rng.choice(self.sent[-8:])
             event = Event(old.source, time, self.now, old.symbol, old.id, rng.random())
         if event.source in self.asleep or event.source in self.ended:
@@ -128,7 +128,7 @@ class Feeds:
         self.logs[(len(event.symbol) and ord(event.symbol) + spread) % count].records.append(event)
 
     def end(self, source: str) -> None:
-        """Say everywhere that nothing follows, with the newest time that counts."""
+        """Write an end marker to every partition, with the newest event time that counts."""
         if source in self.ended or source in self.asleep:
             return
         self.ended.add(source)
@@ -137,9 +137,10 @@ class Feeds:
             log.records.append(Heartbeat(source, newest, len(self.logs), end=True))
 
     def close(self) -> None:
-        """Sources that sleep wake too: whatever never ends is never final.
+        """End all sources, also those that are asleep: what never ends is never final.
 
-        One that had ended when a partition was added has said nothing there, and retention may have taken what it said.
+        A source that had ended before a partition was added has no end marker there, and retention may have deleted end
+        markers. Such a source ends again.
         """
         self.closed = True
         self.asleep.clear()

@@ -1,29 +1,39 @@
 """The protocol of Tickertape, as a model that runs.
 
-`words` is what travels; `stage1` and `stage2` are the two owners, and the whole protocol; `truth` says from the logs
-alone what must come out; `world` runs them through a random history, with what `feeds` write and the `broker` keeps;
-`mutations` is what one could get wrong.
+=============  ==========================================================================
+module         contents
+=============  ==========================================================================
+`words`        what is sent and stored: records, frames, commits, results
+`stage1`       the owner of an input partition
+`stage2`       the owner of a shard
+`feeds`        the sources, which write the input
+`broker`       the sink and the commits
+`world`        runs all of them through a random history
+`truth`        the expected output, from the logs alone
+`mutations`    bugs in the protocol, which the histories have to show
+=============  ==========================================================================
 
-What holds, by class of history:
+What is checked, by class of history:
 
-steady, settings
-    Every final that anyone ever publishes is the truth, and in the end every result is final. Another lateness comes
-    only when nobody has published past the commit.
+steady
+    Every final that any owner ever publishes is the truth, and in the end every result is final.
+settings
+    The same, when the lateness changes. It changes only if nobody has published past the commit.
 growth
-    So it is where partitions are added, heartbeats are few, and no owner's metadata ever tells of them.
+    The same, when partitions are added, heartbeats are few, and the owners' metadata never includes the added ones.
 outages
-    Sources fall silent and catch up. With no horizon, the results in the end are the truth, after corrections.
+    Sources fall silent and catch up. Without a horizon, results are the truth in the end, after corrections.
 horizon
-    So it is with a horizon and sources that join late, but for results that were reported overdue: they hold less.
+    The same, with a horizon and sources that join late, except for results that were reported overdue: they count less.
 sources
-    So it is where a partition has room for two sources, and those that fell silent make room: who comes back begins
-    where the furthest of those was.
+    The same, when a partition has room for two sources and silent ones are evicted. A source that returns begins at the
+    greatest frontier of the evicted lanes.
 retention
     A result that isn't marked incomplete or reported overdue is the truth as if nothing had been lost. If nobody had
-    published past the commit, a marked one holds what the tallies call counted; else at most what there was.
+    published past the commit, a marked result has what the tallies call counted; else it has at most what there was.
 
-In all of them tallies always add up, and they, the late records and the dead letters are the truth's; and no event
-counts in two partitions.
+In all classes: tallies always add up; tallies, late records and dead letters equal the truth; and no event counts in
+two partitions.
 
 Run: python -m tests.model.protocol [histories]
 """
@@ -37,7 +47,7 @@ MOST = 3000
 
 
 def caught_at(name: str) -> int | None:
-    """Return the first history that shows the mutation."""
+    """Return the seed of the first history that shows the mutation, or None."""
     kind, world = MUTATIONS[name]
     return next((seed for seed in range(MOST) if fails(world, seed, kind)), None)
 
@@ -45,7 +55,7 @@ def caught_at(name: str) -> int | None:
 def fails(world: type[World], seed: int, kind: str = "") -> bool:
     try:
         return bool(world(seed, kind).run())
-    except (KeyError, IndexError):  # a mutation may lose track altogether
+    except (KeyError, IndexError):  # a mutation may break the model itself
         if world is World:
             raise
         return True

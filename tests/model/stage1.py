@@ -1,7 +1,8 @@
 """Stage 1: the owner of an input partition turns its log into frames of slices.
 
 Everything here follows from one invariant: a row (slice, stamp) is a pure function of the log below the stamp. So any
-number of owners, one after the other or at once, may publish; the highest stamp holds and equal stamps are equal.
+number of owners may publish, one after the other or at once: the highest stamp is valid, and rows of equal stamps are
+equal.
 """
 
 from collections import Counter
@@ -40,12 +41,12 @@ class Lane:
     heard: Time = 0  # by the owner's clock
     idle: bool = False
     ended: bool = False
-    since: int = 0  # what came before was rejected, for there was no room
+    since: int = 0  # records before this offset were rejected, because there was no room for a lane
 
 
 @dataclass(frozen=True)
 class Room:
-    """How many lanes a partition may have, and how far one has to be behind a new one to make room for it."""
+    """The most lanes of a partition, and how far a lane has to be behind a new source's record to be evicted for it."""
 
     sources: int
     silence: Time
@@ -56,7 +57,7 @@ AMPLE = Room(99, EVER)
 
 @dataclass
 class Partial:
-    first: int  # a commit never passes it while the slice is open
+    first: int  # the first record's offset, which no commit passes while the slice is open
     count: int = 0
     total: float = 0.0
     ids: set[int] = field(default_factory=set)
@@ -64,7 +65,7 @@ class Partial:
 
 @dataclass
 class Output:
-    """What a flush publishes. Late records and dead letters are keyed by offset: again is an upsert."""
+    """What a flush publishes. Late records and dead letters are keyed by offset, so repeating one is an upsert."""
 
     frames: dict[int, Frame] = field(default_factory=dict)  # by shard
     late: dict[int, Time] = field(default_factory=dict)  # by how much
@@ -96,31 +97,31 @@ class Owner:
         self.open: dict[SliceKey, Partial] = {}
         self.dirty: set[SliceKey] = set()
         self.output = Output()
-        # Of how many partitions Kafka's metadata tells, which may be old, and what the last owner had heard.
+        # Kafka's metadata may be stale, so the number in the commit counts too.
         self.partitions = max(metadata, commit.partitions)
         self.room, self.evicted = room, commit.evicted
-        self.most = most  # how many there are, or are promised, by who is asked now
+        self.most = most  # asks how many partitions there are or will be
         self.since, self.rest = now, False
         self.lost: Interval | None = None
         if log.begin > commit.offset:
             self.trimmed(now)
 
     def trimmed(self, now: Time) -> None:
-        """Retention has taken records that were to be read again: what was published of their slices stands."""
+        """Close the open slices, some of whose records retention deleted: what was published of them stays valid."""
         unread = max(0, self.log.begin - self.base)
         oldest = min((lane.frontier for lane in self.lanes.values()), default=NEVER)
         for lane in self.lanes.values():
             if lane.watermark > NEVER:
                 lane.frontier = max(lane.frontier, end_of(slice_of(lane.watermark)))
         newest = max((lane.frontier for lane in self.lanes.values()), default=NEVER)
-        # What was never read may be of any source, known or not, and of any time that was possible by now.
+        # Records that were never read may be of any source, known or not, and of any time that is possible by now.
         self.lost = (NEVER, max(newest, end_of(slice_of(now + SKEW)))) if unread else (oldest, newest)
         self.tallies["lost"] += unread
         self.read, self.base = self.log.begin, max(self.base, self.log.begin)
 
     @property
     def again(self) -> bool:
-        """Reading what was read before: it fills open slices, and nothing else happens."""
+        """Whether records are read again that a previous owner had read: they only fill open slices."""
         return self.read < self.base
 
     def block(self, size: int, now: Time) -> None:
@@ -132,7 +133,7 @@ class Owner:
             self.read += 1
 
     def take(self, record: Record, now: Time) -> str:
-        """Return what becomes of the record: exactly one of the tallies."""
+        """Process a record, and return its tally; each record has exactly one."""
         match record:
             case Empty():
                 return "empty"
@@ -147,7 +148,7 @@ class Owner:
                 return self.judge(record, now)
 
     def hear(self, heartbeat: Heartbeat) -> None:
-        """Anybody may write a count, so one that is news is asked about; one that isn't true says nothing."""
+        """Accept a higher number of partitions if it is true. Anybody may write a heartbeat, so it is checked."""
         if heartbeat.partitions <= self.most():
             self.partitions = max(self.partitions, heartbeat.partitions)
 
@@ -166,7 +167,7 @@ class Owner:
         return verdict
 
     def refold(self, record: Record) -> None:
-        """An open slice was open at each of its records too, so the frontier at `upto` tells which to keep."""
+        """Fold a record again if its slice is open. An open slice was open at all of its records: none was late."""
         if isinstance(record, Event) and record.symbol and not self.ahead(record):
             lane = self.lanes.get(record.source)
             if lane and self.read >= lane.since and not self.passed(record, lane):
@@ -183,10 +184,10 @@ class Owner:
         return end_of(slice_of(event.time)) <= lane.frontier
 
     def admits(self, record: Event | Heartbeat, now: Time) -> bool:
-        """Return whether there is room for a record's source, or for it in the place of one that fell silent.
+        """Return whether a record's source has or gets a lane, which may be the lane of a silent source.
 
-        By event time and in partition order, so that all owners decide alike. A heartbeat that there is no room for
-        says nothing, and nobody makes room for one that ends.
+        Event times and the partition's order decide, so all owners decide alike. A heartbeat of a source without a lane
+        is ignored, and an end marker evicts no lane.
         """
         if record.source in self.lanes:
             return True
@@ -204,7 +205,7 @@ class Owner:
         return min(self.lanes, key=lambda source: (self.lanes[source].watermark, source))
 
     def evict(self, source: str) -> None:
-        """Close a lane, and have all that comes after it begin where the furthest of those was: it may be the same."""
+        """Close and remove a lane. New lanes begin at the greatest evicted frontier: their source may be the same."""
         lane = self.lanes.pop(source)
         self.close_last(lane)
         self.evicted = max(self.evicted, lane.frontier)
@@ -221,7 +222,10 @@ class Owner:
         lane.frontier = max(lane.frontier, end_of(slice_of(lane.watermark)))
 
     def fold(self, event: Event) -> bool:
-        """Repeats are looked for within the slice: in all open ones, what is found would hang on which are open."""
+        """Fold an event, and return False if its slice has it already.
+
+        Other open slices aren't searched for repeats: the outcome would depend on which slices are open.
+        """
         key = event.source, event.symbol, slice_of(event.time)
         partial = self.open.setdefault(key, Partial(self.read))
         if event.id in partial.ids:
@@ -234,7 +238,7 @@ class Owner:
         return True
 
     def timeout(self, now: Time) -> None:
-        """Only who has read to the log's end knows that a silence is the source's."""
+        """Mark silent lanes as idle, but only at the log's end: before it, their records may be unread."""
         if self.caught_up():
             for lane in self.lanes.values():
                 lane.idle = now - lane.heard >= IDLE
@@ -244,9 +248,9 @@ class Owner:
         return self.read == self.log.end
 
     def flush(self, everyone: bool = True) -> Output:
-        """Nothing goes out before `upto` is reached again: a row there would lack what is still to be read.
+        """Return frames, but none before `upto` is reached again: their rows would lack what isn't read yet.
 
-        Every shard hears of every lane once in a while; in between only those that have rows.
+        With `everyone`, every shard gets a frame with all lanes. Otherwise only shards with rows get one.
         """
         if self.again:
             return Output()
@@ -282,11 +286,11 @@ class Owner:
         return Row(*key, self.open[key].count, self.open[key].total)
 
     def may_commit(self) -> bool:
-        """While it reads again the old commit still holds, and says more: a loss has been told to nobody yet."""
+        """Return False while records are read again: a new commit would hide a loss that isn't published yet."""
         return not self.again
 
     def checkpoint(self) -> SliceCommit:
-        """To be called when all that was flushed is published."""
+        """Return the state to commit, once everything that was flushed is published."""
         oldest = min((partial.first for partial in self.open.values()), default=self.read)
         lanes = {source: (lane.watermark, lane.frontier) for source, lane in self.lanes.items()}
         upto = max(self.base, self.read)

@@ -1,7 +1,7 @@
 """Stage 2: the owner of a shard turns its log of frames into results.
 
-It keeps one view a source and one of `all`. What frames before the commit's offset said is known again only where the
-commit carries it: the sources there are, the partitions there are, how far each view is, what was lost.
+It has one view for each source and one for `all`. The next owner doesn't read the frames before the commit's offset, so
+the commit contains what they reported: the sources, the number of partitions, the frontiers of each view, and losses.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ RowKey = tuple[int, int, str, str]  # slice, partition, source, symbol: the cano
 
 @dataclass(slots=True)
 class Kept:
-    """A slice, or what has been folded of a window, and the oldest frame that is needed to have it again."""
+    """A slice, or the folded part of a window, and the oldest frame that is needed to make it again."""
 
     frame: int
     stamp: int = 0
@@ -43,12 +43,12 @@ class Output:
 
 
 class Lane(NamedTuple):
-    """What a shard knows of one source within one partition."""
+    """One source within one partition, as a shard sees it."""
 
     frontier: Time
     idle: bool
     ended: bool
-    away: bool = False  # it has none: it was evicted, or has never spoken and is idle
+    away: bool = False  # there is no lane: it was evicted, or the source has sent nothing and is idle
 
 
 class View:
@@ -56,14 +56,15 @@ class View:
 
     def __init__(self, name: str, final: Time = NEVER, floor: Time = NEVER) -> None:
         self.name = name
-        self.final = self.told = final  # windows that end by then are final; `told`: and published as such
-        self.floor = floor  # slices that end by then are folded for good
+        # Windows that end at or before `final` are final; those at or before `told` are also published as final.
+        self.final = self.told = final
+        self.floor = floor  # slices that end at or before this time are folded for good
         self.rows: dict[RowKey, Kept] = {}
         self.folded: dict[Key, Kept] = {}
         self.dirty: set[Key] = set()
 
     def put(self, key: RowKey, row: Row, stamp: int, frame: int, again: bool) -> bool:
-        """Keep the row if it is news; return False if its slice has been folded without it."""
+        """Store the row if it is newer; return False if its slice has been folded without it."""
         if end_of(row.slice) <= self.floor and not again:
             return False
         old = self.rows.get(key)
@@ -78,7 +79,7 @@ class View:
         return stamp > old.stamp
 
     def keys(self, key: RowKey, above: Time) -> list[Key]:
-        """Return the windows that hold the slice and end above."""
+        """Return the windows that contain the slice and end after a time."""
         windows = [(key[3], self.name, r, key[0] // r) for r in RESOLUTIONS]
         return [window for window in windows if self.end(window) > above]
 
@@ -87,11 +88,20 @@ class View:
         return end_of(window[3], window[2])
 
     def advance(self, lanes: list[Lane], horizon: Time) -> None:
-        """Idle lanes hold the folding back, but not the finals, and not for longer than the horizon.
+        """Recompute the frontiers from the lanes.
 
-        Lanes that have ended hold back neither. Where all have, all windows are final up to the end of the longest that
-        has the newest slice; folded is what these lanes have closed, so that who speaks again may add to the others.
-        Those that are away hold back no finals, and the folding as idle ones do.
+        =========  ==================  ==================================
+        a lane is  it delays finals    it delays folding
+        =========  ==================  ==================================
+        active     yes                 yes
+        idle       no                  yes, at most by the horizon
+        away       no                  yes, at most by the horizon
+        ended      no                  no
+        =========  ==================  ==================================
+
+        If there are idle lanes but no active ones, the least of their frontiers is final. If there are neither, windows
+        are final up to the end of the longest window with the newest slice. Folded are only the slices that the lanes
+        have closed, so a source that returns can still add to the others.
         """
         left = [lane for lane in lanes if not lane.ended and not lane.away]
         away = [lane.frontier for lane in lanes if lane.away]
@@ -172,20 +182,20 @@ class Shard:
         for frame in self.log[self.read : self.read + size]:
             self.take(frame)
             self.read += 1
-            if not self.again:  # before, slices that were folded are not all back yet
+            if not self.again:  # else, slices that were folded may not have been read again yet
                 for view in self.views.values():
                     view.advance(list(self.lanes(view.name)), self.horizon)
                 self.follow()
 
     def follow(self) -> None:
-        """Of a source that speaks nowhere the others decide, past the horizon."""
+        """Raise the frontiers of sources without an active lane: beyond the horizon, the other sources decide."""
         every = self.views[ALL]
         for view in self.views.values():
             if all(lane.idle or lane.ended or lane.away for lane in self.lanes(view.name)):
                 view.raise_to(min(every.final - self.horizon, every.floor))
 
     def take(self, frame: Frame) -> None:
-        """Rows first: the frame's frontiers cover them."""
+        """Apply a frame: first its rows, because its frontiers cover them."""
         for row in frame.rows:
             if not self.passed(frame, row):
                 key = row.slice, frame.partition, row.source, row.symbol
@@ -195,20 +205,20 @@ class Shard:
         self.hear(frame)
 
     def passed(self, frame: Frame, row: Row) -> bool:
-        """The whole slice is known, so this is a repetition."""
+        """Return whether the lane had passed the row's slice: then all of it is known, and the row is stale."""
         return end_of(row.slice) <= self.frontier(frame.partition, row.source)
 
     def frontier(self, partition: int, source: str) -> Time:
-        """Of who has no lane any more all is closed, up to where the next one begins."""
+        """Return a lane's frontier; for an evicted source, where its next lane will begin."""
         known, heard = self.frontiers.get((partition, source), NEVER), self.heard.get(partition)
         return known if heard is None or source in heard.lanes else max(known, heard.evicted)
 
     def hear(self, frame: Frame) -> None:
-        """Frontiers, partitions and losses only grow, whoever tells; on idleness, who has read most is right."""
+        """Apply a frame's lanes. Frontiers, partitions and losses only grow; the highest stamp decides who is idle."""
         self.partitions = max(self.partitions, frame.partitions)
         if frame.lost:
             self.lost |= {frame.lost}
-        # Who spoke and made room since the frame before has rows here, and no lane.
+        # A source whose lane opened and was evicted since the previous frame has rows here, but no lane.
         said = dict.fromkeys((row.source for row in frame.rows), frame.evicted)
         said |= {source: frontier for source, (frontier, _) in frame.lanes.items()}
         for source, frontier in said.items():
@@ -225,7 +235,7 @@ class Shard:
         return self.views[name]
 
     def forget(self) -> None:
-        """Forget sources that have no lane anywhere and no window that may change; who comes again begins behind."""
+        """Forget sources without a lane and without windows that may change. One that returns begins after those."""
         if any(partition not in self.heard for partition in range(self.partitions)):
             return
         for name in self.views.keys() - {ALL}:
@@ -236,11 +246,11 @@ class Shard:
                 self.frontiers = {lane: at for lane, at in self.frontiers.items() if lane[1] != name}
 
     def is_over(self, view: View) -> bool:
-        """Return whether all windows that hold anything are final and published, and nothing is taken of them."""
+        """Return whether all windows are final, published and folded."""
         return not (view.rows or view.folded or view.dirty)
 
     def lanes(self, name: str) -> Iterator[Lane]:
-        """Yield every lane that may be: each partition there is with each source there is."""
+        """Yield the lane of each known source in each partition, whether it exists yet or not."""
         for partition in range(self.partitions):
             frame = self.heard.get(partition)
             for source in self.views.keys() - {ALL} if name == ALL else {name}:
@@ -249,7 +259,7 @@ class Shard:
                 yield Lane(self.frontier(partition, source), idle, ended, self.is_away(partition, source))
 
     def is_away(self, partition: int, source: str) -> bool:
-        """Return whether a source had a lane and has none, or has none and is silent."""
+        """Return whether a source's lane was evicted, or it has no lane and is idle."""
         frame = self.heard.get(partition)
         return frame is not None and source not in frame.lanes and (frame.rest or (partition, source) in self.frontiers)
 
@@ -263,7 +273,7 @@ class Shard:
         return output
 
     def checkpoint(self) -> WindowCommit:
-        """To be called when all that was flushed is published."""
+        """Return the state to commit, once everything that was flushed is published."""
         oldest = min((frame for view in self.views.values() for frame in view.needs()), default=self.read)
         views = {name: (view.told, view.floor) for name, view in self.views.items()}
         upto = max(self.base, self.read)

@@ -1,4 +1,4 @@
-"""The model agrees with the truth in every random history, and everything that one could get wrong shows."""
+"""The model agrees with the truth in every random history, and every mutation is found."""
 
 from collections import Counter
 from dataclasses import replace
@@ -31,7 +31,7 @@ def frame(upto: int, partitions: int, **frontiers: float) -> Frame:
     return Frame(0, upto, partitions, False, None, lanes, [], Counter())
 
 
-# A zombie's frame knows less. It comes after the commit's offset, and what the others said is from before it.
+# A zombie's frame has fewer partitions or sources. Only the frames before the commit's offset have them all.
 REMEMBERED: dict[str, tuple[Frame, Frame, dict[str, Any]]] = {
     "partitions": (frame(9, 2, s=50), frame(8, 1, s=90), {"partitions": 0}),
     "sources": (frame(9, 1, s=50, t=20), frame(8, 1, s=90), {"views": {ALL: (20, 20)}}),
@@ -39,7 +39,7 @@ REMEMBERED: dict[str, tuple[Frame, Frame, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", REMEMBERED)
-def test_a_shard_remembers_who_may_still_speak(what: str) -> None:
+def test_a_shard_remembers_all_partitions_and_sources(what: str) -> None:
     before, zombie, forgotten = REMEMBERED[what]
     log = [before, zombie]
     first = Shard(log, WindowCommit(), EVER)
@@ -55,8 +55,8 @@ def test_a_shard_remembers_who_may_still_speak(what: str) -> None:
         assert shard.views[ALL].final == expected
 
 
-def test_who_was_forgotten_adds_to_nothing_that_was_folded_of_it() -> None:
-    """It comes back on another partition, which has never made room; its windows before are published and gone."""
+def test_a_forgotten_source_that_returns_adds_nothing_to_its_folded_windows() -> None:
+    """It returns on a partition that has evicted no lane, and its earlier windows are published and forgotten."""
     said = replace(frame(9, 2, s=10), rows=[Row("s", "A", 0, 1, 1.0)])
     gone = [replace(frame(20, 2, t=500), evicted=10), replace(frame(20, 2, t=500), partition=1, rest=True)]
     back = replace(frame(30, 2, t=500, s=NEVER), partition=1, rows=[Row("s", "A", 1, 1, 5.0)])
@@ -73,5 +73,5 @@ def test_who_was_forgotten_adds_to_nothing_that_was_folded_of_it() -> None:
         shard.block(1)
         output = shard.flush()
         assert {name for name, _ in output.overdue} == overdue
-        # It would be a result that says less than the one that is final.
+        # Otherwise a result would be published that counts less than the final one.
         assert (("A", "s", 3, 0) in output.results) == (overdue == {ALL})

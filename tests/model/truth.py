@@ -1,7 +1,6 @@
-"""The truth, straight from the logs: no re-reading, no commits, no frames.
+"""The truth, computed from the logs alone: nothing is read twice, and there are no commits and no frames.
 
-What a run did besides reading enters as facts about offsets: where another lateness came into force, and where
-retention cut.
+What a run did besides reading is given as facts about offsets: where the lateness changed, and where retention cut.
 """
 
 from collections import Counter
@@ -31,10 +30,10 @@ class Facts:
     """What happened to one partition."""
 
     start: int = 0
-    lateness: list[tuple[int, int]] = field(default_factory=list)  # from this offset on
-    cuts: dict[int, int] = field(default_factory=dict)  # read to here, the log then began there
-    sources: int = 99  # there may be
-    silence: Time = EVER  # of who makes room
+    lateness: list[tuple[int, int]] = field(default_factory=list)  # (from this offset on, lateness)
+    cuts: dict[int, int] = field(default_factory=dict)  # by the offset read to: where the log began after the cut
+    sources: int = 99  # the most lanes
+    silence: Time = EVER  # how far a lane has to be behind a new source's record to be evicted
 
 
 @dataclass
@@ -48,7 +47,7 @@ class Verdicts:
 
 
 def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
-    """Say of each offset what became of it; without `cut`, as if retention had taken nothing."""
+    """Return the outcome for each offset; without `cut`, as if retention had deleted nothing."""
     verdicts = Verdicts()
     watermarks: dict[str, Time] = {}
     frontiers: dict[str, Time] = {}
@@ -103,7 +102,7 @@ def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
 
 
 def lost(watermarks: dict[str, Time], frontiers: dict[str, Time], unread: bool) -> Interval:
-    """Between which ends of slices the loss may show."""
+    """Return the interval of slice ends in which the loss may show."""
     if unread:
         return NEVER, float("inf")
     ends = [max(frontiers[s], end_of(slice_of(watermark))) for s, watermark in watermarks.items()]
@@ -111,7 +110,7 @@ def lost(watermarks: dict[str, Time], frontiers: dict[str, Time], unread: bool) 
 
 
 def windows(partitions: list[Verdicts]) -> dict[Key, tuple[int, float]]:
-    """Merge all partitions' slices in the one canonical order."""
+    """Merge the slices of all partitions in the canonical order."""
     found: dict[Key, tuple[int, float]] = {}
     slices = [(number, p, s, y, *value) for p, v in enumerate(partitions) for (s, y, number), value in v.slices.items()]
     for number, _, source, symbol, count, total in sorted(slices):

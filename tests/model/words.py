@@ -1,4 +1,4 @@
-"""What travels in the model. Times are small integers; a slice is ten of them, a window one slice or three."""
+"""What is sent and stored in the model. Times are small integers; a slice is 10 wide, a window one slice or three."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,16 +17,16 @@ class Event:
     source: str
     time: int
     received: int
-    symbol: str  # "" is a post that names none
+    symbol: str  # "" stands for a post that names no symbol
     id: int
     value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """All of the source's before `time` is sent; `partitions` is in the log, so that every reader knows it in time.
+    """Reports that all of the source's events before `time` are sent, and how many partitions there are.
 
-    With `end` nothing of the source follows, until it speaks again.
+    The number is in the log, so every reader knows it in time. With `end`, nothing of the source follows for now.
     """
 
     source: str
@@ -37,12 +37,12 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """Bytes that nobody can decode."""
+    """Bytes that can't be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """An offset with no record: a marker, an aborted transaction, a compacted record."""
+    """An offset without a record: a transaction marker, an aborted transaction, a compacted record."""
 
 
 Record = Event | Heartbeat | Poison | Empty
@@ -50,7 +50,7 @@ Record = Event | Heartbeat | Poison | Empty
 
 @dataclass
 class Log:
-    """One input partition; retention moves `begin`."""
+    """The log of one input partition. Retention moves `begin`."""
 
     begin: int = 0
     records: list[Record] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A cumulative upsert: what the slice holds of the log below the frame's `upto`."""
+    """A cumulative upsert: the slice's content from the log below the frame's `upto`."""
 
     source: str
     symbol: str
@@ -76,18 +76,18 @@ class Frame:
     partition: int
     upto: int  # the stamp of every row
     partitions: int
-    rest: bool  # sources that have no lane here are idle
-    lost: Interval | None  # retention took records of slices that end in here
+    rest: bool  # whether sources without a lane in the partition are idle
+    lost: Interval | None  # retention deleted records of slices that end in this interval
     lanes: dict[str, tuple[Time, bool]]  # by source: frontier, idle
     rows: list[Row]
     tallies: Counter[str]
-    ended: frozenset[str] = frozenset()  # lanes
-    evicted: Time = NEVER  # the greatest frontier of lanes that made room: a lane that is new begins there
+    ended: frozenset[str] = frozenset()  # the sources whose lanes have ended
+    evicted: Time = NEVER  # the greatest frontier of evicted lanes, where a new lane begins
 
 
 @dataclass(frozen=True)
 class SliceCommit:
-    """A partition's whole durable state: where to read from, and what was known at `upto`."""
+    """The whole durable state of a partition: the offset to read from, and the state at `upto`."""
 
     offset: int
     upto: int
@@ -97,19 +97,19 @@ class SliceCommit:
     partitions: int = 0
     ended: frozenset[str] = frozenset()
     evicted: Time = NEVER
-    since: dict[str, int] = field(default_factory=dict)  # by source: from which offset on there was room
+    since: dict[str, int] = field(default_factory=dict)  # by source: the offset at which its lane was created
 
 
 @dataclass(frozen=True)
 class WindowCommit:
-    """A shard's. `views` names who may speak: what is known only from frames before `offset` must be here."""
+    """The durable state of a shard. It names all sources, because frames before `offset` aren't read again."""
 
     offset: int = 0
     upto: int = 0
     partitions: int = 0
     views: dict[str, tuple[Time, Time]] = field(default_factory=dict)  # by source and `all`: final, fold frontier
     lost: frozenset[Interval] = frozenset()
-    forgotten: Time = NEVER  # how far sources were folded that are not here any more
+    forgotten: Time = NEVER  # how far forgotten sources were folded
 
 
 Key = tuple[str, str, int, int]  # symbol, source or `all`, resolution, number of the window

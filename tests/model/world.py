@@ -1,4 +1,4 @@
-"""A random history: feeds write, owners read, publish and commit, and anything that can go wrong does."""
+"""A random history: feeds write, owners read, publish and commit, and all kinds of faults happen."""
 
 import random
 from collections import Counter
@@ -10,14 +10,14 @@ from .feeds import Feeds
 from .words import EVER, IDLE, SHARDS, Frame, SliceCommit, Time, WindowCommit
 
 HORIZON = 60
-# Where there is little room for sources, and those that fall silent make some.
+# In the class `sources`, there is room for few lanes, so silent ones are evicted.
 LITTLE = stage1.Room(2, 25)
-# What a history may hold, beside late, future, repeated and broken records, crashes, zombies and added partitions:
+# The classes of histories. All have late, early, repeated and broken records, crashes, zombies and added partitions.
 CLASSES = ("steady", "growth", "settings", "outages", "horizon", "retention", "sources")
 
 
 class World:
-    # What a mutation replaces.
+    # A mutation replaces one of these types.
     commits_type: type[Commits[Any]] = Commits
     feeds_type = Feeds
     owner_type = stage1.Owner
@@ -40,8 +40,8 @@ class World:
         self.commits: Commits[SliceCommit] = self.commits_type(seed)
         self.owners: dict[int, stage1.Owner] = {}
         self.zombies: list[stage1.Owner] = []
-        self.furthest: Counter[int] = Counter()  # that anyone published of a partition
-        self.clean = True  # nobody had published past the commit when retention cut
+        self.furthest: Counter[int] = Counter()  # by partition: the highest `upto` that anyone has published
+        self.clean = True  # whether nobody had published past the commit when retention cut
         self.slices: list[list[Frame]] = [[] for _ in range(SHARDS)]
         self.window_commits: Commits[WindowCommit] = self.commits_type(seed)
         self.window_commits.kept = {n: WindowCommit() for n in range(SHARDS)}
@@ -51,7 +51,7 @@ class World:
     # Stage 1
 
     def own(self, p: int) -> stage1.Owner:
-        """Assign the partition; the first thing that its first owner does is to commit where it starts."""
+        """Assign the partition. Its first owner begins by committing the offset where it starts."""
         log = self.feeds.logs[p]
         if p not in self.commits.kept:
             self.lateness[p] = self.rng.choice((0, 5, 15, 30))
@@ -67,18 +67,18 @@ class World:
         return self.owners[p]
 
     def timeout(self, owner: stage1.Owner) -> None:
-        # Few heartbeats are no idleness.
+        # In `growth`, a source with few heartbeats isn't idle.
         if self.kind != "growth":
             owner.timeout(self.feeds.now)
 
     def settle(self, owner: stage1.Owner) -> None:
-        # A loss is to be told to all.
+        # A loss has to be reported to all shards.
         self.publish(owner, everyone=self.kind == "retention" or self.rng.random() < 0.6)
         if self.rng.random() < 0.5:
             self.commit(owner)
 
     def publish(self, owner: stage1.Owner, most: int = SHARDS, *, everyone: bool = True) -> None:
-        """Send what a flush has; a crash leaves only some shards' frames."""
+        """Send the output of a flush; with fewer shards, as a crash in between leaves it."""
         output, p = owner.flush(everyone), owner.partition
         for shard, frame in list(output.frames.items())[:most]:
             self.slices[shard].append(frame)
@@ -101,14 +101,14 @@ class World:
             self.complaints.append(f"tallies of {p} don't add up at {upto}")
 
     def slicing(self) -> None:
-        # Where it is about added partitions, these are seldom anyone's.
+        # In `growth`, added partitions seldom have an owner.
         unseen = self.kind == "growth" and self.rng.random() < 0.9
         p = self.rng.randrange(self.feeds.schedule[0][1] if unseen else len(self.feeds.logs))
         owner, chance = self.owners.get(p), self.rng.random()
         if owner is None:
             if chance < 0.5:
                 self.own(p)
-        elif chance < 0.06:  # a crash, or a rebalance that the old owner has not heard of
+        elif chance < 0.06:  # a crash, or a rebalance that the old owner hasn't noticed
             if self.rng.random() < 0.5:
                 self.zombies.append(owner)
             elif self.rng.random() < 0.5:
@@ -123,12 +123,12 @@ class World:
                 self.settle(owner)
 
     def stop_and_change(self, p: int, owner: stage1.Owner) -> None:
-        """All who read the partition stop; another lateness comes, or retention cuts."""
+        """Stop all readers of the partition; then the lateness changes, or retention cuts the log."""
         if self.kind == "settings":
             self.publish(owner)
             self.commit(owner)
             commit = self.commits.read(p)
-            # A source that comes later is late for all together, where lateness was shorter before.
+            # A source that joins later would be late for `all`, if the lateness was shorter before.
             if self.furthest[p] > commit.upto or len(commit.lanes) < len(self.feeds.sources):
                 return
             self.lateness[p] = self.rng.choice((0, 5, 15, 30))
@@ -209,12 +209,12 @@ class World:
                     self.window_commits.refuse(number, late.checkpoint())
 
     def drain(self) -> None:
-        """All read to the end, and settle what they have."""
+        """Let all owners read to the end, publish and commit."""
         for p, log in enumerate(self.feeds.logs):
             owner = self.owners.get(p) or self.own(p)
             owner.block(log.end, self.feeds.now)
             if self.kind == "sources":
-                # What there was no room for at the end is held back no longer than by any other silence.
+                # Sources for which there was no room at the end are idle in the partition after the time-out.
                 owner.timeout(self.feeds.now + IDLE)
             self.publish(owner)
             self.commit(owner)
@@ -247,7 +247,7 @@ class World:
         return any(+self.commits.kept[p].tallies != +verdicts.tallies for p, verdicts in enumerate(judged))
 
     def wrong_late(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
-        """After a cut, those too that somebody judged who had read what is lost now."""
+        """After a cut, an owner that had read the lost records may have reported more late records."""
         must = {(p, offset): {by} for p, v in enumerate(judged) for offset, by in v.late.items()}
         if self.clean:
             return self.late != must
@@ -260,7 +260,7 @@ class World:
         return self.dead != must if self.clean else not must <= self.dead <= must | may
 
     def wrong_results(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
-        """Every result is final, and is the truth: but for what was reported overdue, and what is marked incomplete."""
+        """Every result is final, and is the truth unless it was reported overdue or is marked incomplete."""
         expected, as_whole = truth.windows(judged), truth.windows(whole)
         lost = [interval for verdicts in judged for interval in verdicts.lost]
         overdue = {
@@ -286,11 +286,11 @@ class World:
         return False
 
     def counted_twice(self, whole: list[truth.Verdicts]) -> bool:
-        """Repeats are found within a partition, so an event must not lie in two."""
+        """Repeats are found only within a partition, so an event must not be counted in two."""
         return sum(len(v.counted) for v in whole) != len(set().union(*(v.counted for v in whole)))
 
     def wrong_finals(self, whole: list[truth.Verdicts]) -> bool:
-        """Where no lane is ever idle, the first final is the truth, whoever publishes it."""
+        """In classes where no lane is ever idle, every final is the truth, whoever publishes it."""
         if self.kind in ("outages", "horizon", "sources"):
             return False
         expected = truth.windows(whole)

@@ -1,4 +1,4 @@
-"""What one could get wrong, each a few lines that replace the right ones, with the class of histories that shows it."""
+"""Bugs in the protocol. Each replaces a few lines of the model, and names the class of histories that shows it."""
 
 from . import ends, growth, slices, sources, windows
 from .plant import MUTATIONS

@@ -1,4 +1,4 @@
-"""What one could get wrong where a source ends."""
+"""Bugs at the end of a source."""
 
 from dataclasses import replace
 
@@ -19,20 +19,20 @@ class NoEndsInTheCommit(stage1.Owner):
         return replace(super().checkpoint(), ended=frozenset())
 
 
-@mutation("an end is a silence")
-class AnEndIsASilence(stage2.View):
+@mutation("ended lanes delay finals")
+class EndedLanesDelayFinals(stage2.View):
     def advance(self, lanes: list[stage2.Lane], horizon: Time) -> None:
         super().advance([lane._replace(ended=False) for lane in lanes], horizon)
 
 
-@mutation("when all have ended, final is what is closed")
-class WhenAllHaveEndedFinalIsWhatIsClosed(stage2.View):
+@mutation("when all have ended, only closed slices are final")
+class WhenAllHaveEndedOnlyClosedSlicesAreFinal(stage2.View):
     def when_all_have_ended(self, newest: Time) -> Time:
         return newest
 
 
-@mutation("one end is the end of all")
-class OneEndIsTheEndOfAll(stage2.View):
+@mutation("one ended lane ends all lanes")
+class OneEndedLaneEndsAllLanes(stage2.View):
     def advance(self, lanes: list[stage2.Lane], horizon: Time) -> None:
         anyone = any(lane.ended for lane in lanes)
         super().advance([lane._replace(ended=anyone) for lane in lanes], horizon)

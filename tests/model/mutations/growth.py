@@ -1,6 +1,6 @@
-"""What feeds and owners could get wrong where partitions are added."""
+"""Bugs of feeds and owners when partitions are added."""
 
-# ruff: noqa: ARG002 -- what is wrong often looks at less than what is right
+# ruff: noqa: ARG002 -- bugs often ignore arguments
 
 from dataclasses import replace
 from typing import Any
@@ -17,8 +17,8 @@ class HeartbeatWithoutTheCount(Feeds):
         return self.schedule[0][1]
 
 
-@mutation("switched before the count is in the log", "growth")
-class SwitchedBeforeTheCountIsInTheLog(Feeds):
+@mutation("new count used before it is in the log", "growth")
+class NewCountUsedBeforeItIsInTheLog(Feeds):
     def learn(self, source: str) -> None:
         self.known[source] = len(self.logs)
 
@@ -35,14 +35,14 @@ class StepWithinASlice(Feeds):
         return self.now + SKEW + 1
 
 
-@mutation("partition by what the feed knows")
-class PartitionByWhatTheFeedKnows(Feeds):
+@mutation("partition chosen by the feed's own count")
+class PartitionChosenByTheFeedsOwnCount(Feeds):
     def partitions(self, event: Event) -> int:
         return self.known[event.source]
 
 
-@mutation("count by the metadata alone", "growth")
-class CountByTheMetadataAlone(stage1.Owner):
+@mutation("count from the metadata alone", "growth")
+class CountFromTheMetadataAlone(stage1.Owner):
     def hear(self, heartbeat: Heartbeat) -> None:
         pass
 
@@ -53,13 +53,13 @@ class NoCountInTheCommit(stage1.Owner):
         return replace(super().checkpoint(), partitions=0)
 
 
-@mutation("any count believed")
-class AnyCountBelieved(stage1.Owner):
+@mutation("any count accepted")
+class AnyCountAccepted(stage1.Owner):
     def hear(self, heartbeat: Heartbeat) -> None:
         self.partitions = max(self.partitions, heartbeat.partitions)
 
 
-@mutation("no count believed that the metadata did not have", "growth")
-class NoCountBelievedThatTheMetadataDidNotHave(stage1.Owner):
+@mutation("no count above the metadata's accepted", "growth")
+class NoCountAboveTheMetadatasAccepted(stage1.Owner):
     def __init__(self, *known: Any) -> None:
         super().__init__(*known[:6], most=lambda: known[5])

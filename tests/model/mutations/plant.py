@@ -1,4 +1,4 @@
-"""How a bug is planted: in its place in a world, with the class of histories that shows it."""
+"""Registers bugs: each is a world with one type replaced, and the class of histories that shows it."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ MUTATIONS: dict[str, tuple[str, type[World]]] = {}
 
 
 def mutation(name: str, kind: str = "steady") -> Callable[[type], type]:
-    """Register a part, or a view, in its place in a world."""
+    """Register a class as a mutation: a world, or a subclass of one of the world's types or of the shard's view."""
 
     def register(part: type) -> type:
         places: dict[type, str] = {

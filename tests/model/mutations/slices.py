@@ -1,6 +1,6 @@
-"""What the owner of an input partition could get wrong."""
+"""Bugs of the owner of an input partition."""
 
-# ruff: noqa: ARG002 -- what is wrong often looks at less than what is right
+# ruff: noqa: ARG002 -- bugs often ignore arguments
 
 from dataclasses import replace
 from typing import Any
@@ -43,31 +43,31 @@ class CommitBeforePublish(World):
             self.publish(owner)
 
 
-@mutation("commits read while one is under way")
-class CommitsReadWhileOneIsUnderWay(Commits[C]):
+@mutation("commits read while one is in flight")
+class CommitsReadWhileOneIsInFlight(Commits[C]):
     def read(self, p: int) -> C:
         return self.found(p)
 
 
-@mutation("a state has the key of its partition")
-class AStateHasTheKeyOfItsPartition(Commits[C]):
+@mutation("states of a partition share a key")
+class StatesOfAPartitionShareAKey(Commits[C]):
     def key(self, p: int) -> int:
         return p
 
 
-@mutation("older states go when a commit is sent")
-class OlderStatesGoWhenACommitIsSent(Commits[C]):
+@mutation("older states deleted when a commit is sent")
+class OlderStatesDeletedWhenACommitIsSent(Commits[C]):
     def write(self, p: int, commit: C) -> int:
         if p in self.named:
             self.states.pop(self.named[p], None)
         return super().write(p, commit)
 
 
-@mutation("a commit is sent before its state is there")
-class ACommitIsSentBeforeItsStateIsThere(Commits[C]):
+@mutation("commit sent before its state is delivered")
+class CommitSentBeforeItsStateIsDelivered(Commits[C]):
     def send(self, p: int, commit: C) -> None:
         super().send(p, commit)
-        if p in self.named and self.rng.random() < 0.1:  # a crash between
+        if p in self.named and self.rng.random() < 0.1:  # a crash in between
             self.states.pop(self.named[p], None)
 
 
@@ -84,7 +84,7 @@ class FrontierRestoredFromTheWatermark(stage1.Owner):
         super().__init__(partition, log, replace(commit, lanes=lanes), lateness, now, *more)
 
 
-# Stage 1: what becomes of a record
+# Stage 1: the tally of a record
 
 
 @mutation("lateness per block")
@@ -103,8 +103,8 @@ class LatenessAcrossSources(stage1.Owner):
         return end_of(slice_of(event.time)) <= max(lane.frontier for lane in self.lanes.values())
 
 
-@mutation("watermark moved by the rejected")
-class WatermarkMovedByTheRejected(stage1.Owner):
+@mutation("watermark moved by rejected records")
+class WatermarkMovedByRejectedRecords(stage1.Owner):
     def judge(self, event: Event, now: Time) -> str:
         verdict = super().judge(event, now)
         self.move(event, self.lanes.setdefault(event.source, stage1.Lane(heard=now)), now)
@@ -150,8 +150,8 @@ class TalliesCountedAgain(stage1.Owner):
         self.tallies["counted"] += 1
 
 
-@mutation("late reported again")
-class LateReportedAgain(stage1.Owner):
+@mutation("late records reported again")
+class LateRecordsReportedAgain(stage1.Owner):
     def refold(self, record: Record) -> None:
         super().refold(record)
         if isinstance(record, Event) and record.symbol and not self.ahead(record):
@@ -160,8 +160,8 @@ class LateReportedAgain(stage1.Owner):
                 self.output.late[self.read] = lane.frontier - end_of(slice_of(record.time))
 
 
-@mutation("half a slice stamped upto")
-class HalfASliceStampedUpto(stage1.Owner):
+@mutation("half-read slices published")
+class HalfReadSlicesPublished(stage1.Owner):
     def flush(self, everyone: bool = True) -> stage1.Output:
         if not self.again:
             return super().flush(everyone)
@@ -181,8 +181,8 @@ class IdleBySilenceAlone(stage1.Owner):
         return True
 
 
-@mutation("slices folded from their middle", "retention")
-class SlicesFoldedFromTheirMiddle(stage1.Owner):
+@mutation("slices with deleted records folded again", "retention")
+class SlicesWithDeletedRecordsFoldedAgain(stage1.Owner):
     def trimmed(self, now: Time) -> None:
         frontiers = {source: lane.frontier for source, lane in self.lanes.items()}
         super().trimmed(now)

@@ -1,6 +1,6 @@
-"""What one could get wrong where there is little room for sources, and those that fall silent make some."""
+"""Bugs in evicting silent sources, and in forgetting sources."""
 
-# ruff: noqa: ARG002 -- what is wrong often looks at less than what is right
+# ruff: noqa: ARG002 -- bugs often ignore arguments
 
 from dataclasses import replace
 
@@ -9,20 +9,20 @@ from ..words import ALL, NEVER, Frame, SliceCommit, Time
 from .plant import mutation
 
 
-@mutation("nobody makes room", "sources")
-class NobodyMakesRoom(stage1.Owner):
+@mutation("the least silent lane is evicted", "sources")
+class TheLeastSilentLaneIsEvicted(stage1.Owner):
     def most_silent(self) -> str:
         return max(self.lanes, key=lambda source: self.lanes[source].watermark)
 
 
-@mutation("who makes room is decided by the clock", "sources")
-class WhoMakesRoomIsDecidedByTheClock(stage1.Owner):
+@mutation("the evicted lane is chosen by the clock", "sources")
+class TheEvictedLaneIsChosenByTheClock(stage1.Owner):
     def most_silent(self) -> str:
         return min(self.lanes, key=lambda source: (self.lanes[source].heard, source))
 
 
-@mutation("who makes room is decided by the block", "sources")
-class WhoMakesRoomIsDecidedByTheBlock(stage1.Owner):
+@mutation("the evicted lane is chosen as of the block's start", "sources")
+class TheEvictedLaneIsChosenAsOfTheBlocksStart(stage1.Owner):
     def block(self, size: int, now: Time) -> None:
         self.met = {source: lane.watermark for source, lane in self.lanes.items()}
         super().block(size, now)
@@ -31,58 +31,58 @@ class WhoMakesRoomIsDecidedByTheBlock(stage1.Owner):
         return min(self.lanes, key=lambda source: (self.met.get(source, NEVER), source))
 
 
-@mutation("who makes room has its slices left open", "sources")
-class WhoMakesRoomHasItsSlicesLeftOpen(stage1.Owner):
+@mutation("an evicted lane's slices stay open", "sources")
+class AnEvictedLanesSlicesStayOpen(stage1.Owner):
     def evict(self, source: str) -> None:
         self.evicted = max(self.evicted, self.lanes.pop(source).frontier)
 
 
-@mutation("who comes back begins anew", "sources")
-class WhoComesBackBeginsAnew(stage1.Owner):
+@mutation("a source that returns starts without a frontier", "sources")
+class ASourceThatReturnsStartsWithoutAFrontier(stage1.Owner):
     def evict(self, source: str) -> None:
         super().evict(source)
         self.evicted = NEVER
 
 
-@mutation("the next owner doesn't know who made room", "sources")
-class TheNextOwnerDoesNotKnowWhoMadeRoom(stage1.Owner):
+@mutation("no evicted frontier in the commit", "sources")
+class NoEvictedFrontierInTheCommit(stage1.Owner):
     def checkpoint(self) -> SliceCommit:
         return replace(super().checkpoint(), evicted=NEVER)
 
 
-@mutation("what was rejected is folded by the next owner", "sources")
-class WhatWasRejectedIsFoldedByTheNextOwner(stage1.Owner):
+@mutation("rejected records folded by the next owner", "sources")
+class RejectedRecordsFoldedByTheNextOwner(stage1.Owner):
     def checkpoint(self) -> SliceCommit:
         return replace(super().checkpoint(), since={})
 
 
-@mutation("who made room holds finals back", "sources")
-class WhoMadeRoomHoldsFinalsBack(stage2.Shard):
+@mutation("an evicted lane delays finals", "sources")
+class AnEvictedLaneDelaysFinals(stage2.Shard):
     def is_away(self, partition: int, source: str) -> bool:
         return False
 
 
-@mutation("who made room is known to have closed no more than it had said", "sources")
-class WhoMadeRoomHasClosedWhatItHadSaid(stage2.Shard):
+@mutation("an evicted lane's last slices count as open", "sources")
+class AnEvictedLanesLastSlicesCountAsOpen(stage2.Shard):
     def frontier(self, partition: int, source: str) -> Time:
         return self.frontiers.get((partition, source), NEVER)
 
 
-@mutation("whoever is behind counts as away", "sources")
-class WhoeverIsBehindCountsAsAway(stage2.Shard):
+@mutation("every lane counts as closed up to the evicted frontier", "sources")
+class EveryLaneCountsAsClosedUpToTheEvictedFrontier(stage2.Shard):
     def frontier(self, partition: int, source: str) -> Time:
         heard = self.heard.get(partition)
         return max(self.frontiers.get((partition, source), NEVER), heard.evicted if heard else NEVER)
 
 
-@mutation("a source is forgotten that has windows", "sources")
-class ASourceIsForgottenThatHasWindows(stage2.Shard):
+@mutation("a source with windows is forgotten", "sources")
+class ASourceWithWindowsIsForgotten(stage2.Shard):
     def is_over(self, view: stage2.View) -> bool:
         return True
 
 
-@mutation("a source is forgotten that has a lane elsewhere", "sources")
-class ASourceIsForgottenThatHasALaneElsewhere(stage2.Shard):
+@mutation("a source with a lane elsewhere is forgotten", "sources")
+class ASourceWithALaneElsewhereIsForgotten(stage2.Shard):
     def hear(self, frame: Frame) -> None:
         super().hear(frame)
         for name in self.views.keys() - {ALL} - frame.lanes.keys():

@@ -1,6 +1,6 @@
-"""What the owner of a shard, and a sink, could get wrong."""
+"""Bugs of the owner of a shard, and of a sink."""
 
-# ruff: noqa: ARG002 -- what is wrong often looks at less than what is right
+# ruff: noqa: ARG002 -- bugs often ignore arguments
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -60,8 +60,8 @@ class FinalByTheFirstLane(stage2.View):
         self.final = max([self.final, *(lane.frontier for lane in lanes)])
 
 
-@mutation("unspoken partition ignored")
-class UnspokenPartitionIgnored(stage2.Shard):
+@mutation("partition without a frame ignored")
+class PartitionWithoutAFrameIgnored(stage2.Shard):
     def lanes(self, name: str) -> Iterator[stage2.Lane]:
         partitions, self.partitions = self.partitions, len(self.heard)
         yield from super().lanes(name)
@@ -95,8 +95,8 @@ class FoldedUpToTheFinalFrontier(stage2.View):
 # Stage 2: the commit, the sink
 
 
-@mutation("shard commits where it has read to")
-class ShardCommitsWhereItHasReadTo(stage2.Shard):
+@mutation("shard commits its read position")
+class ShardCommitsItsReadPosition(stage2.Shard):
     def checkpoint(self) -> WindowCommit:
         return replace(super().checkpoint(), offset=self.read)
 
@@ -114,17 +114,17 @@ class LossesNotKept(stage2.Shard):
         return replace(super().checkpoint(), lost=frozenset())
 
 
-@mutation("overdue rows dropped in silence", "horizon")
-class OverdueRowsDroppedInSilence(stage2.Shard):
+@mutation("overdue rows not reported", "horizon")
+class OverdueRowsNotReported(stage2.Shard):
     def flush(self) -> stage2.Output:
         output = super().flush()
         output.overdue.clear()
         return output
 
 
-@mutation("sink keeps the last of a key")
-class SinkKeepsTheLastOfAKey(Sink):
-    """As Kafka's compaction does: a zombie's provisional result may come after the final."""
+@mutation("sink keeps only the last record of a key")
+class SinkKeepsOnlyTheLastRecordOfAKey(Sink):
+    """Kafka's compaction keeps the last record of a key, which may be a zombie's provisional result after the final."""
 
     def kept(self) -> list[tuple[Key, Result]]:
         return list(dict(self.log).items())
