@@ -183,8 +183,8 @@ class Slicer:
         decoded = admitted(block, decoded, self._skew_ms, self._latest_ms)
         # Kafka's metadata may be stale. The log isn't: a heartbeat with the new number precedes every record whose
         # event time is past the step.
-        told = [beat.partitions for _, beat in decoded.heartbeats if beat.partitions <= self.most_partitions]
-        self.partitions = max(self.partitions, *told, 0)
+        reported = [beat.partitions for _, beat in decoded.heartbeats if beat.partitions <= self.most_partitions]
+        self.partitions = max(self.partitions, *reported, 0)
         names = self._sources.names
         if again:
             self._take(block, readmitted(block, decoded, names, self.lanes), again=True)
