@@ -18,10 +18,9 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block, Headers
 from tickertape.stream.engine.define.discovery import Agents, Recipe, agents_of, with_resolutions
 from tickertape.stream.engine.define.recipes import Slicing
-from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
-from tickertape.stream.engine.windows.windows import Windows
+from tickertape.stream.engine.windows.windows import windows_of
 from tickertape.stream.errors import ConfigError
 
 __all__ = ["Outcome", "run"]
@@ -139,18 +138,8 @@ def _run_topic(
         committed=None,
         begin=0,
     )
-    all_windows = [
-        Windows(
-            windowing,
-            slice_ms=settings.slice_ms,
-            horizon_ms=settings.horizon_ms,
-            epoch=settings.epoch,
-            fill=settings.fill,
-            derived=Derived(windowing, agents.recipes, settings),
-        )
-        for windowing in agents.windowings
-        if windowing.slicing is slicing
-    ]
+    windowings = [windowing for windowing in agents.windowings if windowing.slicing is slicing]
+    all_windows = windows_of(windowings, agents.recipes, settings)
     decoders = {}
     newest: dict[tuple[str, bytes], Any] = {}
     for windows in all_windows:

@@ -24,11 +24,10 @@ from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Slicing
-from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.frames.packing import nothing
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
-from tickertape.stream.engine.windows.windows import Windows
+from tickertape.stream.engine.windows.windows import Windows, windows_of
 from tickertape.stream.errors import LawBroken
 from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.replay import logs
@@ -232,21 +231,8 @@ def merge_shard(job: Job, shard: int, known: Sequence[FinalLanes], made: Callabl
     """
     settings = job.settings
     agents = configured(settings)
-    makers = [
-        _Results(
-            Windows(
-                windowing,
-                slice_ms=settings.slice_ms,
-                horizon_ms=0,
-                epoch=settings.epoch,
-                fill=settings.fill,
-                derived=Derived(windowing, agents.recipes, settings),
-            ),
-            made,
-        )
-        for windowing in agents.windowings
-        if windowing.slicing.topic.name == job.topic
-    ]
+    windowings = [one for one in agents.windowings if one.slicing.topic.name == job.topic]
+    makers = [_Results(windows, made) for windows in windows_of(windowings, agents.recipes, settings, horizon_ms=0)]
     for offset, frame in zip(count(), _by_time(job, shard, known), strict=False):
         for maker in makers:
             maker.apply_frame(offset, frame)

@@ -12,6 +12,8 @@ from tickertape.stream.engine.core.block import Ints
 Columns: TypeAlias = dict[str, NDArray[Any]]
 #: By name: a column's type and initial value.
 Schema: TypeAlias = Mapping[str, tuple[np.dtype[Any], Any]]
+#: In a column of rows: no row.
+NO_ROW = -1
 #: The type of a column of sketches, which are bytes of any length.
 SKETCH: np.dtype[Any] = np.dtype(object)
 

@@ -13,13 +13,12 @@ import numpy as np
 from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import NOTHING, Finals, Output, Result, ResultWriter
-from tickertape.stream.engine.core.table import Columns, Schema, grow
+from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema, grow
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.stage import Times
 from tickertape.stream.engine.recovery.state import Kept
 
-_NONE = -1
 _DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
 
 
@@ -293,7 +292,7 @@ class CorrectableSeries(ABC):
         parts: list[Columns] = []
         while heads:
             rows = np.array([series.rows[at] for series, at in heads], np.int64)
-            before = np.array([series.rows[at - 1] if at else _NONE for series, at in heads], np.int64)
+            before = np.array([series.rows[at - 1] if at else NO_ROW for series, at in heads], np.int64)
             parts.append(self._step(heads, rows, before))
             places += heads
             heads = [(series, at + 1) for series, at in heads if at + 1 < len(series.rows)]

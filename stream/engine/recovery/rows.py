@@ -9,18 +9,16 @@ from numpy.typing import NDArray
 from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.results import WindowKey
-from tickertape.stream.engine.core.table import SKETCH, Columns, Table
+from tickertape.stream.engine.core.table import NO_ROW, SKETCH, Columns, Table
 from tickertape.stream.engine.frames.upserts import SliceKey
 from tickertape.stream.engine.recovery.state import Packed, Rows
-
-_NONE = -1
 
 
 def rows_of(windows: Table[WindowKey], slices: Table[SliceKey], shard: int) -> Rows:
     """Return a shard's rows in both tables."""
     names = Names()
     rows = _of(windows, shard)
-    place = np.full(len(windows.columns["whole"]) + 1, _NONE, np.int32)
+    place = np.full(len(windows.columns["whole"]) + 1, NO_ROW, np.int32)
     place[rows] = np.arange(len(rows))
     symbols, sources, resolutions = _names(windows.keys(rows), (0, 1, 2))
     codes = {"symbol": symbols, "source": sources, "resolution": resolutions}
@@ -75,7 +73,7 @@ def restore_rows(
     )
     at = windows.rows(zip(symbols, sources, resolutions, starts_ms, strict=True))
     # Place -1, which means none, leads to the last element, which stays -1.
-    place = np.full(len(held["end_ms"]) + 1, _NONE)
+    place = np.full(len(held["end_ms"]) + 1, NO_ROW)
     place[open_] = at
     _assign(windows, at, held, open_)
     windows.columns["whole"][at] = place[codes["whole"][open_]]
@@ -84,7 +82,7 @@ def restore_rows(
 
     held, codes = _columns(rows.slices, slices, ("source", "symbol", "places"))
     places = place[codes["places"].reshape(len(codes["source"]), slices.columns["places"].shape[1])]
-    open_ = np.flatnonzero((places != _NONE).any(axis=1))
+    open_ = np.flatnonzero((places != NO_ROW).any(axis=1))
     sources, symbols = (_texts(codes[name][open_], rows.names) for name in ("source", "symbol"))
     partitions, starts_ms = (held[name][open_].tolist() for name in ("partition", "slice_ms"))
     at = slices.rows(zip(partitions, sources, symbols, starts_ms, strict=True))

@@ -15,7 +15,6 @@ from tickertape.stream.engine.frames.upserts import SliceKey
 
 # Raise it when the meaning of a column changes, but not its name.
 _FORMAT = 2
-_NONE = -1
 
 # Sketches have no fixed length, so a column of them is a list.
 Packed: TypeAlias = dict[str, bytes | list[bytes]]

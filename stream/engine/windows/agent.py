@@ -21,13 +21,12 @@ from tickertape.stream.engine.core.refusal import dead_letter
 from tickertape.stream.engine.core.results import Result
 from tickertape.stream.engine.core.workload import AHEAD_MS, Workload
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
-from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.frames.latency import Latency
 from tickertape.stream.engine.frames.packing import BadFrame
 from tickertape.stream.engine.recovery.recovery import Recovery
 from tickertape.stream.engine.recovery.state import to_bytes
 from tickertape.stream.engine.windows.owned_shard import OwnedShard, Resumed, resume
-from tickertape.stream.engine.windows.windows import Windows
+from tickertape.stream.engine.windows.windows import Windows, windows_of
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPEN_WINDOWS, PUBLISH_SECONDS, RESULTS
@@ -121,18 +120,7 @@ class WindowAgent:
         self._latency.clear()
         if self._recovery:
             self._recovery.begin([tp.partition for tp in positions])
-        settings = self._settings
-        self._windows = [
-            Windows(
-                windowing,
-                slice_ms=settings.slice_ms,
-                horizon_ms=settings.horizon_ms,
-                epoch=settings.epoch,
-                fill=settings.fill,
-                derived=Derived(windowing, self._recipes, settings),
-            )
-            for windowing in self._windowings
-        ]
+        self._windows = windows_of(self._windowings, self._recipes, self._settings)
         self.limit_partitions(self._most)
         self._shards, self._next, self._longer = {}, {}, {}
         for tp, position in positions.items():

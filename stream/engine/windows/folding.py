@@ -4,15 +4,16 @@ import numpy as np
 
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
+from tickertape.stream.engine.core.table import NO_ROW
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.stage import Stage
+from tickertape.stream.engine.finality.finality import Finality
+from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.upserts import Arrival, SliceKey, unpack
-from tickertape.stream.engine.windows.finality import Finality
 from tickertape.stream.engine.windows.merging import accumulate, in_order
 from tickertape.stream.engine.windows.past_horizon import PastHorizon
 from tickertape.stream.engine.windows.placing import Placing
-from tickertape.stream.engine.windows.shards import Shards
-from tickertape.stream.engine.windows.tables import NONE, Tables
+from tickertape.stream.engine.windows.tables import Tables
 
 
 class Folding:
@@ -69,7 +70,7 @@ class Folding:
         for name, column in columns.items():
             held[name][rows] = column[kept]
         touched = held["places"][rows].ravel()
-        self._tables.windows.columns["dirty"][touched[touched != NONE]] = True
+        self._tables.windows.columns["dirty"][touched[touched != NO_ROW]] = True
 
     def _events_held(self, key: SliceKey) -> int:
         """Return how many events of a slice the open windows include."""
@@ -96,8 +97,8 @@ class Folding:
             rows = mine[ready]
             pairs = in_order(held, rows, held["places"][rows][:, columns], self._tables.names)
             accumulate(self._windowing, held, pairs, windows.columns, pairs[1])
-            held["places"][rows, columns] = NONE
-        folded = mine[(held["places"][mine] == NONE).all(axis=1)]
+            held["places"][rows, columns] = NO_ROW
+        folded = mine[(held["places"][mine] == NO_ROW).all(axis=1)]
         keys = slices.keys(folded)
         self._past_horizon.fold(shard, finality, keys, held, folded)
         for stage in self._stages:
@@ -125,5 +126,5 @@ class Folding:
             done |= (held["shard"][rows] == shard) & (held["end_ms"][rows] <= done_ms)
         gone = np.zeros(len(held["whole"]) + 1, np.bool_)
         gone[rows[done]] = True
-        held["whole"][gone[held["whole"]]] = NONE
+        held["whole"][gone[held["whole"]]] = NO_ROW
         windows.release(rows[done])

@@ -6,10 +6,8 @@ import numpy as np
 
 from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.names import Names
-from tickertape.stream.engine.core.table import Columns, Table
+from tickertape.stream.engine.core.table import NO_ROW, Columns, Table
 from tickertape.stream.engine.define.recipes import Windowing
-
-_NONE = -1
 
 
 def in_order(slices: Columns, rows: Ints, places: Ints, names: Names) -> tuple[Ints, Ints]:
@@ -26,8 +24,8 @@ def in_order(slices: Columns, rows: Ints, places: Ints, names: Names) -> tuple[I
     names
         The sources, by code. They are sorted by name: codes depend on the order in which sources were first read.
     """
-    at, _ = np.nonzero(places != _NONE)
-    windows = places[places != _NONE]
+    at, _ = np.nonzero(places != NO_ROW)
+    windows = places[places != NO_ROW]
     rows = rows[at]
     rank = np.argsort(np.argsort(np.array(names.names)))
     order = np.lexsort((rank[slices["source"][rows]], slices["partition"][rows], slices["slice_ms"][rows], windows))
@@ -83,11 +81,11 @@ def as_they_stand(windowing: Windowing, windows: Columns, rows: Ints, slices: Ta
         See `in_order`.
     """
     partials = {name: windows[name][rows] for name in windowing.aggregate.schema}
-    target = np.full(len(windows["end_ms"]), _NONE)
+    target = np.full(len(windows["end_ms"]), NO_ROW)
     target[rows] = np.arange(len(rows))
     live = slices.live()
     places = slices.columns["places"][live]
-    places = np.where((places != _NONE) & (target[places] != _NONE), places, _NONE)
+    places = np.where((places != NO_ROW) & (target[places] != NO_ROW), places, NO_ROW)
     pairs = in_order(slices.columns, live, places, names)
     accumulate(windowing, slices.columns, pairs, partials, target[pairs[1]])
     return partials

@@ -11,8 +11,8 @@ from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.frames.upserts import SliceKey
-from tickertape.stream.engine.windows.finality import Finality
 
 
 class PastHorizon:

@@ -8,13 +8,11 @@ from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL, Names
 from tickertape.stream.engine.core.results import WindowKey
-from tickertape.stream.engine.core.table import Table
+from tickertape.stream.engine.core.table import NO_ROW, Table
 from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.frames.upserts import SliceKey
 from tickertape.stream.engine.windows import source_totals as shares_of
-from tickertape.stream.engine.windows.finality import Finality
-
-_NONE = -1
 
 
 class Placing:
@@ -64,12 +62,12 @@ class Placing:
                 shard_of += [shard] * sum(share is not None for share in fresh[key])
         if fresh:
             shares = [share for shares in fresh.values() for share in shares]
-            flat = np.full(len(shares), _NONE)
+            flat = np.full(len(shares), NO_ROW)
             windows = self._window_rows([share for share in shares if share is not None], shard_of)
             flat[[share is not None for share in shares]] = windows
             places = flat.reshape(len(fresh), 2 * len(self._resolutions))
             shares_of.tie(self._windows.columns, places)
-            some = (places != _NONE).any(axis=1)
+            some = (places != NO_ROW).any(axis=1)
             rows = self._pending.rows([key for key, wanted in zip(fresh, some.tolist(), strict=True) if wanted])
             self._pending.columns["places"][rows] = places[some]
         kept = [i for i, key in enumerate(keys) if key in self._pending]

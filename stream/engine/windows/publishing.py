@@ -10,9 +10,9 @@ from tickertape.stream.engine.core.results import NOTHING, Finals, ResultWriter
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.stage import Flush
+from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.windows import source_totals
 from tickertape.stream.engine.windows.merging import as_they_stand
-from tickertape.stream.engine.windows.shards import Shards
 from tickertape.stream.engine.windows.tables import Tables
 
 

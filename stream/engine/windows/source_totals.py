@@ -6,9 +6,8 @@ A source's window is a share of the window of all sources with the same symbol, 
 import numpy as np
 
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.core.table import NO_ROW, Columns
 
-_NONE = -1
 _MOST = np.iinfo(np.int64).max
 
 
@@ -24,7 +23,7 @@ def tie(windows: Columns, places: Ints) -> None:
     """
     half = places.shape[1] // 2
     one, whole = places[:, :half].ravel(), places[:, half:].ravel()
-    tied = (one != _NONE) & (whole != _NONE)
+    tied = (one != NO_ROW) & (whole != NO_ROW)
     windows["whole"][one[tied]] = whole[tied]
 
 
@@ -49,10 +48,10 @@ def add_up(windows: Columns, rows: Ints, metrics: Columns, summed: tuple[str, ..
     summed
         The names of the metrics to sum; they are integers, none negative.
     """
-    place = np.full(len(windows["whole"]) + 1, _NONE)
+    place = np.full(len(windows["whole"]) + 1, NO_ROW)
     place[rows] = np.arange(len(rows))
     target = place[windows["whole"][rows]]
-    shares = target != _NONE
+    shares = target != NO_ROW
     for name in summed:
         total, added = np.zeros(len(rows), np.int64), metrics[name][shares]
         np.add.at(total, target[shares], added)

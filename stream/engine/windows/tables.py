@@ -8,13 +8,13 @@ from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL, Names
 from tickertape.stream.engine.core.results import WindowKey
-from tickertape.stream.engine.core.table import Table
+from tickertape.stream.engine.core.table import NO_ROW, Table
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.frames.upserts import SliceKey
 
 BOOL: np.dtype[Any] = np.dtype(np.bool_)
-NONE = -1
+_NO_STAMP = -1
 
 
 class Tables:
@@ -37,12 +37,12 @@ class Tables:
         self.slices: Table[SliceKey] = Table(
             windowing.slicing.aggregate.schema
             | dict.fromkeys(("offset", "slice_ms", "partition", "source", "shard"), (INT, 0))
-            | {"stamp": (INT, NONE), "places": (places, NONE)}
+            | {"stamp": (INT, _NO_STAMP), "places": (places, NO_ROW)}
         )
         self.windows: Table[WindowKey] = Table(
             windowing.aggregate.schema
             | dict.fromkeys(("end_ms", "width_ms", "shard", "source"), (INT, 0))
-            | {"whole": (INT, NONE)}
+            | {"whole": (INT, NO_ROW)}
             | {"offset": (INT, np.iinfo(np.int64).max), "dirty": (BOOL, False), "final": (BOOL, False)}
         )
         self.names = Names()

@@ -2,28 +2,33 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.frame import Frame
 from tickertape.schemas.refused import LateSlice
+from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import Output, Result
-from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.derived.derived import Derived
+from tickertape.stream.engine.derived.fill import Filler
 from tickertape.stream.engine.derived.stage import Stage
+from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.packing import Inspector
 from tickertape.stream.engine.frames.upserts import Arrival
 from tickertape.stream.engine.recovery.rows import restore_rows, rows_of
 from tickertape.stream.engine.recovery.state import State
-from tickertape.stream.engine.windows.fill import Filler
 from tickertape.stream.engine.windows.folding import Folding
 from tickertape.stream.engine.windows.past_horizon import PastHorizon
 from tickertape.stream.engine.windows.publishing import Publishing
-from tickertape.stream.engine.windows.shards import Shards
-from tickertape.stream.engine.windows.tables import NONE, Tables
+from tickertape.stream.engine.windows.tables import Tables
 
 log = logging.getLogger(__name__)
+
+# The key, in place of a partition, of what retention took from a shard's own log.
+_NO_PARTITION = -1
 
 
 class Windows:
@@ -132,7 +137,7 @@ class Windows:
     def mark_incomplete(self, shard: int, until_ms: int) -> None:
         """Mark all open windows up to a time as incomplete, because retention deleted frames of theirs."""
         log.error("slices, partition %d: retention deleted frames of open windows: they are marked incomplete", shard)
-        self._shards.incomplete[shard][NONE] = (0, until_ms)
+        self._shards.incomplete[shard][_NO_PARTITION] = (0, until_ms)
 
     def apply_frame(self, shard: int, offset: int, frame: Frame) -> None:
         """Apply a frame of a shard; the next flush merges its upserts.
@@ -205,3 +210,30 @@ class Windows:
     def stages_need(self, shard: int, read: int) -> int:
         """Return the offset from which the next owner has to read for the stages, at most ``read``."""
         return min((stage.needed_offset(shard, read) for stage in self._stages), default=read)
+
+
+def windows_of(
+    windowings: Sequence[Windowing], recipes: Sequence[DerivedRecipe], settings: Settings, horizon_ms: int | None = None
+) -> list[Windows]:
+    """Return the windows of these recipes, as the settings say.
+
+    Parameters
+    ----------
+    windowings
+        Which windows to make.
+    recipes
+        What to derive from final windows.
+    horizon_ms
+        In place of the setting: 0 for a replay, where nothing is idle.
+    """
+    return [
+        Windows(
+            windowing,
+            slice_ms=settings.slice_ms,
+            horizon_ms=settings.horizon_ms if horizon_ms is None else horizon_ms,
+            epoch=settings.epoch,
+            fill=settings.fill,
+            derived=Derived(windowing, recipes, settings),
+        )
+        for windowing in windowings
+    ]

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from tests.engine.blocks import HOUR_MS
+from tests.engine.derived.test_fill import FILLED
 from tests.engine.derived.test_recursion import DECAY, Decay
 from tests.engine.made_frames import frame, upsert
 from tests.engine.recovery.test_recovery import Clock, Kept, Through
 from tests.engine.windows.test_agent import SHARD, World, encode
-from tests.engine.windows.test_fill import FILLED
 from tickertape.schemas.checkpoint import windows_from
 from tickertape.schemas.snapshot import Snapshot
 from tickertape.stream.configuration.settings import Settings

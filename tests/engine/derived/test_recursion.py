@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from tests.engine.blocks import EPOCH, HOUR_MS, Log
+from tests.engine.derived.test_fill import FILLED
 from tests.engine.made_frames import FAR_HORIZON_MS, Identity, frame, upsert
 from tests.engine.recovery.test_snapshot import Snapped
-from tests.engine.windows.test_fill import FILLED
 from tests.engine.windows.test_windows import shards, windows_of
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.frame import Frame

@@ -12,9 +12,9 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from tests.engine.blocks import HOUR_MS, Log
+from tests.engine.derived.test_fill import FILLED
 from tests.engine.made_frames import Identity, frame, upsert
 from tests.engine.recovery.test_snapshot import Snapped
-from tests.engine.windows.test_fill import FILLED
 from tests.engine.windows.test_windows import shards, windows_of
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.frame import Frame

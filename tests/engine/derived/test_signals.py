@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.blocks import HOUR_MS, Log
+from tests.engine.derived.test_fill import FILLED
 from tests.engine.derived.test_recursion import DECAY, expected
 from tests.engine.made_frames import frame, upsert
 from tests.engine.recovery.test_snapshot import Snapped
-from tests.engine.windows.test_fill import FILLED
 from tests.engine.windows.test_windows import shards, windows_of
 from tickertape.agents.signals import RULES, Signal
 from tickertape.schemas.frame import Frame

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Log
+from tests.engine.derived.test_fill import FILLED, filled
 from tests.engine.made_frames import FAR_HORIZON_MS, WINDOWING, Shard, TickWindows, frame, owned, upsert
-from tests.engine.windows.test_fill import FILLED, filled
 from tests.engine.windows.test_windows import shards, windows_of
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from tickertape.schemas.frame import Frame

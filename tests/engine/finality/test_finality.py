@@ -10,8 +10,8 @@ from tests.engine.made_frames import frame, upsert, views
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.frame import Frame
 from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.recovery.state import Frontiers
-from tickertape.stream.engine.windows.finality import Finality
 
 HORIZON_MS = 10_000
 LONGEST_MS = 60_000

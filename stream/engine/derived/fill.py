@@ -17,10 +17,10 @@ from tickertape.stream.engine.core.results import Finals, ResultWriter, WindowKe
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.stage import Flush, Stage, Times
+from tickertape.stream.engine.finality.finality import Finality
+from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.upserts import SliceKey
 from tickertape.stream.engine.recovery.state import Carried, FilledGroup, FilledSeries, State
-from tickertape.stream.engine.windows.finality import Finality
-from tickertape.stream.engine.windows.shards import Shards
 
 # The most windows that one flush fills, so that none takes long: a heartbeat may move a frontier by hours.
 FILLED_RECORDS = 20_000

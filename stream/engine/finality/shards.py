@@ -4,8 +4,8 @@ from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.control import MOST_PARTITIONS
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
+from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.recovery.state import State
-from tickertape.stream.engine.windows.finality import Finality
 
 
 class Shards:

@@ -19,7 +19,7 @@ from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata, 
 from tickertape.schemas.frame import Frame
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.workload import Workload
-from tickertape.stream.engine.windows import fill
+from tickertape.stream.engine.derived import fill
 from tickertape.stream.engine.windows.agent import WindowAgent
 from tickertape.stream.engine.windows.windows import Windows
 

@@ -7,8 +7,8 @@ from tickertape.schemas.control import MOST_PARTITIONS
 from tickertape.schemas.frame import Frame
 from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
+from tickertape.stream.engine.finality.previous_owner import PreviousOwner
 from tickertape.stream.engine.recovery.state import Frontiers
-from tickertape.stream.engine.windows.previous_owner import PreviousOwner
 
 
 class Finality:
