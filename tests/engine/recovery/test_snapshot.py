@@ -13,9 +13,9 @@ from tests.engine.made_frames import FAR_HORIZON_MS, WINDOWING, Shard, TickWindo
 from tests.engine.windows.test_windows import shards, windows_of
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from tickertape.schemas.frame import Frame
+from tickertape.stream.engine.derived import fill
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.recovery.state import State, fingerprint, from_bytes, to_bytes
-from tickertape.stream.engine.windows import fill
 from tickertape.stream.engine.windows.windows import Windows
 
 
