@@ -67,7 +67,7 @@ class Pace:
             self._failure = error
             raise
         self._took_seconds = monotonic() - self._called
-        self._workload.done()
+        self._workload.record_processed()
 
     def stop(self) -> None:
         """Cancel the scheduled call."""

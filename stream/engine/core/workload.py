@@ -8,18 +8,20 @@ from tickertape.stream.engine.core.lanes import UNSET
 
 # The next fetch starts this many times the working time after the last answer, so a rest is half as long as the work.
 # Fetching sooner costs more, and on a machine that is full the results then come later.
-_REST = 1.5
+_REST_FACTOR = 1.5
 # But no fetch waits longer than this many times the least time, whatever else happens.
-_MOST = 4
+_MAX_WAIT_FACTOR = 4
+# While blocks are still being processed, the rest is unknown; it is computed again after this time.
 _LOOK_SECONDS = 0.002
-# A partition with a backlog is held if it is this far ahead of what is final, in event time,
+# A partition with a backlog is *held*, left out of fetches, while its event time is more than AHEAD_MS past what is
+# final, and more than _MAX_SLICES_AHEAD slices are open beyond that.
 AHEAD_MS = 10_000
-# and more than this many slices are open beyond that.
-_CROWD_SLICES = 20_000
-# It isn't held if, over this time, final results advanced less than `_GAIN` times as fast as the clock. Then they wait
-# for a source with old times, which doesn't catch up, or for records further on in a log that is itself held.
+_MAX_SLICES_AHEAD = 20_000
+# Nothing is held if, over _LOOK_BACK_SECONDS, finals advanced less than _MIN_CATCH_UP_RATE times as fast as the clock:
+# they then depend on a source with old event times that doesn't catch up, or on records further along a log that is
+# itself held.
 _LOOK_BACK_SECONDS = 10.0
-_GAIN = 1.25
+_MIN_CATCH_UP_RATE = 1.25
 
 
 class Workload:
@@ -37,15 +39,15 @@ class Workload:
         self._least_seconds = least_seconds
         # The partitions with a backlog, and the event time that each has reached, ms.
         self._backlog: dict[TP, int] = {}
-        # By topic, as of the last look back: up to when results were final, ms, the time, and whether they catch up.
+        # By topic, at the last look back: up to when results were final, ms; when that was; whether they catch up.
         self._final: dict[str, tuple[int, float, bool]] = {}
         # By topic: the event time beyond which partitions with a backlog are held.
         self._limit_ms: dict[str, int] = {}
-        self._done = 0.0
-        #: Partitions to leave out of fetches: they are ahead of others with a backlog, so their slices would pile up.
+        self._processed_at = 0.0
+        #: Partitions to leave out of fetches: they are so far ahead of finals that their slices would pile up.
         self.held: frozenset[TP] = frozenset()
 
-    def note(self, tp: TP, *, behind: bool, at_ms: int = UNSET) -> None:
+    def record_backlog(self, tp: TP, *, behind: bool, at_ms: int = UNSET) -> None:
         """Record whether a partition has a backlog, and its event time, ms; without a time it is never held."""
         if behind:
             self._backlog[tp] = at_ms
@@ -59,7 +61,7 @@ class Workload:
         """Return whether any partition of a topic has a backlog, held partitions included."""
         return any(tp.topic == topic for tp in self._backlog)
 
-    def final(self, topic: str, at_ms: int, piled: int) -> None:
+    def record_finals(self, topic: str, at_ms: int, open_ahead: int) -> None:
         """Record how far the results of a topic with a backlog are final.
 
         Parameters
@@ -68,16 +70,16 @@ class Workload:
             The input topic.
         at_ms
             The event time up to which its results are final, ms.
-        piled
+        open_ahead
             The number of open slices that are more than `AHEAD_MS` plus the lateness ahead of that.
         """
         now = monotonic()
-        was_ms, then, gains = self._final.get(topic, (at_ms, now, True))
+        was_ms, then, catching_up = self._final.get(topic, (at_ms, now, True))
         if now - then >= _LOOK_BACK_SECONDS:
-            gains = at_ms - was_ms >= _GAIN * 1000 * (now - then)
+            catching_up = at_ms - was_ms >= _MIN_CATCH_UP_RATE * 1000 * (now - then)
             was_ms, then = at_ms, now
-        self._final[topic] = was_ms, then, gains
-        if piled > _CROWD_SLICES and gains and at_ms > UNSET:
+        self._final[topic] = was_ms, then, catching_up
+        if open_ahead > _MAX_SLICES_AHEAD and catching_up and at_ms > UNSET:
             self._limit_ms[topic] = at_ms + AHEAD_MS
         else:
             self._limit_ms.pop(topic, None)
@@ -104,9 +106,9 @@ class Workload:
         """Whether any partition has a backlog: then reading goes before publishing."""
         return bool(self._backlog)
 
-    def done(self) -> None:
+    def record_processed(self) -> None:
         """Record that all blocks received so far are processed. All time until then counts as work."""
-        self._done = monotonic()
+        self._processed_at = monotonic()
 
     def rest_seconds(self, since: float) -> float:
         """Return how many seconds to wait before asking again; zero or less: fetch now.
@@ -122,6 +124,6 @@ class Workload:
         passed = monotonic() - since
         if passed < self._least_seconds:
             return self._least_seconds - passed
-        most = _MOST * self._least_seconds
-        worked = self._done - since
-        return min(_REST * worked if worked > 0 else passed + _LOOK_SECONDS, most) - passed
+        most = _MAX_WAIT_FACTOR * self._least_seconds
+        worked = self._processed_at - since
+        return min(_REST_FACTOR * worked if worked > 0 else passed + _LOOK_SECONDS, most) - passed

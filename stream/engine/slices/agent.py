@@ -136,7 +136,7 @@ class SlicingAgent:
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
         behind = left > self._settings.block_records
-        self._workload.note(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else UNSET)
+        self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else UNSET)
         self._pace.ask()
 
     def _stands_ms(self, partition: int) -> int:

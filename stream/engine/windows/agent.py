@@ -189,7 +189,7 @@ class WindowAgent:
         self._fold_seconds.observe(perf_counter() - began)
         tp = TP(self.topic, shard)
         end = self._log_end(tp)
-        self._workload.note(tp, behind=end is not None and end.offset - owned.read > BEHIND_FRAMES)
+        self._workload.record_backlog(tp, behind=end is not None and end.offset - owned.read > BEHIND_FRAMES)
         if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
             self._pace.now()
         else:
@@ -221,7 +221,7 @@ class WindowAgent:
         longer = now >= self._longer.get(sink, 0.0)
         results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS, longer=longer)
         if self._workload.has_backlog(windows.topic):
-            self._report_final(windows)
+            self._report_finals(windows)
         if results and longer and not waits:
             self._longer[sink] = now + LONGER_SECONDS
         for output, symbol, key, value in results:
@@ -235,12 +235,12 @@ class WindowAgent:
             self._latency.published(windows.topic, sink)
         return waits
 
-    def _report_final(self, windows: Windows) -> None:
+    def _report_finals(self, windows: Windows) -> None:
         """Report to the workload how far results are final, and how many open slices are beyond that."""
         final_ms = windows.shards.final_ms
         lateness_ms = windows.windowing.slicing.lateness(self._settings.lateness_ms)
-        piled = windows.slices_from(final_ms + lateness_ms + AHEAD_MS)
-        self._workload.final(windows.topic, final_ms, piled)
+        open_ahead = windows.slices_from(final_ms + lateness_ms + AHEAD_MS)
+        self._workload.record_finals(windows.topic, final_ms, open_ahead)
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush; return each shard's offset and metadata, to commit once the producer has delivered."""

@@ -22,12 +22,12 @@ def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
         await asyncio.sleep(0.1)
         assert len(calls) == 1
         # With a backlog, wherever it is, there is no hurry.
-        workload.note(TP("trades", 1), behind=True)
+        workload.record_backlog(TP("trades", 1), behind=True)
         pace.ask()
         await asyncio.sleep(0.1)
         assert len(calls) == 1
         # Once it is read, who asks doesn't wait for what was asked for before.
-        workload.note(TP("trades", 1), behind=False)
+        workload.record_backlog(TP("trades", 1), behind=False)
         pace.ask()
         await asyncio.sleep(0.1)
         assert len(calls) == 2

@@ -23,7 +23,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_the_least(at: Callable[[float], None]) -> None:
     load = Workload(LEAST_SECONDS)
     at(100.002)
-    load.done()
+    load.record_processed()
     at(100.004)
     # Records came at 100; the work took 2 ms, and 1.5 times that is less than the least.
     assert load.rest_seconds(100.0) == pytest.approx(0.006)
@@ -34,7 +34,7 @@ def test_the_least(at: Callable[[float], None]) -> None:
 def test_half_as_long_again_as_it_has_worked(at: Callable[[float], None]) -> None:
     load = Workload(LEAST_SECONDS)
     at(100.012)
-    load.done()
+    load.record_processed()
     # 12 ms of work: the next fetch is due at 18.
     assert load.rest_seconds(100.0) == pytest.approx(0.006)
     at(100.018)
@@ -44,7 +44,7 @@ def test_half_as_long_again_as_it_has_worked(at: Callable[[float], None]) -> Non
 def test_while_it_works_it_is_asked_again_soon_and_not_for_ever(at: Callable[[float], None]) -> None:
     load = Workload(LEAST_SECONDS)
     at(99.0)
-    load.done()
+    load.record_processed()
     at(100.011)
     assert 0 < load.rest_seconds(100.0) <= 0.002
     at(100.041)
@@ -54,23 +54,23 @@ def test_while_it_works_it_is_asked_again_soon_and_not_for_ever(at: Callable[[fl
 def test_work_that_took_very_long_is_no_reason_to_rest_as_long(at: Callable[[float], None]) -> None:
     load = Workload(LEAST_SECONDS)
     at(103.0)
-    load.done()
+    load.record_processed()
     assert load.rest_seconds(100.0) <= 0
 
 
 def test_where_it_is_behind_it_does_not_rest(at: Callable[[float], None]) -> None:
     load = Workload(LEAST_SECONDS)
     at(100.001)
-    load.note(TP("trades", 1), behind=True)
+    load.record_backlog(TP("trades", 1), behind=True)
     assert load.rest_seconds(100.0) == 0
-    load.note(TP("trades", 1), behind=False)
+    load.record_backlog(TP("trades", 1), behind=False)
     assert load.rest_seconds(100.0) == pytest.approx(0.009)
 
 
 def test_it_is_behind_while_any_partition_is() -> None:
     load = Workload()
     for partition, behind in ((0, True), (1, True), (0, False)):
-        load.note(TP("trades", partition), behind=behind)
+        load.record_backlog(TP("trades", partition), behind=behind)
     assert load.behind
     load.clear("quotes")
     assert load.behind
@@ -78,7 +78,7 @@ def test_it_is_behind_while_any_partition_is() -> None:
     assert not load.behind
 
 
-CROWD = 20_001
+TOO_MANY = 20_001
 ONE = TP("trades", 0)
 
 
@@ -87,8 +87,8 @@ def load(at: Callable[[float], None]) -> Workload:
     """One that has a partition wait, for what is final at 100.0."""
     load = Workload()
     at(100.0)
-    load.note(ONE, behind=True, at_ms=90_000)
-    load.final("trades", 1_000, piled=CROWD)
+    load.record_backlog(ONE, behind=True, at_ms=90_000)
+    load.record_finals("trades", 1_000, open_ahead=TOO_MANY)
     assert load.held == {ONE}
     return load
 
@@ -97,33 +97,33 @@ def test_in_a_crowd_partitions_that_are_ahead_of_what_is_final_wait(at: Callable
     load = Workload()
     slow, fast, read = (TP("trades", partition) for partition in range(3))
     at(100.0)
-    load.note(slow, behind=True, at_ms=60_000)
-    load.note(fast, behind=True, at_ms=69_001)
+    load.record_backlog(slow, behind=True, at_ms=60_000)
+    load.record_backlog(fast, behind=True, at_ms=69_001)
     # All of it is read: it waits for nobody.
-    load.note(read, behind=False, at_ms=90_000)
-    load.note(TP("quotes", 0), behind=True, at_ms=90_000)
-    load.note(TP("slices", 0), behind=True)
-    load.final("trades", 59_000, piled=CROWD)
+    load.record_backlog(read, behind=False, at_ms=90_000)
+    load.record_backlog(TP("quotes", 0), behind=True, at_ms=90_000)
+    load.record_backlog(TP("slices", 0), behind=True)
+    load.record_finals("trades", 59_000, open_ahead=TOO_MANY)
     assert load.held == {fast}
     # 10 s ahead of it is near enough.
-    load.final("trades", 59_001, piled=CROWD)
+    load.record_finals("trades", 59_001, open_ahead=TOO_MANY)
     assert load.held == set()
-    load.note(fast, behind=True, at_ms=69_002)
+    load.record_backlog(fast, behind=True, at_ms=69_002)
     assert load.held == {fast}
-    load.note(fast, behind=False, at_ms=69_002)
+    load.record_backlog(fast, behind=False, at_ms=69_002)
     assert load.held == set()
 
 
 def test_without_a_crowd_none_waits(load: Workload) -> None:
-    load.final("trades", 2_000, piled=20_000)
+    load.record_finals("trades", 2_000, open_ahead=20_000)
     assert load.held == set()
 
 
 def test_none_waits_before_anything_is_final(at: Callable[[float], None]) -> None:
     load = Workload()
     at(100.0)
-    load.note(TP("trades", 0), behind=True, at_ms=90_000)
-    load.final("trades", UNSET, piled=CROWD)
+    load.record_backlog(TP("trades", 0), behind=True, at_ms=90_000)
+    load.record_finals("trades", UNSET, open_ahead=TOO_MANY)
     assert load.held == set()
 
 
@@ -136,25 +136,25 @@ def test_none_waits_for_what_does_not_catch_up(
     load: Workload, at: Callable[[float], None], final_ms: int, *, waits: bool
 ) -> None:
     at(109.9)
-    load.final("trades", final_ms, piled=CROWD)
+    load.record_finals("trades", final_ms, open_ahead=TOO_MANY)
     assert load.held == {ONE}
     at(110.0)
-    load.final("trades", final_ms, piled=CROWD)
+    load.record_finals("trades", final_ms, open_ahead=TOO_MANY)
     assert load.held == ({ONE} if waits else set())
     # That holds for the next ten seconds.
     at(119.9)
-    load.final("trades", 70_000, piled=CROWD)
+    load.record_finals("trades", 70_000, open_ahead=TOO_MANY)
     assert load.held == ({ONE} if waits else set())
     # And it catches up again, if more than a little.
     at(120.0)
-    load.final("trades", 72_500, piled=CROWD)
+    load.record_finals("trades", 72_500, open_ahead=TOO_MANY)
     assert load.held == {ONE}
 
 
 def test_a_topic_that_is_taken_up_anew_holds_none(load: Workload) -> None:
     load.clear("trades")
     assert load.held == set()
-    load.note(ONE, behind=True, at_ms=90_000)
+    load.record_backlog(ONE, behind=True, at_ms=90_000)
     assert load.held == set()
 
 
@@ -162,13 +162,13 @@ def test_with_all_of_a_backlog_waiting_it_rests(at: Callable[[float], None]) -> 
     load = Workload(LEAST_SECONDS)
     at(100.001)
     ahead, slow = TP("trades", 0), TP("trades", 1)
-    load.note(ahead, behind=True, at_ms=90_000)
-    load.note(slow, behind=True)
-    load.final("trades", 1_000, piled=CROWD)
+    load.record_backlog(ahead, behind=True, at_ms=90_000)
+    load.record_backlog(slow, behind=True)
+    load.record_finals("trades", 1_000, open_ahead=TOO_MANY)
     # How far the other is it doesn't say, so it never waits.
     assert load.held == {ahead}
     assert load.rest_seconds(100.0) == 0
-    load.note(slow, behind=False)
+    load.record_backlog(slow, behind=False)
     assert load.held == {ahead}
     assert load.rest_seconds(100.0) == pytest.approx(0.009)
     assert load.behind
@@ -177,9 +177,9 @@ def test_with_all_of_a_backlog_waiting_it_rests(at: Callable[[float], None]) -> 
 
 def test_each_backlog_is_looked_at_anew(load: Workload, at: Callable[[float], None]) -> None:
     at(110.0)
-    load.final("trades", 1_000, piled=CROWD)
+    load.record_finals("trades", 1_000, open_ahead=TOO_MANY)
     assert load.held == set()
-    load.note(ONE, behind=False)
-    load.note(ONE, behind=True, at_ms=90_000)
-    load.final("trades", 1_000, piled=CROWD)
+    load.record_backlog(ONE, behind=False)
+    load.record_backlog(ONE, behind=True, at_ms=90_000)
+    load.record_finals("trades", 1_000, open_ahead=TOO_MANY)
     assert load.held == {ONE}

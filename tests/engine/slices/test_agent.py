@@ -345,14 +345,14 @@ def test_a_fold_that_fails_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_partition_of_a_backlog_is_as_far_as_its_slowest_lane(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workload, "_CROWD_SLICES", 0)
+    monkeypatch.setattr(workload, "_MAX_SLICES_AHEAD", 0)
     world.unread = 8193
     # Lateness is 2 s: the frontiers are 18 s and 48 s.
     world.log.tick(20_000, 1).tick(50_000, 2, source="t")
     world.read()
-    world.workload.final("trades", HOUR_MS + 8_000, piled=1)
+    world.workload.record_finals("trades", HOUR_MS + 8_000, open_ahead=1)
     assert world.workload.held == set()
-    world.workload.final("trades", HOUR_MS + 7_999, piled=1)
+    world.workload.record_finals("trades", HOUR_MS + 7_999, open_ahead=1)
     assert world.workload.held == {TRADES}
     # What has happened in the last half minute is read, whoever is behind.
     monkeypatch.setattr(slicing, "time", lambda: (HOUR_MS + 50_000 + slicing.LIVE_MS) / 1000 - 0.001)

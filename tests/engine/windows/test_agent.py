@@ -262,9 +262,9 @@ def test_a_shard_of_hundreds_of_sources_is_taken_up_from_its_commit(world: World
 
 
 def test_who_reads_on_hears_how_far_results_are_final(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workload, "_CROWD_SLICES", 1)
+    monkeypatch.setattr(workload, "_MAX_SLICES_AHEAD", 1)
     ahead = TP("trades", 0)
-    world.workload.note(ahead, behind=True, at_ms=HOUR_MS + 11_000)
+    world.workload.record_backlog(ahead, behind=True, at_ms=HOUR_MS + 11_000)
     # Final is 0. With a lateness of 2 s, slices from 12 s on are beyond 10 s ahead of it: one.
     world.read(encode(frame(3, upsert(0, 1.0), upsert(11_000, 1.0), upsert(12_000, 1.0), lanes={"s": 0})))
     world.agent.flush()
