@@ -45,17 +45,18 @@ class QuoteBar(Struct, frozen=True):
     close
         The mid of the last quote.
     spread_bps
-        The spread of the last quote.
+        The spread of the last quote, in basis points of the mid.
     mean_spread_bps
-        The mean spread over quotes.
+        The mean spread over all quotes, in basis points of the mid.
     max_spread_bps
-        The widest spread.
+        The widest spread, in basis points of the mid.
     time_weighted_spread_bps
-        The mean spread over time, see `SpreadArea`; the spread of the last quote if all quotes are in one second.
+        The mean spread over time: the spread of each second's last quote, weighted with the time to the last quote of
+        the next second that has quotes. If all quotes are in one second, the spread of the last quote.
     imbalance
-        The imbalance of the last quote.
+        The imbalance of the last quote: (bid quantity - ask quantity) / (bid quantity + ask quantity).
     mean_imbalance
-        The mean imbalance over quotes.
+        The mean imbalance over all quotes.
     count
         The number of quotes.
     final, revision, incomplete

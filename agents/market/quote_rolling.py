@@ -22,15 +22,17 @@ class QuoteSlide(Struct, frozen=True):
     Attributes
     ----------
     mean_spread_bps
-        The mean spread over quotes; see `QuoteBar`.
+        The mean spread over all quotes, in basis points of the mid.
     time_weighted_spread_bps
-        The mean spread over time; see `QuoteBar`.
+        The mean spread over time: the spread of each second's last quote, weighted with the time to the last quote of
+        the next second that has quotes. If all quotes are in one second, the spread of the last quote.
     mean_imbalance
-        The mean top-of-book imbalance over quotes.
+        The mean over all quotes of (bid quantity - ask quantity) / (bid quantity + ask quantity).
     change
         The last mid of the window's last second, divided by the last mid of its first second with quotes, less 1.
     realised_volatility
-        The square root of the sum of squared log returns between the last mids of its seconds; see `Bar`.
+        The square root of the sum of squared log returns between the last mids of its seconds; 0 if only one
+        second has quotes.
     count
         The number of quotes.
     """

@@ -31,7 +31,8 @@ class TradeWindow(Struct, frozen=True):
     buy_share
         The share of the volume whose aggressor bought.
     realised_volatility
-        The square root of the sum of squared log returns between the closes of its seconds; see `Bar`.
+        The square root of the sum of squared log returns between the closes of its seconds; 0 if only one second
+        has trades.
     """
 
     vwap: float

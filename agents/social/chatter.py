@@ -28,9 +28,9 @@ class Chatter(Struct, frozen=True, kw_only=False):
     copy_share
         copies / mentions.
     most_copied
-        The ids of the originals that were copied most, with the least number of copies of each.
+        The ids of the three originals with the most copies, each with a lower bound of its number of copies.
     unique_authors
-        The estimated number of accounts that wrote these posts: see `Distinct`.
+        The estimated number of accounts that wrote these posts.
     unique_authors_error
         The standard error of that estimate: 2.3 % of it.
     engagement
@@ -41,9 +41,9 @@ class Chatter(Struct, frozen=True, kw_only=False):
     sentiment
         The mean of these scores, −1 to 1; null if there are none.
     hashtags
-        The most frequent hashtags, in lower case, with the least number of posts of each: see `Frequent`.
+        The ten most frequent hashtags, in lower case, each with a lower bound of its number of posts.
     hashtags_error
-        How many more posts a hashtag may have at most.
+        By how much the numbers of posts in hashtags may be too low; 0 if they are exact.
     final
         False while posts on time may still change the window.
     revision

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tickertape.stream.command_line.commands import meanings
+from tickertape.stream.command_line.commands import SHARED_MEANINGS, meanings
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import configured
@@ -15,17 +15,6 @@ from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.engine.worker.watchlist import gauge_name, shown
 
 _SECTION = re.compile(r"\n\n(\w+)\n-+\n")
-
-# Fields of every result, for those whose docstring doesn't describe them.
-_SHARED = {
-    "symbol": "The symbol.",
-    "source": "The source, or `all`.",
-    "resolution": "The width of the bars it is made from.",
-    "start_ms": "The start of the newest second: event time since 1970 UTC.",
-    "final": "False while events on time may still change the result.",
-    "revision": "The number of events. Of the records with one key, the one with the highest (final, revision) counts.",
-    "incomplete": "True if retention removed records before they were read.",
-}
 
 
 def pages() -> dict[str, str]:
@@ -75,7 +64,7 @@ def _page(output: Output) -> str:
 
 def _fields(output: Output) -> str:
     lines = ["## Fields\n\n| field | type | meaning | in Prometheus |\n| --- | --- | --- | --- |"]
-    meaning = _SHARED | meanings(output.result)
+    meaning = SHARED_MEANINGS | meanings(output.result)
     for field in msgspec.structs.fields(output.result):
         name = field.name
         gauge = f"`{gauge_name(output.sink, name)[0]}`" if shown(name, field.type) else ""

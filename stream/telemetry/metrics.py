@@ -60,7 +60,8 @@ _RECORDS = (1, 8, 64, 256, 1024, 2048, 4096, 8192, 16_384)
 
 RECORDS = Counter(
     "tickertape_records",
-    "Records read and committed, by outcome. The sum over all outcomes is the number of records read.",
+    "Records read and committed, by outcome: counted, late, rejected, repeated, unmatched, heartbeats. The sum over "
+    "all outcomes is the number of records read.",
     ("topic", "partition", "outcome"),
     registry=WORKER,
 )
@@ -139,7 +140,7 @@ OWNED_PARTITIONS = Gauge(
 )
 TOPIC_PARTITIONS = Gauge(
     "tickertape_topic_partitions",
-    "The number of partitions of the topic that the worker has read of.",
+    "The topic's number of partitions, as of what the worker has read.",
     ("topic",),
     registry=WORKER,
 )
@@ -167,7 +168,7 @@ PRODUCER_BUFFER = Gauge(
 FEED.register(PRODUCER_BUFFER)
 HELD_PARTITIONS = Gauge(
     "tickertape_held_partitions",
-    "Partitions of a backlog that the worker doesn't read for now, because they are ahead of others in event time.",
+    "Partitions with a backlog that the worker doesn't read for now, because they are ahead of others in event time.",
     registry=WORKER,
 )
 
@@ -189,7 +190,7 @@ DECODE_SECONDS = Histogram(
 )
 FOLD_SECONDS = Histogram(
     "tickertape_fold_seconds",
-    "The time to fold the columns of a block, or of several small ones, into slices. For the topic slices, the time to "
+    'The time to fold the columns of a block, or of several small ones, into slices. For topic="slices": the time to '
     "read frames.",
     ("topic",),
     registry=WORKER,
@@ -197,7 +198,7 @@ FOLD_SECONDS = Histogram(
 )
 PUBLISH_SECONDS = Histogram(
     "tickertape_publish_seconds",
-    "The time of a flush: packing slices into frames. For the topic slices, merging slices and making results.",
+    'The time of a flush, which packs slices into frames. For topic="slices", a flush merges slices and makes results.',
     ("topic",),
     registry=WORKER,
     buckets=_BRIEF,
@@ -292,7 +293,7 @@ RESTARTS = Counter(
 )
 WORKERS = Gauge(
     "tickertape_workers",
-    "The number of workers that run.",
+    "The number of workers that are running.",
     registry=SUPERVISOR,
 )
 

@@ -43,6 +43,14 @@ def test_the_page_is_what_the_command_prints() -> None:
     assert PAGE.read_text() == printed, "tickertape metrics > docs/metrics.md"
 
 
+def test_each_row_of_the_page_has_a_meaning_and_a_name_of_its_own() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in PAGE.read_text().splitlines()]
+    rows = [row for row in rows if row[0].startswith("`tickertape_")]
+    assert [row for row in rows if not (len(row) == 5 and row[4].endswith("."))] == []
+    # Two kinds of process serve `tickertape_producer_buffer_bytes`; of all others there is one row.
+    assert len({(row[0], row[3]) for row in rows}) == len(rows) - 1
+
+
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_names_end_with_a_base_unit_and_labels_are_bounded(kind: str) -> None:
     found = list(declared(kind))
