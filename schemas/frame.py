@@ -7,7 +7,8 @@ from msgspec import Meta, Struct, field
 from tickertape.schemas.fields import Source
 
 Whole = Annotated[int, Meta(ge=0, le=2**62)]
-#: Before any time: the watermark and the frontier of a lane without events or heartbeats.
+#: Before every time: the watermark and the frontier of a lane without events or heartbeats. Its negative is after
+#: every time.
 NEVER_MS = -(2**62)
 AnyTimeMs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 

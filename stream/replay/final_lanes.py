@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from tickertape.schemas.frame import Lane, Tallies
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS, Lane, Tallies
 
 
 class Sliced(Struct):
@@ -82,7 +81,7 @@ def final_lanes(sliced: Sequence[Sliced], idle_ms: int) -> list[FinalLanes]:
     silent |= {(one.partition, lane.source) for one in sliced for lane in one.evicted}
     lanes = [(one.partition, lane) for one in sliced for lane in one.lanes]
     awake = [lane.frontier_ms for partition, lane in lanes if (partition, lane.source) not in silent and not lane.ended]
-    as_far_ms = min(awake) if awake else max((lane.frontier_ms for _, lane in lanes), default=UNSET)
+    as_far_ms = min(awake) if awake else max((lane.frontier_ms for _, lane in lanes), default=NEVER_MS)
     sources = sorted({lane.source for _, lane in lanes} | {source for _, source in silent})
     found = []
     for one in sliced:

@@ -16,11 +16,10 @@ import pyarrow as pa
 from msgspec import Struct
 
 from tickertape.schemas.checkpoint import Views
-from tickertape.schemas.frame import Frame, Lane, Tallies
+from tickertape.schemas.frame import NEVER_MS, Frame, Lane, Tallies
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Slicing
@@ -146,7 +145,7 @@ class _Slicing:
         for shard, frame in frames:
             # Which lanes have ended or were evicted is known at the log's end: until then a source may resume.
             lanes = frame.lanes if last else [msgspec.structs.replace(lane, ended=False) for lane in frame.lanes]
-            frame = msgspec.structs.replace(frame, lanes=lanes + self._evicted(), evicted_ms=UNSET)
+            frame = msgspec.structs.replace(frame, lanes=lanes + self._evicted(), evicted_ms=NEVER_MS)
             self._frames[shard].append(frame)
 
     def _evicted(self) -> list[Lane]:
@@ -168,7 +167,7 @@ class _Slicing:
             slicer.partition,
             slicer.upto - slicer.start,
             slicer.tallies,
-            slicer.lanes.lanes(),
+            slicer.lanes.to_list(),
             self._evicted(),
             self._heard_ms,
             self._first_ms,
@@ -287,7 +286,7 @@ def _by_time(job: Job, shard: int, known: Sequence[FinalLanes]) -> Iterator[Fram
 
 
 def _reach_ms(frame: Frame) -> int:
-    return max((lane.frontier_ms for lane in frame.lanes), default=UNSET)
+    return max((lane.frontier_ms for lane in frame.lanes), default=NEVER_MS)
 
 
 class _Results:

@@ -9,9 +9,8 @@ from msgspec import Struct
 
 from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Slice, Ticks
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
-from tickertape.schemas.frame import Frame, Lane, Tallies
+from tickertape.schemas.frame import NEVER_MS, Frame, Lane, Tallies
 from tickertape.schemas.topics import BARS
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
@@ -94,12 +93,12 @@ def frame(
         partitions=partitions,
         idle=resting,
         incomplete=incomplete and (HOUR_MS + incomplete[0], HOUR_MS + incomplete[1]),
-        lanes=[Lane(source, UNSET, HOUR_MS + at, source in idle) for source, at in (lanes or {}).items()],
+        lanes=[Lane(source, NEVER_MS, HOUR_MS + at, source in idle) for source, at in (lanes or {}).items()],
         tallies=Tallies(),
         sources=sources.names,
         symbols=symbols.names,
         columns={name: column.tobytes() for name, column in columns.items()},
-        evicted_ms=UNSET if evicted is None else HOUR_MS + evicted,
+        evicted_ms=NEVER_MS if evicted is None else HOUR_MS + evicted,
     )
 
 

@@ -192,16 +192,16 @@ class Owner:
         if record.source in self.lanes:
             return True
         if len(self.lanes) >= self.room.sources:
-            silent = self.most_silent()
+            slowest = self.furthest_behind()
             if isinstance(record, Heartbeat) and record.end:
                 return False
-            if self.lanes[silent].watermark >= record.time - self.room.silence:
+            if self.lanes[slowest].watermark >= record.time - self.room.silence:
                 return False
-            self.evict(silent)
+            self.evict(slowest)
         self.lanes[record.source] = Lane(frontier=self.evicted, heard=now, since=self.read)
         return True
 
-    def most_silent(self) -> str:
+    def furthest_behind(self) -> str:
         return min(self.lanes, key=lambda source: (self.lanes[source].watermark, source))
 
     def evict(self, source: str) -> None:

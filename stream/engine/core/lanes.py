@@ -7,9 +7,6 @@ import numpy as np
 from tickertape.schemas.frame import NEVER_MS, Lane
 from tickertape.stream.engine.core.block import Ints
 
-#: The watermark and the frontier of a lane before its first record or heartbeat.
-UNSET = NEVER_MS
-
 
 class Lanes:
     """The watermarks and frontiers of one partition, moved record by record.
@@ -20,7 +17,7 @@ class Lanes:
         How far a lane's frontier is behind its watermark, ms.
     lanes
         The lanes of the checkpoint. Their frontiers never move back, even if the lateness has grown since.
-    evicted_ms, since
+    evicted_ms, admitted_at
         See the attributes.
 
     Attributes
@@ -32,16 +29,20 @@ class Lanes:
     evicted_ms
         The greatest frontier of the evicted lanes, ms. A new lane begins there, because its source may have had one of
         them: records that it sends again are then late.
-    since
+    admitted_at
         By source: the offset at which its lane was admitted. Records before it may have been rejected.
     """
 
     def __init__(
-        self, lateness_ms: int, lanes: list[Lane], evicted_ms: int = UNSET, since: Mapping[str, int] | None = None
+        self,
+        lateness_ms: int,
+        lanes: list[Lane],
+        evicted_ms: int = NEVER_MS,
+        admitted_at: Mapping[str, int] | None = None,
     ) -> None:
         self._lateness_ms = lateness_ms
         self.evicted_ms = evicted_ms
-        self.since = dict(since or {})
+        self.admitted_at = dict(admitted_at or {})
         self.watermark_ms = {lane.source: lane.watermark_ms for lane in lanes}
         self.frontier_ms = {lane.source: lane.frontier_ms for lane in lanes}
         self.ended = {lane.source for lane in lanes if lane.ended}
@@ -61,16 +62,16 @@ class Lanes:
         Ints
             The lane's frontier just before each time, ms, shape (n,).
         """
-        watermark = self.watermark_ms.get(source, UNSET)
-        frontier = self.frontier_ms.get(source, UNSET)
+        watermark = self.watermark_ms.get(source, NEVER_MS)
+        frontier = self.frontier_ms.get(source, NEVER_MS)
         running = np.maximum(np.maximum.accumulate(times_ms), watermark)
-        met = np.empty_like(running)
-        met[0] = frontier
-        np.maximum(running[:-1] - self._lateness_ms, frontier, out=met[1:])
+        frontier_before = np.empty_like(running)
+        frontier_before[0] = frontier
+        np.maximum(running[:-1] - self._lateness_ms, frontier, out=frontier_before[1:])
         self.ended.discard(source)
         self.watermark_ms[source] = int(running[-1])
         self.frontier_ms[source] = max(frontier, int(running[-1]) - self._lateness_ms)
-        return met
+        return frontier_before
 
     def end(self, source: str, frontier_ms: int) -> None:
         """Mark a source as ended, and close its slices that end at or before a time."""
@@ -79,16 +80,16 @@ class Lanes:
 
     def admit(self, source: str, offset: int) -> None:
         """Open a lane for a source, from an offset on."""
-        self.watermark_ms[source] = UNSET
+        self.watermark_ms[source] = NEVER_MS
         self.frontier_ms[source] = self.evicted_ms
-        self.since[source] = offset
+        self.admitted_at[source] = offset
 
     @property
-    def least_ms(self) -> int:
+    def least_watermark_ms(self) -> int:
         """The least watermark of all lanes, ms."""
-        return min(self.watermark_ms.values(), default=UNSET)
+        return min(self.watermark_ms.values(), default=NEVER_MS)
 
-    def most_silent(self) -> tuple[int, str]:
+    def furthest_behind(self) -> tuple[int, str]:
         """Return the least watermark, ms, and its source."""
         return min((watermark_ms, source) for source, watermark_ms in self.watermark_ms.items())
 
@@ -97,14 +98,14 @@ class Lanes:
         self.raise_frontier(source, end_ms)
         self.evicted_ms = max(self.evicted_ms, self.frontier_ms.pop(source))
         del self.watermark_ms[source]
-        self.since.pop(source, None)
+        self.admitted_at.pop(source, None)
         self.ended.discard(source)
 
     def closed_ms(self, source: str) -> int:
         """Return the frontier of a source, ms. Without a lane it is `evicted_ms`."""
         return self.frontier_ms.get(source, self.evicted_ms)
 
-    def lanes(self, idle: frozenset[str] = frozenset()) -> list[Lane]:
+    def to_list(self, idle: frozenset[str] = frozenset()) -> list[Lane]:
         """Return all lanes, and mark those of the given sources as idle."""
         return [
             Lane(source, watermark_ms, self.frontier_ms[source], source in idle, source in self.ended)

@@ -4,7 +4,7 @@ from time import monotonic
 
 from faust.types import TP
 
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS
 
 # The next fetch starts this many times the working time after the last answer, so a rest is half as long as the work.
 # Fetching sooner costs more, and on a machine that is full the results then come later.
@@ -47,7 +47,7 @@ class Workload:
         #: Partitions to leave out of fetches: they are so far ahead of finals that their slices would pile up.
         self.held: frozenset[TP] = frozenset()
 
-    def record_backlog(self, tp: TP, *, behind: bool, at_ms: int = UNSET) -> None:
+    def record_backlog(self, tp: TP, *, behind: bool, at_ms: int = NEVER_MS) -> None:
         """Record whether a partition has a backlog, and its event time, ms; without a time it is never held."""
         if behind:
             self._backlog[tp] = at_ms
@@ -79,7 +79,7 @@ class Workload:
             catching_up = at_ms - was_ms >= _MIN_CATCH_UP_RATE * 1000 * (now - then)
             was_ms, then = at_ms, now
         self._final[topic] = was_ms, then, catching_up
-        if open_ahead > _MAX_SLICES_AHEAD and catching_up and at_ms > UNSET:
+        if open_ahead > _MAX_SLICES_AHEAD and catching_up and at_ms > NEVER_MS:
             self._limit_ms[topic] = at_ms + AHEAD_MS
         else:
             self._limit_ms.pop(topic, None)

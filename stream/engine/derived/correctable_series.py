@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import NOTHING, Finals, Output, Result, ResultWriter
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema, grow
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
@@ -300,7 +300,7 @@ class CorrectableSeries(ABC):
             return places, parts[0]
         return places, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _release(self, some: Iterable[Series], times: Times, before_ms: int = -UNSET) -> None:
+    def _release(self, some: Iterable[Series], times: Times, before_ms: int = -NEVER_MS) -> None:
         """Forget the windows that these series don't need any more.
 
         Parameters

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.results import Finals, ResultWriter, WindowKey
 from tickertape.stream.engine.core.table import Columns
@@ -106,7 +106,7 @@ class Filler(Stage):
             shard = shard_of[i]
             if (shard, source) not in done_ms:
                 done = self._shards.finality[shard].previous.finished_ms(source)
-                done_ms[shard, source] = UNSET if shard in self._started else done
+                done_ms[shard, source] = NEVER_MS if shard in self._started else done
             if slice_ms + self._slice_ms > done_ms[shard, source]:
                 continue
             seed = self._seeds.setdefault(shard, {}).get((source, symbol))
@@ -137,7 +137,7 @@ class Filler(Stage):
         newest: dict[tuple[str, str], int] = {}
         for (source, symbol), seed in seeds.items():
             for name in (source, ALL):
-                newest[name, symbol] = max(newest.get((name, symbol), UNSET), seed.slice_ms)
+                newest[name, symbol] = max(newest.get((name, symbol), NEVER_MS), seed.slice_ms)
             offset = min(offset for _, offset, _ in seed.upserts.values())
             self._note_newest(shard, source, symbol, seed.slice_ms, offset)
         place = {key: i for i, key in enumerate(newest)}
@@ -176,7 +176,7 @@ class Filler(Stage):
             self._note_newest(shard, source, symbol, slice_ms, offset)
 
     def _note_newest(self, shard: int, source: str, symbol: str, slice_ms: int, offset: int) -> None:
-        known_ms, known = self._newest.get((shard, source, symbol), (UNSET, 0))
+        known_ms, known = self._newest.get((shard, source, symbol), (NEVER_MS, 0))
         if slice_ms >= known_ms:
             # The slices of all partitions for that second are needed.
             offset = min(offset, known) if slice_ms == known_ms else offset
@@ -239,11 +239,11 @@ class Filler(Stage):
         gaps: list[_Gap] = []
         for (shard, source, resolution), group in self._groups.items():
             finality = self._shards.finality[shard]
-            final_ms = finality.final_ms.get(source, UNSET)
+            final_ms = finality.final_ms.get(source, NEVER_MS)
             final_ms -= final_ms % group.width_ms
             if shard not in self._shards.publishing or final_ms <= group.cursor_ms:
                 continue
-            fold_ms = min(finality.fold_ms.get(source, UNSET), finality.fold_ms.get(ALL, UNSET))
+            fold_ms = min(finality.fold_ms.get(source, NEVER_MS), finality.fold_ms.get(ALL, NEVER_MS))
             for symbol, series in group.series.items():
                 for start_ms, n, values in self._gaps(series, group.width_ms, final_ms, fold_ms, room):
                     gaps.append(_Gap(shard, symbol, source, resolution, start_ms, group.width_ms, n, values))

@@ -57,20 +57,20 @@ class StatefulSeries(CorrectableSeries):
         """Change the states in place; return what `CorrectableSeries._step` returns."""
 
     def _step(self, places: list[Place], rows: Ints, before: Ints) -> Columns:
-        held, first = self._arena.columns, before < 0
+        stored, first = self._arena.columns, before < 0
         state: Columns = {}
         for name, (_, start) in self._state.items():
-            column = state[name] = held[f"_{name}"][before]
+            column = state[name] = stored[f"_{name}"][before]
             column[first] = start
-        made = self._advance(state, {name: held[name][rows] for name in self._metrics}, places, rows)
+        made = self._advance(state, {name: stored[name][rows] for name in self._metrics}, places, rows)
         for name, column in state.items():
-            held[f"_{name}"][rows] = column
-        held["events"][rows] = np.where(first, 0, held["events"][before]) + held["revision"][rows]
+            stored[f"_{name}"][rows] = column
+        stored["events"][rows] = np.where(first, 0, stored["events"][before]) + stored["revision"][rows]
         ever = np.array([0 if self._anew[series.shard] else _EVER for series, _ in places], np.int64)
-        clean = np.where(first, ever, held["clean"][before] + 1)
-        clean[held["incomplete"][rows]] = 0
-        held["clean"][rows] = clean
-        return made | {"revision": held["events"][rows], "incomplete": clean < self._memory}
+        clean = np.where(first, ever, stored["clean"][before] + 1)
+        clean[stored["incomplete"][rows]] = 0
+        stored["clean"][rows] = clean
+        return made | {"revision": stored["events"][rows], "incomplete": clean < self._memory}
 
     def _n_obsolete(self, series: Series, settled_ms: int) -> int:
         # The first window isn't needed if the one after it can't be corrected any more.

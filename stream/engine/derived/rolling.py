@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import Finals, Output
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import INT
@@ -63,7 +63,7 @@ class RollingSeries(CorrectableSeries):
             Output(rolling.sink.name, rolling.kind, _result(rolling, rolling_ms)),
             {resolution: step_ms},
             dtypes_of(rolling.of, rolling.takes) | {"incomplete": (np.dtype(np.bool_), False)},
-            {"spoiled_ms": (INT, UNSET)},
+            {"spoiled_ms": (INT, NEVER_MS)},
             {f"_{name}": column for name, column in start.items()},
         )
         self._rolling = rolling
@@ -91,8 +91,8 @@ class RollingSeries(CorrectableSeries):
         return {name: self._arena.columns[f"_{name}"].reshape(-1) for name in self._rolling.aggregate.schema}
 
     def _lifted(self, rows: Ints) -> Columns:
-        held = self._arena.columns
-        return self._rolling.aggregate.lift({name: held[name][rows] for name in self._rolling.takes})
+        stored = self._arena.columns
+        return self._rolling.aggregate.lift({name: stored[name][rows] for name in self._rolling.takes})
 
     def _prepare(self, changed: Mapping[Series, int]) -> None:
         """Make the folds before a changed window again: windows computed after it may have replaced them."""
@@ -142,7 +142,7 @@ class RollingSeries(CorrectableSeries):
     def _step(self, places: list[Place], rows: Ints, before: Ints) -> Columns:
         n, schema, aggregate = len(self._wide_ms), self._rolling.aggregate.schema, self._rolling.aggregate
         start_ms = np.array([series.starts_ms[at] for series, at in places])[:, None]
-        last_ms = np.array([series.starts_ms[at - 1] if at else UNSET for series, at in places])[:, None]
+        last_ms = np.array([series.starts_ms[at - 1] if at else NEVER_MS for series, at in places])[:, None]
         begins_ms = start_ms - start_ms % self._wide_ms
         goes_on = last_ms >= begins_ms
         self._end_blocks(places, ~goes_on & (last_ms >= begins_ms - self._wide_ms), begins_ms)
@@ -200,11 +200,12 @@ class RollingSeries(CorrectableSeries):
 
     def _marks(self, places: list[Place], rows: Ints, before: Ints, start_ms: Ints) -> Columns:
         """Return which windows are incomplete: those that include an incomplete one, or reach into a lost past."""
-        held = self._arena.columns
+        stored = self._arena.columns
         anew = np.array([self._anew[series.shard] for series, _ in places])
-        spoiled_ms = np.where(before >= 0, held["spoiled_ms"][before], np.where(anew, start_ms - self._step_ms, UNSET))
-        spoiled_ms = np.where(held["incomplete"][rows], start_ms, spoiled_ms)
-        held["spoiled_ms"][rows] = spoiled_ms
+        at_first_ms = np.where(anew, start_ms - self._step_ms, NEVER_MS)
+        spoiled_ms = np.where(before >= 0, stored["spoiled_ms"][before], at_first_ms)
+        spoiled_ms = np.where(stored["incomplete"][rows], start_ms, spoiled_ms)
+        stored["spoiled_ms"][rows] = spoiled_ms
         incomplete = spoiled_ms >= start_ms + self._step_ms - self._widest_ms
         return {"incomplete": incomplete, "publish": np.ones(len(rows), np.bool_)}
 

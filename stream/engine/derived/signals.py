@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import NOTHING, Finals, Output
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
@@ -49,7 +49,7 @@ class SignalSeries(StatefulSeries):
                 if rule.resolutions is None or name in rule.resolutions
             },
             dict.fromkeys(rule.takes, (FLOAT, 0.0)),
-            {**rule.state, "fired_ms": (INT, UNSET)},
+            {**rule.state, "fired_ms": (INT, NEVER_MS)},
             rule.memory,
             {"fired": (_BOOL, False), "value": (FLOAT, 0.0), "level": (FLOAT, 0.0)},
         )
@@ -122,9 +122,9 @@ class SignalSeries(StatefulSeries):
         order = sorted(range(len(published)), key=lambda i: (starts_ms[i], published[i][0].key))
         published, rule = [published[i] for i in order], self._rule
         rows = np.array([series.rows[at] for series, at in published], np.int64)
-        held = self._arena.columns
-        columns = {name: held[name][rows] for name in ("value", "level")}
-        columns |= {"revision": held["events"][rows], "incomplete": held["clean"][rows] < self._memory}
+        stored = self._arena.columns
+        columns = {name: stored[name][rows] for name in ("value", "level")}
+        columns |= {"revision": stored["events"][rows], "incomplete": stored["clean"][rows] < self._memory}
         columns |= {name: np.full(len(rows), getattr(rule, name)) for name in ("on", "field")}
         made = super()._results(published, columns | {"rule": np.full(len(rows), rule.name)}, times)
         made.columns["final"][:] = [final[i] for i in order]

@@ -4,8 +4,7 @@ from collections.abc import Collection
 
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.control import MOST_PARTITIONS
-from tickertape.schemas.frame import Frame
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS, Frame
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.finality.previous_owner import PreviousOwner
 from tickertape.stream.engine.recovery.state import Frontiers
@@ -77,7 +76,7 @@ class Finality:
         self._here: dict[int, set[str]] = {}
         self._evicted_ms: dict[int, int] = {}
         # If windows are made again, so are those of sources that were forgotten.
-        self._forgotten_ms = UNSET if again else saved.forgotten_ms
+        self._forgotten_ms = NEVER_MS if again else saved.forgotten_ms
         self._news = True
         if known is not None:
             self.final_ms, self.fold_ms = known.final_ms, known.fold_ms
@@ -90,7 +89,7 @@ class Finality:
 
     def closed_ms(self, source: str) -> int:
         """Return the time up to which slices change no more."""
-        return max(self.fold_ms.get(source, UNSET), self.previous.finished_ms(source))
+        return max(self.fold_ms.get(source, NEVER_MS), self.previous.finished_ms(source))
 
     def settled_ms(self, source: str) -> int:
         """Return the time up to which windows can't change any more."""
@@ -106,22 +105,22 @@ class Finality:
             return
         names = self.fold_ms.keys() | self._saved.folded.keys()
         folded = {name: self.closed_ms(name) for name in names}
-        if any(at_ms != UNSET for at_ms in folded.values()):
+        if any(at_ms != NEVER_MS for at_ms in folded.values()):
             self._added.append((self._partitions, folded))
         self._partitions = partitions
 
     def behind(self) -> dict[tuple[int, str], int]:
         """Return the frontiers of the lanes that are behind the fold frontier."""
-        of_all = self.fold_ms.get(ALL, UNSET)
+        of_all = self.fold_ms.get(ALL, NEVER_MS)
         return {
             lane: at_ms
             for lane in self._lane_ms
-            if (at_ms := self.frontier_ms(*lane)) < max(of_all, self.fold_ms.get(lane[1], UNSET))
+            if (at_ms := self.frontier_ms(*lane)) < max(of_all, self.fold_ms.get(lane[1], NEVER_MS))
         }
 
     def frontier_ms(self, partition: int, source: str) -> int:
         """Return a lane's frontier; for an evicted source, where its next lane will begin."""
-        at_ms = self._lane_ms.get((partition, source), UNSET)
+        at_ms = self._lane_ms.get((partition, source), NEVER_MS)
         if source in self._here.get(partition, (source,)):
             return at_ms
         return max(at_ms, self._evicted_ms[partition])
@@ -136,19 +135,19 @@ class Finality:
             else:
                 self._learn(told)
         # A source whose lane opened and was evicted since the last frame has upserts in this one, and no lane.
-        said = dict.fromkeys(frame.sources if frame.evicted_ms != UNSET else (), frame.evicted_ms)
+        said = dict.fromkeys(frame.sources if frame.evicted_ms != NEVER_MS else (), frame.evicted_ms)
         said |= {lane.source: lane.frontier_ms for lane in frame.lanes}
         for source, frontier_ms in said.items():
-            self._lane_ms[partition, source] = max(self._lane_ms.get((partition, source), UNSET), frontier_ms)
+            self._lane_ms[partition, source] = max(self._lane_ms.get((partition, source), NEVER_MS), frontier_ms)
             if source not in self._sources:
                 self._sources = self._sources | {source}
                 # The source may be one that was forgotten.
-                self.fold_ms[source] = max(self.fold_ms.get(source, UNSET), self._forgotten_ms)
-        if frame.upto >= self._stamp.get(partition, UNSET):
+                self.fold_ms[source] = max(self.fold_ms.get(source, NEVER_MS), self._forgotten_ms)
+        if frame.upto >= self._stamp.get(partition, NEVER_MS):
             self._stamp[partition] = frame.upto
             self._idle[partition] = {lane.source for lane in frame.lanes if lane.idle}, frame.idle
             self._ended[partition] = {lane.source for lane in frame.lanes if lane.ended}
-            if frame.evicted_ms != UNSET:
+            if frame.evicted_ms != NEVER_MS:
                 self._here[partition] = {lane.source for lane in frame.lanes}
                 self._evicted_ms[partition] = frame.evicted_ms
 
@@ -178,20 +177,20 @@ class Finality:
         for source in (ALL, *self._sources):
             if publishing:
                 saved = self._saved
-                self._raise(source, saved.final.get(source, UNSET), saved.folded.get(source, UNSET))
+                self._raise(source, saved.final.get(source, NEVER_MS), saved.folded.get(source, NEVER_MS))
             if not self._advance(source):
                 # No source that is gone delays results for ever: beyond the horizon, the other sources decide, so ALL
                 # comes first. If all have ended, folding may go on.
-                least_ms = min(self.final_ms.get(ALL, UNSET) - self._horizon_ms, self.fold_ms.get(ALL, UNSET))
+                least_ms = min(self.final_ms.get(ALL, NEVER_MS) - self._horizon_ms, self.fold_ms.get(ALL, NEVER_MS))
                 self._raise(source, least_ms, least_ms)
         return before != (self.final_ms, self.fold_ms)
 
     def _advance(self, source: str) -> bool:
         """Recompute a source's frontiers; return whether any of its lanes is active."""
-        known, awake, ended, least_ms, away_ms = [], [], [], -UNSET, -UNSET
+        known, awake, ended, least_ms, away_ms = [], [], [], -NEVER_MS, -NEVER_MS
         if max(self._partitions, self.doubtful_partitions) > len(self._idle):
             # A partition without a frame yet delays everything.
-            awake, least_ms = [UNSET], UNSET
+            awake, least_ms = [NEVER_MS], NEVER_MS
         for partition, (idle, rest) in self._idle.items():
             for name in self._sources if source == ALL else (source,):
                 at_ms = self._lane_ms.get((partition, name))
@@ -202,11 +201,11 @@ class Finality:
                     ended.append(at_ms := self.frontier_ms(partition, name))
                     least_ms, away_ms = min(least_ms, at_ms), min(away_ms, at_ms)
                     continue
-                least_ms = min(least_ms, UNSET if at_ms is None else at_ms)
+                least_ms = min(least_ms, NEVER_MS if at_ms is None else at_ms)
                 if at_ms is not None:
                     known.append(at_ms)
                 if not (rest if at_ms is None else name in idle):
-                    awake.append(UNSET if at_ms is None else at_ms)
+                    awake.append(NEVER_MS if at_ms is None else at_ms)
         if known:
             # If all are idle, the least of them decides.
             final_ms = min(awake or known)
@@ -217,8 +216,8 @@ class Finality:
         return bool(awake)
 
     def _raise(self, source: str, final_ms: int, fold_ms: int) -> None:
-        self.final_ms[source] = max(self.final_ms.get(source, UNSET), final_ms)
-        self.fold_ms[source] = max(self.fold_ms.get(source, UNSET), fold_ms)
+        self.final_ms[source] = max(self.final_ms.get(source, NEVER_MS), final_ms)
+        self.fold_ms[source] = max(self.fold_ms.get(source, NEVER_MS), fold_ms)
 
     @property
     def may_forget(self) -> bool:
@@ -274,7 +273,7 @@ class Finality:
 
     def _is_behind(self, partition: int, folded: dict[str, int]) -> bool:
         """Return whether a lane of a partition may still have slices for times that were folded without it."""
-        of_all = folded.get(ALL, UNSET)
+        of_all = folded.get(ALL, NEVER_MS)
         return any(
-            self.frontier_ms(partition, source) < max(folded.get(source, UNSET), of_all) for source in self._sources
+            self.frontier_ms(partition, source) < max(folded.get(source, NEVER_MS), of_all) for source in self._sources
         )

@@ -1,7 +1,7 @@
 """What a shard's previous owner had finished, by the checkpoint that it left."""
 
 from tickertape.schemas.checkpoint import Views
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.names import ALL
 
 
@@ -24,8 +24,8 @@ class PreviousOwner:
         self._finished = {} if again else saved.folded
 
     def folded_ms(self, source: str) -> int:
-        """Return the time up to which it had folded a source's slices; UNSET if windows are made again."""
-        return self._finished.get(source, UNSET)
+        """Return the time up to which it had folded a source's slices; NEVER_MS if windows are made again."""
+        return self._finished.get(source, NEVER_MS)
 
     def finished_ms(self, source: str) -> int:
         """Return the time up to which it had finished a source's windows.
@@ -37,7 +37,7 @@ class PreviousOwner:
     def published_ms(self, source: str) -> int:
         """Return the time up to which it had published all results before its last commit."""
         folded = self._saved.folded
-        return min(folded.get(ALL, UNSET), folded.get(source, self._saved.forgotten_ms))
+        return min(folded.get(ALL, NEVER_MS), folded.get(source, self._saved.forgotten_ms))
 
     def had_all(self, partition: int, source: str, end_ms: int) -> bool:
         """Return whether it certainly had all of a lane's slice that ends at a time.
@@ -48,9 +48,9 @@ class PreviousOwner:
         saved = self._saved
         if partition >= saved.partitions or source not in saved.folded:
             return False
-        folded_ms = min(saved.folded[source], saved.folded.get(ALL, UNSET))
-        final_ms = max(saved.final.get(source, UNSET), saved.final.get(ALL, UNSET))
+        folded_ms = min(saved.folded[source], saved.folded.get(ALL, NEVER_MS))
+        final_ms = max(saved.final.get(source, NEVER_MS), saved.final.get(ALL, NEVER_MS))
         if end_ms > folded_ms or folded_ms <= final_ms - self._horizon_ms:
             return False
         without = next((folded for first, folded in reversed(saved.added) if first <= partition), {})
-        return end_ms > max(without.get(source, UNSET), without.get(ALL, UNSET))
+        return end_ms > max(without.get(source, NEVER_MS), without.get(ALL, NEVER_MS))

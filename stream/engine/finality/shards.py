@@ -2,7 +2,7 @@
 
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.control import MOST_PARTITIONS
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.recovery.state import State
@@ -68,11 +68,11 @@ class Shards:
     @property
     def final_ms(self) -> int:
         """The time up to which all results of every shard are final."""
-        return min((finality.final_ms.get(ALL, UNSET) for finality in self.finality.values()), default=UNSET)
+        return min((finality.final_ms.get(ALL, NEVER_MS) for finality in self.finality.values()), default=NEVER_MS)
 
     def published_ms(self, shard: int, source: str) -> int:
         """Return the time up to which results are already published by the previous owner."""
-        return self.finality[shard].previous.published_ms(source) if shard in self.repeating else UNSET
+        return self.finality[shard].previous.published_ms(source) if shard in self.repeating else NEVER_MS
 
     def settled_ms(self, shard: int, source: str) -> int:
         """Return the time up to which windows can't change any more."""

@@ -3,8 +3,7 @@
 from collections.abc import Collection
 from time import time
 
-from tickertape.schemas.frame import Frame
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS, Frame
 from tickertape.stream.telemetry import metrics
 
 
@@ -19,8 +18,8 @@ class Latency:
         """Record a frame whose upserts have not been published yet."""
         if not frame.sources:
             return
-        newest_ms = max((lane.watermark_ms for lane in frame.lanes if lane.source in frame.sources), default=UNSET)
-        if newest_ms != UNSET:
+        newest_ms = max((lane.watermark_ms for lane in frame.lanes if lane.source in frame.sources), default=NEVER_MS)
+        if newest_ms != NEVER_MS:
             self._waiting_ms[frame.topic] = min(newest_ms, self._waiting_ms.get(frame.topic, newest_ms))
 
     def published(self, input_topic: str, sink: str) -> None:

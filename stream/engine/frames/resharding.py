@@ -7,8 +7,7 @@ import msgspec
 import numpy as np
 
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint
-from tickertape.schemas.frame import Frame, Lane
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS, Frame, Lane
 from tickertape.stream.kafka.partition import partition_for
 
 
@@ -44,9 +43,9 @@ class Resharding:
         rows = self._open(shard, frame)
         for lane in frame.lanes:
             said = lanes.setdefault(lane.source, {})
-            watermark_ms, frontier_ms = said.get(shard, (UNSET, UNSET))
+            watermark_ms, frontier_ms = said.get(shard, (NEVER_MS, NEVER_MS))
             said[shard] = max(watermark_ms, lane.watermark_ms), max(frontier_ms, lane.frontier_ms)
-        if frame.upto >= (newest.upto if (newest := self._newest.get(origin)) else UNSET):
+        if frame.upto >= (newest.upto if (newest := self._newest.get(origin)) else NEVER_MS):
             self._newest[origin] = frame
         if not len(rows):
             return []
@@ -54,7 +53,7 @@ class Resharding:
         shard_of = np.array([partition_for(name, self._after) for name in frame.symbols])[symbol]
         # Idle, ended and evicted lanes are reported at the end: until then more frames of an old shard may have upserts
         # of these lanes.
-        told = msgspec.structs.replace(frame, idle=False, lanes=self._least(origin), evicted_ms=UNSET)
+        told = msgspec.structs.replace(frame, idle=False, lanes=self._least(origin), evicted_ms=NEVER_MS)
         return [(int(new), _cut(told, rows[shard_of == new])) for new in np.unique(shard_of)]
 
     def _open(self, shard: int, frame: Frame) -> Any:
@@ -63,7 +62,7 @@ class Resharding:
         if not len(start_ms):
             return start_ms
         lanes = self._lanes[frame.topic, frame.partition]
-        passed_ms = np.array([lanes.get(source, {}).get(shard, (UNSET, UNSET))[1] for source in frame.sources])
+        passed_ms = np.array([lanes.get(source, {}).get(shard, (NEVER_MS, NEVER_MS))[1] for source in frame.sources])
         source = np.frombuffer(frame.columns["source"], "<u4")
         return np.flatnonzero(start_ms + self._slice_ms > passed_ms[source])
 
@@ -94,7 +93,7 @@ class Resharding:
                     if lane.source in now
                 ]
             told = msgspec.structs.replace(
-                newest, idle=newest.idle and end, lanes=least, evicted_ms=newest.evicted_ms if end else UNSET
+                newest, idle=newest.idle and end, lanes=least, evicted_ms=newest.evicted_ms if end else NEVER_MS
             )
             empty = _cut(told, np.empty(0, np.int64))
             frames += [(shard, empty) for shard in range(self._after)]

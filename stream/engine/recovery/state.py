@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct, field
 
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.frames.upserts import SliceKey
 
@@ -69,7 +69,7 @@ class Frontiers(Struct, frozen=True, array_like=True):
     ended: dict[int, set[str]] = field(default_factory=dict)
     here: dict[int, set[str]] = field(default_factory=dict)
     evicted_ms: dict[int, int] = field(default_factory=dict)
-    forgotten_ms: int = UNSET
+    forgotten_ms: int = NEVER_MS
 
 
 class Kept(Struct, frozen=True, array_like=True):
@@ -109,7 +109,7 @@ class FilledGroup:
     """The series, by symbol, of one shard, source and resolution. All of them are published up to the cursor."""
 
     width_ms: int
-    cursor_ms: int = -UNSET
+    cursor_ms: int = -NEVER_MS
     series: dict[str, FilledSeries] = data_field(default_factory=dict)
 
 

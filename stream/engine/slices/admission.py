@@ -5,7 +5,8 @@ import numpy as np
 from tickertape.stream.engine.core.block import Block, Ints
 from tickertape.stream.engine.slices.decode import Decoded
 
-_NEVER_MS = np.iinfo(np.int64).max // 2
+# Stands for a time that a record lacks; later than all others, so a minimum ignores it.
+_UNKNOWN_MS = np.iinfo(np.int64).max // 2
 
 
 def admitted(block: Block, decoded: Decoded, skew_ms: int, latest_ms: int = 0) -> Decoded:
@@ -43,7 +44,7 @@ def _received_ms(block: Block, decoded: Decoded) -> Ints:
     """Return when each record was received: the earlier of the feed's time, if it has one, and the append time."""
     received_ms, appended_ms = decoded.received_ms, block.appended_ms[decoded.at]
     return np.minimum(
-        np.where(received_ms > 0, received_ms, _NEVER_MS), np.where(appended_ms > 0, appended_ms, _NEVER_MS)
+        np.where(received_ms > 0, received_ms, _UNKNOWN_MS), np.where(appended_ms > 0, appended_ms, _UNKNOWN_MS)
     )
 
 

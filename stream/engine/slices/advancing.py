@@ -2,20 +2,21 @@
 
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.heartbeat import Heartbeat
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.lanes import UNSET, Lanes
+from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.slices.decode import Decoded
 
 
 def stored_frontiers(lanes: Lanes, decoded: Decoded, names: list[str]) -> Ints:
     """Return the current frontier of each record's lane, ms, shape (n,); ``names`` are the sources by code."""
-    stored = np.array([lanes.frontier_ms.get(name, UNSET) for name in names] or [UNSET])
+    stored = np.array([lanes.frontier_ms.get(name, NEVER_MS) for name in names] or [NEVER_MS])
     return stored[decoded.source]
 
 
 def advance(lanes: Lanes, decoded: Decoded, names: list[str], slice_ms: int, active: set[str]) -> Ints:
-    """Move the lanes, and return the frontier that each record met, ms, shape (n,).
+    """Move the lanes, and return the frontier just before each record, ms, shape (n,).
 
     Parameters
     ----------
@@ -29,22 +30,24 @@ def advance(lanes: Lanes, decoded: Decoded, names: list[str], slice_ms: int, act
         A set to which the sources of these records and heartbeats are added.
     """
     source = decoded.source
-    met = np.empty(len(decoded), np.int64)
+    frontier_before = np.empty(len(decoded), np.int64)
     beats: dict[str, list[tuple[int, Heartbeat]]] = {}
     for at, beat in decoded.heartbeats:
         beats.setdefault(beat.source, []).append((at, beat))
     for code in np.flatnonzero(np.bincount(source, minlength=1)).tolist() if len(source) else ():
-        name, mine = names[code], np.flatnonzero(source == code)
+        name, rows = names[code], np.flatnonzero(source == code)
         active.add(name)
-        theirs = beats.pop(name, None)
-        if theirs is None:
-            met[mine] = lanes.advance(name, decoded.time_ms[mine])
+        own_beats = beats.pop(name, None)
+        if own_beats is None:
+            frontier_before[rows] = lanes.advance(name, decoded.time_ms[rows])
             continue
-        met[mine] = _with_heartbeats(lanes, name, decoded.at[mine], decoded.time_ms[mine], theirs, slice_ms)
-    for name, theirs in beats.items():
+        frontier_before[rows] = _with_heartbeats(
+            lanes, name, decoded.at[rows], decoded.time_ms[rows], own_beats, slice_ms
+        )
+    for name, own_beats in beats.items():
         active.add(name)
-        _with_heartbeats(lanes, name, np.empty(0, np.int64), np.empty(0, np.int64), theirs, slice_ms)
-    return met
+        _with_heartbeats(lanes, name, np.empty(0, np.int64), np.empty(0, np.int64), own_beats, slice_ms)
+    return frontier_before
 
 
 def _with_heartbeats(

@@ -8,11 +8,11 @@ from faust.types import TP
 
 from tickertape.schemas.checkpoint import slices_from, to_metadata
 from tickertape.schemas.control import MOST_PARTITIONS
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.refused import Late
 from tickertape.schemas.topics import DEAD_LETTERS, LATE, SLICES
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.pace import Pace
 from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.core.workload import Workload
@@ -136,15 +136,15 @@ class SlicingAgent:
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
         behind = left > self._settings.block_records
-        self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else UNSET)
+        self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else NEVER_MS)
         self._pace.ask()
 
     def _stands_ms(self, partition: int) -> int:
-        """Return the frontier of a partition's slowest lane, ms; UNSET if the partition is almost live."""
+        """Return the frontier of a partition's slowest lane, ms; NEVER_MS if the partition is almost live."""
         lanes = self.slicers[partition].lanes
-        if max(lanes.watermark_ms.values(), default=UNSET) > time() * 1000 - LIVE_MS:
-            return UNSET
-        return min(lanes.frontier_ms.values(), default=UNSET)
+        if max(lanes.watermark_ms.values(), default=NEVER_MS) > time() * 1000 - LIVE_MS:
+            return NEVER_MS
+        return min(lanes.frontier_ms.values(), default=NEVER_MS)
 
     def _fold_waiting(self) -> None:
         # A failed fold leaves its slicer half changed: a second try would count the same records as repeated.

@@ -201,10 +201,10 @@ class Slicer:
         """Fold decoded records, and return the late ones."""
         end_ms = (decoded.time_ms // self._slice_ms + 1) * self._slice_ms
         if again:
-            met_ms = stored_frontiers(self.lanes, decoded, self._sources.names)
+            frontier_ms = stored_frontiers(self.lanes, decoded, self._sources.names)
         else:
-            met_ms = advance(self.lanes, decoded, self._sources.names, self._slice_ms, self._active)
-        late = end_ms <= met_ms
+            frontier_ms = advance(self.lanes, decoded, self._sources.names, self._slice_ms, self._active)
+        late = end_ms <= frontier_ms
         wanted, n_unmatched = ~late, 0
         if decoded.named is not None:
             matched = decoded.named > 0
@@ -219,7 +219,7 @@ class Slicer:
         tallies.repeated += len(decoded) - n_unmatched - n_late - kept
         tallies.unmatched += n_unmatched
         return [
-            self._late(block, decoded, i, int(end_ms[i]), int(met_ms[i]))
+            self._late(block, decoded, i, int(end_ms[i]), int(frontier_ms[i]))
             for i in (np.flatnonzero(late).tolist() if n_late else ())
         ]
 
@@ -248,7 +248,7 @@ class Slicer:
         by_shard: dict[int, list[int]] = {shard: [] for shard in range(shards)} if everyone else {}
         for i, key in enumerate(keys):
             by_shard.setdefault(shard_of(key.symbol), []).append(i)
-        lanes = self.lanes.lanes(idle.sources)
+        lanes = self.lanes.to_list(idle.sources)
         tallies = msgspec.structs.replace(self.tallies)
         frames = [
             (
@@ -287,16 +287,16 @@ class Slicer:
         saved = SliceCheckpoint(
             upto=self.upto,
             start=self.start,
-            lanes=self.lanes.lanes(),
+            lanes=self.lanes.to_list(),
             tallies=msgspec.structs.replace(self.tallies),
             incomplete=self.incomplete,
             partitions=self.partitions,
             evicted_ms=self.lanes.evicted_ms,
-            since={source: first for source, first in self.lanes.since.items() if first > offset},
+            since={source: first for source, first in self.lanes.admitted_at.items() if first > offset},
         )
         return offset, saved
 
-    def _late(self, block: Block, decoded: Decoded, i: int, end_ms: int, met_ms: int) -> Late:
+    def _late(self, block: Block, decoded: Decoded, i: int, end_ms: int, frontier_ms: int) -> Late:
         return late_record(
             block,
             int(decoded.at[i]),
@@ -304,5 +304,5 @@ class Slicer:
             symbol=",".join(self._symbols.names[code] for code in decoded.symbols_of(i).tolist()),
             time_ms=int(decoded.time_ms[i]),
             end_ms=end_ms,
-            frontier_ms=met_ms,
+            frontier_ms=frontier_ms,
         )

@@ -7,8 +7,9 @@ from operator import eq, itemgetter
 
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Block, Ints
-from tickertape.stream.engine.core.lanes import UNSET, Lanes
+from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.slices.decode import Decoded
 
 # The kinds of messages of a source without a lane: a record, a heartbeat, an end marker.
@@ -60,7 +61,7 @@ class SourceLimit:
             return
         news = _of(decoded, names, firsts.__contains__)
         # A lower bound: watermarks move when a part is folded, which may be later.
-        behind_ms, first, surplus = lanes.least_ms, 0, dict[int, int]()
+        behind_ms, first, surplus = lanes.least_watermark_ms, 0, dict[int, int]()
         while news:
             at, source, time_ms, kind = heappop(news)
             if source in lanes.watermark_ms:
@@ -73,10 +74,10 @@ class SourceLimit:
                     for later in _of(decoded, names, partial(eq, evicted)):
                         if later[0] > at:
                             heappush(news, later)
-                behind_ms = lanes.least_ms
+                behind_ms = lanes.least_watermark_ms
             if self._has_room((source,), lanes):
                 lanes.admit(source, int(block.offsets[at]))
-                behind_ms = UNSET
+                behind_ms = NEVER_MS
             else:
                 surplus[at] = kind
         reason = (
@@ -93,21 +94,23 @@ class SourceLimit:
     def _make_room(self, source: str, time_ms: int, lanes: Lanes) -> Iterator[str]:
         # After `most_sources` was lowered, several lanes have to be evicted.
         while not self._has_room((source,), lanes):
-            watermark_ms, silent = lanes.most_silent()
+            watermark_ms, slowest = lanes.furthest_behind()
             if watermark_ms >= time_ms - self._silence_ms:
                 break
-            lanes.evict(silent, self._end_ms(watermark_ms))
-            yield silent
+            lanes.evict(slowest, self._end_ms(watermark_ms))
+            yield slowest
 
 
 def readmitted(block: Block, decoded: Decoded, names: list[str], lanes: Lanes) -> Decoded:
     """Return the records of sources that had a lane when they were first read. The others stay rejected."""
-    since = {source: lanes.since.get(source, 0) for source in lanes.watermark_ms}
-    first = np.array([since.get(name, _NEVER) for name in names] or [_NEVER])
+    admitted_at = {source: lanes.admitted_at.get(source, 0) for source in lanes.watermark_ms}
+    first = np.array([admitted_at.get(name, _NEVER) for name in names] or [_NEVER])
     offsets = block.offsets
-    found = decoded.where(offsets[decoded.at] >= first[decoded.source])
-    found.heartbeats[:] = [(at, beat) for at, beat in found.heartbeats if offsets[at] >= since.get(beat.source, _NEVER)]
-    return found
+    with_lane = decoded.where(offsets[decoded.at] >= first[decoded.source])
+    with_lane.heartbeats[:] = [
+        (at, beat) for at, beat in with_lane.heartbeats if offsets[at] >= admitted_at.get(beat.source, _NEVER)
+    ]
+    return with_lane
 
 
 def _firsts(decoded: Decoded, names: list[str], lanes: Lanes) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.table import NO_ROW
 from tickertape.stream.engine.define.recipes import Windowing
@@ -60,16 +60,16 @@ class Folding:
         for stage in self._stages:
             stage.see_upserts(keys, columns)
         rows, kept = self._placing.rows(keys, columns["shard"].tolist())
-        held = self._tables.slices.columns
-        newer = columns["stamp"][kept] > held["stamp"][rows]
+        stored = self._tables.slices.columns
+        newer = columns["stamp"][kept] > stored["stamp"][rows]
         rows, kept = rows[newer], kept[newer]
         # If a slice has several upserts here, the last assignment stays, so the highest stamp comes last.
         order = np.argsort(columns["stamp"][kept], kind="stable")
         rows, kept = rows[order], kept[order]
         # An upsert is cumulative, so the next owner needs only the newest one. Its offset is stored too.
         for name, column in columns.items():
-            held[name][rows] = column[kept]
-        touched = held["places"][rows].ravel()
+            stored[name][rows] = column[kept]
+        touched = stored["places"][rows].ravel()
         self._tables.windows.columns["dirty"][touched[touched != NO_ROW]] = True
 
     def _events_held(self, key: SliceKey) -> int:
@@ -87,22 +87,22 @@ class Folding:
 
     def _fold(self, shard: int, finality: Finality) -> None:
         slices, windows = self._tables.slices, self._tables.windows
-        live, held = slices.live(), slices.columns
-        mine = live[held["shard"][live] == shard]
-        end_ms = held["slice_ms"][mine] + self._slice_ms
-        of_source = self._tables.by_source(finality.fold_ms)[held["source"][mine]] >= end_ms
-        of_all = finality.fold_ms.get(ALL, UNSET) >= end_ms
+        live, stored = slices.live(), slices.columns
+        mine = live[stored["shard"][live] == shard]
+        end_ms = stored["slice_ms"][mine] + self._slice_ms
+        of_source = self._tables.by_source(finality.fold_ms)[stored["source"][mine]] >= end_ms
+        of_all = finality.fold_ms.get(ALL, NEVER_MS) >= end_ms
         half = len(self._windowing.resolutions)
         for columns, ready in ((slice(0, half), of_source), (slice(half, None), of_all)):
             rows = mine[ready]
-            pairs = in_order(held, rows, held["places"][rows][:, columns], self._tables.names)
-            accumulate(self._windowing, held, pairs, windows.columns, pairs[1])
-            held["places"][rows, columns] = NO_ROW
-        folded = mine[(held["places"][mine] == NO_ROW).all(axis=1)]
+            pairs = in_order(stored, rows, stored["places"][rows][:, columns], self._tables.names)
+            accumulate(self._windowing, stored, pairs, windows.columns, pairs[1])
+            stored["places"][rows, columns] = NO_ROW
+        folded = mine[(stored["places"][mine] == NO_ROW).all(axis=1)]
         keys = slices.keys(folded)
-        self._past_horizon.fold(shard, finality, keys, held, folded)
+        self._past_horizon.fold(shard, finality, keys, stored, folded)
         for stage in self._stages:
-            stage.see_folded(shard, keys, held["offset"][folded])
+            stage.see_folded(shard, keys, stored["offset"][folded])
         slices.release(folded)
 
     def _mark_final(self, shard: int, finality: Finality) -> None:
@@ -115,16 +115,16 @@ class Folding:
     def release(self) -> None:
         """Forget windows that are published as final and can't be corrected any more."""
         windows = self._tables.windows
-        held, rows = windows.columns, windows.live()
-        rows = rows[held["final"][rows] & ~held["dirty"][rows]]
+        stored, rows = windows.columns, windows.live()
+        rows = rows[stored["final"][rows] & ~stored["dirty"][rows]]
         if not len(rows):
             return
         done = np.zeros(len(rows), np.bool_)
         for shard, finality in self._shards.finality.items():
-            of_all = finality.fold_ms.get(ALL, UNSET)
-            done_ms = np.minimum(self._tables.by_source(finality.fold_ms)[held["source"][rows]], of_all)
-            done |= (held["shard"][rows] == shard) & (held["end_ms"][rows] <= done_ms)
-        gone = np.zeros(len(held["whole"]) + 1, np.bool_)
+            of_all = finality.fold_ms.get(ALL, NEVER_MS)
+            done_ms = np.minimum(self._tables.by_source(finality.fold_ms)[stored["source"][rows]], of_all)
+            done |= (stored["shard"][rows] == shard) & (stored["end_ms"][rows] <= done_ms)
+        gone = np.zeros(len(stored["whole"]) + 1, np.bool_)
         gone[rows[done]] = True
-        held["whole"][gone[held["whole"]]] = NO_ROW
+        stored["whole"][gone[stored["whole"]]] = NO_ROW
         windows.release(rows[done])

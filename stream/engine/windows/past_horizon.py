@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.refused import LateSlice
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
@@ -67,7 +67,7 @@ class PastHorizon:
         if not behind:
             return
         for key, events in zip(keys, self.events(columns, rows), strict=True):
-            if behind.get(key[:2], -UNSET) < key[3] + self._slice_ms:
+            if behind.get(key[:2], -NEVER_MS) < key[3] + self._slice_ms:
                 self._held.setdefault(key, (shard, events))
 
     def find(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL, Names
 from tickertape.stream.engine.core.results import WindowKey
 from tickertape.stream.engine.core.table import NO_ROW, Table
@@ -88,7 +88,7 @@ class Placing:
         shares: list[WindowKey | None] = []
         for name in (source, ALL):
             done_ms = finality.previous.finished_ms(name)
-            open_ = slice_ms + self._slice_ms > finality.fold_ms.get(name, UNSET)
+            open_ = slice_ms + self._slice_ms > finality.fold_ms.get(name, NEVER_MS)
             shares += [
                 (symbol, name, resolution, start_ms) if open_ and end_ms > done_ms else None
                 for resolution, start_ms, end_ms in spans
@@ -97,19 +97,19 @@ class Placing:
 
     def _window_rows(self, keys: list[WindowKey], shards: list[int]) -> Ints:
         rows = self._windows.rows(keys)
-        held = self._windows.columns
-        new = np.flatnonzero(held["end_ms"][rows] == 0)
+        stored = self._windows.columns
+        new = np.flatnonzero(stored["end_ms"][rows] == 0)
         if len(new):
             made = [keys[i] for i in new.tolist()]
             width_ms = np.array([self._resolutions[resolution] for _, _, resolution, _ in made])
             at = rows[new]
-            held["width_ms"][at] = width_ms
-            held["end_ms"][at] = np.array([start_ms for *_, start_ms in made]) + width_ms
-            held["source"][at] = [self._names[source] for _, source, _, _ in made]
-            held["shard"][at] = np.array(shards)[new]
+            stored["width_ms"][at] = width_ms
+            stored["end_ms"][at] = np.array([start_ms for *_, start_ms in made]) + width_ms
+            stored["source"][at] = [self._names[source] for _, source, _, _ in made]
+            stored["shard"][at] = np.array(shards)[new]
             final_ms = [
-                self._shards[shards[i]].final_ms.get(source, UNSET)
+                self._shards[shards[i]].final_ms.get(source, NEVER_MS)
                 for i, (_, source, _, _) in zip(new.tolist(), made, strict=True)
             ]
-            held["final"][at] = held["end_ms"][at] <= final_ms
+            stored["final"][at] = stored["end_ms"][at] <= final_ms
         return rows

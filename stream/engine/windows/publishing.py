@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Bools, Ints
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.results import NOTHING, Finals, ResultWriter
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
@@ -50,47 +50,47 @@ class Publishing:
         rows = self._changed(provisional=provisional, longer=longer)
         if not len(rows):
             return Flush([], [], NOTHING)
-        windowing, held = self._windowing, self._tables.windows.columns
-        held["dirty"][rows] = False
+        windowing, stored = self._windowing, self._tables.windows.columns
+        stored["dirty"][rows] = False
         n = len(rows)
         if windowing.summed:
-            rows = source_totals.with_shares(held, rows, self._tables.windows.live())
-        partials = as_they_stand(windowing, held, rows, self._tables.slices, self._tables.names)
+            rows = source_totals.with_shares(stored, rows, self._tables.windows.live())
+        partials = as_they_stand(windowing, stored, rows, self._tables.slices, self._tables.names)
         metrics = windowing.aggregate.finish(partials)
-        source_totals.add_up(held, rows, metrics, windowing.summed)
+        source_totals.add_up(stored, rows, metrics, windowing.summed)
         metrics["revision"] = partials[windowing.revision]
-        metrics |= {"final": held["final"][rows], "incomplete": is_incomplete(self._shards.incomplete, held, rows)}
+        metrics |= {"final": stored["final"][rows], "incomplete": is_incomplete(self._shards.incomplete, stored, rows)}
         rows = rows[:n]
         metrics = {name: column[:n] for name, column in metrics.items()}
-        metrics["width_ms"] = held["width_ms"][rows]
-        keys, ends_ms = self._tables.windows.keys(rows), held["end_ms"][rows]
+        metrics["width_ms"] = stored["width_ms"][rows]
+        keys, ends_ms = self._tables.windows.keys(rows), stored["end_ms"][rows]
         finals = NOTHING
         if self._takes is not None and len(final := np.flatnonzero(metrics["final"])):
             columns = {name: metrics[name][final] for name in self._takes}
-            finals = Finals([keys[i] for i in final.tolist()], held["shard"][rows[final]], columns)
+            finals = Finals([keys[i] for i in final.tolist()], stored["shard"][rows[final]], columns)
         if self._shards.repeating:
-            new = np.flatnonzero(ends_ms > self._published_ms(held["shard"][rows], held["source"][rows]))
+            new = np.flatnonzero(ends_ms > self._published_ms(stored["shard"][rows], stored["source"][rows]))
             keys, ends_ms = [keys[i] for i in new.tolist()], ends_ms[new]
             metrics = {name: column[new] for name, column in metrics.items()}
         return Flush(self._writer.write(keys, metrics) if keys else [], ends_ms.tolist(), finals)
 
     def _changed(self, *, provisional: int, longer: bool) -> Ints:
         """Return the rows of the windows to publish, by their ends: readers receive bars in time order."""
-        held = self._tables.windows.columns
+        stored = self._tables.windows.columns
         publishing = np.zeros(max(self._shards.finality, default=0) + 1, np.bool_)
         publishing[list(self._shards.publishing)] = True
-        dirty = np.flatnonzero(held["dirty"])
-        dirty = dirty[publishing[held["shard"][dirty]]]
-        final = held["final"][dirty]
+        dirty = np.flatnonzero(stored["dirty"])
+        dirty = dirty[publishing[stored["shard"][dirty]]]
+        final = stored["final"][dirty]
         others = dirty[~final]
         if not longer:
-            others = others[held["width_ms"][others] == self._finest_ms]
+            others = others[stored["width_ms"][others] == self._finest_ms]
         dirty = np.concatenate([dirty[final], others[:provisional]])
-        return dirty[np.argsort(held["end_ms"][dirty], kind="stable")]
+        return dirty[np.argsort(stored["end_ms"][dirty], kind="stable")]
 
     def _published_ms(self, shards: Ints, sources: Ints) -> Ints:
         """Return, for each window, the time up to which the previous owner has published its shard and source."""
-        known = np.full(len(shards), UNSET)
+        known = np.full(len(shards), NEVER_MS)
         for shard in self._shards.repeating:
             mine = shards == shard
             by_source = np.array([self._shards.published_ms(shard, name) for name in self._tables.names.names])

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.names import ALL, Names
 from tickertape.stream.engine.core.results import WindowKey
 from tickertape.stream.engine.core.table import NO_ROW, Table
@@ -49,8 +49,8 @@ class Tables:
         self.names[ALL]
 
     def by_source(self, times_ms: dict[str, int]) -> Ints:
-        """Return the times by the sources' codes, ms; UNSET for a source without one."""
-        return np.array([times_ms.get(name, UNSET) for name in self.names.names])
+        """Return the times by the sources' codes, ms; NEVER_MS for a source without one."""
+        return np.array([times_ms.get(name, NEVER_MS) for name in self.names.names])
 
     def sources_of(self, shard: int) -> set[str]:
         """Return the sources of a shard's slices and windows."""

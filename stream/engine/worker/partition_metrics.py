@@ -12,9 +12,8 @@ from faust.types import TP
 from prometheus_client import Gauge
 
 from tickertape.schemas.checkpoint import SliceCheckpoint, WindowCheckpoint, slices_from, windows_from
-from tickertape.schemas.frame import Tallies
+from tickertape.schemas.frame import NEVER_MS, Tallies
 from tickertape.schemas.topics import SLICES
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.positions import Commits, LogEnd, Position
 from tickertape.stream.telemetry import metrics
 
@@ -103,7 +102,7 @@ class PartitionMetrics:
             if isinstance(saved, SliceCheckpoint):
                 self._show(metrics.TOPIC_PARTITIONS, (tp.topic,), saved.partitions)
                 for lane in saved.lanes:
-                    if lane.watermark_ms != UNSET:
+                    if lane.watermark_ms != NEVER_MS:
                         self._show(metrics.WATERMARK, (*_labels(tp), lane.source), lane.watermark_ms / 1000)
                 self._leave(metrics.WATERMARK, _labels(tp), {lane.source for lane in saved.lanes})
             else:
@@ -125,8 +124,8 @@ class PartitionMetrics:
             self._leave(metrics.FINAL, (topic,), sources)
             for source in sources:
                 # A shard without any finals yet delays all of them.
-                least_ms = min(views.get(source, UNSET) for views in shards.values())
-                if least_ms != UNSET:
+                least_ms = min(views.get(source, NEVER_MS) for views in shards.values())
+                if least_ms != NEVER_MS:
                     self._show(metrics.FINAL, (topic, source), least_ms / 1000)
 
     def _leave(self, gauge: Gauge, labels: tuple[str, ...], sources: Collection[str]) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from faust.types import TP
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core import workload
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.core.workload import Workload
 
 LEAST_SECONDS = 0.010
@@ -123,7 +123,7 @@ def test_none_waits_before_anything_is_final(at: Callable[[float], None]) -> Non
     load = Workload()
     at(100.0)
     load.record_backlog(TP("trades", 0), behind=True, at_ms=90_000)
-    load.record_finals("trades", UNSET, open_ahead=TOO_MANY)
+    load.record_finals("trades", NEVER_MS, open_ahead=TOO_MANY)
     assert load.held == set()
 
 

@@ -8,8 +8,7 @@ import pytest
 from tests.engine.blocks import HOUR_MS
 from tests.engine.made_frames import frame, upsert, views
 from tickertape.schemas.checkpoint import Views
-from tickertape.schemas.frame import Frame
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS, Frame
 from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.recovery.state import Frontiers
 
@@ -26,11 +25,11 @@ def heard(*frames: Frame, saved: Views | None = None, settled: bool = True) -> F
 
 
 def final(finality: Finality) -> dict[str, int]:
-    return {name: at - HOUR_MS for name, at in finality.final_ms.items() if at != UNSET}
+    return {name: at - HOUR_MS for name, at in finality.final_ms.items() if at != NEVER_MS}
 
 
 def fold(finality: Finality) -> dict[str, int]:
-    return {name: at - HOUR_MS for name, at in finality.fold_ms.items() if at != UNSET}
+    return {name: at - HOUR_MS for name, at in finality.fold_ms.items() if at != NEVER_MS}
 
 
 def test_the_least_lane_decides_by_source_and_over_all() -> None:
@@ -89,7 +88,7 @@ def test_a_lane_that_wakes_takes_nothing_back_and_holds_again() -> None:
 def test_a_frontier_never_goes_back_whoever_tells() -> None:
     finality = heard(frame(5, lanes={"s": 5000}), frame(3, lanes={"s": 3000}), frame(6, lanes={"s": 4000}))
     assert finality.frontier_ms(0, "s") == HOUR_MS + 5000
-    assert finality.frontier_ms(0, "t") == UNSET
+    assert finality.frontier_ms(0, "t") == NEVER_MS
     assert final(finality) == {"s": 5000, "all": 5000}
 
 
@@ -142,7 +141,7 @@ def test_what_a_checkpoint_knew_holds_once_the_shard_is_read_to_there() -> None:
     assert final(finality) == {"s": 8000, "all": 7000}
     assert fold(finality) == {"s": 6000, "all": 5500}
     assert finality.previous.folded_ms("s") == HOUR_MS + 6000
-    assert finality.previous.folded_ms("t") == UNSET
+    assert finality.previous.folded_ms("t") == NEVER_MS
 
 
 def test_partitions_and_sources_that_a_checkpoint_knew_hold_back_unheard() -> None:
@@ -320,7 +319,7 @@ def test_of_who_made_room_all_is_closed_up_to_where_the_next_begins() -> None:
     assert [finality.frontier_ms(0, source) - HOUR_MS for source in ("s", "new", "u")] == [5000, 5000, 8000]
     # One that has been slow all along is where it is.
     assert finality.frontier_ms(0, "t") == HOUR_MS + 9000
-    assert finality.frontier_ms(1, "s") == UNSET
+    assert finality.frontier_ms(1, "s") == NEVER_MS
 
 
 def test_who_spoke_and_made_room_since_the_frame_before_is_known_too() -> None:
@@ -358,7 +357,7 @@ def test_who_speaks_nowhere_and_has_no_windows_is_forgotten_and_begins_behind() 
     for one in (finality, Finality(HORIZON_MS, LONGEST_MS, found)):
         one.apply_frame(back)
         assert one.closed_ms("s") == HOUR_MS + 30_000
-        assert one.closed_ms("new") == UNSET
+        assert one.closed_ms("new") == NEVER_MS
 
 
 def test_nobody_is_forgotten_while_a_partition_has_not_spoken_or_a_lane_is_left() -> None:

@@ -10,7 +10,7 @@ from tests.engine.blocks import EPOCH, HOUR_MS, Log, slicer, unpacked
 from tests.engine.logs import logs
 from tests.engine.made_frames import Frame, Window, Windows, frame, owned, upsert
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint
-from tickertape.stream.engine.core.lanes import UNSET
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.frames.resharding import Resharding, merged
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.kafka.partition import partition_for
@@ -151,7 +151,7 @@ def test_what_is_left_of_who_made_room_is_not_passed_over() -> None:
     resharding = Resharding(2, 1, slice_ms=1000, epoch=EPOCH)
     # One old shard has heard that `s` made room for `t`, the other still has an upsert of it to come.
     ((_, told),) = resharding.split(0, frame(9, upsert(70_000, 2.5, source="t"), lanes={"t": 60_000}, evicted=1000))
-    assert told.evicted_ms == UNSET
+    assert told.evicted_ms == NEVER_MS
     ((_, told),) = resharding.split(1, frame(1, upsert(0, 1.5), lanes={"s": 0}))
     assert unpacked(told) == dict([upsert(0, 1.5)])
     resharding.split(0, frame(2, lanes={"s": 0}))

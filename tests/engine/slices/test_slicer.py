@@ -165,7 +165,7 @@ def test_an_end_closes_the_last_slice_and_the_lane_goes_on_after_it() -> None:
     late = [record.late_by_ms for record in one.fold(log.block())]
     assert late == [0]
     assert one.tallies.counted == 3
-    assert one.lanes.lanes() == [Lane("s", at(6100), at(6100)), Lane("t", at(6200), at(6200))]
+    assert one.lanes.to_list() == [Lane("s", at(6100), at(6100)), Lane("t", at(6200), at(6200))]
 
 
 @pytest.mark.parametrize("cut", range(1, 6))
@@ -174,7 +174,7 @@ def test_an_end_is_the_same_wherever_blocks_are_cut(cut: int) -> None:
     one, other = slicer(log), slicer(log)
     refused = one.fold(log.block())
     assert other.fold(log.block(0, cut)) + other.fold(log.block(cut)) == refused
-    assert (other.lanes.lanes(), other.tallies) == (one.lanes.lanes(), one.tallies)
+    assert (other.lanes.to_list(), other.tallies) == (one.lanes.to_list(), one.tallies)
     assert [record.time_ms - HOUR_MS for record in refused] == [5900, 6500]
 
 

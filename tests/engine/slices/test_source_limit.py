@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.engine.blocks import HOUR_MS, Log, Published, slicer, tallied
 from tickertape.schemas.checkpoint import is_long, slices_from, to_metadata
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.refused import DeadLetter, Late
-from tickertape.stream.engine.core.lanes import UNSET
 from tickertape.stream.engine.slices.open_slices import SliceKey
 from tickertape.stream.engine.slices.slicer import Refused, Slicer
 
@@ -77,7 +77,7 @@ def test_the_next_owner_has_room_for_the_same_sources() -> None:
     refused = [one for block in log.blocks([9], start=1) for one in second.fold(block)]
     assert [one.offset for one in refused] == [17]
     assert tallied(second.tallies) == {"counted": 9, "heartbeats": 8, "rejected": 2}
-    assert UNSET not in second.lanes.watermark_ms.values()
+    assert NEVER_MS not in second.lanes.watermark_ms.values()
 
 
 def test_who_had_no_room_stays_rejected_where_the_next_owner_has_more() -> None:
@@ -255,7 +255,7 @@ def test_sources_without_number_that_follow_each_other_all_have_room() -> None:
     assert len(owner.lanes.watermark_ms) == 4
     Published().flush(owner)
     # Those of the last four are open.
-    assert len(owner) == len(owner.lanes.since) == 4
+    assert len(owner) == len(owner.lanes.admitted_at) == 4
 
 
 @st.composite

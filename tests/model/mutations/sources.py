@@ -11,13 +11,13 @@ from .plant import mutation
 
 @mutation("the least silent lane is evicted", "sources")
 class TheLeastSilentLaneIsEvicted(stage1.Owner):
-    def most_silent(self) -> str:
+    def furthest_behind(self) -> str:
         return max(self.lanes, key=lambda source: self.lanes[source].watermark)
 
 
 @mutation("the evicted lane is chosen by the clock", "sources")
 class TheEvictedLaneIsChosenByTheClock(stage1.Owner):
-    def most_silent(self) -> str:
+    def furthest_behind(self) -> str:
         return min(self.lanes, key=lambda source: (self.lanes[source].heard, source))
 
 
@@ -27,7 +27,7 @@ class TheEvictedLaneIsChosenAsOfTheBlocksStart(stage1.Owner):
         self.met = {source: lane.watermark for source, lane in self.lanes.items()}
         super().block(size, now)
 
-    def most_silent(self) -> str:
+    def furthest_behind(self) -> str:
         return min(self.lanes, key=lambda source: (self.met.get(source, NEVER), source))
 
 
