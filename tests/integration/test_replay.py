@@ -87,4 +87,4 @@ def test_a_replay_of_the_topic_is_what_the_workers_published(own_kafka: str, tmp
         assert verified.stdout.splitlines()[0] == f"{len(held) - 1:,} bars agree"
         (line,) = [line for line in verified.stderr.splitlines() if line.startswith("tickertape:")]
         assert line.startswith(f"tickertape: bars: BTC-USD|all|1s|{start_ms}: high is {bar.high + 1!r} on the sink")
-        assert line.endswith(f"and {bar.high!r} by the replay")
+        assert line.endswith(f"and {bar.high!r} in the replay")
