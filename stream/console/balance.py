@@ -20,7 +20,7 @@ class Balance(Struct, frozen=True, kw_only=True):
     ok
         True if every law held.
     broken
-        A line for each law that didn't hold.
+        One line per law that didn't hold.
     events
         The number of trades that the feed sent.
     seconds
@@ -127,8 +127,8 @@ def balance(
     }
     counted = {symbol: state.trades for symbol, state in view.symbols.items()}
     short = sum(max(0, count - counted.get(symbol, 0)) for symbol, count in sent.items())
-    told = sum(tallies[name] for name in ("late", "rejected", "repeated", "unmatched"))
-    lost = max(0, short - told) + tallies["lost"]
+    not_counted = sum(tallies[name] for name in ("late", "rejected", "repeated", "unmatched"))
+    lost = max(0, short - not_counted) + tallies["lost"]
     doubled = sum(max(0, count - sent.get(symbol, 0)) for symbol, count in counted.items())
     unread = sum(state.end - _upto(state) for state in after)
     laws = {
@@ -137,7 +137,7 @@ def balance(
         f"{lost:,} trades are lost": lost == 0,
         f"{doubled:,} trades count twice": doubled == 0,
     }
-    broken = [law for law, held in laws.items() if not held]
+    broken = [law for law, holds in laws.items() if not holds]
     p50, p99 = np.percentile(view.latencies_ms, (50, 99)).tolist() if view.latencies_ms else (None, None)
     events = sum(sent.values())
     return Balance(

@@ -14,12 +14,12 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError, LawBroken
 
 if TYPE_CHECKING:
-    from tickertape.stream.console.tail import Types
+    from tickertape.stream.console.tail import ColumnTypes
 
 
 @click.command()
 @click.argument("topic")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, with all of a record's fields.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line, with all of a record's fields.")
 @click.option("--from-beginning", is_flag=True, help="Start with the oldest retained record, not with the next one.")
 @click.option("--symbol", metavar="NAME", help="Print only records of this symbol, for example BTC-USDT.")
 @click.option("--finals", is_flag=True, help="Print only final results.")
@@ -39,8 +39,8 @@ def tail(
     """Print a topic's records as they arrive."""
     from tickertape.stream.engine.define.discovery import discover
 
-    if topic not in (names := [known.name for known in discover(settings.agents).topics]):
-        raise ConfigError(f"{topic}: no such topic; there are {', '.join(names)}")
+    if topic not in (names := [known_topic.name for known_topic in discover(settings.agents).topics]):
+        raise ConfigError(f"unknown topic {topic}; the topics are {', '.join(names)}")
     settings.the_broker()
     from tickertape.stream.console import tail
     from tickertape.stream.kafka.clients.reader import Reader
@@ -55,28 +55,28 @@ def tail(
                 symbol=symbol,
                 finals=finals,
                 until_caught_up=until_caught_up,
-                types=_slice_types(settings) if topic == SLICES.name else _no_types,
+                column_types=_slice_column_types(settings) if topic == SLICES.name else _no_column_types,
                 raw=raw,
             )
 
     asyncio.run(run())
 
 
-def _slice_types(settings: Settings) -> "Types":
+def _slice_column_types(settings: Settings) -> "ColumnTypes":
     # Frames don't carry the types of their columns; the agents that make them declare these.
     from tickertape.stream.engine.define.discovery import discover
 
     slicings = discover(settings.agents).slicings
-    known = {s.topic.name: {name: dtype for name, (dtype, _) in s.aggregate.schema.items()} for s in slicings}
-    return lambda topic: known.get(topic, {})
+    dtypes = {s.topic.name: {name: dtype for name, (dtype, _) in s.aggregate.schema.items()} for s in slicings}
+    return lambda topic: dtypes.get(topic, {})
 
 
-def _no_types(_: str) -> dict[str, Any]:
+def _no_column_types(_: str) -> dict[str, Any]:
     return {}
 
 
 @click.command()
-@click.option("--for", "seconds", type=FiniteRange(0, min_open=True), help="End after so many seconds.")
+@click.option("--for", "seconds", type=FiniteRange(0, min_open=True), help="End after this many seconds.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Number of workers.")
 @click.option(
     "--rate", type=FiniteRange(0, min_open=True), default=5000.0, show_default=True, help="Trades per second."
@@ -94,16 +94,16 @@ def demo(
     """
     from rich.console import Console
 
-    from tickertape.stream.console.demo import Plan, run
+    from tickertape.stream.console.demo import DemoOptions, run
     from tickertape.stream.console.screen import Screen
 
     if summary is not None and not summary.parent.is_dir():
         raise ConfigError(f"--summary {summary}: the folder doesn't exist")
     # End started processes in good order on SIGTERM, also before the demo installs its own handler.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    plan = Plan(seconds=seconds, workers=workers, rate=rate, symbols=symbols)
+    options = DemoOptions(seconds=seconds, workers=workers, rate=rate, symbols=symbols)
     with Screen(Console()) as screen:
-        balance = run(settings, plan, screen)
+        balance = run(settings, options, screen)
     click.echo(str(balance))
     if summary is not None:
         balance.write(summary)

@@ -22,8 +22,8 @@ from tickertape.stream.cluster import scale
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.console.added import Added
 from tickertape.stream.console.balance import Balance, balance, sent_by_symbol
+from tickertape.stream.console.own_metrics import OwnMetrics
 from tickertape.stream.console.screen import Screen
 from tickertape.stream.console.takeover import Takeover
 from tickertape.stream.console.view import View
@@ -43,14 +43,14 @@ READY_SECONDS = 8.0
 TAKEOVER_SECONDS = 15.0
 # How long the demo waits for records in flight once the feed has stopped; less if the user ended the run.
 CATCH_UP_SECONDS = 30.0
-HURRIED_SECONDS = 6.0
+CATCH_UP_AFTER_QUIT_SECONDS = 6.0
 TICK_SECONDS = 0.25
 STOP_SECONDS = 9.0
 MOST_PARTITIONS = 64
 
 
-class Plan(Struct, frozen=True, kw_only=True):
-    """The parameters of a demo.
+class DemoOptions(Struct, frozen=True, kw_only=True):
+    """The options of a demo.
 
     Attributes
     ----------
@@ -70,15 +70,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     symbols: int = 20
 
 
-def run(settings: Settings, plan: Plan, screen: Screen) -> Balance:
+def run(settings: Settings, options: DemoOptions, screen: Screen) -> Balance:
     """Run the demo: start Kafka, topics, workers and feed, and end them again.
 
     Parameters
     ----------
     settings
         The settings; without a broker, the demo runs an embedded Kafka.
-    plan
-        The demo's parameters.
+    options
+        The demo's options.
     screen
         The screen on which the demo is shown.
 
@@ -95,17 +95,17 @@ def run(settings: Settings, plan: Plan, screen: Screen) -> Balance:
         screen.note("starting an embedded Kafka, which needs no Docker or installed Java")
     with TemporaryDirectory(prefix="tickertape-demo-") as folder, broker_for(settings) as broker:
         if settings.broker:
-            _must_be_alone(settings)
+            _wait_for_empty_group(settings)
         settings = replace(settings, broker=broker, signals=settings.signals or str(RULES))
         topics.create(settings, discover(settings.agents).topics)
-        return asyncio.run(Demo(settings, plan, screen, Path(folder)).run())
+        return asyncio.run(Demo(settings, options, screen, Path(folder)).run())
 
 
-def _must_be_alone(settings: Settings) -> None:
+def _wait_for_empty_group(settings: Settings) -> None:
     """Wait until the group has no members of an earlier run, whose slots have the same names as ours."""
-    until = time.monotonic() + settings.session_seconds + 2
+    deadline = time.monotonic() + settings.session_seconds + 2
     while members.describe(settings).owned:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise ConfigError(
                 f"workers of group {settings.group} are already running at {settings.broker}: end them, or unset the "
                 "broker to run the demo on an embedded Kafka"
@@ -120,76 +120,76 @@ class Demo:
     ----------
     settings
         The settings, with a broker on which the topics exist.
-    plan
-        The demo's parameters.
+    options
+        The demo's options.
     screen
         The screen on which the demo is shown.
     folder
         The folder for the feed's ledger and log.
     """
 
-    def __init__(self, settings: Settings, plan: Plan, screen: Screen, folder: Path) -> None:
+    def __init__(self, settings: Settings, options: DemoOptions, screen: Screen, folder: Path) -> None:
         self._settings = settings
-        self._plan = plan
+        self._options = options
         self._screen = screen
         self._folder = folder
-        (self._before,) = topics.describe(settings, [TRADES])
-        self._partitions = len(self._before.partitions)
-        self._added = Added(settings)
-        self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000), self._added)
-        self._supervisor = Supervisor(settings, plan.workers, self._show_line)
-        self._end = asyncio.Event()
+        (self._trades_before,) = topics.describe(settings, [TRADES])
+        self._partitions = len(self._trades_before.partitions)
+        self._own_metrics = OwnMetrics(settings)
+        self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000), self._own_metrics)
+        self._supervisor = Supervisor(settings, options.workers, self._show_line)
+        self._stop_requested = asyncio.Event()
         self._kills = 0
         self._doubling = False
         self._takeovers: list[float] = []
-        self._working: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Balance:
         """Run the demo, and return its balance."""
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.add_signal_handler(number, self._end.set)
-        settings, plan = self._settings, self._plan
+            self._loop.add_signal_handler(number, self._stop_requested.set)
+        settings, options = self._settings, self._options
         with self._supervisor.shown(), self._supervisor:
-            topics_shown = sorted({BARS.name, SLICES.name, SOCIAL.name, SIGNALS.name, *self._added.topics})
+            topics_shown = sorted({BARS.name, SLICES.name, SOCIAL.name, SIGNALS.name, *self._own_metrics.topics})
             async with Reader(settings, topics_shown, from_beginning=False) as reader:
-                self._work(self._read(reader))
-                self._work(self._look_at_ends(reader))
+                self._spawn(self._read(reader))
+                self._spawn(self._poll_log_ends(reader))
                 try:
-                    await self._ready()
+                    await self._wait_until_ready()
                     began = time.monotonic()
-                    with Feed(settings, plan, self._folder) as feed, self._screen.keys(self._press):
-                        await self._show(feed, began)
+                    with Feed(settings, options, self._folder) as feed, self._screen.keys(self._press):
+                        await self._run_until_done(feed, began)
                         seconds = time.monotonic() - began
                         await asyncio.to_thread(feed.stop)
                     sent = sent_by_symbol(feed.ledger)
                     await self._catch_up(sum(sent.values()), began)
                 finally:
-                    for task in self._working:
+                    for task in self._tasks:
                         task.cancel()
-                    await asyncio.gather(*self._working, return_exceptions=True)
+                    await asyncio.gather(*self._tasks, return_exceptions=True)
             # The workers' last commits hold the tallies of all records.
             await asyncio.to_thread(self._supervisor.stop)
         (after,) = topics.describe(settings, [TRADES])
         return balance(
             self._view,
             sent,
-            before=self._before.partitions,
+            before=self._trades_before.partitions,
             after=after.partitions,
             seconds=seconds,
             takeovers=self._takeovers,
-            workers=plan.workers,
+            workers=options.workers,
         )
 
-    def _work(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
-        self._working.add(task)
+        self._tasks.add(task)
 
     async def _read(self, reader: Reader) -> None:
         while True:
             self._view.add_records(await reader.read())
 
-    async def _look_at_ends(self, reader: Reader) -> None:
+    async def _poll_log_ends(self, reader: Reader) -> None:
         while True:
             for part, end in (
                 await reader.ends([TopicPartition(TRADES.name, n) for n in range(self._partitions)])
@@ -197,32 +197,32 @@ class Demo:
                 self._view.partitions[part.partition].end = end
             await asyncio.sleep(1.0)
 
-    async def _ready(self) -> None:
+    async def _wait_until_ready(self) -> None:
         """Wait until the workers own all partitions: one that joins later would make the others pause."""
-        self._screen.note(f"starting {self._plan.workers} workers")
-        until = time.monotonic() + READY_SECONDS
-        while time.monotonic() < until and not self._end.is_set():
+        self._screen.note(f"starting {self._options.workers} workers")
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and not self._stop_requested.is_set():
             group = await asyncio.to_thread(members.describe, self._settings)
-            if group.stable and len(group.owned) == self._plan.workers and self._view.is_live(self._partitions):
+            if group.stable and len(group.owned) == self._options.workers and self._view.is_live(self._partitions):
                 return
-            self._check()
+            self._raise_failure()
             await asyncio.sleep(0.2)
 
-    async def _show(self, feed: "Feed", began: float) -> None:
-        self._screen.note(f"feeding {self._plan.rate:,.0f} trades/s of {self._plan.symbols} symbols")
-        while not self._end.is_set():
+    async def _run_until_done(self, feed: "Feed", began: float) -> None:
+        self._screen.note(f"feeding {self._options.rate:,.0f} trades/s of {self._options.symbols} symbols")
+        while not self._stop_requested.is_set():
             seconds = time.monotonic() - began
             if seconds >= KILL_AFTER_SECONDS and not self._kills:
                 self._kill()
-            if self._plan.seconds is not None:
-                patience = TAKEOVER_SECONDS if self._view.takeover else 0.0
-                if seconds >= self._plan.seconds + patience:
+            if self._options.seconds is not None:
+                patience_seconds = TAKEOVER_SECONDS if self._view.takeover else 0.0
+                if seconds >= self._options.seconds + patience_seconds:
                     return
-            feed.check()
+            feed.raise_if_ended()
             await self._tick(seconds)
 
     async def _tick(self, seconds: float) -> None:
-        self._check()
+        self._raise_failure()
         takeover = self._view.takeover
         if takeover is not None and takeover.seconds is not None:
             self._takeovers.append(takeover.seconds)
@@ -232,27 +232,27 @@ class Demo:
             signal = self._view.signals.popleft()
             self._screen.note(f"signal {signal.rule}: {signal.symbol}, {signal.field} {signal.value:+.4g}")
         self._view.mark()
-        self._screen.show(self._view, seconds, self._plan.seconds)
+        self._screen.show(self._view, seconds, self._options.seconds)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._end.wait(), TICK_SECONDS)
+            await asyncio.wait_for(self._stop_requested.wait(), TICK_SECONDS)
 
     async def _catch_up(self, sent: int, began: float) -> None:
         """Wait until the bars contain all trades that were sent."""
-        patience = HURRIED_SECONDS if self._end.is_set() else CATCH_UP_SECONDS
+        patience_seconds = CATCH_UP_AFTER_QUIT_SECONDS if self._stop_requested.is_set() else CATCH_UP_SECONDS
         self._screen.note("the feed has stopped; waiting for the last records")
-        until = time.monotonic() + patience
-        self._end.clear()
+        deadline = time.monotonic() + patience_seconds
+        self._stop_requested.clear()
         missing = True
-        while missing and time.monotonic() < until:
+        while missing and time.monotonic() < deadline:
             await self._tick(time.monotonic() - began)
             missing = self._view.trades < sent or self._view.lag > 0
 
-    def _check(self) -> None:
+    def _raise_failure(self) -> None:
         """Raise the error that ended a task, or a worker for good."""
         if self._supervisor.failure is not None:
             raise self._supervisor.failure
-        for task in [task for task in self._working if task.done()]:
-            self._working.discard(task)
+        for task in [task for task in self._tasks if task.done()]:
+            self._tasks.discard(task)
             task.result()
 
     def _show_line(self, line: str) -> None:
@@ -263,29 +263,29 @@ class Demo:
 
     def _press(self, key: str) -> None:
         if key == "q":
-            self._end.set()
+            self._stop_requested.set()
         elif key == "k":
             self._kill()
         elif key == "p":
-            self._work(self._double())
+            self._spawn(self._double_partitions())
 
     def _kill(self) -> None:
         if self._view.takeover is None:
             self._kills += 1
-            self._work(self._kill_one())
+            self._spawn(self._kill_one())
 
     async def _kill_one(self) -> None:
-        slot = self._supervisor.slots[(self._kills - 1) % self._plan.workers]
+        slot = self._supervisor.slots[(self._kills - 1) % self._options.workers]
         owned = (await asyncio.to_thread(members.describe, self._settings)).owned
-        mine = owned.get(self._supervisor.name(slot), {})
+        owned_by_victim = owned.get(self._supervisor.name(slot), {})
         symbols = {symbol: state.partition for symbol, state in self._view.symbols.items()}
         (slices,) = await asyncio.to_thread(topics.describe, self._settings, [SLICES])
-        self._view.takeover = Takeover(mine, symbols, len(slices.partitions), time.time() * 1000)
+        self._view.takeover = Takeover(owned_by_victim, symbols, len(slices.partitions), time.time() * 1000)
         self._supervisor.kill(slot)
-        had = ", ".join(f"{len(numbers)} of {topic}" for topic, numbers in sorted(mine.items()))
-        self._screen.note(f"killed worker-{slot} (-9); its partitions: {had or 'none'}")
+        lost = ", ".join(_partitions(len(numbers), topic) for topic, numbers in sorted(owned_by_victim.items()))
+        self._screen.note(f"killed worker-{slot} (kill -9), which owned {lost or 'no partitions'}")
 
-    async def _double(self) -> None:
+    async def _double_partitions(self) -> None:
         if self._doubling:
             return
         if self._partitions * 2 > MOST_PARTITIONS:
@@ -299,6 +299,10 @@ class Demo:
         self._doubling = False
 
 
+def _partitions(number: int, topic: str) -> str:
+    return f"{number} partition{'' if number == 1 else 's'} of {topic}"
+
+
 class Feed:
     """Runs ``tickertape feed simulate`` as a process that ends with this one, however this one ends.
 
@@ -306,7 +310,7 @@ class Feed:
     ----------
     settings
         The settings, with a broker.
-    plan
+    options
         The rate and the number of symbols.
     folder
         The folder for the feed's ledger and log.
@@ -317,10 +321,10 @@ class Feed:
         The file with the number of trades sent of each symbol, written when the feed stops.
     """
 
-    def __init__(self, settings: Settings, plan: Plan, folder: Path) -> None:
+    def __init__(self, settings: Settings, options: DemoOptions, folder: Path) -> None:
         self.ledger = folder / "ledger.json"
         self._log = folder / "feed.log"
-        amount = ["--rate", str(plan.rate), "--symbols", str(plan.symbols), "--source", SOURCE]
+        amount = ["--rate", str(options.rate), "--symbols", str(options.symbols), "--source", SOURCE]
         command = [sys.executable, "-m", "tickertape", "feed", "simulate", *amount, "--ledger", str(self.ledger)]
         # The supervisor uses the configured port.
         settings = replace(settings, metrics_port=min(settings.metrics_port, 0))
@@ -335,16 +339,17 @@ class Feed:
                 start_new_session=True,
             )
 
-    def check(self) -> None:
+    def raise_if_ended(self) -> None:
         """Raise BrokerError if the feed has ended."""
         if self._guard.poll() is not None:
-            said = self._log.read_text(errors="replace").strip().splitlines()
-            raise BrokerError(f"the feed ended: {said[-1] if said else 'it logged no reason'}")
+            logged = self._log.read_text(errors="replace").strip().splitlines()
+            raise BrokerError(f"the feed ended: {logged[-1] if logged else 'it logged no reason'}")
 
     def stop(self) -> None:
         """Stop the feed: it sends what it has buffered, writes its ledger and ends."""
         assert self._guard.stdin is not None
         with suppress(BrokenPipeError), self._guard.stdin as pipe:
+            # "t" for tidily: the guard sends the feed SIGTERM, and the feed still sends what it has buffered.
             pipe.write(b"t")
         try:
             self._guard.wait(STOP_SECONDS)

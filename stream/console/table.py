@@ -40,8 +40,8 @@ def render(view: View, heading: str, notes: Sequence[str], keys: str, *, rows: i
         table.add_row(*_row(view, symbol, view.symbols[symbol], rates[symbol]))
     if len(busiest) > rows:
         table.add_row(Text(f"and {len(busiest) - rows} more", style="dim"))
-    added = [Text(line) for line in view.added.lines(busiest)] if view.added else []
-    foot = [*added, *(Text(note) for note in notes), *([Text(keys, style="dim")] if keys else [])]
+    own_lines = [Text(line) for line in view.own_metrics.lines(busiest)] if view.own_metrics else []
+    foot = [*own_lines, *(Text(note) for note in notes), *([Text(keys, style="dim")] if keys else [])]
     return Group(Text(heading, style="bold"), Text(summary(view)), Text(), table, Text(), *foot)
 
 
@@ -84,8 +84,8 @@ def line(view: View, seconds: float) -> str:
     """Return a line to print in place of the table if there is no terminal."""
     busiest = [(symbol, view.symbols[symbol]) for symbol in view.busiest[:2]]
     prices = "   ".join(f"{symbol} {price(state.last)} {state.change:+.2%}" for symbol, state in busiest)
-    added = view.added.lines(view.busiest) if view.added else []
-    return "\n       ".join([f"{seconds:4.0f} s   {summary(view)}   {prices}", *added])
+    own_lines = view.own_metrics.lines(view.busiest) if view.own_metrics else []
+    return "\n       ".join([f"{seconds:4.0f} s   {summary(view)}   {prices}", *own_lines])
 
 
 def age(seconds: float) -> str:

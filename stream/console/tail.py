@@ -1,4 +1,4 @@
-"""Print a topic's records as they arrive, as a JSON object a line or in aligned columns."""
+"""Print a topic's records as they arrive, as one JSON object per line or in aligned columns."""
 
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -18,7 +18,7 @@ from tickertape.stream.errors import ConfigError
 from tickertape.stream.kafka.clients.reader import Reader
 
 # Returns the type of each column of the slices of a topic.
-Types = Callable[[str], dict[str, "np.dtype[Any]"]]
+ColumnTypes = Callable[[str], dict[str, "np.dtype[Any]"]]
 
 _json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
@@ -35,7 +35,7 @@ async def tail(
     symbol: str | None,
     finals: bool,
     until_caught_up: bool,
-    types: Types,
+    column_types: ColumnTypes,
     raw: bool = False,
 ) -> None:
     """Print a topic's records.
@@ -49,14 +49,14 @@ async def tail(
     out
         The stream to print to.
     as_json
-        True for a JSON object a line with all of a record; False for the columns in `SHOWN`.
+        True for one JSON object per line with all of a record; False for the columns in `SHOWN`.
     symbol
         The symbol whose records are printed. None: all.
     finals
         True to print only final results.
     until_caught_up
         True to return once everything that the topic held at the start has been printed.
-    types
+    column_types
         Returns the type of each column of the slices of a topic.
     raw
         True to print invisible characters as they are. A terminal may obey them.
@@ -70,12 +70,12 @@ async def tail(
     columns = Columns(topic)
     while True:
         lines: list[str] = []
-        for read in await reader.read():
-            record = decode(read, types)
-            if wanted(topic, record, symbol=symbol, finals=finals):
-                record = of_symbol(record, symbol)
-                made = [to_json(record)] if as_json else columns.lines(record)
-                lines += made if raw else map(shown, made)
+        for consumed in await reader.read():
+            record = decode(consumed, column_types)
+            if passes(topic, record, symbol=symbol, finals=finals):
+                record = only_symbol(record, symbol)
+                formatted = [to_json(record)] if as_json else columns.lines(record)
+                lines += formatted if raw else map(shown, formatted)
         if lines:
             out.write("\n".join(lines) + "\n")
             out.flush()
@@ -83,14 +83,14 @@ async def tail(
             return
 
 
-def decode(record: ConsumerRecord, types: Types) -> Record:
+def decode(record: ConsumerRecord, column_types: ColumnTypes) -> Record:
     """Decode a record of any content.
 
     Parameters
     ----------
     record
         The record as read from Kafka.
-    types
+    column_types
         See `tail`.
     """
     try:
@@ -99,14 +99,14 @@ def decode(record: ConsumerRecord, types: Types) -> Record:
             if beat is not None:
                 return Record("heartbeat", msgspec.to_builtins(beat))
         elif record.topic == SLICES.name:
-            return Record("frame", _frame(_decode_frame(record.value), types))
+            return Record("frame", _frame(_decode_frame(record.value), column_types))
         elif record.topic == WINDOW_STATE.name:
             piece = structs.asdict(_decode_piece(record.value))
             return Record("result", piece | {"data": f"{len(piece['data'])} bytes"})
-        elif isinstance(found := _decode_json(record.value), dict):
+        elif isinstance(value := _decode_json(record.value), dict):
             # A record that is nested too deep to be encoded again fails here, and is shown raw.
-            _json(found)
-            return Record("result", found)
+            _json(value)
+            return Record("result", value)
     except (msgspec.MsgspecError, ValueError, LookupError, RecursionError):
         pass
     raw = None if record.value is None else record.value.decode(errors="backslashreplace")
@@ -114,19 +114,19 @@ def decode(record: ConsumerRecord, types: Types) -> Record:
     return Record("other", {"raw": raw} | place)
 
 
-def _frame(frame: Frame, types: Types) -> dict[str, Any]:
-    known: dict[str, np.dtype[Any]] = {name: np.dtype("u4") for name in ("source", "symbol")}
-    known |= {"slice_ms": np.dtype("i8")} | types(frame.topic)
+def _frame(frame: Frame, column_types: ColumnTypes) -> dict[str, Any]:
+    dtypes: dict[str, np.dtype[Any]] = {name: np.dtype("u4") for name in ("source", "symbol")}
+    dtypes |= {"slice_ms": np.dtype("i8")} | column_types(frame.topic)
     columns = {
-        name: np.frombuffer(data, known[name].newbyteorder("<")).tolist()
+        name: np.frombuffer(data, dtypes[name].newbyteorder("<")).tolist()
         for name, data in frame.columns.items()
-        if name in known
+        if name in dtypes
     }
     for name, names in (("source", frame.sources), ("symbol", frame.symbols)):
         columns[name] = [names[index] for index in columns[name]]
     fields = structs.asdict(frame)
-    for name, held in fields.pop("sketches").items():
-        columns[name] = [f"{len(sketch)} bytes" for sketch in held]
+    for name, sketches in fields.pop("sketches").items():
+        columns[name] = [f"{len(sketch)} bytes" for sketch in sketches]
     return {
         **fields,
         "lanes": [structs.asdict(lane) for lane in frame.lanes],
@@ -135,7 +135,7 @@ def _frame(frame: Frame, types: Types) -> dict[str, Any]:
     }
 
 
-def wanted(topic: str, record: Record, *, symbol: str | None, finals: bool) -> bool:
+def passes(topic: str, record: Record, *, symbol: str | None, finals: bool) -> bool:
     """Return whether a record passes the filters.
 
     Raises
@@ -148,7 +148,7 @@ def wanted(topic: str, record: Record, *, symbol: str | None, finals: bool) -> b
         return symbol is None and not finals
     if finals:
         if "final" not in fields:
-            raise ConfigError(f"{topic}: its records are neither open nor final: leave --finals out")
+            raise ConfigError(f"{topic}: its records are neither open nor final: omit --finals")
         if not fields["final"]:
             return False
     if symbol is None:
@@ -156,11 +156,11 @@ def wanted(topic: str, record: Record, *, symbol: str | None, finals: bool) -> b
     if record.kind == "frame":
         return symbol in fields["symbols"]
     if "symbol" not in fields:
-        raise ConfigError(f"{topic}: its records have no symbol: leave --symbol out")
+        raise ConfigError(f"{topic}: its records have no symbol: omit --symbol")
     return bool(fields["symbol"] == symbol)
 
 
-def of_symbol(record: Record, symbol: str | None) -> Record:
+def only_symbol(record: Record, symbol: str | None) -> Record:
     """Return a frame with the rows of one symbol only; any other record as it is."""
     if symbol is None or record.kind != "frame":
         return record

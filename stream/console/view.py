@@ -9,11 +9,11 @@ from msgspec import Struct, field
 
 from tickertape.schemas.frame import Frame
 from tickertape.schemas.topics import SIGNALS, SLICES, SOCIAL, TRADES
-from tickertape.stream.console.added import Added
+from tickertape.stream.console.own_metrics import OwnMetrics
 from tickertape.stream.console.takeover import Takeover
 from tickertape.stream.kafka.partition import partition_for
 
-# A symbol's rate is averaged over so many full seconds.
+# A symbol's rate is averaged over this many full seconds.
 RATE_SECONDS = 3
 # The number of latencies that are kept, the newest.
 LATENCIES = 200_000
@@ -133,8 +133,8 @@ class View:
         The number of partitions to which the feed publishes.
     since_ms
         The start of the run in ms; earlier bars are ignored.
-    added
-        The results of metrics that aren't ours. None: they are not shown.
+    own_metrics
+        The results of the user's own metrics. None: they are not shown.
 
     Attributes
     ----------
@@ -148,8 +148,10 @@ class View:
         Signals that have not been shown yet, each once.
     """
 
-    def __init__(self, source: str, epoch: str, partitions: int, since_ms: int, added: Added | None = None) -> None:
-        self.added = added
+    def __init__(
+        self, source: str, epoch: str, partitions: int, since_ms: int, own_metrics: OwnMetrics | None = None
+    ) -> None:
+        self.own_metrics = own_metrics
         self._source = source
         self._epoch = epoch
         self._keyed_partitions = partitions
@@ -164,7 +166,7 @@ class View:
         self.latencies_ms: deque[float] = deque(maxlen=LATENCIES)
         self.takeover: Takeover | None = None
         self.signals: deque[Signal] = deque()
-        self._told: set[bytes] = set()
+        self._signal_keys: set[bytes] = set()
         self._reads: deque[tuple[float, int]] = deque(maxlen=16)
 
     def add_records(self, records: list[ConsumerRecord]) -> None:
@@ -175,14 +177,14 @@ class View:
                 self._frame(self._decode_frame(record.value))
             elif record.topic == SIGNALS.name:
                 # A signal is published again when it is final.
-                if record.key not in self._told:
-                    self._told.add(record.key)
+                if record.key not in self._signal_keys:
+                    self._signal_keys.add(record.key)
                     self.signals.append(self._decode_signal(record.value))
             elif record.topic == SOCIAL.name:
                 if self._minutes in record.key:
                     self._add_talk(self._decode_talk(record.value))
-            elif self.added is not None and record.topic in self.added.topics:
-                self.added.note(record)
+            elif self.own_metrics is not None and record.topic in self.own_metrics.topics:
+                self.own_metrics.note(record)
             elif self._seconds in record.key:
                 self._second(self._decode_bar(record.value), now_ms)
             elif self._minutes in record.key:
@@ -233,7 +235,7 @@ class View:
         return state
 
     def is_live(self, partitions: int) -> bool:
-        """Return whether frames of at least so many partitions have been read."""
+        """Return whether frames of at least this many partitions have been read."""
         return len(self.partitions) >= partitions
 
     def spread_over(self, partitions: int) -> None:
@@ -267,7 +269,7 @@ class View:
         return sum(len(state.seconds) for state in self.symbols.values())
 
     def mark(self) -> None:
-        """Store how much has been read so far, for `events_per_second`; call this a few times a second."""
+        """Store how much has been read so far, for `events_per_second`; call this a few times per second."""
         self._reads.append((time.monotonic(), self.read))
 
     @property

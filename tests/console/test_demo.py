@@ -29,7 +29,7 @@ def test_the_demo_balances_and_leaves_nothing(tmp_path: Path) -> None:
     said, children = [], []
     for line in process.stdout:
         said.append(line.rstrip())
-        if "(-9); its partitions" in line:
+        if "(kill -9), which owned" in line:
             children = psutil.Process(process.pid).children(recursive=True)
     assert process.wait(30) == 0, said
     found = json.loads(summary.read_text())

@@ -65,7 +65,7 @@ def printed(*values: bytes, as_json: bool, raw: bool = False) -> str:
             symbol=None,
             finals=False,
             until_caught_up=True,
-            types=lambda _: {},
+            column_types=lambda _: {},
             raw=raw,
         )
     )

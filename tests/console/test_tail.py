@@ -115,7 +115,7 @@ def test_without_from_beginning_only_what_comes(filled: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
-        (("nothing",), ConfigError, "there are trades, quotes, posts"),
+        (("nothing",), ConfigError, "the topics are trades, quotes, posts"),
         (("trades", "--finals", *ALL), ConfigError, "neither open nor final"),
         (("dead-letters", "--symbol", "x", *ALL), ConfigError, "no symbol"),
     ],

@@ -1,4 +1,4 @@
-"""Show results of metrics that aren't ours in the demo: a line for each, with the newest of a few symbols."""
+"""Show the results of the user's own metrics in the demo: one line per metric, with the newest of a few symbols."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import discover, with_resolutions
 from tickertape.stream.engine.derived.derived import outputs_of
 
-OURS = "tickertape.agents"
+SHIPPED = "tickertape.agents"
 # The fields that identify or qualify a result; the others are its values.
-_ABOUT = {
+_QUALIFIERS = {
     "symbol",
     "source",
     "resolution",
@@ -28,13 +28,13 @@ _ABOUT = {
 SYMBOLS = 2
 
 
-class Added:
-    """The newest results of metrics that aren't ours.
+class OwnMetrics:
+    """The newest results of the user's own metrics.
 
     Parameters
     ----------
     settings
-        The settings, whose `agents` include these metrics.
+        The settings, whose `agents` name the user's packages.
 
     Attributes
     ----------
@@ -43,11 +43,11 @@ class Added:
     """
 
     def __init__(self, settings: Settings) -> None:
-        ours = {output.name for output in _outputs([OURS], settings)}
+        shipped = {output.name for output in _outputs([SHIPPED], settings)}
         self._names = {
             (output.sink, output.kind): output.name
             for output in _outputs(settings.agents, settings)
-            if output.name not in ours
+            if output.name not in shipped
         }
         self.topics = sorted({sink for sink, _ in self._names})
         # The start and the record of the newest result, by metric and symbol.
@@ -64,12 +64,12 @@ class Added:
             self._newest[name, symbol] = int(start), msgspec.json.decode(record.value)
 
     def lines(self, symbols: Sequence[str]) -> list[str]:
-        """Return a line for each metric, with its newest results for the first of these symbols that have any."""
+        """Return one line per metric, with its newest results for the first of these symbols that have any."""
         lines = []
         for name in sorted(set(self._names.values())):
-            known = [symbol for symbol in symbols if (name, symbol) in self._newest][:SYMBOLS]
-            some = "   ".join(f"{symbol} {_said(self._newest[name, symbol][1])}" for symbol in known)
-            lines.append(f"{name}: {some or 'nothing yet'}")
+            with_results = [symbol for symbol in symbols if (name, symbol) in self._newest][:SYMBOLS]
+            newest = "   ".join(f"{symbol} {_values_of(self._newest[name, symbol][1])}" for symbol in with_results)
+            lines.append(f"{name}: {newest or 'nothing yet'}")
         return lines
 
 
@@ -78,10 +78,10 @@ def _outputs(places: list[str], settings: Settings) -> list[Any]:
     return outputs_of(agents.windowings, agents.recipes, settings)
 
 
-def _said(result: dict[str, Any]) -> str:
+def _values_of(result: dict[str, Any]) -> str:
     values = [
         f"{field} {value:,.6g}"
         for field, value in result.items()
-        if field not in _ABOUT and type(value) in (int, float)
+        if field not in _QUALIFIERS and type(value) in (int, float)
     ]
     return f"{result['resolution']} {', '.join(values)}"
