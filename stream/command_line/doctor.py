@@ -63,7 +63,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _settings(settings)
     if not settings.broker:
         yield Finding(
-            "broker", "warning", "none is set", "`tickertape up` and `demo` start one; or set TICKERTAPE_BROKER"
+            "broker", "warning", "none is set", "set TICKERTAPE_BROKER; without it, `tickertape up` starts a Kafka"
         )
         return
     try:
@@ -71,14 +71,14 @@ def examine(settings: Settings) -> Iterator[Finding]:
             nodes = admin.describe_cluster().get("brokers", [])
             version = ".".join(map(str, admin.config.get("api_version") or ())) or "unknown"
     except TickertapeError as error:
-        yield Finding("broker", "wrong", str(error), "other checks of Kafka were skipped")
+        yield Finding("broker", "wrong", str(error), "then run this again: all other checks of Kafka were skipped")
         return
     yield Finding("broker", "ok", f"{settings.broker} answers, with {len(nodes)} broker(s); protocol version {version}")
     for look in (_topics, _group, _clock):
-        yield from _told(look, settings)
+        yield from _checked(look, settings)
 
 
-def _told(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
+def _checked(look: Callable[[Settings], Iterator[Finding]], settings: Settings) -> Iterator[Finding]:
     name = look.__name__.strip("_")
     try:
         yield from look(settings)
@@ -95,7 +95,8 @@ def _memory() -> Finding:
     free = psutil.virtual_memory().available
     found = f"{free / 2**30:.1f} GiB free"
     if free < MEMORY_BYTES:
-        return Finding("memory", "warning", found, "a worker with 10,000 symbols and every agent needs 1.3 GiB")
+        need = "a worker with 10,000 symbols and every agent needs 1.3 GiB"
+        return Finding("memory", "warning", found, f"free some, or run fewer workers: {need}")
     return Finding("memory", "ok", found)
 
 
@@ -108,7 +109,7 @@ def _disk() -> Finding:
             "disk",
             "warning",
             found,
-            "an embedded Kafka and replays write there: set TMPDIR to a larger disk",
+            "set TMPDIR to a folder on a larger disk: an embedded Kafka and replays write there",
         )
     return Finding("disk", "ok", found)
 
@@ -130,39 +131,39 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         agents = configured(settings)
         outputs_of(agents.windowings, agents.recipes, settings)
     except TickertapeError as error:
-        yield str(error), "correct the settings"
+        yield str(error), "correct this setting"
         return
     known = {topic.name for topic in agents.topics}
     for table in ("lateness_ms", "partitions"):
         for name in sorted(getattr(settings, table).keys() - known):
-            yield f"{table} of {name}: there is no such topic", f"there are {', '.join(sorted(known))}"
+            yield f"{table} names an unknown topic: {name}", f"use one of {', '.join(sorted(known))}"
     if agents.recipes and not settings.snapshot_seconds:
         yield (
             "snapshot_seconds is 0, but only snapshots store the state of metrics that are derived from final bars",
-            "set it to 30",
+            "set snapshot_seconds to 30, its default",
         )
     if settings.idle_seconds <= settings.session_seconds:
         yield (
             f"idle_seconds {settings.idle_seconds:g} is not above session_seconds {settings.session_seconds:g}: lanes "
-            "would be idle while another worker takes over their partition",
-            "raise idle_seconds",
+            "would be declared idle while another worker takes over their partition",
+            "raise idle_seconds above session_seconds",
         )
     if settings.commit_seconds >= settings.session_seconds:
         yield (
             f"commit_seconds {settings.commit_seconds:g} is not below session_seconds {settings.session_seconds:g}",
-            "lower commit_seconds, to 1 for example",
+            "lower commit_seconds, for example to 1",
         )
     for topic, lateness_ms in settings.lateness_ms.items():
         if lateness_ms > settings.horizon_ms:
             yield (
                 f"lateness_ms of {topic} is {lateness_ms} and horizon_ms {settings.horizon_ms}: records that are late "
                 "by less than lateness_ms could no longer correct results",
-                "raise horizon_ms",
+                f"raise horizon_ms to {lateness_ms} or more",
             )
     if settings.block_bytes > 64 << 20 or settings.block_records > 1 << 20:
         yield (
             "block_records or block_bytes is so large that one block delays all others",
-            "the defaults are 8192 and 1 MiB",
+            "lower them; the defaults are 8192 records and 1 MiB",
         )
 
 
@@ -177,7 +178,7 @@ def _topics(settings: Settings) -> Iterator[Finding]:
     for one in found:
         yield Finding("topics", "wrong", str(one), "run `tickertape topics check --mend`")
     if not missing and not found:
-        yield Finding("topics", "ok", f"all {len(states)} exist, with the catalogue's configs")
+        yield Finding("topics", "ok", f"all {len(states)} exist, with the declared configs")
     behind = sum(state.lag or 0 for state in states)
     yield Finding("lag", "ok", f"{behind:,} records are still to be read")
 
@@ -185,9 +186,9 @@ def _topics(settings: Settings) -> Iterator[Finding]:
 def _group(settings: Settings) -> Iterator[Finding]:
     found = members.describe(settings)
     if not found.owned:
-        yield Finding("group", "ok", "no worker runs", "")
+        yield Finding("group", "ok", "no worker is running")
     elif not found.stable:
-        yield Finding("group", "warning", "a rebalance is under way", "check again in a moment")
+        yield Finding("group", "warning", "a rebalance is under way", "run this again in a moment")
     else:
         yield Finding("group", "ok", f"{len(found.owned)} workers: {', '.join(sorted(found.owned))}")
 
@@ -196,22 +197,28 @@ def _clock(settings: Settings) -> Iterator[Finding]:
     ahead_ms = asyncio.run(_ahead_ms(settings))
     if ahead_ms is None:
         yield Finding(
-            "clock", "warning", f"not checked: can't write to topic {CONTROL.name}, or it has no append times"
+            "clock",
+            "warning",
+            f"not checked: can't write to topic {CONTROL.name}, or it has no append times",
+            "grant Write on the topic, and run `tickertape topics check`",
         )
     elif abs(ahead_ms) > settings.skew_ms:
         yield Finding(
             "clock",
             "wrong",
-            f"this machine's differs from the broker's by {ahead_ms:+,} ms, and skew_ms is {settings.skew_ms}: records "
-            "may be rejected",
-            "synchronise both clocks by NTP",
+            f"this machine's clock differs from the broker's by {ahead_ms:+,} ms, and skew_ms is {settings.skew_ms}: "
+            "records may be rejected",
+            "synchronise both clocks with NTP",
         )
     else:
-        yield Finding("clock", "ok", f"this machine's differs from the broker's by {ahead_ms:+,} ms")
+        yield Finding("clock", "ok", f"this machine's clock differs from the broker's by {ahead_ms:+,} ms")
 
 
 async def _ahead_ms(settings: Settings) -> int | None:
-    """Write an empty record, and return how far our clock is ahead of its append time, ms; None if that fails."""
+    """Write a record without a value to ``control``, and return how far our clock is ahead of its append time, ms.
+
+    None if that fails. Readers of the topic ignore the record, and compaction deletes it.
+    """
     producer = AIOKafkaProducer(**for_aiokafka(settings), acks="all", request_timeout_ms=int(CLOCK_SECONDS * 1000))
     try:
         async with asyncio.timeout(CLOCK_SECONDS):

@@ -1,4 +1,4 @@
-"""``tickertape new``: write a file to start from, its test, and the setting by which it is found."""
+"""``tickertape new``: write a metric, feed or format to start from, with its test, and add its folder to `agents`."""
 
 import keyword
 import re
@@ -23,7 +23,7 @@ THEN = {
 
 @click.group()
 def new() -> None:
-    """Write a file to start from, and its test, into the current folder."""
+    """Write a metric, feed or format to start from, with its test."""
 
 
 @new.command("metric")
@@ -56,10 +56,13 @@ def write(kind: str, name: str) -> None:
     Raises
     ------
     ConfigError
-        The name isn't valid for a module, or a file of that name exists.
+        The name isn't valid, or a file of that name exists.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
-        raise ConfigError(f"{name}: use a name of lower-case letters, digits and underscores, such as spread_ratio")
+        raise ConfigError(
+            f"{name!r} is not a valid name: a name starts with a lower-case letter, has at most 40 lower-case letters, "
+            "digits and underscores, and is no Python keyword; for example spread_ratio"
+        )
     folder = Path(FOLDERS[kind])
     words = name.replace("_", " ")
     filled = {
@@ -80,12 +83,12 @@ def write(kind: str, name: str) -> None:
     for path, template in made.items():
         path.write_text(files("tickertape.stream.templates").joinpath(template).read_text().format(**filled))
         click.echo(f"wrote {path}")
-    _have_found(folder)
+    _add_to_agents(folder)
     click.echo(f"test it with: pytest {folder / f'test_{name}.py'}; run it with: {THEN[kind].format(name=name)}")
 
 
-def _have_found(folder: Path) -> None:
-    """Add a folder to the setting `agents`, unless it has the folder."""
+def _add_to_agents(folder: Path) -> None:
+    """Add a folder to the setting `agents`, unless it is there already."""
     file = Path(USUAL_FILE)
     if any(is_folder(place) and Path(place).resolve() == folder.resolve() for place in load().agents):
         return

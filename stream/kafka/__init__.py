@@ -1,4 +1,4 @@
-"""Kafka: clients, access, topics, what is stored there, and a broker of our own.
+"""Kafka: clients, access, topics, state that is stored on topics, and the embedded broker.
 
 May import: nothing of ours.
 """

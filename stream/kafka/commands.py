@@ -15,30 +15,32 @@ from tickertape.stream.errors import ConfigError, EmbeddedKafkaError, LawBroken
 
 @click.command()
 @click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), help="A folder to keep; else a temporary one."
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder for its data, which is kept. Default: a temporary folder, which is removed at the end.",
 )
-@click.option("--port", type=click.IntRange(1, 65_535), help="Where it listens on 127.0.0.1; else a free port.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="The port on 127.0.0.1. Default: a free port.")
 def kafka(data: Path | None, port: int | None) -> None:
     """Run a Kafka of your own until Ctrl-C, and print its address.
 
-    It is a real single-node Apache Kafka, and needs neither Docker nor Java; its first start fetches it (43 MB).
+    It is a real Apache Kafka with a single node, and needs neither Docker nor Java. The first start downloads it
+    (43 MB).
     """
     from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
     with EmbeddedKafka(data, port=port or 0) as embedded:
         click.echo(embedded.broker)
-        click.echo(f"up, in {embedded.data}; elsewhere: export TICKERTAPE_BROKER={embedded.broker}", err=True)
+        click.echo(f"Kafka is up, with its data in {embedded.data}", err=True)
+        click.echo(f"in other terminals: export TICKERTAPE_BROKER={embedded.broker}", err=True)
         embedded.wait()
-        raise EmbeddedKafkaError(
-            "Kafka ended, and not by our doing" + ("" if data is None else f": see {data}/kafka.log")
-        )
+        raise EmbeddedKafkaError("Kafka has ended by itself" + ("" if data is None else f": see {data}/kafka.log"))
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="As JSON, with every partition.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every partition.")
 @click.pass_context
 def topics(context: click.Context, as_json: bool) -> None:
-    """List the topics: partitions, how long records are kept, key, and by how many records reading lags."""
+    """List the topics: partitions, retention, clean-up, key, and lag, the number of records still to be read."""
     if context.invoked_subcommand:
         return
     from tickertape.stream.kafka.admin.topics import describe
@@ -66,7 +68,7 @@ def topics(context: click.Context, as_json: bool) -> None:
 @topics.command()
 @click.pass_obj
 def create(settings: Settings) -> None:
-    """Create the topics that don't exist yet; of those that do it says how they differ from the catalogue."""
+    """Create the topics that are missing, and report how the configs of existing ones differ from the declared ones."""
     from tickertape.stream.kafka.admin.drift import differences
     from tickertape.stream.kafka.admin.topics import create, describe
 
@@ -77,14 +79,17 @@ def create(settings: Settings) -> None:
     for state in states:
         click.echo(f"{state.name}: {len(state.partitions)} partitions{', new' if state.name in created else ''}")
     for one in differences(states, declared):
-        click.echo(f"{one}; `tickertape topics check --mend` mends it", err=True)
+        click.echo(f"{one}; set it with `tickertape topics check --mend`", err=True)
 
 
 @topics.command()
-@click.option("--mend", is_flag=True, help="Give them the catalogue's configs.")
+@click.option("--mend", is_flag=True, help="Set the configs that differ to the declared values.")
 @click.pass_obj
 def check(settings: Settings, mend: bool) -> None:
-    """Compare the topics with the catalogue: clean-up, retention, timestamps, sizes. Exits 6 where one differs."""
+    """Compare the topics' configs with the declared ones: clean-up, retention, timestamps and record size.
+
+    Exits with 6 if a config differs or a topic is missing.
+    """
     from tickertape.stream.kafka.admin import drift
     from tickertape.stream.kafka.admin.topics import describe
 
@@ -96,27 +101,27 @@ def check(settings: Settings, mend: bool) -> None:
         click.echo(str(one))
     if mend:
         drift.mend(settings, found)
-        click.echo(f"mended: {len(found)}")
+        click.echo(f"{len(found)} configs were set to the declared values")
         return
     missing = [state.name for state in states if not state.exists]
     for name in missing:
-        click.echo(f"{name}: there is none; `tickertape topics create` creates it")
+        click.echo(f"{name}: the topic is missing; create it with `tickertape topics create`")
     if found or missing:
         raise LawBroken(
-            f"{len({one.topic for one in found}) + len(missing)} topics are not as the catalogue has them; "
-            "`tickertape topics check --mend` mends those that are there, or, of one config:\n"
+            f"{len({one.topic for one in found}) + len(missing)} topics are missing or differ; set the configs of "
+            "existing ones with `tickertape topics check --mend`, or a single config with:\n"
             "  kafka-configs.sh --bootstrap-server BROKER --alter --entity-type topics --entity-name TOPIC "
             "--add-config NAME=VALUE"
         )
-    click.echo(f"all {len(states)} topics are as the catalogue has them")
+    click.echo(f"all {len(states)} topics exist, with the declared configs")
 
 
 @topics.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(settings: Settings, name: str, as_json: bool) -> None:
-    """Show a topic by partition: where its log starts and ends, how far it is read, and what became of its records."""
+    """Show each partition of a topic: start and end of its log, offset read, lag, and number of records by outcome."""
     from tickertape.stream.kafka.admin.topics import describe
 
     topic = _topic(settings, name)
@@ -126,7 +131,7 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
         _print_json(state)
         return
     tallied = [p.tallies for p in state.partitions if p.tallies]
-    # One that is zero everywhere would only cost width.
+    # A column of zeros would only take up width.
     kinds = [kind for kind in Tallies.__struct_fields__ if any(tallies[kind] for tallies in tallied)]
     rows = (
         [p.partition, p.start, p.end, p.upto, p.lag, *((p.tallies or {}).get(kind) for kind in kinds)]
@@ -137,20 +142,20 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("topic")
-@click.option("--partitions", type=click.IntRange(1), required=True, metavar="N", help="How many it is to have.")
+@click.option("--partitions", type=click.IntRange(1), required=True, metavar="N", help="The new number of partitions.")
 @click.option(
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="How many each `tickertape up` of the group is to run.",
+    help="The new number of workers of each `tickertape up` in the group.",
 )
-@click.option("--json", "as_json", is_flag=True, help="What came of it as JSON; the lines go to standard error.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, and progress to standard error.")
 @click.pass_obj
 def scale(settings: Settings, topic: str, partitions: int, workers: int | None, as_json: bool) -> None:
     """Give a topic more partitions while feeds and workers run, and have feeds use them.
 
-    Nothing is restarted, nothing is lost and nothing counted twice: feeds use the new partitions from an event time on
-    that is a few seconds ahead. Run again after it was interrupted, it goes on where it was.
+    Nothing is restarted, lost or counted twice. Feeds use the new partitions from an event time on that is a few
+    seconds ahead. If the command is interrupted, run it again: it continues.
     """
     from tickertape.stream.cluster.scale import run
 
@@ -162,13 +167,14 @@ def scale(settings: Settings, topic: str, partitions: int, workers: int | None, 
 
 @click.command()
 @click.argument("topic", type=click.Choice([SLICES.name]), expose_value=False)
-@click.option("--shards", type=click.IntRange(1), required=True, help="How many it is to have.", metavar="N")
+@click.option("--shards", type=click.IntRange(1), required=True, help="The new number of shards.", metavar="N")
 @click.pass_obj
 def reshard(settings: Settings, shards: int) -> None:
-    """Give the second stage another number of shards, more or fewer: the most workers that can share it.
+    """Change the number of shards of the second stage, which is the most workers that can share its work.
 
-    The workers of each `tickertape up` drain and stop for it, what open windows need is carried over, and they start
-    again; feeds go on, and what they send waits. Run again after it was interrupted, it finishes what it began.
+    The workers of each `tickertape up` drain and stop, the frames of open windows are split among the new shards, and
+    the workers start again. Feeds keep running, and their records wait. If the command is interrupted, run it again: it
+    continues.
     """
     from tickertape.stream.cluster.reshard import run
 
@@ -177,7 +183,7 @@ def reshard(settings: Settings, shards: int) -> None:
 
 
 def _topics(settings: Settings) -> tuple[Topic, ...]:
-    """Return the catalogue's topics and those that agents declare."""
+    """Return the topics of the catalogue, and those that agents declare."""
     from tickertape.stream.engine.define.discovery import discover
 
     return discover(settings.agents).topics
@@ -186,7 +192,7 @@ def _topics(settings: Settings) -> tuple[Topic, ...]:
 def _topic(settings: Settings, name: str) -> Topic:
     topics = {topic.name: topic for topic in _topics(settings)}
     if name not in topics:
-        raise ConfigError(f"{name}: no such topic; there are {', '.join(topics)}")
+        raise ConfigError(f"unknown topic {name}; the topics are {', '.join(topics)}")
     return topics[name]
 
 

@@ -18,8 +18,8 @@ from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"lateness_ms": {"trade": 1}}, "lateness_ms of trade: there is no such topic"),
-        ({"partitions": {"bar": 1}}, "partitions of bar: there is no such topic"),
+        ({"lateness_ms": {"trade": 1}}, "lateness_ms names an unknown topic: trade"),
+        ({"partitions": {"bar": 1}}, "partitions names an unknown topic: bar"),
         ({"snapshot_seconds": 0.0}, "snapshot_seconds is 0"),
         ({"idle_seconds": 5.0}, "idle_seconds 5 is not above session_seconds 8"),
         ({"commit_seconds": 9.0}, "commit_seconds 9 is not below session_seconds 8"),

@@ -55,7 +55,10 @@ def test_the_settings_file_keeps_what_it_has() -> None:
 
 @pytest.mark.parametrize("name", ["Spread", "a-b", "class", "1st", "", "a" * 41, "../up"])
 def test_a_name_that_is_none_is_told_of(name: str) -> None:
-    with pytest.raises(ConfigError, match="use a name of lower-case letters, digits and underscores"):
+    with pytest.raises(
+        ConfigError,
+        match=r"is not a valid name: .* lower-case letter, .* at most 40 .* no Python keyword",
+    ):
         write("metric", name)
     assert list(Path().iterdir()) == []
 

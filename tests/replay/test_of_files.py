@@ -253,8 +253,11 @@ def test_a_file_that_cant_be_read_is_told_of(tmp_path: Path, kind: str, content:
 
 def test_a_column_that_is_missing_is_told_of(tmp_path: Path) -> None:
     pq.write_table(pa.table({"symbol": ["A"], "source": ["x"]}), tmp_path / "file")
-    with pytest.raises(InputError, match="there is no column id; it has source, symbol"):
+    with pytest.raises(InputError, match="no column for the required field id; the columns are source, symbol"):
         replay(tmp_path / "out", [tmp_path / "file"], "parquet")
+    pq.write_table(pa.table({"symbol": ["A"], "source": ["x"], "id": [1]}), tmp_path / "file")
+    with pytest.raises(InputError, match=r"time_ms \(or a timestamp column `time` or `timestamp`\); the columns"):
+        replay(tmp_path / "again", [tmp_path / "file"], "parquet")
 
 
 def test_files_are_sorted_as_the_feed_sorts_them(tmp_path: Path) -> None:

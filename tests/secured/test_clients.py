@@ -135,14 +135,14 @@ def told(connection: Connection) -> str:
 def test_a_plaintext_client_at_a_tls_port(known: SecuredKafka) -> None:
     broker = known.user("scram").broker
     assert told(Connection(broker)) == (
-        f"Kafka at {broker} speaks TLS and security_protocol is PLAINTEXT: set it to SSL or SASL_SSL, or use another "
+        f"Kafka at {broker} uses TLS, but security_protocol is PLAINTEXT: set it to SSL or SASL_SSL, or use another "
         "port"
     )
 
 
 def test_a_tls_client_at_a_plaintext_port(known: SecuredKafka, kafka: str) -> None:
     assert told(replace(known.user("scram"), broker=kafka)) == (
-        f"Kafka at {kafka} speaks plaintext and security_protocol is SASL_SSL: set it to PLAINTEXT or SASL_PLAINTEXT, "
+        f"Kafka at {kafka} uses plaintext, but security_protocol is SASL_SSL: set it to PLAINTEXT or SASL_PLAINTEXT, "
         "or use another port"
     )
 
@@ -193,6 +193,6 @@ def test_an_unknown_authority(known: SecuredKafka, tmp_path: Path) -> None:
 def test_a_certificate_of_another_host(known: SecuredKafka) -> None:
     connection = known.user("scram", listener="ELSEWHERE")
     assert told(connection) == (
-        f"the certificate of Kafka at {connection.broker} is of other names than 127.0.0.1: use one of these names in "
-        "TICKERTAPE_BROKER"
+        f"the certificate of Kafka at {connection.broker} isn't valid for host 127.0.0.1: use a host name of the "
+        "certificate in TICKERTAPE_BROKER"
     )

@@ -162,7 +162,7 @@ def test_a_command_does_with_the_rights_that_are_listed(
         ("replay", Right("Describe", "group", "tickertape-*"), "Describe on group tickertape-1000-5000"),
         ("verify", Right("Read", "topic", "bars"), "Describe on topic bars"),
         ("scale", Right("Alter", "topic", "trades"), "Alter on topic trades"),
-        ("scale", Right("Write", "topic", "control"), "Write on the topics that are written to"),
+        ("scale", Right("Write", "topic", "control"), "Write on the topics that it writes to"),
         ("worker", Right("Read", "group", "tickertape-*"), "Read on group tickertape-1000-5000"),
         ("worker", Right("Read", "topic", "slices"), "Read on topic slices"),
         ("worker", Right("Write", "topic", "window-state"), "Write on topic window-state"),
@@ -178,14 +178,14 @@ def test_the_one_that_is_left_out_is_named_in_a_line(
     words = ("worker", "--slot", "0") if process == "worker" else COMMANDS[process]
     words = tuple("trades" if word == "quotes" else word for word in words)
     said = processes.run(user, *(str(tmp_path / "out") if word == "OUT" else word for word in words), code=7)
-    assert f"doesn't let user {user} do that: it takes {told}; docs/security.md" in said.splitlines()[-1]
+    assert f"denies access: user {user} lacks the right {told}; docs/security.md" in said.splitlines()[-1]
     assert "Traceback" not in said
 
 
 def test_the_right_that_is_missing_is_named(locked: SecuredKafka, processes: Processes) -> None:
     broker = locked.add("nobody", []).broker
     assert processes.run("nobody", "demo", "--for", "5", code=7) == (
-        f"tickertape: Kafka at {broker} doesn't let user nobody do that: it takes Describe on group "
+        f"tickertape: Kafka at {broker} denies access: user nobody lacks the right Describe on group "
         "tickertape-1000-5000; docs/security.md lists the rights that each process needs\n"
     )
 

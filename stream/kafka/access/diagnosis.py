@@ -173,7 +173,7 @@ class _Attempt(Struct, frozen=True):
             return BrokerError(f"the server at {self.host}:{self.port} doesn't answer like Kafka ({said})")
         sort, to_set = ("plaintext", "PLAINTEXT") if self.connection.uses_tls else ("TLS", "SSL")
         return AccessError(
-            f"{self._kafka} speaks {sort} and security_protocol is {protocol}: set it to {to_set} or SASL_{to_set}, or "
+            f"{self._kafka} uses {sort}, but security_protocol is {protocol}: set it to {to_set} or SASL_{to_set}, or "
             "use another port"
         )
 
@@ -198,11 +198,11 @@ class _Attempt(Struct, frozen=True):
         whose = f"the certificate of {self._kafka}"
         if error.verify_code in (_OTHER_HOST, _OTHER_ADDRESS):
             return AccessError(
-                f"{whose} is of other names than {self.host}: "
+                f"{whose} isn't valid for host {self.host}: "
                 + (
                     "check the broker's advertised.listeners"
                     if self.advertised
-                    else "use one of these names in TICKERTAPE_BROKER"
+                    else "use a host name of the certificate in TICKERTAPE_BROKER"
                 )
             )
         if error.verify_code == _EXPIRED:
@@ -227,13 +227,13 @@ class _Attempt(Struct, frozen=True):
         if kind is IllegalSaslStateError:
             if self.connection.uses_sasl:
                 raise AccessError(
-                    f"{self._kafka} doesn't accept SASL and security_protocol is {protocol}: set it to "
+                    f"{self._kafka} doesn't accept SASL, but security_protocol is {protocol}: set it to "
                     f"{protocol.removeprefix('SASL_')}, or use another port"
                 )
         elif not self.connection.uses_sasl and kind in (NoError, UnsupportedSaslMechanismError):
             sort = "SSL" if self.connection.uses_tls else "PLAINTEXT"
             raise AccessError(
-                f"{self._kafka} requires SASL and security_protocol is {protocol}: set it to SASL_{sort}, and "
+                f"{self._kafka} requires SASL, but security_protocol is {protocol}: set it to SASL_{sort}, and "
                 f"sasl_mechanism to one that it accepts ({offered})"
             )
         elif kind is UnsupportedSaslMechanismError:

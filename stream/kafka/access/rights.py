@@ -1,4 +1,4 @@
-"""Errors for requests that Kafka refuses. For a missing right, one line names the right."""
+"""Errors for requests that Kafka refuses. The error for a missing right names it in one line."""
 
 from typing import Any
 
@@ -40,9 +40,9 @@ def refused(connection: Connection, error: BaseException, right: str = "") -> Br
     """
     said = one_line(str(error)) or type(error).__name__
     if not denied(error):
-        return BrokerError(f"Kafka at {connection.broker} refused a request or went away: {said}")
+        return BrokerError(f"Kafka at {connection.broker} refused a request or became unreachable: {said}")
     kind = _KINDS[getattr(error, "errno", None)]
-    return lacking(connection, right or f"a right on a {kind} ({said})")
+    return lacking(connection, right or f"to use a {kind} ({said})")
 
 
 def unread(connection: Connection, error: BaseException, group: str) -> BrokerError:
@@ -55,9 +55,9 @@ def unread(connection: Connection, error: BaseException, group: str) -> BrokerEr
 
 def lacking(connection: Connection, right: str) -> AccessError:
     """Return our error for a missing right, such as ``Read on topic trades``."""
-    who = f"user {connection.sasl_username}" if connection.sasl_username else "us"
+    who = f"user {connection.sasl_username}" if connection.sasl_username else "this client"
     return AccessError(
-        f"Kafka at {connection.broker} doesn't let {who} do that: it takes {right}; docs/security.md lists the rights "
+        f"Kafka at {connection.broker} denies access: {who} lacks the right {right}; docs/security.md lists the rights "
         "that each process needs"
     )
 

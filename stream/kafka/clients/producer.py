@@ -113,7 +113,7 @@ class Producer:
             await kafka.stop()
             if denied(error):
                 # Each batch of an idempotent producer carries a producer id, which needs the right to write to a topic.
-                raise refused(self.connection, error, "Write on the topics that are written to") from error
+                raise refused(self.connection, error, "Write on the topics that it writes to") from error
             raise await find_cause(self.connection) from error
         self._kafka = kafka
 

@@ -1,8 +1,10 @@
-"""The embedded broker's parent: it runs the broker, and ends it when whoever started it is gone, however that ended.
+"""The embedded broker's parent process: it runs the broker, and ends it once the process that started both is gone.
 
-Run by path, on the standard library alone, so that it is up in some 20 ms: ``guard.py STARTER TEMPORARY JAVA …``. Its
-standard input is a pipe that the starter holds: ``t`` ends the broker tidily, ``k`` at once. The end of the pipe means
-that the starter is gone; then TEMPORARY, the name of a folder or nothing, is removed too.
+It works however the starter ended, even by SIGKILL. Usage: ``guard.py STARTER TEMPORARY JAVA …``. STARTER is the
+starter's process id, TEMPORARY a folder to remove once the starter is gone, or empty, and JAVA … the broker's command.
+Standard input is a pipe that the starter holds: ``t`` stops the broker cleanly, ``k`` kills it, and the end of the pipe
+means that the starter is gone. The file is run by its path and imports only the standard library, so it starts in about
+20 ms.
 """
 
 import os
@@ -25,13 +27,13 @@ def main() -> None:
     code = broker.wait()
     if abandoned.is_set() and temporary:
         shutil.rmtree(temporary, ignore_errors=True)
-    # As a shell says it: 137 is a broker that was killed.
+    # As in a shell, 137 means that the broker was killed.
     os._exit(code if code >= 0 else 128 - code)
 
 
 def _obey(starter: int, broker: "subprocess.Popen[bytes]", abandoned: threading.Event) -> None:
     order = b""
-    # A forked child of the starter may still hold the pipe, hence the look at our own parent once a second.
+    # A forked child of the starter may still hold the pipe, so this also checks its own parent once a second.
     while not order and not abandoned.is_set():
         if select.select([0], [], [], 1.0)[0]:
             order = os.read(0, 1)

@@ -244,5 +244,8 @@ def test_the_command_prints_the_address_and_ends_on_ctrl_c(tmp_path: Path) -> No
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err.strip() == f"up, in {tmp_path}; elsewhere: export TICKERTAPE_BROKER={address}"
+    assert err.strip().splitlines() == [
+        f"Kafka is up, with its data in {tmp_path}",
+        f"in other terminals: export TICKERTAPE_BROKER={address}",
+    ]
     assert not java.is_running()
