@@ -22,12 +22,7 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.recipes import Recursion
 
 ROOT = Path(__file__).parent.parent
-PAGES = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "docs/benchmarks.md",
-    *(f"docs/{name}.md" for name in ("architecture", "feeds", "guarantees", "operations", "security", "signals")),
-)
+PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 
 # A file that can't be read in one go is two; a longer one has its reason here.
 LINES = 450
