@@ -38,7 +38,7 @@ test: setup ## all tests; some of them: make test ARGS="tests/feeds -x"
 chaos: setup ## faults of every kind for five minutes a seed, beside two busy loops; make chaos SEEDS="7" ARGS="--minutes 1"
 	@for seed in $(SEEDS); do .venv/bin/tickertape chaos --minutes 5 --busy 2 $(ARGS) --seed $$seed || exit; done
 
-mutants: setup ## some ninety bugs planted one at a time, and what catches each; some of them: make mutants ARGS="--area commits"
+mutants: setup ## more than a hundred bugs planted one at a time, and what catches each; some of them: make mutants ARGS="--area commits"
 	@$(RUN) tests.mutants $(ARGS)
 
 lint: setup ## style and types

@@ -31,7 +31,7 @@ AROUND_MS = 2000
 def measure(broker: str) -> dict[str, float]:
     settings = Settings(broker=broker, partitions={TRADES.name: 2})
     topics.create(settings)
-    reports: list[tuple[float, scale.Report, float]] = []
+    reports: list[tuple[float, scale.ScaleOutcome, float]] = []
 
     def change() -> None:
         time.sleep(FIRST_SECONDS)
