@@ -13,7 +13,7 @@ import faust
 from tickertape.schemas.topics import TRADES
 
 
-class Trade(faust.Record, serializer="json"):  # type: ignore[misc]  # Faust is untyped here
+class Trade(faust.Record, serializer="json"):  # type: ignore[call-arg, misc]  # Faust is untyped here
     symbol: str
     source: str
     id: int
