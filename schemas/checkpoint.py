@@ -167,8 +167,8 @@ def reference_in(metadata: str) -> Reference | None:
         return None
 
 
-def told_in(metadata: str) -> str:
-    """Return the checkpoint in the metadata, or its short form, which says how far a partition has been read."""
+def checkpoint_in(metadata: str) -> str:
+    """Return the checkpoint that commit metadata holds, or its short form if the metadata refers to a record."""
     return metadata if (reference := reference_in(metadata)) is None else reference.head
 
 
@@ -184,7 +184,7 @@ def windows_from(metadata: str) -> WindowCheckpoint | None:
 
 def _from(metadata: str, kind: type[C]) -> C | None:
     if metadata.startswith(_REFERS):
-        raise ValueError("this metadata refers to a record: read that record first, or use `told_in`")
+        raise ValueError("this metadata refers to a record: read that record first, or use `checkpoint_in`")
     try:
         return msgspec.json.decode(_unpacked(metadata), type=kind)
     except (msgspec.MsgspecError, zlib.error, ValueError):

@@ -49,6 +49,11 @@ class Topic(Struct, frozen=True, kw_only=True):
     append_time: bool = True
     segment_bytes: int = 1 << 30
 
+    @property
+    def is_input(self) -> bool:
+        """Whether the pipeline reads the topic as input. Only input topics are ``growable``."""
+        return self.growable
+
 
 TRADES = Topic(
     name="trades",

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tickertape.schemas.topics import BARS, SLICES, TRADES, Topic
 from tickertape.stream.chaos.oracle.feed import Places, replace
-from tickertape.stream.chaos.quota import slowed
+from tickertape.stream.chaos.quota import throttled
 from tickertape.stream.cluster.slot import Slot
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.settings import Settings
@@ -31,7 +31,7 @@ BEYOND_SESSION_SECONDS = 2.5
 BROKER_AWAY_SECONDS = (0.0, 3.0)
 BROKER_FROZEN_SECONDS = (2.0, 9.0)
 # The rate to which a stalled worker's writes are limited, and for how long.
-STALLED_BYTES_A_SECOND = 500.0
+STALLED_BYTES_PER_SECOND = 500.0
 STALLED_SECONDS = (2.5, 4.5)
 SINK_AWAY_SECONDS = (2.0, 5.0)
 # Smaller than any record.
@@ -159,7 +159,7 @@ def stall(stage: Stage, rng: random.Random) -> None:
     """Limit a worker's writes to almost nothing, while its commits get through, and then kill the worker."""
     slot = stage.a_worker(rng)
     client = f"{stage.settings.consumer_group}-{stage.supervisor.name(slot)}"
-    with slowed(stage.settings, client, STALLED_BYTES_A_SECOND):
+    with throttled(stage.settings, client, STALLED_BYTES_PER_SECOND):
         time.sleep(rng.uniform(*STALLED_SECONDS))
         stage.supervisor.kill(slot)
 
@@ -173,7 +173,7 @@ def grow(stage: Stage, rng: random.Random) -> None:
 
 def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
     """Add partitions to a topic, and make the feeds use them once workers own them."""
-    topics.grow(stage.settings, topic, partitions)
+    topics.add_partitions(stage.settings, topic, partitions)
     until = time.monotonic() + OWNED_SECONDS
     while time.monotonic() < until:
         if members.describe(stage.settings).share(topic.name, partitions):

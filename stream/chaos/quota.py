@@ -13,8 +13,8 @@ _Entry = AlterClientQuotasRequest.EntryData
 
 
 @contextmanager
-def slowed(connection: Connection, client: str, bytes_a_second: float) -> Iterator[None]:
-    """Slow a client down: Kafka delays its responses to the client, and reads none of its requests meanwhile.
+def throttled(connection: Connection, client: str, bytes_per_second: float) -> Iterator[None]:
+    """Throttle a client: Kafka delays its responses to the client, and reads none of its requests meanwhile.
 
     Parameters
     ----------
@@ -22,24 +22,24 @@ def slowed(connection: Connection, client: str, bytes_a_second: float) -> Iterat
         The connection to Kafka.
     client
         The client id of the producer.
-    bytes_a_second
-        The rate at which it may write.
+    bytes_per_second
+        The rate at which it may write, bytes per second.
 
     Raises
     ------
     BrokerError
         Kafka can't be reached, or refuses the quota.
     """
-    _limit(connection, client, bytes_a_second)
+    _set_quota(connection, client, bytes_per_second)
     try:
         yield
     finally:
-        _limit(connection, client, None)
+        _set_quota(connection, client, None)
 
 
-def _limit(connection: Connection, client: str, rate: float | None) -> None:
+def _set_quota(connection: Connection, client: str, bytes_per_second: float | None) -> None:
     entity = _Entry.EntityData(entity_type="client-id", entity_name=client)
-    quota = _Entry.OpData(key="producer_byte_rate", value=rate or 0.0, remove=rate is None)
+    quota = _Entry.OpData(key="producer_byte_rate", value=bytes_per_second or 0.0, remove=bytes_per_second is None)
     request = AlterClientQuotasRequest(entries=[_Entry(entity=[entity], ops=[quota])], validate_only=False)
     with connected(connection) as admin:
         # kafka-python defines the request, but its admin client has no method for it.

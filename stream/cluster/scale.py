@@ -78,7 +78,7 @@ def run(settings: Settings, topic: str, partitions: int, workers: int | None, sa
     topic
         The topic's name; the topic must be ``growable``.
     partitions
-        The new number of partitions. If the topic has as many already, no partitions are added.
+        The new number of partitions. If the topic already has that many, no partitions are added.
     workers
         The number of workers that each ``tickertape up`` of the group must run from now on; None leaves it unchanged.
     say
@@ -87,7 +87,7 @@ def run(settings: Settings, topic: str, partitions: int, workers: int | None, sa
     Raises
     ------
     ConfigError
-        The topic doesn't exist, isn't growable, or has more partitions.
+        The topic doesn't exist, isn't growable, or already has more.
     BrokerError
         Kafka can't be reached, or the workers don't take over the partitions.
     """
@@ -99,7 +99,7 @@ async def scale(settings: Settings, topic: str, partitions: int, workers: int | 
     declared = {known.name: known for known in discover(settings.agents).topics}
     chosen = declared.get(topic)
     if chosen is None:
-        raise ConfigError(f"{topic}: no such topic; there are {', '.join(declared)}")
+        raise ConfigError(f"unknown topic {topic}; the topics are {', '.join(declared)}")
     async with (
         Producer(settings) as producer,
         Control(settings) as control,
@@ -159,22 +159,22 @@ class _Scaling:
 
     async def run(self, producer: Producer, control: Control) -> ScaleOutcome:
         first, name = await self._look(), self._topic.name
-        had, steps = len(first.ends), control.steps(name)
-        topics.may_grow(self._topic, had, self._partitions)
+        before, steps = len(first.ends), control.steps(name)
+        topics.require_growable(self._topic, before, self._partitions)
         if steps and self._partitions < steps[-1].partitions:
             raise ConfigError(
-                f"the schedule has feeds use {steps[-1].partitions} partitions of {name}: give as many or more"
+                f"the schedule has feeds use {steps[-1].partitions} partitions of {name}: ask for that many or more"
             )
-        if not steps and had < self._partitions:
+        if not steps and before < self._partitions:
             # Written before partitions are added: a feed that starts meanwhile sees the old number, or this step too.
-            steps = (Step(0, had),)
+            steps = (Step(0, before),)
             write_schedule(producer, name, steps)
         if self._workers is not None:
             write_workers(producer, self._settings.group, self._workers)
             self._say(f"each `tickertape up` of group {self._settings.group} must run {self._workers} workers")
         await producer.flush()
-        await asyncio.to_thread(topics.grow, self._settings, self._topic, self._partitions)
-        self._say(f"{name} had {had} partitions, and now has {self._partitions}")
+        await asyncio.to_thread(topics.add_partitions, self._settings, self._topic, self._partitions)
+        self._say(f"{name} had {before} partitions, and now has {self._partitions}")
         owned = await self._shared()
         from_ms = None
         if steps and steps[-1].partitions < self._partitions:
@@ -186,7 +186,7 @@ class _Scaling:
         in_force = owned and (from_ms is None or await self._in_force(from_ms))
         return ScaleOutcome(
             topic=name,
-            before=had,
+            before=before,
             after=self._partitions,
             workers=self._workers,
             from_ms=from_ms,

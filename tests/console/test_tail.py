@@ -16,7 +16,7 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.command_line.cli import cli
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.errors import BrokerError, ConfigError
-from tickertape.stream.kafka.admin.topics import grow
+from tickertape.stream.kafka.admin.topics import add_partitions
 from tickertape.stream.kafka.clients.producer import Producer
 
 pytestmark = pytest.mark.kafka
@@ -186,7 +186,7 @@ def test_partitions_that_are_added_are_read_too(filled: str) -> None:
             send(filled, TRADES.name, 0, b'{"before": %d}' % (number := number + 1))
             line = process.stdout.readline()
         os.set_blocking(process.stdout.fileno(), True)
-        grow(Connection(filled), TRADES, TRADES.partitions + 1)
+        add_partitions(Connection(filled), TRADES, TRADES.partitions + 1)
         send(filled, TRADES.name, TRADES.partitions, b'{"after": 1}')
         while "after" not in line:
             line = process.stdout.readline()

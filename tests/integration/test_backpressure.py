@@ -12,7 +12,7 @@ from bench import load
 from tests.integration.running import all_final, feed, is_read, running, tallies, until
 from tickertape.schemas.topics import SLICES, TRADES
 from tickertape.schemas.trade import Trade
-from tickertape.stream.chaos.quota import slowed
+from tickertape.stream.chaos.quota import throttled
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.configuration.settings import Settings
@@ -104,7 +104,7 @@ def test_a_slow_sink_stops_commits_but_no_heartbeat(own_kafka: str, capsys: pyte
                 for slot in supervisor.slots:
                     client = f"{settings.group}-{settings.epoch}-{supervisor.name(slot)}"
                     # Frames of so many trades take minutes.
-                    slow.enter_context(slowed(Connection(own_kafka), client, 10_000))
+                    slow.enter_context(throttled(Connection(own_kafka), client, 10_000))
                 feed(own_kafka, trades(events, 5 * events), close=False)
                 last, changed = commits(settings), time.monotonic()
                 while time.monotonic() - changed < 2 * session_seconds:

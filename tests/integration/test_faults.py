@@ -71,7 +71,7 @@ def _trouble(broker: str, supervisor: Supervisor) -> None:
     frozen = supervisor.pids[1]
     os.kill(frozen, signal.SIGSTOP)
     time.sleep(1)
-    topics.grow(Connection(broker), TRADES, 6)
+    topics.add_partitions(Connection(broker), TRADES, 6)
     # Longer than the session: the other takes over, and this one wakes as a zombie.
     time.sleep(6)
     os.kill(frozen, signal.SIGCONT)

@@ -30,5 +30,5 @@ def test_partitions_are_found_though_each_worker_was_killed_and_came_back(own_ka
             supervisor.kill(slot)
             up = f"{supervisor.name(slot)} is up"
             until("it is back", lambda heard=heard, up=up: any(up in line for line in said[heard:]))
-        topics.grow(Connection(own_kafka), TRADES, 7)
+        topics.add_partitions(Connection(own_kafka), TRADES, 7)
         until("the new ones are owned too", lambda: owned(settings) == list(range(7)), seconds=20)

@@ -188,9 +188,9 @@ def test_without_workers_the_step_is_past_all_that_can_have_been_sent(own_kafka:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["trades", "--partitions", "1"], "trades has 4 partitions, and Kafka can't remove any: give 4 or more"),
+        (["trades", "--partitions", "1"], "trades has 4 partitions, and Kafka can't remove any: ask for 4 or more"),
         (["bars", "--partitions", "9"], "bars can't get more partitions"),
-        (["nope", "--partitions", "9"], "nope: no such topic; there are trades, quotes, posts"),
+        (["nope", "--partitions", "9"], "unknown topic nope; the topics are trades, quotes, posts"),
     ],
 )
 def test_what_it_refuses_is_one_line(own_kafka: str, arguments: list[str], told: str) -> None:
@@ -243,7 +243,7 @@ def test_a_producer_of_its_own_that_finds_partitions_late_has_results_corrected(
 
     with running(own_kafka, workers=1, partitions={"trades": 2}, idle_seconds=2.0) as (settings, _):
         send(range(20), 2)
-        topics.grow(Connection(own_kafka), TRADES, 4)
+        topics.add_partitions(Connection(own_kafka), TRADES, 4)
         send(range(20, 30), 2)
         # All are silent, and the new ones too, so what there is becomes final up to the newest.
         until("results are final though partitions haven't spoken", lambda: finals_of(own_kafka) > 100)

@@ -20,13 +20,13 @@ from tickertape.schemas.checkpoint import (
     SliceCheckpoint,
     Views,
     WindowCheckpoint,
+    checkpoint_in,
     head_of,
     is_long,
     refer,
     reference_in,
     slices_from,
     to_metadata,
-    told_in,
     windows_from,
 )
 from tickertape.schemas.frame import Lane, Tallies
@@ -137,7 +137,7 @@ def test_a_checkpoint_that_no_commit_takes_is_referred_to() -> None:
 @pytest.mark.parametrize("metadata", ["", "[]", "state", to_metadata(windows_of(60))])
 def test_a_commit_that_holds_its_checkpoint_refers_to_nothing(metadata: str) -> None:
     assert reference_in(metadata) is None
-    assert told_in(metadata) == metadata
+    assert checkpoint_in(metadata) == metadata
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from tickertape.schemas.checkpoint import slices_from, told_in, windows_from
+from tickertape.schemas.checkpoint import checkpoint_in, slices_from, windows_from
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.chaos.oracle.feed import Plan, record
 from tickertape.stream.chaos.oracle.logs import Commit, Sent
@@ -130,7 +130,7 @@ def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
             yield f"{at}: a commit goes back from {newest[part]} to {upto}"
         newest[part] = max(upto, newest.get(part, 0))
         if commit.topic != SLICES.name:
-            saved = slices_from(told_in(commit.metadata))
+            saved = slices_from(checkpoint_in(commit.metadata))
             assert saved is not None
             total = sum(msgspec.structs.astuple(saved.tallies))
             if total != upto - saved.start:
@@ -187,6 +187,6 @@ def of_bites(
 
 
 def _upto(commit: Commit) -> int:
-    saved = (windows_from if commit.topic == SLICES.name else slices_from)(told_in(commit.metadata))
+    saved = (windows_from if commit.topic == SLICES.name else slices_from)(checkpoint_in(commit.metadata))
     assert saved is not None, commit
     return saved.upto

@@ -11,7 +11,7 @@ from kafka.errors import ClusterAuthorizationFailedError, TopicAlreadyExistsErro
 from kafka.structs import OffsetAndMetadata
 from msgspec import Struct
 
-from tickertape.schemas.checkpoint import slices_from, told_in, windows_from
+from tickertape.schemas.checkpoint import checkpoint_in, slices_from, windows_from
 from tickertape.schemas.topics import CATALOGUE, Topic
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.configuration.settings import Settings
@@ -111,16 +111,18 @@ def create(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[str]
     names = [topic.name for topic in topics]
     known = {*names, *(topic.name for topic in CATALOGUE)}
     if unknown := sorted(settings.partitions.keys() - known):
-        raise ConfigError(f"partitions of {unknown[0]}: no such topic; there are {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"setting `partitions` names an unknown topic: {unknown[0]}; the topics are {', '.join(sorted(known))}"
+        )
     with connected(settings) as admin:
-        there = set(admin.list_topics())
+        existing = set(admin.list_topics())
         missing = {
             topic.name: {
                 "num_partitions": settings.partitions.get(topic.name, topic.partitions),
                 "configs": _configs(topic),
             }
             for topic in topics
-            if topic.name not in there
+            if topic.name not in existing
         }
         created = []
         if missing:
@@ -141,8 +143,11 @@ def create(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[str]
     return created
 
 
-def grow(connection: Connection, topic: Topic, partitions: int) -> int:
+def add_partitions(connection: Connection, topic: Topic, partitions: int) -> int:
     """Add partitions to a topic until it has a given number.
+
+    It then waits until Kafka's metadata lists the new partitions, but stops checking after ``RETRY_SECONDS``, without
+    an error.
 
     Parameters
     ----------
@@ -151,7 +156,7 @@ def grow(connection: Connection, topic: Topic, partitions: int) -> int:
     topic
         The topic; it must be ``growable``.
     partitions
-        The new number of partitions. If the topic has as many already, nothing changes.
+        The new number of partitions. If the topic already has that many, nothing changes.
 
     Returns
     -------
@@ -161,36 +166,40 @@ def grow(connection: Connection, topic: Topic, partitions: int) -> int:
     Raises
     ------
     ConfigError
-        The topic has more partitions, isn't growable, or doesn't exist.
+        The topic already has more, isn't growable, or doesn't exist.
     BrokerError
         Kafka can't be reached, or refuses.
     """
     with connected(connection) as admin:
-        had = len(_seen(admin, connection, [topic.name])[topic.name])
-        may_grow(topic, had, partitions)
-        if partitions > had:
+        current = len(_partitions_of(admin, connection, [topic.name])[topic.name])
+        require_growable(topic, current, partitions)
+        if partitions > current:
             try:
                 admin.create_partitions({topic.name: partitions})
             except TopicAuthorizationFailedError:
                 raise lacking(connection, f"Alter on topic {topic.name}") from None
-            until = time.monotonic() + RETRY_SECONDS
-            while len(admin.describe_topics([topic.name])[0]["partitions"]) < partitions and time.monotonic() < until:
+            deadline = time.monotonic() + RETRY_SECONDS
+            while (
+                len(admin.describe_topics([topic.name])[0]["partitions"]) < partitions and time.monotonic() < deadline
+            ):
                 time.sleep(0.05)
             admin.wait_for_topics([topic.name])
-    return had
+    return current
 
 
-def may_grow(topic: Topic, had: int, partitions: int) -> None:
-    """Raise ConfigError if a topic with `had` partitions can't have `partitions`."""
+def require_growable(topic: Topic, current: int, partitions: int) -> None:
+    """Raise ConfigError if a topic with `current` partitions can't have `partitions`."""
     if not topic.growable:
         raise ConfigError(
-            f"{topic.name} can't get more partitions: a key's records would be spread over two of them; "
-            f"set TICKERTAPE_PARTITIONS_{topic.name.replace('-', '_').upper()} before the topic is created"
+            f"{topic.name} can't get more partitions, because records of one key would be in two of them. "
+            f"Set TICKERTAPE_PARTITIONS_{topic.name.replace('-', '_').upper()} before the topic is created"
         )
-    if not had:
+    if not current:
         raise ConfigError(f"{topic.name} doesn't exist; `tickertape topics create` creates it")
-    if partitions < had:
-        raise ConfigError(f"{topic.name} has {had} partitions, and Kafka can't remove any: give {had} or more")
+    if partitions < current:
+        raise ConfigError(
+            f"{topic.name} has {current} partitions, and Kafka can't remove any: ask for {current} or more"
+        )
 
 
 def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[TopicState]:
@@ -210,11 +219,11 @@ def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[To
     """
     group = settings.consumer_group
     with connected(settings) as admin:
-        there = _seen(admin, settings, [topic.name for topic in topics])
+        existing = _partitions_of(admin, settings, [topic.name for topic in topics])
         parts = [
             TopicPartition(topic.name, number)
             for topic in topics
-            for number in sorted(p["partition_index"] for p in there.get(topic.name, ()))
+            for number in sorted(p["partition_index"] for p in existing.get(topic.name, ()))
         ]
         if not parts:
             return [_state(topic, _configs(topic), []) for topic in topics]
@@ -229,18 +238,22 @@ def describe(settings: Settings, topics: Sequence[Topic] = CATALOGUE) -> list[To
         ends = retrying(lambda: admin.list_partition_offsets(dict.fromkeys(parts, OffsetSpec.LATEST)))
     states = []
     for topic in topics:
-        mine = [part for part in parts if part.topic == topic.name]
+        own_parts = [part for part in parts if part.topic == topic.name]
         # The pipeline reads input topics, even if it has committed nothing yet.
-        read = topic.growable or any(part in committed for part in mine)
-        partitions = [_partition(topic, p, starts[p].offset, ends[p].offset, committed.get(p), read) for p in mine]
-        found = {name: config["value"] for name, config in configs.get(topic.name, {}).items()}
-        if partitions and not found:
+        is_read = topic.is_input or any(part in committed for part in own_parts)
+        partitions = [
+            _partition(topic, p, starts[p].offset, ends[p].offset, committed.get(p), is_read) for p in own_parts
+        ]
+        topic_configs = {name: config["value"] for name, config in configs.get(topic.name, {}).items()}
+        if partitions and not topic_configs:
             raise lacking(settings, f"DescribeConfigs on topic {topic.name}")
-        states.append(_state(topic, found or _configs(topic), partitions))
+        states.append(_state(topic, topic_configs or _configs(topic), partitions))
     return states
 
 
-def _seen(admin: KafkaAdminClient, connection: Connection, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def _partitions_of(
+    admin: KafkaAdminClient, connection: Connection, names: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
     """Return the partitions of each topic; an empty list for a topic that doesn't exist.
 
     Raises
@@ -248,27 +261,27 @@ def _seen(admin: KafkaAdminClient, connection: Connection, names: Sequence[str])
     AccessError
         The right to describe a topic is missing.
     """
-    found = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
+    described = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
     for name in names:
-        if name in found and found[name]["error_code"] == TopicAuthorizationFailedError.errno:
+        if name in described and described[name]["error_code"] == TopicAuthorizationFailedError.errno:
             raise lacking(connection, f"Describe on topic {name}")
-    return {name: topic["partitions"] for name, topic in found.items()}
+    return {name: topic["partitions"] for name, topic in described.items()}
 
 
 def _partition(
-    topic: Topic, part: TopicPartition, start: int, end: int, commit: OffsetAndMetadata | None, read: bool
+    topic: Topic, part: TopicPartition, start: int, end: int, commit: OffsetAndMetadata | None, is_read: bool
 ) -> PartitionState:
     upto, watermark_ms, tallies = None, None, None
     if commit is not None:
         # A commit that was set by hand has no checkpoint, only the next offset.
         upto = commit.offset
-        if topic.growable and (slices := slices_from(told_in(commit.metadata))):
+        if topic.is_input and (slices := slices_from(checkpoint_in(commit.metadata))):
             upto, tallies = slices.upto, msgspec.structs.asdict(slices.tallies)
             watermark_ms = max((lane.watermark_ms for lane in slices.lanes), default=None)
-        elif not topic.growable and (windows := windows_from(told_in(commit.metadata))):
+        elif not topic.is_input and (windows := windows_from(checkpoint_in(commit.metadata))):
             upto = windows.upto
     lag = None
-    if read:
+    if is_read:
         lag = end - (start if upto is None else upto)
     return PartitionState(
         partition=part.partition,

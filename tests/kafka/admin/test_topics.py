@@ -19,7 +19,7 @@ from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.admin import drift
-from tickertape.stream.kafka.admin.topics import PartitionState, create, describe, grow
+from tickertape.stream.kafka.admin.topics import PartitionState, add_partitions, create, describe
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 pytestmark = pytest.mark.kafka
@@ -76,7 +76,9 @@ def test_create_leaves_what_exists_as_it_is(kafka: str, named: Named) -> None:
 
 
 def test_create_refuses_partitions_of_a_topic_that_there_is_not(kafka: str) -> None:
-    with pytest.raises(ConfigError, match=r"^partitions of trade: no such topic; there are .*dead-letters.*trades"):
+    with pytest.raises(
+        ConfigError, match=r"^setting `partitions` names an unknown topic: trade; the topics are .*dead-letters.*trades"
+    ):
         create(Settings(kafka, partitions={"trade": 2}))
 
 
@@ -147,22 +149,22 @@ def test_another_epoch_has_read_nothing(kafka: str, named: Named, topic: Callabl
     assert describe(replace(settings, slice_ms=2000), [trades])[0].lag == 3
 
 
-def test_grow(kafka: str, named: Named) -> None:
+def test_add_partitions(kafka: str, named: Named) -> None:
     trades = named(TRADES)
     create(Settings(kafka, partitions={trades.name: 2}), [trades])
-    assert grow(Connection(kafka), trades, 4) == 2
+    assert add_partitions(Connection(kafka), trades, 4) == 2
     assert len(describe(Settings(kafka), [trades])[0].partitions) == 4
-    assert grow(Connection(kafka), trades, 4) == 4
+    assert add_partitions(Connection(kafka), trades, 4) == 4
     with pytest.raises(ConfigError) as caught:
-        grow(Connection(kafka), trades, 3)
-    assert str(caught.value) == f"{trades.name} has 4 partitions, and Kafka can't remove any: give 4 or more"
+        add_partitions(Connection(kafka), trades, 3)
+    assert str(caught.value) == f"{trades.name} has 4 partitions, and Kafka can't remove any: ask for 4 or more"
 
 
-def test_grow_refuses_what_is_not_there_or_not_growable(kafka: str) -> None:
+def test_add_partitions_refuses_what_is_not_there_or_not_growable(kafka: str) -> None:
     with pytest.raises(ConfigError, match=r"^never-made doesn't exist; `tickertape topics create` creates it$"):
-        grow(Connection(kafka), replace(TRADES, name="never-made"), 3)
+        add_partitions(Connection(kafka), replace(TRADES, name="never-made"), 3)
     with pytest.raises(ConfigError, match=r"^slices can't get more .* TICKERTAPE_PARTITIONS_SLICES before"):
-        grow(Connection(kafka), SLICES, 32)
+        add_partitions(Connection(kafka), SLICES, 32)
 
 
 def test_no_kafka_there() -> None:
@@ -276,7 +278,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^nope: no such topic; there are trades, quotes, posts, slices, bars, .*, commit-state, control$",
+        match=r"^unknown topic nope; the topics are trades, quotes, posts, slices, bars, .*, commit-state, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
 

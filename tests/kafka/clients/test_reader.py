@@ -10,7 +10,7 @@ from aiokafka.structs import TopicPartition
 from tickertape.schemas.topics import Topic
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError
-from tickertape.stream.kafka.admin.topics import create, grow
+from tickertape.stream.kafka.admin.topics import add_partitions, create
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.clients.reader import Reader
 
@@ -90,7 +90,7 @@ def test_from_a_time_and_from_before_an_offset(settings: Settings, made: Topic) 
 def test_a_partition_that_is_added_is_read_from_its_beginning(settings: Settings, made: Topic) -> None:
     async def scenario() -> None:
         async with Reader(settings, [made.name], from_beginning=False) as reader:
-            await asyncio.to_thread(grow, settings, made, 3)
+            await asyncio.to_thread(add_partitions, settings, made, 3)
             await send(settings, made, 2, b"new")
             assert await read(reader, 1) == [(2, b"new")]
 
