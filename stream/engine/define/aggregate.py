@@ -1,9 +1,12 @@
-"""Aggregates as monoids: ``lift`` events to partials, ``merge`` partials, ``finish`` into metrics.
+"""An aggregate turns events into a metric in three steps.
 
-An aggregate is a product of reducers, and a product of monoids is a monoid. A partial is a row of columns. ``lift``
-makes each event a partial of its own; mostly it only renames the event's columns, without a copy. So the same ``merge``
-folds events into slices and slices into windows. A merge is a left fold in the order of its input: however the input is
-divided among calls, the result is the same, float sums included.
+1. ``lift`` makes a partial, a row of columns, of each event. Mostly it only renames the event's columns, without a
+   copy.
+2. ``merge`` combines partials. The same ``merge`` folds events into slices and slices into windows. It is a left fold
+   in the order of its input: however the input is divided among calls, the result is the same, float sums included.
+3. ``finish`` turns partials into metrics.
+
+An aggregate consists of reducers, one for each sum, extreme or sketch that it needs.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +27,11 @@ _SMALLEST = {FLOAT: -np.inf, INT: np.iinfo(np.int64).min}
 
 
 class Reducer(ABC):
-    """One commutative monoid, held in one or more columns."""
+    """One part of an aggregate, held in one or more columns.
+
+    Merging is associative and commutative, up to rounding, with two exceptions: `Steps` needs time order, and a
+    `Frequent` sketch that is full depends on the order of merges.
+    """
 
     schema: Schema
 
@@ -83,32 +90,34 @@ class Extreme(Reducer):
         *keys: tuple[str, Literal["min", "max"], np.dtype[Any]],
         carries: Mapping[str, np.dtype[Any]] | None = None,
     ) -> None:
-        self.keys = [(name, np.minimum if way == "min" else np.maximum) for name, way, _ in keys]
+        self.keys = [(name, np.minimum if direction == "min" else np.maximum) for name, direction, _ in keys]
         self.carries = list(carries or ())
-        starts = {name: (dtype, (_LARGEST if way == "min" else _SMALLEST)[dtype]) for name, way, dtype in keys}
+        starts = {
+            name: (dtype, (_LARGEST if direction == "min" else _SMALLEST)[dtype]) for name, direction, dtype in keys
+        }
         self.schema = starts | {name: (dtype, 0) for name, dtype in (carries or {}).items()}
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
         """Fold one column after another, each time with only the partials that have tied so far."""
-        at, ties = rows, slice(None)
+        at, tied = rows, slice(None)
         rest = [name for name, _ in self.keys]
-        for name, better in self.keys:
+        for name, extreme in self.keys:
             rest = rest[1:]
-            column, values = into[name], partials[name][ties]
+            column, values = into[name], partials[name][tied]
             if not rest and not self.carries:
-                better.at(column, at, values)
+                extreme.at(column, at, values)
                 return
             before = column[at]
-            better.at(column, at, values)
+            extreme.at(column, at, values)
             after = column[at]
             beaten = at[before != after]
             for other in rest:
                 # Values that tied with the beaten one don't count any more.
                 into[other][beaten] = self.schema[other][1]
-            alive = (values == after).nonzero()[0]
-            at, ties = at[alive], alive if isinstance(ties, slice) else ties[alive]
+            still_tied = (values == after).nonzero()[0]
+            at, tied = at[still_tied], still_tied if isinstance(tied, slice) else tied[still_tied]
         for name in self.carries:
-            into[name][at] = partials[name][ties]
+            into[name][at] = partials[name][tied]
 
 
 class Steps(Reducer):
@@ -142,11 +151,11 @@ class Steps(Reducer):
         return points | {self.total: np.zeros(len(points[f"last_{self.carried[0]}"]))}
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        held = f"last_{self.carried[0]}"
-        some = np.flatnonzero(partials[held])
-        if not len(some):
+        marker = f"last_{self.carried[0]}"
+        filled = np.flatnonzero(partials[marker])
+        if not len(filled):
             return
-        order = some[np.argsort(rows[some], kind="stable")]
+        order = filled[np.argsort(rows[filled], kind="stable")]
         row = rows[order]
         first = {name: partials[f"first_{name}"][order] for name in self.carried}
         last = {name: partials[f"last_{name}"][order] for name in self.carried}

@@ -63,9 +63,9 @@ class Distinct(Reducer):
     """The number of distinct items: HyperLogLog [1]_, as the sorted list of registers that aren't zero.
 
     A register holds the highest rank of the hashes that fall into it; a rank is the place of a hash's first one bit.
-    So a sketch takes four bytes an item until two items share a register, and never more than 4 · 2^lg_k bytes. A merge
-    takes the maximum of each register, so its order doesn't matter. The estimate is Ertl's [2]_, which has no bias for
-    few items.
+    So a sketch takes four bytes per item until two items share a register, and never more than 4 · 2^lg_k bytes. A
+    merge takes the maximum of each register, so its order doesn't matter. The estimate is Ertl's [2]_, which has no
+    bias for few items.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ class Distinct(Reducer):
         return {self.column: column(_cut(coupons, np.arange(1, len(hashes) + 1)), len(hashes))}
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        held, new = into[self.column], partials[self.column]
+        stored, new = into[self.column], partials[self.column]
         touched, local = np.unique(rows, return_inverse=True)
-        sketches = [*held[touched].tolist(), *new.tolist()]
+        sketches = [*stored[touched].tolist(), *new.tolist()]
         sizes = np.fromiter(map(len, sketches), np.int64, len(sketches)) // _COUPON_BYTES
         owner = np.repeat(np.concatenate([np.arange(len(touched)), local]), sizes)
         coupons = np.frombuffer(b"".join(sketches), _COUPON).astype(np.int64) | owner << 32
@@ -117,7 +117,7 @@ class Distinct(Reducer):
         coupons = coupons[np.diff(register, append=-1) != 0]
         ends = np.searchsorted(coupons >> 32, np.arange(len(touched)), side="right")
         merged = (coupons & 0xFFFF_FFFF).astype(_COUPON).tobytes()
-        held[touched] = column(_cut(merged, ends), len(touched))
+        stored[touched] = column(_cut(merged, ends), len(touched))
 
     def check(self, partials: Columns) -> None:
         sketches = partials[self.column].tolist()
@@ -200,25 +200,25 @@ class Frequent(Reducer):
 
     def lift(self, items: Iterable[Iterable[str]], n: int) -> Columns:
         """Return a sketch for each event, which counts each of the event's items once; shape (n,)."""
-        sketches = (_write(*self._shrunk(0, dict.fromkeys(some, 1))) if some else _EMPTY for some in items)
+        sketches = (_write(*self._shrunk(0, dict.fromkeys(own, 1))) if own else _EMPTY for own in items)
         return {self.column: column(sketches, n)}
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        held, new = into[self.column], partials[self.column]
-        some = np.flatnonzero(new != _EMPTY)
+        stored, new = into[self.column], partials[self.column]
+        filled = np.flatnonzero(new != _EMPTY)
         gathered: dict[int, list[bytes]] = {}
-        for row, sketch in zip(rows[some].tolist(), new[some].tolist(), strict=True):
+        for row, sketch in zip(rows[filled].tolist(), new[filled].tolist(), strict=True):
             if row in gathered:
                 gathered[row].append(sketch)
             else:
-                gathered[row] = [held[row], sketch] if held[row] else [sketch]
+                gathered[row] = [stored[row], sketch] if stored[row] else [sketch]
         # Windows of one source and of all, or of two widths, often merge the same sketches: these are merged once.
         done: dict[tuple[bytes, ...], bytes] = {}
         for row, sketches in gathered.items():
             same = tuple(sketches)
             if same not in done:
                 done[same] = sketches[0] if len(sketches) == 1 else self._merged(sketches)
-            held[row] = done[same]
+            stored[row] = done[same]
 
     def _merged(self, sketches: list[bytes]) -> bytes:
         """Return the left fold of sketches."""

@@ -33,7 +33,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
     field
         The field of these results that the rule is about.
     symbols, sources, resolutions
-        Only results of these. By default: all symbols, all sources together, and all resolutions.
+        The rule is applied only to these. By default: all symbols, the source ``all``, and all resolutions.
     cooldown_seconds
         For this long after a signal, in event time, the series has no other signal by this rule.
     """
@@ -54,7 +54,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
 
     @property
     def memory(self) -> int:
-        """For how many results the rule still depends on a gap, where the past was lost."""
+        """The number of results after a lost past for which the rule still depends on it."""
         return 1
 
     def wrong(self) -> str:
@@ -74,7 +74,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         Returns
         -------
         Columns
-            ``comes``: whether the rule comes true; ``level``: what the value is compared with; shape (n,).
+            ``fires``: whether the rule comes true; ``level``: what the value is compared with; shape (n,).
         """
         raise NotImplementedError
 
@@ -108,9 +108,9 @@ class _Beyond(Rule, frozen=True, kw_only=True):
         sign, limit = self._sign, self._limit
         rearm = limit if self.rearm is None else self.rearm
         beyond = known & (sign * value > sign * limit)
-        comes = beyond & ~state["spent"]
+        fires = beyond & ~state["spent"]
         state["spent"] = np.where(known & (sign * value <= sign * rearm), False, state["spent"] | beyond)
-        return comes
+        return fires
 
 
 _SPENT: Schema = {"spent": (np.dtype(np.bool_), False)}
@@ -123,7 +123,7 @@ class Threshold(_Beyond, frozen=True, kw_only=True, tag="threshold"):
 
     def step(self, state: Columns, values: Columns) -> Columns:
         value = values[self.field]
-        return {"comes": self._beyond(state, value, ~np.isnan(value)), "level": np.full(len(value), self._limit)}
+        return {"fires": self._beyond(state, value, ~np.isnan(value)), "level": np.full(len(value), self._limit)}
 
 
 class Cross(Rule, frozen=True, kw_only=True, tag="cross"):
@@ -143,10 +143,10 @@ class Cross(Rule, frozen=True, kw_only=True, tag="cross"):
         level = values[self.over] if isinstance(self.over, str) else np.full(len(value), float(self.over))
         difference = value - level
         side = np.where(np.isnan(difference), 0, np.sign(difference)).astype(np.int64)
-        wanted = {"up": side > 0, "down": side < 0, "both": side != 0}[self.direction]
-        comes = wanted & (side * state["side"] < 0)
+        is_wanted_side = {"up": side > 0, "down": side < 0, "both": side != 0}[self.direction]
+        fires = is_wanted_side & (side * state["side"] < 0)
         state["side"] = np.where(side == 0, state["side"], side)
-        return {"comes": comes, "level": level}
+        return {"fires": fires, "level": level}
 
 
 class Zscore(_Beyond, frozen=True, kw_only=True, tag="zscore"):
@@ -168,22 +168,22 @@ class Zscore(_Beyond, frozen=True, kw_only=True, tag="zscore"):
 
     def step(self, state: Columns, values: Columns) -> Columns:
         value, n = values[self.field], state["n"]
-        there = ~np.isnan(value)
+        has_value = ~np.isnan(value)
         deviation = np.sqrt(state["variance"])
-        known = there & (n >= self.windows) & (deviation > 0)
+        known = has_value & (n >= self.windows) & (deviation > 0)
         off = np.where(known, value - state["mean"], 0.0)
         score = np.divide(off, deviation, out=np.zeros(len(value)), where=known)
-        comes = self._beyond(state, score, known)
+        fires = self._beyond(state, score, known)
         level = state["mean"] + self._limit * deviation
         # The first value is the mean, without a variance.
         weight = np.where(n > 0, 2 / (self.windows + 1), 1.0)
-        apart = np.where(there, value, 0.0) - state["mean"]
+        apart = np.where(has_value, value, 0.0) - state["mean"]
         step = weight * apart
         variance = (1 - weight) * (state["variance"] + step * apart)
-        state["variance"] = np.where(there, variance, state["variance"])
-        state["mean"] = np.where(there, state["mean"] + step, state["mean"])
-        state["n"] = n + there
-        return {"comes": comes, "level": level}
+        state["variance"] = np.where(has_value, variance, state["variance"])
+        state["mean"] = np.where(has_value, state["mean"] + step, state["mean"])
+        state["n"] = n + has_value
+        return {"fires": fires, "level": level}
 
 
 AnyRule: TypeAlias = Threshold | Cross | Zscore

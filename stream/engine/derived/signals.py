@@ -21,7 +21,7 @@ _BOOL = np.dtype(np.bool_)
 
 
 class SignalSeries(StatefulSeries):
-    """Follows final results, and makes signals by one rule.
+    """Makes signals of final results by one rule.
 
     A signal is published with the first final result that fulfils the rule. It isn't final while that result, or any
     before it, may still be corrected. Once none of them can be, and the signal still stands, it is published again, as
@@ -75,11 +75,11 @@ class SignalSeries(StatefulSeries):
         return np.array(wanted, np.int64)
 
     def _advance(self, state: Columns, taken: Columns, places: list[Place], rows: Ints) -> Columns:
-        made = self._rule.step(state, taken)
+        outcome = self._rule.step(state, taken)
         start_ms = np.array([series.starts_ms[at] for series, at in places], np.int64)
-        fired = made["comes"] & (start_ms - state["fired_ms"] >= self._cooldown_ms)
+        fired = outcome["fires"] & (start_ms - state["fired_ms"] >= self._cooldown_ms)
         state["fired_ms"] = np.where(fired, start_ms, state["fired_ms"])
-        columns = {"value": taken[self._rule.field], "level": made["level"]}
+        columns = {"value": taken[self._rule.field], "level": outcome["level"]}
         for name, column in {**columns, "fired": fired}.items():
             self._arena.columns[name][rows] = column
         return columns | {"publish": fired}

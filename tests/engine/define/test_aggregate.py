@@ -1,4 +1,4 @@
-"""Reducers are commutative monoids: however events are cut and in whatever order partials meet, the result is one."""
+"""A reducer's result is the same however events are cut, and in whatever order partials are merged."""
 
 from typing import NamedTuple
 

@@ -19,13 +19,13 @@ from tickertape.stream.errors import ConfigError
 NAN = float("nan")
 
 
-def comes(rule: Rule, **fields: list[float]) -> list[int]:
+def fires(rule: Rule, **fields: list[float]) -> list[int]:
     """Step through results of one series; return with which of them the rule comes true."""
     state: Columns = {name: np.full(1, start, dtype) for name, (dtype, start) in rule.state.items()}
     found = []
     for i in range(len(next(iter(fields.values())))):
         made = rule.step(state, {name: np.array([values[i]]) for name, values in fields.items()})
-        if made["comes"][0]:
+        if made["fires"][0]:
             found.append(i)
     return found
 
@@ -35,31 +35,31 @@ def rule(kind: Any, **changes: Any) -> Any:
 
 
 def test_a_threshold_comes_true_once_and_again_when_it_was_back() -> None:
-    assert comes(rule(Threshold, above=10), x=[9, 10, 11, 12, 10, 11, 9, 12]) == [2, 5, 7]
-    assert comes(rule(Threshold, above=10, rearm=9), x=[9, 10, 11, 12, 10, 11, 9, 12]) == [2, 7]
-    assert comes(rule(Threshold, below=10), x=[11, 9, 8, 10, 9]) == [1, 4]
-    assert comes(rule(Threshold, below=10, rearm=12), x=[11, 9, 11, 9, 12, 9]) == [1, 5]
+    assert fires(rule(Threshold, above=10), x=[9, 10, 11, 12, 10, 11, 9, 12]) == [2, 5, 7]
+    assert fires(rule(Threshold, above=10, rearm=9), x=[9, 10, 11, 12, 10, 11, 9, 12]) == [2, 7]
+    assert fires(rule(Threshold, below=10), x=[11, 9, 8, 10, 9]) == [1, 4]
+    assert fires(rule(Threshold, below=10, rearm=12), x=[11, 9, 11, 9, 12, 9]) == [1, 5]
 
 
 def test_the_first_value_may_be_beyond_it() -> None:
-    assert comes(rule(Threshold, above=10), x=[11, 12]) == [0]
+    assert fires(rule(Threshold, above=10), x=[11, 12]) == [0]
 
 
 def test_what_is_null_changes_nothing() -> None:
-    assert comes(rule(Threshold, above=10), x=[NAN, 11, NAN, 12, NAN, 9, NAN, 11]) == [1, 7]
-    assert comes(rule(Cross, over="y"), x=[1, NAN, 3, 3], y=[2, 2, NAN, 2]) == [3]
+    assert fires(rule(Threshold, above=10), x=[NAN, 11, NAN, 12, NAN, 9, NAN, 11]) == [1, 7]
+    assert fires(rule(Cross, over="y"), x=[1, NAN, 3, 3], y=[2, 2, NAN, 2]) == [3]
 
 
 def test_a_field_crosses_another() -> None:
     x, y = [1, 2, 3, 2, 2, 1, 3], [2, 2, 2, 2, 2, 2, 2]
-    assert comes(rule(Cross, over="y"), x=x, y=y) == [2, 5, 6]
-    assert comes(rule(Cross, over="y", direction="up"), x=x, y=y) == [2, 6]
-    assert comes(rule(Cross, over="y", direction="down"), x=x, y=y) == [5]
-    assert comes(rule(Cross, over=2.0), x=x) == [2, 5, 6]
+    assert fires(rule(Cross, over="y"), x=x, y=y) == [2, 5, 6]
+    assert fires(rule(Cross, over="y", direction="up"), x=x, y=y) == [2, 6]
+    assert fires(rule(Cross, over="y", direction="down"), x=x, y=y) == [5]
+    assert fires(rule(Cross, over=2.0), x=x) == [2, 5, 6]
 
 
 def test_the_side_that_it_begins_on_is_no_crossing() -> None:
-    assert comes(rule(Cross, over=2.0), x=[3, 2, 2, 3]) == []
+    assert fires(rule(Cross, over=2.0), x=[3, 2, 2, 3]) == []
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=60), st.integers(2, 20))
@@ -78,12 +78,12 @@ def test_the_baseline_of_a_z_score_is_what_polars_finds(values: list[float], win
 def test_a_z_score_is_of_the_baseline_before_it() -> None:
     calm = [10.0, 12.0] * 10
     # The mean is about 11, and the deviation 1.
-    assert comes(rule(Zscore, windows=4, above=5), x=[*calm, 30, 11, 11]) == [20]
-    assert comes(rule(Zscore, windows=4, below=-5), x=[*calm, 30, 11, 11]) == []
-    assert comes(rule(Zscore, windows=4, below=-5), x=[*calm, -30]) == [20]
+    assert fires(rule(Zscore, windows=4, above=5), x=[*calm, 30, 11, 11]) == [20]
+    assert fires(rule(Zscore, windows=4, below=-5), x=[*calm, 30, 11, 11]) == []
+    assert fires(rule(Zscore, windows=4, below=-5), x=[*calm, -30]) == [20]
     # Not before there is one.
-    assert comes(rule(Zscore, windows=30, above=5), x=[*calm, 30]) == []
-    assert comes(rule(Zscore, windows=4, above=5), x=[7.0] * 10 + [8.0]) == [], "nothing has moved so far"
+    assert fires(rule(Zscore, windows=30, above=5), x=[*calm, 30]) == []
+    assert fires(rule(Zscore, windows=4, above=5), x=[7.0] * 10 + [8.0]) == [], "nothing has moved so far"
 
 
 @pytest.mark.parametrize(
