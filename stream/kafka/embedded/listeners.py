@@ -1,4 +1,4 @@
-"""Where an embedded Kafka listens, who gets in, and all else that its ``server.properties`` says."""
+"""The configuration of an embedded Kafka (``server.properties``): its listeners, access to them, and fixed values."""
 
 from msgspec import Struct, field
 
@@ -44,17 +44,17 @@ broker.heartbeat.interval.ms=500
 
 
 class Listeners(Struct, frozen=True):
-    """Where an embedded Kafka listens, and who gets in.
+    """The listeners of an embedded Kafka, and who may use them.
 
     Attributes
     ----------
     protocols
-        By name of a listener: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. The first is at `EmbeddedKafka.broker`; the
-        broker itself, its controller and its health check use it, so it takes no SASL.
+        The protocol of each listener, by its name: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL. The first listener is at
+        `EmbeddedKafka.broker`. The broker itself, its controller and its health check use it, so it can't use SASL.
     properties
-        Lines of ``server.properties``: keys, users, the authorizer. They win over those that every broker has.
+        Lines of ``server.properties``: keys, users, the authorizer. They override those that every broker has.
     connection
-        How the health check gets in at the first; its ``broker`` is of no use.
+        The settings with which the health check connects to the first listener; ``broker`` is ignored.
     """
 
     protocols: dict[str, str] = field(default_factory=lambda: {"PLAINTEXT": "PLAINTEXT"})
@@ -62,14 +62,14 @@ class Listeners(Struct, frozen=True):
     connection: Connection = Connection()
 
     def server_properties(self, host: str, ports: dict[str, int], controller: int) -> str:
-        """Return what the broker is configured with.
+        """Return the contents of ``server.properties``.
 
         Parameters
         ----------
         host
-            Where all listeners are.
+            The host of all listeners.
         ports
-            By a listener's name.
+            The port of each listener, by its name.
         controller
             The controller's port.
         """

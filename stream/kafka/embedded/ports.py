@@ -1,10 +1,10 @@
-"""Ports of this machine: which are free, and which answer."""
+"""Find free ports of this machine, and ports that a process listens on."""
 
 import random
 import socket
 from collections.abc import Iterator
 
-# Below every system's range for outgoing connections: none of them takes the port while the broker restarts.
+# Below every system's range for outgoing connections, so none of these takes the port while the broker restarts.
 PORTS = range(20_000, 32_000)
 
 
@@ -15,7 +15,7 @@ def free_ports(host: str) -> Iterator[int]:
 
 def is_free(host: str, port: int) -> bool:
     with socket.socket() as probe:
-        # As the broker does: a port whose last connections are in TIME_WAIT counts as free.
+        # Like the broker, count a port as free if its last connections are in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
