@@ -22,7 +22,7 @@ from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.upserts import SliceKey
 from tickertape.stream.engine.recovery.state import Carried, FilledGroup, FilledSeries, State
 
-# The most windows that one flush fills, so that none takes long: a heartbeat may move a frontier by hours.
+# The most windows that one flush fills. A heartbeat may move a frontier by hours, and the flush would take long.
 FILLED_RECORDS = 20_000
 
 _ZEROS: dict[Any, Any] = {int: 0, bool: False}
@@ -78,13 +78,13 @@ class Filler(Stage):
         self._writer = ResultWriter(windowing.output)
         self._types = {one.name: one.type for one in msgspec.structs.fields(windowing.result)}
         self._groups: dict[tuple[int, str, str], FilledGroup] = {}
-        #: By shard, source and symbol: start, ms, and offset of the newest folded slice.
+        #: By shard, source and symbol: the start, ms, and the offset of the newest folded slice.
         self._newest: dict[tuple[int, str, str], tuple[int, int]] = {}
         self._seeds: dict[int, dict[tuple[str, str], _Seed]] = {}
         # The shards whose series continue those of the previous owner.
         self._started: set[int] = set()
 
-    def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:  # noqa: ARG002 - upserts tell it
+    def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:  # noqa: ARG002 - upserts show it
         if state and state.carried:
             self._groups |= {(shard, *key): group for key, group in state.carried.groups.items()}
             self._newest |= {(shard, *key): newest for key, newest in state.carried.newest.items()}
@@ -126,7 +126,7 @@ class Filler(Stage):
                 upserts[partition] = stamp, offset, tuple(value for (value,) in values)
 
     def _start_shards(self) -> None:
-        """Start with the shards that have been read up to the previous owner's checkpoint."""
+        """Start filling in the shards that have been read up to the previous owner's checkpoint."""
         for shard in self._shards.publishing - self._started:
             self._started.add(shard)
             seeds = self._seeds.pop(shard, None)
@@ -134,6 +134,7 @@ class Filler(Stage):
                 self._continue_series(shard, self._shards.finality[shard], seeds)
 
     def _continue_series(self, shard: int, finality: Finality, seeds: dict[tuple[str, str], _Seed]) -> None:
+        """Compute the values that the previous owner carried, from the newest slices that it had finished."""
         newest: dict[tuple[str, str], int] = {}
         for (source, symbol), seed in seeds.items():
             for name in (source, ALL):
@@ -152,7 +153,7 @@ class Filler(Stage):
         at = np.array([row[2] for row in rows])
         schema, aggregate = self._slices.schema, self._windowing.aggregate
         upserts = zip(*[row[3] for row in rows], strict=True)
-        parts = {name: np.array(some, schema[name][0]) for name, some in zip(schema, upserts, strict=True)}
+        parts = {name: np.array(column, schema[name][0]) for name, column in zip(schema, upserts, strict=True)}
         whole: Columns = {name: np.full(len(place), start, dtype) for name, (dtype, start) in schema.items()}
         self._slices.merge(whole, at, parts)
         partials: Columns = {
@@ -178,7 +179,7 @@ class Filler(Stage):
     def _note_newest(self, shard: int, source: str, symbol: str, slice_ms: int, offset: int) -> None:
         known_ms, known = self._newest.get((shard, source, symbol), (NEVER_MS, 0))
         if slice_ms >= known_ms:
-            # The slices of all partitions for that second are needed.
+            # The slices of all partitions with this start are needed.
             offset = min(offset, known) if slice_ms == known_ms else offset
             self._newest[shard, source, symbol] = slice_ms, offset
 
@@ -187,7 +188,7 @@ class Filler(Stage):
         return min((offset for (of, _, _), (_, offset) in self._newest.items() if of == shard), default=read)
 
     def _add_window(self, shard: int, key: WindowKey, values: _Values) -> None:
-        """Add a window with events to its series, or change the values of one; fill again from there on."""
+        """Add a window with events to its series, or change its values; the windows after it are filled again."""
         symbol, source, resolution, start_ms = key
         group = self._groups.get((shard, source, resolution))
         if group is None:
@@ -203,7 +204,7 @@ class Filler(Stage):
             if known == [(end_ms, values)]:
                 return
             series.real[at : at + (bool(known) and known[0][0] == end_ms)] = [(end_ms, values)]
-            # The windows filled after it have the old values.
+            # The windows that were filled after it have the old values.
             series.cursor_ms = min(series.cursor_ms, end_ms)
         group.cursor_ms = min(group.cursor_ms, series.cursor_ms)
 
@@ -279,7 +280,7 @@ class Filler(Stage):
             for gap in gaps
             for i in range(gap.n)
         ]
-        columns: Columns = {name: np.full(len(keys), _ZEROS.get(of, 0.0)) for name, of in self._types.items()}
+        columns: Columns = {name: np.full(len(keys), _ZEROS.get(kind, 0.0)) for name, kind in self._types.items()}
         columns["final"][:] = True
         times = [gap.n for gap in gaps]
         for name, origin in self._windowing.fill.items():

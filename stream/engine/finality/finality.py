@@ -224,18 +224,18 @@ class Finality:
         """Whether any lane was evicted."""
         return bool(self._here)
 
-    def forget(self, held: Collection[str]) -> None:
+    def forget(self, in_use: Collection[str]) -> None:
         """Forget sources without a lane in any partition; one that returns begins after what it had.
 
         Parameters
         ----------
-        held
+        in_use
             Sources whose results may still change.
         """
         if len(self._idle) < self._partitions:
             return
         lanes = {source for partition, source in self._lane_ms if source in self._here.get(partition, (source,))}
-        gone = self._sources - lanes - set(held)
+        gone = self._sources - lanes - set(in_use)
         if not gone:
             return
         self._forgotten_ms = max(self._forgotten_ms, *map(self.closed_ms, gone))

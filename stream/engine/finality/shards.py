@@ -16,18 +16,18 @@ class Shards:
     horizon_ms
         See `Settings`.
     longest_ms
-        The width of the longest windows.
+        The width of the longest windows, ms.
 
     Attributes
     ----------
     finality
         By shard: its frontiers.
     incomplete
-        By shard and input partition: the start and end of the time of which records are missing, ms.
+        By shard and input partition: start and end of the span of event time in which records are missing, ms.
     publishing
         Shards whose results are published: they have been read up to the previous owner's checkpoint.
     repeating
-        Shards whose finished windows are made again, because stages have to see them.
+        Shards whose finished windows are made again, because stages must process them.
     """
 
     def __init__(self, horizon_ms: int, longest_ms: int) -> None:

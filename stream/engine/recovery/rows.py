@@ -22,11 +22,13 @@ def rows_of(windows: Table[WindowKey], slices: Table[SliceKey], shard: int) -> R
     place[rows] = np.arange(len(rows))
     symbols, sources, resolutions = _names(windows.keys(rows), (0, 1, 2))
     codes = {"symbol": symbols, "source": sources, "resolution": resolutions}
-    held = _packed(windows.columns_at(rows), codes, names) | {"whole": place[windows.columns["whole"][rows]].tobytes()}
+    stored = _packed(windows.columns_at(rows), codes, names) | {
+        "whole": place[windows.columns["whole"][rows]].tobytes()
+    }
     rows = _of(slices, shard)
     sources, symbols = _names(slices.keys(rows), (1, 2))
     pending = _packed(slices.columns_at(rows), {"source": sources, "symbol": symbols}, names)
-    return Rows(names.names, held, pending | {"places": place[slices.columns["places"][rows]].tobytes()})
+    return Rows(names.names, stored, pending | {"places": place[slices.columns["places"][rows]].tobytes()})
 
 
 def _of(table: Table[Any], shard: int) -> Ints:
@@ -44,7 +46,7 @@ def _packed(columns: Columns, named: Mapping[str, list[str]], names: Names) -> P
         for name, column in columns.items()
         if name != "shard"
     }
-    return packed | {name: names.codes(some).astype(np.int32).tobytes() for name, some in named.items()}
+    return packed | {name: names.codes(texts).astype(np.int32).tobytes() for name, texts in named.items()}
 
 
 def restore_rows(
@@ -64,29 +66,29 @@ def restore_rows(
     done_ms
         Returns a time, ms, for a source: windows that end at or before it are left out.
     """
-    held, codes = _columns(rows.windows, windows, ("symbol", "source", "resolution", "whole"))
+    stored, codes = _columns(rows.windows, windows, ("symbol", "source", "resolution", "whole"))
     dones_ms = np.array([done_ms(name) for name in rows.names], np.int64)
-    open_ = np.flatnonzero(held["end_ms"] > dones_ms[codes["source"]])
-    starts_ms = (held["end_ms"] - held["width_ms"])[open_].tolist()
+    open_ = np.flatnonzero(stored["end_ms"] > dones_ms[codes["source"]])
+    starts_ms = (stored["end_ms"] - stored["width_ms"])[open_].tolist()
     symbols, sources, resolutions = (
         _texts(codes[name][open_], rows.names) for name in ("symbol", "source", "resolution")
     )
     at = windows.rows(zip(symbols, sources, resolutions, starts_ms, strict=True))
     # Place -1, which means none, leads to the last element, which stays -1.
-    place = np.full(len(held["end_ms"]) + 1, NO_ROW)
+    place = np.full(len(stored["end_ms"]) + 1, NO_ROW)
     place[open_] = at
-    _assign(windows, at, held, open_)
+    _assign(windows, at, stored, open_)
     windows.columns["whole"][at] = place[codes["whole"][open_]]
     windows.columns["source"][at] = names.codes(sources)
     windows.columns["shard"][at] = shard
 
-    held, codes = _columns(rows.slices, slices, ("source", "symbol", "places"))
+    stored, codes = _columns(rows.slices, slices, ("source", "symbol", "places"))
     places = place[codes["places"].reshape(len(codes["source"]), slices.columns["places"].shape[1])]
     open_ = np.flatnonzero((places != NO_ROW).any(axis=1))
     sources, symbols = (_texts(codes[name][open_], rows.names) for name in ("source", "symbol"))
-    partitions, starts_ms = (held[name][open_].tolist() for name in ("partition", "slice_ms"))
+    partitions, starts_ms = (stored[name][open_].tolist() for name in ("partition", "slice_ms"))
     at = slices.rows(zip(partitions, sources, symbols, starts_ms, strict=True))
-    _assign(slices, at, held, open_)
+    _assign(slices, at, stored, open_)
     slices.columns["places"][at] = places[open_]
     slices.columns["source"][at] = names.codes(sources)
     slices.columns["shard"][at] = shard
@@ -94,12 +96,12 @@ def restore_rows(
 
 def _columns(packed: Packed, table: Table[Any], coded: tuple[str, ...]) -> tuple[Columns, Columns]:
     """Return the columns with the table's own types, and the columns of codes and places."""
-    held = {
+    stored = {
         name: _unpacked(packed[name], column.dtype)
         for name, column in table.columns.items()
         if name != "shard" and name not in coded
     }
-    return held, {name: _unpacked(packed[name], np.dtype(np.int32)) for name in coded}
+    return stored, {name: _unpacked(packed[name], np.dtype(np.int32)) for name in coded}
 
 
 def _unpacked(data: bytes | list[bytes], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -110,6 +112,6 @@ def _texts(codes: Ints, names: list[str]) -> list[str]:
     return [names[code] for code in codes.tolist()]
 
 
-def _assign(table: Table[Any], at: Ints, held: Columns, some: Ints) -> None:
-    for name, column in held.items():
-        table.columns[name][at] = column[some]
+def _assign(table: Table[Any], at: Ints, stored: Columns, rows: Ints) -> None:
+    for name, column in stored.items():
+        table.columns[name][at] = column[rows]

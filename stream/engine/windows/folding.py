@@ -1,4 +1,4 @@
-"""Places upserts in the tables, folds complete slices into windows, and forgets finished windows."""
+"""Stores upserts, folds slices that can't change any more into windows, and forgets finished windows."""
 
 import numpy as np
 
@@ -17,20 +17,20 @@ from tickertape.stream.engine.windows.tables import Tables
 
 
 class Folding:
-    """Merges slices into windows.
+    """Merges slices into windows, and marks the windows that become final.
 
     Parameters
     ----------
     windowing
         The recipe of the windows.
     slice_ms
-        See `Settings`.
+        A slice's width, ms.
     tables, shards
         The slices and windows, and the state of the shards; changed.
     past_horizon
         Finds slices that arrive after their windows were closed.
     stages
-        The stages; they see the upserts that arrive and the slices that are folded.
+        The stages, which receive the upserts that arrive and the slices that are folded.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Folding:
             return
         schema = self._windowing.slicing.aggregate.schema
         keys, columns = unpack(arrived, self._slice_ms, schema, self._tables.names)
-        self._past_horizon.find(keys, columns, self._shards.finality, self._events_held)
+        self._past_horizon.find(keys, columns, self._shards.finality, self._events_included)
         for stage in self._stages:
             stage.see_upserts(keys, columns)
         rows, kept = self._placing.rows(keys, columns["shard"].tolist())
@@ -72,7 +72,7 @@ class Folding:
         touched = stored["places"][rows].ravel()
         self._tables.windows.columns["dirty"][touched[touched != NO_ROW]] = True
 
-    def _events_held(self, key: SliceKey) -> int:
+    def _events_included(self, key: SliceKey) -> int:
         """Return how many events of a slice the open windows include."""
         slices = self._tables.slices
         row = slices.find(key)
@@ -92,6 +92,7 @@ class Folding:
         end_ms = stored["slice_ms"][mine] + self._slice_ms
         of_source = self._tables.by_source(finality.fold_ms)[stored["source"][mine]] >= end_ms
         of_all = finality.fold_ms.get(ALL, NEVER_MS) >= end_ms
+        # A slice's places are the windows of its source, then those of all sources; the two are folded separately.
         half = len(self._windowing.resolutions)
         for columns, ready in ((slice(0, half), of_source), (slice(half, None), of_all)):
             rows = mine[ready]

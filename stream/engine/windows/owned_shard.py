@@ -23,11 +23,12 @@ class OwnedShard(msgspec.Struct):
     read
         The offset that is read next.
     upto
-        The offset that the checkpoint was made at: up to there, frames are read again and nothing is published.
+        The offset up to which the shard had been read at the checkpoint. Below it, frames are read again and nothing
+        is published.
     log_id
-        The name of the shard's log; another one after the topic was created anew.
+        A random name for the shard's log. It changes when the topic is deleted and created again.
     first
-        The offset from which derived results can be made again; None if only a snapshot has their state.
+        The offset from which derived results can be computed again; None if only a snapshot has their state.
     """
 
     read: int
@@ -42,18 +43,18 @@ class OwnedShard(msgspec.Struct):
 
 
 class Resumed(msgspec.Struct):
-    """A shard as its checkpoint, its snapshot and its log allow it to resume.
+    """A shard that resumes, with what its checkpoint and its snapshot contain.
 
     Attributes
     ----------
     views
         The frontiers in the checkpoint, by input topic.
     states
-        What the snapshot holds, by windowing; empty without a snapshot.
+        The states in the snapshot, one per windowing; empty without a snapshot.
     lost
         Whether retention deleted frames of open windows.
     from_first
-        Whether the shard is read from its first frame that counts, without a snapshot.
+        Whether the shard is read from where it was first read, without a snapshot.
     """
 
     shard: OwnedShard
@@ -64,7 +65,7 @@ class Resumed(msgspec.Struct):
 
 
 def resume(tp: TP, position: Position, recovery: Recovery | None) -> Resumed:
-    """Return how a shard resumes."""
+    """Resume a shard from its checkpoint, and from its snapshot if one fits."""
     position = position.valid(tp)
     saved = windows_from(position.metadata) or WindowCheckpoint()
     shard = OwnedShard(
@@ -81,7 +82,7 @@ def resume(tp: TP, position: Position, recovery: Recovery | None) -> Resumed:
 
 
 def _restore(shard: OwnedShard, number: int, position: Position, recovery: Recovery | None) -> list[State]:
-    """Set a shard back to its snapshot, if there is one that fits; return what the snapshot holds."""
+    """Set a shard back to its snapshot, if there is one that fits; return the states in it."""
     snapshot = recovery.snapshot_for(number, position) if recovery else None
     if recovery is None or snapshot is None:
         return []

@@ -34,25 +34,25 @@ class PastHorizon:
         self._slice_ms = slice_ms
         self._upto: dict[int, int] = {}
         #: By slice: its shard, and how many of its events the results include.
-        self._held: dict[SliceKey, tuple[int, int]] = {}
+        self._included: dict[SliceKey, tuple[int, int]] = {}
         self._late: dict[SliceKey, LateSlice] = {}
 
-    def assign(self, shard: int, upto: int, held: Mapping[SliceKey, int]) -> None:
+    def assign(self, shard: int, upto: int, included: Mapping[SliceKey, int]) -> None:
         """Start with a shard.
 
         Parameters
         ----------
         upto
             The offset below which the previous owner has reported slices.
-        held
+        included
             From a snapshot: how many of a slice's events the results include.
         """
         self._upto[shard] = upto
-        self._held |= {key: (shard, events) for key, events in held.items()}
+        self._included |= {key: (shard, events) for key, events in included.items()}
 
-    def held(self, shard: int) -> dict[SliceKey, int]:
+    def included(self, shard: int) -> dict[SliceKey, int]:
         """Return, for a shard's closed slices that may still grow, how many of their events the results include."""
-        return {key: events for key, (of, events) in self._held.items() if of == shard}
+        return {key: events for key, (of, events) in self._included.items() if of == shard}
 
     def events(self, columns: Columns, rows: Ints) -> list[int]:
         """Return the number of events in each slice."""
@@ -68,14 +68,14 @@ class PastHorizon:
             return
         for key, events in zip(keys, self.events(columns, rows), strict=True):
             if behind.get(key[:2], -NEVER_MS) < key[3] + self._slice_ms:
-                self._held.setdefault(key, (shard, events))
+                self._included.setdefault(key, (shard, events))
 
     def find(
         self,
         keys: list[SliceKey],
         columns: Columns,
         shards: Mapping[int, Finality],
-        held: Callable[[SliceKey], int],
+        included: Callable[[SliceKey], int],
     ) -> None:
         """Find upserts of slices that are closed, and record the events that results don't include.
 
@@ -85,13 +85,13 @@ class PastHorizon:
             See `Upserts`.
         shards
             The frontiers of each shard.
-        held
+        included
             Returns how many events of a slice the open windows include.
         """
         past = np.zeros(len(keys), np.bool_)
         for shard in np.unique(columns["shard"]).tolist():
-            mine = np.flatnonzero(columns["shard"] == shard)
-            past[mine] = columns["slice_ms"][mine] + self._slice_ms <= shards[shard].most_closed_ms()
+            of_shard = np.flatnonzero(columns["shard"] == shard)
+            past[of_shard] = columns["slice_ms"][of_shard] + self._slice_ms <= shards[shard].most_closed_ms()
         rows = np.flatnonzero(past)
         if not len(rows):
             return
@@ -103,12 +103,12 @@ class PastHorizon:
             if not missing:
                 continue
             if offset < self._upto[shard] or finality.previous.had_all(partition, source, end_ms):
-                self._held[key] = shard, max(events, self._held.get(key, (shard, 0))[1])
+                self._included[key] = shard, max(events, self._included.get(key, (shard, 0))[1])
                 continue
-            _, known = self._held.setdefault(key, (shard, held(key)))
+            _, in_results = self._included.setdefault(key, (shard, included(key)))
             reported = self._late.get(key)
-            if events > known + (reported.events if reported else 0):
-                self._late[key] = self._record(key, shard, offset, events - known, missing)
+            if events > in_results + (reported.events if reported else 0):
+                self._late[key] = self._record(key, shard, offset, events - in_results, missing)
 
     def _record(self, key: SliceKey, shard: int, offset: int, events: int, missing: Mapping[str, int]) -> LateSlice:
         partition, source, symbol, slice_ms = key
@@ -131,9 +131,9 @@ class PastHorizon:
     def pop_late(self, shards: Mapping[int, Finality]) -> list[LateSlice]:
         """Return the late slices since the last call; forget the slices that their lane has passed."""
         late, self._late = list(self._late.values()), {}
-        self._held = {
+        self._included = {
             key: known
-            for key, known in self._held.items()
+            for key, known in self._included.items()
             if shards[known[0]].frontier_ms(*key[:2]) < key[3] + self._slice_ms
         }
         return late

@@ -1,4 +1,4 @@
-"""Finds or makes the rows of slices that wait to be folded, and of the windows that they belong to."""
+"""Finds or adds the rows of slices that wait to be folded, and of the windows that they belong to."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from tickertape.stream.engine.core.table import NO_ROW, Table
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.frames.upserts import SliceKey
-from tickertape.stream.engine.windows import source_totals as shares_of
+from tickertape.stream.engine.windows import source_totals
 
 
 class Placing:
@@ -23,7 +23,7 @@ class Placing:
     windowing
         The recipe of the windows.
     slice_ms
-        See `Settings`.
+        A slice's width, ms.
     pending, windows
         The tables of slices and of windows; changed.
     names
@@ -49,7 +49,7 @@ class Placing:
         self._shards = shards
 
     def rows(self, keys: list[SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
-        """Return the rows of slices, and the indices of their keys; a slice without open windows has no row."""
+        """Return the rows of slices, and the indices of their keys. A slice without open windows gets no row."""
         fresh: dict[SliceKey, list[WindowKey | None]] = {}
         spans: dict[int, list[tuple[str, int, int]]] = {}
         shard_of: list[int] = []
@@ -66,10 +66,10 @@ class Placing:
             windows = self._window_rows([share for share in shares if share is not None], shard_of)
             flat[[share is not None for share in shares]] = windows
             places = flat.reshape(len(fresh), 2 * len(self._resolutions))
-            shares_of.tie(self._windows.columns, places)
-            some = (places != NO_ROW).any(axis=1)
-            rows = self._pending.rows([key for key, wanted in zip(fresh, some.tolist(), strict=True) if wanted])
-            self._pending.columns["places"][rows] = places[some]
+            source_totals.tie(self._windows.columns, places)
+            has_window = (places != NO_ROW).any(axis=1)
+            rows = self._pending.rows([key for key, has in zip(fresh, has_window.tolist(), strict=True) if has])
+            self._pending.columns["places"][rows] = places[has_window]
         kept = [i for i, key in enumerate(keys) if key in self._pending]
         return self._pending.rows([keys[i] for i in kept]), np.array(kept, np.int64)
 
@@ -100,16 +100,16 @@ class Placing:
         stored = self._windows.columns
         new = np.flatnonzero(stored["end_ms"][rows] == 0)
         if len(new):
-            made = [keys[i] for i in new.tolist()]
-            width_ms = np.array([self._resolutions[resolution] for _, _, resolution, _ in made])
+            new_keys = [keys[i] for i in new.tolist()]
+            width_ms = np.array([self._resolutions[resolution] for _, _, resolution, _ in new_keys])
             at = rows[new]
             stored["width_ms"][at] = width_ms
-            stored["end_ms"][at] = np.array([start_ms for *_, start_ms in made]) + width_ms
-            stored["source"][at] = [self._names[source] for _, source, _, _ in made]
+            stored["end_ms"][at] = np.array([start_ms for *_, start_ms in new_keys]) + width_ms
+            stored["source"][at] = [self._names[source] for _, source, _, _ in new_keys]
             stored["shard"][at] = np.array(shards)[new]
             final_ms = [
                 self._shards[shards[i]].final_ms.get(source, NEVER_MS)
-                for i, (_, source, _, _) in zip(new.tolist(), made, strict=True)
+                for i, (_, source, _, _) in zip(new.tolist(), new_keys, strict=True)
             ]
             stored["final"][at] = stored["end_ms"][at] <= final_ms
         return rows

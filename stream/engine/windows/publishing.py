@@ -17,7 +17,7 @@ from tickertape.stream.engine.windows.tables import Tables
 
 
 class Publishing:
-    """Makes records of windows.
+    """Makes the result records of windows, and takes the final ones for the stages.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ class Publishing:
         self._writer = ResultWriter(windowing.output)
 
     def publish(self, *, provisional: int, longer: bool) -> Flush:
-        """Return the records of windows that have changed, and the final ones among them as columns.
+        """Return the records of windows that have changed, and the final windows among them as columns.
 
         Parameters
         ----------
         provisional
-            The most windows that aren't final. The others wait for a later flush.
+            The most provisional windows to publish. The others wait for a later flush.
         longer
-            Whether windows that aren't final may be longer than the finest.
+            Whether provisional windows of all resolutions are published, or only those of the finest.
         """
         rows = self._changed(provisional=provisional, longer=longer)
         if not len(rows):
@@ -75,7 +75,7 @@ class Publishing:
         return Flush(self._writer.write(keys, metrics) if keys else [], ends_ms.tolist(), finals)
 
     def _changed(self, *, provisional: int, longer: bool) -> Ints:
-        """Return the rows of the windows to publish, by their ends: readers receive bars in time order."""
+        """Return the rows of the windows to publish, sorted by their ends, so readers receive bars in time order."""
         stored = self._tables.windows.columns
         publishing = np.zeros(max(self._shards.finality, default=0) + 1, np.bool_)
         publishing[list(self._shards.publishing)] = True
@@ -89,24 +89,24 @@ class Publishing:
         return dirty[np.argsort(stored["end_ms"][dirty], kind="stable")]
 
     def _published_ms(self, shards: Ints, sources: Ints) -> Ints:
-        """Return, for each window, the time up to which the previous owner has published its shard and source."""
-        known = np.full(len(shards), NEVER_MS)
+        """Return, for each window, the time up to which the previous owner published results of its shard and source."""
+        published_ms = np.full(len(shards), NEVER_MS)
         for shard in self._shards.repeating:
-            mine = shards == shard
+            of_shard = shards == shard
             by_source = np.array([self._shards.published_ms(shard, name) for name in self._tables.names.names])
-            known[mine] = by_source[sources[mine]]
-        return known
+            published_ms[of_shard] = by_source[sources[of_shard]]
+        return published_ms
 
 
 def is_incomplete(marks: Mapping[int, Mapping[int, tuple[int, int]]], windows: Columns, rows: Ints) -> Bools:
-    """Return which windows overlap a time from which retention deleted records.
+    """Return which windows overlap a span of event time in which retention deleted records.
 
     Parameters
     ----------
     marks
-        These times, ``(from, to)`` ms, by shard and by input partition.
+        These spans, ``(from, to)`` ms, by shard and by input partition.
     windows, rows
-        The columns of windows, and the rows of those to look at.
+        The columns of windows, and the rows of those to check.
     """
     end_ms = windows["end_ms"][rows]
     start_ms, shard_of = end_ms - windows["width_ms"][rows], windows["shard"][rows]

@@ -22,16 +22,16 @@ def tie(windows: Columns, places: Ints) -> None:
         For each slice, the rows of its source's windows, then those of all sources; shape (n, 2 k), -1 for none.
     """
     half = places.shape[1] // 2
-    one, whole = places[:, :half].ravel(), places[:, half:].ravel()
-    tied = (one != NO_ROW) & (whole != NO_ROW)
-    windows["whole"][one[tied]] = whole[tied]
+    shares, whole = places[:, :half].ravel(), places[:, half:].ravel()
+    tied = (shares != NO_ROW) & (whole != NO_ROW)
+    windows["whole"][shares[tied]] = whole[tied]
 
 
 def with_shares(windows: Columns, rows: Ints, live: Ints) -> Ints:
     """Return the rows of windows, followed by the rows of all their shares that aren't among them."""
-    is_there = np.zeros(len(windows["whole"]) + 1, np.bool_)
-    is_there[rows] = True
-    return np.concatenate([rows, live[is_there[windows["whole"][live]] & ~is_there[live]]])
+    is_included = np.zeros(len(windows["whole"]) + 1, np.bool_)
+    is_included[rows] = True
+    return np.concatenate([rows, live[is_included[windows["whole"][live]] & ~is_included[live]]])
 
 
 def add_up(windows: Columns, rows: Ints, metrics: Columns, summed: tuple[str, ...]) -> None:

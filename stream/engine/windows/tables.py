@@ -54,8 +54,8 @@ class Tables:
 
     def sources_of(self, shard: int) -> set[str]:
         """Return the sources of a shard's slices and windows."""
-        held = [(table.columns, table.live()) for table in (self.slices, self.windows)]
-        codes = [columns["source"][rows[columns["shard"][rows] == shard]] for columns, rows in held]
+        in_use = [(table.columns, table.live()) for table in (self.slices, self.windows)]
+        codes = [columns["source"][rows[columns["shard"][rows] == shard]] for columns, rows in in_use]
         return {self.names.names[code] for code in np.unique(np.concatenate(codes))}
 
     def needed_offset(self, shard: int, read: int) -> int:

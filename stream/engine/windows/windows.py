@@ -27,7 +27,7 @@ from tickertape.stream.engine.windows.tables import Tables
 
 log = logging.getLogger(__name__)
 
-# The key, in place of a partition, of what retention took from a shard's own log.
+# The key, in place of an input partition, for what retention deleted from the shard's own log.
 _NO_PARTITION = -1
 
 
@@ -113,15 +113,15 @@ class Windows:
         state
             The state in the snapshot, or None.
         fresh
-            Whether the shard is read from its first frame that counts, so that everything derived is made again.
+            Whether the shard is read from where it was first read, so all derived results are computed again.
 
         Returns
         -------
         list[str]
-            The outputs that start without their past, because that is lost.
+            The outputs whose past is lost, so they start without it.
         """
         self._past_horizon.assign(shard, upto, state.past_horizon if state else {})
-        # Stages have to see all windows since the snapshot.
+        # Stages must process all windows since the snapshot, also those that the previous owner had published.
         repeating = bool(self._stages) if state else fresh and self.needs_all_finals
         self._shards.assign(shard, saved, state, repeating=repeating)
         if state:
@@ -135,7 +135,7 @@ class Windows:
         self._shards.publishing.add(shard)
 
     def mark_incomplete(self, shard: int, until_ms: int) -> None:
-        """Mark all open windows up to a time as incomplete, because retention deleted frames of theirs."""
+        """Mark all open windows up to a time as incomplete, because retention deleted some of their frames."""
         log.error("slices, partition %d: retention deleted frames of open windows: they are marked incomplete", shard)
         self._shards.incomplete[shard][_NO_PARTITION] = (0, until_ms)
 
@@ -145,7 +145,7 @@ class Windows:
         Raises
         ------
         BadFrame
-            The frame isn't valid; nothing of it is applied.
+            The frame isn't valid. No part of it is applied.
         """
         if frame.topic != self.topic or frame.epoch != self._epoch:
             return
@@ -161,14 +161,12 @@ class Windows:
         finality.apply_frame(frame)
 
     def flush(self, *, provisional: int = sys.maxsize, longer: bool = True) -> list[Result]:
-        """Fold complete slices; return a record of each window that has changed or become final, and derived results.
+        """Fold slices that can't change any more; return a record of each window that has changed or become final, and derived results.
 
         Parameters
         ----------
-        provisional
-            The most windows that aren't final. The others wait for a later flush.
-        longer
-            Whether windows that aren't final may be longer than the finest.
+        provisional, longer
+            See `Publishing.publish`.
         """
         arrived, self._arrived, self.waiting = self._arrived, [], 0
         self._folding.absorb(arrived)
@@ -198,7 +196,7 @@ class Windows:
         """Return a shard's state for a snapshot; to be called after a flush."""
         rows = rows_of(self._tables.windows, self._tables.slices, shard)
         frontiers = self._shards.finality[shard].frontiers()
-        state = State(rows, frontiers, self._shards.incomplete[shard], self._past_horizon.held(shard), None, {})
+        state = State(rows, frontiers, self._shards.incomplete[shard], self._past_horizon.included(shard), None, {})
         for stage in self._stages:
             state = stage.with_state(state, shard, self._shards)
         return state
@@ -215,16 +213,16 @@ class Windows:
 def windows_of(
     windowings: Sequence[Windowing], recipes: Sequence[DerivedRecipe], settings: Settings, horizon_ms: int | None = None
 ) -> list[Windows]:
-    """Return the windows of these recipes, as the settings say.
+    """Return the windows of these recipes, made with the settings.
 
     Parameters
     ----------
     windowings
-        Which windows to make.
+        The recipes of the windows.
     recipes
-        What to derive from final windows.
+        The recipes of the results that are derived from final windows.
     horizon_ms
-        In place of the setting: 0 for a replay, where nothing is idle.
+        Replaces the setting: a replay passes 0, because nothing is idle there. None: the setting.
     """
     return [
         Windows(

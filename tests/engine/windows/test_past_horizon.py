@@ -155,10 +155,10 @@ def test_where_only_the_sources_results_are_closed_those_of_all_go_on() -> None:
 
 def test_what_no_lane_can_add_to_is_forgotten() -> None:
     shard = asleep(upsert(1000, 2.0, 4.0))
-    assert len(shard.windows._past_horizon._held) == 1
+    assert len(shard.windows._past_horizon._included) == 1
     shard.says(frame(2, lanes={"s": 2000}, partition=1, partitions=2))
     assert told(shard) == {}
-    assert len(shard.windows._past_horizon._held) == 0
+    assert len(shard.windows._past_horizon._included) == 0
 
 
 def counts(partitions: list[Log]) -> Counter[tuple[str, int, str]]:
