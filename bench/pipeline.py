@@ -14,9 +14,9 @@ from faust import Worker
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.configuration.settings import load
 from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.worker import memory
 from tickertape.stream.engine.worker.pipeline import Pipeline
 from tickertape.stream.kafka.clients.reader import Reader
-from tickertape.stream.telemetry import memory
 
 # The least share of the records read that must be counted; others may be heartbeats, for example.
 SURELY = 0.99

@@ -13,10 +13,11 @@ from collections.abc import Awaitable
 from typing import NoReturn
 
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.worker import memory
 from tickertape.stream.engine.worker.pipeline import Pipeline
 from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.kafka.access.rights import denied
-from tickertape.stream.telemetry import logs, memory
+from tickertape.stream.telemetry import logs
 from tickertape.stream.telemetry.metrics import PATH, WORKER, served
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from typing import Any, Self, TypeVar
 
 from rich.console import Console
 
+from tickertape.stream.engine.worker import memory
 from tickertape.stream.errors import TickertapeError
 from tickertape.stream.feeds.publish import progress
-from tickertape.stream.telemetry import memory
 
 T = TypeVar("T")
 

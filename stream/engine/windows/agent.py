@@ -21,10 +21,10 @@ from tickertape.stream.engine.core.refusal import dead_letter
 from tickertape.stream.engine.core.results import Result
 from tickertape.stream.engine.core.workload import AHEAD_MS, Workload
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
-from tickertape.stream.engine.frames.latency import Latency
 from tickertape.stream.engine.frames.packing import BadFrame
 from tickertape.stream.engine.recovery.recovery import Recovery
 from tickertape.stream.engine.recovery.state import to_bytes
+from tickertape.stream.engine.windows.latency import Latency
 from tickertape.stream.engine.windows.owned_shard import OwnedShard, Resumed, resume
 from tickertape.stream.engine.windows.windows import Windows, windows_of
 from tickertape.stream.kafka.clients.producer import Producer

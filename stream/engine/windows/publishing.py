@@ -89,7 +89,7 @@ class Publishing:
         return dirty[np.argsort(stored["end_ms"][dirty], kind="stable")]
 
     def _published_ms(self, shards: Ints, sources: Ints) -> Ints:
-        """Return, for each window, the time up to which the previous owner published results of its shard and source."""
+        """Return, for each window, up to when the previous owner published results of its shard and source."""
         published_ms = np.full(len(shards), NEVER_MS)
         for shard in self._shards.repeating:
             of_shard = shards == shard

@@ -161,7 +161,9 @@ class Windows:
         finality.apply_frame(frame)
 
     def flush(self, *, provisional: int = sys.maxsize, longer: bool = True) -> list[Result]:
-        """Fold slices that can't change any more; return a record of each window that has changed or become final, and derived results.
+        """Fold slices that can't change any more, and return the results that have changed.
+
+        These are a record of each window that has changed or become final, and the derived results.
 
         Parameters
         ----------

@@ -23,6 +23,7 @@ from tickertape.stream.engine.recovery.recovery import Recovery
 from tickertape.stream.engine.recovery.state import fingerprint
 from tickertape.stream.engine.slices.agent import SlicingAgent
 from tickertape.stream.engine.windows.agent import WindowAgent
+from tickertape.stream.engine.worker import memory
 from tickertape.stream.engine.worker.coordinator import Agent, Coordinator
 from tickertape.stream.engine.worker.partition_metrics import PartitionMetrics
 from tickertape.stream.engine.worker.watchlist import Watchlist
@@ -36,7 +37,6 @@ from tickertape.stream.kafka.stores.control import Control
 from tickertape.stream.kafka.stores.counts import Counts
 from tickertape.stream.kafka.stores.snapshots import KafkaSnapshots
 from tickertape.stream.kafka.stores.states import KafkaStates
-from tickertape.stream.telemetry import memory
 from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, PRODUCER_BUFFER, WORKER
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""A process's memory: keep freed memory for the next block, and return it to the system after a backlog."""
+"""Tune glibc's malloc: keep freed memory for the next block, and return it to the system after a backlog."""
 
 import ctypes
 import gc

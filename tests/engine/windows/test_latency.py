@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.engine.made_frames import frame, upsert
 from tickertape.schemas.frame import Frame, Lane
-from tickertape.stream.engine.frames.latency import Latency
+from tickertape.stream.engine.windows.latency import Latency
 from tickertape.stream.telemetry.metrics import WORKER
 
 

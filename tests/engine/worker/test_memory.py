@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told what to keep")
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's malloc is tuned")
 
 # Of 64 MiB every hundredth KiB stays, so that no end of it is free.
 SCRIPT = """
 import psutil
-from tickertape.stream.telemetry import memory
+from tickertape.stream.engine.worker import memory
 
 def resident_mib():
     return psutil.Process().memory_info().rss // 2**20
