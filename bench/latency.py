@@ -1,4 +1,4 @@
-"""Measure the latency from an event to the first provisional bar with it, at 20,000 events a second, two workers."""
+"""Measure the latency from an event to the first provisional bar with it, at 20,000 events per second, two workers."""
 
 import asyncio
 import math
@@ -103,7 +103,7 @@ def measure(broker: str) -> dict[str, float]:
 def show(console: Console, figures: dict[str, float]) -> bool:
     ok = figures["p50_ms"] < FLOOR_P50_MS and figures["p99_ms"] < FLOOR_P99_MS
     console.print(
-        f"event to provisional bar of a second at {RATE:,} events a second: p50 {figures['p50_ms']:.0f} ms, "
+        f"event to provisional 1 s bar at {RATE:,} events per second: p50 {figures['p50_ms']:.0f} ms, "
         f"p99 {figures['p99_ms']:.0f} ms over {figures['events']:,} events; "
         f"floor {FLOOR_P50_MS:g} and {FLOOR_P99_MS:g} ms {'met' if ok else 'MISSED'}",
         highlight=False,

@@ -44,7 +44,7 @@ def measure(console: Console, broker: str, rounds: int) -> dict[str, float]:
         mixed.append(every)
         alone.append(bars)
         ratios.append(every * of_market / bars)
-        console.print(f"  every agent: {every:,.0f} a second; trades, bars: {bars:,.0f}", highlight=False)
+        console.print(f"  every agent: {every:,.0f} per second; trades, bars: {bars:,.0f}", highlight=False)
     return {
         "records": statistics.median(mixed),
         "trades_and_quotes": statistics.median(mixed) * of_market,
@@ -56,7 +56,7 @@ def measure(console: Console, broker: str, rounds: int) -> dict[str, float]:
 def show(console: Console, figures: dict[str, float]) -> bool:
     ok = figures["ratio"] >= FLOOR
     console.print(
-        f"with every agent, {figures['trades_and_quotes']:,.0f} trades and quotes a second and core: "
+        f"with every agent, {figures['trades_and_quotes']:,.0f} trades and quotes per second and core: "
         f"{figures['ratio']:.2f} × of the spine's {figures['spine']:,.0f} trades, "
         f"floor {FLOOR:g} × {'met' if ok else 'MISSED'}",
         highlight=False,

@@ -1,4 +1,4 @@
-"""Scale from 2 to 4 and 8 partitions at 20,000 events a second: measure differences, gaps in results and latency."""
+"""Scale from 2 to 4 and 8 partitions at 20,000 events per second: measure differences, gaps in results and latency."""
 
 import asyncio
 import subprocess
@@ -80,7 +80,7 @@ def show(console: Console, figures: dict[str, float]) -> bool:
     exact = not figures["differences"] and not figures["missing"] and bool(figures["caught_up"])
     ok = exact and figures["longest_gap_seconds"] < FLOOR_GAP_SECONDS
     console.print(
-        f"partitions 2 → 4 → 8 at {RATE:,} events a second, {figures['events']:,} in all: {figures['agree']:,.0f} bars "
+        f"partitions 2 → 4 → 8 at {RATE:,} events/s, {figures['events']:,} in all: {figures['agree']:,.0f} bars "
         f"agree with a replay, {figures['differences']:.0f} differ, {figures['missing']:.0f} events missing; longest "
         f"gap in results {figures['longest_gap_seconds']:.1f} s, p50 meanwhile {figures['p50_ms']:.0f} ms, p99 "
         f"{figures['p99_ms']:.0f} ms; floor {FLOOR_GAP_SECONDS:g} s and no difference {'met' if ok else 'MISSED'}",

@@ -1,4 +1,4 @@
-"""Measure events a second on one core: this pipeline, plain Faust, and other consumers of the same records."""
+"""Measure events per second on one core: this pipeline, plain Faust, and other consumers of the same records."""
 
 import asyncio
 import os
@@ -76,7 +76,7 @@ def _rates(console: Console, broker: str, events: int, rounds: int) -> dict[str,
         for name, module, arguments, share in CONTESTANTS:
             rate = contest(module, broker, int(events * share), arguments)
             rates[name].append(rate)
-            console.print(f"  {name}: {rate[0]:,.0f} a second", highlight=False)
+            console.print(f"  {name}: {rate[0]:,.0f} per second", highlight=False)
     return rates
 
 
@@ -102,7 +102,7 @@ def _figures(rates: dict[str, list[tuple[float, float]]]) -> dict[str, dict[str,
 
 
 def show(console: Console, figures: dict[str, dict[str, float]]) -> bool:
-    table = Table("events a second, one core", "by the wall", "by CPU time", f"{PIPELINE} is", "floor")
+    table = Table("events per second, one core", "by the wall", "by CPU time", f"{PIPELINE} is", "floor")
     floors, ok = dict(FLOORS), True
     for name, figure in sorted(figures.items(), key=lambda item: item[1]["wall"]):
         floor = floors.get(name)

@@ -1,4 +1,4 @@
-"""Reports of records and slices that results don't include: the records of ``late`` and ``dead-letters``."""
+"""The records of the topics ``late`` and ``dead-letters``: reports of records and slices that results don't include."""
 
 from msgspec import Struct
 

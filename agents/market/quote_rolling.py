@@ -1,4 +1,4 @@
-"""Sliding windows of quotes, a result a second: mean spreads, imbalance, change, realised volatility and count."""
+"""Sliding windows of quotes, one result per second: mean spreads, imbalance, change, realised volatility and count."""
 
 from typing import ClassVar
 
@@ -55,7 +55,7 @@ class QuoteRolling(Aggregate):
     )
 
     def lift(self, events: Columns) -> Columns:
-        """Turn bars of a second into partials."""
+        """Turn 1 s bars into partials."""
         return events | SPREAD_AREA.lift(events) | SQUARED_RETURNS.lift(events)
 
     def finish(self, partials: Columns) -> Columns:

@@ -1,4 +1,4 @@
-"""Sliding windows of trades, a result a second: VWAP, change, volume, count, buy share and realised volatility."""
+"""Sliding windows of trades, one result per second: VWAP, change, volume, count, buy share and realised volatility."""
 
 from typing import ClassVar
 
@@ -53,7 +53,7 @@ class TradeRolling(Aggregate):
     )
 
     def lift(self, events: Columns) -> Columns:
-        """Turn bars of a second into partials."""
+        """Turn 1 s bars into partials."""
         return events | SQUARED_RETURNS.lift(events)
 
     def finish(self, partials: Columns) -> Columns:

@@ -317,5 +317,5 @@ def _log_to(console: "Console", form: logs.Format) -> None:
         logs.set_up(form, RichHandler(console=console, show_path=False), "%(message)s")
     else:
         logs.set_up(form)
-    # aiokafka would log many lines a second while Kafka is away. Our own messages report the consequences.
+    # aiokafka would log many lines per second while Kafka is away. Our own messages report the consequences.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

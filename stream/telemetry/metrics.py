@@ -1,8 +1,8 @@
 """All metrics of the processes, with unit, labels and meaning, and the server that shows them.
 
 A name ends with its base unit, and a counter's name also with ``_total``. Labels have few values: topics, partitions,
-sources, workers, and symbols of the watch list only. A worker sets its metrics once a block, a flush, a second or a
-commit, never once an event. ``tickertape metrics`` prints all of them.
+sources, workers, and symbols of the watch list only. A worker sets its metrics once per block, flush, second or commit,
+never once per event. ``tickertape metrics`` prints all of them.
 """
 
 import socket

@@ -49,7 +49,7 @@ class Server(ThreadingWSGIServer):
             self._room.release()
 
     def service_actions(self) -> None:
-        """Close connections whose request takes too long; called several times a second."""
+        """Close connections whose request takes too long; called several times per second."""
         super().service_actions()
         with self._lock:
             late = [request for request, since in self._since.items() if time.monotonic() - since > WHOLE_SECONDS]

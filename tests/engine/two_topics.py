@@ -1,4 +1,4 @@
-"""A Faust worker with a topic that comes as blocks and one that doesn't: it prints what it hears, a JSON object a line.
+"""A Faust worker with one topic that comes as blocks and one that does not: it prints one JSON object per record.
 
 Usage: two_topics.py BROKER FOLDER GROUP NAME BLOCKS [PLAIN]
 

@@ -1,4 +1,7 @@
-"""Reports of records that are not counted. A report is of bounded size, whatever the record's."""
+"""Reports of records that are not counted, for the topics ``late`` and ``dead-letters``.
+
+A report is of bounded size, whatever the size of the record.
+"""
 
 from hashlib import sha256
 

@@ -272,7 +272,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
         """Wait for the first of several awaitables. If the first one is done at once, no tasks are created.
 
         Faust passes on each block with this call, and creates two tasks for it: a twentieth of the time of two workers
-        at 20,000 records a second.
+        at 20,000 records per second.
         """
         first, *others = coros
         if not iscoroutine(first):

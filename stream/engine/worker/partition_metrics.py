@@ -67,7 +67,7 @@ class PartitionMetrics:
                 _begin(tp.topic, position.partitions)
 
     def look(self, agents: Iterable[Reader]) -> None:
-        """Show how far each partition has been read; called about once a second."""
+        """Show how far each partition has been read; called about once per second."""
         owned: dict[str, Reader] = {agent.topic: agent for agent in agents}
         for tp, upto in self._upto.items():
             read = owned[tp.topic].read(tp.partition)

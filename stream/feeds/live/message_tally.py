@@ -86,7 +86,7 @@ class MessageMetrics:
         self._waiting = metrics.FEED_WAITING.labels(source)
 
     def look(self, tally: MessageTally, waiting_bytes: int) -> None:
-        """Update the metrics; call it about once a second."""
+        """Update the metrics; call it about once per second."""
         for name, counter in self._counters.items():
             count = getattr(tally, name)
             counter.inc(count - self._told[name])

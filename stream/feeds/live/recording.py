@@ -18,7 +18,7 @@ LEVEL = 4
 
 
 class Recording:
-    """Lines of ``<ns received> <message>`` in one file an hour (UTC), compressed: ``binance-0-20240809T00.jsonl.gz``.
+    """Lines of ``<ns received> <message>`` in one file per hour (UTC), compressed: ``binance-0-20240809T00.jsonl.gz``.
 
     Every write appends a whole gzip member. However the process ends, the file is complete up to the last `flush`, and
     a feed that starts again appends to it. If a file can't be written any more, that is logged, and the feed goes on

@@ -15,7 +15,7 @@ from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.sources import binance
 from tickertape.stream.feeds.sources.pairs import ask, pair
 
-# Binance allows 1,024 streams on a connection, but only five messages a second to subscribe to them. Streams in the
+# Binance allows 1,024 streams on a connection, but only five messages per second to subscribe to them. Streams in the
 # address need no message. This many make an address of 4 KB, which every server on the way accepts.
 STREAMS_A_LINE = 200
 STREAMS = ("trade", "bookTicker")

@@ -11,7 +11,7 @@ def patient(client: Any) -> None:
 
     A partition whose leader was shut down cleanly has no leader. Producer and consumer then request metadata until
     there is a new one, and don't pause if the connection is refused. This takes a core for each process, writes a
-    thousand log lines a second, and triples the time that a broker on the same machine needs to come back.
+    thousand log lines per second, and triples the time that a broker on the same machine needs to come back.
     """
     update = client._metadata_update
 
