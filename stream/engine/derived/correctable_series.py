@@ -16,7 +16,7 @@ from tickertape.stream.engine.core.results import NOTHING, Finals, Output, Resul
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema, grow
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Windowing
-from tickertape.stream.engine.derived.stage import Times
+from tickertape.stream.engine.derived.post_processor import Times
 from tickertape.stream.engine.recovery.state import Kept
 
 _DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}

@@ -9,15 +9,15 @@ from tickertape.stream.engine.core.results import NOTHING, Output
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Recursion, Rolling, Signals, Windowing
 from tickertape.stream.engine.derived import rules
 from tickertape.stream.engine.derived.correctable_series import CorrectableSeries
+from tickertape.stream.engine.derived.post_processor import Flush, PostProcessor, Times
 from tickertape.stream.engine.derived.recursion import RecursionSeries
 from tickertape.stream.engine.derived.rolling import RollingSeries
 from tickertape.stream.engine.derived.signals import SignalSeries
-from tickertape.stream.engine.derived.stage import Flush, Stage, Times
 from tickertape.stream.engine.recovery.state import State
 from tickertape.stream.errors import ConfigError
 
 
-class Derived(Stage):
+class Derived(PostProcessor):
     """All results that are derived from the windows of one recipe, for all shards of a worker.
 
     Parameters

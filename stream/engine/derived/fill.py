@@ -16,7 +16,7 @@ from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.results import Finals, ResultWriter, WindowKey
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
-from tickertape.stream.engine.derived.stage import Flush, Stage, Times
+from tickertape.stream.engine.derived.post_processor import Flush, PostProcessor, Times
 from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.upserts import SliceKey
@@ -53,7 +53,7 @@ class _Gap:
     values: _Values
 
 
-class Filler(Stage):
+class Filler(PostProcessor):
     """Fills the final windows of a series that have no events, from its first window with events on.
 
     A window is filled with values of the newest window with events before it, so it is a function of the log. When a

@@ -12,9 +12,9 @@ from tickertape.stream.engine.core.results import NOTHING, Finals, Output
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.derived.correctable_series import Place, Series
+from tickertape.stream.engine.derived.post_processor import Times
 from tickertape.stream.engine.derived.recursion import StatefulSeries
 from tickertape.stream.engine.derived.rules import AnyRule
-from tickertape.stream.engine.derived.stage import Times
 from tickertape.stream.engine.recovery.state import Kept
 
 _BOOL = np.dtype(np.bool_)

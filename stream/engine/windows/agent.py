@@ -257,7 +257,7 @@ class WindowAgent:
             oldest, carried, known = read, read, {}
             for windows in self._windows:
                 offset, known[windows.topic] = windows.checkpoint(shard, read)
-                oldest, carried = min(oldest, offset), min(carried, windows.stages_need(shard, read))
+                oldest, carried = min(oldest, offset), min(carried, windows.post_processors_need(shard, read))
             began = None
             if any(windows.needs_all_finals for windows in self._windows):
                 kept = self._recovery.kept(shard) if self._recovery else None

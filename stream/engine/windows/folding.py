@@ -6,7 +6,7 @@ from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.table import NO_ROW
 from tickertape.stream.engine.define.recipes import Windowing
-from tickertape.stream.engine.derived.stage import Stage
+from tickertape.stream.engine.derived.post_processor import PostProcessor
 from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.upserts import Arrival, SliceKey, unpack
@@ -29,8 +29,8 @@ class Folding:
         The slices and windows, and the state of the shards; changed.
     past_horizon
         Finds slices that arrive after their windows were closed.
-    stages
-        The stages, which receive the upserts that arrive and the slices that are folded.
+    post_processors
+        Post-processors, which receive the upserts that arrive and the slices that are folded.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Folding:
         tables: Tables,
         shards: Shards,
         past_horizon: PastHorizon,
-        stages: list[Stage],
+        post_processors: list[PostProcessor],
     ) -> None:
         self._windowing = windowing
         self._slice_ms = slice_ms
         self._tables = tables
         self._shards = shards
         self._past_horizon = past_horizon
-        self._stages = stages
+        self._post_processors = post_processors
         self._placing = Placing(windowing, slice_ms, tables.slices, tables.windows, tables.names, shards.finality)
 
     def absorb(self, arrived: list[Arrival]) -> None:
@@ -57,8 +57,8 @@ class Folding:
         schema = self._windowing.slicing.aggregate.schema
         keys, columns = unpack(arrived, self._slice_ms, schema, self._tables.names)
         self._past_horizon.find(keys, columns, self._shards.finality, self._events_included)
-        for stage in self._stages:
-            stage.see_upserts(keys, columns)
+        for processor in self._post_processors:
+            processor.see_upserts(keys, columns)
         rows, kept = self._placing.rows(keys, columns["shard"].tolist())
         stored = self._tables.slices.columns
         newer = columns["stamp"][kept] > stored["stamp"][rows]
@@ -102,8 +102,8 @@ class Folding:
         folded = mine[(stored["places"][mine] == NO_ROW).all(axis=1)]
         keys = slices.keys(folded)
         self._past_horizon.fold(shard, finality, keys, stored, folded)
-        for stage in self._stages:
-            stage.see_folded(shard, keys, stored["offset"][folded])
+        for processor in self._post_processors:
+            processor.see_folded(shard, keys, stored["offset"][folded])
         slices.release(folded)
 
     def _mark_final(self, shard: int, finality: Finality) -> None:

@@ -9,7 +9,7 @@ from tickertape.stream.engine.core.block import Bools, Ints
 from tickertape.stream.engine.core.results import NOTHING, Finals, ResultWriter
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
-from tickertape.stream.engine.derived.stage import Flush
+from tickertape.stream.engine.derived.post_processor import Flush
 from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.windows import source_totals
 from tickertape.stream.engine.windows.merging import as_they_stand
@@ -17,7 +17,7 @@ from tickertape.stream.engine.windows.tables import Tables
 
 
 class Publishing:
-    """Makes the result records of windows, and takes the final ones for the stages.
+    """Makes the result records of windows, and takes the final ones for the post-processors.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Publishing:
     tables, shards
         The slices and windows, and the state of the shards.
     takes
-        The metrics of final windows that stages need; None without stages.
+        The metrics of final windows that post-processors need; None without any.
     """
 
     def __init__(self, windowing: Windowing, tables: Tables, shards: Shards, takes: Collection[str] | None) -> None:

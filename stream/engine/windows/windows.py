@@ -14,7 +14,7 @@ from tickertape.stream.engine.core.results import Output, Result
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.derived.fill import Filler
-from tickertape.stream.engine.derived.stage import Stage
+from tickertape.stream.engine.derived.post_processor import PostProcessor
 from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.packing import Inspector
 from tickertape.stream.engine.frames.upserts import Arrival
@@ -65,11 +65,15 @@ class Windows:
         self._shards = Shards(horizon_ms, max(windowing.resolutions.values()))
         self._past_horizon = PastHorizon(windowing, slice_ms)
         self._fills = fill and bool(windowing.fill)
-        self._stages: list[Stage] = [Filler(windowing, slice_ms, self._shards)] if self._fills else []
+        self._post_processors: list[PostProcessor] = [Filler(windowing, slice_ms, self._shards)] if self._fills else []
         if derived:
-            self._stages.append(derived)
-        takes = {name for stage in self._stages for name in stage.takes} if self._stages else None
-        self._folding = Folding(windowing, slice_ms, self._tables, self._shards, self._past_horizon, self._stages)
+            self._post_processors.append(derived)
+        takes = (
+            {name for processor in self._post_processors for name in processor.takes} if self._post_processors else None
+        )
+        self._folding = Folding(
+            windowing, slice_ms, self._tables, self._shards, self._past_horizon, self._post_processors
+        )
         self._publishing = Publishing(windowing, self._tables, self._shards, takes)
 
     def __len__(self) -> int:
@@ -83,18 +87,18 @@ class Windows:
 
     @property
     def outputs(self) -> list[Output]:
-        """The outputs of the windows and of all stages."""
-        return [self.windowing.output, *(output for stage in self._stages for output in stage.outputs)]
+        """The outputs of the windows and of all post-processors."""
+        return [self.windowing.output, *(output for processor in self._post_processors for output in processor.outputs)]
 
     @property
     def lags(self) -> bool:
-        """Whether a stage has work left from the last flush, which a checkpoint made now would lose."""
-        return any(stage.lags for stage in self._stages)
+        """Whether a post-processor has work left from the last flush, which a checkpoint made now would lose."""
+        return any(processor.lags for processor in self._post_processors)
 
     @property
     def needs_all_finals(self) -> bool:
-        """Whether a stage needs all final windows of a shard, from the first on."""
-        return any(stage.needs_all_finals for stage in self._stages)
+        """Whether a post-processor needs all final windows of a shard, from the first on."""
+        return any(processor.needs_all_finals for processor in self._post_processors)
 
     def slices_from(self, start_ms: int) -> int:
         """Return the number of slices from a time on that aren't folded for good yet."""
@@ -121,14 +125,14 @@ class Windows:
             The outputs whose past is lost, so they start without it.
         """
         self._past_horizon.assign(shard, upto, state.past_horizon if state else {})
-        # Stages must process all windows since the snapshot, also those that the previous owner had published.
-        repeating = bool(self._stages) if state else fresh and self.needs_all_finals
+        # Post-processors must see all windows since the snapshot, also those that the previous owner had published.
+        repeating = bool(self._post_processors) if state else fresh and self.needs_all_finals
         self._shards.assign(shard, saved, state, repeating=repeating)
         if state:
             finished_ms = self._shards.finality[shard].previous.finished_ms
             tables = self._tables
             restore_rows(state.rows, tables.windows, tables.slices, shard, tables.names, finished_ms)
-        return [name for stage in self._stages for name in stage.assign(shard, state, fresh=fresh)]
+        return [name for processor in self._post_processors for name in processor.assign(shard, state, fresh=fresh)]
 
     def start_publishing(self, shard: int) -> None:
         """Publish a shard's results from now on: it has been read up to the previous owner's checkpoint."""
@@ -174,8 +178,8 @@ class Windows:
         self._folding.absorb(arrived)
         self._folding.advance()
         flush = self._publishing.publish(provisional=provisional, longer=longer)
-        for stage in self._stages:
-            stage.process(flush, self._shards)
+        for processor in self._post_processors:
+            processor.process(flush, self._shards)
         self._folding.release()
         self._forget_sources()
         if not self.lags:
@@ -199,17 +203,17 @@ class Windows:
         rows = rows_of(self._tables.windows, self._tables.slices, shard)
         frontiers = self._shards.finality[shard].frontiers()
         state = State(rows, frontiers, self._shards.incomplete[shard], self._past_horizon.included(shard), None, {})
-        for stage in self._stages:
-            state = stage.with_state(state, shard, self._shards)
+        for processor in self._post_processors:
+            state = processor.with_state(state, shard, self._shards)
         return state
 
     def checkpoint(self, shard: int, read: int) -> tuple[int, Views]:
         """Return the oldest offset that an open window needs, at most ``read``, and the shard's frontiers."""
         return self._tables.needed_offset(shard, read), self._shards.finality[shard].views()
 
-    def stages_need(self, shard: int, read: int) -> int:
-        """Return the offset from which the next owner has to read for the stages, at most ``read``."""
-        return min((stage.needed_offset(shard, read) for stage in self._stages), default=read)
+    def post_processors_need(self, shard: int, read: int) -> int:
+        """Return the offset from which the next owner has to read for the post-processors, at most ``read``."""
+        return min((processor.needed_offset(shard, read) for processor in self._post_processors), default=read)
 
 
 def windows_of(

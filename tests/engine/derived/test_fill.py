@@ -59,7 +59,7 @@ class Filling(Shard):
             self.flush()
         read = len(self.log)
         offset, views = self.windows.checkpoint(0, read)
-        offset = min(offset, self.windows.stages_need(0, read))
+        offset = min(offset, self.windows.post_processors_need(0, read))
         metadata = to_metadata(WindowCheckpoint(upto=read, topics={"trades": views}))
         known = windows_from(metadata).topics["trades"]
         self.windows = owned(known, settled=False, horizon_ms=self._horizon_ms, upto=read)
@@ -179,7 +179,7 @@ def test_the_next_owner_fills_on_though_the_last_event_is_long_ago() -> None:
         at = 1000 * upto
         shard.says(frame(upto, upsert(at, 9.0, symbol="B"), lanes={"s": at}))
     assert shard.windows.checkpoint(0, len(shard.log))[0] > 30
-    assert shard.windows.stages_need(0, len(shard.log)) == 0
+    assert shard.windows.post_processors_need(0, len(shard.log)) == 0
     shard.restart()
     assert shard.windows.late() == []
     # 39 s: 1 s at 38 000 is done; 3 s at 36 000 too.
@@ -200,7 +200,7 @@ def test_a_commit_goes_back_to_the_last_slice_that_is_done_and_no_further() -> N
     for upto in range(10):
         shard.says(frame(upto, upsert(1000 * upto, 1.0), lanes={"s": 1000 * upto}))
     # The frontier is 9000: the slice at 8000 is done, frame 8 has it.
-    assert shard.windows.stages_need(0, len(shard.log)) == 8
+    assert shard.windows.post_processors_need(0, len(shard.log)) == 8
 
 
 def test_the_next_owner_knows_what_comes_before_a_slice_that_is_open() -> None:

@@ -216,7 +216,7 @@ def test_only_what_a_window_may_reach_back_to_is_kept() -> None:
         shard.says(frame(i + 1, upsert(1000 * i, 1.0, first_id=i + 1), lanes={"s": 1000 * (i + 1)}))
     (kept,) = shard.windows.state(0).derived.values()
     assert sorted(kept.series) == [("A", "all", "1s", 7), ("A", "s", "1s", 7)]
-    ((_, follower),) = shard.windows._stages[-1]._followers  # type: ignore[attr-defined]  # its only stage
+    ((_, follower),) = shard.windows._post_processors[-1]._followers  # type: ignore[attr-defined]  # its only post-processor
     assert len(follower._arena) == 14
 
 

@@ -1,4 +1,4 @@
-"""The interface of stages, which add results made from final windows to a flush."""
+"""The interface of post-processors, which add results made from final windows to a flush."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -44,17 +44,17 @@ class Flush:
     complete: bool = True
 
 
-class Stage(ABC):
-    """Adds results to a flush. Stages run one after the other.
+class PostProcessor(ABC):
+    """Adds results to a flush. Post-processors run one after the other.
 
     Attributes
     ----------
     takes
-        The metrics of final windows that the stage needs.
+        The metrics of final windows that the post-processor needs.
     lags
         Whether the last flush left work to do, which a checkpoint made now would lose.
     needs_all_finals
-        Whether the stage needs all final windows of a shard. A shard without a snapshot is then read from its start.
+        Whether it needs all final windows of a shard. A shard without a snapshot is then read from its start.
     """
 
     takes: Sequence[str] = ()
@@ -63,7 +63,7 @@ class Stage(ABC):
 
     @property
     def outputs(self) -> list[Output]:
-        """The outputs that the stage makes, besides windows."""
+        """The outputs that the post-processor makes, besides windows."""
         return []
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Stage(ABC):
 
     @abstractmethod
     def with_state(self, state: State, shard: int, times: Times) -> State:
-        """Return the shard's state for a snapshot, with this stage's part added."""
+        """Return the shard's state for a snapshot, with this post-processor's part added."""
 
     @abstractmethod
     def process(self, flush: Flush, times: Times) -> None:
@@ -98,5 +98,5 @@ class Stage(ABC):
         """Receive slices that are folded for good, and the offsets of their newest upserts."""
 
     def needed_offset(self, shard: int, read: int) -> int:  # noqa: ARG002 - most need nothing read again
-        """Return the offset from which the next owner has to read for this stage, at most ``read``."""
+        """Return the offset from which the next owner has to read for this post-processor, at most ``read``."""
         return read
