@@ -96,6 +96,9 @@ class Frame(Struct, frozen=True, array_like=True):
     evicted_ms
         The greatest frontier of evicted lanes, ms. A source without a lane in the partition is closed up to this time.
         ``NEVER_MS`` if no lane was evicted.
+    behind
+        True while the owner has more than a block of the partition left to read. Provisional results of the topic are
+        then out of date, and none are published.
     """
 
     topic: str
@@ -112,3 +115,4 @@ class Frame(Struct, frozen=True, array_like=True):
     columns: dict[str, bytes]
     sketches: dict[str, list[bytes]] = field(default_factory=dict)
     evicted_ms: AnyTimeMs = NEVER_MS
+    behind: bool = False

@@ -75,6 +75,7 @@ def frame(
     epoch: str = EPOCH,
     topic: str = "trades",
     evicted: int | None = None,
+    behind: bool = False,
 ) -> Frame:
     """Write a frame; ``lanes`` has each source's frontier, None for none yet."""
     sources, symbols = Names(), Names()
@@ -99,6 +100,7 @@ def frame(
         symbols=symbols.names,
         columns={name: column.tobytes() for name, column in columns.items()},
         evicted_ms=NEVER_MS if evicted is None else HOUR_MS + evicted,
+        behind=behind,
     )
 
 

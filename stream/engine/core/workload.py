@@ -57,6 +57,10 @@ class Workload:
             self._forget(tp.topic)
         self._hold()
 
+    def is_behind(self, tp: TP) -> bool:
+        """Return whether a partition has a backlog."""
+        return tp in self._backlog
+
     def has_backlog(self, topic: str) -> bool:
         """Return whether any partition of a topic has a backlog, held partitions included."""
         return any(tp.topic == topic for tp in self._backlog)

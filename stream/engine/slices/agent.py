@@ -192,7 +192,11 @@ class SlicingAgent:
     def _send(self, slicer: Slicer, *, everyone: bool) -> None:
         shards = self._shards
         frames = slicer.flush(
-            lambda symbol: partition_for(symbol, shards), shards, everyone=everyone, idle=self._silence.idle(slicer)
+            lambda symbol: partition_for(symbol, shards),
+            shards,
+            everyone=everyone,
+            idle=self._silence.idle(slicer),
+            behind=self._workload.is_behind(TP(self.topic, slicer.partition)),
         )
         key = f"{self.topic}|{slicer.partition}".encode()
         for shard, frame in frames:

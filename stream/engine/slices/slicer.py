@@ -224,7 +224,7 @@ class Slicer:
         ]
 
     def flush(
-        self, shard_of: Callable[[str], int], shards: int, *, everyone: bool, idle: Idle = AWAKE
+        self, shard_of: Callable[[str], int], shards: int, *, everyone: bool, idle: Idle = AWAKE, behind: bool = False
     ) -> list[tuple[int, Frame]]:
         """Return frames of the slices that have changed, each with its shard; forget the closed slices.
 
@@ -264,6 +264,7 @@ class Slicer:
                     lanes=lanes,
                     tallies=tallies,
                     evicted_ms=self.lanes.evicted_ms,
+                    behind=behind,
                     **pack([keys[i] for i in places], rows[places], self._open.columns, self.slicing.aggregate.schema),
                 ),
             )

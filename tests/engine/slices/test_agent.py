@@ -100,6 +100,17 @@ def test_refused_records_are_keyed_by_where_they_lie(world: World) -> None:
     assert msgspec.json.decode(letter[3], type=DeadLetter).value == b"?"
 
 
+def test_a_frame_says_whether_more_than_a_block_is_left_to_read(world: World) -> None:
+    world.unread = 8193  # block_records is 8192
+    world.log.tick(0, 1)
+    world.read()
+    assert world.beat().behind
+    world.unread = 8192
+    world.log.tick(1, 2)
+    world.read()
+    assert not world.beat().behind
+
+
 def test_a_commit_is_what_the_next_owner_needs(world: World) -> None:
     world.log.tick(0, 1).tick(5000, 2)
     world.read()

@@ -115,6 +115,46 @@ def test_provisional_windows_longer_than_the_finest_come_four_times_a_second(mon
     assert world.bars() == [("A", "1s", True, 2), ("A", "3s", True, 2)]
 
 
+def test_no_provisional_result_while_this_worker_has_a_backlog_of_the_topic(world: World) -> None:
+    world.workload.record_backlog(TP("trades", 3), behind=True)
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})))
+    assert world.bars() == []
+    # The frontier closes the second: finals never wait.
+    world.read(encode(frame(2, lanes={"s": 1000})))
+    assert world.bars() == [("A", "1s", True, 1)]
+    world.workload.record_backlog(TP("trades", 3), behind=False)
+    assert world.bars() == [("A", "3s", False, 1)]
+
+
+def test_a_backlog_of_another_topic_holds_nothing(world: World) -> None:
+    world.workload.record_backlog(TP("quotes", 3), behind=True)
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})))
+    assert world.bars() == [("A", "1s", False, 1), ("A", "3s", False, 1)]
+
+
+def test_no_provisional_result_while_frames_tell_of_another_workers_backlog(world: World) -> None:
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0}, partitions=2)))
+    world.read(encode(frame(1, lanes={"s": 0}, partition=1, partitions=2, behind=True)))
+    assert world.bars() == []
+    # The other partition's frames change nothing.
+    world.read(encode(frame(2, upsert(0, 1.0, 2.0), lanes={"s": 0}, partitions=2)))
+    assert world.bars() == []
+    world.read(encode(frame(2, lanes={"s": 0}, partition=1, partitions=2)))
+    assert world.bars() == [("A", "1s", False, 2), ("A", "3s", False, 2)]
+
+
+def test_a_backlog_counts_no_longer_once_its_owner_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("tickertape.stream.engine.windows.agent.monotonic", lambda: clock[0])
+    world = World(monkeypatch)
+    world.restore()
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0}, behind=True)))
+    clock[0] += 4.9
+    assert world.bars() == []
+    clock[0] += 0.1
+    assert world.bars() == [("A", "1s", False, 1), ("A", "3s", False, 1)]
+
+
 def test_a_record_that_is_no_frame_is_one_dead_letter(world: World) -> None:
     world.read(encode(frame(1, lanes={"s": 0})), b"\xc1", None, b"\x9c\xa1\xff" + bytes(20), b"\x90")
     world.read(encode(frame(2, upsert(0, 1.0), lanes={"s": 0})))
