@@ -39,11 +39,11 @@ class Bar(Struct, frozen=True, kw_only=False):
     vwap
         The volume-weighted average price: notional / volume, limited to the range from low to high.
     count
-        The number of trades.
+        The number of records: of trades, or of aggregates of trades.
     buy_volume
         The volume of the trades whose aggressor bought.
     buy_share
-        buy_volume / volume.
+        buy_volume / the volume of the trades whose aggressor is known; null if none is.
     largest
         The quantity of the largest trade.
     realised_volatility
@@ -51,13 +51,16 @@ class Bar(Struct, frozen=True, kw_only=False):
         has trades.
     missing
         The number of trade ids between the first and the last that were not received, at most 2^63 - 1. Over all
-        sources: the sum of the sources' own numbers.
+        sources: the sum of the sources' own numbers. Null if a source has ids that are texts.
     final
         False while trades on time may still change the bar.
     revision
-        The number of trades in the bar. Of the records with one key, the one with the highest (final, revision) counts.
+        The number of records in the bar. Of the results with one key, the one with the highest (final, revision)
+        counts.
     incomplete
         True if retention removed records of the bar before they were read.
+    trades
+        The number of trades that the records stand for; null in bars that were published before this field existed.
 
     References
     ----------
@@ -80,13 +83,14 @@ class Bar(Struct, frozen=True, kw_only=False):
     vwap: float
     count: int
     buy_volume: float
-    buy_share: float
+    buy_share: float | None
     largest: float
     realised_volatility: float
-    missing: int
+    missing: int | None
     final: bool
     revision: int
     incomplete: bool
+    trades: int | None = None
 
 
 class SquaredReturns(Steps):
@@ -113,14 +117,18 @@ class TradeBar(TradeSlice):
         return events | SQUARED_RETURNS.lift(events)
 
     def finish(self, partials: Columns) -> Columns:
-        volume, notional = partials["volume"], partials["notional"]
+        volume, notional, first_id = partials["volume"], partials["notional"], partials["first_id"]
+        trades, sided = partials["count"] + partials["more_trades"], volume - partials["unsided_volume"]
         return partials | {
+            "trades": trades,
             # A mean of prices lies within their range, but rounding may move it outside.
             "vwap": np.clip(notional / volume, partials["low"], partials["high"]),
-            "buy_share": partials["buy_volume"] / volume,
+            "buy_share": np.divide(partials["buy_volume"], sided, out=np.full(len(sided), np.nan), where=sided > 0),
             "realised_volatility": np.sqrt(partials["squares"]),
-            # In this order no step overflows int64.
-            "missing": np.maximum(partials["last_id"] - partials["first_id"] - (partials["count"] - 1), 0),
+            # A negative id is a text, and says nothing of others. In this order no step overflows int64.
+            "missing": np.where(
+                first_id < 0, -1, np.maximum(partials["last_id"] - np.maximum(first_id, 0) - (trades - 1), 0)
+            ),
         }
 
 

@@ -6,28 +6,47 @@ import numpy as np
 
 from tickertape.schemas.topics import TRADES
 from tickertape.schemas.trade import Trade
-from tickertape.stream.engine.core.columns import flags, floats
+from tickertape.stream.engine.core.columns import floats, ints
+from tickertape.stream.engine.core.names import BadRecord
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
 from tickertape.stream.engine.define.recipes import Slicing
+
+# The most trades that one record may stand for.
+MOST_TRADES = 1 << 31
 
 
 class TradeSlice(Aggregate):
     """The aggregate of a slice of trades: open, high, low, close, volume, notional, count, buy volume, largest, ids.
 
-    The open and the close have the least and the greatest (event time, id); of equal highs or lows the first counts. If
-    two sources have the same (event time, id), the price decides, so the order of records never does.
+    The open and the close have the least and the greatest (event time, sequence, id); of equal highs or lows the first
+    counts. If two sources have the same (event time, sequence, id), the price decides, so the order of records never
+    does. An id that is a text is a negative number here, see `tickertape.schemas.fields.id_number`.
     """
 
     reducers: ClassVar[tuple[Reducer, ...]] = (
-        Extreme(("open_ms", "min", INT), ("open_id", "min", INT), ("open", "min", FLOAT)),
+        Extreme(
+            ("open_ms", "min", INT),
+            ("open_sequence", "min", INT),
+            ("open_id", "min", INT),
+            ("open", "min", FLOAT),
+            optional=("open_sequence",),
+        ),
         Extreme(("high", "max", FLOAT), ("high_ms", "min", INT), ("high_id", "min", INT)),
         Extreme(("low", "min", FLOAT), ("low_ms", "min", INT), ("low_id", "min", INT)),
-        Extreme(("close_ms", "max", INT), ("close_id", "max", INT), ("close", "max", FLOAT)),
+        Extreme(
+            ("close_ms", "max", INT),
+            ("close_sequence", "max", INT),
+            ("close_id", "max", INT),
+            ("close", "max", FLOAT),
+            optional=("close_sequence",),
+        ),
         Sum("volume"),
         Sum("notional"),
         Sum("buy_volume"),
+        Sum("unsided_volume", optional=True),
         Sum("count", INT),
+        Sum("more_trades", INT, optional=True),
         Extreme(("largest", "max", FLOAT)),
         Extreme(("first_id", "min", INT)),
         Extreme(("last_id", "max", INT)),
@@ -37,22 +56,54 @@ class TradeSlice(Aggregate):
         time_ms, number, price, quantity = events["time_ms"], events["id"], events["price"], events["quantity"]
         return {
             **dict.fromkeys(("open_ms", "high_ms", "low_ms", "close_ms"), time_ms),
-            **dict.fromkeys(("open_id", "high_id", "low_id", "close_id", "first_id", "last_id"), number),
+            **dict.fromkeys(("open_sequence", "close_sequence"), events["sequence"]),
+            **dict.fromkeys(("open_id", "high_id", "low_id", "close_id", "first_id"), number),
             **dict.fromkeys(("open", "high", "low", "close"), price),
             "volume": quantity,
             "notional": price * quantity,
             "buy_volume": np.where(events["buy"], quantity, 0.0),
+            "unsided_volume": np.where(events["unsided"], quantity, 0.0),
             "count": np.ones(len(price), np.int64),
+            "more_trades": events["more_trades"],
             "largest": quantity,
+            "last_id": number + events["more_trades"],
         }
 
 
+_SIDES = {"sell": 0, "buy": 1, None: 2}
+
+
 def columns(trades: list[Trade]) -> Columns:
+    sides = np.frombuffer(bytes(map(_SIDES.__getitem__, [trade.side for trade in trades])), np.uint8)
     return {
         "price": floats([trade.price for trade in trades]),
         "quantity": floats([trade.quantity for trade in trades]),
-        "buy": flags([trade.side == "buy" for trade in trades]),
+        "buy": sides == 1,
+        "unsided": sides == 2,
+        **_rare_columns(trades),
     }
+
+
+def _rare_columns(trades: list[Trade]) -> Columns:
+    """Return the columns of the fields that most sources don't have."""
+    if not [trade for trade in trades if trade.last_id is not None or trade.sequence is not None]:
+        return dict.fromkeys(("more_trades", "sequence"), np.zeros(len(trades), np.int64))
+    return {
+        "more_trades": ints([_more_trades(trade) for trade in trades]),
+        "sequence": ints([trade.sequence or 0 for trade in trades]),
+    }
+
+
+def _more_trades(trade: Trade) -> int:
+    """Return how many trades a record stands for, less one."""
+    first, last = trade.id, trade.last_id
+    if last is None:
+        return 0
+    if isinstance(first, str):
+        raise BadRecord("last_id stands beside an id that is a text")
+    if not 0 <= last - first < MOST_TRADES:
+        raise BadRecord(f"last_id is {last}, and must be {first}, the id, or less than 2^31 above it")
+    return last - first
 
 
 #: Slices of trades, from the topic ``trades``.

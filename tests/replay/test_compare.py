@@ -63,6 +63,16 @@ def test_the_last_bit_of_a_float_counts() -> None:
     ]
 
 
+def test_a_record_from_before_a_field_existed_agrees_in_all_others() -> None:
+    older = {name: value for name, value in msgspec.to_builtins(BAR).items() if name != "trades"}
+    held = {key(BAR): Held(msgspec.json.encode(older), True, 2, 0, 0)}
+    outcome = Outcome(0, Tallies(), {}, {"bars": []})
+    now = replace(BAR, trades=5)
+    assert compare(BARS, held, iter([now]), outcome).agree == 1
+    (line,) = compare(BARS, held, iter([replace(now, high=2.0)]), outcome).differences
+    assert "high is 1.5 on the sink" in line
+
+
 def test_the_earliest_difference_comes_first() -> None:
     compared = found([replace(LATER, count=3), replace(BAR, high=2.0)], [LATER, BAR])
     assert [line.split(": ")[1:3] for line in compared.differences] == [

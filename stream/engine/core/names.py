@@ -39,7 +39,11 @@ class Names:
         self.names.append(name)
 
 
-class BadName(ValueError):  # noqa: N818 - the name says what is wrong
+class BadRecord(ValueError):  # noqa: N818 - the name says what is wrong
+    """A record whose fields are valid one by one, but not together. Its text is the reason in the dead letter."""
+
+
+class BadName(BadRecord):
     """A name is reserved, or has characters that names can't have."""
 
 

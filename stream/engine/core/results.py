@@ -1,7 +1,8 @@
 """Results as records: a window's metrics as the JSON of a Struct, under a key that identifies the window."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from types import NoneType
+from typing import Any, NamedTuple, TypeAlias, get_args
 
 import msgspec
 import numpy as np
@@ -91,15 +92,25 @@ class ResultWriter:
         self.output = output
         self._result: Any = output.result
         self._fields = output.result.__struct_fields__
+        fields = msgspec.structs.fields(output.result)
+        self._nullable = [field.name for field in fields if set(get_args(field.type)) == {int, NoneType}]
         self._ends = f"|{output.kind}" if output.kind else ""
         self._encode = msgspec.json.Encoder().encode
 
     def write(self, keys: list[WindowKey], columns: Columns) -> list[Result]:
-        """Return a record for each window. Columns have shape (n,); NaN becomes null."""
+        """Return a record for each window. Columns have shape (n,).
+
+        NaN becomes null, and in a field that may be null a negative integer does.
+        """
         values: dict[str, Sequence[Any]] = dict(
             zip(("symbol", "source", "resolution", "start_ms"), zip(*keys, strict=True), strict=True)
         )
-        rows = zip(*[values[name] if name in values else columns[name].tolist() for name in self._fields], strict=True)
+        for name in self._fields:
+            if name not in values:
+                values[name] = columns[name].tolist()
+        for name in self._nullable:
+            values[name] = [None if value < 0 else value for value in values[name]]
+        rows = zip(*[values[name] for name in self._fields], strict=True)
         output, ends, encode, result = self.output, self._ends, self._encode, self._result
         return [
             (output, symbol, f"{symbol}|{source}|{resolution}|{start_ms}{ends}".encode(), encode(result(*row)))

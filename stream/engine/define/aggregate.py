@@ -10,7 +10,7 @@ An aggregate consists of reducers, one for each sum, extreme or sketch that it n
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -34,6 +34,8 @@ class Reducer(ABC):
     """
 
     schema: Schema
+    #: The columns that frames and snapshots may lack; they are zero then.
+    optional: Collection[str] = ()
 
     @abstractmethod
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
@@ -60,14 +62,28 @@ class Reducer(ABC):
 
 
 class Sum(Reducer):
-    """The sum of a column; floats are added in the order given."""
+    """The sum of a column; floats are added in the order given.
 
-    def __init__(self, name: str, dtype: np.dtype[Any] = FLOAT) -> None:
+    Parameters
+    ----------
+    name
+        The column.
+    dtype
+        Its type.
+    optional
+        True for a column that is mostly zero: frames leave it out if it is zero for all of their slices, and frames and
+        snapshots from before the column was added are read as zeros.
+    """
+
+    def __init__(self, name: str, dtype: np.dtype[Any] = FLOAT, *, optional: bool = False) -> None:
         self.name = name
         self.schema = {name: (dtype, 0)}
+        self.optional = (name,) if optional else ()
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        np.add.at(into[self.name], rows, partials[self.name])
+        values = partials[self.name]
+        if not self.optional or values.any():
+            np.add.at(into[self.name], rows, values)
 
 
 class Extreme(Reducer):
@@ -79,6 +95,8 @@ class Extreme(Reducer):
         ``(column, "min" | "max", type)``, compared in this order.
     carries
         Columns taken from the winning partial, and their types.
+    optional
+        The keys that frames and snapshots may lack; they are zero then.
 
     Notes
     -----
@@ -89,7 +107,9 @@ class Extreme(Reducer):
         self,
         *keys: tuple[str, Literal["min", "max"], np.dtype[Any]],
         carries: Mapping[str, np.dtype[Any]] | None = None,
+        optional: Collection[str] = (),
     ) -> None:
+        self.optional = optional
         self.keys = [(name, np.minimum if direction == "min" else np.maximum) for name, direction, _ in keys]
         self.carries = list(carries or ())
         starts = {
@@ -188,13 +208,17 @@ class Aggregate:
         The reducers it consists of.
     schema
         The columns of all reducers.
+    optional
+        The columns that frames and snapshots may lack; they are zero then.
     """
 
     reducers: ClassVar[tuple[Reducer, ...]]
     schema: ClassVar[dict[str, tuple[np.dtype[Any], Any]]]
+    optional: ClassVar[frozenset[str]]
 
     def __init_subclass__(cls) -> None:
         cls.schema = {name: column for reducer in cls.reducers for name, column in reducer.schema.items()}
+        cls.optional = frozenset(name for reducer in cls.reducers for name in reducer.optional)
 
     def lift(self, events: Columns) -> Columns:
         """Make each event, or each finer partial, a partial of this aggregate; shapes (n,) to (n,)."""

@@ -25,7 +25,7 @@ from tickertape.stream.engine.recovery.state import Carried, FilledGroup, Filled
 # The most windows that one flush fills. A heartbeat may move a frontier by hours, and the flush would take long.
 FILLED_RECORDS = 20_000
 
-_ZEROS: dict[Any, Any] = {int: 0, bool: False}
+_ZEROS: dict[Any, Any] = {int: 0, int | None: 0, bool: False}
 _Values: TypeAlias = tuple[Any, ...]
 _end: Callable[[tuple[int, _Values]], int] = itemgetter(0)
 

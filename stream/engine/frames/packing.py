@@ -1,6 +1,6 @@
 """The columns of a frame: packed by the sender, and checked by the receiver."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,13 @@ class BadFrame(ValueError):  # noqa: N818 - the name says what is wrong
     """A frame with content that no worker sends. It is rejected as a whole."""
 
 
-def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, schema: Schema) -> dict[str, Any]:
+def pack(
+    keys: Sequence[tuple[str, str, int]],
+    rows: Ints,
+    columns: Columns,
+    schema: Schema,
+    optional: Collection[str] = (),
+) -> dict[str, Any]:
     """Return a frame's ``sources``, ``symbols``, ``columns`` and ``sketches``.
 
     Parameters
@@ -33,6 +39,8 @@ def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, sch
         The columns of a table.
     schema
         The columns to send.
+    optional
+        Columns that are left out if they are zero in all slices.
     """
     sources, symbols = Names(), Names()
     packed = {
@@ -41,7 +49,9 @@ def pack(keys: Sequence[tuple[str, str, int]], rows: Ints, columns: Columns, sch
         "slice_ms": np.array([slice_ms for _, _, slice_ms in keys], np.int64).tobytes(),
     }
     numbers, sketches = parted(schema)
-    packed |= {name: columns[name][rows].tobytes() for name in numbers}
+    packed |= {
+        name: columns[name][rows].tobytes() for name in numbers if name not in optional or columns[name][rows].any()
+    }
     return {
         "sources": sources.names,
         "symbols": symbols.names,
@@ -64,7 +74,7 @@ def nothing(schema: Schema) -> dict[str, Any]:
 class Inspector:
     """Checks what a frame's Struct can't express.
 
-    - all columns are there, and have one length;
+    - all columns but optional ones are there, and have one length;
     - names are valid, and every code has a name;
     - times are in range;
     - sketches can be merged.
@@ -79,6 +89,7 @@ class Inspector:
         numbers, self._sketches = parted(aggregate.schema)
         dtypes = _KEYS | {name: aggregate.schema[name][0] for name in numbers}
         self._bytes = {name: dtype.itemsize for name, dtype in dtypes.items()}
+        self._needed = self._bytes.keys() - aggregate.optional
         self._check = aggregate.check
         self._good: set[str] = set()
 
@@ -94,14 +105,14 @@ class Inspector:
             if source not in self._good:
                 self._learn(source)
         columns = frame.columns
-        if missing := (self._bytes.keys() - columns.keys()) | (set(self._sketches) - frame.sketches.keys()):
+        if missing := (self._needed - columns.keys()) | (set(self._sketches) - frame.sketches.keys()):
             raise BadFrame(
                 f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and then older frames are "
                 "left out; set another `group` to read everything again"
             )
         n = len(columns["slice_ms"]) // _TIME.itemsize
         for name, size in self._bytes.items():
-            if len(columns[name]) != n * size:
+            if name in columns and len(columns[name]) != n * size:
                 raise BadFrame(f"column {name} has {len(columns[name])} bytes, and {n} slices need {n * size}")
         for name in self._sketches:
             if len(frame.sketches[name]) != n:

@@ -66,11 +66,17 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
     """
     frames = [arrival.frame for arrival in arrivals]
 
+    sizes = [len(frame.columns["slice_ms"]) // 8 for frame in frames]
+
     def column(name: str, dtype: Any) -> Any:
-        return np.frombuffer(b"".join([frame.columns[name] for frame in frames]), dtype)
+        """Join a column of all frames; one that a frame lacks is optional, and zero."""
+        item = np.dtype(dtype).itemsize
+        parts = [frame.columns.get(name) for frame in frames]
+        some = [bytes(n * item) if part is None else part for n, part in zip(sizes, parts, strict=True)]
+        return np.frombuffer(b"".join(some), dtype)
 
     start_ms = column("slice_ms", "<i8")
-    origin = np.repeat(np.arange(len(frames)), [len(frame.columns["slice_ms"]) // 8 for frame in frames])
+    origin = np.repeat(np.arange(len(frames)), sizes)
     # A frame's codes index its own names. Below they index the names of all frames.
     # Keys far outlive their frames, so equal names and equal starts share one object.
     sources = [intern(source) for frame in frames for source in frame.sources]

@@ -96,8 +96,10 @@ def restore_rows(
 
 def _columns(packed: Packed, table: Table[Any], coded: tuple[str, ...]) -> tuple[Columns, Columns]:
     """Return the columns with the table's own types, and the columns of codes and places."""
+    n = len(packed[coded[0]]) // np.dtype(np.int32).itemsize
     stored = {
-        name: _unpacked(packed[name], column.dtype)
+        # A column that the snapshot lacks is optional, and zero.
+        name: _unpacked(packed[name], column.dtype) if name in packed else np.zeros(n, column.dtype)
         for name, column in table.columns.items()
         if name != "shard" and name not in coded
     }

@@ -183,7 +183,7 @@ def fingerprint(windowings: Sequence[Windowing], epoch: str, *, fill: bool) -> s
             list(one.resolutions.items()),
             sorted(one.fill.items()) if fill else [],
             [
-                [(name, dtype.str) for name, (dtype, _) in aggregate.schema.items()]
+                [(name, dtype.str) for name, (dtype, _) in aggregate.schema.items() if name not in aggregate.optional]
                 for aggregate in (one.slicing.aggregate, one.aggregate)
             ],
         )

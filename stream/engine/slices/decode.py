@@ -10,8 +10,8 @@ import numpy as np
 from tickertape.schemas.fields import EARLIEST_MS, LATEST_MS
 from tickertape.schemas.heartbeat import Heartbeat, from_headers
 from tickertape.stream.engine.core.block import Block, Bools, Headers, Ints
-from tickertape.stream.engine.core.columns import ints
-from tickertape.stream.engine.core.names import BadName, InputNames, check
+from tickertape.stream.engine.core.columns import ids, ints
+from tickertape.stream.engine.core.names import BadName, BadRecord, InputNames, check
 from tickertape.stream.engine.core.table import Columns
 
 _GONE = -1
@@ -213,7 +213,7 @@ class Decoder:
             if len(sources) == 1
             else self.sources.codes([record.source for record in records]),
             **self._symbols(records),
-            "_id": ints([record.id for record in records]),
+            "_id": ids([record.id for record in records]),
             "_time_ms": ints([record.time_ms for record in records]),
             "_received_ms": ints([record.received_ms for record in records]),
             **self._more(records),
@@ -249,7 +249,7 @@ class Decoder:
             try:
                 self._columns([record])
                 usable.append(record)
-            except BadName as error:
+            except BadRecord as error:
                 rejects.append((int(places[i]), str(error)))
                 places[i] = _GONE
             except Exception as error:

@@ -250,6 +250,7 @@ class Slicer:
             by_shard.setdefault(shard_of(key.symbol), []).append(i)
         lanes = self.lanes.to_list(idle.sources)
         tallies = msgspec.structs.replace(self.tallies)
+        aggregate, columns = self.slicing.aggregate, self._open.columns
         frames = [
             (
                 shard,
@@ -265,7 +266,7 @@ class Slicer:
                     tallies=tallies,
                     evicted_ms=self.lanes.evicted_ms,
                     behind=behind,
-                    **pack([keys[i] for i in places], rows[places], self._open.columns, self.slicing.aggregate.schema),
+                    **pack([keys[i] for i in places], rows[places], columns, aggregate.schema, aggregate.optional),
                 ),
             )
             for shard, places in by_shard.items()

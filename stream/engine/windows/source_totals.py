@@ -46,7 +46,7 @@ def add_up(windows: Columns, rows: Ints, metrics: Columns, summed: tuple[str, ..
     metrics
         The metrics of these windows; changed. A sum past int64 is set to the greatest int64.
     summed
-        The names of the metrics to sum; they are integers, none negative.
+        The names of the metrics to sum. They are integers. A negative one means unknown, and so does its sum: -1.
     """
     place = np.full(len(windows["whole"]) + 1, NO_ROW)
     place[rows] = np.arange(len(rows))
@@ -59,4 +59,5 @@ def add_up(windows: Columns, rows: Ints, metrics: Columns, summed: tuple[str, ..
             exact = np.zeros(len(rows), object)
             np.add.at(exact, target[shares], added)
             total = np.minimum(exact, _MOST).astype(np.int64)
+        total[target[shares][added < 0]] = -1
         metrics[name] = np.where(windows["source"][rows] == 0, total, metrics[name])

@@ -59,38 +59,41 @@ class Ids:
         self.restarts = 0
         self.missing = 0
 
-    def is_new(self, symbol: Hashable, number: int, now: float, time_ms: int) -> bool:
-        """Return whether an id has not come before.
+    def is_new(self, symbol: Hashable, number: int, now: float, time_ms: int, *, last: int | None = None) -> bool:
+        """Return whether an event has not come before, by its id.
 
         Parameters
         ----------
         symbol
             The symbol within which ids count.
         number
-            The id.
+            The id; for an aggregate, the first one.
         now
             The time by the monotonic clock, s.
         time_ms
             The event time, ms.
+        last
+            For an aggregate, the last id; None for a single event.
         """
+        last = number if last is None else last
         newest_ms = self._newest_ms.get(symbol, 0)
         self._newest_ms[symbol] = max(newest_ms, time_ms)
         highest = self._highest.get(symbol)
         if highest is None or number == highest + 1 or (number > highest and not self._contiguous):
-            self._highest[symbol] = number
+            self._highest[symbol] = last
             return True
         if number > highest:
-            self._highest[symbol] = number
+            self._highest[symbol] = last
             self._open(symbol, Gap(highest + 1, number - 1, now))
             return True
-        if self._fills(symbol, number):
-            self.missing -= 1
+        if filled := self._fill(symbol, number, last):
+            self.missing -= filled
             return True
         if self._begins_anew(number, highest, later=time_ms > newest_ms):
             log.warning(
                 "%s: %s: ids of %s start again at %d after %d", self._source, symbol, self._what, number, highest
             )
-            self._highest[symbol] = number
+            self._highest[symbol] = last
             for gap in self._gaps.pop(symbol, []):
                 self._unnamed -= not gap.named
             self.restarts += 1
@@ -141,19 +144,20 @@ class Ids:
         count, ids = gap.last - gap.first + 1, f"{gap.first} to {gap.last}"
         log.warning("%s: %s: %d %s are missing, ids %s", self._source, symbol, count, self._what, ids)
 
-    def _fills(self, symbol: Hashable, number: int) -> bool:
-        """Remove an id from the gap that it lies in; return whether there is such a gap."""
+    def _fill(self, symbol: Hashable, number: int, until: int) -> int:
+        """Remove ids from the gap in which the first one lies; return how many, 0 if there is no such gap."""
         gaps = self._gaps.get(symbol, [])
         at = bisect_left(gaps, number, key=lambda gap: gap.last)
         if at == len(gaps) or number < gaps[at].first:
-            return False
+            return 0
         gap = gaps[at]
+        until = min(until, gap.last)
         parts = [
             Gap(first, last, gap.since, named=gap.named)
-            for first, last in ((gap.first, number - 1), (number + 1, gap.last))
+            for first, last in ((gap.first, number - 1), (until + 1, gap.last))
             if first <= last
         ]
         gaps[at : at + 1] = parts
         if not gap.named:
             self._unnamed += len(parts) - 1
-        return True
+        return until - number + 1

@@ -199,11 +199,11 @@ class Live:
 
     def _is_new(self, event: Event, now: float) -> bool:
         ids = self._ids.get(type(event))
-        return (
-            ids is None
-            or not isinstance(event, Trade | Quote)
-            or ids.is_new(event.symbol, event.id, now, event.time_ms)
-        )
+        # An id that is a text says nothing of others. A worker counts a repeated one once.
+        if ids is None or not isinstance(event, Trade | Quote) or isinstance(event.id, str):
+            return True
+        last = event.last_id if isinstance(event, Trade) else None
+        return ids.is_new(event.symbol, event.id, now, event.time_ms, last=last)
 
     def _turn_down(self, frame: bytes, error: Exception, now: float) -> None:
         self._tally.garbage += 1

@@ -10,6 +10,7 @@ from msgspec.json import Encoder
 
 from tickertape.schemas.control import Step
 from tickertape.schemas.events import Event
+from tickertape.schemas.fields import id_number
 from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.topics import HOUR_MS, Topic
 from tickertape.stream.errors import BrokerError
@@ -174,7 +175,7 @@ class Channel:
             if not era.since_ms <= time_ms < era.until_ms:
                 era = routing.at(time_ms)
             place = era[key]
-            partition = place.partition if place.over == 1 else era.one_of(place, event.id)
+            partition = place.partition if place.over == 1 else era.one_of(place, id_number(event.id))
             put(topic, partition, place.key, _encode(event))
         self.events += len(events)
         self._sent.inc(len(events))

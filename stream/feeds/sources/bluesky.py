@@ -7,10 +7,11 @@ import msgspec
 from msgspec import Struct
 
 from tickertape.schemas.events import Event
+from tickertape.schemas.fields import hash_of
 from tickertape.schemas.post import Post
 from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.sources.posts import CASH_SIGNS, cashtags, check_size, check_text, number, symbols
+from tickertape.stream.feeds.sources.posts import CASH_SIGNS, cashtags, check_size, check_text, symbols
 from tickertape.stream.feeds.sources.sentiment import sentiment
 from tickertape.stream.feeds.sources.units import convert
 
@@ -84,7 +85,7 @@ def normalise(message: bytes, received_ms: int = 0) -> Post | Other:
     fields = {
         "author": event.did,
         "source": SOURCE,
-        "id": number(f"at://{event.did}/{POSTS}/{commit.rkey}"),
+        "id": hash_of(f"at://{event.did}/{POSTS}/{commit.rkey}"),
         "time_ms": _ms(record.created_at),
         "text": record.text,
         "tags": [tag for tag in dict.fromkeys(tags) if not tag.startswith(CASH_SIGNS)][:MOST_TAGS],

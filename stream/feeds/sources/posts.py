@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from hashlib import blake2b
 
 from tickertape.schemas.post import TEXT_LETTERS
 
@@ -39,8 +38,3 @@ def cashtags(text: str) -> list[str]:
 def symbols(names: Iterable[str]) -> tuple[str, ...]:
     """Return cashtags as symbols: in capitals, each once, in their order."""
     return tuple(dict.fromkeys(map(str.upper, names)))
-
-
-def number(name: str) -> int:
-    """Return a 63-bit BLAKE2b hash of a name. Among a billion names, the odds of a collision are one in eighteen."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") >> 1

@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from tickertape.schemas.fields import hash_of
 from tickertape.schemas.post import Post
 from tickertape.stream.feeds.define.format import Format
-from tickertape.stream.feeds.sources.posts import cashtags, check_size, check_text, number, symbols
+from tickertape.stream.feeds.sources.posts import cashtags, check_size, check_text, symbols
 from tickertape.stream.feeds.sources.sentiment import sentiment
 from tickertape.stream.feeds.sources.units import convert
 
@@ -103,7 +104,7 @@ def _texts(entities: Any, kind: str) -> list[str] | None:
 def _copy_of(status: _Status, text: str) -> int | None:
     if status.retweeted_status is not None:
         return int(status.retweeted_status.id_str)
-    return number(text) if status.is_retweet else None
+    return hash_of(text) if status.is_retweet else None
 
 
 #: Statuses of Twitter's API (v1.1).

@@ -18,6 +18,7 @@ from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.windows.windows import Windows
+from tickertape.testing import run
 
 HOUR_MS = 472_222 * 3_600_000
 RETURNS = SquaredReturns()
@@ -85,6 +86,8 @@ def test_metrics() -> None:
         "volume": np.array([4.0, 1.0]),
         "notional": np.array([10.0, 2.0]),
         "buy_volume": np.array([1.0, 1.0]),
+        "unsided_volume": np.array([0.0, 0.0]),
+        "more_trades": np.array([0, 0]),
         "squares": np.array([0.25, 0.0]),
         "first_id": np.array([5, 7]),
         "last_id": np.array([14, 7]),
@@ -103,6 +106,7 @@ def test_metrics() -> None:
 )
 def test_missing_ids_are_counted_as_far_apart_as_ids_may_be(first: int, last: int, count: int, missing: int) -> None:
     ones = dict.fromkeys(("volume", "notional", "buy_volume", "squares", "low", "high"), np.ones(1))
+    ones |= {"unsided_volume": np.zeros(1), "more_trades": np.zeros(1, np.int64)}
     ids = {"first_id": np.array([first]), "last_id": np.array([last]), "count": np.array([count])}
     assert TradeBar().finish(ones | ids)["missing"].tolist() == [missing]
 
@@ -115,7 +119,8 @@ def test_missing_ids_are_counted_as_far_apart_as_ids_may_be(first: int, last: in
 def test_vwap_is_within_low_and_high(trades: list[tuple[float, float]], flat: bool) -> None:
     price = np.array([price for price, _ in trades]) if not flat else np.full(len(trades), trades[0][0])
     quantity = np.array([quantity for _, quantity in trades])
-    ones = dict.fromkeys(("buy_volume", "squares"), np.ones(1)) | dict.fromkeys(("first_id", "last_id"), np.ones(1))
+    ones = {"unsided_volume": np.zeros(1), "more_trades": np.zeros(1)}
+    ones |= dict.fromkeys(("buy_volume", "squares"), np.ones(1)) | dict.fromkeys(("first_id", "last_id"), np.ones(1))
     sums = {"volume": np.array([sum(quantity.tolist())]), "notional": np.array([sum((price * quantity).tolist())])}
     held = {"low": price.min(keepdims=True), "high": price.max(keepdims=True), "count": np.array([len(trades)])}
     vwap = TradeBar().finish(ones | sums | held)["vwap"][0]
@@ -123,9 +128,11 @@ def test_vwap_is_within_low_and_high(trades: list[tuple[float, float]], flat: bo
     assert vwap == pytest.approx(np.average(price, weights=quantity), rel=1e-12)
 
 
-def record(at: int, number: int, price: float, quantity: float, side: str, source: str) -> bytes:
+def record(
+    at: int, number: int | str, price: float, quantity: float, side: str | None, source: str, **more: int
+) -> bytes:
     fields = {"symbol": "BTC-USDT", "source": source, "id": number, "time_ms": HOUR_MS + at, "price": price}
-    return msgspec.json.encode(fields | {"quantity": quantity, "side": side, "received_ms": HOUR_MS + at})
+    return msgspec.json.encode(fields | {"quantity": quantity, "side": side, "received_ms": HOUR_MS + at} | more)
 
 
 def test_trades_of_two_sources_become_bars_of_each_and_of_all() -> None:
@@ -195,6 +202,7 @@ def test_trades_of_two_sources_become_bars_of_each_and_of_all() -> None:
         final=True,
         revision=3,
         incomplete=False,
+        trades=3,
     )
     both = bars["all", "1m", 0]
     # The closes of all: x at 900 ms, then x at 1500.
@@ -204,6 +212,38 @@ def test_trades_of_two_sources_become_bars_of_each_and_of_all() -> None:
     # Ids 12 and 14 of x are missing from the hour; y's 70 is no reason to miss what lies between.
     assert (bars["x", "1h", 0].missing, bars["all", "1h", 0].missing) == (2, 2)
     assert bars["y", "1s", 0].realised_volatility == 0.0
+
+
+def bars_of(*records: bytes) -> dict[str, Bar]:
+    """Return the bars of an hour by source; a heartbeat of each source closes it."""
+    outcome = run([msgspec.json.decode(one, type=Trade) for one in records], TRADE_BARS)
+    return {bar.source: bar for bar in outcome.results["bars"] if bar.resolution == "1h"}
+
+
+def test_an_aggregate_counts_once_and_stands_for_its_trades() -> None:
+    first = record(0, 10, 100.0, 1.0, "buy", "x", last_id=14)
+    bar = bars_of(first, record(900, 17, 104.0, 3.0, "sell", "x", last_id=17))["x"]
+    # Ids 15 and 16 are missing.
+    assert (bar.count, bar.trades, bar.missing, bar.revision) == (2, 6, 2, 2)
+
+
+def test_of_ids_that_are_texts_nobody_knows_what_is_missing() -> None:
+    text = record(0, "a3c5", 100.0, 1.0, "buy", "x")
+    found = bars_of(text, record(10, "0b9f", 101.0, 1.0, "buy", "x"), text, record(20, 5, 1.0, 1.0, "buy", "y"))
+    # The third repeats the first: one event.
+    assert (found["x"].count, found["x"].trades, found["x"].missing) == (2, 2, None)
+    assert (found["y"].missing, found["all"].missing) == (0, None)
+
+
+def test_the_buy_share_is_of_the_volume_whose_side_is_known() -> None:
+    records = [
+        record(0, 1, 1.0, 3.0, "buy", "x"),
+        record(1, 2, 1.0, 1.0, "sell", "x"),
+        record(2, 3, 1.0, 4.0, None, "x"),
+    ]
+    bar = bars_of(*records, record(3, 1, 1.0, 1.0, None, "y"))
+    assert (bar["x"].volume, bar["x"].buy_volume, bar["x"].buy_share) == (8.0, 3.0, 0.75)
+    assert bar["y"].buy_share is None
 
 
 def test_a_trade_record_has_what_a_bar_needs() -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tickertape.agents.market.trades import TRADE_SLICES, TradeSlice, columns
 from tickertape.schemas.trade import Trade
+from tickertape.stream.engine.core.columns import ids
+from tickertape.stream.engine.core.names import BadRecord
 from tickertape.stream.engine.core.table import Columns
 
 AGGREGATE = TradeSlice()
@@ -26,9 +28,17 @@ TRADE = {
 
 
 def trade(
-    time_ms: int, number: int, price: float, quantity: float = 1.0, side: Literal["buy", "sell"] = "buy"
+    time_ms: int,
+    number: int | str,
+    price: float,
+    quantity: float = 1.0,
+    side: Literal["buy", "sell"] | None = "buy",
+    sequence: int | None = None,
+    more: int | None = None,
 ) -> Trade:
-    return Trade(symbol="A", source="s", id=number, time_ms=time_ms, price=price, quantity=quantity, side=side)
+    last = None if more is None else int(number) + more
+    fields: dict[str, Any] = {"id": number, "time_ms": time_ms, "price": price, "quantity": quantity, "side": side}
+    return Trade(symbol="A", source="s", **fields, sequence=sequence, last_id=last)
 
 
 def empty(rows: int) -> Columns:
@@ -38,7 +48,7 @@ def empty(rows: int) -> Columns:
 def lifted(trades: list[Trade]) -> Columns:
     events = {
         "time_ms": np.array([one.time_ms for one in trades], np.int64),
-        "id": np.array([one.id for one in trades], np.int64),
+        "id": ids([one.id for one in trades]),
     }
     return AGGREGATE.lift(events | columns(trades))
 
@@ -57,6 +67,7 @@ def test_by_hand() -> None:
         trade(10, 9, 8.0, 1.0, "sell"),  # the greatest price, first
     ) == {
         "open_ms": 10,
+        "open_sequence": 0,
         "open_id": 2,
         "open": 5.0,
         "high": 8.0,
@@ -66,12 +77,15 @@ def test_by_hand() -> None:
         "low_ms": 10,
         "low_id": 2,
         "close_ms": 30,
+        "close_sequence": 0,
         "close_id": 6,
         "close": 5.0,
         "volume": 7.5,
         "notional": 42.0,
         "buy_volume": 4.5,
+        "unsided_volume": 0.0,
         "count": 4,
+        "more_trades": 0,
         "largest": 4.0,
         "first_id": 2,
         "last_id": 9,
@@ -84,7 +98,16 @@ def test_it_is_made_for_trades() -> None:
 
 quarters = st.integers(1, 12).map(lambda n: n / 4)  # exact sums: any order gives the same
 trades = st.lists(
-    st.builds(trade, st.integers(0, 3), st.integers(0, 60), quarters, quarters, st.sampled_from(["buy", "sell"])),
+    st.builds(
+        trade,
+        st.integers(0, 3),
+        st.integers(0, 60),
+        quarters,
+        quarters,
+        st.sampled_from(["buy", "sell", None]),
+        st.sampled_from([None, 0, 1, 2]),
+        st.sampled_from([None, 0, 5]),
+    ),
     min_size=1,
     max_size=25,
     unique_by=lambda one: one.id,
@@ -92,12 +115,14 @@ trades = st.lists(
 
 
 def oracle(trades: list[Trade]) -> dict[str, Any]:
-    first = min(trades, key=lambda one: (one.time_ms, one.id))
-    last = max(trades, key=lambda one: (one.time_ms, one.id))
+    first = min(trades, key=lambda one: (one.time_ms, one.sequence or 0, one.id))
+    last = max(trades, key=lambda one: (one.time_ms, one.sequence or 0, one.id))
+    lasts = [one.id if one.last_id is None else one.last_id for one in trades]
     high = min(trades, key=lambda one: (-one.price, one.time_ms, one.id))
     low = min(trades, key=lambda one: (one.price, one.time_ms, one.id))
     return {
         "open_ms": first.time_ms,
+        "open_sequence": first.sequence or 0,
         "open_id": first.id,
         "open": first.price,
         "high": high.price,
@@ -107,15 +132,18 @@ def oracle(trades: list[Trade]) -> dict[str, Any]:
         "low_ms": low.time_ms,
         "low_id": low.id,
         "close_ms": last.time_ms,
+        "close_sequence": last.sequence or 0,
         "close_id": last.id,
         "close": last.price,
         "volume": sum(one.quantity for one in trades),
         "notional": sum(one.price * one.quantity for one in trades),
         "buy_volume": sum(one.quantity for one in trades if one.side == "buy"),
+        "unsided_volume": sum(one.quantity for one in trades if one.side is None),
         "count": len(trades),
+        "more_trades": sum(last - int(one.id) for one, last in zip(trades, lasts, strict=True)),
         "largest": max(one.quantity for one in trades),
         "first_id": min(one.id for one in trades),
-        "last_id": max(one.id for one in trades),
+        "last_id": max(lasts),
     }
 
 
@@ -155,3 +183,43 @@ def test_a_sources_name_has_24_characters_at_most() -> None:
     assert msgspec.json.decode(json.dumps({**TRADE, "source": "s" * 24}), type=Trade).source == "s" * 24
     with pytest.raises(msgspec.ValidationError, match="length <= 24"):
         msgspec.json.decode(json.dumps({**TRADE, "source": "s" * 25}), type=Trade)
+
+
+def test_trades_of_one_moment_are_in_the_order_of_their_sequence_then_of_their_ids() -> None:
+    found = folded(
+        trade(10, 7, 3.0, sequence=2),
+        trade(10, 9, 1.0, sequence=1),  # the first
+        trade(10, 8, 2.0, sequence=2),  # the last: of the greatest sequence, the greatest id
+    )
+    assert (found["open"], found["close"]) == (1.0, 2.0)
+
+
+def test_an_aggregate_stands_for_all_of_its_trades() -> None:
+    found = folded(trade(10, 5, 1.0, more=2), trade(20, 10, 1.0))
+    assert (found["count"], found["more_trades"], found["first_id"], found["last_id"]) == (2, 2, 5, 10)
+    assert folded(trade(10, 5, 1.0, more=2))["last_id"] == 7
+
+
+def test_a_text_for_an_id_is_a_negative_number() -> None:
+    found = folded(trade(10, "0b59b9ee-1f2a-4f30-a1f7-d5c5e2c6c6ae", 1.0), trade(11, 3, 1.0))
+    assert found["first_id"] < 0
+
+
+@pytest.mark.parametrize(
+    ("number", "last_id", "reason"),
+    [
+        (5, 4, "last_id is 4, and must be 5"),
+        (5, 5 + 2**31, "less than 2\\^31 above it"),
+        ("a", 7, "beside an id that is a text"),
+    ],
+)
+def test_a_last_id_that_can_not_be(number: int | str, last_id: int, reason: str) -> None:
+    one = msgspec.convert(TRADE | {"id": number, "last_id": last_id}, Trade)
+    with pytest.raises(BadRecord, match=reason):
+        columns([one])
+
+
+@pytest.mark.parametrize("fields", [{"id": ""}, {"id": "x" * 65}, {"id": -1}, {"side": "both"}, {"sequence": -1}])
+def test_fields_that_can_not_be(fields: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(TRADE | fields, Trade)

@@ -303,6 +303,9 @@ def test_a_bar_without_trades() -> None:
             "price": np.array([10.0, 12.0]),
             "quantity": np.array([1.0, 3.0]),
             "buy": np.array([True, False]),
+            "unsided": np.array([False, False]),
+            "sequence": np.array([0, 0]),
+            "more_trades": np.array([0, 0]),
         }
     )
     trades = {name: np.full(1, start, of) for name, (of, start) in TRADE_SLICES.aggregate.schema.items()}
@@ -337,6 +340,7 @@ def test_a_bar_without_trades() -> None:
             final=True,
             revision=0,
             incomplete=False,
+            trades=0,
         )
     ]
 

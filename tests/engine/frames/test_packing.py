@@ -10,6 +10,7 @@ from tests.engine.blocks import HOUR_MS, TICKS
 from tests.engine.made_frames import frame, upsert
 from tickertape.schemas.frame import Frame
 from tickertape.stream.engine.core.names import Names
+from tickertape.stream.engine.define.aggregate import INT, Aggregate, Sum
 from tickertape.stream.engine.frames.packing import BadFrame, Inspector, nothing, pack
 from tickertape.stream.engine.frames.upserts import Arrival, unpack
 
@@ -61,6 +62,34 @@ def test_a_frame_without_upserts_has_all_columns() -> None:
     said = replace(frame(1), **nothing(SCHEMA))
     Inspector(TICKS.aggregate).inspect(said)
     assert set(said.columns) == {"source", "symbol", "slice_ms", *SCHEMA}
+
+
+class Rare(Aggregate):
+    """A sum, and one that is mostly zero."""
+
+    reducers = (Sum("total"), Sum("rare", INT, optional=True))
+
+
+def test_an_optional_column_is_left_out_where_it_is_zero_and_read_as_zeros() -> None:
+    schema, keys = Rare.schema, [("s", "A", HOUR_MS), ("s", "B", HOUR_MS)]
+    held = {"total": np.array([1.0, 2.0]), "rare": np.array([0, 0])}
+    without = pack(keys, np.array([0, 1]), held, schema, Rare.optional)
+    assert without["columns"].keys() == {"source", "symbol", "slice_ms", "total"}
+    some = pack(keys, np.array([0, 1]), held | {"rare": np.array([0, 7])}, schema, Rare.optional)
+    frames = [replace(frame(1), **without), replace(frame(2, partition=1), **some)]
+    for one in frames:
+        Inspector(Rare()).inspect(one)
+    arrivals = [Arrival(0, offset, one, [0]) for offset, one in enumerate(frames)]
+    found = unpack(arrivals, 1000, schema, Names())
+    assert found.columns["rare"].tolist() == [0, 0, 0, 7]
+    assert found.columns["total"].tolist() == [1.0, 2.0, 1.0, 2.0]
+
+
+def test_an_optional_column_that_is_there_has_a_length_too() -> None:
+    packed = pack([("s", "A", HOUR_MS)], np.array([0]), {"total": np.ones(1), "rare": np.zeros(1, int)}, Rare.schema)
+    packed["columns"]["rare"] = b"short"
+    with pytest.raises(BadFrame, match="column rare has 5 bytes, and 1 slices need 8"):
+        Inspector(Rare()).inspect(replace(frame(1), **packed))
 
 
 def changed(**columns: bytes) -> Frame:

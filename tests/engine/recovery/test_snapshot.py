@@ -13,6 +13,7 @@ from tests.engine.made_frames import FAR_HORIZON_MS, WINDOWING, Shard, TickWindo
 from tests.engine.windows.test_windows import shards, windows_of
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from tickertape.schemas.frame import Frame
+from tickertape.stream.engine.define.aggregate import INT, Sum
 from tickertape.stream.engine.derived import fill
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.recovery.state import State, fingerprint, from_bytes, to_bytes
@@ -308,3 +309,21 @@ def test_a_snapshot_is_the_same_state(drawn: tuple[list[Log], list[Frame]], data
     assert sorted(first.flush()) == sorted(then.flush())
     assert first.late() == then.late()
     assert len(first) == len(then)
+
+
+def test_a_snapshot_from_before_an_optional_column_existed_is_restored_with_zeros() -> None:
+    class Later(TickWindows):
+        reducers = (*TickWindows.reducers, Sum("rare", INT, optional=True))
+
+    later = replace(WINDOWING, slicing=replace(TICKS, aggregate=Later()), aggregate=Later())
+    assert fingerprint([later], EPOCH, fill=False) == fingerprint([WINDOWING], EPOCH, fill=False)
+    before = owned(Windows(WINDOWING, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH))
+    before.apply_frame(0, 0, frame(1, upsert(0, 1.0, 2.0), lanes={"s": 0}))
+    before.flush()
+    after = Windows(later, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH)
+    after.assign(0, Views(), 1, again(before))
+    after.start_publishing(0)
+    after.apply_frame(0, 1, frame(2, lanes={"s": 3000}))
+    assert len(after.flush()) == 4  # of 1 s and 3 s, of the source and of all
+    held = after._tables.windows.columns["rare"]
+    assert held.tolist() == [0] * len(held)

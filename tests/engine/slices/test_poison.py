@@ -123,7 +123,9 @@ class Passed:
             for i, (source, symbol, start) in enumerate(rows):
                 key = one.sources[source], one.symbols[symbol], int(start)
                 self.slices[key] = {
-                    name: one.columns[name][8 * i : 8 * i + 8] for name in TRADE_SLICES.aggregate.schema
+                    # A column that a frame lacks is zero.
+                    name: one.columns.get(name, bytes(8 * i + 8))[8 * i : 8 * i + 8]
+                    for name in TRADE_SLICES.aggregate.schema
                 }
         self.letters, self.late = {}, {}
         for record in refused:

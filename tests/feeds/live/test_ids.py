@@ -47,6 +47,17 @@ def test_symbols_count_for_themselves(trades: Ids) -> None:
     assert (trades.missing, trades.repeats) == (0, 0)
 
 
+def test_an_aggregate_has_all_ids_from_its_first_to_its_last(trades: Ids) -> None:
+    assert trades.is_new("A-B", 5, 0.0, 1, last=9)
+    assert trades.is_new("A-B", 10, 0.0, 1, last=10)
+    assert trades.is_new("A-B", 20, 0.0, 1, last=25)  # 11 to 19 are missing
+    assert trades.missing == 9
+    assert trades.is_new("A-B", 12, 0.0, 1, last=14)
+    assert (trades.gaps, trades.missing) == (2, 6)  # 11, and 15 to 19
+    assert not trades.is_new("A-B", 20, 0.0, 1, last=25)
+    assert trades.repeats == 1
+
+
 def test_where_ids_only_rise_nothing_is_missing_and_what_is_behind_is_out() -> None:
     quotes = Ids("binance", "quotes", contiguous=False)
     assert new(quotes, 10, 20, 15, 20, 21) == [10, 20, 21]
