@@ -229,10 +229,11 @@ def test_an_aggregate_counts_once_and_stands_for_its_trades() -> None:
 
 def test_of_ids_that_are_texts_nobody_knows_what_is_missing() -> None:
     text = record(0, "a3c5", 100.0, 1.0, "buy", "x")
-    found = bars_of(text, record(10, "0b9f", 101.0, 1.0, "buy", "x"), text, record(20, 5, 1.0, 1.0, "buy", "y"))
+    numbers = record(20, 5, 1.0, 1.0, "buy", "y"), record(30, 8, 1.0, 1.0, "buy", "y")  # 6 and 7 are missing
+    found = bars_of(text, record(10, "0b9f", 101.0, 1.0, "buy", "x"), text, *numbers)
     # The third repeats the first: one event.
     assert (found["x"].count, found["x"].trades, found["x"].missing) == (2, 2, None)
-    assert (found["y"].missing, found["all"].missing) == (0, None)
+    assert (found["y"].missing, found["all"].missing) == (2, None)
 
 
 def test_the_buy_share_is_of_the_volume_whose_side_is_known() -> None:
