@@ -23,10 +23,10 @@ from tickertape.stream.kafka.admin.client import connected
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 MOST_PARTITIONS = 12
-# The time between the workers' owning added partitions and the feeds' using them, so that both learn of them in time.
+# The time from when workers own added partitions until feeds use them: both must know of them before.
 ADDED_AHEAD_MS = 3000
 OWNED_SECONDS = 30.0
-# A frozen worker wakes so long after its session has expired: by then it has been replaced.
+# A frozen worker is woken this long after its session has expired: by then it has been replaced.
 BEYOND_SESSION_SECONDS = 2.5
 BROKER_AWAY_SECONDS = (0.0, 3.0)
 BROKER_FROZEN_SECONDS = (2.0, 9.0)
@@ -34,10 +34,10 @@ BROKER_FROZEN_SECONDS = (2.0, 9.0)
 STALLED_BYTES_PER_SECOND = 500.0
 STALLED_SECONDS = (2.5, 4.5)
 SINK_AWAY_SECONDS = (2.0, 5.0)
-# Smaller than any record.
+# A limit of record size below any record's, so that Kafka refuses all writes.
 NOTHING_BYTES = 32
-# A worker learns of its removal from its next heartbeat or its next commit. Workers are removed until it is a commit,
-# but at most so often.
+# A removed worker learns of it from its next heartbeat or its next commit, whichever is first. `forget` removes workers
+# until one learns of it from a commit that Kafka refuses, but at most this many.
 MOST_FORGOTTEN = 12
 FORGOTTEN_SECONDS = 2.0
 
@@ -54,7 +54,7 @@ class Stage(Struct):
     feeds
         The feeds, by source.
     workers
-        The number of workers outside of faults.
+        The number of workers while no fault changes it.
     folder
         The folder with ``places.json``, from which the feeds read the partitions to use.
     places
@@ -73,12 +73,12 @@ class Stage(Struct):
     refused: Callable[[], int]
 
     def use(self, from_ms: int, partitions: int) -> None:
-        """Make the feeds use so many partitions for events from a time on."""
+        """Make the feeds use this many partitions for all events from a time on."""
         self.places.append((from_ms, partitions))
         replace(self.folder / "places.json", msgspec.json.encode(self.places))
 
     def a_worker(self, rng: random.Random) -> int:
-        """Return the slot of a running worker."""
+        """Return the slot of a random running worker, or of any worker if none is running."""
         return rng.choice(list(self.supervisor.pids) or self.supervisor.slots)
 
 
@@ -92,7 +92,7 @@ def kill_all(stage: Stage, _: random.Random) -> None:
 
 
 def freeze(stage: Stage, rng: random.Random) -> None:
-    """Freeze a worker until others own its partitions, then wake it: what it still sends is a zombie's."""
+    """Freeze a worker until others own its partitions, then wake it: it is a zombie until it notices."""
     supervisor, owned = stage.supervisor, members.describe(stage.settings).owned
     slicing = [slot for slot in supervisor.slots if owned.get(supervisor.name(slot), {}).get(TRADES.name)]
     _freeze(stage, [rng.choice(slicing or supervisor.slots)])
@@ -165,7 +165,7 @@ def stall(stage: Stage, rng: random.Random) -> None:
 
 
 def grow(stage: Stage, rng: random.Random) -> None:
-    """Add partitions that the feeds then use; at most up to MOST_PARTITIONS."""
+    """Add one to three partitions to ``trades``, up to MOST_PARTITIONS in all, and make the feeds use them."""
     partitions = min(MOST_PARTITIONS, stage.places[-1][1] + rng.randint(1, 3))
     add_partitions(stage, TRADES, partitions)
     time.sleep(ADDED_AHEAD_MS / 1000)
@@ -179,19 +179,19 @@ def add_partitions(stage: Stage, topic: Topic, partitions: int) -> None:
         if members.describe(stage.settings).share(topic.name, partitions):
             break
         time.sleep(0.3)
-    # If no worker owns them by now, the bars will show it.
+    # Go on even if some have no owner yet: the comparison with the oracle shows what that did to the bars.
     stage.use(int(time.time() * 1000) + ADDED_AHEAD_MS, partitions)
 
 
 def scale(stage: Stage, rng: random.Random) -> None:
-    """Add or remove a worker, and after a while undo it."""
+    """Add or remove a worker, and undo that after a few seconds."""
     stage.supervisor.scale(stage.workers + rng.choice((-1, 1)) if stage.workers > 1 else 2)
     time.sleep(rng.uniform(2, 4))
     stage.supervisor.scale(stage.workers)
 
 
 def storm(stage: Stage, rng: random.Random) -> None:
-    """Start, stop and kill workers within seconds, each of which causes a rebalance."""
+    """Start, stop and kill workers within seconds, so that one rebalance follows another."""
     for workers in (stage.workers + 2, stage.workers + 1, stage.workers + 2, stage.workers):
         stage.supervisor.scale(workers)
         time.sleep(rng.uniform(0.3, 1.2))
@@ -204,7 +204,7 @@ def kill_feed(stage: Stage, rng: random.Random) -> None:
 
 
 def reject_writes(stage: Stage, rng: random.Random) -> None:
-    """Make Kafka refuse the workers' writes to an output for a while, so that they fail."""
+    """Make Kafka refuse the workers' writes to ``bars`` or ``slices`` for a while, so that the workers fail."""
     topic = rng.choice((BARS, SLICES))
     _take_records_of(stage, topic, NOTHING_BYTES)
     try:
@@ -221,7 +221,7 @@ def _take_records_of(stage: Stage, topic: Topic, size_bytes: int) -> None:
         )
 
 
-#: The faults, by the name that the command takes.
+#: The faults, by their names in `tickertape chaos --fault NAME`.
 FAULTS: dict[str, Callable[[Stage, random.Random], None]] = {
     "kill": kill,
     "freeze": freeze,

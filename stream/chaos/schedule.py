@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-# The pause between the recovery from a fault and the next fault. MIDST_SHARE of the faults are not waited for: after
-# these, the pause is MIDST_SECONDS from the fault's end.
+# Usually the run waits for the recovery from a fault, and then for PAUSE_SECONDS. After a share of the faults,
+# MIDST_SHARE, it doesn't wait for the recovery: the next fault comes MIDST_SECONDS after the fault's end. Both are
+# (least, most).
 PAUSE_SECONDS = (0.5, 3.0)
 MIDST_SECONDS = (0.2, 2.0)
 MIDST_SHARE = 0.25
@@ -24,7 +25,7 @@ class Blow(Struct, frozen=True):
     pause_seconds
         The pause before the next fault.
     seed
-        Decides which process it affects, and for how long.
+        The seed of the fault's own choices: which process it affects, and for how long.
     """
 
     fault: str
@@ -34,7 +35,7 @@ class Blow(Struct, frozen=True):
 
 
 def blows(seed: int, faults: Sequence[str]) -> Iterator[Blow]:
-    """Yield the faults of a seed, without end."""
+    """Yield faults without end, in the order that the seed gives."""
     rng = random.Random(seed)
     while True:
         for fault in rng.sample(faults, len(faults)):

@@ -1,4 +1,4 @@
-"""A place for one worker process: it is started again when it dies, and ends with this process."""
+"""A slot: one worker process, which is started again when it dies, and ends when this process ends."""
 
 import signal
 import subprocess
@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from tickertape.stream.telemetry import logs
 
-# The first restart is at once: within the session time-out a slot takes back its partitions without a rebalance.
+# The first restart is at once: within the session time-out a slot takes back its partitions without a rebalance. The
+# second waits for FIRST_WAIT_SECONDS, and each later one twice as long as the one before.
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
@@ -25,9 +26,9 @@ class Slot:
     Parameters
     ----------
     command, environment
-        What to run. Its standard input ends when this process ends.
+        The command to run, and its environment. Its standard input ends when this process ends.
     name
-        The prefix of its lines.
+        The prefix of the lines that the process prints.
     say
         Receives each line.
     ended
@@ -82,7 +83,7 @@ class Slot:
     def join(self, until: float) -> None:
         self._thread.join(max(0.0, until - time.monotonic()))
         if self._thread.is_alive():
-            self._tell(f"did not stop in {STOP_SECONDS:g} s and is killed")
+            self._tell(f"did not stop within {STOP_SECONDS:g} s and is killed")
             self.kill()
             self._thread.join()
 
@@ -132,7 +133,7 @@ class Slot:
 
 
 def back_off_seconds(failures: int) -> float:
-    """Return how long to wait before the next restart, after this many without a healthy run between."""
+    """Return how long to wait before the next restart, after this many restarts in a row without a healthy run."""
     return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (failures - 1)) if failures else 0.0
 
 

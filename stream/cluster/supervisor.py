@@ -19,7 +19,7 @@ from tickertape.stream.errors import BrokerError, ConfigError, TickertapeError
 from tickertape.stream.kafka.admin import members
 from tickertape.stream.telemetry.metrics import PATH, RESTARTS, SUPERVISOR, WORKERS, served
 
-# Prometheus asks here for the addresses of all metrics.
+# The path at which Prometheus finds the addresses of all metrics.
 DISCOVERY = "/sd"
 
 
@@ -32,11 +32,11 @@ class Supervisor:
     Parameters
     ----------
     settings
-        The workers' settings; ``broker`` is set.
+        The workers' settings, with a broker.
     workers
         The number of workers.
     say
-        Receives each line that the workers and the supervisor print, without the line's end; called from other threads.
+        Receives each line that the workers and the supervisor print, without the newline; called from other threads.
     healthy_seconds
         A worker that ran for this long is started again at once.
 
@@ -89,7 +89,7 @@ class Supervisor:
         Raises
         ------
         BrokerError
-            Kafka didn't accept that a worker has left.
+            Kafka can't be reached, or refuses to remove a stopped worker from the group.
         """
         for number in range(workers):
             if number not in self._slots:
@@ -109,7 +109,7 @@ class Supervisor:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Serve the supervisor's metrics while the block runs, and at ``/sd`` the addresses of all metrics.
+        """While the block runs, serve the supervisor's metrics, and the addresses of all metrics at ``/sd``.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Supervisor:
         WORKERS.set_function(lambda: len(self.pids))
         with served(self._settings, SUPERVISOR, {DISCOVERY: self._ports.discovery}) as address:
             if address:
-                self._say(f"metrics at {address}{PATH}, and of all workers by the service discovery {DISCOVERY}")
+                self._say(f"metrics at {address}{PATH}; the addresses of all workers' metrics at {DISCOVERY}")
             yield
 
     def stop_one(self, slot: int) -> None:
@@ -128,7 +128,7 @@ class Supervisor:
         Raises
         ------
         BrokerError
-            Kafka didn't accept that it has left.
+            Kafka can't be reached, or refuses to remove the worker from the group.
         """
         gone = self._slots.pop(slot)
         gone.end()
@@ -142,12 +142,12 @@ class Supervisor:
         self._slots[slot].kill()
 
     def wait(self) -> None:
-        """Run until `end` is called; scale when `ask` is called.
+        """Block until `end` is called, and scale whenever `ask` is called.
 
         Raises
         ------
         ConfigError
-            A worker has ended with one.
+            A worker has ended with a `ConfigError`.
         """
         while (told := self._told.get()) is not None:
             if isinstance(told, TickertapeError):

@@ -27,10 +27,10 @@ MONITORING = ("grafana/dashboards", "grafana/provisioning", "prometheus")
 SHARED_MEANINGS = {
     "symbol": "The symbol.",
     "source": "The source, or `all`.",
-    "resolution": "The width of the bars it is made from.",
-    "start_ms": "The start of the newest second: event time since 1970 UTC.",
+    "resolution": "The width of the windows that the result is made from.",
+    "start_ms": "The start of the newest window in the result: event time since 1970 UTC.",
     "final": "False while events on time may still change the result.",
-    "revision": "The number of events. Of the records with one key, the one with the highest (final, revision) counts.",
+    "revision": "The number of events. Of the records with one key, that with the highest (final, revision) is valid.",
     "incomplete": "True if retention removed records before they were read.",
 }
 
@@ -58,12 +58,12 @@ def settings(found: Settings | ConfigError, example: bool) -> None:
 
 
 def example_file(places: Sequence[str]) -> str:
-    """Return a settings' file with every setting at its default, commented out, and its meaning.
+    """Return the text of a settings' file: the meaning of every setting, and its default, commented out.
 
     Parameters
     ----------
     places
-        Where feeds are found: the setting ``agents``.
+        The packages and folders in which feeds are found: the setting ``agents``.
     """
     from tickertape.stream.feeds.define.registry import feeds
 
@@ -128,7 +128,7 @@ def dashboards(out: Path) -> None:
 
 
 def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
-    """Return the Structs of the records, by topic, for topics with JSON."""
+    """Return the Structs of each topic's records, for the topics whose records are JSON."""
     from tickertape.schemas.refused import DeadLetter, Late, LateSlice
     from tickertape.schemas.topics import DEAD_LETTERS, LATE
     from tickertape.stream.engine.define.recipes import Signals
@@ -179,11 +179,11 @@ def _text(value: Any) -> str:
 _INTRODUCTION = """\
 # Monitoring metrics
 
-What each process serves for Prometheus at `/metrics`; the settings `metrics_host` and `metrics_port` give the address.
-Every process also serves `process_…` and `python_…`, the standard metrics of Prometheus' client for Python.
+Each process serves these metrics for Prometheus at `/metrics`. The settings `metrics_host` and `metrics_port` give the
+address. Every process also serves `process_…` and `python_…`, the standard metrics of Prometheus' client for Python.
 
-Metrics of your own, such as an indicator, are results on a topic: see the [README](../README.md). The command
-`tickertape metrics` prints this page."""
+What you compute from market data, such as an indicator, is a metric in another sense: its results are on a topic.
+See the [README](../README.md). The command `tickertape metrics` prints this page."""
 
 
 @click.command()
@@ -213,7 +213,7 @@ def _results(settings: Settings) -> Iterator["Declared"]:
     from tickertape.stream.telemetry.metrics import Declared
 
     agents = configured(settings)
-    # The rules are the user's. All of them have the same metrics.
+    # All rules of the user give the same metrics, so these are listed once.
     signals = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
     outputs = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in signals]
     outputs += [Output(sink, "", result) for sink, result in signals.items()]
@@ -246,7 +246,7 @@ def _print_section(title: str, rows: Iterable["Declared"], introduction: str = "
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(settings: Settings, as_json: bool) -> None:
     """Check Python, memory, disk, settings and Kafka, and say how to fix problems. Exits with 6 if there are any."""

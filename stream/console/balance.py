@@ -18,9 +18,9 @@ class Balance(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     ok
-        True if every law held.
+        True if every check passed.
     broken
-        One line per law that didn't hold.
+        One line per check that failed.
     events
         The number of trades that the feed sent.
     seconds
@@ -32,18 +32,19 @@ class Balance(Struct, frozen=True, kw_only=True):
     read
         The number of records read, including heartbeats.
     tallies
-        These records, by what became of them.
+        The number of these records by outcome: counted, late, rejected and so on.
     lost
-        Trades that are in no bar and were not counted as late, rejected, repeated or unmatched, and records that
-        retention removed unread.
+        Trades that are in no bar and in no tally of late, rejected, repeated or unmatched records; plus records that
+        retention removed before they were read.
     doubled
         Trades that the bars count more often than they were sent.
     latency_p50_ms, latency_p99_ms
-        From a trade to a provisional 1 s bar with it, for bars read within their second. None without such bars.
+        The time from a bar's last trade until the provisional 1 s bar was read. Only bars read within their own second
+        count; None without such bars.
     takeover_seconds
         The longest takeover of a killed worker's partitions. None without a kill.
     workers, partitions
-        Their numbers at the end.
+        The numbers of workers, and of partitions of ``trades``, at the end.
     """
 
     ok: bool
@@ -85,7 +86,7 @@ _ALWAYS = ("counted", "late", "rejected", "repeated", "unmatched", "heartbeats")
 
 
 def sent_by_symbol(ledger: Path) -> dict[str, int]:
-    """Return how many trades the feed sent of each symbol, as its ledger has it."""
+    """Return how many trades of each symbol the feed sent, as read from its ledger."""
     return dict(msgspec.json.decode(ledger.read_bytes())["by_symbol"])
 
 
@@ -104,7 +105,7 @@ def balance(
     Parameters
     ----------
     view
-        The view, with all bars.
+        The view, after it has read all bars.
     sent
         The number of trades sent, by symbol.
     before, after
@@ -135,7 +136,7 @@ def balance(
         f"{unread:,} records were not read": unread == 0,
         f"read {read:,}, but the tallies add up to {sum(tallies.values()):,}": read == sum(tallies.values()),
         f"{lost:,} trades are lost": lost == 0,
-        f"{doubled:,} trades count twice": doubled == 0,
+        f"{doubled:,} trades were counted twice": doubled == 0,
     }
     broken = [law for law, holds in laws.items() if not holds]
     p50, p99 = np.percentile(view.latencies_ms, (50, 99)).tolist() if view.latencies_ms else (None, None)

@@ -92,7 +92,7 @@ def run(settings: Settings, options: DemoOptions, screen: Screen) -> Balance:
         The embedded Kafka can't start.
     """
     if not settings.broker:
-        screen.note("starting an embedded Kafka, which needs no Docker or installed Java")
+        screen.note("starting an embedded Kafka; it needs neither Docker nor an installed Java")
     with TemporaryDirectory(prefix="tickertape-demo-") as folder, broker_for(settings) as broker:
         if settings.broker:
             _wait_for_empty_group(settings)
@@ -198,7 +198,7 @@ class Demo:
             await asyncio.sleep(1.0)
 
     async def _wait_until_ready(self) -> None:
-        """Wait until the workers own all partitions: one that joins later would make the others pause."""
+        """Wait until the workers own all partitions: a worker that joins later would make the others pause."""
         self._screen.note(f"starting {self._options.workers} workers")
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and not self._stop_requested.is_set():
@@ -248,7 +248,7 @@ class Demo:
             missing = self._view.trades < sent or self._view.lag > 0
 
     def _raise_failure(self) -> None:
-        """Raise the error that ended a task, or a worker for good."""
+        """Raise the error of a task that failed, or of a worker that is not started again."""
         if self._supervisor.failure is not None:
             raise self._supervisor.failure
         for task in [task for task in self._tasks if task.done()]:
@@ -326,7 +326,7 @@ class Feed:
         self._log = folder / "feed.log"
         amount = ["--rate", str(options.rate), "--symbols", str(options.symbols), "--source", SOURCE]
         command = [sys.executable, "-m", "tickertape", "feed", "simulate", *amount, "--ledger", str(self.ledger)]
-        # The supervisor uses the configured port.
+        # The supervisor uses the configured port, so the feed takes a free one, or none if metrics are switched off.
         settings = replace(settings, metrics_port=min(settings.metrics_port, 0))
         with self._log.open("wb") as log:
             self._guard = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Draw the live table: a row for each symbol below a summary of all."""
+"""Draw the live table: a summary, and below it a row for each symbol."""
 
 import time
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ OLD_SECONDS = 3.0
 
 
 def render(view: View, heading: str, notes: Sequence[str], keys: str, *, rows: int) -> RenderableType:
-    """Return the table of the present state.
+    """Return the live table, with the heading and the summary above it, and the notes below it.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def render(view: View, heading: str, notes: Sequence[str], keys: str, *, rows: i
     notes
         Lines about recent events, the latest last.
     keys
-        A line about the keys; empty if there is no keyboard.
+        The line that explains the keys; empty if there is no keyboard.
     rows
         The number of symbols to show at most, the busiest first.
     """
@@ -89,7 +89,7 @@ def line(view: View, seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """Return an age in at most six characters, up to a year: 0.1 s, 179 s or 41.7 h."""
+    """Return an age as text, for ages below a year in at most six characters: 0.1 s, 179 s or 41.7 h."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     if seconds < 3600:
@@ -99,7 +99,7 @@ def age(seconds: float) -> str:
 
 
 def price(value: float) -> str:
-    """Return a price with six digits: 61,837.6 or 0.350123."""
+    """Return a price with six digits, or more if its integer part has more: 61,837.6, 0.35012 or 1,234,567."""
     digits = 5
     whole = abs(value)
     while whole >= 10 and digits:

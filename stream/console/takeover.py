@@ -16,7 +16,7 @@ class Takeover:
     Parameters
     ----------
     owned
-        The worker's partitions, by topic.
+        The killed worker's partitions, by topic.
     symbols
         Each symbol's partition of ``trades``. Partitions without a symbol are not waited for.
     shards
@@ -44,7 +44,7 @@ class Takeover:
         self._waiting = set().union(*self._places.values())
 
     def note_bar(self, symbol: str, close_ms: int, now_ms: float) -> None:
-        """Record a bar that was read at `now_ms`."""
+        """Record a bar whose last trade happened at `close_ms` and that was read at `now_ms`."""
         if self.seconds is None and close_ms > self._killed_ms:
             self._waiting -= self._places.get(symbol, set())
             if not self._waiting:

@@ -1,4 +1,4 @@
-"""Compare everything that a run has written with the oracle."""
+"""Compare the records and commits of a run with what the oracle expects."""
 
 import math
 from collections import Counter
@@ -15,18 +15,19 @@ from tickertape.stream.chaos.oracle.logs import Commit, Sent
 from tickertape.stream.chaos.oracle.truth import Key, Truth
 from tickertape.stream.kafka.admin.topics import PartitionState, TopicState
 
-# The tolerance for a fold's rounding against an exact sum. All other fields must agree bit by bit.
+# The relative tolerance for SUMS: the engine's folds round, and the oracle's sums are exact. All other fields must
+# agree bit by bit.
 RELATIVE = 1e-11
 SUMS = frozenset(("volume", "notional", "vwap", "buy_volume", "buy_share", "realised_volatility"))
 
-# So many faults of a kind must leave a trace.
+# From this many kills or freezes on, at least one must have left a trace.
 ENOUGH = 2
 
 TALLIES = ("counted", "late", "rejected", "repeated", "heartbeats")
 
 
 class Held(Struct):
-    """The bars that a reader of ``bars`` has in the end.
+    """The bars that a reader of the topic ``bars`` keeps once it has read all records.
 
     Attributes
     ----------
@@ -59,7 +60,7 @@ class Holder:
 
 
 def of_bars(held: Held, truth: Mapping[Key, dict[str, Any]]) -> Iterator[str]:
-    """Yield the differences between the bars and the oracle's."""
+    """Yield the differences between the bars read and those that the oracle expects."""
     for key in sorted(truth.keys() - held.bars.keys()):
         yield f"{_name(key)}: no bar, though {truth[key]['count']} trades belong to it"
     for key in sorted(held.bars.keys() - truth.keys()):
@@ -121,7 +122,7 @@ def of_feed(plan: Plan, values: set[bytes]) -> Iterator[str]:
 
 
 def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
-    """Yield the commits that go back, or whose tallies don't add up to the offsets read."""
+    """Yield the commits that go back behind an earlier one, or whose tallies don't add up to the records read."""
     newest: dict[tuple[str, int], int] = {}
     for commit in commits:
         part, at = (commit.topic, commit.partition), f"{commit.topic}, partition {commit.partition}"
@@ -138,11 +139,12 @@ def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
 
 
 def read_again(commits: Iterable[Commit], taken_up: Iterable[tuple[str, int, int]]) -> Counter[str]:
-    """Return, by topic, the least number of records that new owners of partitions have read again."""
+    """Return, by topic, how many records the new owners of partitions read again, at least."""
     upto: dict[tuple[str, int, int], int] = {}
     for commit in commits:
         place = commit.topic, commit.partition, commit.offset
-        # Commits share an offset while the oldest slice is open. Which one the new owner read isn't known.
+        # While the oldest slice is open, several commits have the same offset. Which of them the new owner loaded isn't
+        # known, so the one with the lowest `upto` counts.
         upto[place] = min(upto.get(place, _upto(commit)), _upto(commit))
     again: Counter[str] = Counter()
     for place in taken_up:
@@ -151,10 +153,10 @@ def read_again(commits: Iterable[Commit], taken_up: Iterable[tuple[str, int, int
 
 
 def zombie_frames(frames: Iterable[Sent]) -> int:
-    """Return how many frames came from a worker after its replacement, with what it had read before.
+    """Return how many frames workers sent after they had been replaced, from records that they had read before.
 
-    A frame is a zombie's if another producer has since sent frames of the same partition to the same shard, and this
-    frame's `upto` is below the one at which that producer began.
+    Such a frame comes from a former owner of the partition: another producer has sent frames of the same partition to
+    the same shard since then, and this frame's `upto` is below the first that the other producer sent.
     """
     owner: dict[tuple[int, str, int], tuple[int, int]] = {}
     former: set[tuple[int, str, int, int]] = set()
@@ -174,7 +176,7 @@ def zombie_frames(frames: Iterable[Sent]) -> int:
 def of_bites(
     faults: Mapping[str, int], *, read_again: int, refused: int, given_up: int, zombie_frames: int
 ) -> Iterator[str]:
-    """Yield the kinds of faults that left no trace, without which the run proves less than it seems to."""
+    """Yield a line for each kind of fault that left no trace. Without traces, a run proves less than it seems to."""
     # A single fault may hit a worker that has just committed, or that owns nothing.
     if faults.get("kill", 0) + faults.get("kill-all", 0) >= ENOUGH and not read_again:
         yield "workers were killed, but nothing was read again"
@@ -183,7 +185,7 @@ def of_bites(
     if faults.get("freeze", 0) >= ENOUGH and not refused + given_up:
         yield "workers were frozen until they had been replaced, but no commit was refused or given up"
     if faults.get("freeze", 0) >= ENOUGH and not zombie_frames:
-        yield "workers were frozen until they had been replaced, but none published as a zombie"
+        yield "workers were frozen until they had been replaced, but none sent a frame as a zombie"
 
 
 def _upto(commit: Commit) -> int:
