@@ -12,10 +12,10 @@ MADE = .venv/bin/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null
 PIP = $(RUN) pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos mutants lint bench dashboards lock docs
+.PHONY: help setup demo test chaos mutants lint bench bench-smoke dashboards lock docs
 
 help: ## list these
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 setup: .venv/set-up ## make .venv from the lock; done again when the lock or pyproject.toml changes
 
@@ -48,6 +48,9 @@ lint: setup ## style and types
 
 bench: setup ## events a second and latency, beside plain Faust and others
 	@$(RUN) bench $(ARGS)
+
+bench-smoke: setup ## instructions per event of the hot path, against the recorded budget; needs valgrind
+	@$(RUN) bench.smoke $(ARGS)
 
 dashboards: setup ## write grafana/dashboards anew from grafana/source
 	@$(RUN) grafana.source
