@@ -91,12 +91,14 @@ def test_a_pipeline_goes_on_with_what_another_commit_left(
     assert left.group == f"{GROUP}-{settings.epoch}"
     delete_topics(own_kafka)
     put_back(own_kafka, left)
-    with Supervisor(settings, 1, print):
+    with Supervisor(settings, 1, print) as supervisor:
         bars = finals(settings, TRADES, "bars", Bar)
         finals(settings, QUOTES, "quote-bars", QuoteBar)
         finals(settings, POSTS, "social", Chatter)
         until("all frames are read", lambda: is_read(settings, SLICES))
         counted = tallies(settings)
+        # The worker leaves the group, which the next file's commits are put into.
+        supervisor.scale(0)
     said = capsys.readouterr().out
     # What the last owner knew of each shard is used.
     assert said.count(": snapshot at offset ") == left.partitions[SLICES.name], said
