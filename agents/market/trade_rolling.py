@@ -27,9 +27,9 @@ class TradeWindow(Struct, frozen=True):
     volume
         The sum of the trades' quantities.
     count
-        The number of trades.
+        The number of records: of trades, or of aggregates of trades.
     buy_share
-        The share of the volume whose aggressor bought.
+        The volume whose aggressor bought, divided by the volume whose aggressor is known; null if none is.
     realised_volatility
         The square root of the sum of squared log returns between the closes of its seconds; 0 if only one second
         has trades.
@@ -39,7 +39,7 @@ class TradeWindow(Struct, frozen=True):
     change: float
     volume: float
     count: int
-    buy_share: float
+    buy_share: float | None
     realised_volatility: float
 
 
@@ -48,6 +48,7 @@ class TradeRolling(Aggregate):
         Sum("volume"),
         Sum("notional"),
         Sum("buy_volume"),
+        Sum("unsided_volume", optional=True),
         Sum("count", INT),
         SQUARED_RETURNS,
     )
@@ -57,10 +58,11 @@ class TradeRolling(Aggregate):
         return events | SQUARED_RETURNS.lift(events)
 
     def finish(self, partials: Columns) -> Columns:
+        sided = partials["volume"] - partials["unsided_volume"]
         return partials | {
             "vwap": partials["notional"] / partials["volume"],
             "change": partials["last_close"] / partials["first_close"] - 1,
-            "buy_share": partials["buy_volume"] / partials["volume"],
+            "buy_share": np.divide(partials["buy_volume"], sided, out=np.full(sided.shape, np.nan), where=sided > 0),
             "realised_volatility": np.sqrt(partials["squares"]),
         }
 
@@ -68,7 +70,7 @@ class TradeRolling(Aggregate):
 TRADE_ROLLING = Rolling(
     of=TRADE_BARS,
     kind="trades",
-    takes=("close", "volume", "notional", "buy_volume", "count"),
+    takes=("close", "volume", "notional", "buy_volume", "unsided_volume", "count"),
     aggregate=TradeRolling(),
     sink=ROLLING,
     metrics=TradeWindow,

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -120,11 +120,20 @@ class CorrectableSeries(ABC):
         The columns that it takes of windows, and those that it keeps besides.
     derived
         Columns that a snapshot doesn't have, because they are computed from the others.
+    optional
+        Columns that a snapshot may lack; they are zero then. See `Aggregate`.
     """
 
     def __init__(
-        self, output: Output, widths: Mapping[str, int], takes: Schema, keeps: Schema, derived: Schema | None = None
+        self,
+        output: Output,
+        widths: Mapping[str, int],
+        takes: Schema,
+        keeps: Schema,
+        derived: Schema | None = None,
+        optional: Collection[str] = (),
     ) -> None:
+        self._optional = optional
         self.output = output
         self.takes = tuple(takes)
         self.widths = dict(widths)
@@ -167,7 +176,9 @@ class CorrectableSeries(ABC):
     @property
     def form(self) -> str:
         """Identifies the columns of a state. A snapshot's state is restored only if its form is the same."""
-        columns = [(name, dtype.str, dtype.shape) for name, (dtype, _) in self._kept.items()]
+        columns = [
+            (name, dtype.str, dtype.shape) for name, (dtype, _) in self._kept.items() if name not in self._optional
+        ]
         return f"{self.output.name} {sorted(self.widths.items())} {columns}"
 
     def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
@@ -186,7 +197,8 @@ class CorrectableSeries(ABC):
             return
         rows = self._arena.rows(sum(n for *_, n in kept.series))
         for name, (dtype, _) in self._kept.items():
-            self._arena.columns[name][rows] = np.frombuffer(kept.columns[name], dtype)
+            stored = kept.columns.get(name)
+            self._arena.columns[name][rows] = 0 if stored is None else np.frombuffer(stored, dtype)
         starts_ms, at = array("q", kept.starts), 0
         for symbol, source, resolution, n in kept.series:
             key = symbol, source, resolution

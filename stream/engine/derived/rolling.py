@@ -65,6 +65,7 @@ class RollingSeries(CorrectableSeries):
             dtypes_of(rolling.of, rolling.takes) | {"incomplete": (np.dtype(np.bool_), False)},
             {"spoiled_ms": (INT, NEVER_MS)},
             {f"_{name}": column for name, column in start.items()},
+            rolling.of.aggregate.optional,
         )
         self._rolling = rolling
         self._names = list(rolling_ms)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickertape.agents.market.bars import TRADE_BARS, Bar, SquaredReturns, TradeBar
+from tickertape.agents.market.trade_rolling import TRADE_ROLLING
 from tickertape.agents.market.trades import TRADE_SLICES
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.heartbeat import Heartbeat, to_headers
@@ -245,6 +246,18 @@ def test_the_buy_share_is_of_the_volume_whose_side_is_known() -> None:
     bar = bars_of(*records, record(3, 1, 1.0, 1.0, None, "y"))
     assert (bar["x"].volume, bar["x"].buy_volume, bar["x"].buy_share) == (8.0, 3.0, 0.75)
     assert bar["y"].buy_share is None
+
+
+def test_the_buy_share_of_a_sliding_window_is_of_the_volume_whose_side_is_known() -> None:
+    records = [
+        record(0, 1, 1.0, 3.0, "buy", "x"),
+        record(100, 2, 1.0, 4.0, None, "x"),
+        record(1000, 3, 1.0, 1.0, "sell", "x"),
+        record(20_000, 4, 1.0, 2.0, None, "x"),
+    ]
+    outcome = run([msgspec.json.decode(one, type=Trade) for one in records], TRADE_BARS, TRADE_ROLLING)
+    shares = [(one.volume_10s, one.buy_share_10s) for one in outcome.results["rolling/trades"] if one.source == "x"]
+    assert shares == [(7.0, 1.0), (8.0, 0.75), (2.0, None)]
 
 
 def test_a_trade_record_has_what_a_bar_needs() -> None:
