@@ -14,7 +14,7 @@ from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.block import Ints
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.results import Finals, ResultWriter, WindowKey
-from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.core.table import SKETCH, Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.post_processor import Flush, PostProcessor, Times
 from tickertape.stream.engine.finality.finality import Finality
@@ -280,7 +280,10 @@ class Filler(PostProcessor):
             for gap in gaps
             for i in range(gap.n)
         ]
-        columns: Columns = {name: np.full(len(keys), _ZEROS.get(kind, 0.0)) for name, kind in self._types.items()}
+        # A recipe may take partials, too, which are no fields of the result.
+        partials = self._windowing.aggregate.schema.items()
+        columns: Columns = {name: np.zeros(len(keys), dtype) for name, (dtype, _) in partials if dtype != SKETCH}
+        columns |= {name: np.full(len(keys), _ZEROS.get(kind, 0.0)) for name, kind in self._types.items()}
         columns["final"][:] = True
         times = [gap.n for gap in gaps]
         for name, origin in self._windowing.fill.items():

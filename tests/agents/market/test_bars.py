@@ -15,6 +15,7 @@ from tickertape.agents.market.trades import TRADE_SLICES
 from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.trade import Trade
+from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.slices.slicer import Slicer
@@ -258,6 +259,17 @@ def test_the_buy_share_of_a_sliding_window_is_of_the_volume_whose_side_is_known(
     outcome = run([msgspec.json.decode(one, type=Trade) for one in records], TRADE_BARS, TRADE_ROLLING)
     shares = [(one.volume_10s, one.buy_share_10s) for one in outcome.results["rolling/trades"] if one.source == "x"]
     assert shares == [(7.0, 1.0), (8.0, 0.75), (2.0, None)]
+
+
+def test_what_follows_filled_bars_may_take_partials() -> None:
+    records = [record(0, 1, 1.0, 3.0, "buy", "x"), record(3000, 2, 2.0, 1.0, None, "x")]
+    trades = [msgspec.json.decode(one, type=Trade) for one in records]
+    outcome = run(trades, TRADE_BARS, TRADE_ROLLING, settings=Settings(fill=True))
+    bars = [bar.volume for bar in outcome.results["bars"] if (bar.source, bar.resolution) == ("x", "1s")]
+    assert bars[:4] == [3.0, 0.0, 0.0, 1.0]
+    # Sliding windows have a result for each second with trades, filled ones aside.
+    shares = [(one.volume_10s, one.buy_share_10s) for one in outcome.results["rolling/trades"] if one.source == "x"]
+    assert shares == [(3.0, 1.0), (4.0, 1.0)]
 
 
 def test_a_trade_record_has_what_a_bar_needs() -> None:
