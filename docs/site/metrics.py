@@ -6,12 +6,10 @@ from typing import Any
 
 import msgspec
 
-from tickertape.stream.command_line.commands import SHARED_MEANINGS, meanings
+from tickertape.stream.command_line.commands import SHARED_MEANINGS, described_outputs, meanings
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import configured
-from tickertape.stream.engine.define.recipes import Signals
-from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.engine.worker.watchlist import gauge_name, shown
 
 _SECTION = re.compile(r"\n\n(\w+)\n-+\n")
@@ -32,11 +30,8 @@ def pages() -> dict[str, str]:
 
 def outputs() -> list[Output]:
     """Return everything that the project's own agents publish, by name."""
-    agents, settings = configured(Settings()), Settings()
-    signals = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
-    found = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in signals]
-    found += [Output(sink, "", result) for sink, result in signals.items()]
-    return sorted(found, key=lambda output: output.name)
+    settings = Settings()
+    return sorted(described_outputs(configured(settings), settings), key=lambda output: output.name)
 
 
 def _file(output: Output) -> str:

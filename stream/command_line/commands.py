@@ -17,6 +17,7 @@ from tickertape.stream.configuration.settings import PREFIX, TABLES, Settings
 from tickertape.stream.errors import ConfigError, LawBroken
 
 if TYPE_CHECKING:
+    from tickertape.stream.engine.core.results import Output
     from tickertape.stream.engine.define.discovery import Agents
     from tickertape.stream.telemetry.metrics import Declared
 
@@ -131,16 +132,22 @@ def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
     """Return the Structs of each topic's records, for the topics whose records are JSON."""
     from tickertape.schemas.refused import DeadLetter, Late, LateSlice
     from tickertape.schemas.topics import DEAD_LETTERS, LATE
+
+    found: dict[str, list[Any]] = {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
+    for output in described_outputs(agents, settings):
+        found.setdefault(output.sink, []).append(output.result)
+    return found | {LATE.name: [Late, LateSlice], DEAD_LETTERS.name: [DeadLetter]}
+
+
+def described_outputs(agents: "Agents", settings: Settings) -> list["Output"]:
+    """Return the outputs, with a single one for all rules of a sink, whose records have one shape."""
+    from tickertape.stream.engine.core.results import Output
     from tickertape.stream.engine.define.recipes import Signals
     from tickertape.stream.engine.derived.derived import outputs_of
 
-    found: dict[str, list[Any]] = {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
     rules = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
-    for output in outputs_of(agents.windowings, agents.recipes, settings):
-        if output.sink not in rules:
-            found.setdefault(output.sink, []).append(output.result)
-    found |= {sink: [result] for sink, result in rules.items()}
-    return found | {LATE.name: [Late, LateSlice], DEAD_LETTERS.name: [DeadLetter]}
+    found = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in rules]
+    return [*found, *(Output(sink, "", result) for sink, result in rules.items())]
 
 
 def _print_feeds(settings: Settings) -> None:
@@ -205,19 +212,11 @@ def metrics(settings: Settings) -> None:
 
 
 def _results(settings: Settings) -> Iterator["Declared"]:
-    from tickertape.stream.engine.core.results import Output
     from tickertape.stream.engine.define.discovery import configured
-    from tickertape.stream.engine.define.recipes import Signals
-    from tickertape.stream.engine.derived.derived import outputs_of
     from tickertape.stream.engine.worker.watchlist import IDENTITY, gauge_name, shown
     from tickertape.stream.telemetry.metrics import Declared
 
-    agents = configured(settings)
-    # All rules of the user give the same metrics, so these are listed once.
-    signals = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
-    outputs = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in signals]
-    outputs += [Output(sink, "", result) for sink, result in signals.items()]
-    for output in sorted(outputs, key=lambda output: output.name):
+    for output in sorted(described_outputs(configured(settings), settings), key=lambda output: output.name):
         sink, kind, result = output.sink, output.kind, output.result
         meaning = SHARED_MEANINGS | meanings(result)
         fields = {field.name: field.type for field in msgspec.structs.fields(result)}

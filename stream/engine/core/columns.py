@@ -27,6 +27,6 @@ def flags(values: Sequence[bool]) -> Bools:
 def ids(values: Sequence[int | str]) -> Ints:
     """Return ids as a read-only column of numbers, shape (n,); see `id_number`."""
     try:
-        return np.frombuffer(pack(f"{len(values)}q", *values), np.int64)
+        return ints(values)  # type: ignore[arg-type]  # a text among them is an error here
     except error:
         return ints(list(map(id_number, values)))

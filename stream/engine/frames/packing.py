@@ -49,9 +49,10 @@ def pack(
         "slice_ms": np.array([slice_ms for _, _, slice_ms in keys], np.int64).tobytes(),
     }
     numbers, sketches = parted(schema)
-    packed |= {
-        name: columns[name][rows].tobytes() for name in numbers if name not in optional or columns[name][rows].any()
-    }
+    for name in numbers:
+        column = columns[name][rows]
+        if name not in optional or column.any():
+            packed[name] = column.tobytes()
     return {
         "sources": sources.names,
         "symbols": symbols.names,

@@ -71,9 +71,8 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
     def column(name: str, dtype: Any) -> Any:
         """Join a column of all frames; one that a frame lacks is optional, and zero."""
         item = np.dtype(dtype).itemsize
-        parts = [frame.columns.get(name) for frame in frames]
-        some = [bytes(n * item) if part is None else part for n, part in zip(sizes, parts, strict=True)]
-        return np.frombuffer(b"".join(some), dtype)
+        parts = [frame.columns.get(name) or bytes(n * item) for n, frame in zip(sizes, frames, strict=True)]
+        return np.frombuffer(b"".join(parts), dtype)
 
     start_ms = column("slice_ms", "<i8")
     origin = np.repeat(np.arange(len(frames)), sizes)

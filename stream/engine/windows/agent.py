@@ -24,6 +24,7 @@ from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.frames.packing import BadFrame
 from tickertape.stream.engine.recovery.recovery import Recovery
 from tickertape.stream.engine.recovery.state import to_bytes
+from tickertape.stream.engine.windows.backlogs import Backlogs
 from tickertape.stream.engine.windows.latency import Latency
 from tickertape.stream.engine.windows.owned_shard import OwnedShard, Resumed, resume
 from tickertape.stream.engine.windows.windows import Windows, windows_of
@@ -36,9 +37,6 @@ BEHIND_FRAMES = 100
 # When this many upserts wait, they are merged at once, to bound memory during a backlog. With more than a quarter of
 # them waiting, provisional results would be outdated, so they aren't published.
 WAITING_UPSERTS = 20_000
-# A partition's frames say whether its owner has a backlog. Without another frame this holds no longer: the owner may
-# have died.
-BACKLOG_SECONDS = 5.0
 # The most provisional results of one flush, so that none takes long.
 PROVISIONAL_RESULTS = 20_000
 # Provisional results of longer windows are published this often, not with each flush.
@@ -106,8 +104,7 @@ class WindowAgent:
         self._recovery = recovery
         self._listener = listener
         self._latency = Latency()
-        # By input partition with a backlog: when a frame last said so.
-        self._behind: dict[TP, float] = {}
+        self._backlogs = Backlogs(workload)
         # By sink: when provisional results may be published next, and when also those of longer windows.
         self._next: dict[str, float] = {}
         self._longer: dict[str, float] = {}
@@ -127,7 +124,8 @@ class WindowAgent:
             self._recovery.begin([tp.partition for tp in positions])
         self._windows = windows_of(self._windowings, self._recipes, self._settings)
         self.limit_partitions(self._most)
-        self._shards, self._behind, self._next, self._longer = {}, {}, {}, {}
+        self._shards, self._next, self._longer = {}, {}, {}
+        self._backlogs.clear()
         for tp, position in positions.items():
             resumed = resume(tp, position, self._recovery)
             self._shards[tp.partition] = resumed.shard
@@ -186,7 +184,7 @@ class WindowAgent:
                     windows.apply_frame(shard, offset, frame)
                 if offset >= owned.upto:
                     self._latency.note_frame(frame)
-                    self._note_backlog(frame)
+                    self._backlogs.note_frame(frame)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
                 self._reject(block, at, error)
         owned.read = max(owned.read, block.end)
@@ -200,20 +198,6 @@ class WindowAgent:
             self._pace.now()
         else:
             self._pace.ask()
-
-    def _note_backlog(self, frame: Frame) -> None:
-        tp = TP(frame.topic, frame.partition)
-        if frame.behind:
-            self._behind[tp] = monotonic()
-        else:
-            self._behind.pop(tp, None)
-
-    def _has_backlog(self, topic: str) -> bool:
-        """Return whether a worker, this one or another, is more than a block behind on a topic."""
-        since = monotonic() - BACKLOG_SECONDS
-        return self._workload.has_backlog(topic) or any(
-            tp.topic == topic and at > since for tp, at in self._behind.items()
-        )
 
     def _reject(self, block: Block, at: int, error: Exception) -> None:
         if block.offsets[at] < self._shards[block.partition].upto:
@@ -238,7 +222,7 @@ class WindowAgent:
         waits = (
             windows.waiting > WAITING_UPSERTS // 4
             or now < self._next.get(sink, 0.0)
-            or self._has_backlog(windows.topic)
+            or self._backlogs.has(windows.topic)
         )
         if not waits:
             self._next[sink] = now + windows.windowing.provisional_seconds

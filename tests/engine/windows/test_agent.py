@@ -145,7 +145,7 @@ def test_no_provisional_result_while_frames_tell_of_another_workers_backlog(worl
 
 def test_a_backlog_counts_no_longer_once_its_owner_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("tickertape.stream.engine.windows.agent.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tickertape.stream.engine.windows.backlogs.monotonic", lambda: clock[0])
     world = World(monkeypatch)
     world.restore()
     world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0}, behind=True)))

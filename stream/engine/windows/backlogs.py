@@ -1,0 +1,44 @@
+"""Which input topics have a backlog, on this worker or, as frames report, on others."""
+
+from time import monotonic
+
+from faust.types import TP
+
+from tickertape.schemas.frame import Frame
+from tickertape.stream.engine.core.workload import Workload
+
+# Without a further frame of the partition, a reported backlog counts for this long: the owner may have died.
+REPORTED_SECONDS = 5.0
+
+
+class Backlogs:
+    """The backlogs of the partitions of all workers.
+
+    Parameters
+    ----------
+    workload
+        The backlogs of this worker's own partitions.
+    """
+
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+        # By partition with a backlog: when a frame last reported it.
+        self._reported_at: dict[TP, float] = {}
+
+    def clear(self) -> None:
+        """Forget what frames have reported."""
+        self._reported_at = {}
+
+    def note_frame(self, frame: Frame) -> None:
+        """Record whether the owner of a frame's partition has a backlog of it."""
+        tp = TP(frame.topic, frame.partition)
+        if frame.behind:
+            self._reported_at[tp] = monotonic()
+        else:
+            self._reported_at.pop(tp, None)
+
+    def has(self, topic: str) -> bool:
+        """Return whether any worker is more than a block behind on a topic."""
+        since = monotonic() - REPORTED_SECONDS
+        reported = any(tp.topic == topic and at > since for tp, at in self._reported_at.items())
+        return reported or self._workload.has_backlog(topic)
