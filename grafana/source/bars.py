@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.units import LocaleFormat, PercentUnit, Seconds, Short
 
-from grafana.source.panels import HALF, Graph, Stat, graph, query, stat
+from grafana.source.panels import HALF, Graph, Stat, graph, newest, query, stat
 
-# What is chosen at the top of the page, as matchers of labels; where there is a resolution, with it.
+# Label matchers for the choices at the top of the page, without and with the resolution.
 CHOSEN = 'symbol=~"$symbol", source=~"$source", instance=~"$instance"'
 BARS = 'symbol=~"$symbol", source=~"$source", resolution=~"$resolution", instance=~"$instance"'
 
@@ -18,14 +18,14 @@ def now() -> Iterator[Stat]:
         "Price",
         "Price of the last trade.",
         LocaleFormat,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_close{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_close", BARS),
         width=6,
     )
     yield stat(
         "Volume",
         "Volume of the newest bar; it grows until the bar ends.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_volume{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_volume", BARS),
         width=6,
         decimals=2,
         sparkline=False,
@@ -34,7 +34,7 @@ def now() -> Iterator[Stat]:
         "Buy share",
         "Share of the newest bar's volume in which the aggressor was the buyer.",
         PercentUnit,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_buy_share{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_buy_share", BARS),
         width=6,
         decimals=0,
         sparkline=False,
@@ -43,7 +43,7 @@ def now() -> Iterator[Stat]:
         "Spread",
         "Spread of the last quote, in basis points of the mid price.",
         BASIS_POINTS,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_quote_bars_spread_bps{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_quote_bars_spread_bps", BARS),
         width=6,
         decimals=2,
         sparkline=False,
@@ -55,47 +55,47 @@ def trades() -> Iterator[Graph]:
         "Price",
         "Price of the last trade, and the volume-weighted average price (VWAP) of the newest bar.",
         LocaleFormat,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_close{" + BARS + "})"),
-        query("{{symbol}} {{source}} VWAP", "max by (symbol, source) (tickertape_bars_vwap{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_close", BARS),
+        newest("{{symbol}} {{source}} VWAP", "tickertape_bars_vwap", BARS),
     ).span(HALF)
     yield graph(
         "High and low",
         "Highest and lowest price of the newest bar.",
         LocaleFormat,
-        query("{{symbol}} {{source}} high", "max by (symbol, source) (tickertape_bars_high{" + BARS + "})"),
-        query("{{symbol}} {{source}} low", "max by (symbol, source) (tickertape_bars_low{" + BARS + "})"),
+        newest("{{symbol}} {{source}} high", "tickertape_bars_high", BARS),
+        newest("{{symbol}} {{source}} low", "tickertape_bars_low", BARS),
     ).span(HALF)
     yield graph(
         "Volume",
         "Volume of the newest bar as it grows, and the part bought by aggressors.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_volume{" + BARS + "})"),
-        query("{{symbol}} {{source}} bought", "max by (symbol, source) (tickertape_bars_buy_volume{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_volume", BARS),
+        newest("{{symbol}} {{source}} bought", "tickertape_bars_buy_volume", BARS),
     ).min(0)
     yield graph(
         "Buy share",
         "Share of the newest bar's volume in which the aggressor was the buyer.",
         PercentUnit,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_buy_share{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_buy_share", BARS),
     ).min(0)
     volatility = graph(
         "Realised volatility",
         "Square root of the sum of squared log returns between the closes of the bar's seconds.",
         PercentUnit,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_realised_volatility{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_realised_volatility", BARS),
     )
     yield volatility.min(0).decimals(3)
     yield graph(
         "Trades",
         "Number of trades in the newest bar.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_count{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_count", BARS),
     ).min(0)
     yield graph(
         "Largest trade",
         "Quantity of the largest trade in the newest bar, in units of the symbol.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_bars_largest{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_bars_largest", BARS),
     ).min(0)
     yield graph(
         "Age of the newest trade",
@@ -112,48 +112,33 @@ def quotes() -> Iterator[Graph]:
         "Bid and ask",
         "Best bid and ask of the last quote.",
         LocaleFormat,
-        query("{{symbol}} {{source}} bid", "max by (symbol, source) (tickertape_quote_bars_bid{" + BARS + "})"),
-        query("{{symbol}} {{source}} ask", "max by (symbol, source) (tickertape_quote_bars_ask{" + BARS + "})"),
+        newest("{{symbol}} {{source}} bid", "tickertape_quote_bars_bid", BARS),
+        newest("{{symbol}} {{source}} ask", "tickertape_quote_bars_ask", BARS),
     ).span(HALF)
     yield graph(
         "Spread",
         "Time-weighted mean and widest spread of the newest bar, in basis points of the mid price.",
         BASIS_POINTS,
-        query(
-            "{{symbol}} {{source}} time-weighted",
-            "max by (symbol, source) (tickertape_quote_bars_time_weighted_spread_bps{" + BARS + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} widest",
-            "max by (symbol, source) (tickertape_quote_bars_max_spread_bps{" + BARS + "})",
-        ),
+        newest("{{symbol}} {{source}} time-weighted", "tickertape_quote_bars_time_weighted_spread_bps", BARS),
+        newest("{{symbol}} {{source}} widest", "tickertape_quote_bars_max_spread_bps", BARS),
     ).span(HALF)
     yield graph(
         "Imbalance",
         "Imbalance of quantities at the top of the book, of the last quote and on average: 1 is all bid, -1 all ask.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_quote_bars_imbalance{" + BARS + "})"),
-        query(
-            "{{symbol}} {{source}} mean",
-            "max by (symbol, source) (tickertape_quote_bars_mean_imbalance{" + BARS + "})",
-        ),
+        newest("{{symbol}} {{source}}", "tickertape_quote_bars_imbalance", BARS),
+        newest("{{symbol}} {{source}} mean", "tickertape_quote_bars_mean_imbalance", BARS),
     )
     yield graph(
         "Quantities",
         "Bid and ask quantities at the top of the book.",
         Short,
-        query(
-            "{{symbol}} {{source}} bid",
-            "max by (symbol, source) (tickertape_quote_bars_bid_quantity{" + BARS + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} ask",
-            "max by (symbol, source) (tickertape_quote_bars_ask_quantity{" + BARS + "})",
-        ),
+        newest("{{symbol}} {{source}} bid", "tickertape_quote_bars_bid_quantity", BARS),
+        newest("{{symbol}} {{source}} ask", "tickertape_quote_bars_ask_quantity", BARS),
     ).min(0)
     yield graph(
         "Quotes",
         "Number of quotes in the newest bar.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_quote_bars_count{" + BARS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_quote_bars_count", BARS),
     ).min(0)

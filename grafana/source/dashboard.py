@@ -1,4 +1,4 @@
-"""What the pages share: a head with links, the choices at the top, places for panels, and the JSON."""
+"""Parts that all pages share: the head with links, the variables at the top, the order of panels, and the JSON."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ LABEL_VALUES = 1
 
 
 def headed(name: str, description: str) -> Dashboard:
-    """Return a page without panels that links to all of ours."""
+    """Return a page without panels, with links to all pages of Tickertape."""
     links = DashboardLink("Dashboards").type(DashboardLinkType.DASHBOARDS).tags([TAG]).icon("dashboard").keep_time(True)
     return (
         Dashboard(f"Tickertape: {name}")
@@ -56,7 +56,7 @@ def filled(page: Dashboard, rows: Rows) -> Dashboard:
 
 
 def source() -> DatasourceVariable:
-    """Return the choice of a Prometheus; the one that is provisioned comes first."""
+    """Return the variable that chooses a Prometheus; the provisioned one is the default."""
     return (
         DatasourceVariable("datasource")
         .label("Data source")
@@ -67,12 +67,12 @@ def source() -> DatasourceVariable:
 
 
 def worker() -> QueryVariable:
-    """Return the choice of workers."""
+    """Return the variable that chooses workers."""
     return several("instance", "Worker", "Workers to show.", "label_values(tickertape_owned_partitions, instance)")
 
 
 def single(name: str, label: str, description: str, values: str, chosen: VariableOption) -> QueryVariable:
-    """Return a choice of one of the values that a query finds."""
+    """Return a variable that chooses one of the values that a query finds."""
     return (
         QueryVariable(name)
         .label(label)
@@ -87,14 +87,14 @@ def single(name: str, label: str, description: str, values: str, chosen: Variabl
 
 
 def several(name: str, label: str, description: str, values: str, chosen: VariableOption = ALL) -> QueryVariable:
-    """Return a choice of any of the values that a query finds, or all."""
+    """Return a variable that chooses any of the values that a query finds, or all of them."""
     return single(name, label, description, values, chosen).multi(True).include_all(True).all_value(".*")
 
 
 def as_json(page: Dashboard) -> str:
     """Return a page as Grafana reads it."""
     whole = json.loads(JSONEncoder().encode(page.build()))
-    # The SDK always hides these in a menu; without a placement they stand at the top of the page.
+    # The SDK puts these into a menu; without a placement they are at the top of the page.
     for shown in [*whole["annotations"]["list"], *whole["links"]]:
         del shown["placement"]
     return json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

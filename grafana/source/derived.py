@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.models.units import LocaleFormat, PercentUnit, Seconds, Short
 
 from grafana.source.bars import BARS, BASIS_POINTS, CHOSEN
-from grafana.source.panels import HALF, Graph, graph, query
+from grafana.source.panels import HALF, Graph, Query, graph, newest, query
+
+# As the setting `rolling_ms` names them by default.
+WIDTHS = ("10s", "1m", "5m")
+
+
+def by_width(metric: str, matchers: str) -> list[Query]:
+    """Return a query for each width of a metric of sliding windows."""
+    return [newest("{{symbol}} {{source}} " + width, f"{metric}_{width}", matchers) for width in WIDTHS]
 
 
 def sliding_windows() -> Iterator[Graph]:
@@ -15,79 +23,38 @@ def sliding_windows() -> Iterator[Graph]:
         "VWAP",
         "VWAP over the last 10 seconds, minute and 5 minutes, updated every second.",
         LocaleFormat,
-        query("{{symbol}} {{source}} 10s", "max by (symbol, source) (tickertape_rolling_vwap_10s{" + of_trades + "})"),
-        query("{{symbol}} {{source}} 1m", "max by (symbol, source) (tickertape_rolling_vwap_1m{" + of_trades + "})"),
-        query("{{symbol}} {{source}} 5m", "max by (symbol, source) (tickertape_rolling_vwap_5m{" + of_trades + "})"),
+        *by_width("tickertape_rolling_vwap", of_trades),
     )
     yield graph(
         "Change",
         "Price change over the last 10 seconds, minute and 5 minutes: the last price divided by the first, minus 1.",
         PercentUnit,
-        query(
-            "{{symbol}} {{source}} 10s", "max by (symbol, source) (tickertape_rolling_change_10s{" + of_trades + "})"
-        ),
-        query("{{symbol}} {{source}} 1m", "max by (symbol, source) (tickertape_rolling_change_1m{" + of_trades + "})"),
-        query("{{symbol}} {{source}} 5m", "max by (symbol, source) (tickertape_rolling_change_5m{" + of_trades + "})"),
+        *by_width("tickertape_rolling_change", of_trades),
     )
     yield graph(
         "Realised volatility",
         "Square root of the sum of squared one-second log returns, over the last 10 seconds, minute and 5 minutes.",
         PercentUnit,
-        query(
-            "{{symbol}} {{source}} 10s",
-            "max by (symbol, source) (tickertape_rolling_realised_volatility_10s{" + of_trades + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} 1m",
-            "max by (symbol, source) (tickertape_rolling_realised_volatility_1m{" + of_trades + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} 5m",
-            "max by (symbol, source) (tickertape_rolling_realised_volatility_5m{" + of_trades + "})",
-        ),
+        *by_width("tickertape_rolling_realised_volatility", of_trades),
     ).min(0)
     yield graph(
         "Volume",
         "Volume traded over the last 10 seconds, minute and 5 minutes.",
         LocaleFormat,
-        query(
-            "{{symbol}} {{source}} 10s", "max by (symbol, source) (tickertape_rolling_volume_10s{" + of_trades + "})"
-        ),
-        query("{{symbol}} {{source}} 1m", "max by (symbol, source) (tickertape_rolling_volume_1m{" + of_trades + "})"),
-        query("{{symbol}} {{source}} 5m", "max by (symbol, source) (tickertape_rolling_volume_5m{" + of_trades + "})"),
+        *by_width("tickertape_rolling_volume", of_trades),
     ).min(0)
     share = graph(
         "Buy share",
         "Share of the volume of the last 10 seconds, minute and 5 minutes in which the aggressor was the buyer.",
         PercentUnit,
-        query(
-            "{{symbol}} {{source}} 10s",
-            "max by (symbol, source) (tickertape_rolling_buy_share_10s{" + of_trades + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} 1m", "max by (symbol, source) (tickertape_rolling_buy_share_1m{" + of_trades + "})"
-        ),
-        query(
-            "{{symbol}} {{source}} 5m", "max by (symbol, source) (tickertape_rolling_buy_share_5m{" + of_trades + "})"
-        ),
+        *by_width("tickertape_rolling_buy_share", of_trades),
     )
     yield share.min(0).max(1)
     yield graph(
         "Spread",
         "Time-weighted mean spread over the last 10 seconds, minute and 5 minutes, in basis points of the mid price.",
         BASIS_POINTS,
-        query(
-            "{{symbol}} {{source}} 10s",
-            "max by (symbol, source) (tickertape_rolling_time_weighted_spread_bps_10s{" + of_quotes + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} 1m",
-            "max by (symbol, source) (tickertape_rolling_time_weighted_spread_bps_1m{" + of_quotes + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} 5m",
-            "max by (symbol, source) (tickertape_rolling_time_weighted_spread_bps_5m{" + of_quotes + "})",
-        ),
+        *by_width("tickertape_rolling_time_weighted_spread_bps", of_quotes),
     ).min(0)
 
 
@@ -99,42 +66,30 @@ def indicators() -> Iterator[Graph]:
         "Moving averages",
         "Exponential moving averages over 12 and 26 final bars, beside the close.",
         LocaleFormat,
-        query("{{symbol}} {{source}} close", "max by (symbol, source) (tickertape_indicators_close{" + of_ema + "})"),
-        query("{{symbol}} {{source}} 12 bars", "max by (symbol, source) (tickertape_indicators_fast{" + of_ema + "})"),
-        query("{{symbol}} {{source}} 26 bars", "max by (symbol, source) (tickertape_indicators_slow{" + of_ema + "})"),
+        newest("{{symbol}} {{source}} close", "tickertape_indicators_close", of_ema),
+        newest("{{symbol}} {{source}} 12 bars", "tickertape_indicators_fast", of_ema),
+        newest("{{symbol}} {{source}} 26 bars", "tickertape_indicators_slow", of_ema),
     ).span(HALF)
     yield graph(
         "Bollinger bands",
         "Mean of the last 20 final closes, and two standard deviations above and below it.",
         LocaleFormat,
-        query(
-            "{{symbol}} {{source}} upper",
-            "max by (symbol, source) (tickertape_indicators_upper{" + of_bollinger + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} middle",
-            "max by (symbol, source) (tickertape_indicators_middle{" + of_bollinger + "})",
-        ),
-        query(
-            "{{symbol}} {{source}} lower",
-            "max by (symbol, source) (tickertape_indicators_lower{" + of_bollinger + "})",
-        ),
+        newest("{{symbol}} {{source}} upper", "tickertape_indicators_upper", of_bollinger),
+        newest("{{symbol}} {{source}} middle", "tickertape_indicators_middle", of_bollinger),
+        newest("{{symbol}} {{source}} lower", "tickertape_indicators_lower", of_bollinger),
     ).span(HALF)
     strength = graph(
         "RSI",
         "Wilder's relative strength index over 14 price changes. Above 70 counts as overbought, below 30 as oversold.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_indicators_rsi{" + of_rsi + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_indicators_rsi", of_rsi),
     )
     yield strength.min(0).span(HALF)
     yield graph(
         "%b",
         "Position of the close between the Bollinger bands: 0 on the lower band, 1 on the upper.",
         Short,
-        query(
-            "{{symbol}} {{source}}",
-            "max by (symbol, source) (tickertape_indicators_percent_b{" + of_bollinger + "})",
-        ),
+        newest("{{symbol}} {{source}}", "tickertape_indicators_percent_b", of_bollinger),
     ).span(HALF)
 
 

@@ -1,4 +1,4 @@
-"""What panels are made of: a query, a stat and a graph as we like them. Whatever differs is a method of the SDK."""
+"""Parts of panels: queries, stats and graphs with our defaults. The SDK's methods set what differs from these."""
 
 from collections.abc import Iterable, Mapping
 from string import ascii_uppercase
@@ -26,22 +26,27 @@ Stat = stats.Panel
 Graph = timeseries.Panel
 Panel = TypeVar("Panel", Stat, Graph)
 
-# It is chosen at the top of each page.
+# The user chooses the Prometheus at the top of each page.
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 GREEN = "green"
 AMBER = "#eda100"
 RED = "#e34948"
 
-# Of the 24 columns of a page.
+# Widths, of the 24 columns of a page.
 THIRD, HALF, TWO_THIRDS, WHOLE = 8, 12, 16, 24
 
 STACKED = options.StackingConfig().mode(StackingMode.NORMAL).group("A")
 
 
 def query(legend: str, expr: str) -> Query:
-    """Return a query in PromQL, and what the legend says of each of its series."""
+    """Return a query in PromQL, with the legend of each of its series."""
     return Query().expr(expr).legend_format(legend).datasource(PROMETHEUS).editor_mode(QueryEditorMode.CODE).range()
+
+
+def newest(legend: str, metric: str, matchers: str) -> Query:
+    """Return a query for the newest value by symbol and source, of the series that label matchers select."""
+    return query(legend, "max by (symbol, source) (" + metric + "{" + matchers + "})")
 
 
 def stat(
@@ -54,12 +59,12 @@ def stat(
     levels: Mapping[float | None, str] | None = None,
     sparkline: bool = True,
 ) -> Stat:
-    """Return the newest values in large figures.
+    """Return a panel with the newest values in large figures.
 
     Parameters
     ----------
     levels
-        The colour of the panel from each value on; that of None is for what is below. By default it has no colour.
+        The colour of the panel from each value on; None stands for all lower values. By default, no colour.
     """
     panel = (
         Stat()
@@ -76,7 +81,7 @@ def stat(
 
 
 def graph(title: str, description: str, unit: str, *queries: Query) -> Graph:
-    """Return lines over time, a third of the page wide, above a table of their last and highest values."""
+    """Return a panel a third of the page wide: lines over time, and a table of their last and highest values."""
     legend = options.VizLegendOptions().show_legend(True).display_mode(LegendDisplayMode.TABLE)
     tooltip = options.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING)
     panel = (

@@ -1,4 +1,4 @@
-"""The page of the pipeline: the way of records through it, and the state of its workers."""
+"""The page on the pipeline: how records pass through it, and the state of its workers."""
 
 from collections.abc import Iterator
 

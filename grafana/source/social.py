@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.units import PercentUnit, Short
 
-from grafana.source.panels import TWO_THIRDS, WHOLE, Graph, graph, query
+from grafana.source.panels import TWO_THIRDS, WHOLE, Graph, graph, newest, query
 
-# What is chosen at the top of the page, as matchers of labels.
+# Label matchers for the choices at the top of the page.
 POSTS = 'symbol=~"$symbol", source=~"$source", resolution="$window", instance=~"$instance"'
 
 
@@ -15,23 +15,20 @@ def social() -> Iterator[Graph]:
         "Mentions",
         "Posts in the newest window that name the symbol, and an estimate of how many accounts wrote them.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_social_mentions{" + POSTS + "})"),
-        query(
-            "{{symbol}} {{source}} authors",
-            "max by (symbol, source) (tickertape_social_unique_authors{" + POSTS + "})",
-        ),
+        newest("{{symbol}} {{source}}", "tickertape_social_mentions", POSTS),
+        newest("{{symbol}} {{source}} authors", "tickertape_social_unique_authors", POSTS),
     ).min(0)
     yield graph(
         "Sentiment",
         "Mean sentiment score of the posts, from -1 (negative) to 1 (positive).",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_social_sentiment{" + POSTS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_social_sentiment", POSTS),
     )
     yield graph(
         "Copied posts",
         "Share of the posts that are retweets or reposts.",
         PercentUnit,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_social_copy_share{" + POSTS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_social_copy_share", POSTS),
     ).min(0)
     yield graph(
         "Mentions and price",
@@ -56,7 +53,7 @@ def social() -> Iterator[Graph]:
         "Engagement",
         "Likes, reposts and replies that the posts had when they were received.",
         Short,
-        query("{{symbol}} {{source}}", "max by (symbol, source) (tickertape_social_engagement{" + POSTS + "})"),
+        newest("{{symbol}} {{source}}", "tickertape_social_engagement", POSTS),
     ).min(0)
     yield graph(
         "Mention bursts",
