@@ -2,15 +2,15 @@
 
 Run: python -m bench.hot_path slices|bars BLOCKS
 
-It does the same work whatever the machine, so instructions can be counted: see `bench.smoke`.
+The work is the same on every machine, so its instructions can be counted: see `bench.smoke`.
 """
 
 import sys
-from random import Random
 
 import msgspec
 import numpy as np
 
+from bench import load
 from tickertape.agents.market.bars import TRADE_BARS
 from tickertape.agents.market.trades import TRADE_SLICES
 from tickertape.schemas.checkpoint import Views
@@ -21,44 +21,27 @@ from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
 from tickertape.stream.engine.windows.windows import windows_of
 
-SYMBOLS = 200
 BLOCK_RECORDS = 2000
-EVENTS_PER_MS = 20
-START_MS = 1_700_000_000_000
 #: All input is made in any case, so that the cost of a block is the difference between two runs.
 MOST_BLOCKS = 60
 
 
 def blocks() -> list[Block]:
-    """Return made-up trades of one source, as Kafka has them."""
-    random, found = Random(1), []
-    for first in range(0, MOST_BLOCKS * BLOCK_RECORDS, BLOCK_RECORDS):
-        offsets = np.arange(first, first + BLOCK_RECORDS)
-        times_ms = START_MS + offsets // EVENTS_PER_MS
-        values: list[bytes | None] = [
-            b'{"symbol":"S%03d-USD","source":"sim","id":%d,"time_ms":%d,"price":%.2f,"quantity":%.4f,"side":"%s",'
-            b'"received_ms":%d}'
-            % (
-                random.randrange(SYMBOLS),
-                number,
-                time_ms,
-                100 + random.random(),
-                random.random() + 0.01,
-                random.choice((b"buy", b"sell")),
-                time_ms + 1,
-            )
-            for number, time_ms in zip(offsets.tolist(), times_ms.tolist(), strict=True)
-        ]
-        end = first + BLOCK_RECORDS
-        found.append(Block("trades", 0, first, end, offsets, values, times_ms + 2))
+    """Return the load as blocks of one partition."""
+    events = list(load.trades(MOST_BLOCKS * BLOCK_RECORDS))
+    found = []
+    for first in range(0, len(events), BLOCK_RECORDS):
+        some, end = events[first : first + BLOCK_RECORDS], first + BLOCK_RECORDS
+        appended_ms = np.array([trade.received_ms + 1 for trade in some])
+        values: list[bytes | None] = [msgspec.json.encode(trade) for trade in some]
+        found.append(Block("trades", 0, first, end, np.arange(first, end), values, appended_ms))
     return found
 
 
 def run(stage: str, count: int) -> None:
     """Pass the first blocks through the stages; a flush follows each block, as in a backlog."""
     settings = Settings()
-    begin = {"checkpoint": None, "committed": None, "begin": 0}
-    slicer = Slicer(TRADE_SLICES, 0, 1, **settings_of(TRADE_SLICES, settings), **begin)  # type: ignore[arg-type]  # a dict of several types
+    slicer = Slicer(TRADE_SLICES, 0, 1, **settings_of(TRADE_SLICES, settings), checkpoint=None, committed=None, begin=0)
     (windows,) = windows_of([TRADE_BARS], [], settings)
     windows.assign(0, Views())
     windows.start_publishing(0)

@@ -1,7 +1,8 @@
-"""Produce the load: JSON trades, a trade a record, the same for all contestants."""
+"""Produce the load: JSON trades, one per record, the same for all contestants."""
 
 import asyncio
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 from msgspec import json
@@ -17,32 +18,37 @@ SYMBOLS = 200
 EVENTS_A_MS = 10
 
 
-async def produce(broker: str, events: int, seed: int = 1) -> None:
-    """Fill ``trades``: 200 symbols, ten events per ms of event time, no heartbeats, as Faust can't read null values."""
-    rng = np.random.default_rng(seed)
+def trades(events: int) -> Iterator[Trade]:
+    """Yield trades of 200 symbols of one source, ten per ms of event time."""
+    rng = np.random.default_rng(1)
     symbols = [f"S{i:03d}-USD" for i in range(SYMBOLS)]
     price = rng.uniform(10, 50_000, SYMBOLS)
     which = rng.integers(0, SYMBOLS, events).tolist()
     size = rng.exponential(1, events).round(6).tolist()
     step = rng.normal(0, 1e-4, events).tolist()
     buy = rng.integers(0, 2, events).tolist()
+    for i in range(events):
+        k = which[i]
+        price[k] *= 1 + step[i]
+        time_ms = START_MS + i // EVENTS_A_MS
+        yield Trade(
+            symbol=symbols[k],
+            source="binance",
+            id=i,
+            time_ms=time_ms,
+            price=round(float(price[k]), 4),
+            quantity=size[i] + 1e-6,
+            side="buy" if buy[i] else "sell",
+            received_ms=time_ms + 3,
+        )
+
+
+async def produce(broker: str, events: int) -> None:
+    """Fill ``trades``, without heartbeats, because Faust can't read null values."""
     encode = json.Encoder().encode
     async with Producer(Connection(broker)) as producer:
         partitions = await producer.partitions(TRADES.name)
-        for i in range(events):
-            k = which[i]
-            price[k] *= 1 + step[i]
-            time_ms = START_MS + i // EVENTS_A_MS
-            trade = Trade(
-                symbol=symbols[k],
-                source="binance",
-                id=i,
-                time_ms=time_ms,
-                price=round(float(price[k]), 4),
-                quantity=size[i] + 1e-6,
-                side="buy" if buy[i] else "sell",
-                received_ms=time_ms + 3,
-            )
+        for i, trade in enumerate(trades(events)):
             producer.send(TRADES.name, partition_for(trade.symbol, partitions), trade.symbol.encode(), encode(trade))
             if i % 10_000 == 0:
                 await producer.room()
