@@ -14,7 +14,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Source = Annotated[str, Meta(min_length=1, max_length=24)]
 TimeMs = Annotated[int, Meta(ge=EARLIEST_MS, le=LATEST_MS)]
 Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-# An id that is no number, such as a UUID. It doesn't tell which ids are missing.
+# An id that isn't a number, such as a UUID. Such ids don't show whether others are missing.
 TextId = Annotated[str, Meta(min_length=1, max_length=64)]
 # Beyond this limit, sums could become infinite.
 Positive = Annotated[float, Meta(gt=0, le=1e18)]
@@ -26,5 +26,5 @@ def hash_of(name: str) -> int:
 
 
 def id_number(of: int | str) -> int:
-    """Return an id as a number of 64 bits: a text's is negative, so it is never equal to an id that is a number."""
+    """Return an id as a 64-bit number. A text becomes a negative number, so it never equals an id that is a number."""
     return of if isinstance(of, int) else -1 - hash_of(of)

@@ -21,7 +21,7 @@ class TradeSlice(Aggregate):
 
     The open and the close have the least and the greatest (event time, sequence, id); of equal highs or lows the first
     counts. If two sources have the same (event time, sequence, id), the price decides, so the order of records never
-    does. An id that is a text is a negative number here, see `tickertape.schemas.fields.id_number`.
+    matters. A text id is a negative number here, see `tickertape.schemas.fields.id_number`.
     """
 
     reducers: ClassVar[tuple[Reducer, ...]] = (
@@ -100,9 +100,9 @@ def _more_trades(trade: Trade) -> int:
     if last is None:
         return 0
     if isinstance(first, str):
-        raise BadRecord("last_id stands beside an id that is a text")
+        raise BadRecord("a trade whose id is a text can't have a last_id")
     if not 0 <= last - first < MOST_TRADES:
-        raise BadRecord(f"last_id is {last}, and must be {first}, the id, or less than 2^31 above it")
+        raise BadRecord(f"last_id is {last}, but must be at least the id, {first}, and less than 2^31 above it")
     return last - first
 
 

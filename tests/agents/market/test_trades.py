@@ -208,9 +208,9 @@ def test_a_text_for_an_id_is_a_negative_number() -> None:
 @pytest.mark.parametrize(
     ("number", "last_id", "reason"),
     [
-        (5, 4, "last_id is 4, and must be 5"),
+        (5, 4, "last_id is 4, but must be at least the id, 5"),
         (5, 5 + 2**31, "less than 2\\^31 above it"),
-        ("a", 7, "beside an id that is a text"),
+        ("a", 7, "whose id is a text can't have a last_id"),
     ],
 )
 def test_a_last_id_that_can_not_be(number: int | str, last_id: int, reason: str) -> None:
