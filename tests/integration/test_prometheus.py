@@ -116,6 +116,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         spoil(settings, found)
         until("the feed has connected again", lambda: counted(found, "tickertape_feed_reconnects_total"))
         stall(kafka, found)
+        fall_behind(settings, found)
         refuse_a_commit(settings, found)
         freeze_one(workers, settings, found)
         lose_records(workers, settings, found)
@@ -232,6 +233,26 @@ def stall(kafka: EmbeddedKafka, found: Prometheus) -> None:
         broker.resume()
 
     insist(found, stalled, ["tickertape_feed_dropped_messages_total"], times=4)
+
+
+def fall_behind(settings: Settings, found: Prometheus) -> None:
+    """Send more and more trades at once, all of them late, until a worker is seen that has not read them all."""
+    late = Trade(time_ms=int(time.time() * 1000) - 60_000, symbol=WATCHED[0], source="sim", price=1.0, quantity=1.0, id=1)
+
+    async def put(records: int) -> None:
+        value, partition = encode(late), partition_for(WATCHED[0], TRADES.partitions)
+        async with Producer(settings) as producer:
+            for sent in range(records):
+                producer.send(TRADES.name, partition, b"late", value)
+                if sent % 1000 == 0:
+                    await producer.room()
+
+    def flooded(number: int) -> None:
+        asyncio.run(put(20_000 << number))
+        # A worker looks how far it is once a second, and so does Prometheus.
+        time.sleep(2)
+
+    insist(found, flooded, [f'tickertape_lag_records{{topic="{TRADES.name}"}}'], times=8)
 
 
 def refuse_a_commit(settings: Settings, found: Prometheus) -> None:
