@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tickertape.schemas.topics import Topic
     from tickertape.schemas.trade import Trade
     from tickertape.stream.configuration.settings import Settings
-    from tickertape.stream.engine.core.block import Floats, Ints
-    from tickertape.stream.engine.core.columns import flags, floats, ints
+    from tickertape.stream.engine.core.columns import Floats, Ints, flags, floats, ints
+    from tickertape.stream.engine.core.records import Records
     from tickertape.stream.engine.core.table import Columns, Schema
     from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Steps, Sum
     from tickertape.stream.engine.define.recipes import Recursion, Rolling, Signals, Slicing, Windowing
@@ -52,8 +52,8 @@ _PLACES = {
     "tickertape.schemas.topics": ("Topic",),
     "tickertape.schemas.trade": ("Trade",),
     "tickertape.stream.configuration.settings": ("Settings",),
-    f"{_ENGINE}.core.block": ("Floats", "Ints"),
-    f"{_ENGINE}.core.columns": ("flags", "floats", "ints"),
+    f"{_ENGINE}.core.columns": ("Floats", "Ints", "flags", "floats", "ints"),
+    f"{_ENGINE}.core.records": ("Records",),
     f"{_ENGINE}.core.table": ("Columns", "Schema"),
     f"{_ENGINE}.define.aggregate": ("FLOAT", "INT", "Aggregate", "Extreme", "Reducer", "Steps", "Sum"),
     f"{_ENGINE}.define.recipes": ("Recursion", "Rolling", "Signals", "Slicing", "Windowing"),
@@ -100,6 +100,7 @@ __all__ = [
     "Post",
     "Quote",
     "QuoteBar",
+    "Records",
     "Recursion",
     "Reducer",
     "Results",

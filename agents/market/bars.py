@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from tickertape.agents.market.trades import TRADE_SLICES, TradeSlice
 from tickertape.schemas.topics import BARS
-from tickertape.stream.engine.core.block import Floats
+from tickertape.stream.engine.core.columns import Floats
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, Steps
 from tickertape.stream.engine.define.recipes import Windowing

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from tickertape.agents.market.quotes import QUOTE_SLICES, QuoteSlice, imbalance_of, mid_of, spread_bps_of
 from tickertape.schemas.topics import QUOTE_BARS as SINK
-from tickertape.stream.engine.core.block import Floats
+from tickertape.stream.engine.core.columns import Floats
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT, Steps
 from tickertape.stream.engine.define.recipes import Windowing

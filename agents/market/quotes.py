@@ -6,8 +6,8 @@ import numpy as np
 
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.topics import QUOTES
-from tickertape.stream.engine.core.block import Floats
-from tickertape.stream.engine.core.columns import floats
+from tickertape.stream.engine.core.columns import Floats
+from tickertape.stream.engine.core.records import Records
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
 from tickertape.stream.engine.define.recipes import Slicing
@@ -65,13 +65,8 @@ class QuoteSlice(Aggregate):
         }
 
 
-def columns(quotes: list[Quote]) -> Columns:
-    return {
-        "bid": floats([quote.bid for quote in quotes]),
-        "bid_quantity": floats([quote.bid_quantity for quote in quotes]),
-        "ask": floats([quote.ask for quote in quotes]),
-        "ask_quantity": floats([quote.ask_quantity for quote in quotes]),
-    }
+def columns(quotes: Records) -> Columns:
+    return {name: quotes.column(name) for name in ("bid", "bid_quantity", "ask", "ask_quantity")}
 
 
 #: Slices of quotes, from the topic ``quotes``.

@@ -6,8 +6,9 @@ import numpy as np
 
 from tickertape.schemas.topics import TRADES
 from tickertape.schemas.trade import Trade
-from tickertape.stream.engine.core.columns import floats, ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import BadRecord
+from tickertape.stream.engine.core.records import Records
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Sum
 from tickertape.stream.engine.define.recipes import Slicing
@@ -70,40 +71,30 @@ class TradeSlice(Aggregate):
         }
 
 
-_SIDES = {"sell": 0, "buy": 1, None: 2}
-
-
-def columns(trades: list[Trade]) -> Columns:
-    sides = np.frombuffer(bytes(map(_SIDES.__getitem__, [trade.side for trade in trades])), np.uint8)
+def columns(trades: Records) -> Columns:
     return {
-        "price": floats([trade.price for trade in trades]),
-        "quantity": floats([trade.quantity for trade in trades]),
-        "buy": sides == 1,
-        "unsided": sides == 2,
-        **_rare_columns(trades),
+        "price": trades.column("price"),
+        "quantity": trades.column("quantity"),
+        "buy": trades.equals("side", "buy"),
+        "unsided": ~trades.given("side"),
+        "more_trades": _more_trades(trades),
+        "sequence": trades.column("sequence"),
     }
 
 
-def _rare_columns(trades: list[Trade]) -> Columns:
-    """Return the columns of the fields that most sources don't have."""
-    if not [trade for trade in trades if trade.last_id is not None or trade.sequence is not None]:
-        return dict.fromkeys(("more_trades", "sequence"), np.zeros(len(trades), np.int64))
-    return {
-        "more_trades": ints([_more_trades(trade) for trade in trades]),
-        "sequence": ints([trade.sequence or 0 for trade in trades]),
-    }
-
-
-def _more_trades(trade: Trade) -> int:
-    """Return how many trades a record stands for, less one."""
-    first, last = trade.id, trade.last_id
-    if last is None:
-        return 0
-    if isinstance(first, str):
+def _more_trades(trades: Records) -> Ints:
+    """Return how many trades each record stands for, less one."""
+    given = trades.given("last_id")
+    if not given.any():
+        return np.zeros(len(trades), np.int64)
+    first, last = trades.column("id"), trades.column("last_id")
+    if (given & (first < 0)).any():
         raise BadRecord("a trade whose id is a text can't have a last_id")
-    if not 0 <= last - first < MOST_TRADES:
-        raise BadRecord(f"last_id is {last}, but must be at least the id, {first}, and less than 2^31 above it")
-    return last - first
+    more: Ints = np.where(given, last - first, 0)
+    if (wrong := np.flatnonzero((more < 0) | (more >= MOST_TRADES))).size:
+        at = wrong[0]
+        raise BadRecord(f"last_id is {last[at]}, but must be at least the id, {first[at]}, and less than 2^31 above it")
+    return more
 
 
 #: Slices of trades, from the topic ``trades``.

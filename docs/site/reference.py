@@ -40,7 +40,7 @@ GROUPS = {
         "CHATTER",
         "Chatter",
     ],
-    "Columns": ["floats", "ints", "flags", "Floats", "Ints", "Columns", "Schema", "FLOAT", "INT"],
+    "Columns": ["Records", "floats", "ints", "flags", "Floats", "Ints", "Columns", "Schema", "FLOAT", "INT"],
     "Events and topics": ["Trade", "Quote", "Post", "Event", "Heartbeat", "Topic"],
     "Write feeds and formats": ["Feed", "Source", "Format", "Other"],
     "Settings": ["load_settings", "Settings"],

@@ -1,4 +1,4 @@
 """Settings, read from the environment, a file and the command line. Some of them say how to connect to Kafka.
 
-May import: stream.errors, stream.extensions.
+May import: stream.compiled, stream.errors, stream.extensions.
 """

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
+from tickertape.stream.compiled.build import INSTEAD, OFF
 from tickertape.stream.configuration import aliases
 from tickertape.stream.configuration.aliases import AliasTable
 from tickertape.stream.configuration.connection import Connection, secret_from
@@ -19,6 +20,8 @@ from tickertape.stream.extensions.loading import is_folder
 
 PREFIX = "TICKERTAPE_"
 FILE = PREFIX + "CONFIG"
+# These have the prefix, and are no settings.
+_OTHERS = frozenset({FILE, OFF, INSTEAD})
 #: Read from the folder that a command runs in, unless ``TICKERTAPE_CONFIG`` names another file.
 USUAL_FILE = "tickertape.toml"
 #: The settings that are tables, and what their keys are. In the environment, each entry is a variable of its own.
@@ -248,7 +251,7 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, Any]) -> dic
     names = {f.name: f for f in msgspec.structs.fields(Settings)}
     lists = [name for name, f in names.items() if f.type in (list[str], dict[str, list[str]])]
     for key, text in environ.items():
-        if not key.startswith(PREFIX) or key == FILE:
+        if not key.startswith(PREFIX) or key in _OTHERS:
             continue
         name = key.removeprefix(PREFIX).lower()
         table = next((t for t in TABLES if name.startswith(t + "_")), None)

@@ -18,8 +18,7 @@ from tickertape.schemas.events import TOPICS, Event, Shape
 from tickertape.schemas.fields import LATEST_MS, Name, Source, TimeMs
 from tickertape.schemas.post import Author, Post
 from tickertape.schemas.topics import Topic
-from tickertape.stream.engine.core.block import Bools, Ints
-from tickertape.stream.engine.core.columns import ints
+from tickertape.stream.engine.core.columns import Bools, Ints, ints
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.files import reading as files

@@ -10,7 +10,7 @@ import talib
 
 from tests.integration import recorded
 from tickertape.schemas.trade import Trade
-from tickertape.stream.engine.core.block import Floats
+from tickertape.stream.engine.core.columns import Floats
 
 #: All indicators, of bars of a second: of a minute there are seven.
 RESOLUTIONS = {kind: ["1s"] for kind in ("ema", "rsi", "bollinger")}

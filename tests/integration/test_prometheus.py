@@ -237,7 +237,9 @@ def stall(kafka: EmbeddedKafka, found: Prometheus) -> None:
 
 def fall_behind(settings: Settings, found: Prometheus) -> None:
     """Send more and more trades at once, all of them late, until a worker is seen that has not read them all."""
-    late = Trade(time_ms=int(time.time() * 1000) - 60_000, symbol=WATCHED[0], source="sim", price=1.0, quantity=1.0, id=1)
+    late = Trade(
+        time_ms=int(time.time() * 1000) - 60_000, symbol=WATCHED[0], source="sim", price=1.0, quantity=1.0, id=1
+    )
 
     async def put(records: int) -> None:
         value, partition = encode(late), partition_for(WATCHED[0], TRADES.partitions)

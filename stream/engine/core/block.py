@@ -5,14 +5,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-#: A column of integers, times among them; shape (n,).
-Ints: TypeAlias = NDArray[np.int64]
-#: A column of numbers; shape (n,).
-Floats: TypeAlias = NDArray[np.float64]
-#: A column of flags; shape (n,).
-Bools: TypeAlias = NDArray[np.bool_]
+from tickertape.stream.engine.core.columns import Ints
+from tickertape.stream.engine.core.values import joined
+
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
 
@@ -30,7 +26,7 @@ class Block:
     offsets
         Each record's offset, shape (n,).
     values
-        Each record's value; None for a null.
+        Each record's value; None for a null. It is a list, or a `tickertape.stream.engine.core.values.PackedValues`.
     appended_ms
         Each record's timestamp, ms, shape (n,). It is by the broker's clock if the topic has append times.
     headers
@@ -42,7 +38,7 @@ class Block:
     start: int
     end: int
     offsets: Ints
-    values: list[bytes | None]
+    values: Sequence[bytes | None]
     appended_ms: Ints
     headers: dict[int, Headers] = field(default_factory=dict)
 
@@ -76,17 +72,17 @@ class Block:
         if len(blocks) == 1:
             return first
         headers: dict[int, Headers] = {}
-        values: list[bytes | None] = []
+        n = 0
         for block in blocks:
-            headers |= {len(values) + at: of for at, of in block.headers.items()}
-            values += block.values
+            headers |= {n + at: of for at, of in block.headers.items()}
+            n += len(block)
         return Block(
             first.topic,
             first.partition,
             first.start,
             blocks[-1].end,
             np.concatenate([block.offsets for block in blocks]),
-            values,
+            joined([block.values for block in blocks]),
             np.concatenate([block.appended_ms for block in blocks]),
             headers,
         )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS, Lane
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 
 
 class Lanes:

@@ -1,7 +1,6 @@
 """Names coded as small integers, so that a column of names is an array."""
 
-from tickertape.stream.engine.core.block import Ints
-from tickertape.stream.engine.core.columns import ints
+from tickertape.stream.engine.core.columns import Ints, ints
 
 #: The name that stands for all sources together. No source may have it.
 ALL = "all"
@@ -16,11 +15,14 @@ class Names:
         By name. It is a plain dict, because a look-up in a subclass takes half as long again.
     names
         By code.
+    cleared
+        How often all codes have become invalid.
     """
 
     def __init__(self) -> None:
         self.code: dict[str, int] = {}
         self.names: list[str] = []
+        self.cleared = 0
 
     def __getitem__(self, name: str) -> int:
         if name not in self.code:
@@ -82,6 +84,7 @@ class InputNames(Names):
         if len(self.names) > self._most:
             self.code.clear()
             self.names.clear()
+            self.cleared += 1
 
     def _learn(self, name: str) -> None:
         check(name)

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 
 #: Columns of equal length, by name.
 Columns: TypeAlias = dict[str, NDArray[Any]]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from tickertape.stream.engine.core.block import Floats, Ints
+from tickertape.stream.engine.core.columns import Floats, Ints
 from tickertape.stream.engine.core.table import Columns, Schema
 
 #: The type of a column of numbers.

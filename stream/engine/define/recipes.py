@@ -26,7 +26,7 @@ class Slicing:
         The Struct of a record. It has ``source``, ``id``, ``time_ms`` and ``received_ms``, and a ``symbol`` unless
         ``names`` is given.
     columns
-        Takes n records and returns the columns that the aggregate lifts, each of shape (n,).
+        Takes n records, as `tickertape.Records`, and returns the columns that the aggregate lifts, each of shape (n,).
     aggregate
         What a slice holds.
     lateness_ms
@@ -42,7 +42,7 @@ class Slicing:
 
     topic: Topic
     record: type[msgspec.Struct]
-    columns: Callable[[list[Any]], Columns]
+    columns: Callable[[Any], Columns]
     aggregate: Aggregate
     lateness_ms: int
     names: Callable[[Settings], Callable[[Any], Collection[str]]] | None = None

@@ -21,7 +21,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from tickertape.stream.engine.core.block import Floats, Ints
+from tickertape.stream.engine.core.columns import Floats, Ints
 from tickertape.stream.engine.core.table import SKETCH, Columns
 from tickertape.stream.engine.define.aggregate import Reducer
 

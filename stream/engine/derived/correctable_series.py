@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.results import NOTHING, Finals, Output, Result, ResultWriter
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema, grow
 from tickertape.stream.engine.define.aggregate import FLOAT, INT

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from tickertape.schemas.frame import NEVER_MS
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.results import Finals, ResultWriter, WindowKey
 from tickertape.stream.engine.core.table import SKETCH, Columns

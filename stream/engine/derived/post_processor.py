@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.results import Finals, Output, Result
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.frames.upserts import SliceKey

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.core.table import Columns, Schema
 from tickertape.stream.engine.define.aggregate import INT

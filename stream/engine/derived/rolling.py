@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.results import Finals, Output
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import INT

@@ -21,8 +21,10 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from crc32c import crc32c
 
-from tickertape.stream.engine.core.block import Block, Ints
-from tickertape.stream.engine.core.columns import ints
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.columns import Ints, ints
+from tickertape.stream.engine.core.values import sizes_bytes
+from tickertape.stream.engine.fetch.splitting import Lenient, split
 from tickertape.stream.errors import BrokerError
 
 _APPEND_TIME = 1
@@ -63,16 +65,16 @@ class FetchedBytes(_Fetched):  # type: ignore[misc]  # aiokafka has no types
 
     def __init__(self, fetched: bytes) -> None:
         super().__init__(fetched)
-        self._fetched = memoryview(fetched)
+        self.fetched = np.frombuffer(fetched, np.uint8)
 
-    def batches(self) -> Iterator[memoryview]:
-        """Yield each record batch, except one that the broker has cut off at the end."""
-        fetched, first = self._fetched, 0
+    def batches(self) -> Iterator[slice]:
+        """Yield where each record batch is, except one that the broker has cut off at the end."""
+        fetched, first = self.fetched.data, 0
         while first + _LENGTH.size <= len(fetched):
             last = first + _LENGTH.size + _LENGTH.unpack_from(fetched, first)[1]
             if last > len(fetched):
                 return
-            yield fetched[first:last]
+            yield slice(first, last)
             first = last
 
 
@@ -86,15 +88,15 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
         # Without compression the size of the values is at most the size of what was fetched.
         fits = self._records.size_in_bytes() <= limit.size_bytes
         run = _Run(self.next_fetch_offset)
-        for batch, fetched in self._batches():
-            block = self._block(batch, fetched)
+        for batch, where in self._batches():
+            block = self._block(batch, where)
             if batch.base_offset < self.next_fetch_offset:
                 # A fetch begins with the whole batch that holds its offset.
                 block = block.since(self.next_fetch_offset)
             if fits and batch.compression_type != batch.CODEC_NONE:
                 fits = False
-                run.size_bytes = sum(int(_sizes(part.values)[-1]) for part in run.parts)
-            for part, size_bytes in _parts(block, None if fits else _sizes(block.values), limit):
+                run.size_bytes = sum(int(sizes_bytes(part.values).sum()) for part in run.parts)
+            for part, size_bytes in _parts(block, None if fits else sizes_bytes(block.values), limit):
                 if run.records and not run.has_room(len(part), size_bytes, limit):
                     self.next_fetch_offset = run.end
                     yield self._record(run)
@@ -113,10 +115,12 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
         stamp_ms = int(block.appended_ms[-1]) if len(block) else -1
         return ConsumerRecord(topic, partition, run.end - 1, stamp_ms, _APPEND_TIME, None, block, None, -1, -1, ())
 
-    def _block(self, batch: Any, fetched: memoryview) -> Block:
+    def _block(self, batch: Any, where: slice) -> Block:
         """Return a batch's records as a block."""
         topic, partition = self._tp
         first, end = batch.base_offset, batch.next_offset
+        if (found := split(batch, self._records.fetched, where)) is not None:
+            return Block(topic, partition, first, end, found.offsets, found.values, found.times_ms, found.headers)
         if batch.timestamp_type == _APPEND_TIME:
             # In most batches only the values are needed, so the records need not be kept.
             with suppress(UnicodeDecodeError):
@@ -126,7 +130,7 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
                     return Block(topic, partition, first, end, np.arange(first, end), values, stamps_ms)
         # There are null values, whose headers are needed, or empty ones; or compaction has left holes; or each record
         # has its own timestamp.
-        records = _records(fetched)
+        records = _records(self._records.fetched[where].data)
         values = list(map(_value, records))
         return Block(
             topic,
@@ -139,9 +143,10 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             {at: tuple(records[at].headers) for at, value in enumerate(values) if value is None},
         )
 
-    def _batches(self) -> Iterator[tuple[Any, memoryview]]:
+    def _batches(self) -> Iterator[tuple[Any, slice]]:
         """Yield the batches with records to deliver. Control batches and aborted records only move the position."""
-        for fetched in self._records.batches():
+        for where in self._records.batches():
+            fetched = self._records.fetched[where].data
             if len(fetched) < _HEAD_BYTES or fetched[_MAGIC_AT] != _MAGIC:
                 raise self._damaged()
             batch: Any = DefaultRecordBatch(fetched)
@@ -159,7 +164,7 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             if batch.is_control_batch:
                 self.next_fetch_offset = batch.next_offset
                 continue
-            yield batch, fetched
+            yield batch, where
 
     def _damaged(self) -> BrokerError:
         # The batch's end is known only from the batch itself, which can't be trusted.
@@ -171,17 +176,6 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
         )
 
 
-class _Lenient(bytearray):
-    """Bytes that always decode: what isn't UTF-8 is replaced."""
-
-    def __getitem__(self, at: Any) -> Any:
-        found = super().__getitem__(at)
-        return _Lenient(found) if isinstance(at, slice) else found
-
-    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
-        return super().decode(encoding, errors)
-
-
 def _records(fetched: memoryview) -> list[Any]:
     """Return a batch's records. Some clients send header keys that aren't UTF-8: these match none of our keys."""
     try:
@@ -189,7 +183,7 @@ def _records(fetched: memoryview) -> list[Any]:
     except UnicodeDecodeError:
         batch: Any = default_records._DefaultRecordBatchPy(fetched)
         batch._maybe_uncompress()
-        batch._buffer = _Lenient(batch._buffer)
+        batch._buffer = Lenient(batch._buffer)
         return list(batch)
 
 
@@ -198,23 +192,22 @@ def _empty(topic: str, partition: int) -> Block:
     return Block(topic, partition, 0, 0, none, [], none)
 
 
-def _sizes(values: list[bytes | None]) -> Ints:
-    """Return the running total of the values' sizes in bytes, starting at 0; shape (n + 1,)."""
-    return np.cumsum([0, *(0 if value is None else len(value) for value in values)])
-
-
 def _parts(block: Block, sizes: Ints | None, limit: Blocks) -> Iterator[tuple[Block, int]]:
-    """Yield parts that each fit in a block, and their bytes. A record that is too large is a part of its own."""
+    """Yield parts that each fit in a block, and their bytes. A record that is too large is a part of its own.
+
+    ``sizes`` are those of the values in bytes, shape (n,); None if they don't matter.
+    """
     first, n = 0, len(block)
     if sizes is None and n <= limit.records:
         yield block, 0
         return
+    ends = None if sizes is None else np.cumsum([0, *sizes])
     while first < n:
         last, size_bytes = min(n, first + limit.records), 0
-        if sizes is not None:
-            fitting = int(np.searchsorted(sizes, sizes[first] + limit.size_bytes, side="right")) - 1
+        if ends is not None:
+            fitting = int(np.searchsorted(ends, ends[first] + limit.size_bytes, side="right")) - 1
             last = max(first + 1, min(last, fitting))
-            size_bytes = int(sizes[last] - sizes[first])
+            size_bytes = int(ends[last] - ends[first])
         yield block.cut(first, last, int(block.offsets[first]), int(block.offsets[last - 1]) + 1), size_bytes
         first = last
 

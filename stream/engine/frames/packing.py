@@ -7,7 +7,7 @@ import numpy as np
 
 from tickertape.schemas.fields import LATEST_MS
 from tickertape.schemas.frame import Frame
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import BadName, Names, check
 from tickertape.stream.engine.core.table import SKETCH, Columns, Schema
 from tickertape.stream.engine.define.aggregate import Aggregate

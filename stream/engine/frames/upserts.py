@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from tickertape.schemas.frame import Frame
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import SKETCH, Columns, Schema
 from tickertape.stream.engine.frames.packing import parted

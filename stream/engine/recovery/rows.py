@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.results import WindowKey
 from tickertape.stream.engine.core.table import NO_ROW, SKETCH, Columns, Table

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tickertape.stream.engine.core.block import Block, Ints
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.slices.decode import Decoded
 
 # Stands for a time that a record lacks; later than all others, so a minimum ignores it.

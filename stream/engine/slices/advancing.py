@@ -4,7 +4,7 @@ import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.heartbeat import Heartbeat
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.slices.decode import Decoded
 

@@ -1,6 +1,6 @@
 """Decodes the records of a block. No other module depends on how records are encoded."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,13 @@ import numpy as np
 
 from tickertape.schemas.fields import EARLIEST_MS, LATEST_MS
 from tickertape.schemas.heartbeat import Heartbeat, from_headers
-from tickertape.stream.engine.core.block import Block, Bools, Headers, Ints
-from tickertape.stream.engine.core.columns import ids, ints
-from tickertape.stream.engine.core.names import BadName, BadRecord, InputNames, check
+from tickertape.stream.engine.core.block import Block, Headers
+from tickertape.stream.engine.core.columns import Bools, Ints, ids, ints
+from tickertape.stream.engine.core.names import BadName, BadRecord, InputNames, Names, check
+from tickertape.stream.engine.core.records import Records, StructRecords
 from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.engine.core.values import PackedValues
+from tickertape.stream.engine.slices.scanner import Scanner
 
 _GONE = -1
 # What msgspec raises for bytes that it can't decode. Its ValidationError is for JSON of the wrong form.
@@ -142,7 +145,7 @@ class Decoder:
     record
         The Struct.
     columns
-        Takes n records and returns the aggregate's columns, each of shape (n,).
+        Takes n records, a `Records`, and returns the aggregate's columns, each of shape (n,).
     names
         Returns the symbols that a record names, each once. None: each record names the symbol in its field ``symbol``.
 
@@ -155,20 +158,23 @@ class Decoder:
     def __init__(
         self,
         record: type[Any],
-        columns: Callable[[list[Any]], Columns],
+        columns: Callable[[Records], Columns],
         names: Callable[[Any], Collection[str]] | None = None,
     ) -> None:
+        self._record = record
         self._decode = msgspec.json.Decoder(record).decode
         self._more = columns
         self._names = names
         self.sources, self.symbols = InputNames(_MOST_SOURCES), InputNames(_MOST_SYMBOLS)
+        coded: dict[str, Names] = {"source": self.sources, "symbol": self.symbols}
+        self._scanner = Scanner.of(record, coded) if names is None else None
 
     def decode(self, block: Block) -> Decoded:
         self.sources.begin()
         self.symbols.begin()
         rejects: list[tuple[int, str]] = []
         heartbeats: list[tuple[int, Heartbeat]] = []
-        values: list[Any] = block.values
+        values = block.values
         at = np.arange(len(values))
         if block.headers:
             for place, headers in block.headers.items():
@@ -178,19 +184,10 @@ class Decoder:
                 else:
                     heartbeats.append((place, found))
             at = np.delete(at, list(block.headers))
-            values = [value for value in values if value is not None]
-        parts: list[Columns] = []
-        for first in range(0, len(values) or 1, CHUNK):
-            chunk, places = values[first : first + CHUNK], at[first : first + CHUNK]
-            try:
-                records = list(map(self._decode, chunk))
-            except _UNREADABLE:
-                records = self._readable(chunk, places, rejects)
-            try:
-                parts.append(self._columns(records))
-            except Exception:
-                parts.append(self._columns(self._usable(records, places, rejects)))
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            values = values[at] if isinstance(values, PackedValues) else [values[place] for place in at.tolist()]
+        whole = self._scanned(values, at, rejects) if self._scanner is not None and len(values) else None
+        if whole is None:
+            whole = self._decoded(values, at, rejects)
         return Decoded(
             at=at[at != _GONE],
             source=whole.pop("_source"),
@@ -204,6 +201,59 @@ class Decoder:
             heartbeats=heartbeats,
         )
 
+    def _scanned(self, values: Sequence[Any], places: Ints, rejects: list[tuple[int, str]]) -> Columns | None:
+        """Return the columns as the compiled scanner reads them, and msgspec what that leaves; None if any is odd.
+
+        The places of rejected records are set to `_GONE`.
+        """
+        assert self._scanner is not None
+        values = PackedValues.of(values)
+        scan = self._scanner.scan(values)
+        left = np.flatnonzero(~scan.scanned)
+        left_at, reasons = places[left], list[tuple[int, str]]()
+        try:
+            if len(left):
+                records = self._readable(values[left], left_at, reasons)
+                codes = {
+                    "source": self.sources.codes([record.source for record in records]),
+                    "symbol": self.symbols.codes([record.symbol for record in records]),
+                }
+                scan.fill(left[left_at != _GONE], StructRecords(self._record, records), codes)
+            if reasons:
+                kept = np.ones(len(values), np.bool_)
+                kept[left[left_at == _GONE]] = False
+                scan = scan.where(kept)
+            more = self._more(scan)
+        except Exception:  # which record it is, and what is wrong with it, is found where each is a Struct
+            return None
+        if scan.iterated:
+            self._scanner = None
+        places[left] = left_at
+        rejects += reasons
+        return {
+            "_source": scan.codes("source"),
+            "_symbol": scan.codes("symbol"),
+            "_id": scan.column("id"),
+            "_time_ms": scan.column("time_ms"),
+            "_received_ms": scan.column("received_ms"),
+            **more,
+        }
+
+    def _decoded(self, values: Sequence[Any], places: Ints, rejects: list[tuple[int, str]]) -> Columns:
+        """Return the columns as msgspec reads the records. The places of rejected records are set to `_GONE`."""
+        parts: list[Columns] = []
+        for first in range(0, len(values) or 1, CHUNK):
+            chunk, their = values[first : first + CHUNK], places[first : first + CHUNK]
+            try:
+                records = list(map(self._decode, chunk))
+            except _UNREADABLE:
+                records = self._readable(chunk, their, rejects)
+            try:
+                parts.append(self._columns(records))
+            except Exception:
+                parts.append(self._columns(self._usable(records, their, rejects)))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
     def _columns(self, records: list[Any]) -> Columns:
         n = len(records)
         # Most chunks have one source.
@@ -216,7 +266,7 @@ class Decoder:
             "_id": ids([record.id for record in records]),
             "_time_ms": ints([record.time_ms for record in records]),
             "_received_ms": ints([record.received_ms for record in records]),
-            **self._more(records),
+            **self._more(StructRecords(self._record, records)),
         }
 
     def _symbols(self, records: list[Any]) -> Columns:
@@ -228,7 +278,7 @@ class Decoder:
             "_named": ints(list(map(len, named))),
         }
 
-    def _readable(self, values: list[bytes], places: Ints, rejects: list[tuple[int, str]]) -> list[Any]:
+    def _readable(self, values: Sequence[Any], places: Ints, rejects: list[tuple[int, str]]) -> list[Any]:
         """Return the records that can be decoded; the others are rejected, and their places are set to `_GONE`."""
         records = []
         for i, value in enumerate(values):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tickertape.stream.engine.core.block import Bools, Ints
+from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import Columns, Table

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from tickertape.stream.engine.core.block import Bools, Ints
+from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.table import Columns
 
 # Pieces of the stored ids are joined only up to this length.

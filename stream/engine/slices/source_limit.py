@@ -8,7 +8,8 @@ from operator import eq, itemgetter
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
-from tickertape.stream.engine.core.block import Block, Ints
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.slices.decode import Decoded
 

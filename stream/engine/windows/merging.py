@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Table
 from tickertape.stream.engine.define.recipes import Windowing

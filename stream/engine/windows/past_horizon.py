@@ -7,7 +7,7 @@ import numpy as np
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.refused import LateSlice
 from tickertape.schemas.topics import SLICES
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing

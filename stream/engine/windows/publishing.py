@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
-from tickertape.stream.engine.core.block import Bools, Ints
+from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.results import NOTHING, Finals, ResultWriter
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing

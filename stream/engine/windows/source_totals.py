@@ -5,7 +5,7 @@ A source's window is a share of the window of all sources with the same symbol, 
 
 import numpy as np
 
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.table import NO_ROW, Columns
 
 _MOST = np.iinfo(np.int64).max

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL, Names
 from tickertape.stream.engine.core.results import WindowKey
 from tickertape.stream.engine.core.table import NO_ROW, Table

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tickertape.agents.market.quotes import QUOTE_SLICES, QuoteSlice, columns, imbalance_of, mid_of, spread_bps_of
 from tickertape.schemas.quote import Quote
+from tickertape.stream.engine.core.records import StructRecords
 from tickertape.stream.engine.core.table import Columns
 
 AGGREGATE = QuoteSlice()
@@ -41,7 +42,7 @@ def lifted(quotes: list[Quote]) -> Columns:
         "time_ms": np.array([one.time_ms for one in quotes], np.int64),
         "id": np.array([one.id for one in quotes], np.int64),
     }
-    return AGGREGATE.lift(events | columns(quotes))
+    return AGGREGATE.lift(events | columns(StructRecords(Quote, quotes)))
 
 
 def folded(*quotes: Quote) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def test_quotes_of_two_sources_may_share_time_and_id() -> None:
 @pytest.mark.parametrize(("bid", "ask"), [(1e18, 1e18), (5e-324, 1e18), (1e18, 5e-324), (5e-324, 5e-324)])
 def test_no_quote_that_may_pass_makes_a_metric_without_a_number(bid: float, ask: float) -> None:
     text = json.dumps({**QUOTE, "bid": bid, "ask": ask, "bid_quantity": bid, "ask_quantity": ask}).encode()
-    some = columns([msgspec.json.decode(text, type=Quote)] * 3)
+    some = columns(StructRecords(Quote, [msgspec.json.decode(text, type=Quote)] * 3))
     assert np.isfinite([metric(some) for metric in (mid_of, spread_bps_of, imbalance_of)]).all()
     assert (np.abs(spread_bps_of(some)) <= 20_000).all()
     assert (np.abs(imbalance_of(some)) <= 1).all()

@@ -13,6 +13,7 @@ from tickertape.agents.market.trades import TRADE_SLICES, TradeSlice, columns
 from tickertape.schemas.trade import Trade
 from tickertape.stream.engine.core.columns import ids
 from tickertape.stream.engine.core.names import BadRecord
+from tickertape.stream.engine.core.records import StructRecords
 from tickertape.stream.engine.core.table import Columns
 
 AGGREGATE = TradeSlice()
@@ -50,7 +51,7 @@ def lifted(trades: list[Trade]) -> Columns:
         "time_ms": np.array([one.time_ms for one in trades], np.int64),
         "id": ids([one.id for one in trades]),
     }
-    return AGGREGATE.lift(events | columns(trades))
+    return AGGREGATE.lift(events | columns(StructRecords(Trade, trades)))
 
 
 def folded(*trades: Trade) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def test_a_text_for_an_id_is_a_negative_number() -> None:
 def test_a_last_id_that_can_not_be(number: int | str, last_id: int, reason: str) -> None:
     one = msgspec.convert(TRADE | {"id": number, "last_id": last_id}, Trade)
     with pytest.raises(BadRecord, match=reason):
-        columns([one])
+        columns(StructRecords(Trade, [one]))
 
 
 @pytest.mark.parametrize("fields", [{"id": ""}, {"id": "x" * 65}, {"id": -1}, {"side": "both"}, {"sequence": -1}])

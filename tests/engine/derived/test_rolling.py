@@ -20,7 +20,7 @@ from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.frame import Frame
 from tickertape.schemas.topics import ROLLING
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.core.block import Ints
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Reducer, Sum
 from tickertape.stream.engine.define.recipes import Rolling

@@ -23,7 +23,7 @@ from tickertape.schemas.topics import POSTS, QUOTES, SLICES, TRADES
 from tickertape.schemas.trade import Trade
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.core.block import Floats
+from tickertape.stream.engine.core.columns import Floats
 from tickertape.stream.replay import verify
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]

@@ -1,0 +1,68 @@
+/* The records of a Kafka record batch: where each value is, its offset, its time, and where its headers are.
+
+   The layout is that of Kafka's protocol guide, "Record Batch", from magic 2 on. */
+#include "hot.h"
+
+typedef struct {
+    const uint8_t *at, *end;
+    int broken;
+} reader;
+
+/* A zigzag number in groups of seven bits. */
+static int64_t number(reader *from) {
+    uint64_t read = 0;
+    for (int shift = 0; shift < 63; shift += 7) {
+        if (from->at >= from->end) break;
+        uint8_t byte = *from->at++;
+        read |= (uint64_t)(byte & 127) << shift;
+        if (byte < 128) return (int64_t)(read >> 1) ^ -(int64_t)(read & 1);
+    }
+    from->broken = 1;
+    return 0;
+}
+
+/* Bytes behind their length, -1 for null. */
+static int64_t skip(reader *from) {
+    int64_t size = number(from);
+    if (size < -1 || size > from->end - from->at) from->broken = 1;
+    if (from->broken) return -1;
+    if (size > 0) from->at += size;
+    return size;
+}
+
+static void skip_headers(reader *from) {
+    int64_t count = number(from);
+    if (count < 0) from->broken = 1;
+    for (int64_t i = 0; i < count && !from->broken; i++) {
+        if (skip(from) < 0) from->broken = 1;
+        skip(from);
+    }
+}
+
+/* Split the records that begin at `first` and end at `last`.
+
+   first_ms and last_ms are the batch's; appended is whether its times are append times, all of them last_ms.
+   Each column has room for `count` numbers: value_at and headers_at count from `bytes`; value_size is -1 for null.
+   Returns 1, or 0 where anything isn't as the protocol says: what the columns hold then means nothing. */
+int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t count, int64_t base_offset,
+                 int64_t first_ms, int64_t last_ms, int64_t appended, int64_t *value_at, int64_t *value_size,
+                 int64_t *offset, int64_t *time_ms, int64_t *headers_at) {
+    reader batch = {bytes + first, bytes + last, 0};
+    for (int64_t i = 0; i < count; i++) {
+        int64_t size = number(&batch);
+        if (batch.broken || size < 1 || size > batch.end - batch.at || *batch.at > 127) return 0;
+        reader record = {batch.at + 1, batch.at + size, 0}; /* Behind the attributes, which mean nothing yet. */
+        int64_t later_ms = number(&record);
+        int64_t further = number(&record);
+        skip(&record);
+        value_size[i] = skip(&record);
+        value_at[i] = record.at - bytes - (value_size[i] > 0 ? value_size[i] : 0);
+        headers_at[i] = record.at - bytes;
+        skip_headers(&record);
+        if (record.broken || record.at != record.end) return 0;
+        offset[i] = (int64_t)((uint64_t)base_offset + (uint64_t)further);
+        time_ms[i] = appended ? last_ms : (int64_t)((uint64_t)first_ms + (uint64_t)later_ms);
+        batch.at = record.end;
+    }
+    return batch.at == batch.end;
+}
