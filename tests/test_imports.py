@@ -34,6 +34,7 @@ LEVELS = {
     "stream.engine.recovery": 5,
     "stream.engine.finality": 6,
     "stream.engine.slices": 6,
+    "stream.engine.tables": 6,
     "stream.engine.derived": 7,
     "stream.engine.windows": 8,
     "stream.engine.worker": 9,

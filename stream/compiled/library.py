@@ -29,6 +29,11 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "tt_plan_choice": (c_int64, [c_void_p, c_char_p, c_int64]),
     "tt_scan": (c_int64, [c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
+    "tt_pairs_new": (c_void_p, [c_uint64]),
+    "tt_pairs_free": (None, [c_void_p]),
+    "tt_pairs_find": (None, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p]),
+    "tt_pairs_add": (c_int64, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
+    "tt_pairs_drop": (None, [c_void_p, c_void_p, c_void_p, c_int64]),
     "tt_split": (c_int64, [c_void_p, *[c_int64] * 7, *[c_void_p] * 5]),
 }
 _LEAST_POWER, _GREATEST_POWER = -342, 308

@@ -20,7 +20,6 @@ from tickertape.stream.engine.core.block import Block, Headers
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Sum
 from tickertape.stream.engine.define.recipes import Slicing
-from tickertape.stream.engine.slices.open_slices import SliceKey
 from tickertape.stream.engine.slices.slicer import Refused, Slicer
 
 HOUR_MS = 472_222 * 3_600_000
@@ -57,6 +56,12 @@ class Ticks(Aggregate):
             "total": value,
             "count": np.ones(len(value), np.int64),
         }
+
+
+class SliceKey(NamedTuple):
+    source: str
+    symbol: str
+    slice_ms: int
 
 
 class Slice(NamedTuple):

@@ -7,14 +7,13 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Slice, Ticks
+from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Slice, SliceKey, Ticks
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from tickertape.schemas.frame import NEVER_MS, Frame, Lane, Tallies
 from tickertape.schemas.topics import BARS
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
-from tickertape.stream.engine.slices.open_slices import SliceKey
 from tickertape.stream.engine.windows.windows import Windows
 
 FAR_HORIZON_MS = 1 << 40

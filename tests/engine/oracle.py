@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.engine.blocks import HOUR_MS, Log, Slice
-from tickertape.stream.engine.slices.open_slices import SliceKey
+from tests.engine.blocks import HOUR_MS, Log, Slice, SliceKey
 
 SLICE_MS, SKEW_MS = 1000, 5000
 

@@ -1,5 +1,7 @@
 """Names coded as small integers, so that a column of names is an array."""
 
+from collections.abc import Iterable
+
 from tickertape.stream.engine.core.columns import Ints, ints
 
 #: The name that stands for all sources together. No source may have it.
@@ -72,19 +74,27 @@ class InputNames(Names):
     Parameters
     ----------
     most
-        With more names than this, a new block starts without any: a feed may send a new name with each record.
+        With more names than this, `is_full` asks for `keep`: a feed may send a new name with each record.
     """
 
     def __init__(self, most: int) -> None:
         super().__init__()
-        self._most = most
+        self._most = self._enough = most
 
-    def begin(self) -> None:
-        """Begin a block. Codes of earlier blocks are invalid from now on."""
-        if len(self.names) > self._most:
-            self.code.clear()
-            self.names.clear()
-            self.cleared += 1
+    @property
+    def is_full(self) -> bool:
+        """Whether names should be forgotten."""
+        return len(self.names) > self._enough
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Forget all other names. These get new codes, from 0 in their order."""
+        kept = list(dict.fromkeys(names))
+        self.names[:] = kept
+        self.code.clear()
+        self.code |= {name: code for code, name in enumerate(kept)}
+        self.cleared += 1
+        # If most are in use, they are not looked through again for each new one.
+        self._enough = max(self._most, 2 * len(kept))
 
     def _learn(self, name: str) -> None:
         check(name)

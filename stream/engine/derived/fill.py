@@ -19,7 +19,7 @@ from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.post_processor import Flush, PostProcessor, Times
 from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.finality.shards import Shards
-from tickertape.stream.engine.frames.upserts import SliceKey
+from tickertape.stream.engine.frames.upserts import SliceKey, Upserts
 from tickertape.stream.engine.recovery.state import Carried, FilledGroup, FilledSeries, State
 
 # The most windows that one flush fills. A heartbeat may move a frontier by hours, and the flush would take long.
@@ -69,6 +69,8 @@ class Filler(PostProcessor):
         The state of each shard.
     """
 
+    sees_slices = True
+
     def __init__(self, windowing: Windowing, slice_ms: int, shards: Shards) -> None:
         self._windowing = windowing
         self._slices = windowing.slicing.aggregate
@@ -95,14 +97,15 @@ class Filler(PostProcessor):
         newest = {(source, symbol): at for (of, source, symbol), at in self._newest.items() if of == shard}
         return replace(state, carried=Carried(groups, newest))
 
-    def see_upserts(self, keys: list[SliceKey], columns: Columns) -> None:
+    def see_upserts(self, upserts: Upserts) -> None:
         """Find the slices whose values the previous owner carried: the newest ones that it had finished."""
         if not self._shards.finality.keys() - self._started:
             return
         done_ms: dict[tuple[int, str], int] = {}
         best: dict[tuple[int, str, str, int], int] = {}
+        columns = upserts.columns
         shard_of, stamps = columns["shard"].tolist(), columns["stamp"].tolist()
-        for i, (partition, source, symbol, slice_ms) in enumerate(keys):
+        for i, (partition, source, symbol, slice_ms) in enumerate(upserts.keys(np.arange(len(stamps)))):
             shard = shard_of[i]
             if (shard, source) not in done_ms:
                 done = self._shards.finality[shard].previous.finished_ms(source)
@@ -118,12 +121,12 @@ class Filler(PostProcessor):
                 seed.upserts[partition] = stamps[i], int(columns["offset"][i]), ()
                 best[shard, source, symbol, partition] = i
         for (shard, source, symbol, partition), i in best.items():
-            upserts = self._seeds[shard][source, symbol].upserts
+            newest = self._seeds[shard][source, symbol].upserts
             # A newer slice, without an upsert of this partition, may have replaced the one that `i` is from.
-            if partition in upserts:
-                stamp, offset, _ = upserts[partition]
+            if partition in newest:
+                stamp, offset, _ = newest[partition]
                 values = [columns[name][i : i + 1].tolist() for name in self._slices.schema]
-                upserts[partition] = stamp, offset, tuple(value for (value,) in values)
+                newest[partition] = stamp, offset, tuple(value for (value,) in values)
 
     def _start_shards(self) -> None:
         """Start filling in the shards that have been read up to the previous owner's checkpoint."""

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.results import Finals, Output, Result
-from tickertape.stream.engine.core.table import Columns
-from tickertape.stream.engine.frames.upserts import SliceKey
+from tickertape.stream.engine.frames.upserts import SliceKey, Upserts
 from tickertape.stream.engine.recovery.state import State
 
 
@@ -53,12 +52,15 @@ class PostProcessor(ABC):
         The metrics of final windows that the post-processor needs.
     lags
         Whether the last flush left work to do, which a checkpoint made now would lose.
+    sees_slices
+        Whether `see_upserts` and `see_folded` are called.
     needs_all_finals
         Whether it needs all final windows of a shard. A shard without a snapshot is then read from its start.
     """
 
     takes: Sequence[str] = ()
     lags = False
+    sees_slices = False
     needs_all_finals = False
 
     @property
@@ -91,8 +93,8 @@ class PostProcessor(ABC):
     def process(self, flush: Flush, times: Times) -> None:
         """Add results to a flush."""
 
-    def see_upserts(self, keys: list[SliceKey], columns: Columns) -> None:  # noqa: B027 - most need only finals
-        """Receive upserts before they are merged; see `Upserts`."""
+    def see_upserts(self, upserts: Upserts) -> None:  # noqa: B027 - most need only finals
+        """Receive upserts before they are merged."""
 
     def see_folded(self, shard: int, keys: list[SliceKey], offsets: Ints) -> None:  # noqa: B027 - as above
         """Receive slices that are folded for good, and the offsets of their newest upserts."""

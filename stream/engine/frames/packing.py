@@ -1,6 +1,6 @@
 """The columns of a frame: packed by the sender, and checked by the receiver."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from tickertape.schemas.fields import LATEST_MS
 from tickertape.schemas.frame import Frame
 from tickertape.stream.engine.core.columns import Ints
-from tickertape.stream.engine.core.names import BadName, Names, check
+from tickertape.stream.engine.core.names import BadName, check
 from tickertape.stream.engine.core.table import SKETCH, Columns, Schema
 from tickertape.stream.engine.define.aggregate import Aggregate
 
@@ -21,9 +21,10 @@ class BadFrame(ValueError):  # noqa: N818 - the name says what is wrong
 
 
 def pack(
-    keys: Sequence[tuple[str, str, int]],
-    rows: Ints,
     columns: Columns,
+    rows: Ints,
+    sources: list[str],
+    symbols: list[str],
     schema: Schema,
     optional: Collection[str] = (),
 ) -> dict[str, Any]:
@@ -31,31 +32,30 @@ def pack(
 
     Parameters
     ----------
-    keys
-        Source, symbol and start, ms, of each slice.
-    rows
-        Each slice's row in the columns, shape (n,).
     columns
-        The columns of a table.
+        The columns of a table of slices, with ``source``, ``symbol`` and ``slice_ms``.
+    rows
+        The rows to send, shape (n,).
+    sources, symbols
+        The names, by code. A frame has those that it needs, with codes of its own.
     schema
         The columns to send.
     optional
         Columns that are left out if they are zero in all slices.
     """
-    sources, symbols = Names(), Names()
-    packed = {
-        "source": sources.codes([source for source, _, _ in keys]).astype(_NAMED).tobytes(),
-        "symbol": symbols.codes([symbol for _, symbol, _ in keys]).astype(_NAMED).tobytes(),
-        "slice_ms": np.array([slice_ms for _, _, slice_ms in keys], np.int64).tobytes(),
-    }
+    packed, names = {"slice_ms": columns["slice_ms"][rows].tobytes()}, {}
+    for name, known in (("source", sources), ("symbol", symbols)):
+        used, codes = np.unique(columns[name][rows], return_inverse=True)
+        packed[name] = codes.astype(_NAMED).tobytes()
+        names[name] = [known[code] for code in used.tolist()]
     numbers, sketches = parted(schema)
     for name in numbers:
         column = columns[name][rows]
         if name not in optional or column.any():
             packed[name] = column.tobytes()
     return {
-        "sources": sources.names,
-        "symbols": symbols.names,
+        "sources": names["source"],
+        "symbols": names["symbol"],
         "columns": packed,
         "sketches": {name: columns[name][rows].tolist() for name in sketches},
     }
@@ -69,7 +69,9 @@ def parted(schema: Schema) -> tuple[list[str], list[str]]:
 
 def nothing(schema: Schema) -> dict[str, Any]:
     """Return what `pack` returns for no slices."""
-    return pack([], np.empty(0, np.int64), {name: np.empty(0, dtype) for name, (dtype, _) in schema.items()}, schema)
+    dtypes = dict.fromkeys(_KEYS, np.dtype(np.int64)) | {name: dtype for name, (dtype, _) in schema.items()}
+    columns = {name: np.empty(0, dtype) for name, dtype in dtypes.items()}
+    return pack(columns, np.empty(0, np.int64), [], [], schema)
 
 
 class Inspector:

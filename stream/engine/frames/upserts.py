@@ -1,6 +1,5 @@
 """The upserts of slices in many frames, as columns."""
 
-from sys import intern
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -37,20 +36,36 @@ class Arrival(NamedTuple):
 class Upserts(NamedTuple):
     """Upserts of slices that were open when their frames were read.
 
+    A slice may have more than one upsert.
+
     Attributes
     ----------
-    keys
-        The slice of each upsert; a slice may occur more than once.
     columns
-        The aggregate's columns, and ``slice_ms``, ``source`` (a code of the given names), ``partition``, ``shard``,
-        ``offset`` and ``stamp``; shape (n,).
+        The aggregate's columns, and ``slice_ms``, ``source`` and ``symbol`` (codes of the given names), ``partition``,
+        ``shard``, ``offset`` and ``stamp``; shape (n,).
+    sources, symbols
+        The names, by code.
     """
 
-    keys: list[SliceKey]
     columns: Columns
+    sources: list[str]
+    symbols: list[str]
+
+    def keys(self, at: Ints) -> list[SliceKey]:
+        """Return the slices of the upserts at some places."""
+        return slice_keys(self.columns, at, self.sources, self.symbols)
 
 
-def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names) -> Upserts:
+def slice_keys(columns: Columns, at: Ints, sources: list[str], symbols: list[str]) -> list[SliceKey]:
+    """Return the keys of slices from their columns, at some places; names are by code."""
+    partitions, starts_ms = (columns[name][at].tolist() for name in ("partition", "slice_ms"))
+    source_of, symbol_of = (columns[name][at].tolist() for name in ("source", "symbol"))
+    return list(
+        zip(partitions, [sources[i] for i in source_of], [symbols[i] for i in symbol_of], starts_ms, strict=True)
+    )
+
+
+def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, sources: Names, symbols: Names) -> Upserts:
     """Gather the upserts of frames. Upserts of slices that their lane has passed are a zombie's, and left out.
 
     Parameters
@@ -61,11 +76,10 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
         A slice's width, ms.
     schema
         The aggregate's columns.
-    names
-        The codes of sources.
+    sources, symbols
+        The codes of names; names that are new get codes.
     """
     frames = [arrival.frame for arrival in arrivals]
-
     sizes = [len(frame.columns["slice_ms"]) // 8 for frame in frames]
 
     def column(name: str, dtype: Any) -> Any:
@@ -77,37 +91,24 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, names: Names)
     start_ms = column("slice_ms", "<i8")
     origin = np.repeat(np.arange(len(frames)), sizes)
     # A frame's codes index its own names. Below they index the names of all frames.
-    # Keys far outlive their frames, so equal names and equal starts share one object.
-    sources = [intern(source) for frame in frames for source in frame.sources]
-    symbols = [intern(symbol) for frame in frames for symbol in frame.symbols]
     source_at = column("source", "<u4") + _starts([len(frame.sources) for frame in frames])[origin]
     symbol_at = column("symbol", "<u4") + _starts([len(frame.symbols) for frame in frames])[origin]
     passed_ms = np.array([passed for arrival in arrivals for passed in arrival.passed_ms])
     open_ = np.flatnonzero(start_ms + slice_ms > passed_ms[source_at])
-    origin, source_at, start_ms = origin[open_], source_at[open_], start_ms[open_]
+    origin, source_at, symbol_at, start_ms = origin[open_], source_at[open_], symbol_at[open_], start_ms[open_]
     numbers, sketches = parted(schema)
     columns: Columns = {name: column(name, schema[name][0].newbyteorder("<"))[open_] for name in numbers}
     for name in sketches:
         held = [sketch for frame in frames for sketch in frame.sketches[name]]
         columns[name] = np.fromiter(held, SKETCH, len(held))[open_]
     columns["slice_ms"] = start_ms
-    columns["source"] = names.codes(sources)[source_at]
+    columns["source"] = sources.codes([source for frame in frames for source in frame.sources])[source_at]
+    columns["symbol"] = symbols.codes([symbol for frame in frames for symbol in frame.symbols])[symbol_at]
     columns["partition"] = np.array([frame.partition for frame in frames])[origin]
     columns["shard"] = np.array([arrival.shard for arrival in arrivals])[origin]
     columns["offset"] = np.array([arrival.offset for arrival in arrivals])[origin]
     columns["stamp"] = np.array([frame.upto for frame in frames])[origin]
-    starts: dict[int, int] = {}
-    keys = [
-        (partition, sources[source], symbols[symbol], starts.setdefault(start, start))
-        for partition, source, symbol, start in zip(
-            columns["partition"].tolist(),
-            source_at.tolist(),
-            symbol_at[open_].tolist(),
-            start_ms.tolist(),
-            strict=True,
-        )
-    ]
-    return Upserts(keys, columns)
+    return Upserts(columns, sources.names, symbols.names)
 
 
 def _starts(sizes: list[int]) -> Ints:

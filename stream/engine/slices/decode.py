@@ -170,8 +170,6 @@ class Decoder:
         self._scanner = Scanner.of(record, coded) if names is None else None
 
     def decode(self, block: Block) -> Decoded:
-        self.sources.begin()
-        self.symbols.begin()
         rejects: list[tuple[int, str]] = []
         heartbeats: list[tuple[int, Heartbeat]] = []
         values = block.values

@@ -1,12 +1,10 @@
 """The open slices of one partition: a row each, with the aggregate's columns and what a commit needs."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.lanes import Lanes
-from tickertape.stream.engine.core.names import Names
+from tickertape.stream.engine.core.names import InputNames
 from tickertape.stream.engine.core.table import Columns, Table
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Slicing
@@ -14,12 +12,6 @@ from tickertape.stream.engine.slices.decode import Decoded
 from tickertape.stream.engine.slices.repeats import Repeats
 
 _FAR = np.iinfo(np.int64).max
-
-
-class SliceKey(NamedTuple):
-    source: str
-    symbol: str
-    slice_ms: int
 
 
 class OpenSlices:
@@ -32,13 +24,13 @@ class OpenSlices:
     slice_ms
         A slice's width, ms.
     sources, symbols
-        The names behind the codes of decoded records; both grow as records are decoded.
+        The names behind the codes of decoded records; both grow as records are decoded, see `forget_names`.
     """
 
-    def __init__(self, slicing: Slicing, slice_ms: int, sources: Names, symbols: Names) -> None:
+    def __init__(self, slicing: Slicing, slice_ms: int, sources: InputNames, symbols: InputNames) -> None:
         own = {
+            **dict.fromkeys(("source", "symbol", "slice_ms"), (INT, 0)),
             "first_offset": (INT, _FAR),
-            "end_ms": (INT, 0),
             "highest_id": (INT, -1),
             "serial": (INT, 0),
             "dirty": (np.dtype(np.bool_), False),
@@ -46,7 +38,7 @@ class OpenSlices:
         self._aggregate = slicing.aggregate
         self._slice_ms = slice_ms
         self._sources, self._symbols = sources, symbols
-        self._table: Table[SliceKey] = Table(slicing.aggregate.schema | own)
+        self._table = Table(slicing.aggregate.schema | own)
         self._serial = 0
         self._repeats = Repeats()
 
@@ -117,41 +109,51 @@ class OpenSlices:
             local = place[code]
         else:
             codes, local = np.unique(code, return_inverse=True)
-        ends = first + codes // width * self._slice_ms
-        starts = (ends - self._slice_ms).tolist()
-        sources, symbols = self._sources.names, self._symbols.names
-        n = len(symbols)
-        keys = [
-            SliceKey(sources[s // n], symbols[s % n], start)
-            for s, start in zip((codes % width).tolist(), starts, strict=True)
-        ]
-        rows = self._table.rows(keys)
-        columns = self._table.columns
-        fresh = rows[columns["end_ms"][rows] == 0]
-        if len(fresh):
-            columns["end_ms"][rows] = ends
-            columns["serial"][fresh] = np.arange(self._serial, self._serial + len(fresh))
-            self._serial += len(fresh)
+        n = len(self._symbols.names)
+        slices = {
+            "source": codes % width // n,
+            "symbol": codes % width % n,
+            "slice_ms": first - self._slice_ms + codes // width * self._slice_ms,
+        }
+        rows, added = self._table.rows(*_keys(slices))
+        if len(added):
+            columns, new = self._table.columns, rows[added]
+            for name, column in slices.items():
+                columns[name][new] = column[added]
+            columns["serial"][new] = np.arange(self._serial, self._serial + len(added))
+            self._serial += len(added)
         return local, rows
 
-    def pop_dirty(self) -> tuple[Ints, list[SliceKey]]:
-        """Return the rows and keys of the slices that have changed since the last call; shape (k,) both."""
+    def forget_names(self) -> None:
+        """Forget the names that no open slice has, if there are too many; the other names get new codes."""
+        if not (self._sources.is_full or self._symbols.is_full):
+            return
+        live, columns = self._table.live(), self._table.columns
+        for name, known in (("source", self._sources), ("symbol", self._symbols)):
+            used, codes = np.unique(columns[name][live], return_inverse=True)
+            known.keep([known.names[code] for code in used.tolist()])
+            columns[name][live] = codes
+        self._table.rename(*_keys(self._table.columns_at(live)))
+
+    def pop_dirty(self) -> Ints:
+        """Return the rows of the slices that have changed since the last call, shape (k,)."""
         rows = np.flatnonzero(self._table.columns["dirty"])
         self._table.columns["dirty"][rows] = False
-        return rows, self._table.keys(rows)
+        return rows
 
     def release(self, lanes: Lanes) -> None:
         """Forget the slices whose end their lane's frontier has reached; all of them must have been published."""
         if not len(self._table):
             return
-        live = self._table.live()
-        newest_ms = max(lanes.evicted_ms, *lanes.frontier_ms.values())
-        maybe = live[self._table.columns["end_ms"][live] <= newest_ms]
-        closed = [
-            row
-            for row, key in zip(maybe.tolist(), self._table.keys(maybe), strict=True)
-            if key.slice_ms + self._slice_ms <= lanes.closed_ms(key.source)
-        ]
-        if closed:
-            self._table.release(np.array(closed, np.int64))
-            self._repeats.forget(self._table.columns["serial"][self._table.live()])
+        live, columns = self._table.live(), self._table.columns
+        sources, of = np.unique(columns["source"][live], return_inverse=True)
+        closed_ms = np.array([lanes.closed_ms(self._sources.names[code]) for code in sources.tolist()])[of]
+        closed = live[columns["slice_ms"][live] + self._slice_ms <= closed_ms]
+        if len(closed):
+            self._table.release(closed)
+            self._repeats.forget(columns["serial"][self._table.live()])
+
+
+def _keys(slices: Columns) -> tuple[Ints, Ints]:
+    """Return the halves of the keys of slices in the table, from their columns."""
+    return slices["symbol"] << 32 | slices["source"], slices["slice_ms"]

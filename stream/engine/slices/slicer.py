@@ -14,6 +14,7 @@ from tickertape.schemas.frame import Frame
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.core.refusal import dead_letter, late_record
 from tickertape.stream.engine.define.recipes import Slicing
@@ -177,6 +178,7 @@ class Slicer:
         return refused
 
     def _fold(self, block: Block, *, again: bool) -> list[Refused]:
+        self._open.forget_names()
         began = perf_counter()
         decoded = self._decoder.decode(block)
         self.decode_seconds += perf_counter() - began
@@ -244,13 +246,13 @@ class Slicer:
         """
         if self.read < self.upto:
             return []
-        rows, keys = self._open.pop_dirty()
-        by_shard: dict[int, list[int]] = {shard: [] for shard in range(shards)} if everyone else {}
-        for i, key in enumerate(keys):
-            by_shard.setdefault(shard_of(key.symbol), []).append(i)
+        by_shard = self._by_shard(self._open.pop_dirty(), shard_of)
+        if everyone:
+            by_shard = dict.fromkeys(range(shards), np.empty(0, np.int64)) | by_shard
         lanes = self.lanes.to_list(idle.sources)
         tallies = msgspec.structs.replace(self.tallies)
         aggregate, columns = self.slicing.aggregate, self._open.columns
+        names = self._sources.names, self._symbols.names
         frames = [
             (
                 shard,
@@ -266,13 +268,19 @@ class Slicer:
                     tallies=tallies,
                     evicted_ms=self.lanes.evicted_ms,
                     behind=behind,
-                    **pack([keys[i] for i in places], rows[places], columns, aggregate.schema, aggregate.optional),
+                    **pack(columns, rows, *names, aggregate.schema, aggregate.optional),
                 ),
             )
-            for shard, places in by_shard.items()
+            for shard, rows in by_shard.items()
         ]
         self._open.release(self.lanes)
         return frames
+
+    def _by_shard(self, rows: Ints, shard_of: Callable[[str], int]) -> dict[int, Ints]:
+        """Return rows of open slices by the shard of their symbol."""
+        symbols, of = np.unique(self._open.columns["symbol"][rows], return_inverse=True)
+        shards = np.array([shard_of(self._symbols.names[code]) for code in symbols.tolist()], np.int64)[of]
+        return {shard: rows[shards == shard] for shard in np.unique(shards).tolist()}
 
     def pop_active(self) -> set[str]:
         """Return the sources with a record or a heartbeat since the last call."""

@@ -4,16 +4,16 @@ import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.names import ALL
-from tickertape.stream.engine.core.table import NO_ROW
+from tickertape.stream.engine.core.table import NO_ROW, Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.post_processor import PostProcessor
 from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.finality.shards import Shards
-from tickertape.stream.engine.frames.upserts import Arrival, SliceKey, unpack
-from tickertape.stream.engine.windows.merging import accumulate, in_order
+from tickertape.stream.engine.frames.upserts import Arrival, unpack
+from tickertape.stream.engine.tables.merging import accumulate, in_order
+from tickertape.stream.engine.tables.tables import Tables, keys_of_slices
 from tickertape.stream.engine.windows.past_horizon import PastHorizon
 from tickertape.stream.engine.windows.placing import Placing
-from tickertape.stream.engine.windows.tables import Tables
 
 
 class Folding:
@@ -48,18 +48,20 @@ class Folding:
         self._shards = shards
         self._past_horizon = past_horizon
         self._post_processors = post_processors
-        self._placing = Placing(windowing, slice_ms, tables.slices, tables.windows, tables.names, shards.finality)
+        self._placing = Placing(windowing, slice_ms, tables, shards.finality)
 
     def absorb(self, arrived: list[Arrival]) -> None:
         """Store upserts that have arrived; of a slice's upserts, the one with the highest stamp is valid."""
         if not arrived:
             return
         schema = self._windowing.slicing.aggregate.schema
-        keys, columns = unpack(arrived, self._slice_ms, schema, self._tables.names)
-        self._past_horizon.find(keys, columns, self._shards.finality, self._events_included)
+        upserts = unpack(arrived, self._slice_ms, schema, self._tables.names, self._tables.symbols)
+        columns = upserts.columns
+        self._past_horizon.find(upserts, self._shards.finality, self._events_included)
         for processor in self._post_processors:
-            processor.see_upserts(keys, columns)
-        rows, kept = self._placing.rows(keys, columns["shard"].tolist())
+            if processor.sees_slices:
+                processor.see_upserts(upserts)
+        rows, kept = self._placing.rows(columns)
         stored = self._tables.slices.columns
         newer = columns["stamp"][kept] > stored["stamp"][rows]
         rows, kept = rows[newer], kept[newer]
@@ -72,11 +74,11 @@ class Folding:
         touched = stored["places"][rows].ravel()
         self._tables.windows.columns["dirty"][touched[touched != NO_ROW]] = True
 
-    def _events_included(self, key: SliceKey) -> int:
-        """Return how many events of a slice the open windows include."""
+    def _events_included(self, upserts: Columns, at: int) -> int:
+        """Return how many events of an upsert's slice the open windows include."""
         slices = self._tables.slices
-        row = slices.find(key)
-        return 0 if row is None else self._past_horizon.events(slices.columns, np.array([row]))[0]
+        rows = slices.find(*keys_of_slices({name: column[at : at + 1] for name, column in upserts.items()}))
+        return 0 if rows[0] == NO_ROW else self._past_horizon.events(slices.columns, rows)[0]
 
     def advance(self) -> None:
         """Fold the slices that can't change any more, and mark the windows that have become final."""
@@ -100,10 +102,10 @@ class Folding:
             accumulate(self._windowing, stored, pairs, windows.columns, pairs[1])
             stored["places"][rows, columns] = NO_ROW
         folded = mine[(stored["places"][mine] == NO_ROW).all(axis=1)]
-        keys = slices.keys(folded)
-        self._past_horizon.fold(shard, finality, keys, stored, folded)
+        self._past_horizon.fold(shard, finality, self._tables.slice_keys, stored, folded)
         for processor in self._post_processors:
-            processor.see_folded(shard, keys, stored["offset"][folded])
+            if processor.sees_slices:
+                processor.see_folded(shard, self._tables.slice_keys(folded), stored["offset"][folded])
         slices.release(folded)
 
     def _mark_final(self, shard: int, finality: Finality) -> None:

@@ -12,7 +12,7 @@ from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.finality.finality import Finality
-from tickertape.stream.engine.frames.upserts import SliceKey
+from tickertape.stream.engine.frames.upserts import SliceKey, Upserts
 
 
 class PastHorizon:
@@ -61,42 +61,39 @@ class PastHorizon:
         events: list[int] = aggregate.lift(whole)[self._windowing.revision].tolist()
         return events
 
-    def fold(self, shard: int, finality: Finality, keys: list[SliceKey], columns: Columns, rows: Ints) -> None:
+    def fold(
+        self, shard: int, finality: Finality, keys_of: Callable[[Ints], list[SliceKey]], columns: Columns, rows: Ints
+    ) -> None:
         """Record slices that are folded for good and may still grow, because their lane hasn't passed them."""
         behind = finality.behind()
         if not behind:
             return
-        for key, events in zip(keys, self.events(columns, rows), strict=True):
+        for key, events in zip(keys_of(rows), self.events(columns, rows), strict=True):
             if behind.get(key[:2], -NEVER_MS) < key[3] + self._slice_ms:
                 self._included.setdefault(key, (shard, events))
 
-    def find(
-        self,
-        keys: list[SliceKey],
-        columns: Columns,
-        shards: Mapping[int, Finality],
-        included: Callable[[SliceKey], int],
-    ) -> None:
+    def find(self, upserts: Upserts, shards: Mapping[int, Finality], included: Callable[[Columns, int], int]) -> None:
         """Find upserts of slices that are closed, and record the events that results don't include.
 
         Parameters
         ----------
-        keys, columns
-            See `Upserts`.
+        upserts
+            The upserts.
         shards
             The frontiers of each shard.
         included
-            Returns how many events of a slice the open windows include.
+            Returns how many events of a slice the open windows include, given the upserts' columns and a place.
         """
-        past = np.zeros(len(keys), np.bool_)
+        columns = upserts.columns
+        past = np.zeros(len(columns["shard"]), np.bool_)
         for shard in np.unique(columns["shard"]).tolist():
             of_shard = np.flatnonzero(columns["shard"] == shard)
             past[of_shard] = columns["slice_ms"][of_shard] + self._slice_ms <= shards[shard].most_closed_ms()
         rows = np.flatnonzero(past)
         if not len(rows):
             return
-        for i, events in zip(rows.tolist(), self.events(columns, rows), strict=True):
-            key, shard, offset = keys[i], int(columns["shard"][i]), int(columns["offset"][i])
+        for i, key, events in zip(rows.tolist(), upserts.keys(rows), self.events(columns, rows), strict=True):
+            shard, offset = int(columns["shard"][i]), int(columns["offset"][i])
             partition, source, _, slice_ms = key
             finality, end_ms = shards[shard], slice_ms + self._slice_ms
             missing = {name: at for name in (source, ALL) if (at := finality.closed_ms(name)) >= end_ms}
@@ -105,7 +102,7 @@ class PastHorizon:
             if offset < self._upto[shard] or finality.previous.had_all(partition, source, end_ms):
                 self._included[key] = shard, max(events, self._included.get(key, (shard, 0))[1])
                 continue
-            _, in_results = self._included.setdefault(key, (shard, included(key)))
+            _, in_results = self._included.setdefault(key, (shard, included(columns, i)))
             reported = self._late.get(key)
             if events > in_results + (reported.events if reported else 0):
                 self._late[key] = self._record(key, shard, offset, events - in_results, missing)

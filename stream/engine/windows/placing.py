@@ -1,18 +1,19 @@
 """Finds or adds the rows of slices that wait to be folded, and of the windows that they belong to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.columns import Ints
-from tickertape.stream.engine.core.names import ALL, Names
-from tickertape.stream.engine.core.results import WindowKey
-from tickertape.stream.engine.core.table import NO_ROW, Table
+from tickertape.stream.engine.core.names import ALL
+from tickertape.stream.engine.core.table import NO_ROW, Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.finality.finality import Finality
-from tickertape.stream.engine.frames.upserts import SliceKey
-from tickertape.stream.engine.windows import source_totals
+from tickertape.stream.engine.tables import source_totals
+from tickertape.stream.engine.tables.tables import Tables, keys_of_slices, keys_of_windows
+
+_OF_SLICE = ("slice_ms", "partition", "source", "symbol", "shard")
 
 
 class Placing:
@@ -24,92 +25,83 @@ class Placing:
         The recipe of the windows.
     slice_ms
         A slice's width, ms.
-    pending, windows
+    tables
         The tables of slices and of windows; changed.
-    names
-        The sources, by code.
     shards
         The frontiers of each shard.
     """
 
-    def __init__(
-        self,
-        windowing: Windowing,
-        slice_ms: int,
-        pending: Table[SliceKey],
-        windows: Table[WindowKey],
-        names: Names,
-        shards: Mapping[int, Finality],
-    ) -> None:
-        self._resolutions = windowing.resolutions
+    def __init__(self, windowing: Windowing, slice_ms: int, tables: Tables, shards: Mapping[int, Finality]) -> None:
+        self._widths_ms = np.array(list(windowing.resolutions.values()), np.int64)
         self._slice_ms = slice_ms
-        self._pending = pending
-        self._windows = windows
-        self._names = names
+        self._tables = tables
         self._shards = shards
 
-    def rows(self, keys: list[SliceKey], shards: list[int]) -> tuple[Ints, Ints]:
-        """Return the rows of slices, and the indices of their keys. A slice without open windows gets no row."""
-        fresh: dict[SliceKey, list[WindowKey | None]] = {}
-        spans: dict[int, list[tuple[str, int, int]]] = {}
-        shard_of: list[int] = []
-        for key, shard in zip(keys, shards, strict=True):
-            if key not in self._pending and key not in fresh:
-                _, source, symbol, slice_ms = key
-                if slice_ms not in spans:
-                    spans[slice_ms] = self._spans(slice_ms)
-                fresh[key] = self._shares(shard, source, symbol, slice_ms, spans[slice_ms])
-                shard_of += [shard] * sum(share is not None for share in fresh[key])
-        if fresh:
-            shares = [share for shares in fresh.values() for share in shares]
-            flat = np.full(len(shares), NO_ROW)
-            windows = self._window_rows([share for share in shares if share is not None], shard_of)
-            flat[[share is not None for share in shares]] = windows
-            places = flat.reshape(len(fresh), 2 * len(self._resolutions))
-            source_totals.tie(self._windows.columns, places)
+    def rows(self, upserts: Columns) -> tuple[Ints, Ints]:
+        """Return the rows of the slices of upserts, and their places. A slice without open windows gets no row."""
+        slices = self._tables.slices
+        first, second = keys_of_slices(upserts)
+        rows = slices.find(first, second)
+        fresh = np.flatnonzero(rows == NO_ROW)
+        if len(fresh):
+            places = self._places({name: upserts[name][fresh] for name in _OF_SLICE})
+            source_totals.tie(self._tables.windows.columns, places)
             has_window = (places != NO_ROW).any(axis=1)
-            rows = self._pending.rows([key for key, has in zip(fresh, has_window.tolist(), strict=True) if has])
-            self._pending.columns["places"][rows] = places[has_window]
-        kept = [i for i, key in enumerate(keys) if key in self._pending]
-        return self._pending.rows([keys[i] for i in kept]), np.array(kept, np.int64)
+            opened = fresh[has_window]
+            rows[opened], _ = slices.rows(first[opened], second[opened])
+            slices.columns["places"][rows[opened]] = places[has_window]
+        kept = np.flatnonzero(rows != NO_ROW)
+        return rows[kept], kept
 
-    def _spans(self, slice_ms: int) -> list[tuple[str, int, int]]:
-        """Return the resolution, start and end of each window that contains a slice."""
-        return [
-            (name, start_ms := slice_ms - slice_ms % width_ms, start_ms + width_ms)
-            for name, width_ms in self._resolutions.items()
-        ]
+    def _places(self, slices: Columns) -> Ints:
+        """Return the rows of the windows that n slices belong to, opened if they are new; shape (n, 2 k).
 
-    def _shares(
-        self, shard: int, source: str, symbol: str, slice_ms: int, spans: list[tuple[str, int, int]]
-    ) -> list[WindowKey | None]:
-        """Return the windows that a slice belongs to; None for one that is finished or can't be corrected any more."""
-        finality = self._shards[shard]
-        shares: list[WindowKey | None] = []
-        for name in (source, ALL):
-            done_ms = finality.previous.finished_ms(name)
-            open_ = slice_ms + self._slice_ms > finality.fold_ms.get(name, NEVER_MS)
-            shares += [
-                (symbol, name, resolution, start_ms) if open_ and end_ms > done_ms else None
-                for resolution, start_ms, end_ms in spans
+        A slice belongs to k windows of its source and to k of all sources. There is no row for a window that is
+        finished or can't be corrected any more.
+        """
+        slice_ms = slices["slice_ms"]
+        start_ms = slice_ms[:, None] - slice_ms[:, None] % self._widths_ms
+        n, k = start_ms.shape
+        folded_ms = self._times(slices, lambda finality, name: finality.fold_ms.get(name, NEVER_MS))
+        done_ms = self._times(slices, lambda finality, name: finality.previous.finished_ms(name))
+        may_change = slice_ms + self._slice_ms > folded_ms
+        unfinished = start_ms + self._widths_ms > done_ms[:, :, None]
+        wanted = np.concatenate(list(may_change[:, :, None] & unfinished), axis=1)
+        columns = {
+            "symbol": np.repeat(slices["symbol"], 2 * k).reshape(n, 2 * k),
+            "source": np.stack([slices["source"], np.zeros(n, np.int64)], axis=1).repeat(k, axis=1),
+            "shard": np.repeat(slices["shard"], 2 * k).reshape(n, 2 * k),
+            "resolution": np.tile(np.arange(k), (n, 2)),
+            "width_ms": np.tile(self._widths_ms, (n, 2)),
+            "end_ms": np.tile(start_ms + self._widths_ms, (1, 2)),
+        }
+        places = np.full((n, 2 * k), NO_ROW)
+        places[wanted] = self._window_rows({name: column[wanted] for name, column in columns.items()})
+        return places
+
+    def _times(self, slices: Columns, time_ms: Callable[[Finality, str], int]) -> Ints:
+        """Return a time of each slice's source, and of all sources, in its shard, ms; shape (2, n)."""
+        names = self._tables.names.names
+        found = np.empty((2, len(slices["shard"])), np.int64)
+        lanes, of = np.unique(slices["shard"] << 32 | slices["source"], return_inverse=True)
+        for row, is_all in enumerate((False, True)):
+            times_ms = [
+                time_ms(self._shards[lane >> 32], ALL if is_all else names[lane & 0xFFFFFFFF])
+                for lane in lanes.tolist()
             ]
-        return shares
+            found[row] = np.array(times_ms, np.int64)[of]
+        return found
 
-    def _window_rows(self, keys: list[WindowKey], shards: list[int]) -> Ints:
-        rows = self._windows.rows(keys)
-        stored = self._windows.columns
-        new = np.flatnonzero(stored["end_ms"][rows] == 0)
-        if len(new):
-            new_keys = [keys[i] for i in new.tolist()]
-            width_ms = np.array([self._resolutions[resolution] for _, _, resolution, _ in new_keys])
-            at = rows[new]
-            stored["width_ms"][at] = width_ms
-            stored["end_ms"][at] = np.array([start_ms for *_, start_ms in new_keys]) + width_ms
-            stored["source"][at] = [self._names[source] for _, source, _, _ in new_keys]
-            stored["shard"][at] = np.array(shards)[new]
-            final_ms = [
-                self._shards[shards[i]].final_ms.get(source, NEVER_MS)
-                for i, (_, source, _, _) in zip(new.tolist(), new_keys, strict=True)
-            ]
-            stored["final"][at] = stored["end_ms"][at] <= final_ms
+    def _window_rows(self, windows: Columns) -> Ints:
+        table = self._tables.windows
+        rows, added = table.rows(*keys_of_windows(windows))
+        if len(added):
+            stored, new = table.columns, rows[added]
+            for name, column in windows.items():
+                stored[name][new] = column[added]
+            final_ms = self._times(
+                {name: windows[name][added] for name in ("shard", "source")},
+                lambda finality, name: finality.final_ms.get(name, NEVER_MS),
+            )[0]
+            stored["final"][new] = stored["end_ms"][new] <= final_ms
         return rows

@@ -11,9 +11,9 @@ from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.post_processor import Flush
 from tickertape.stream.engine.finality.shards import Shards
-from tickertape.stream.engine.windows import source_totals
-from tickertape.stream.engine.windows.merging import as_they_stand
-from tickertape.stream.engine.windows.tables import Tables
+from tickertape.stream.engine.tables import source_totals
+from tickertape.stream.engine.tables.merging import as_they_stand
+from tickertape.stream.engine.tables.tables import Tables
 
 
 class Publishing:
@@ -63,7 +63,7 @@ class Publishing:
         rows = rows[:n]
         metrics = {name: column[:n] for name, column in metrics.items()}
         metrics["width_ms"] = stored["width_ms"][rows]
-        keys, ends_ms = self._tables.windows.keys(rows), stored["end_ms"][rows]
+        keys, ends_ms = self._tables.window_keys(rows), stored["end_ms"][rows]
         finals = NOTHING
         if self._takes is not None and len(final := np.flatnonzero(metrics["final"])):
             columns = {name: metrics[name][final] for name in self._takes}

@@ -18,12 +18,12 @@ from tickertape.stream.engine.derived.post_processor import PostProcessor
 from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.packing import Inspector
 from tickertape.stream.engine.frames.upserts import Arrival
-from tickertape.stream.engine.recovery.rows import restore_rows, rows_of
 from tickertape.stream.engine.recovery.state import State
+from tickertape.stream.engine.tables.rows import restore_rows, rows_of
+from tickertape.stream.engine.tables.tables import Tables
 from tickertape.stream.engine.windows.folding import Folding
 from tickertape.stream.engine.windows.past_horizon import PastHorizon
 from tickertape.stream.engine.windows.publishing import Publishing
-from tickertape.stream.engine.windows.tables import Tables
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Windows:
         if state:
             finished_ms = self._shards.finality[shard].previous.finished_ms
             tables = self._tables
-            restore_rows(state.rows, tables.windows, tables.slices, shard, tables.names, finished_ms)
+            restore_rows(tables, shard, state.rows, finished_ms)
         return [name for processor in self._post_processors for name in processor.assign(shard, state, fresh=fresh)]
 
     def start_publishing(self, shard: int) -> None:
@@ -181,6 +181,7 @@ class Windows:
         for processor in self._post_processors:
             processor.process(flush, self._shards)
         self._folding.release()
+        self._tables.forget_symbols()
         self._forget_sources()
         if not self.lags:
             self._shards.repeating -= self._shards.publishing
@@ -200,7 +201,7 @@ class Windows:
 
     def state(self, shard: int) -> State:
         """Return a shard's state for a snapshot; to be called after a flush."""
-        rows = rows_of(self._tables.windows, self._tables.slices, shard)
+        rows = rows_of(self._tables, shard)
         frontiers = self._shards.finality[shard].frontiers()
         state = State(rows, frontiers, self._shards.incomplete[shard], self._past_horizon.included(shard), None, {})
         for processor in self._post_processors:

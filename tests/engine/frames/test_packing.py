@@ -12,7 +12,7 @@ from tickertape.schemas.frame import Frame
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.define.aggregate import INT, Aggregate, Sum
 from tickertape.stream.engine.frames.packing import BadFrame, Inspector, nothing, pack
-from tickertape.stream.engine.frames.upserts import Arrival, unpack
+from tickertape.stream.engine.frames.upserts import Arrival, SliceKey, Upserts, unpack
 
 SCHEMA = TICKS.aggregate.schema
 
@@ -22,17 +22,26 @@ def columns(*totals: float) -> dict[str, Any]:
     return made | {"total": np.array(totals)}
 
 
+def slices(*slices: tuple[int, int, int]) -> dict[str, Any]:
+    """Return the columns of slices by the codes of source and symbol and the start, ms after the hour."""
+    source, symbol, start_ms = np.array(slices, np.int64).T
+    return {"source": source, "symbol": symbol, "slice_ms": HOUR_MS + start_ms}
+
+
+def keys(found: Upserts) -> list[SliceKey]:
+    return found.keys(np.arange(len(found.columns["slice_ms"])))
+
+
 def test_what_is_packed_is_what_is_unpacked() -> None:
-    keys = [("s", "A", HOUR_MS), ("t", "A", HOUR_MS + 1000), ("s", "B", HOUR_MS)]
-    # Rows of a table are in no order.
-    packed = pack(keys, np.array([2, 0, 1]), columns(1.0, 2.0, 3.0), SCHEMA)
+    held = slices((1, 2, 1000), (0, 4, 0), (0, 2, 0)) | columns(1.0, 2.0, 3.0)
+    # Rows of a table are in no order, and its codes have gaps.
+    packed = pack(held, np.array([2, 0, 1]), ["s", "t"], ["", "", "A", "", "B"], SCHEMA)
     assert (packed["sources"], packed["symbols"]) == (["s", "t"], ["A", "B"])
     said = replace(frame(7, partition=4), **packed)
-    names = Names()
-    found = unpack([Arrival(9, 55, said, [0, 0])], 1000, SCHEMA, names)
-    assert found.keys == [(4, "s", "A", HOUR_MS), (4, "t", "A", HOUR_MS + 1000), (4, "s", "B", HOUR_MS)]
+    found = unpack([Arrival(9, 55, said, [0, 0])], 1000, SCHEMA, Names(), Names())
+    assert keys(found) == [(4, "s", "A", HOUR_MS), (4, "t", "A", HOUR_MS + 1000), (4, "s", "B", HOUR_MS)]
     assert found.columns["total"].tolist() == [3.0, 1.0, 2.0]
-    assert [names.names[code] for code in found.columns["source"].tolist()] == ["s", "t", "s"]
+    assert [found.sources[code] for code in found.columns["source"].tolist()] == ["s", "t", "s"]
     assert {name: set(found.columns[name].tolist()) for name in ("partition", "shard", "offset", "stamp")} == {
         "partition": {4},
         "shard": {9},
@@ -44,18 +53,18 @@ def test_what_is_packed_is_what_is_unpacked() -> None:
 def test_frames_are_read_as_one_with_names_of_their_own() -> None:
     one = frame(1, upsert(0, 1.0, source="x", symbol="B"))
     two = frame(2, upsert(0, 2.0, source="y", symbol="A"), upsert(1000, 4.0, source="x", symbol="A"), partition=1)
-    found = unpack([Arrival(0, 1, one, [0]), Arrival(0, 2, two, [0, 0])], 1000, SCHEMA, Names())
-    assert found.keys == [(0, "x", "B", HOUR_MS), (1, "y", "A", HOUR_MS), (1, "x", "A", HOUR_MS + 1000)]
+    found = unpack([Arrival(0, 1, one, [0]), Arrival(0, 2, two, [0, 0])], 1000, SCHEMA, Names(), Names())
+    assert keys(found) == [(0, "x", "B", HOUR_MS), (1, "y", "A", HOUR_MS), (1, "x", "A", HOUR_MS + 1000)]
     assert found.columns["stamp"].tolist() == [1, 2, 2]
 
 
 def test_a_slice_that_its_lane_has_passed_is_left_out() -> None:
     said = frame(1, upsert(0, 1.0), upsert(1000, 2.0))
     # The slice from 0 ends at 1000: a lane that stands there is done with it.
-    found = unpack([Arrival(0, 1, said, [HOUR_MS + 1000])], 1000, SCHEMA, Names())
-    assert found.keys == [(0, "s", "A", HOUR_MS + 1000)]
-    found = unpack([Arrival(0, 1, said, [HOUR_MS + 999])], 1000, SCHEMA, Names())
-    assert len(found.keys) == 2
+    found = unpack([Arrival(0, 1, said, [HOUR_MS + 1000])], 1000, SCHEMA, Names(), Names())
+    assert keys(found) == [(0, "s", "A", HOUR_MS + 1000)]
+    found = unpack([Arrival(0, 1, said, [HOUR_MS + 999])], 1000, SCHEMA, Names(), Names())
+    assert len(keys(found)) == 2
 
 
 def test_a_frame_without_upserts_has_all_columns() -> None:
@@ -71,22 +80,23 @@ class Rare(Aggregate):
 
 
 def test_an_optional_column_is_left_out_where_it_is_zero_and_read_as_zeros() -> None:
-    schema, keys = Rare.schema, [("s", "A", HOUR_MS), ("s", "B", HOUR_MS)]
-    held = {"total": np.array([1.0, 2.0]), "rare": np.array([0, 0])}
-    without = pack(keys, np.array([0, 1]), held, schema, Rare.optional)
+    schema, names = Rare.schema, (["s"], ["A", "B"])
+    held = slices((0, 0, 0), (0, 1, 0)) | {"total": np.array([1.0, 2.0]), "rare": np.array([0, 0])}
+    without = pack(held, np.array([0, 1]), *names, schema, Rare.optional)
     assert without["columns"].keys() == {"source", "symbol", "slice_ms", "total"}
-    some = pack(keys, np.array([0, 1]), held | {"rare": np.array([0, 7])}, schema, Rare.optional)
+    some = pack(held | {"rare": np.array([0, 7])}, np.array([0, 1]), *names, schema, Rare.optional)
     frames = [replace(frame(1), **without), replace(frame(2, partition=1), **some)]
     for one in frames:
         Inspector(Rare()).inspect(one)
     arrivals = [Arrival(0, offset, one, [0]) for offset, one in enumerate(frames)]
-    found = unpack(arrivals, 1000, schema, Names())
+    found = unpack(arrivals, 1000, schema, Names(), Names())
     assert found.columns["rare"].tolist() == [0, 0, 0, 7]
     assert found.columns["total"].tolist() == [1.0, 2.0, 1.0, 2.0]
 
 
 def test_an_optional_column_that_is_there_has_a_length_too() -> None:
-    packed = pack([("s", "A", HOUR_MS)], np.array([0]), {"total": np.ones(1), "rare": np.zeros(1, int)}, Rare.schema)
+    held = slices((0, 0, 0)) | {"total": np.ones(1), "rare": np.zeros(1, int)}
+    packed = pack(held, np.array([0]), ["s"], ["A"], Rare.schema)
     packed["columns"]["rare"] = b"short"
     with pytest.raises(BadFrame, match="column rare has 5 bytes, and 1 slices need 8"):
         Inspector(Rare()).inspect(replace(frame(1), **packed))

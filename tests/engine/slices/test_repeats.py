@@ -13,14 +13,14 @@ class Slices:
     """As much of a slicer as finding repeats takes: slices by the second at which they end."""
 
     def __init__(self) -> None:
-        self.table: Table[int] = Table({"highest_id": (INT, -1), "serial": (INT, -1)}, capacity=2)
+        self.table = Table({"highest_id": (INT, -1), "serial": (INT, -1)}, capacity=2)
         self.repeats = Repeats()
         self._serial = 0
 
     def read(self, *events: tuple[int, int]) -> list[bool]:
         """Read a block of (slice, id)."""
         ends = sorted({end for end, _ in events})
-        rows = self.table.rows(ends)
+        rows, _ = self.table.rows(np.zeros(len(ends), np.int64), np.array(ends, np.int64))
         for row in rows[self.table.columns["serial"][rows] < 0]:
             self.table.columns["serial"][row] = self._serial
             self._serial += 1
@@ -31,7 +31,8 @@ class Slices:
 
     def close(self, frontier: int) -> None:
         live = self.table.live()
-        self.table.release(live[np.array(self.table.keys(live), np.int64) <= frontier])
+        _, ends = self.table.keys(live)
+        self.table.release(live[ends <= frontier])
         self.repeats.forget(self.table.columns["serial"][self.table.live()])
 
     @property

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.blocks import HOUR_MS, Log, Published, slicer, tallied
+from tests.engine.blocks import HOUR_MS, Log, Published, SliceKey, slicer, tallied
 from tickertape.schemas.checkpoint import is_long, slices_from, to_metadata
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.refused import DeadLetter, Late
-from tickertape.stream.engine.slices.open_slices import SliceKey
 from tickertape.stream.engine.slices.slicer import Refused, Slicer
 
 SILENCE_MS = 60_000

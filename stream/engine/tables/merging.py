@@ -1,7 +1,5 @@
 """Pure functions that merge slices into windows, always in the canonical order: slice, partition, source."""
 
-from typing import Any
-
 import numpy as np
 
 from tickertape.stream.engine.core.columns import Ints
@@ -64,7 +62,7 @@ def accumulate(windowing: Windowing, slices: Columns, pairs: tuple[Ints, Ints], 
         np.minimum.at(into["offset"], targets, slices["offset"][rows])
 
 
-def as_they_stand(windowing: Windowing, windows: Columns, rows: Ints, slices: Table[Any], names: Names) -> Columns:
+def as_they_stand(windowing: Windowing, windows: Columns, rows: Ints, slices: Table, names: Names) -> Columns:
     """Return the current partials of windows, including the slices that aren't folded into them yet.
 
     Parameters

@@ -8,7 +8,7 @@ from tests.engine.blocks import HOUR_MS
 from tests.engine.made_frames import WINDOWING
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import Columns
-from tickertape.stream.engine.windows.merging import accumulate, in_order
+from tickertape.stream.engine.tables.merging import accumulate, in_order
 
 #: Start in s, partition, source's code, and the total.
 Row = tuple[int, int, int, float]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tickertape.stream.engine.windows.source_totals import add_up
+from tickertape.stream.engine.tables.source_totals import add_up
 
 MOST = 2**63 - 1
 
