@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from tickertape.stream.compiled import fold
 from tickertape.stream.engine.core.columns import Floats, Ints
 from tickertape.stream.engine.core.table import Columns, Schema
 
@@ -82,7 +83,9 @@ class Sum(Reducer):
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
         values = partials[self.name]
-        if not self.optional or values.any():
+        if self.optional and not values.any():
+            return
+        if not fold.add(into[self.name], rows, values):
             np.add.at(into[self.name], rows, values)
 
 
@@ -112,12 +115,20 @@ class Extreme(Reducer):
         self.optional = optional
         self.keys = [(name, np.minimum if direction == "min" else np.maximum) for name, direction, _ in keys]
         self.carries = list(carries or ())
+        self._names = [name for name, *_ in keys] + self.carries
+        self._greatest = [direction == "max" for _, direction, _ in keys]
         starts = {
             name: (dtype, (_LARGEST if direction == "min" else _SMALLEST)[dtype]) for name, direction, dtype in keys
         }
         self.schema = starts | {name: (dtype, 0) for name, dtype in (carries or {}).items()}
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
+        if not fold.extreme(
+            [into[name] for name in self._names], rows, [partials[name] for name in self._names], self._greatest
+        ):
+            self._merge_by_columns(into, rows, partials)
+
+    def _merge_by_columns(self, into: Columns, rows: Ints, partials: Columns) -> None:
         """Fold one column after another, each time with only the partials that have tied so far."""
         at, tied = rows, slice(None)
         rest = [name for name, _ in self.keys]
