@@ -60,12 +60,30 @@ class Blocks:
         return value
 
 
-class FetchedBytes(_Fetched):  # type: ignore[misc]  # aiokafka has no types
-    """The bytes fetched of one partition. aiokafka's own class doesn't give access to them."""
+class FetchedBytes:
+    """The bytes fetched of one partition. aiokafka's own class copies them, and doesn't give access to them.
 
-    def __init__(self, fetched: bytes) -> None:
-        super().__init__(fetched)
+    Parameters
+    ----------
+    fetched
+        The bytes, which may be part of a whole answer.
+    """
+
+    def __init__(self, fetched: bytes | memoryview) -> None:
         self.fetched = np.frombuffer(fetched, np.uint8)
+        self._own: Any = None
+
+    def size_in_bytes(self) -> int:
+        return len(self.fetched)
+
+    def has_next(self) -> bool:
+        """Return whether there is a whole batch, as aiokafka asks before it makes `BlockRecords`, or its own."""
+        return next(self.batches(), None) is not None if self._own is None else bool(self._own.has_next())
+
+    def next_batch(self) -> Any:
+        """Return the next batch, for consumers that read records one by one."""
+        self._own = self._own or _Fetched(self.fetched.tobytes())
+        return self._own.next_batch()
 
     def batches(self) -> Iterator[slice]:
         """Yield where each record batch is, except one that the broker has cut off at the end."""
