@@ -11,9 +11,11 @@ from typing import Any
 
 from faust import Worker
 
+from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.configuration.settings import load
 from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.engine.worker import memory
 from tickertape.stream.engine.worker.pipeline import Pipeline
 from tickertape.stream.kafka.clients.reader import Reader
@@ -69,8 +71,17 @@ class Timed(Pipeline):
             ends = await reader.ends()
             while any((windows.read(part.partition) or 0) < end for part, end in ends.items()):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.002)
+            while not all(_is_final(each, agents) for each in windows._windows):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.002)
             await self.consumer.force_commit()
         return time.perf_counter() - self.began, time.process_time() - self.cpu
+
+
+def _is_final(windows: Windows, agents: dict[str, Any]) -> bool:
+    """Return whether all windows are final that can be: up to the frontier of the slowest lane."""
+    slicers = agents[windows.topic].slicers.values() if windows.topic in agents else ()
+    frontiers_ms = [frontier_ms for slicer in slicers for frontier_ms in slicer.lanes.frontier_ms.values()]
+    return windows.shards.final_ms >= min(frontiers_ms, default=NEVER_MS)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ class SlicingAgent:
         self._workload = workload
         # By partition: small blocks that the next flush folds together.
         self._waiting: dict[int, list[Block]] = {}
+        # The partitions that have had a backlog since their last frames.
+        self._were_behind: set[int] = set()
         self._failure: Exception | None = None
         self._silence = Silence(self.topic, settings, log_end)
         self._block_records = BLOCK_RECORDS.labels(self.topic)
@@ -86,6 +88,7 @@ class SlicingAgent:
         self._workload.clear(self.topic)
         self.slicers = {}
         self._waiting = {}
+        self._were_behind = set()
         for tp, position in positions.items():
             position = position.valid(tp)
             self.slicers[tp.partition] = Slicer(
@@ -136,6 +139,8 @@ class SlicingAgent:
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
         behind = left > self._settings.block_records
+        if behind:
+            self._were_behind.add(block.partition)
         self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else NEVER_MS)
         self._pace.ask()
 
@@ -191,12 +196,15 @@ class SlicingAgent:
 
     def _send(self, slicer: Slicer, *, everyone: bool) -> None:
         shards = self._shards
+        # The slices may have been read in a backlog that is over by now: what follows from them is old news too.
+        behind = slicer.partition in self._were_behind or self._workload.is_behind(TP(self.topic, slicer.partition))
+        self._were_behind.discard(slicer.partition)
         frames = slicer.flush(
             lambda symbol: partition_for(symbol, shards),
             shards,
             everyone=everyone,
             idle=self._silence.idle(slicer),
-            behind=self._workload.is_behind(TP(self.topic, slicer.partition)),
+            behind=behind,
         )
         key = f"{self.topic}|{slicer.partition}".encode()
         for shard, frame in frames:

@@ -184,7 +184,7 @@ class WindowAgent:
                     windows.apply_frame(shard, offset, frame)
                 if offset >= owned.upto:
                     self._latency.note_frame(frame)
-                    self._backlogs.note_frame(frame)
+                    self._backlogs.note_frame(shard, frame)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
                 self._reject(block, at, error)
         owned.read = max(owned.read, block.end)

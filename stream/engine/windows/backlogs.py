@@ -22,23 +22,24 @@ class Backlogs:
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
-        # By partition with a backlog: when a frame last reported it.
-        self._reported_at: dict[TP, float] = {}
+        # By shard, and partition with a backlog: when a frame of the shard last reported it. Shards are read one after
+        # the other, and each knows only what its own frames have brought.
+        self._reported_at: dict[tuple[int, TP], float] = {}
 
     def clear(self) -> None:
         """Forget what frames have reported."""
         self._reported_at = {}
 
-    def note_frame(self, frame: Frame) -> None:
-        """Record whether the owner of a frame's partition has a backlog of it."""
-        tp = TP(frame.topic, frame.partition)
+    def note_frame(self, shard: int, frame: Frame) -> None:
+        """Record whether the owner of a frame's partition had a backlog of it, up to this frame of a shard."""
+        of = shard, TP(frame.topic, frame.partition)
         if frame.behind:
-            self._reported_at[tp] = monotonic()
+            self._reported_at[of] = monotonic()
         else:
-            self._reported_at.pop(tp, None)
+            self._reported_at.pop(of, None)
 
     def has(self, topic: str) -> bool:
         """Return whether any worker is more than a block behind on a topic."""
         since = monotonic() - REPORTED_SECONDS
-        reported = any(tp.topic == topic and at > since for tp, at in self._reported_at.items())
+        reported = any(tp.topic == topic and at > since for (_, tp), at in self._reported_at.items())
         return reported or self._workload.has_backlog(topic)

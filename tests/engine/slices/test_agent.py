@@ -100,7 +100,7 @@ def test_refused_records_are_keyed_by_where_they_lie(world: World) -> None:
     assert msgspec.json.decode(letter[3], type=DeadLetter).value == b"?"
 
 
-def test_a_frame_says_whether_more_than_a_block_is_left_to_read(world: World) -> None:
+def test_a_frame_says_whether_more_than_a_block_is_left_to_read_or_was_since_the_last_one(world: World) -> None:
     world.unread = 8193  # block_records is 8192
     world.log.tick(0, 1)
     world.read()
@@ -108,6 +108,14 @@ def test_a_frame_says_whether_more_than_a_block_is_left_to_read(world: World) ->
     world.unread = 8192
     world.log.tick(1, 2)
     world.read()
+    assert not world.beat().behind
+    world.unread = 8193
+    world.log.tick(2, 3)
+    world.read()
+    world.unread = 0
+    world.log.tick(3, 4)
+    world.read()
+    assert world.beat().behind
     assert not world.beat().behind
 
 
