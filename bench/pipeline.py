@@ -4,6 +4,7 @@ Run: python -m bench.pipeline BROKER EVENTS [AGENTS]
 """
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -32,6 +33,8 @@ class Timed(Pipeline):
 
     async def on_started(self) -> None:
         await super().on_started()
+        # As the command does; Faust's own worker makes a record of each line that it doesn't show.
+        logging.getLogger().setLevel(logging.WARNING)
         receive = self.coordinator.receive
 
         async def first(block: Block) -> bool:
