@@ -23,6 +23,7 @@ help: ## list these
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
 setup: .venv/set-up .venv/compiled ## make .venv from the lock, and compile the hot path; done again when their sources change
+	@:
 
 .venv/set-up: requirements.lock pyproject.toml
 	@$(MADE) || "$(PYTHON)" -c '$(NEW_ENOUGH)' || { \

@@ -133,7 +133,7 @@ def main() -> None:
             return
         build(to, target=options.target, sanitize=options.sanitize)
     except BuildError as error:
-        raise SystemExit(f"the hot path is not compiled, so NumPy does its work: {error}; then: make compiled") from None
+        raise SystemExit(f"the hot path is not compiled, so NumPy does its work: {error}; then make compiled") from None
     if options.out is None and not options.sanitize:
         for old in FOLDER.glob("hot-*.so"):
             if old not in (to, library(sanitize=True)):

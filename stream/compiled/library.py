@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tickertape.stream.compiled import build
 
@@ -70,9 +71,13 @@ def _load() -> tuple[Any, str]:
             function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError) as error:
         return None, f"{path.name} can't be loaded: {error}"
-    table = np.array([_power(exponent) for exponent in range(_LEAST_POWER, _GREATEST_POWER + 1)], np.uint64)
-    found.tt_set_powers(table.ctypes.data)
+    found.tt_set_powers(powers().ctypes.data)
     return found, ""
+
+
+def powers() -> NDArray[np.uint64]:
+    """Return the powers of five that decimals are computed with, as `tt_set_powers` takes them."""
+    return np.array([_power(exponent) for exponent in range(_LEAST_POWER, _GREATEST_POWER + 1)], np.uint64)
 
 
 def _is_cut_off(file: bytes) -> bool:
