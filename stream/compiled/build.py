@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -109,7 +110,8 @@ def build(to: Path, *, target: str | None = None, sanitize: bool = False, strict
     except OSError as error:
         raise BuildError(f"{error.filename} can't be used: {error.strerror}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def _why(done: subprocess.CompletedProcess[str]) -> str:
@@ -133,7 +135,8 @@ def main() -> None:
             return
         build(to, target=options.target, sanitize=options.sanitize)
     except BuildError as error:
-        raise SystemExit(f"the hot path is not compiled, so NumPy does its work: {error}; then make compiled") from None
+        instead = "what was compiled of the same sources stays" if to.exists() else "NumPy does its work"
+        raise SystemExit(f"the hot path is not compiled, so {instead}: {error}; then run `make compiled`") from None
     if options.out is None and not options.sanitize:
         for old in FOLDER.glob("hot-*.so"):
             if old not in (to, library(sanitize=True)):
