@@ -18,6 +18,8 @@ MADE_OF = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "tickertape", "
 MADE_OF += ("grafana", "prometheus")
 FOLDER = "tickertape/stream/compiled/"
 SOURCES = {FOLDER + path.name for path in build.FOLDER.iterdir() if path.suffix in (".c", ".h")}
+# They share what one of them makes.
+pytestmark = pytest.mark.xdist_group("wheel")
 RUN = [sys.executable, "-c"]
 SDIST = "from setuptools import build_meta; build_meta.build_sdist('dist')"
 
