@@ -10,14 +10,20 @@ RUN = .venv/bin/python -m
 # Also says no where pip is missing, as when `venv` failed half way.
 MADE = .venv/bin/python -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null
 PIP = $(RUN) pip install --disable-pip-version-check --quiet
+# The file, not the module, which would import Tickertape first.
+COMPILE = .venv/bin/python stream/compiled/build.py
+# A compiler for where there is none. It is large, so nothing else installs it.
+ZIGLANG = ziglang>=0.15.2,<0.16
+FETCH_ZIGLANG = $(PIP) --require-hashes --only-binary :all: -r requirements-compiler.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos mutants lint bench bench-smoke dashboards lock docs
+.PHONY: help setup compiled aarch64 demo test chaos mutants lint bench bench-smoke dashboards lock docs
 
 help: ## list these
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
-setup: .venv/set-up ## make .venv from the lock; done again when the lock or pyproject.toml changes
+setup: .venv/set-up .venv/compiled ## make .venv from the lock, and compile the hot path; done again when their sources change
+	@:
 
 .venv/set-up: requirements.lock pyproject.toml
 	@$(MADE) || "$(PYTHON)" -c '$(NEW_ENOUGH)' || { \
@@ -28,6 +34,22 @@ setup: .venv/set-up ## make .venv from the lock; done again when the lock or pyp
 	@$(PIP) -r requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
+
+# The folder too, for a file that is removed. Whatever fails, NumPy does the work, and the last line printed says so.
+.venv/compiled: .venv/set-up requirements-compiler.lock \
+  stream/compiled stream/compiled/build.py $(wildcard stream/compiled/*.c stream/compiled/*.h)
+	@$(COMPILE) --which >/dev/null 2>&1 || $(FETCH_ZIGLANG) >/dev/null 2>&1 || :
+	@$(COMPILE) || :
+	@touch $@
+
+compiled: ## compile the hot path again, as after you install a compiler
+	@rm -f .venv/compiled
+	@$(MAKE) --no-print-directory .venv/compiled
+
+aarch64: setup ## cross-compile the hot path, and compare its results with those here; the latter needs qemu-aarch64
+	@$(FETCH_ZIGLANG)
+	@$(COMPILE) --target aarch64-linux-gnu --out build/aarch64/hot.so
+	@$(RUN) pytest -q tests/compiled/test_machines.py
 
 demo: setup ## a simulated market through Kafka and two workers, live in this terminal
 	@.venv/bin/tickertape demo $(ARGS)
@@ -58,12 +80,14 @@ dashboards: setup ## write grafana/dashboards anew from grafana/source
 docs: setup ## the documentation as a site, in build/docs/html; a broken link is an error
 	@$(RUN) docs.site build/docs
 
+LOCK = CUSTOM_COMPILE_COMMAND='make lock' build/lock/bin/python -m piptools compile --quiet --generate-hashes --strip-extras \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS)
+
 # The oldest Python makes the lock, for what it can install the later ones can too.
-lock: setup ## make requirements.lock anew; newer versions: make lock ARGS=--upgrade
+lock: setup ## make both locks anew; newer versions: make lock ARGS=--upgrade
 	@.venv/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo 'the lock is made by Python 3.11: rm -r .venv; make PYTHON=python3.11 lock' >&2; exit 1; }
 	@.venv/bin/python -m venv build/lock
 	@build/lock/bin/python -m pip install --disable-pip-version-check --quiet 'pip-tools>=7.5,<8'
-	CUSTOM_COMPILE_COMMAND='make lock' build/lock/bin/python -m piptools compile --quiet --extra dev --all-build-deps \
-	  --allow-unsafe --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(ARGS) \
-	  --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra dev --all-build-deps --allow-unsafe --output-file requirements.lock pyproject.toml
+	echo '$(ZIGLANG)' | $(LOCK) --no-annotate --output-file requirements-compiler.lock -

@@ -175,9 +175,9 @@ def test_what_counts_as_a_command(line: str, there: bool) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, ".ci/run"])
 def test_targets_of_make_on_a_page_exist(page: str) -> None:
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     lines = (ROOT / page).read_text().splitlines() if page == ".ci/run" else map(" ".join, commands(page))
-    asked = {match[1] for line in lines if (match := re.match(r"make (\w+)", line))}
+    asked = {match[1] for line in lines if (match := re.search(r"^(?:[A-Z_]+=\S* )*make ([\w-]+)", line))}
     assert asked <= targets
 
 
@@ -220,28 +220,42 @@ def test_examples_in_docstrings_hold() -> None:
 # The lock.
 
 
-def test_lock_pins_all_that_the_project_asks_for() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    text = "\n".join(
-        line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith(" " * 4 + "#")
-    )
+def locked(lock: str) -> dict[str, str]:
+    """Return the versions that a lock pins, by name."""
+    text = "\n".join(line for line in (ROOT / lock).read_text().splitlines() if not line.startswith(" " * 4 + "#"))
     entries = [entry.split() for entry in text.replace("\\\n", " ").splitlines() if entry and not entry.startswith("#")]
     pins = [Requirement(" ".join(word for word in words if not word.startswith("--hash="))) for words in entries]
     # What is installed is what was looked at, whoever serves it.
     assert [words[0] for words in entries if not words[-1].startswith("--hash=sha256:")] == []
     assert [str(pin) for pin in pins if [spec.operator for spec in pin.specifier] != ["=="] or pin.url] == []
-    versions = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
+    return {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
+
+
+def unmet(asked: list[str], lock: str) -> list[str]:
+    versions = locked(lock)
+    return [
+        str(each)
+        for each in map(Requirement, asked)
+        if not each.specifier.contains(versions.get(canonicalize_name(each.name), "0"))
+    ]
+
+
+def test_lock_pins_all_that_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     asked = [
         *project["project"]["dependencies"],
         *project["project"]["optional-dependencies"]["dev"],
         *project["build-system"]["requires"],
     ]
-    unmet = [
-        asked
-        for asked in map(Requirement, asked)
-        if not asked.specifier.contains(versions.get(canonicalize_name(asked.name), "0"))
-    ]
-    assert unmet == []
+    assert unmet(asked, "requirements.lock") == []
+
+
+def test_the_lock_of_the_compiler_pins_it_alone() -> None:
+    (asked,) = re.findall(r"^ZIGLANG = (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert unmet([asked], "requirements-compiler.lock") == []
+    assert list(locked("requirements-compiler.lock")) == ["ziglang"]
+    # It is for where there is no compiler, and large.
+    assert "ziglang" not in locked("requirements.lock")
 
 
 # What runs elsewhere: it can't be run here, so it is at least read.
@@ -264,6 +278,32 @@ def test_the_workflow_runs_what_everybody_runs_on_each_python() -> None:
     for path in (ROOT / ".github/workflows").glob("*.yml"):
         jobs = yaml.safe_load(path.read_text())["jobs"].values()
         assert all(job["timeout-minutes"] <= 60 for job in jobs), path
+
+
+def test_a_release_has_the_sdist_and_a_wheel_for_each_platform() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    jobs = yaml.safe_load((ROOT / ".github/workflows/wheels.yml").read_text())["jobs"]
+    assert jobs["wheel"]["strategy"]["matrix"]["machine"] == ["ubuntu-24.04", "ubuntu-24.04-arm", "macos-15"]
+    made = {
+        name: ([step["run"] for step in job["steps"] if "run" in step][-1], job["steps"][-1]["with"]["path"])
+        for name, job in jobs.items()
+    }
+    assert made == {
+        "wheel": ("python -m cibuildwheel --output-dir dist", "dist/*.whl"),
+        "sdist": ("python -m build --sdist", "dist/*.tar.gz"),
+    }
+    # One wheel a platform, by the oldest Python, and it is tried.
+    config = project["tool"]["cibuildwheel"]
+    assert config["build"] == f"cp{project['project']['requires-python'].removeprefix('>=').replace('.', '')}-*"
+    assert (ROOT / config["test-command"].removeprefix("python {project}/")).is_file()
+
+
+def test_what_setup_py_needs_is_in_the_image() -> None:
+    copied = set((ROOT / "Dockerfile").read_text().split())
+    there = set((ROOT / ".dockerignore").read_text().split())
+    for name in ("setup.py", "requirements-compiler.lock", "requirements.lock", "pyproject.toml"):
+        assert name in copied
+        assert f"!{name}" in there
 
 
 def test_pre_commit_does_what_lint_does() -> None:

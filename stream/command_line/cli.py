@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.metadata import version
 
 import click
 
@@ -20,8 +21,23 @@ INTERRUPTED = 130
 UNREAD = 141
 
 
+def _print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from tickertape.stream.compiled.library import path_taken
+
+        click.echo(f"tickertape {version('tickertape')} ({path_taken()})")
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tickertape", message="%(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version, and whether the compiled hot path is on.",
+)
 @click.option("--broker", metavar="HOST:PORT", help="Kafka's address, in place of TICKERTAPE_BROKER.")
 @click.option(
     "--agents",

@@ -15,6 +15,8 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from tickertape.schemas.topics import CONTROL
+from tickertape.stream.compiled.build import OFF
+from tickertape.stream.compiled.library import path_taken, why_numpy
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError, TickertapeError
 from tickertape.stream.kafka.access.security import for_aiokafka
@@ -58,6 +60,7 @@ class Finding(Struct, frozen=True):
 def examine(settings: Settings) -> Iterator[Finding]:
     """Run all checks, and yield their findings. Those about Kafka are left out if it can't be reached."""
     yield _python()
+    yield _hot_path()
     yield _memory()
     yield _disk()
     yield from _settings(settings)
@@ -89,6 +92,13 @@ def _checked(look: Callable[[Settings], Iterator[Finding]], settings: Settings) 
 def _python() -> Finding:
     # Never wrong: with too old a Python this command couldn't have been installed.
     return Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _hot_path() -> Finding:
+    # To turn it off is somebody's wish.
+    if why_numpy() in ("", f"{OFF} is set"):
+        return Finding("hot path", "ok", path_taken())
+    return Finding("hot path", "warning", path_taken(), "results are the same, but a worker takes longer for them")
 
 
 def _memory() -> Finding:

@@ -7,11 +7,14 @@ to a call doesn't matter. They keep the GIL: to get it back, a call would have t
 
 import ctypes
 import os
+import struct
 from ctypes import c_char_p, c_double, c_int64, c_uint64, c_void_p
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tickertape.stream.compiled import build
 
@@ -40,24 +43,63 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "tt_split": (c_int64, [c_void_p, *[c_int64] * 7, *[c_void_p] * 5]),
 }
 _LEAST_POWER, _GREATEST_POWER = -342, 308
+_ELF_HEADER = 64
 
 
 @cache
 def library() -> Any:
-    """Return the compiled hot path, or None if it is turned off, was never built, or was built from other sources."""
-    if os.environ.get(build.OFF, "0") != "0":
-        return None
-    path = os.environ.get(build.INSTEAD) or build.library()
+    """Return the compiled hot path, or None where NumPy does its work."""
+    return _load()[0]
+
+
+def why_numpy() -> str:
+    """Return why NumPy does the work, in a few words, or nothing where the compiled hot path does it."""
+    return _load()[1]
+
+
+def path_taken() -> str:
+    """Return which of the two paths is on, and if it is NumPy's, why: ``compiled``, or ``NumPy only: …``."""
+    return f"NumPy only: {why}" if (why := why_numpy()) else "compiled"
+
+
+def _load() -> tuple[Any, str]:
+    """Return the library, or None and why."""
+    if os.environ.get(build.OFF, "0") not in ("", "0"):
+        return None, f"{build.OFF} is set"
+    named = os.environ.get(build.INSTEAD)
+    path = Path(named).absolute() if named else build.library()
+    if not path.exists():
+        return None, f"{build.INSTEAD} names no file" if named else "not built; see CONTRIBUTING.md"
     try:
+        if _is_cut_off(path.read_bytes()):
+            return None, f"{path.name} is damaged"
         found = ctypes.PyDLL(str(path))
-    except OSError:
-        return None
-    for name, (result, arguments) in _FUNCTIONS.items():
-        function = getattr(found, name)
-        function.restype, function.argtypes = result, arguments
-    table = np.array([_power(exponent) for exponent in range(_LEAST_POWER, _GREATEST_POWER + 1)], np.uint64)
-    found.tt_set_powers(table.ctypes.data)
-    return found
+        for name, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(found, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as error:
+        return None, f"{path.name} can't be loaded: {error}"
+    found.tt_set_powers(powers().ctypes.data)
+    return found, ""
+
+
+def powers() -> NDArray[np.uint64]:
+    """Return the powers of five that decimals are computed with, as `tt_set_powers` takes them."""
+    return np.array([_power(exponent) for exponent in range(_LEAST_POWER, _GREATEST_POWER + 1)], np.uint64)
+
+
+def _is_cut_off(file: bytes) -> bool:
+    """Return whether an ELF file ends before its segments do: to load it would end the process, with no error raised.
+
+    The loader itself looks at all else.
+    """
+    if len(file) < _ELF_HEADER or not file.startswith(b"\x7fELF\2\1"):  # of 64 bits, little-endian
+        return False
+    (at,), (each, count) = struct.unpack_from("<Q", file, 32), struct.unpack_from("<HH", file, 54)
+    if at + each * count > len(file):
+        return True
+    segments = (struct.unpack_from("<8xQ16xQ", file, at + each * i) for i in range(count))
+    return any(begin + size > len(file) for begin, size in segments)
 
 
 def _power(exponent: int) -> tuple[int, int]:
