@@ -64,3 +64,19 @@ int64_t tt_extreme(void *const *into, const void *const *from, int64_t n_keys, i
     }
     return 1;
 }
+
+/* Raise the greatest id of each row to the last of its ids, if these rise from it on.
+
+   Returns 0, with nothing changed, where any id isn't above all before it in its row. `before` has room for n numbers. */
+int64_t tt_rise(int64_t *greatest, int64_t rows, const int64_t *row, const int64_t *id, int64_t n, int64_t *before) {
+    if (!are_rows(row, n, rows)) return 0;
+    for (int64_t i = 0; i < n; i++) {
+        before[i] = greatest[row[i]];
+        if (id[i] <= before[i]) {
+            while (i-- > 0) greatest[row[i]] = before[i];
+            return 0;
+        }
+        greatest[row[i]] = id[i];
+    }
+    return 1;
+}

@@ -64,6 +64,27 @@ def extreme(into: Sequence[_Column], rows: _Ints, values: Sequence[_Column], gre
     )
 
 
+def rise(greatest: _Ints, rows: _Ints, ids: _Ints) -> bool:
+    """Raise each row's greatest id to its last one, if ids rise; return False, with nothing changed, if any doesn't.
+
+    Parameters
+    ----------
+    greatest
+        The greatest id of each row so far.
+    rows, ids
+        The row of each id, and the ids; shape (n,).
+    """
+    compiled = library()
+    if compiled is None or not _plain([greatest], rows, [ids]):
+        return False
+    before = np.empty(len(ids), np.int64)
+    return bool(
+        compiled.tt_rise(
+            greatest.ctypes.data, len(greatest), rows.ctypes.data, ids.ctypes.data, len(ids), before.ctypes.data
+        )
+    )
+
+
 def _plain(into: Sequence[_Column], rows: _Ints, values: Sequence[_Column]) -> bool:
     """Return whether these are contiguous columns of equal types that compiled code knows, and of equal lengths."""
     return (

@@ -35,6 +35,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "tt_add_floats": (c_int64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64]),
     "tt_add_integers": (c_int64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64]),
     "tt_extreme": (c_int64, [c_void_p, c_void_p, c_int64, c_int64, c_uint64, c_uint64, c_int64, c_void_p, c_int64]),
+    "tt_rise": (c_int64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p]),
     "tt_pairs_new": (c_void_p, [c_uint64]),
     "tt_pairs_free": (None, [c_void_p]),
     "tt_pairs_find": (None, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p]),

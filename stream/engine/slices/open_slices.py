@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tickertape.stream.compiled import fold
 from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.core.names import InputNames
@@ -82,12 +83,17 @@ class OpenSlices:
         local, rows = self._rows(decoded.source, decoded.symbol, end_ms)
         row = rows[local]
         columns = self._table.columns
-        repeated = self._repeats.find(columns, rows, local, decoded.id)
+        if fold.rise(columns["highest_id"], row, decoded.id):
+            repeated = None
+            self._repeats.hold(columns["serial"][row], decoded.id)
+        else:
+            repeated = self._repeats.find(columns, rows, local, decoded.id)
         if repeated is not None:
             decoded, row = decoded.where(~repeated), row[~repeated]
         partials = self._aggregate.lift({"time_ms": decoded.time_ms, "id": decoded.id} | decoded.columns)
         self._aggregate.merge(columns, row, partials)
-        np.minimum.at(columns["first_offset"], row, offsets[decoded.at])
+        if not fold.extreme([columns["first_offset"]], row, [offsets[decoded.at]], [False]):
+            np.minimum.at(columns["first_offset"], row, offsets[decoded.at])
         columns["dirty"][rows] = True
         # A record that names several symbols is there once for each of them, in adjacent places.
         return len(decoded) if named is None else int(np.count_nonzero(np.diff(decoded.at, prepend=-1)))

@@ -52,18 +52,21 @@ class Repeats:
         if not (low.any() or falls.any()):
             # The ids rise, so the last of each slice is its highest.
             highest[rows] = by_group[np.concatenate([first[1:], [len(group)]]) - 1]
-            self._hold(serial, ids)
+            self.hold(serial, ids)
             return None
         doubtful = low
         doubtful[group[1:][falls]] = True
         repeated = self._exactly(serial, ids, np.flatnonzero(doubtful[local]))
         np.maximum.at(highest, rows[local], ids)
         new = slice(None) if repeated is None else ~repeated
-        self._hold(serial[new], ids[new])
+        self.hold(serial[new], ids[new])
         return repeated
 
-    def _hold(self, serial: Ints, ids: Ints) -> None:
-        """Store ids. Small pieces are joined, at least doubling each time: a minute can have thousands of blocks."""
+    def hold(self, serial: Ints, ids: Ints) -> None:
+        """Store ids that repeat nothing, and the serials of their slices, shape (n,).
+
+        Small pieces are joined, at least doubling each time: a minute can have thousands of blocks.
+        """
         while self._held and len(last := self._held[-1][1]) <= len(ids) <= PIECE_IDS - len(last):
             earlier, last = self._held.pop()
             serial, ids = np.concatenate([earlier, serial]), np.concatenate([last, ids])
