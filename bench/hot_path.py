@@ -1,4 +1,4 @@
-"""The hot path in one process, without Kafka: records of trades become slices, frames, windows and results.
+"""The hot path in one process, without Kafka: fetched trades become blocks, slices, frames, windows and results.
 
 Run: python -m bench.hot_path slices|bars BLOCKS
 
@@ -8,7 +8,9 @@ The work is the same on every machine, so its instructions can be counted: see `
 import sys
 
 import msgspec
-import numpy as np
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.structs import TopicPartition
 
 from bench import load
 from tickertape.agents.market.bars import TRADE_BARS
@@ -17,25 +19,46 @@ from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.frame import Frame
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.fetch.unpacking import Blocks, FetchedBytes
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
 from tickertape.stream.engine.windows.windows import windows_of
 
 BLOCK_RECORDS = 2000
 #: All input is made in any case, so that the cost of a block is the difference between two runs.
-MOST_BLOCKS = 60
+MOST_BLOCKS = 30
+BLOCKS = Blocks(frozenset({"trades"}), BLOCK_RECORDS, 1 << 24)
 
 
-def blocks() -> list[Block]:
-    """Return the load as blocks of one partition."""
+def batches() -> list[bytes]:
+    """Return the load as record batches of one partition, a block each."""
     events = list(load.trades(MOST_BLOCKS * BLOCK_RECORDS))
     found = []
     for first in range(0, len(events), BLOCK_RECORDS):
-        some, end = events[first : first + BLOCK_RECORDS], first + BLOCK_RECORDS
-        appended_ms = np.array([trade.received_ms + 1 for trade in some])
-        values: list[bytes | None] = [msgspec.json.encode(trade) for trade in some]
-        found.append(Block("trades", 0, first, end, np.arange(first, end), values, appended_ms))
+        builder = DefaultRecordBatchBuilder(
+            magic=2,
+            compression_type=0,
+            is_transactional=0,
+            producer_id=-1,
+            producer_epoch=-1,
+            base_sequence=-1,
+            batch_size=1 << 24,
+        )
+        for delta, trade in enumerate(events[first : first + BLOCK_RECORDS]):
+            builder.append(delta, trade.received_ms + 1, trade.symbol.encode(), msgspec.json.encode(trade), [])
+        # The broker sets a batch's offset, which its CRC doesn't cover.
+        found.append(first.to_bytes(8, "big") + bytes(builder.build())[8:])
     return found
+
+
+def unpacked(batch: bytes, first: int) -> Block:
+    """Return the block of a batch that begins at an offset, as a fetch brings it."""
+    records = fetcher.PartitionRecords(
+        TopicPartition("trades", 0), FetchedBytes(batch), [], first, None, BLOCKS, True, fetcher.READ_COMMITTED
+    )
+    (record,) = records
+    block: Block = record.value
+    return block
 
 
 def run(stage: str, count: int) -> None:
@@ -46,8 +69,8 @@ def run(stage: str, count: int) -> None:
     windows.assign(0, Views())
     windows.start_publishing(0)
     encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Frame).decode
-    for number, block in enumerate(blocks()[:count]):
-        if slicer.fold(block):
+    for number, batch in enumerate(batches()[:count]):
+        if slicer.fold(unpacked(batch, number * BLOCK_RECORDS)):
             raise SystemExit("records were refused")
         sent = [encode(frame) for _, frame in slicer.flush(lambda _: 0, 1, everyone=True)]
         if stage == "bars":

@@ -20,23 +20,28 @@ import msgspec
 from numpy._core._multiarray_umath import __cpu_dispatch__  # type: ignore[import-not-found]  # NumPy has no public name for it
 
 from bench.hot_path import BLOCK_RECORDS, MOST_BLOCKS
+from tickertape.stream.compiled.build import OFF
+from tickertape.stream.compiled.library import why_numpy
 
 BUDGET = Path(__file__).with_name("budget.json")
 STAGES = ("slices", "bars")
+#: The environment of each path.
+PATHS = {"compiled": {OFF: "0"}, "numpy": {OFF: "1"}}
 # More blocks less fewer: what both runs share is the start of Python, and the making of the input.
-FEWER, MORE = 10, MOST_BLOCKS
+FEWER, MORE = 6, MOST_BLOCKS
 #: Counts above this multiple of the budget fail.
 TOLERANCE = 1.05
 
 
-def instructions(stage: str, count: int) -> int:
-    """Return the instructions of a run of the hot path."""
+def instructions(path: str, stage: str, count: int) -> int:
+    """Return the instructions of a run of one of the two hot paths."""
     command = [
         *("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"),
         *(sys.executable, "-m", "bench.hot_path", stage, str(count)),
     ]
     # With a fixed seed, the order of sets and the collisions of dicts are the same each time.
     environment = os.environ | {"PYTHONHASHSEED": "0", "NPY_DISABLE_CPU_FEATURES": " ".join(__cpu_dispatch__)}
+    environment |= PATHS[path]
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not found:
@@ -45,12 +50,16 @@ def instructions(stage: str, count: int) -> int:
 
 
 def measure() -> dict[str, int]:
-    """Return the instructions per event, by stage."""
-    runs = [(stage, count) for stage in STAGES for count in (FEWER, MORE)]
+    """Return the instructions per event, by path and stage."""
+    runs = [(path, stage, count) for path in PATHS for stage in STAGES for count in (FEWER, MORE)]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         counted = dict(zip(runs, pool.map(lambda run: instructions(*run), runs), strict=True))
     events = (MORE - FEWER) * BLOCK_RECORDS
-    return {stage: round((counted[stage, MORE] - counted[stage, FEWER]) / events) for stage in STAGES}
+    return {
+        f"{stage}, {path}": round((counted[path, stage, MORE] - counted[path, stage, FEWER]) / events)
+        for path in PATHS
+        for stage in STAGES
+    }
 
 
 def main() -> None:
@@ -59,6 +68,8 @@ def main() -> None:
     record = parser.parse_args().record
     if not shutil.which("valgrind"):
         raise SystemExit("bench-smoke counts instructions with valgrind: install it (apt install valgrind)")
+    if why := why_numpy():
+        raise SystemExit(f"bench-smoke counts both paths, and the compiled one is missing here: {why}")
     budgets: dict[str, dict[str, int]] = msgspec.json.decode(BUDGET.read_bytes()) if BUDGET.exists() else {}
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     counted = measure()
