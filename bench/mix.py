@@ -7,15 +7,15 @@ import sys
 from rich.console import Console
 
 from bench import load
-from bench.throughput import INPUTS, SPINE, contest
-from tickertape.schemas.topics import QUOTES, TRADES
+from bench.throughput import CONTESTANTS, INPUTS, PLAIN, Contestant, contest
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin import topics
 
 TRADES_SENT = 450_000
 # Of ten records, 4.5 are trades and 5 are quotes. Bursts triple the number of posts, hence the 3.
 RATE, QUOTES_A_TRADE, POSTS_A_SECOND = 10_000, 50 / 45, 10_000 * 5 / 45 / 3
-FLOOR = 0.5
+#: As a multiple of the plain loop's rate, by CPU time.
+FLOOR = 0.6
 
 
 def _fill(broker: str) -> dict[str, int]:
@@ -31,34 +31,32 @@ def _fill(broker: str) -> dict[str, int]:
 
 
 def measure(console: Console, broker: str, rounds: int) -> dict[str, float]:
-    """Return the rates of all agents and of the spine alone, measured in turns, as medians."""
+    """Return the rates of all agents, and of the plain loop that reads the trades alone, by turns, as medians."""
     sent = _fill(broker)
-    everything, spine = sum(sent.values()), sent[TRADES.name]
+    everything = sum(sent.values())
     shares = " + ".join(f"{sent[topic.name] / everything:.0%} {topic.name}" for topic in INPUTS)
     console.print(f"a mix of {everything:,} records: {shares}", highlight=False)
-    of_market = (sent[TRADES.name] + sent[QUOTES.name]) / everything
-    mixed, alone, ratios = [], [], []
+    mixed, plain = [], []
     for _ in range(rounds):
-        bars, _ = contest("bench.pipeline", broker, spine, [SPINE])
-        every, _ = contest("bench.pipeline", broker, everything, [])
-        mixed.append(every)
-        alone.append(bars)
-        ratios.append(every * of_market / bars)
-        console.print(f"  every agent: {every:,.0f} per second; trades, bars: {bars:,.0f}", highlight=False)
+        plain.append(contest(CONTESTANTS[PLAIN], broker, TRADES_SENT))
+        mixed.append(contest(Contestant("bench.pipeline"), broker, everything))
+        (wall, cpu), (_, plain_cpu) = mixed[-1], plain[-1]
+        console.print(
+            f"  every agent: {wall:,.0f} records per second, {cpu:,.0f} by CPU time; plain loop: {plain_cpu:,.0f}",
+            highlight=False,
+        )
     return {
-        "records": statistics.median(mixed),
-        "trades_and_quotes": statistics.median(mixed) * of_market,
-        "spine": statistics.median(alone),
-        "ratio": statistics.median(ratios),
+        "wall": statistics.median(wall for wall, _ in mixed),
+        "cpu": statistics.median(cpu for _, cpu in mixed),
+        "of_plain": statistics.median(mine / theirs for (_, mine), (_, theirs) in zip(mixed, plain, strict=True)),
     }
 
 
 def show(console: Console, figures: dict[str, float]) -> bool:
-    ok = figures["ratio"] >= FLOOR
+    ok = figures["of_plain"] >= FLOOR
     console.print(
-        f"with every agent, {figures['trades_and_quotes']:,.0f} trades and quotes per second and core: "
-        f"{figures['ratio']:.2f} × of the spine's {figures['spine']:,.0f} trades, "
-        f"floor {FLOOR:g} × {'met' if ok else 'MISSED'}",
+        f"with every agent, {figures['wall']:,.0f} records per second and core, {figures['cpu']:,.0f} by CPU time: "
+        f"{figures['of_plain']:.2f} × the trades of the plain loop, floor {FLOOR:g} × {'met' if ok else 'MISSED'}",
         highlight=False,
     )
     return ok
