@@ -8,7 +8,7 @@ import pytest
 
 # What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
 # and deadlines of its own.
-BESIDE = {"agents", "engine", "extensions", "kafka", "model", "monitoring", "replay", "results", "schemas"}
+BESIDE = {"agents", "compiled", "engine", "extensions", "kafka", "model", "monitoring", "replay", "results", "schemas"}
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "words of eight bytes are read as a processor does that puts the lowest byte first"
+#endif
+
 __extension__ typedef unsigned __int128 wide;
 typedef struct names names;
 
