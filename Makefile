@@ -17,7 +17,7 @@ ZIGLANG = ziglang>=0.15.2,<0.16
 FETCH_ZIGLANG = $(PIP) --require-hashes --only-binary :all: -r requirements-compiler.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled aarch64 demo test chaos mutants lint bench bench-smoke dashboards lock docs
+.PHONY: help setup compiled aarch64 demo test chaos mutants fuzz lint bench bench-smoke dashboards lock docs
 
 help: ## list these
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -62,6 +62,9 @@ chaos: setup ## faults of every kind for five minutes a seed, beside two busy lo
 
 mutants: setup ## more than a hundred bugs planted one at a time, and what catches each; some of them: make mutants ARGS="--area commits"
 	@$(RUN) tests.mutants $(ARGS)
+
+fuzz: setup ## the compiled hot path with sanitizers, against Python: ten million mutated inputs; fewer: make fuzz ARGS="--records 100000 --batches 1000"
+	@$(RUN) tests.compiled.fuzz --sanitized $(ARGS)
 
 lint: setup ## style and types
 	@$(RUN) ruff check

@@ -28,7 +28,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "tt_plan_free": (None, [c_void_p]),
     "tt_plan_field": (
         c_int64,
-        [c_void_p, c_char_p, *[c_int64] * 6, c_double, c_double, c_int64, c_int64, c_int64, c_void_p],
+        [c_void_p, c_char_p, *[c_int64] * 6, c_double, c_double, *[c_int64] * 4, c_void_p],
     ),
     "tt_plan_choice": (c_int64, [c_void_p, c_char_p, c_int64]),
     "tt_scan": (c_int64, [c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
@@ -41,7 +41,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "tt_pairs_find": (None, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p]),
     "tt_pairs_add": (c_int64, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
     "tt_pairs_drop": (None, [c_void_p, c_void_p, c_void_p, c_int64]),
-    "tt_split": (c_int64, [c_void_p, *[c_int64] * 7, *[c_void_p] * 5]),
+    "tt_split": (c_int64, [c_void_p, *[c_int64] * 8, *[c_void_p] * 5]),
 }
 _LEAST_POWER, _GREATEST_POWER = -342, 308
 _ELF_HEADER = 64

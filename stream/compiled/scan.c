@@ -8,8 +8,10 @@
 
 #include "hot.h"
 
-/* Up to so many bytes past a value's end are read ahead. A value nearer to its buffer's end is copied first. */
-enum { AHEAD = 32, COPIED = 1024 };
+/* Up to so many bytes past a value's end are read ahead: where the value is cut off, and what follows looks like the rest
+   of a number, they are a minus, MOST_DIGITS digits, a point and MOST_READ bytes. A value nearer to its buffer's end is
+   copied first. */
+enum { AHEAD = 48, COPIED = 1024 };
 /* With more digits that count a number may not fit 64 bits; MOST_READ are looked at. */
 enum { MOST_FIELDS = 64, MOST_DIGITS = 19, MOST_READ = 24 };
 enum { NAME, INTEGER, FLOAT, CHOICE };
@@ -28,7 +30,7 @@ typedef struct {
     int64_t least, most;                       /* Of an integer, or of a name's letters. */
     double low, high;
     int64_t above_low, below_high; /* Whether the bounds themselves are outside. */
-    int64_t otherwise;             /* The bits of the default. */
+    int64_t otherwise, otherwise_given; /* The bits of the default, and whether it isn't None. */
     const names *known;
     choice *choices;
     int64_t n_choices;
@@ -61,13 +63,13 @@ static uint64_t mask_of(int64_t bytes) {
 /* Add a field; return 0 where there is no room for it. The name is without quotes, and plain. */
 int64_t tt_plan_field(plan *of, const uint8_t *name, int64_t size, int64_t kind, int64_t required, int64_t nullable,
                       int64_t least, int64_t most, double low, double high, int64_t above_low, int64_t below_high,
-                      int64_t otherwise, const names *known) {
+                      int64_t otherwise, int64_t otherwise_given, const names *known) {
     if (of->n_fields == MOST_FIELDS) return 0;
     field *it = of->fields + of->n_fields;
     if (size + 3 > (int64_t)sizeof it->key) return 0;
     *it = (field){.kind = kind, .required = required, .nullable = nullable, .least = least, .most = most,
                   .low = low, .high = high, .above_low = above_low, .below_high = below_high,
-                  .otherwise = otherwise, .known = known};
+                  .otherwise = otherwise, .otherwise_given = otherwise_given, .known = known};
     it->key[0] = '"';
     memcpy(it->key + 1, name, (size_t)size);
     it->key[size + 1] = '"';
@@ -259,7 +261,7 @@ static int scan_one(const plan *of, const uint8_t *at, const uint8_t *end, int64
         if (seen >> k & 1) continue;
         if (it->required) return 0;
         columns[k * n + i] = it->otherwise;
-        if (it->nullable) given[it->given_at * n + i] = 0;
+        if (it->nullable) given[it->given_at * n + i] = (uint8_t)it->otherwise_given;
     }
     return 1;
 }

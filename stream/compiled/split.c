@@ -41,13 +41,15 @@ static void skip_headers(reader *from) {
 
 /* Split the records that begin at `first` and end at `last`.
 
-   first_ms and last_ms are the batch's; appended is whether its times are append times, all of them last_ms.
+   Offsets rise, from base_offset on by less than `span`. first_ms and last_ms are the batch's; appended is whether its
+   times are append times, all of them last_ms.
    Each column has room for `count` numbers: value_at and headers_at count from `bytes`; value_size is -1 for null.
    Returns 1, or 0 where anything isn't as the protocol says: what the columns hold then means nothing. */
 int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t count, int64_t base_offset,
-                 int64_t first_ms, int64_t last_ms, int64_t appended, int64_t *value_at, int64_t *value_size,
+                 int64_t span, int64_t first_ms, int64_t last_ms, int64_t appended, int64_t *value_at, int64_t *value_size,
                  int64_t *offset, int64_t *time_ms, int64_t *headers_at) {
     reader batch = {bytes + first, bytes + last, 0};
+    int64_t least = 0;
     for (int64_t i = 0; i < count; i++) {
         int64_t size = number(&batch);
         if (batch.broken || size < 1 || size > batch.end - batch.at || *batch.at > 127) return 0;
@@ -59,9 +61,13 @@ int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t coun
         value_at[i] = record.at - bytes - (value_size[i] > 0 ? value_size[i] : 0);
         headers_at[i] = record.at - bytes;
         skip_headers(&record);
-        if (record.broken || record.at != record.end) return 0;
-        offset[i] = (int64_t)((uint64_t)base_offset + (uint64_t)further);
-        time_ms[i] = appended ? last_ms : (int64_t)((uint64_t)first_ms + (uint64_t)later_ms);
+        if (record.broken || record.at != record.end || further < least || further >= span) return 0;
+        least = further + 1;
+        if (__builtin_add_overflow(base_offset, further, offset + i)) return 0;
+        if (appended)
+            time_ms[i] = last_ms;
+        else if (__builtin_add_overflow(first_ms, later_ms, time_ms + i))
+            return 0;
         batch.at = record.end;
     }
     return batch.at == batch.end;

@@ -69,6 +69,7 @@ def split(batch: Any, fetched: Bytes, where: slice) -> Split | None:
         last,
         count,
         batch.base_offset,
+        batch.next_offset - batch.base_offset,
         batch.first_timestamp,
         batch.max_timestamp,
         batch.timestamp_type == _APPEND_TIME,

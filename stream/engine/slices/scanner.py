@@ -65,7 +65,13 @@ class Scanner:
             return None
         if any(len(name) > _MOST_LETTERS or not name.isidentifier() or not name.isascii() for name in encoded.values()):
             return None
-        if any(len(choice) > _MOST_LETTERS for field in fields.values() for choice in field.choices):
+        if any(len(choice.encode()) > _MOST_LETTERS for field in fields.values() for choice in field.choices):
+            return None
+        if not all(map(_sound, fields.values())):
+            return None
+        if any(name not in fields or fields[name].kind != "name" for name in names):
+            return None
+        if any(name not in fields or fields[name].kind != "integer" or fields[name].nullable for name in _NUMBERS):
             return None
         return Scanner(compiled, record, fields, names)
 
@@ -84,7 +90,8 @@ class Scanner:
             *((field.low, field.high) if floating else (0.0, 0.0)),
             field.above_low,
             field.below_high,
-            self._bits(field),
+            _bits(field),
+            field.default is not None,
             known,
         )
         for choice in field.choices:
@@ -92,16 +99,6 @@ class Scanner:
             added = added and self._compiled.tt_plan_choice(self._plan, text, len(text))
         if not added:
             raise MemoryError
-
-    @staticmethod
-    def _bits(field: FlatField) -> int:
-        """Return what a column holds where the field is absent, as an integer of the same bits."""
-        if field.default is None:
-            return 0
-        if field.kind == "choice":
-            return field.choices.index(field.default)
-        (bits,) = struct.unpack("q", struct.pack("d" if field.kind == "float" else "q", field.default))
-        return int(bits)
 
     def scan(self, values: PackedValues) -> "Scan":
         """Scan n values, none of them null."""
@@ -128,6 +125,29 @@ class Scanner:
 
 # As in scan.c.
 _MOST_FIELDS, _MOST_LETTERS = 64, 64
+# Each record has these, and they are columns as they are.
+_NUMBERS = ("id", "time_ms", "received_ms")
+
+
+def _bits(field: FlatField) -> int:
+    """Return what a column holds where the field is absent, as an integer of the same bits."""
+    if field.default is None:
+        return 0
+    if field.kind == "choice":
+        return field.choices.index(field.default)
+    (bits,) = struct.unpack("q", struct.pack("d" if field.kind == "float" else "q", field.default))
+    return int(bits)
+
+
+def _sound(field: FlatField) -> bool:
+    """Return whether a column can hold the field's default: msgspec checks no default."""
+    if field.required or field.default is None:
+        return field.required or field.nullable
+    try:
+        _bits(field)
+    except (ValueError, OverflowError, struct.error):
+        return False
+    return True
 
 
 class _KnownNames:
@@ -187,14 +207,18 @@ class Scan(Records):
     @overload
     def __getitem__(self, which: slice) -> Sequence[Any]: ...
     def __getitem__(self, which: int | slice) -> Any:
-        return list(self)[which]
+        self.iterated = True
+        decode = msgspec.json.Decoder(self._scanner.record).decode
+        return list(map(decode, self._values[which])) if isinstance(which, slice) else decode(self._values[which])  # type: ignore[arg-type]  # none is null
 
     def column(self, name: str) -> NDArray[Any]:
         kind = self._scanner.fields[name].kind
         if kind not in ("integer", "float"):
             raise KeyError(f"{name} doesn't hold numbers")
-        row: Ints = self._columns[self._scanner.rows[name]]
-        return row.view(np.float64) if kind == "float" else row
+        row: NDArray[Any] = self._columns[self._scanner.rows[name]].view(np.float64 if kind == "float" else np.int64)
+        # Nor are columns of objects for writing, and this one the engine reads too.
+        row.flags.writeable = False
+        return row
 
     def given(self, name: str) -> Bools:
         if not self._scanner.fields[name].nullable:

@@ -1,0 +1,155 @@
+"""Changes records and record batches at random, and compares what is made of them with the library and without.
+
+Run: ``make fuzz``, or ``python -m tests.compiled.fuzz --records 1000000 --batches 10000 --seed 1``. A difference is
+printed with the smallest input found, and the status is then 1.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+
+from tests.compiled import batches, comparing, leaks, sanitized
+from tests.compiled.comparing import Counts, Pair
+from tests.compiled.generated import RECORDS, dictionary, generated
+from tests.compiled.mutating import Mutator
+from tickertape.stream.compiled.library import library
+
+# A process gets so much work at a time.
+PIECE_RECORDS, PIECE_BATCHES = 98_304, 2_000
+BLOCK, ROUND_BLOCKS, BASES = 4096, 8, 512
+# Every so many blocks, all that is decoded is compared, and not only what was scanned.
+DECODED_EVERY = 8
+SMALL_BLOCKS = (1, 1, 2, 3, 5, 30)
+# So many records of a round are also cut short at each place.
+CUT_SHORT = 16
+# With fewer of the records scanned, a run proves nothing.
+LEAST_SCANNED, LEAST_SPLIT = 0.2, 0.2
+
+
+class Piece(NamedTuple):
+    """Some records or batches, made from a seed."""
+
+    seed: str
+    records: int
+    batches: int
+
+
+def pieces(records: int, n_batches: int, seed: int) -> Iterator[Piece]:
+    for number, first in enumerate(range(0, records, PIECE_RECORDS)):
+        yield Piece(f"{seed} records {number}", min(PIECE_RECORDS, records - first), 0)
+    for number, first in enumerate(range(0, n_batches, PIECE_BATCHES)):
+        yield Piece(f"{seed} batches {number}", 0, min(PIECE_BATCHES, n_batches - first))
+
+
+def compared(piece: Piece) -> tuple[Counts, str | None]:
+    """Return the counts of a piece, and what differs."""
+    random = Random(piece.seed)
+    if piece.batches:
+        return _compared_batches(random, piece.batches)
+    return _compared_records(random, piece.records)
+
+
+def _compared_batches(random: Random, n: int) -> tuple[Counts, str | None]:
+    counts = Counts()
+    for _ in range(n):
+        case = batches.mutated(random)
+        counts.batches += 1
+        counts.split += batches.was_split(case)
+        if batches.differ(case) is not None:
+            return counts, batches.told(case)
+    return counts, None
+
+
+def _compared_records(random: Random, n: int) -> tuple[Counts, str | None]:
+    pair = Pair(RECORDS[random.randrange(len(RECORDS))])
+    round_number = 0
+    while pair.counts.records < n:
+        pair.prime()
+        words = dictionary(pair.record, random, bad_names=round_number % 4 == 3)
+        base = generated(pair.record, random, BASES)
+        mutator = Mutator(base, words, np.random.default_rng(random.randrange(1 << 32)))
+        for _ in range(CUT_SHORT):
+            cut = mutator.cut_short()
+            if (found := pair.scans_differ(cut)) is not None:
+                return pair.counts, comparing.told(pair.record, [value or b"" for value in cut], found)
+        sizes = [min(BLOCK, n)] * ROUND_BLOCKS + list(SMALL_BLOCKS)
+        for number, size in enumerate(sizes):
+            values = mutator.mutated(size)
+            found = pair.scans_differ(values)
+            if found is None and (number % DECODED_EVERY == 0 or size < BLOCK):
+                found = pair.blocks_differ(values)
+            if found is not None:
+                return pair.counts, comparing.told(pair.record, values, found)
+        round_number += 1
+    return pair.counts, None
+
+
+def run(records: int, n_batches: int, seed: int, jobs: int) -> tuple[Counts, str | None]:
+    """Compare in several processes; return the counts, and what differs."""
+    total = Counts()
+    # A process that is forked would share the library's state.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        waiting: dict[Future[tuple[Counts, str | None]], Piece] = {
+            pool.submit(compared, piece): piece for piece in pieces(records, n_batches, seed)
+        }
+        try:
+            for done in as_completed(waiting):
+                counts, found = done.result()
+                total += counts
+                if found is not None:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    return total, f"{found}\nit is in the piece {waiting[done].seed!r}"
+        except BrokenProcessPool:
+            # What it was about is in the report that it wrote.
+            unfinished = [piece.seed for each, piece in waiting.items() if not each.done() or each.exception()]
+            return total, f"a process ended; it was at the piece {' or '.join(map(repr, unfinished[: 2 * jobs]))}"
+    return total, None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.compiled.fuzz")
+    parser.add_argument("--records", type=int, default=9_800_000, help="how many mutated records")
+    parser.add_argument("--batches", type=int, default=200_000, help="how many mutated record batches")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes")
+    parser.add_argument("--sanitized", action="store_true", help="build with sanitizers, and run with these")
+    asked = parser.parse_args()
+    if asked.sanitized:
+        sanitized.run_again()
+    if library() is None:
+        print("the compiled hot path isn't built: python -m tickertape.stream.compiled.build", file=sys.stderr)
+        return 2
+    grown_mib = leaks.grown_mib()
+    print(f"{leaks.MADE} plans and as many sets of names, made and freed: {grown_mib:.0f} MiB more")
+    if grown_mib > leaks.MOST_MIB:
+        print(f"they leak: more than {leaks.MOST_MIB} MiB", file=sys.stderr)
+        return 1
+    began = time.monotonic()
+    counts, found = run(asked.records, asked.batches, asked.seed, asked.jobs)
+    seconds = time.monotonic() - began
+    print(
+        f"{counts.records} records, {counts.scanned / max(counts.records, 1):.0%} of them scanned; "
+        f"{counts.blocks} whole blocks compared, {counts.merged / max(counts.blocks, 1):.0%} of them scanned in part; "
+        f"{counts.batches} record batches, {counts.split / max(counts.batches, 1):.0%} of them split; "
+        f"{seconds:.0f} s, {(counts.records + counts.batches) / seconds:.0f} a second"
+    )
+    if found is not None:
+        print(found, file=sys.stderr)
+        return 1
+    if counts.scanned < LEAST_SCANNED * counts.records or counts.split < LEAST_SPLIT * counts.batches:
+        print("too few were read by the library for this to prove anything", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
