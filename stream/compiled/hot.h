@@ -18,4 +18,41 @@ int64_t names_find(const names *known, const uint8_t *name, int64_t size);
 /* The double nearest to digits * 10^exponent. Returns 0 where it isn't sure, and for zero, subnormal and infinite ones. */
 int decimal_nearest(uint64_t digits, int64_t exponent, double *nearest);
 
+/* What Python calls. Each is described where it is defined; here, a definition or a caller that differs doesn't compile. */
+typedef struct plan plan;
+typedef struct pairs pairs;
+
+void tt_set_powers(const uint64_t *from);
+
+names *tt_names_new(uint64_t seed);
+void tt_names_free(names *known);
+void tt_names_clear(names *known);
+int64_t tt_names_add(names *known, const uint8_t *name, int64_t size);
+
+plan *tt_plan_new(void);
+void tt_plan_free(plan *of);
+int64_t tt_plan_field(plan *of, const uint8_t *name, int64_t size, int64_t kind, int64_t required, int64_t nullable,
+                      int64_t least, int64_t most, double low, double high, int64_t above_low, int64_t below_high,
+                      int64_t otherwise, int64_t otherwise_given, const names *known);
+int64_t tt_plan_choice(plan *of, const uint8_t *text, int64_t size);
+int64_t tt_scan(const plan *of, const uint8_t *buffer, int64_t buffer_size, const int64_t *at, const int64_t *size,
+                int64_t n, int64_t *columns, uint8_t *given, uint8_t *scanned);
+
+int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t count, int64_t base_offset,
+                 int64_t span, int64_t first_ms, int64_t last_ms, int64_t appended, int64_t *value_at, int64_t *value_size,
+                 int64_t *offset, int64_t *time_ms, int64_t *headers_at);
+
+pairs *tt_pairs_new(uint64_t seed);
+void tt_pairs_free(pairs *of);
+void tt_pairs_find(const pairs *of, const int64_t *first, const int64_t *second, int64_t n, int64_t *row);
+int64_t tt_pairs_add(pairs *of, const int64_t *first, const int64_t *second, int64_t n, const int64_t *fresh,
+                     int64_t *row, int64_t *added);
+void tt_pairs_drop(pairs *of, const int64_t *first, const int64_t *second, int64_t n);
+
+int64_t tt_add_floats(double *into, int64_t rows, const int64_t *row, const double *from, int64_t n);
+int64_t tt_add_integers(uint64_t *into, int64_t rows, const int64_t *row, const uint64_t *from, int64_t n);
+int64_t tt_extreme(void *const *into, const void *const *from, int64_t n_keys, int64_t n_columns, uint64_t floats,
+                   uint64_t greatest, int64_t rows, const int64_t *row, int64_t n);
+int64_t tt_rise(int64_t *greatest, int64_t rows, const int64_t *row, const int64_t *id, int64_t n, int64_t *before);
+
 #endif

@@ -8,11 +8,11 @@ typedef struct {
     int64_t first, second, row; /* No row: the slot is empty. */
 } slot;
 
-typedef struct {
+struct pairs {
     slot *slots;
     uint64_t capacity; /* A power of two. */
     uint64_t count, seed;
-} pairs;
+};
 
 enum { NO_ROW = -1, FIRST_CAPACITY = 64 };
 

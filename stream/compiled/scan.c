@@ -37,10 +37,10 @@ typedef struct {
     int64_t given_at; /* The row of `given`, for a nullable one. */
 } field;
 
-typedef struct {
+struct plan {
     int64_t n_fields, n_nullable;
     field fields[MOST_FIELDS];
-} plan;
+};
 
 plan *tt_plan_new(void) { return calloc(1, sizeof(plan)); }
 

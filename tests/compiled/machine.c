@@ -6,22 +6,8 @@
 
 #include "hot.h"
 
-enum { POWERS = 2 * (308 + 342 + 1), FIELDS = 4, PLACES = 5, AHEAD = 32 };
+enum { POWERS = 2 * (308 + 342 + 1), FIELDS = 4, PLACES = 5, AHEAD = 64 };
 enum { NAME, INTEGER, FLOAT, CHOICE };
-
-void tt_set_powers(const uint64_t *from);
-names *tt_names_new(uint64_t seed);
-int64_t tt_names_add(names *known, const uint8_t *name, int64_t size);
-void *tt_plan_new(void);
-int64_t tt_plan_field(void *of, const uint8_t *name, int64_t size, int64_t kind, int64_t required, int64_t nullable,
-                      int64_t least, int64_t most, double low, double high, int64_t above_low, int64_t below_high,
-                      int64_t otherwise, const names *known);
-int64_t tt_plan_choice(void *of, const uint8_t *text, int64_t size);
-int64_t tt_scan(const void *of, const uint8_t *buffer, int64_t buffer_size, const int64_t *at, const int64_t *size,
-                int64_t n, int64_t *columns, uint8_t *given, uint8_t *scanned);
-int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t count, int64_t base_offset,
-                 int64_t first_ms, int64_t last_ms, int64_t appended, int64_t *value_at, int64_t *value_size,
-                 int64_t *offset, int64_t *time_ms, int64_t *headers_at);
 
 static void *next(int64_t count, size_t size) {
     uint8_t *read = calloc((size_t)count * size + AHEAD, 1);
@@ -43,19 +29,19 @@ static void records(int64_t n, int64_t bytes) {
     names *known = tt_names_new(7);
     for (uint8_t code = 0; code < 26; code++)
         tt_names_add(known, (uint8_t[16]){(uint8_t)('A' + code), '-', 'U', 'S', 'D'}, 5);
-    void *plan = tt_plan_new();
+    plan *of = tt_plan_new();
     const uint8_t symbol[16] = "symbol", price[16] = "price", count[16] = "count", side[16] = "side";
-    tt_plan_field(plan, symbol, 6, NAME, 1, 0, 1, 64, 0, 0, 0, 0, 0, known);
-    tt_plan_field(plan, price, 5, FLOAT, 1, 0, 0, 0, 0, 1e300, 1, 0, 0, NULL);
-    tt_plan_field(plan, count, 5, INTEGER, 0, 0, -1000000, INT64_MAX, 0, 0, 0, 0, 1, NULL);
-    tt_plan_field(plan, side, 4, CHOICE, 0, 1, 0, 0, 0, 0, 0, 0, 0, NULL);
-    tt_plan_choice(plan, (const uint8_t *)"buy", 3);
-    tt_plan_choice(plan, (const uint8_t *)"sell", 4);
+    tt_plan_field(of, symbol, 6, NAME, 1, 0, 1, 64, 0, 0, 0, 0, 0, 0, known);
+    tt_plan_field(of, price, 5, FLOAT, 1, 0, 0, 0, 0, 1e300, 1, 0, 0, 0, NULL);
+    tt_plan_field(of, count, 5, INTEGER, 0, 0, -1000000, INT64_MAX, 0, 0, 0, 0, 1, 1, NULL);
+    tt_plan_field(of, side, 4, CHOICE, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, NULL);
+    tt_plan_choice(of, (const uint8_t *)"buy", 3);
+    tt_plan_choice(of, (const uint8_t *)"sell", 4);
     const int64_t *at = next(n, 8), *size = next(n, 8);
     const uint8_t *buffer = next(bytes, 1);
     int64_t *columns = calloc((size_t)(FIELDS * n), 8);
     uint8_t *given = calloc((size_t)n, 1), *scanned = calloc((size_t)n, 1);
-    int64_t left = tt_scan(plan, buffer, bytes, at, size, n, columns, given, scanned);
+    int64_t left = tt_scan(of, buffer, bytes, at, size, n, columns, given, scanned);
     fwrite(&left, 8, 1, stdout);
     fwrite(columns, 8, (size_t)(FIELDS * n), stdout);
     fwrite(given, 1, (size_t)n, stdout);
@@ -65,7 +51,7 @@ static void records(int64_t n, int64_t bytes) {
 static void batch(int64_t n, int64_t bytes) {
     const uint8_t *buffer = next(bytes, 1);
     int64_t *found = calloc((size_t)(PLACES * n), 8);
-    int64_t fine = tt_split(buffer, 0, bytes, n, 1000, 5000, 0, 0, found, found + n, found + 2 * n, found + 3 * n,
+    int64_t fine = tt_split(buffer, 0, bytes, n, 1000, INT64_MAX, 5000, 0, 0, found, found + n, found + 2 * n, found + 3 * n,
                             found + 4 * n);
     fwrite(&fine, 8, 1, stdout);
     fwrite(found, 8, (size_t)(PLACES * n), stdout);

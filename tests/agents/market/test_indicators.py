@@ -65,7 +65,7 @@ def test_it_is_what_talib_finds(
     made = run(recursion, closes)
     for place in range(series):
         expected = independent(np.ascontiguousarray(closes[:, place]))
-        # TA-Lib's variance is a mean of squares less a squared mean, so a band near zero is off by the rounding of prices.
+        # TA-Lib's variance is a mean of squares less a squared mean: a band near zero is off by the rounding of prices.
         off = 1e-9 * closes[:, place].max() if recursion is bollinger.BOLLINGER else 1e-12
         for name, column in expected.items():
             np.testing.assert_allclose(made[name][:, place], column, rtol=1e-9, atol=off, err_msg=name)
