@@ -116,6 +116,8 @@ class Careful(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka has no t
     Its reader in C reads past the end of a damaged batch: it makes of it another thing each time, or crashes.
     """
 
+    _buffer: Any
+
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
         self._buffer = Lenient(self._buffer)

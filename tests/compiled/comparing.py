@@ -122,7 +122,11 @@ def told(record: type[Struct], values: list[bytes], found: str) -> str:
         return f"{record.__name__}: {found} (only after the records before; not made smaller)"
     fewest = smallest(values, still)
     for i, value in enumerate(fewest):
-        fewest[i] = bytes(smallest(list(value), lambda less, i=i: still([*fewest[:i], bytes(less), *fewest[i + 1 :]])))
+
+        def still_with(less: list[int], i: int = i) -> bool:
+            return still([*fewest[:i], bytes(less), *fewest[i + 1 :]])
+
+        fewest[i] = bytes(smallest(list(value), still_with))
     return f"{record.__name__}: {Pair(record).differ(fewest)}\n" + "\n".join(map(repr, fewest))
 
 

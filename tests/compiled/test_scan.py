@@ -87,10 +87,12 @@ def rows(small: tuple[Scanner, InputNames], values: PackedValues) -> list[Row | 
             columns[name] = [names.names[code] if 0 <= code < len(names.names) else "?" for code in scan.codes(name)]
         elif field.kind == "choice":
             chosen = np.stack([scan.equals(name, choice) for choice in field.choices])
+            any_of = np.any(chosen, axis=0)
             columns[name] = [
-                field.choices[int(i)] if some else None for i, some in zip(chosen.argmax(0), chosen.any(0), strict=True)
+                field.choices[i] if some else None
+                for i, some in zip(chosen.argmax(0).tolist(), any_of.tolist(), strict=True)
             ]
-            assert (chosen.any(0) == scan.given(name))[scan.scanned].all()
+            assert (any_of == scan.given(name))[scan.scanned].all()
         else:
             columns[name] = scan.column(name).tolist()
     return [
