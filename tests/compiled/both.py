@@ -18,8 +18,8 @@ from tickertape.stream.engine.core.records import Records, flat_fields
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.core.values import PackedValues
 from tickertape.stream.engine.fetch import splitting
-from tickertape.stream.engine.slices import decode
 from tickertape.stream.engine.slices.decode import Decoded, Decoder
+from tickertape.stream.engine.slices.scanner import Scanner
 
 needs_library = pytest.mark.skipif(
     library() is None, reason="the compiled hot path isn't built: python -m tickertape.stream.compiled.build"
@@ -80,7 +80,7 @@ def decoders(record: type[Struct]) -> tuple[Decoder, Decoder]:
 @contextmanager
 def without_library() -> Iterator[None]:
     """Do without the compiled library inside."""
-    with patch.object(splitting, "library", lambda: None), patch.object(decode.Scanner, "of", lambda *_: None):
+    with patch.object(splitting, "library", lambda: None), patch.object(Scanner, "of", lambda *_: None):
         yield
 
 

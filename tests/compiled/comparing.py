@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import numpy as np
@@ -82,11 +83,8 @@ class Pair:
             self.counts.merged += found is not None
             return found
 
-        self.decoder._scanned = watched  # type: ignore[method-assign]
-        try:
+        with patch.object(self.decoder, "_scanned", watched):
             mine, theirs = _made(self.decoder, values), _made(self.plain, values)
-        finally:
-            del self.decoder._scanned
         if isinstance(mine, str) or isinstance(theirs, str):
             return None if mine == theirs else f"{mine} instead of {theirs}"
         return difference(mine, theirs, self.decoder, self.plain)
@@ -124,7 +122,11 @@ def told(record: type[Struct], values: list[bytes], found: str) -> str:
         return f"{record.__name__}: {found} (only after the records before; not made smaller)"
     fewest = smallest(values, still)
     for i, value in enumerate(fewest):
-        fewest[i] = bytes(smallest(list(value), lambda less, i=i: still([*fewest[:i], bytes(less), *fewest[i + 1 :]])))
+
+        def still_with(less: list[int], i: int = i) -> bool:
+            return still([*fewest[:i], bytes(less), *fewest[i + 1 :]])
+
+        fewest[i] = bytes(smallest(list(value), still_with))
     return f"{record.__name__}: {Pair(record).differ(fewest)}\n" + "\n".join(map(repr, fewest))
 
 

@@ -25,7 +25,7 @@ class Tokens(NamedTuple):
         Where each lies in its text, shape (tokens,).
     of
         Its class, shape (tokens,).
-    first, count
+    first, many
         By text, shape (n,).
     """
 
@@ -33,7 +33,7 @@ class Tokens(NamedTuple):
     end: Ints
     of: Ints
     first: Ints
-    count: Ints
+    many: Ints
 
 
 class Words(NamedTuple):
@@ -41,7 +41,7 @@ class Words(NamedTuple):
 
     texts: list[bytes]
     first: Ints
-    count: Ints
+    many: Ints
 
 
 def tokens(texts: Sequence[bytes]) -> Tokens:
@@ -49,15 +49,15 @@ def tokens(texts: Sequence[bytes]) -> Tokens:
         [(match.start(), match.end(), _CLASSES[match.lastgroup or "mark"]) for match in _TOKEN.finditer(text)]
         for text in texts
     ]
-    count = np.array([len(each) for each in found])
+    many = np.array([len(each) for each in found])
     begin, end, of = np.array([each for some in found for each in some], np.int64).T
-    return Tokens(begin, end, of, np.cumsum(count) - count, count)
+    return Tokens(begin, end, of, np.cumsum(many) - many, many)
 
 
 def words(*classes: Sequence[bytes]) -> Words:
     """Return numbers, texts, keys and marks as words."""
-    count = np.array([len(each) for each in classes])
-    return Words([word for each in classes for word in each], np.cumsum(count) - count, count)
+    many = np.array([len(each) for each in classes])
+    return Words([word for each in classes for word in each], np.cumsum(many) - many, many)
 
 
 class Mutator:
@@ -77,12 +77,12 @@ class Mutator:
         """Return n of the texts, most of them changed at a token, and some then at a few bytes."""
         random, found, put = self._random, self._tokens, self._put
         which = random.integers(0, len(self._texts), n)
-        token = found.first[which] + self._below(found.count[which])
+        token = found.first[which] + self._below(found.many[which])
         begin, end, of = found.begin[token], found.end[token], found.of[token]
         # Mostly there is another one of the same class; else any, or any before it, or nothing.
         how = random.random(n)
         word_of = np.where(how < 0.8, of, random.integers(0, 4, n))
-        word = put.first[word_of] + self._below(put.count[word_of])
+        word = put.first[word_of] + self._below(put.many[word_of])
         end = np.where((how > 0.85) & (how < 0.9), begin, end)
         empty = len(put.texts)
         word[how > 0.95] = empty

@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchBuilderPy
 from aiokafka.structs import TopicPartition
+from hypothesis import strategies as st
 from msgspec import Struct
 
 from tickertape.stream.engine.core.block import Headers
@@ -76,6 +77,32 @@ class Batch(Struct, frozen=True, kw_only=True):
         struct.pack_into(">q", data, 0, self.base)
         struct.pack_into(">i", data, 23, self.span - 1)
         return bytes(data)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Batch]:
+    """Batches of several producers, some in transactions, compressed or not, with holes where compaction was."""
+    values = st.none() | st.binary(max_size=3) | st.integers(10, 60).map(lambda size: b"v" * size)
+    batches, offset = [], draw(st.integers(0, 3))
+    for _ in range(draw(st.integers(1, 8))):
+        producer = draw(st.sampled_from((-1, -1, 1, 2)))
+        marker = draw(st.sampled_from(("", "commit", "abort"))) if producer >= 0 else ""
+        span = 1 if marker else draw(st.integers(1, 12))
+        kept = [] if marker else draw(st.lists(st.integers(0, span - 1), unique=True, max_size=span))
+        batches.append(
+            Batch(
+                base=offset,
+                values={delta: draw(values) for delta in sorted(kept)},
+                span=span,
+                codec=draw(st.integers(0, 4)),
+                producer=producer,
+                marker=marker,
+                append_time=draw(st.booleans()),
+            )
+        )
+        # Compaction may have taken whole batches too.
+        offset += span + draw(st.sampled_from((0, 0, 0, 4)))
+    return batches
 
 
 def unpack(

@@ -228,7 +228,7 @@ class Decoder:
             self._scanner = None
         places[left] = left_at
         rejects += reasons
-        return {
+        columns = {
             "_source": scan.codes("source"),
             "_symbol": scan.codes("symbol"),
             "_id": scan.column("id"),
@@ -236,6 +236,8 @@ class Decoder:
             "_received_ms": scan.column("received_ms"),
             **more,
         }
+        # As where there are several parts: arrays that nobody else has, also of what isn't an array.
+        return {name: np.concatenate([column]) for name, column in columns.items()}
 
     def _decoded(self, values: Sequence[Any], places: Ints, rejects: list[tuple[int, str]]) -> Columns:
         """Return the columns as msgspec reads the records. The places of rejected records are set to `_GONE`."""

@@ -8,7 +8,7 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, NoText, unpack
+from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, NoText, logs, unpack
 from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.fetch import unpacking
 from tickertape.stream.engine.fetch.unpacking import BlockRecords, Blocks, FetchedBytes
@@ -41,32 +41,6 @@ def by_aiokafka(batches: list[Batch], start: int = 0) -> tuple[list[Seen], int]:
 
 def size_bytes(block: Block) -> int:
     return sum(len(value or b"") for value in block.values)
-
-
-@st.composite
-def logs(draw: st.DrawFn) -> list[Batch]:
-    """Batches of several producers, some in transactions, compressed or not, with holes where compaction was."""
-    values = st.none() | st.binary(max_size=3) | st.integers(10, 60).map(lambda size: b"v" * size)
-    batches, offset = [], draw(st.integers(0, 3))
-    for _ in range(draw(st.integers(1, 8))):
-        producer = draw(st.sampled_from((-1, -1, 1, 2)))
-        marker = draw(st.sampled_from(("", "commit", "abort"))) if producer >= 0 else ""
-        span = 1 if marker else draw(st.integers(1, 12))
-        kept = [] if marker else draw(st.lists(st.integers(0, span - 1), unique=True, max_size=span))
-        batches.append(
-            Batch(
-                base=offset,
-                values={delta: draw(values) for delta in sorted(kept)},
-                span=span,
-                codec=draw(st.integers(0, 4)),
-                producer=producer,
-                marker=marker,
-                append_time=draw(st.booleans()),
-            )
-        )
-        # Compaction may have taken whole batches too.
-        offset += span + draw(st.sampled_from((0, 0, 0, 4)))
-    return batches
 
 
 @given(

@@ -1,6 +1,7 @@
 """What is wrong with a record is said in one line, and costs no other record."""
 
 import json
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -199,3 +200,48 @@ def test_a_block_without_records() -> None:
     got = Decoder(Tick, TICKS.columns).decode(Log().hole(3).block())
     assert len(got) == 0
     assert got.columns["value"].tolist() == []
+
+
+class Listed(Tick, kw_only=True):
+    side: Literal["buy", "sell"] | None = "sell"
+    level: int | None = 3
+
+
+def test_where_a_nullable_field_is_absent_its_default_is_given() -> None:
+    decoder = Decoder(
+        Listed,
+        lambda records: {
+            "level": records.column("level"),
+            "levelled": records.given("level"),
+            "sided": records.given("side"),
+            "sold": records.equals("side", "sell"),
+        },
+    )
+    log = Log().tick(0).tick(1, side=None, level=None).tick(2, side="buy", level=4)
+    for _ in range(2):  # names are known from the second time on
+        got = decoder.decode(log.block()).columns
+        assert got["level"].tolist() == [3, 0, 4]
+        assert got["levelled"].tolist() == [True, False, True]
+        assert got["sided"].tolist() == [True, False, True]
+        assert got["sold"].tolist() == [True, False, False]
+
+
+def test_columns_are_arrays_of_their_own() -> None:
+    kept = np.array([1.0, 2.0])
+    decoder = Decoder(Tick, lambda records: {"value": kept[: len(records)], "listed": [7] * len(records)})  # type: ignore[dict-item]  # a user's mistake that works
+    log = Log().tick(0).tick(1)
+    for _ in range(2):  # names are known from the second time on
+        got = decoder.decode(log.block())
+        assert got.columns["listed"].tolist() == [7, 7]
+        got.columns["value"] += got.id
+        got.id[:] = got.time_ms[:] = 0
+        assert kept.tolist() == [1.0, 2.0]
+
+
+def test_records_may_be_asked_for_one_by_one() -> None:
+    decoder = Decoder(
+        Tick, lambda records: {"value": np.array([records[i].value for i in range(len(records))], np.float64)}
+    )
+    log = Log().tick(0, value=1.5).tick(1, value=2.5)
+    for _ in range(3):
+        assert decoder.decode(log.block()).columns["value"].tolist() == [1.5, 2.5]
