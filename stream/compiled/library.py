@@ -80,7 +80,9 @@ def _load() -> tuple[Any, str]:
             function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError) as error:
         return None, f"{path.name} can't be loaded: {error}"
-    found.tt_set_powers(powers().ctypes.data)
+    # Held until the call is over: an address doesn't keep its array.
+    table = powers()
+    found.tt_set_powers(table.ctypes.data)
     return found, ""
 
 

@@ -27,7 +27,8 @@ class Known:
         self._scanner = Scanner(library(), Named, flat_fields(Named), {"symbol": self.names})
 
     def learn(self, *names: str) -> None:
-        self.names.begin()
+        if self.names.is_full:
+            self.names.keep([])
         self.names.codes(list(names))
 
     def found(self, *names: str) -> list[int | None]:
@@ -78,6 +79,14 @@ def test_more_names_than_the_limit_are_forgotten_and_the_next_ones_have_new_code
     known.learn("c", "d")
     assert known.names.cleared == 1
     assert known.found("a", "b", "c", "d") == [None, None, 0, 1]
+
+
+def test_names_that_are_kept_have_new_codes() -> None:
+    known = Known(most=2)
+    known.learn("a", "b", "c")
+    assert known.found("c") == [2]
+    known.names.keep(["c"])
+    assert known.found("a", "b", "c") == [None, None, 0]
 
 
 def test_names_may_be_forgotten_many_times() -> None:
