@@ -63,7 +63,7 @@ chaos: setup ## faults of every kind for five minutes a seed, beside two busy lo
 mutants: setup ## more than a hundred bugs planted one at a time, and what catches each; some of them: make mutants ARGS="--area commits"
 	@$(RUN) tests.mutants $(ARGS)
 
-fuzz: setup ## the compiled hot path with sanitizers, against Python: ten million mutated inputs; fewer: make fuzz ARGS="--records 100000 --batches 1000"
+fuzz: setup ## the compiled hot path, with sanitizers, on ten million mutated inputs; fewer: make fuzz ARGS="--records 100000"
 	@$(RUN) tests.compiled.fuzz --sanitized $(ARGS)
 
 lint: setup ## style and types

@@ -50,7 +50,7 @@ class Odd(
     least: Annotated[float, Meta(ge=0.1)] = 0.3
     most: Annotated[float, Meta(le=2.5e-300)] | None = None
     rate: float | None = 0.5
-    kind: Literal["a", "b", "ab", ""] | None = None
+    kind: Literal["a", "b", "ab", "", "\t", "é", '"', "\\", "\\t"] | None = None
     state: Literal["on", "off"] | None = "off"
     phase: Literal["x", "y"] = "y"
     one_of_two_very_long_names: int = 1

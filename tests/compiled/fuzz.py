@@ -43,6 +43,10 @@ class Piece(NamedTuple):
     records: int
     batches: int
 
+    @staticmethod
+    def of(seed: str) -> "Piece":
+        return Piece(seed, PIECE_RECORDS, 0) if " records " in seed else Piece(seed, 0, PIECE_BATCHES)
+
 
 def pieces(records: int, n_batches: int, seed: int) -> Iterator[Piece]:
     for number, first in enumerate(range(0, records, PIECE_RECORDS)):
@@ -105,11 +109,11 @@ def run(records: int, n_batches: int, seed: int, jobs: int) -> tuple[Counts, str
                 total += counts
                 if found is not None:
                     pool.shutdown(wait=False, cancel_futures=True)
-                    return total, f"{found}\nit is in the piece {waiting[done].seed!r}"
+                    return total, f"{found}\nagain: python -m tests.compiled.fuzz --piece {waiting[done].seed!r}"
         except BrokenProcessPool:
             # What it was about is in the report that it wrote.
             unfinished = [piece.seed for each, piece in waiting.items() if not each.done() or each.exception()]
-            return total, f"a process ended; it was at the piece {' or '.join(map(repr, unfinished[: 2 * jobs]))}"
+            return total, f"a process ended; it was at one of these: {', '.join(map(repr, unfinished[: 2 * jobs]))}"
     return total, None
 
 
@@ -119,6 +123,7 @@ def main() -> int:
     parser.add_argument("--batches", type=int, default=200_000, help="how many mutated record batches")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes")
+    parser.add_argument("--piece", help="only this piece of a run, as its report names it: '1 records 7'")
     parser.add_argument("--sanitized", action="store_true", help="build with sanitizers, and run with these")
     asked = parser.parse_args()
     if asked.sanitized:
@@ -132,7 +137,10 @@ def main() -> int:
         print(f"they leak: more than {leaks.MOST_MIB} MiB", file=sys.stderr)
         return 1
     began = time.monotonic()
-    counts, found = run(asked.records, asked.batches, asked.seed, asked.jobs)
+    if asked.piece is not None:
+        counts, found = compared(Piece.of(asked.piece))
+    else:
+        counts, found = run(asked.records, asked.batches, asked.seed, asked.jobs)
     seconds = time.monotonic() - began
     print(
         f"{counts.records} records, {counts.scanned / max(counts.records, 1):.0%} of them scanned; "

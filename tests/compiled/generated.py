@@ -42,6 +42,7 @@ TEXTS = [
     *(b'"%s"' % name.encode() for name in (*SOURCES, *SYMBOLS, "k" * 25, "k" * 65, "", "buy", "sell", "buys", "BUY")),
     *(b'"%s"' % name for name in (b"a", b"b", b"ab", b"on", b"off", b"x", b"y", b"/", b"'")),
     *(rb'"\u0041"', rb'"\u0062uy"', rb'"\""', rb'"\\"', rb'"\/"', rb'"\ud83d\ude00"', rb'"\ud83d"', rb'"\x"'),
+    *(b'"\t"', b'"\\"', b'"""', rb'"\t"', rb'"\\t"', rb'"\u00e9"'),
     *(b'"\xc3\xa9"', b'"\xff"', b'"\xed\xa0\x80"', b'"\xf0\x9f\x98\x80"', b'"A\x00"', b'"A\n"'),
     *(b'"1234567\xc3\xa9"', b'"12345678', b"'A'", b'A"', b'""A"', b'"A" "B"', b"1", b"null", b"[]", b'{"a":1}'),
 ]

@@ -14,7 +14,7 @@ from tickertape.stream.compiled.library import library
 MADE = 4_000
 # The sanitizers keep some of what is freed, to see who still uses it.
 MOST_MIB = 60
-_NAMES = [b"%d" % n + bytes(8) for n in range(600)]
+_NAMES = [b"name-%019d" % n + bytes(8) for n in range(600)]
 
 
 def _make_and_free(seed: int) -> None:

@@ -104,7 +104,9 @@ class Mutator:
         which = int(np.searchsorted(found.first, token, side="right")) - 1
         begin = int(found.begin[token])
         signs = np.frombuffer(b"-.eE+0", np.uint8)
-        tail = random.integers(ord("0"), ord("9") + 1, random.integers(1, 80)).astype(np.uint8)
+        # The most that is read ahead is less than 48 bytes.
+        size = random.integers(1, 80) if random.random() < 0.5 else random.integers(36, 50)
+        tail = random.integers(ord("0"), ord("9") + 1, size).astype(np.uint8)
         signed = random.random(len(tail)) < random.choice((0.0, 0.03, 0.1))
         tail[signed] = random.choice(signs, int(signed.sum()))
         point = int(random.integers(1, 24))

@@ -23,11 +23,12 @@ def runtime() -> Path:
     """
     try:
         command = build.compiler()
-    except build.BuildError as error:
+        asked = [[*command, f"-print-file-name={name}"] for name in _RUNTIMES]
+        answers = [subprocess.run(each, check=False, capture_output=True, text=True).stdout for each in asked]
+    except (build.BuildError, OSError) as error:
         raise SystemExit(f"make fuzz needs a C compiler: {error}") from error
-    for name in _RUNTIMES:
-        asked = subprocess.run([*command, f"-print-file-name={name}"], check=False, capture_output=True, text=True)
-        found = Path(asked.stdout.strip())
+    for answer in answers:
+        found = Path(answer.strip())
         if found.is_absolute() and found.exists():
             return found.resolve()
     raise SystemExit(

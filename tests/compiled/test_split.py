@@ -124,7 +124,8 @@ NOT_SPLIT: dict[str, Case] = {
     "headers below zero": batch(record(b"a")[:-1] + b"\x01", 1),
     "headers that aren't there": batch(record(b"a")[:-1] + b"\x02", 1),
     "a header's key that is null": batch(b"\x14" + record(b"a")[1:-1] + b"\x02\x01\x00", 1),
-    "attributes in two bytes": batch(b"\x10\x80" + record(b"a")[1:], 1),
+    # With attributes of one byte it would be a record, too: one with another key, value and header.
+    "attributes in two bytes": batch(b"\x12\x80\x00\x00\x00\x02X\x02\x00\x00", 1),
     "a number of ten bytes": batch(b"\x80" * 9 + b"\x01" + TWO, 2),
     "a number without an end": batch(b"\xff" * 20, 1),
     "an offset twice": batch(record(b"a") * 2, 2, span=2),

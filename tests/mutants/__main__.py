@@ -22,6 +22,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 # The tests of a bug take seconds. A bug that makes them hang counts as caught.
 MOST_SECONDS = 180
+# Builds the compiled hot path of a copy, beside those of other sources.
+BUILD = "from tickertape.stream.compiled import build; build.build(build.library())"
 
 
 class Bug(NamedTuple):
@@ -63,13 +65,23 @@ def bugs() -> Iterator[Bug]:
 
 
 def copy_to(folder: Path) -> Path:
-    """Copy the tracked files with their current contents. The tests run in this process's environment."""
+    """Copy the tracked files with their current contents, and build what is compiled.
+
+    The tests run in this process's environment.
+    """
     names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    compile_in(folder)
     return folder
+
+
+def compile_in(folder: Path) -> None:
+    """Build the compiled hot path of a copy. Where that fails its tests are skipped, and a bug in it isn't caught."""
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    subprocess.run([sys.executable, "-c", BUILD], cwd=folder, env=environment, check=False, capture_output=True)
 
 
 def run(folder: Path, tests: tuple[str, ...], most_seconds: float = MOST_SECONDS) -> tuple[int, str]:
@@ -90,6 +102,8 @@ def plant(folder: Path, bug: Bug) -> Found:
     path, began = folder / bug.file, time.monotonic()
     text = path.read_text()
     path.write_text(text.replace(bug.old, bug.new))
+    if path.suffix == ".c":
+        compile_in(folder)
     try:
         code, by = run(folder, bug.tests)
     finally:
