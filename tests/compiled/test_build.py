@@ -15,13 +15,12 @@ BUILD = build.FOLDER / "build.py"
 # A compiler that writes how it was called where the library should be.
 WRITES = """\
 #!/bin/sh
-called="$0 $*"
-while [ $# -gt 1 ]; do shift; done
-echo "$called" > "$1"
+for last; do :; done
+printf '%s\\n' "$0" "$@" > "$last"
 """
 ZIGLANG = """\
 import sys
-open(sys.argv[-1], "w").write(" ".join(["ziglang", *sys.argv[1:]]))
+open(sys.argv[-1], "w").write("\\n".join(["ziglang", *sys.argv[1:]]))
 """
 
 
@@ -65,7 +64,7 @@ class Place:
         """Build, and return the words that the compiler was called with."""
         done = self.build(*words, **variables)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-        return self.out.read_text().split()
+        return self.out.read_text().splitlines()
 
     def said(self, *words: str, **variables: str) -> str:
         """Build in vain, and return the one line that is said."""
