@@ -12,7 +12,7 @@ import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.columns import Ints
-from tickertape.stream.engine.core.results import NOTHING, Finals, Output, Result, ResultWriter
+from tickertape.stream.engine.core.results import NOTHING, Finals, Output, ResultBlock, ResultWriter
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema, grow
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Windowing
@@ -217,7 +217,7 @@ class CorrectableSeries(ABC):
         starts_ms = array("q", [start_ms for series in some for start_ms in series.starts_ms])
         return Kept([(*one.key, len(one.rows)) for one in some], starts_ms.tobytes(), columns, self._anew[shard])
 
-    def follow(self, finals: Finals, times: Times) -> tuple[Finals, list[Result]]:
+    def follow(self, finals: Finals, times: Times) -> tuple[Finals, list[ResultBlock]]:
         """Take windows that have become final or were corrected, and return what is derived from them.
 
         Parameters
@@ -229,7 +229,7 @@ class CorrectableSeries(ABC):
 
         Returns
         -------
-        Finals, list[Result]
+        Finals, list[ResultBlock]
             The results as columns, for recipes that follow them; and as records, without those that the previous owner
             is known to have published.
         """
@@ -333,7 +333,7 @@ class CorrectableSeries(ABC):
             else:
                 self._tracked.discard(series)
 
-    def _write(self, made: Finals, times: Times) -> list[Result]:
+    def _write(self, made: Finals, times: Times) -> list[ResultBlock]:
         """Return the records of results, without those that are already published."""
         if not made.keys:
             return []
@@ -344,4 +344,4 @@ class CorrectableSeries(ABC):
         if new.all():
             return self._writer.write(made.keys, made.columns)
         keys = [key for key, wanted in zip(made.keys, new.tolist(), strict=True) if wanted]
-        return self._writer.write(keys, {name: column[new] for name, column in made.columns.items()}) if keys else []
+        return self._writer.write(keys, {name: column[new] for name, column in made.columns.items()})

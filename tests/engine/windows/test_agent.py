@@ -1,5 +1,6 @@
 """The window agent without Kafka: where results go, what may be committed, and frames that can't be read."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from time import monotonic
@@ -38,6 +39,9 @@ class World:
 
     def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
         self.put_records.append((topic, partition, key, value))
+
+    def send_many(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> None:
+        self.put_records += [(topic, partition, key, value) for key, value in records]
 
     def restore(self, offset: int | None = None, metadata: str = "", begin: int = 0) -> int:
         end = len(self.values)
