@@ -25,6 +25,7 @@ void shortest_decimal(double number, uint64_t *digits, int32_t *exponent);
 typedef struct plan plan;
 typedef struct pairs pairs;
 typedef struct part part;
+typedef struct step step;
 
 void tt_set_powers(const uint64_t *from);
 void tt_set_tens(const uint64_t *from);
@@ -54,10 +55,8 @@ int64_t tt_pairs_add(pairs *of, const int64_t *first, const int64_t *second, int
                      int64_t *row, int64_t *added);
 void tt_pairs_drop(pairs *of, const int64_t *first, const int64_t *second, int64_t n);
 
-int64_t tt_add_floats(double *into, int64_t rows, const int64_t *row, const double *from, int64_t n);
-int64_t tt_add_integers(uint64_t *into, int64_t rows, const int64_t *row, const uint64_t *from, int64_t n);
-int64_t tt_extreme(void *const *into, const void *const *from, int64_t n_keys, int64_t n_columns, uint64_t floats,
-                   uint64_t greatest, int64_t rows, const int64_t *row, int64_t n);
+uint64_t tt_fold(const step *steps, int64_t n_steps, void *const *into, const void *const *from, int64_t rows,
+                 const int64_t *row, int64_t n);
 int64_t tt_rise(int64_t *greatest, int64_t rows, const int64_t *row, const int64_t *id, int64_t n, int64_t *before);
 
 void tt_write_rows(const part *parts, int64_t n_parts, int64_t first, int64_t n, uint8_t *to, int64_t *at);

@@ -7,12 +7,19 @@ from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.core.names import InputNames
 from tickertape.stream.engine.core.table import Columns, Table
-from tickertape.stream.engine.define.aggregate import INT
+from tickertape.stream.engine.define.aggregate import INT, Aggregate, Extreme
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.slices.decode import Decoded
 from tickertape.stream.engine.slices.repeats import Repeats
 
 _FAR = np.iinfo(np.int64).max
+
+
+class _FirstOffset(Aggregate):
+    reducers = (Extreme(("first_offset", "min", INT)),)
+
+
+_FIRST_OFFSET = _FirstOffset()
 
 
 class OpenSlices:
@@ -92,8 +99,7 @@ class OpenSlices:
             decoded, row = decoded.where(~repeated), row[~repeated]
         partials = self._aggregate.lift({"time_ms": decoded.time_ms, "id": decoded.id} | decoded.columns)
         self._aggregate.merge(columns, row, partials)
-        if not fold.extreme([columns["first_offset"]], row, [offsets[decoded.at]], [False]):
-            np.minimum.at(columns["first_offset"], row, offsets[decoded.at])
+        _FIRST_OFFSET.merge(columns, row, {"first_offset": offsets[decoded.at]})
         columns["dirty"][rows] = True
         # A record that names several symbols is there once for each of them, in adjacent places.
         return len(decoded) if named is None else int(np.count_nonzero(np.diff(decoded.at, prepend=-1)))
