@@ -12,6 +12,7 @@ from msgspec import Struct
 from tickertape.stream.compiled.rows import Field, PackedRecords, RowWriter
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.kafka.partition import partition_for
 
 #: Symbol, source or `all`, resolution, and start in ms.
 WindowKey: TypeAlias = tuple[str, str, str, int]
@@ -108,6 +109,13 @@ class ResultBlock(NamedTuple):
 def records_at(records: Records, places: Ints) -> Records:
     """Return the records at these places."""
     return records[places] if isinstance(records, PackedRecords) else [records[at] for at in places.tolist()]
+
+
+def by_partition(symbols: Sequence[str], partitions: int) -> Iterator[tuple[int, Ints]]:
+    """Yield each partition that some of n symbols belong to, and their places; a sink has so many partitions."""
+    partition_of = np.array([partition_for(symbol, partitions) for symbol in symbols])
+    for partition in np.unique(partition_of).tolist():
+        yield partition, np.flatnonzero(partition_of == partition)
 
 
 class Results:

@@ -6,7 +6,6 @@ from time import monotonic, perf_counter, time
 from typing import Protocol
 
 import msgspec
-import numpy as np
 from faust.types import TP
 
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata
@@ -15,10 +14,11 @@ from tickertape.schemas.snapshot import Snapshot
 from tickertape.schemas.topics import DEAD_LETTERS, LATE, SLICES
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.keyed_topics import KeyedTopics
 from tickertape.stream.engine.core.pace import Pace
 from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.core.refusal import dead_letter
-from tickertape.stream.engine.core.results import Output, Records, Results, records_at
+from tickertape.stream.engine.core.results import Output, Records, Results, by_partition, records_at
 from tickertape.stream.engine.core.workload import AHEAD_MS, Workload
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.frames.packing import BadFrame
@@ -29,7 +29,6 @@ from tickertape.stream.engine.windows.latency import Latency
 from tickertape.stream.engine.windows.owned_shard import OwnedShard, Resumed, resume
 from tickertape.stream.engine.windows.windows import Windows, windows_of
 from tickertape.stream.kafka.clients.producer import Producer
-from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPEN_WINDOWS, PUBLISH_SECONDS, RESULTS
 
 # A shard with more unread frames than this is behind.
@@ -74,6 +73,8 @@ class WindowAgent:
         The recipes of what is derived from final windows.
     listener
         Receives the published results, or None.
+    keyed
+        Hears from frames which topics have sources that don't promise where their keys lie.
     """
 
     topic = SLICES.name
@@ -89,6 +90,7 @@ class WindowAgent:
         recovery: Recovery | None = None,
         recipes: Sequence[DerivedRecipe] = (),
         listener: Listener | None = None,
+        keyed: KeyedTopics | None = None,
     ) -> None:
         self._windowings = windowings
         self._recipes = recipes
@@ -103,6 +105,7 @@ class WindowAgent:
         self._workload = workload
         self._recovery = recovery
         self._listener = listener
+        self._keyed = keyed or KeyedTopics()
         self._latency = Latency()
         self._backlogs = Backlogs(workload)
         # By sink: when provisional results may be published next, and when also those of longer windows.
@@ -126,6 +129,7 @@ class WindowAgent:
         self.limit_partitions(self._most)
         self._shards, self._next, self._longer = {}, {}, {}
         self._backlogs.clear()
+        self._keyed.clear()
         for tp, position in positions.items():
             resumed = resume(tp, position, self._recovery)
             self._shards[tp.partition] = resumed.shard
@@ -185,6 +189,7 @@ class WindowAgent:
                 if offset >= owned.upto:
                     self._latency.note_frame(frame)
                     self._backlogs.note_frame(shard, frame)
+                    self._keyed.note(TP(frame.topic, frame.partition), keyed=frame.keyed)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
                 self._reject(block, at, error)
             if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
@@ -238,10 +243,9 @@ class WindowAgent:
 
     def _send(self, results: Results) -> None:
         for block in results.blocks:
-            records, sink, n = block.write(), block.output.sink, self._sinks[block.output.sink]
-            partitions = np.array([partition_for(symbol, n) for symbol in block.symbols])
-            for partition in np.unique(partitions).tolist():
-                self._producer.send_many(sink, partition, records_at(records, np.flatnonzero(partitions == partition)))
+            records, sink = block.write(), block.output.sink
+            for partition, places in by_partition(block.symbols, self._sinks[sink]):
+                self._producer.send_many(sink, partition, records_at(records, places))
             RESULTS.labels(sink).inc(len(records))
             if self._listener:
                 self._listener.note(block.output, block.symbols, records)
