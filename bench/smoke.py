@@ -2,9 +2,9 @@
 
 Run: python -m bench.smoke [--record]
 
-Seconds vary too much to fail a build by. Instructions, as valgrind counts them, are the same each time. They depend on the
-version of Python, so each has a budget of its own in `budget.json`. NumPy uses only the instructions that every machine
-has, so that the counts don't depend on the machine.
+Seconds vary too much to fail a build by. Instructions, as valgrind counts them, are the same each time. They depend on
+the version of Python, so each has a budget of its own in `budget.json`. NumPy uses only the instructions that every
+machine has, so that the counts don't depend on the machine.
 """
 
 import argparse
