@@ -2,10 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 from msgspec import json
+from msgspec.structs import replace
 
 from tickertape.schemas.topics import TRADES
 from tickertape.schemas.trade import Trade
@@ -43,16 +45,25 @@ def trades(events: int) -> Iterator[Trade]:
         )
 
 
-async def produce(broker: str, events: int) -> None:
-    """Fill ``trades``, without heartbeats, because Faust can't read null values."""
+def first(count: int, events: int) -> Iterator[Trade]:
+    """Yield the first of the trades; if there are fewer than ``count``, all of them again, later in event time."""
+    later_ms = -(-events // (EVENTS_A_MS * 1000)) * 1000
+    for times in range(-(-count // events)):
+        for number, trade in enumerate(islice(trades(events), count - times * events), times * events):
+            at_ms = trade.time_ms + times * later_ms
+            yield replace(trade, id=number, time_ms=at_ms, received_ms=at_ms + 3) if times else trade
+
+
+async def produce(broker: str, these: Iterable[Trade], topic: str = TRADES.name) -> None:
+    """Fill a topic, without heartbeats, because Faust can't read null values."""
     encode = json.Encoder().encode
     async with Producer(Connection(broker)) as producer:
-        partitions = await producer.partitions(TRADES.name)
-        for i, trade in enumerate(trades(events)):
-            producer.send(TRADES.name, partition_for(trade.symbol, partitions), trade.symbol.encode(), encode(trade))
+        partitions = await producer.partitions(topic)
+        for i, trade in enumerate(these):
+            producer.send(topic, partition_for(trade.symbol, partitions), trade.symbol.encode(), encode(trade))
             if i % 10_000 == 0:
                 await producer.room()
 
 
 if __name__ == "__main__":
-    asyncio.run(produce(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(produce(sys.argv[1], trades(int(sys.argv[2]))))

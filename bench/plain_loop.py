@@ -44,7 +44,7 @@ def main() -> None:
         if not began:
             began, cpu = time.perf_counter(), time.process_time()
             committed = began
-        # The last item of a bar is its second.
+        # A bar has what is of its trades, and at last its second. When it is published, the notional becomes the VWAP.
         for trade in [decode(value) for message in messages if (value := message.value()) is not None]:
             seen += 1
             second, price, quantity = trade.time_ms // 1000, trade.price, trade.quantity
@@ -52,6 +52,7 @@ def main() -> None:
             bar = bars.get(trade.symbol)
             if bar is None or bar[8] != second:
                 if bar is not None:
+                    bar[5] /= bar[4]
                     producer.produce(BARS.name, encode(bar), trade.symbol)
                 bars[trade.symbol] = [price, price, price, price, quantity, price * quantity, bought, 1, second]
                 continue
@@ -68,6 +69,7 @@ def main() -> None:
             consumer.commit(asynchronous=True)
             committed = time.perf_counter()
     for symbol, bar in bars.items():
+        bar[5] /= bar[4]
         producer.produce(BARS.name, encode(bar), symbol)
     producer.flush()
     consumer.commit(asynchronous=False)

@@ -72,7 +72,7 @@ def contest(contestant: Contestant, broker: str, events: int) -> tuple[float, fl
 
     Each contestant begins with empty sinks and an idle broker.
     """
-    _delete(broker, [topic.name for topic in CATALOGUE if topic not in INPUTS])
+    delete(broker, [topic.name for topic in CATALOGUE if topic not in INPUTS])
     topics.create(Settings(broker))
     time.sleep(REST_SECONDS)
     core, count = max(os.sched_getaffinity(0)), int(events * contestant.share)
@@ -91,7 +91,7 @@ def contest(contestant: Contestant, broker: str, events: int) -> tuple[float, fl
     return float(found[1]), float(found[2])
 
 
-def _delete(broker: str, names: list[str]) -> None:
+def delete(broker: str, names: list[str]) -> None:
     admin = KafkaAdminClient(bootstrap_servers=broker)
     try:
         admin.delete_topics(names)
@@ -105,7 +105,7 @@ def measure(console: Console, broker: str, events: int, rounds: int) -> dict[str
     """Run all contestants by turns; return the best and the medians of their rates, and how they compare."""
     topics.create(Settings(broker))
     console.print(f"producing {events:,} trades of 200 symbols")
-    asyncio.run(load.produce(broker, events))
+    asyncio.run(load.produce(broker, load.trades(events)))
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTESTANTS}
     for _ in range(rounds):
         for name, contestant in CONTESTANTS.items():

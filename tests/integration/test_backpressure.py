@@ -57,7 +57,7 @@ def test_a_backlog_is_lag_and_not_memory(own_kafka: str) -> None:
         until("the worker owns all", lambda: members.describe(settings).stable)
         start_mib = Memory(supervisor).now_mib()
         supervisor.stop()
-        asyncio.run(load.produce(own_kafka, BACKLOG))
+        asyncio.run(load.produce(own_kafka, load.trades(BACKLOG)))
         assert sum(state.lag or 0 for state in topics.describe(settings, [TRADES])) == BACKLOG
         with Supervisor(settings, 1, print) as reader, Memory(reader) as memory:
             until("the backlog is read", lambda: is_read(settings), seconds=120)
