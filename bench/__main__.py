@@ -1,18 +1,20 @@
-"""`make bench`: measure throughput on one core, latency, memory and scaling on an embedded Kafka.
+"""`make bench`: measure throughput on one core, other engines, latency, memory, scaling and what capacity needs.
 
 For throughput, the worker is pinned to one core, and the broker may use both. The contestants take turns for several
 rounds, and the median counts: machines are noisy, but ratios within a round are less so.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 
-from bench import latency, memory, mix, restart, scaling, throughput
+from bench import capacity, latency, memory, mix, restart, scaling, throughput
+from bench.peers import report, turns
+from bench.peers.contestants import CONTESTANTS
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 console = Console(width=110)
@@ -23,11 +25,28 @@ console = Console(width=110)
 @click.option("--rounds", default=5, show_default=True, help="Rounds of each contestant; the median counts.")
 @click.option(
     "--only",
-    type=click.Choice(["throughput", "mix", "latency", "memory", "scaling", "restart"]),
+    type=click.Choice(["throughput", "peers", "mix", "latency", "memory", "scaling", "capacity", "restart"]),
     help="Measure only this.",
 )
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
-def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
+@click.option(
+    "--peer",
+    "names",
+    type=click.Choice([one.name for one in CONTESTANTS]),
+    multiple=True,
+    help="Of the peers, measure only this one; may be repeated.",
+)
+@click.option("--kept", type=click.Path(path_type=Path), help="Peers: a file of turns, continued if it is there.")
+@click.option("--write", is_flag=True, help="Peers: write the table and the chart into docs/benchmarks.md.")
+def main(
+    events: int,
+    rounds: int,
+    only: str | None,
+    path: Path | None,
+    names: tuple[str, ...],
+    kept: Path | None,
+    write: bool,
+) -> None:
     """Measure and print; the exit code is 1 if a floor is missed. Restarts are measured only with --only restart."""
     ok, figures = True, dict[str, object]()
     if only in (None, "throughput"):
@@ -35,6 +54,14 @@ def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
             rates = throughput.measure(console, kafka.broker, events, rounds)
             figures["throughput"] = rates
             ok &= throughput.show(console, rates)
+    if only in (None, "peers"):
+        with EmbeddedKafka() as kafka:
+            chosen = [one for one in CONTESTANTS if not names or one.name in names]
+            found = turns.measure(console, kafka.broker, events, rounds, kept, chosen)
+        figures["peers"] = found
+        ok &= report.show(console, found)
+        if write:
+            report.write(found)
     if only in (None, "mix"):
         with EmbeddedKafka() as kafka:
             mixed = mix.measure(console, kafka.broker, rounds)
@@ -57,6 +84,11 @@ def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
             changes = scaling.measure(kafka.broker)
             figures["scaling"] = changes
             ok &= scaling.show(console, changes)
+    if only in (None, "capacity"):
+        with EmbeddedKafka() as kafka:
+            constants = capacity.measure(kafka)
+        figures["capacity"] = constants
+        capacity.show(console, constants)
     if only == "restart":  # only on request, as it takes a quarter of an hour
         with EmbeddedKafka() as kafka:
             back = restart.measure(kafka.broker)
@@ -64,7 +96,7 @@ def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
             ok &= restart.show(console, back)
     figures["at"] = time.strftime("%Y-%m-%d")
     if path:
-        path.write_text(json.dumps(figures, indent=2) + "\n")
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(figures, enc_hook=float)) + b"\n")
     sys.exit(0 if ok else 1)
 
 
