@@ -8,13 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.peers import chart, record
-from bench.peers.contestants import PLAIN
+from bench.peers.contestants import OURS, PLAIN
 from bench.peers.record import Record, Result
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: The name of what is kept, and of the chart.
 KEPT, CHART, PAGE = "peers.json", "peers.svg", "benchmarks.md"
 BEGIN, END = "<!-- peers: written by the bench -->", "<!-- end of peers -->"
+#: So many times the best rate of every other engine by CPU time is ours to be.
+FLOOR = 3.0
 HEADINGS = (
     "contestant",
     "trades",
@@ -70,13 +72,27 @@ def _cells(found: Record, name: str) -> list[str]:
     ]
 
 
+def _best_cpu(result: Result) -> float:
+    return max((turn.cpu for turn in result.turns), default=0.0)
+
+
+def too_near(found: Record) -> list[str]:
+    """Return the engines that ours isn't far enough ahead of; the plain loop is none."""
+    ours = _best_cpu(found.results[OURS]) if OURS in found.results else 0.0
+    engines = {name: one for name, one in found.results.items() if name != PLAIN and not name.startswith(OURS)}
+    return [name for name, one in engines.items() if ours and ours < FLOOR * _best_cpu(one)]
+
+
 def show(console: Console, found: Record) -> bool:
-    """Print the table; return whether no row was wrong."""
+    """Print the table; return whether no row was wrong, and the floor is met."""
     table = Table(*HEADINGS)
     for cells in rows(found):
         table.add_row(*cells)
     console.print(table)
-    return not any(turn.faults for result in found.results.values() for turn in result.turns)
+    near = too_near(found)
+    missed = f"MISSED: {', '.join(near)}" if near else "met"
+    console.print(f"floor {FLOOR:g} × every other engine by CPU time, best against best: {missed}", highlight=False)
+    return not near and not any(turn.faults for result in found.results.values() for turn in result.turns)
 
 
 def block(found: Record) -> str:

@@ -53,6 +53,16 @@ def test_a_wrong_row_fails_the_run_and_a_missing_contestant_does_not() -> None:
     assert report.rows(found)[2][-1] == "190 of 200, 2 WRONG"
 
 
+def test_an_engine_that_comes_too_near_fails_the_run() -> None:
+    found, quiet = measured(), Console(quiet=True)
+    # Ours had 1,020 at best.
+    found.results["Engine & Co"].turns[0].cpu = 340.0
+    assert report.show(quiet, found)
+    found.results["Engine & Co"].turns[0].cpu = 341.0
+    assert report.too_near(found) == ["Engine & Co"]
+    assert not report.show(quiet, found)
+
+
 def test_the_page_gets_the_table_between_its_marks(tmp_path: Path) -> None:
     page = tmp_path / "benchmarks.md"
     page.write_text(PAGE)
