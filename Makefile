@@ -65,6 +65,7 @@ mutants: setup ## more than a hundred bugs planted one at a time, and what catch
 
 fuzz: setup ## the compiled hot path, with sanitizers, on ten million mutated inputs; fewer: make fuzz ARGS="--records 100000"
 	@$(RUN) tests.compiled.fuzz --sanitized $(ARGS)
+	@$(RUN) tests.compiled.sanitized
 
 lint: setup ## style and types
 	@$(RUN) ruff check

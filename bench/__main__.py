@@ -42,7 +42,7 @@ def main(events: int, rounds: int, only: str | None, path: Path | None) -> None:
             ok &= mix.show(console, mixed)
     if only in (None, "latency"):
         with EmbeddedKafka() as kafka:
-            spread = latency.measure(kafka.broker)
+            spread = latency.measure(kafka.broker, rounds)
             figures["latency"] = spread
             ok &= latency.show(console, spread)
     if only in (None, "memory"):

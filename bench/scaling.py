@@ -47,22 +47,22 @@ def measure(broker: str) -> dict[str, float]:
         feeding = subprocess.Popen([*feed, "--for", str(SECONDS)], stderr=subprocess.DEVNULL)
         changing = threading.Thread(target=change)
         changing.start()
-        shown = latency.watch(broker, SECONDS)
+        shown = latency.bars(broker, SECONDS)
         changing.join()
         feeding.wait(60)
         workers.wait_until_read(broker, 60)
         time.sleep(3)
-    sent_ms = asyncio.run(latency.sent(broker))
+    times = asyncio.run(latency.sent(broker))
     with tempfile.TemporaryDirectory() as folder:
         compared = asyncio.run(verify.verify(settings, TRADES.name, 2, Path(folder), Console(quiet=True)))
     (trades,) = topics.describe(settings, [TRADES])
-    during = [
-        event
-        for began_ms, _, ended_ms in reports
-        for event in latency.latencies_ms(sent_ms, shown, began_ms, ended_ms + AROUND_MS)
-    ]
-    p50, p99 = np.percentile(during, [50, 99]).tolist()
-    events = sum(map(len, sent_ms.values()))
+    during = {
+        of: these
+        for of, these in times.items()
+        if any(began_ms <= of[1] < ended_ms + AROUND_MS for began_ms, _, ended_ms in reports)
+    }
+    p50, p99 = np.percentile(latency.by_hop(during, shown)[:, -1], [50, 99]).tolist()
+    events = sum(map(len, times.values()))
     return {
         "events": events,
         "partitions": len(trades.partitions),

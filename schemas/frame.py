@@ -11,6 +11,8 @@ Whole = Annotated[int, Meta(ge=0, le=2**62)]
 #: every time.
 NEVER_MS = -(2**62)
 AnyTimeMs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
+# Bits of the column ``shown``: what the fast lane has published with the slice as the frame has it.
+SHOWN_OF_SOURCE, SHOWN_OF_ALL = 1, 2
 
 
 class Lane(Struct, frozen=True, array_like=True):
@@ -90,7 +92,8 @@ class Frame(Struct, frozen=True, array_like=True):
         The names that the columns ``source`` and ``symbol`` index.
     columns
         Little-endian arrays of one length: ``source`` and ``symbol`` (uint32), ``slice_ms`` (int64, the slice's
-        start), and the aggregate's columns of numbers.
+        start), and the aggregate's columns of numbers. Also, where it isn't 0, ``shown`` (uint8): 1 if the provisional
+        result of the finest window that has this slice is published already, 2 if that of all sources is; 3 if both.
     sketches
         The aggregate's columns of sketches. A sketch is bytes of any length, empty for a slice without values.
     evicted_ms
@@ -99,6 +102,8 @@ class Frame(Struct, frozen=True, array_like=True):
     behind
         True while the owner has more than a block of the partition left to read. Provisional results of the topic are
         then out of date, and none are published.
+    keyed
+        True if all sources of the partition that may go on promise where their keys lie, see `Heartbeat`.
     """
 
     topic: str
@@ -116,3 +121,4 @@ class Frame(Struct, frozen=True, array_like=True):
     sketches: dict[str, list[bytes]] = field(default_factory=dict)
     evicted_ms: AnyTimeMs = NEVER_MS
     behind: bool = False
+    keyed: bool = False

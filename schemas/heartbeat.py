@@ -6,10 +6,29 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.json import Decoder, Encoder
 
-from tickertape.schemas.control import MOST_PARTITIONS
-from tickertape.schemas.fields import Source
+from tickertape.schemas.control import MOST_PARTITIONS, Partitions
+from tickertape.schemas.fields import LATEST_MS, Source
 
 HEADER = "heartbeat"
+# A source with more steps or spread symbols states only the newest steps, or none.
+MOST_STEPS = 8
+MOST_SPREAD = 64
+MOST_LETTERS = 64
+
+
+class Keyed(Struct, frozen=True, array_like=True):
+    """The number of partitions among which a source places its events by their keys, from an event time on.
+
+    Attributes
+    ----------
+    from_ms
+        The first event time that it is valid for, ms.
+    partitions
+        An event is in the partition that Kafka's default partitioner chooses for its key among so many.
+    """
+
+    from_ms: Annotated[int, Meta(ge=0, le=LATEST_MS)]
+    partitions: Partitions
 
 
 class Heartbeat(Struct, gc=False, frozen=True, omit_defaults=True):
@@ -29,12 +48,20 @@ class Heartbeat(Struct, gc=False, frozen=True, omit_defaults=True):
     end
         True if nothing of the source follows. The lane's last slice is closed, and the lane delays no results until
         the source's next record.
+    keyed
+        Where the source's events lie, past and future ones, by event time; times rise. Nothing is promised for event
+        times before the first. A further step begins after all events that the source has sent. Empty: the source
+        promises nothing, and a symbol's events may be anywhere.
+    spread
+        The keys to which `keyed` doesn't apply, because their events are on several partitions.
     """
 
     source: Source
     time_ms: int
     partitions: Annotated[int, Meta(ge=0, le=MOST_PARTITIONS)] = 0
     end: bool = False
+    keyed: Annotated[tuple[Keyed, ...], Meta(max_length=MOST_STEPS)] = ()
+    spread: Annotated[tuple[Annotated[str, Meta(max_length=MOST_LETTERS)], ...], Meta(max_length=MOST_SPREAD)] = ()
 
 
 _encode = Encoder().encode

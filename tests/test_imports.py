@@ -33,7 +33,7 @@ LEVELS = {
     "stream.engine.fetch": 5,
     "stream.engine.recovery": 5,
     "stream.engine.finality": 6,
-    "stream.engine.slices": 6,
+    "stream.engine.slices": 7,
     "stream.engine.tables": 6,
     "stream.engine.derived": 7,
     "stream.engine.windows": 8,

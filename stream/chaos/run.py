@@ -21,7 +21,7 @@ from tickertape.schemas.topics import BARS, DEAD_LETTERS, LATE, POSTS, QUOTES, S
 from tickertape.stream.chaos.busy import busy
 from tickertape.stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
 from tickertape.stream.chaos.oracle import logs, verdict
-from tickertape.stream.chaos.oracle.feed import SOURCES, TOPICS
+from tickertape.stream.chaos.oracle.feed import SOURCES, TOPICS, Places
 from tickertape.stream.chaos.oracle.feed import Plan as FeedPlan
 from tickertape.stream.chaos.oracle.truth import Bars, Entry, Truth
 from tickertape.stream.chaos.report import Summary, by_fault
@@ -301,6 +301,8 @@ class _Run:
         commits = list(logs.commits(self._kafka.data, settings.consumer_group))
         again = verdict.read_again(commits, self._worker_log.taken_up)
         differences += verdict.of_bars(holder.held, bars)
+        places = msgspec.json.decode(plans[0].places.read_bytes(), type=Places)
+        differences += verdict.of_provisional(holder.held, [from_ms for from_ms, _ in places])
         differences += verdict.of_tallies(trades.partitions, truth)
         for state in others:
             differences += verdict.of_reading(state)

@@ -1,8 +1,8 @@
 """Folds partials into rows of columns with compiled code. Where that isn't built, or can't, NumPy has to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ctypes import c_void_p
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,56 +12,96 @@ from tickertape.stream.compiled.library import library
 _Ints: TypeAlias = NDArray[np.int64]
 _Column: TypeAlias = NDArray[Any]
 _FLOAT, _INT = np.dtype(np.float64), np.dtype(np.int64)
+_DENSE = (8,)
+#: The most steps that are taken at once: a bit each.
+MOST_STEPS = 64
 
 
-def add(into: _Column, rows: _Ints, values: _Column) -> bool:
-    """Add values to rows, in order, as ``np.add.at`` does; return False if that has to.
+class Step(NamedTuple):
+    """A sum, or an extreme.
 
-    Parameters
+    Attributes
     ----------
-    into
-        A column, changed in place.
-    rows, values
-        The row that each value is added to, and the values; shape (n,).
-    """
-    compiled = library()
-    if compiled is None or not _plain([into], rows, [values]):
-        return False
-    call = compiled.tt_add_floats if into.dtype == _FLOAT else compiled.tt_add_integers
-    return bool(call(into.ctypes.data, len(into), rows.ctypes.data, values.ctypes.data, len(rows)))
-
-
-def extreme(into: Sequence[_Column], rows: _Ints, values: Sequence[_Column], greatest: Sequence[bool]) -> bool:
-    """Fold values into the rows' extremes, in order; return False if NumPy has to.
-
-    Parameters
-    ----------
-    into
-        The columns, changed in place: first those that are compared, then those that are carried along.
-    rows
-        The row of each partial, shape (n,).
-    values
-        The partials' columns, shape (n,).
+    columns
+        The names and types of its columns. A sum has one. An extreme has first those that are compared, then those that
+        are carried along.
     greatest
-        For each column that is compared, whether the greatest wins.
+        For each column that is compared, whether the greatest wins; empty for a sum.
+    optional
+        Whether nothing is added if all values of the sum are zero.
     """
-    compiled = library()
-    if compiled is None or not _plain(into, rows, values):
-        return False
-    pointers = c_void_p * len(into)
-    return bool(
-        compiled.tt_extreme(
-            pointers(*[column.ctypes.data for column in into]),
-            pointers(*[column.ctypes.data for column in values]),
-            len(greatest),
-            len(into),
-            sum((column.dtype == _FLOAT) << k for k, column in enumerate(into)),
-            sum(bool(is_greatest) << k for k, is_greatest in enumerate(greatest)),
-            len(into[0]),
-            rows.ctypes.data,
-            len(rows),
-        )
-    )
+
+    columns: Sequence[tuple[str, np.dtype[Any]]]
+    greatest: Sequence[bool] = ()
+    optional: bool = False
+
+
+class Folding:
+    """Takes the steps of an aggregate, all of them with one call.
+
+    Parameters
+    ----------
+    steps
+        The steps, at most `MOST_STEPS`, with integers and floats of 8 bytes.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._columns = [column for step in steps for column in step.columns]
+        self._n = len(steps)
+        self._all = range(len(steps))
+        self._steps = np.array(
+            [
+                (
+                    len(step.greatest),
+                    len(step.columns),
+                    sum((dtype == _FLOAT) << k for k, (_, dtype) in enumerate(step.columns)),
+                    sum(bool(is_greatest) << k for k, is_greatest in enumerate(step.greatest)),
+                    step.optional,
+                )
+                for step in steps
+            ],
+            np.int64,
+        ).reshape(-1, 5)
+        self._pointers = c_void_p * len(self._columns)
+
+    def take(self, into: Mapping[str, _Column], rows: _Ints, partials: Mapping[str, _Column]) -> Sequence[int]:
+        """Fold partials into rows, in order; return which steps NumPy has to take.
+
+        Parameters
+        ----------
+        into
+            Columns, changed in place.
+        rows
+            The row of each partial, shape (n,).
+        partials
+            The partials' columns, shape (n,).
+        """
+        compiled = library()
+        if compiled is None or not self._n or rows.dtype != _INT or not _is_dense(rows):
+            return self._all
+        size = len(into[self._columns[0][0]])
+        to, of = self._addresses(into, (size,)), self._addresses(partials, rows.shape)
+        if to is None or of is None:
+            return self._all
+        left = compiled.tt_fold(self._steps.ctypes.data, self._n, to, of, size, rows.ctypes.data, len(rows))
+        return [k for k in self._all if left >> k & 1] if left else ()
+
+    def _addresses(self, columns: Mapping[str, _Column], shape: tuple[int, ...]) -> Any:
+        """Return where the columns begin, or None if any isn't what compiled code knows."""
+        # Steps share columns, and an address costs a microsecond.
+        known: dict[int, int] = {}
+        found = []
+        for name, dtype in self._columns:
+            column = columns[name]
+            address = known.get(id(column))
+            if address is None:
+                if column.shape != shape or not _is_dense(column):
+                    return None
+                address = known[id(column)] = column.ctypes.data
+            if column.dtype != dtype:
+                return None
+            found.append(address)
+        return self._pointers(*found)
 
 
 def rise(greatest: _Ints, rows: _Ints, ids: _Ints) -> bool:
@@ -75,7 +115,9 @@ def rise(greatest: _Ints, rows: _Ints, ids: _Ints) -> bool:
         The row of each id, and the ids; shape (n,).
     """
     compiled = library()
-    if compiled is None or not _plain([greatest], rows, [ids]):
+    if compiled is None or not all(each.dtype == _INT and _is_dense(each) for each in (greatest, rows, ids)):
+        return False
+    if len(rows) != len(ids):
         return False
     before = np.empty(len(ids), np.int64)
     return bool(
@@ -85,19 +127,6 @@ def rise(greatest: _Ints, rows: _Ints, ids: _Ints) -> bool:
     )
 
 
-def _plain(into: Sequence[_Column], rows: _Ints, values: Sequence[_Column]) -> bool:
-    """Return whether these are contiguous columns of equal types that compiled code knows, and of equal lengths."""
-    return (
-        rows.dtype == _INT
-        and rows.flags.c_contiguous
-        and all(
-            one.dtype == other.dtype
-            and one.dtype in (_FLOAT, _INT)
-            and one.ndim == other.ndim == 1
-            and one.flags.c_contiguous
-            and other.flags.c_contiguous
-            and len(one) == len(into[0])
-            and len(other) == len(rows)
-            for one, other in zip(into, values, strict=True)
-        )
-    )
+def _is_dense(column: _Column) -> bool:
+    """Return whether a column's items, of 8 bytes each, lie one behind the other."""
+    return column.strides == _DENSE or len(column) < 2

@@ -18,11 +18,17 @@ int64_t names_find(const names *known, const uint8_t *name, int64_t size);
 /* The double nearest to digits * 10^exponent. Returns 0 where it isn't sure, and for zero, subnormal and infinite ones. */
 int decimal_nearest(uint64_t digits, int64_t exponent, double *nearest);
 
+/* The shortest decimal that is read as this double, which is above zero and finite: digits * 10^exponent. */
+void shortest_decimal(double number, uint64_t *digits, int32_t *exponent);
+
 /* What Python calls. Each is described where it is defined; here, a definition or a caller that differs doesn't compile. */
 typedef struct plan plan;
 typedef struct pairs pairs;
+typedef struct part part;
+typedef struct step step;
 
 void tt_set_powers(const uint64_t *from);
+void tt_set_tens(const uint64_t *from);
 
 names *tt_names_new(uint64_t seed);
 void tt_names_free(names *known);
@@ -49,10 +55,13 @@ int64_t tt_pairs_add(pairs *of, const int64_t *first, const int64_t *second, int
                      int64_t *row, int64_t *added);
 void tt_pairs_drop(pairs *of, const int64_t *first, const int64_t *second, int64_t n);
 
-int64_t tt_add_floats(double *into, int64_t rows, const int64_t *row, const double *from, int64_t n);
-int64_t tt_add_integers(uint64_t *into, int64_t rows, const int64_t *row, const uint64_t *from, int64_t n);
-int64_t tt_extreme(void *const *into, const void *const *from, int64_t n_keys, int64_t n_columns, uint64_t floats,
-                   uint64_t greatest, int64_t rows, const int64_t *row, int64_t n);
+uint64_t tt_fold(const step *steps, int64_t n_steps, void *const *into, const void *const *from, int64_t rows,
+                 const int64_t *row, int64_t n);
 int64_t tt_rise(int64_t *greatest, int64_t rows, const int64_t *row, const int64_t *id, int64_t n, int64_t *before);
+
+void tt_write_rows(const part *parts, int64_t n_parts, int64_t first, int64_t n, uint8_t *to, int64_t *at);
+int64_t tt_frame(const uint8_t *bytes, const int64_t *key_at, const int64_t *key_size, const int64_t *value_at,
+                 const int64_t *value_size, int64_t n, int64_t offset, int64_t delta_ms, uint8_t *to, int64_t room,
+                 int64_t *written);
 
 #endif

@@ -20,6 +20,7 @@ from tickertape.stream.compiled import build
 
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "tt_set_powers": (None, [c_void_p]),
+    "tt_set_tens": (None, [c_void_p]),
     "tt_names_new": (c_void_p, [c_uint64]),
     "tt_names_free": (None, [c_void_p]),
     "tt_names_clear": (None, [c_void_p]),
@@ -32,9 +33,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "tt_plan_choice": (c_int64, [c_void_p, c_char_p, c_int64]),
     "tt_scan": (c_int64, [c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
-    "tt_add_floats": (c_int64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64]),
-    "tt_add_integers": (c_int64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64]),
-    "tt_extreme": (c_int64, [c_void_p, c_void_p, c_int64, c_int64, c_uint64, c_uint64, c_int64, c_void_p, c_int64]),
+    "tt_fold": (c_uint64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_int64]),
     "tt_rise": (c_int64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p]),
     "tt_pairs_new": (c_void_p, [c_uint64]),
     "tt_pairs_free": (None, [c_void_p]),
@@ -42,8 +41,11 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "tt_pairs_add": (c_int64, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
     "tt_pairs_drop": (None, [c_void_p, c_void_p, c_void_p, c_int64]),
     "tt_split": (c_int64, [c_void_p, *[c_int64] * 8, *[c_void_p] * 5]),
+    "tt_write_rows": (None, [c_void_p, *[c_int64] * 3, c_void_p, c_void_p]),
+    "tt_frame": (c_int64, [*[c_void_p] * 5, *[c_int64] * 3, c_void_p, c_int64, c_void_p]),
 }
 _LEAST_POWER, _GREATEST_POWER = -342, 308
+_LEAST_TEN, _GREATEST_TEN = -292, 324
 _ELF_HEADER = 64
 
 
@@ -81,14 +83,20 @@ def _load() -> tuple[Any, str]:
     except (OSError, AttributeError) as error:
         return None, f"{path.name} can't be loaded: {error}"
     # Held until the call is over: an address doesn't keep its array.
-    table = powers()
+    table, of_ten = powers(), tens()
     found.tt_set_powers(table.ctypes.data)
+    found.tt_set_tens(of_ten.ctypes.data)
     return found, ""
 
 
 def powers() -> NDArray[np.uint64]:
     """Return the powers of five that decimals are computed with, as `tt_set_powers` takes them."""
     return np.array([_power(exponent) for exponent in range(_LEAST_POWER, _GREATEST_POWER + 1)], np.uint64)
+
+
+def tens() -> NDArray[np.uint64]:
+    """Return the powers of ten that the shortest decimals are computed with, as `tt_set_tens` takes them."""
+    return np.array([_ten_to(exponent) for exponent in range(_LEAST_TEN, _GREATEST_TEN + 1)], np.uint64)
 
 
 def _is_cut_off(file: bytes) -> bool:
@@ -116,3 +124,13 @@ def _power(exponent: int) -> tuple[int, int]:
     if -27 <= exponent < 0:
         first += 1
     return first >> 64, first & (1 << 64) - 1
+
+
+def _ten_to(exponent: int) -> tuple[int, int]:
+    """Return the first 128 bits of 10^exponent, in two halves; one more than what is cut off."""
+    shift = (exponent * 1741647 >> 19) - 127
+    if exponent >= 0:
+        first = 10**exponent >> shift if shift >= 0 else 10**exponent << -shift
+    else:
+        first = (1 << -shift) // 10**-exponent
+    return first + 1 >> 64, first + 1 & (1 << 64) - 1

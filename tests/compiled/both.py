@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tickertape.schemas.fields import Id, Name, Source, TextId, TimeMs
 from tickertape.stream.compiled.library import library
+from tickertape.stream.compiled.rows import PackedRecords
 from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.records import Records, flat_fields
 from tickertape.stream.engine.core.table import Columns
@@ -88,6 +89,14 @@ def block(values: Sequence[bytes | None]) -> Block:
     """Return a block of values that lie in one buffer."""
     n = len(values)
     return Block("read", 0, 0, n, np.arange(n), PackedValues.of(values), np.zeros(n, np.int64))
+
+
+def packed(records: Sequence[tuple[bytes, bytes]]) -> PackedRecords:
+    """Return keys and values as they lie in one buffer."""
+    sizes = np.array([[len(key), len(value)] for key, value in records], np.int64).reshape(-1, 2)
+    ends = sizes.ravel().cumsum().reshape(-1, 2)
+    buffer = np.frombuffer(b"".join(key + value for key, value in records), np.uint8)
+    return PackedRecords(buffer, ends[:, 0] - sizes[:, 0], sizes[:, 0], ends[:, 1] - sizes[:, 1], sizes[:, 1])
 
 
 def bits(column: NDArray[Any]) -> NDArray[Any]:

@@ -127,7 +127,7 @@ def main() -> int:
     parser.add_argument("--sanitized", action="store_true", help="build with sanitizers, and run with these")
     asked = parser.parse_args()
     if asked.sanitized:
-        sanitized.run_again()
+        sanitized.run("-m", "tests.compiled.fuzz", *(each for each in sys.argv[1:] if each != "--sanitized"))
     if library() is None:
         print("the compiled hot path isn't built: python -m tickertape.stream.compiled.build", file=sys.stderr)
         return 2

@@ -1,4 +1,7 @@
-"""Runs this command again with a library that has AddressSanitizer and UBSan."""
+"""Runs a command with a library that has AddressSanitizer and UBSan.
+
+Run: ``make fuzz``, or ``python -m tests.compiled.sanitized``, which runs the tests of the compiled hot path so.
+"""
 
 import os
 import platform
@@ -11,6 +14,13 @@ from tickertape.stream.compiled import build
 
 # GCC's, and Clang's.
 _RUNTIMES = ("libasan.so", f"libclang_rt.asan-{platform.machine()}.so", "libclang_rt.asan.so")
+
+# Those that call each function of the library. What builds it, or measures memory, isn't for this.
+_TESTS = [
+    *(f"tests/compiled/test_{what}.py" for what in ("decimal", "fold", "names", "rows", "scan", "split")),
+    "tests/engine/core/test_table.py",
+    "tests/kafka/clients/test_packed_batch.py",
+]
 
 
 def runtime() -> Path:
@@ -36,8 +46,8 @@ def runtime() -> Path:
     )
 
 
-def run_again() -> NoReturn:
-    """Build the library with sanitizers, and begin this command anew with it."""
+def run(*arguments: str) -> NoReturn:
+    """Build the library with sanitizers, and go on as Python with these arguments and that library."""
     preloaded, to = runtime(), build.library(sanitize=True)
     if not to.exists():
         try:
@@ -55,5 +65,8 @@ def run_again() -> NoReturn:
         # Python's own allocator would hide where each object ends.
         "PYTHONMALLOC": "malloc",
     }
-    arguments = [each for each in sys.argv[1:] if each != "--sanitized"]
-    os.execve(sys.executable, [sys.executable, "-m", "tests.compiled.fuzz", *arguments], environment)
+    os.execve(sys.executable, [sys.executable, *arguments], environment)
+
+
+if __name__ == "__main__":
+    run("-m", "pytest", "-q", *_TESTS, *sys.argv[1:])

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Literal
+from unittest.mock import Mock
 
 import msgspec
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
-from tests.compiled.both import needs_library
+from tests.compiled.both import block, decoders, difference, needs_library
 from tests.compiled.comparing import Pair
 from tests.compiled.generated import BAD_NAMES, MARKS, NUMBERS, RECORDS, TEXTS, generated
 from tickertape.schemas.fields import Id, Positive, TextId, TimeMs
@@ -316,3 +317,23 @@ def test_most_records_are_scanned(record: type[Struct]) -> None:
     assert pair.differ(generated(record, Random(7), 1000)) is None
     assert pair.counts.scanned > 500
     assert pair.counts.merged == 1
+
+
+def test_new_names_are_learned_from_a_few_records_and_the_others_are_scanned() -> None:
+    pair = decoders(RECORDS[0])
+    texts = [
+        b'{"symbol":"N%d","source":"s%d","id":%d,"time_ms":1700000000000,"price":1.5,"quantity":2.0,"side":"buy"}'
+        % (i % 40, i % 3, i)
+        for i in range(6000)
+    ]
+    # One that no scanner reads, one that isn't valid, and one that isn't JSON.
+    texts[100] = texts[100].replace(b'"N20"', b'"N\\u0032"')
+    texts[200] = texts[200].replace(b"1.5", b"-1")
+    texts[300] = b"{"
+    read = pair[0]._decode
+    pair[0]._decode = Mock(side_effect=read)
+    mine, theirs = (each.decode(block(texts)) for each in pair)
+    assert difference(mine, theirs, *pair) is None
+    assert sorted(at for at, _ in mine.rejects) == [200, 300]
+    # 512 to learn from, and what is left then.
+    assert 512 <= pair[0]._decode.call_count < 600

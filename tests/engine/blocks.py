@@ -3,7 +3,7 @@
 Times are ms after an hour, `HOUR_MS`, so that slices and windows begin at round numbers.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, NamedTuple
 
@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from tickertape.schemas.checkpoint import SliceCheckpoint
 from tickertape.schemas.fields import Id, Name, Positive, TimeMs
 from tickertape.schemas.frame import Frame, Tallies
-from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.heartbeat import Heartbeat, Keyed, to_headers
 from tickertape.schemas.topics import TRADES
 from tickertape.stream.engine.core.block import Block, Headers
 from tickertape.stream.engine.core.table import Columns
@@ -122,10 +122,19 @@ class Log:
         return self.raw(text, appended=at if appended is None else appended)
 
     def beat(
-        self, at: int, source: str = "s", *, partitions: int = 0, appended: int | None = None, end: bool = False
+        self,
+        at: int,
+        source: str = "s",
+        *,
+        partitions: int = 0,
+        appended: int | None = None,
+        end: bool = False,
+        keyed: Sequence[tuple[int, int]] = (),
+        spread: Sequence[str] = (),
     ) -> "Log":
-        """Append a heartbeat, by default when it speaks of."""
-        headers = tuple(to_headers(Heartbeat(source, HOUR_MS + at, partitions, end)))
+        """Append a heartbeat, by default when it speaks of; ``keyed`` has (ms after `HOUR_MS`, partitions)."""
+        steps = tuple(Keyed(HOUR_MS + from_ms, count) for from_ms, count in keyed)
+        headers = tuple(to_headers(Heartbeat(source, HOUR_MS + at, partitions, end, steps, tuple(spread))))
         return self.raw(None, headers, appended=at if appended is None else appended)
 
     def hole(self, offsets: int = 1) -> "Log":

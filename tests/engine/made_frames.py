@@ -75,8 +75,10 @@ def frame(
     topic: str = "trades",
     evicted: int | None = None,
     behind: bool = False,
+    keyed: bool = False,
+    shown: Iterable[int] = (),
 ) -> Frame:
-    """Write a frame; ``lanes`` has each source's frontier, None for none yet."""
+    """Write a frame; ``lanes`` has each source's frontier, None for none yet, and ``shown`` a number an upsert."""
     sources, symbols = Names(), Names()
     columns: dict[str, Any] = {
         "source": sources.codes([key.source for key, _ in upserts]).astype("<u4"),
@@ -85,6 +87,8 @@ def frame(
     }
     for name, (dtype, _) in TICKS.aggregate.schema.items():
         columns[name] = np.array([getattr(row, name) for _, row in upserts], dtype)
+    if shown := list(shown):
+        columns["shown"] = np.array(shown, np.uint8)
     return Frame(
         topic=topic,
         partition=partition,
@@ -100,6 +104,7 @@ def frame(
         columns={name: column.tobytes() for name, column in columns.items()},
         evicted_ms=NEVER_MS if evicted is None else HOUR_MS + evicted,
         behind=behind,
+        keyed=keyed,
     )
 
 

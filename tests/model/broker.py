@@ -18,9 +18,13 @@ class Sink:
     def __init__(self) -> None:
         self.log: list[tuple[Key, Result]] = []
         self.finals: dict[Key, set[Result]] = {}
+        #: What a reader holds so far who has read everything.
+        self.best: dict[Key, Result] = {}
 
     def put(self, key: Key, result: Result) -> None:
         self.log.append((key, result))
+        if key not in self.best or self.rank(result) > self.rank(self.best[key]):
+            self.best[key] = result
         if result.final:
             self.finals.setdefault(key, set()).add(result)
 

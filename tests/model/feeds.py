@@ -2,9 +2,11 @@
 
 import random
 
-from .words import EVER, IDLE, SKEW, Empty, Event, Heartbeat, Log, Poison, Record, end_of, slice_of
+from .words import EVER, IDLE, SKEW, SLICE, Empty, Event, Heartbeat, Log, Poison, Record, Steps, end_of, slice_of
 
 SYMBOLS = "ABCDE"
+# Its events are on all partitions.
+SPREAD = frozenset("A")
 
 
 class Feeds:
@@ -12,6 +14,9 @@ class Feeds:
 
     Each source has a feed of its own. A feed may learn of an added partition late, but always before it writes events
     or heartbeats at or past the step.
+
+    In the class `lanes`, some sources promise nothing, and spread all of their symbols; some begin to promise later. A
+    feed may follow a step some slices late.
     """
 
     def __init__(self, rng: random.Random, kind: str) -> None:
@@ -26,6 +31,9 @@ class Feeds:
         self.asleep: dict[str, int] = {}  # by source: since when
         self.beat: dict[str, int] = {}
         self.known = dict.fromkeys("stuvw", self.schedule[0][1])  # by source: partitions that its feed uses
+        self.loose = {s for s in "stuvw" if kind == "lanes" and rng.random() < 0.3}  # they promise nothing
+        self.routes = {source: list(self.schedule) for source in "stuvw"}
+        self.places: dict[tuple[str, str, int, int], int] = {}  # of events, as they may be sent again
         self.ids = 0
         self.closed = False
         self.ended: set[str] = set()
@@ -41,7 +49,13 @@ class Feeds:
             self.known[source] = len(self.logs)
         self.beat[source] = self.now
         for log in self.logs[: self.known[source]]:
-            log.records.append(Heartbeat(source, time, self.count(source)))
+            log.records.append(Heartbeat(source, time, self.count(source), keyed=self.keyed(source), spread=SPREAD))
+
+    def keyed(self, source: str) -> Steps:
+        """Return the steps that the feed has learned of, with which it chooses partitions; none if it is loose."""
+        if source in self.loose:
+            return ()
+        return tuple(step for step in self.routes[source] if step[1] <= self.known[source])
 
     def count(self, source: str) -> int:
         return self.known[source]
@@ -49,6 +63,9 @@ class Feeds:
     def add_partition(self) -> None:
         self.logs.append(Log())
         self.schedule.append((self.step_from(), len(self.logs)))
+        for route in self.routes.values():
+            late = self.rng.choice((0, 0, 1, 2)) * SLICE if self.kind == "lanes" else 0
+            route.append((self.schedule[-1][0] + late, len(self.logs)))
 
     def step_from(self) -> int:
         """Return the end of a slice that is past all watermarks and frontiers; these are at most the skew ahead."""
@@ -62,7 +79,7 @@ class Feeds:
 
     def partitions(self, event: Event) -> int:
         """Return the number of partitions at the event's time, so a repeated event goes to the same partition."""
-        return [count for since, count in self.schedule if since <= event.time][-1]
+        return [count for since, count in self.routes[event.source] if since <= event.time][-1]
 
     def step(self) -> None:
         rng = self.rng
@@ -75,6 +92,8 @@ class Feeds:
             self.join()
         if self.kind == "sources" and rng.random() < 0.1 and len(self.sources) < 5:
             self.join()
+        if self.kind == "lanes" and rng.random() < 0.1 and self.loose:
+            self.promise(rng.choice(sorted(self.loose)))
         if rng.random() < 0.02:
             self.end(rng.choice(self.sources))
         for source in self.sources:
@@ -96,6 +115,12 @@ class Feeds:
         self.sources.append("stuvw"[len(self.sources)])
         self.known[self.sources[-1]] = len(self.logs)
         self.heartbeat(self.sources[-1])
+
+    def promise(self, source: str) -> None:
+        """Keep the symbols of a loose source together from now on."""
+        self.loose.discard(source)
+        if source in self.sources and source not in self.ended:
+            self.heartbeat(source)
 
     def fall_asleep_or_wake(self, source: str) -> None:
         since = self.asleep.pop(source, None)
@@ -123,9 +148,15 @@ class Feeds:
         self.sent.append(event)
         if event.time >= self.schedule[-1][0]:
             self.learn(event.source)
-        count = self.partitions(event)
-        spread = event.id if event.symbol == "A" else 0  # a hot symbol, on all partitions
-        self.logs[(len(event.symbol) and ord(event.symbol) + spread) % count].records.append(event)
+        self.logs[self.place(event)].records.append(event)
+
+    def place(self, event: Event) -> int:
+        """Return the event's partition: where it went before, if it is sent again."""
+        spread = event.id if event.symbol in SPREAD or event.source in self.loose else 0
+        place = (ord(event.symbol) + spread) % self.partitions(event) if event.symbol else 0
+        if self.kind != "lanes":
+            return place
+        return self.places.setdefault((event.source, event.symbol, event.id, slice_of(event.time)), place)
 
     def end(self, source: str) -> None:
         """Write an end marker to every partition, with the newest event time that counts."""
@@ -134,7 +165,7 @@ class Feeds:
         self.ended.add(source)
         newest = max((e.time for e in self.sent if e.source == source and e.time <= e.received + SKEW), default=0)
         for log in self.logs:
-            log.records.append(Heartbeat(source, newest, len(self.logs), end=True))
+            log.records.append(Heartbeat(source, newest, len(self.logs), True, self.keyed(source), SPREAD))
 
     def close(self) -> None:
         """End all sources, also those that are asleep: what never ends is never final.

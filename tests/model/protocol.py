@@ -5,6 +5,7 @@ module         contents
 =============  ==========================================================================
 `words`        what is sent and stored: records, frames, commits, results
 `stage1`       the owner of an input partition
+`fast_lane`    the provisional results that this owner publishes itself
 `stage2`       the owner of a shard
 `feeds`        the sources, which write the input
 `broker`       the sink and the commits
@@ -31,9 +32,12 @@ sources
 retention
     A result that isn't marked incomplete or reported overdue is the truth as if nothing had been lost. If nobody had
     published past the commit, a marked result has what the tallies call counted; else it has at most what there was.
+lanes
+    As in `steady`, but some sources promise nothing of where their symbols lie, and some feeds follow a step late.
 
 In all classes: tallies always add up; tallies, late records and dead letters equal the truth; and no event counts in
-two partitions.
+two partitions. Every result of the fast lane is what its revision stands for, see `World.wrong_shown`. What a shard has
+flushed, a reader finds, from the shard or from the fast lane.
 
 Run: python -m tests.model.protocol [histories]
 """

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .fast_lane import FastLane, SliceKey
 from .words import (
     EVER,
     IDLE,
@@ -19,7 +20,6 @@ from .words import (
     Event,
     Frame,
     Heartbeat,
-    Interval,
     Log,
     Poison,
     Record,
@@ -72,10 +72,7 @@ class Output:
     dead: set[int] = field(default_factory=set)
 
 
-SliceKey = tuple[str, str, int]
-
-
-class Owner:
+class Owner(FastLane):
     def __init__(
         self,
         partition: int,
@@ -86,6 +83,7 @@ class Owner:
         metadata: int = 0,
         most: Callable[[], int] = lambda: 99,
         room: Room = AMPLE,
+        horizon: Time = EVER,
     ) -> None:
         self.partition, self.log, self.lateness = partition, log, lateness
         self.read, self.base, self.start = commit.offset, commit.upto, commit.start
@@ -96,13 +94,15 @@ class Owner:
         self.tallies = Counter(commit.tallies)
         self.open: dict[SliceKey, Partial] = {}
         self.dirty: set[SliceKey] = set()
+        self.promises = {}
+        self.shown = {}
         self.output = Output()
         # Kafka's metadata may be stale, so the number in the commit counts too.
         self.partitions = max(metadata, commit.partitions)
-        self.room, self.evicted = room, commit.evicted
+        self.room, self.evicted, self.horizon = room, commit.evicted, horizon
         self.most = most  # asks how many partitions there are or will be
         self.since, self.rest = now, False
-        self.lost: Interval | None = None
+        self.lost = commit.lost
         if log.begin > commit.offset:
             self.trimmed(now)
 
@@ -143,6 +143,7 @@ class Owner:
                 self.hear(record)
                 if self.admits(record, now):
                     self.move(record, self.lanes[record.source], now)
+                    self.trust(record, self.lanes[record.source])
                 return "heartbeats"
             case Event():
                 return self.judge(record, now)
@@ -168,10 +169,13 @@ class Owner:
 
     def refold(self, record: Record) -> None:
         """Fold a record again if its slice is open. An open slice was open at all of its records: none was late."""
-        if isinstance(record, Event) and record.symbol and not self.ahead(record):
-            lane = self.lanes.get(record.source)
-            if lane and self.read >= lane.since and not self.passed(record, lane):
-                self.fold(record)
+        lane = self.lanes.get(record.source) if isinstance(record, Event | Heartbeat) else None
+        if lane is None or self.read < lane.since:
+            return
+        if isinstance(record, Heartbeat):
+            self.trust(record, lane)
+        elif isinstance(record, Event) and record.symbol and not (self.ahead(record) or self.passed(record, lane)):
+            self.fold(record)
 
     def reject(self) -> str:
         self.output.dead.add(self.read)
@@ -231,6 +235,7 @@ class Owner:
         if event.id in partial.ids:
             return False
         partial.ids.add(event.id)
+        self.shown.pop(key, None)
         partial.count += 1
         partial.total += event.value
         if not self.again:  # else it was published before the commit
@@ -274,6 +279,7 @@ class Owner:
                 )
         self.dirty.clear()
         self.open = {key: p for key, p in self.open.items() if end_of(key[2]) > self.frontier(key[0])}
+        self.shown = {key: views for key, views in self.shown.items() if key in self.open}
         return output
 
     def frontier(self, source: str) -> Time:
@@ -283,7 +289,7 @@ class Owner:
         return frozenset(source for source, lane in self.lanes.items() if lane.ended)
 
     def row(self, key: SliceKey) -> Row:
-        return Row(*key, self.open[key].count, self.open[key].total)
+        return Row(*key, self.open[key].count, self.open[key].total, frozenset(self.shown.get(key, ())))
 
     def may_commit(self) -> bool:
         """Return False while records are read again: a new commit would hide a loss that isn't published yet."""
@@ -296,5 +302,14 @@ class Owner:
         upto = max(self.base, self.read)
         since = {source: lane.since for source, lane in self.lanes.items() if lane.since > oldest}
         return SliceCommit(
-            oldest, upto, self.start, lanes, +self.tallies, self.partitions, self.ended(), self.evicted, since
+            oldest,
+            upto,
+            self.start,
+            lanes,
+            +self.tallies,
+            self.partitions,
+            self.ended(),
+            self.evicted,
+            since,
+            self.lost,
         )

@@ -72,8 +72,12 @@ class View:
             return True
         self.rows[key] = Kept(frame, stamp, row.count, row.total)
         if not again:
-            self.dirty.update(self.keys(key, self.floor))
+            self.dirty.update(window for window in self.keys(key, self.floor) if not self.is_shown(row, window))
         return True
+
+    def is_shown(self, row: Row, window: Key) -> bool:
+        """Return whether the fast lane has published the window as it is now; it publishes nothing final."""
+        return window[2] == 1 and self.name in row.shown and self.end(window) > self.final
 
     def newer(self, stamp: int, old: Kept) -> bool:
         return stamp > old.stamp

@@ -44,6 +44,8 @@ class Verdicts:
     slices: dict[tuple[str, str, int], tuple[int, float]] = field(default_factory=dict)
     lost: list[Interval] = field(default_factory=list)
     counted: set[tuple[str, str, int, int]] = field(default_factory=set)
+    # By symbol and slice: source, value and offset of each event that counts, in the log's order.
+    events: dict[tuple[str, int], list[tuple[str, float, int]]] = field(default_factory=dict)
 
 
 def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
@@ -98,6 +100,8 @@ def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
             key = source, record.symbol, slice_of(record.time)
             count, total = verdicts.slices.get(key, (0, 0.0))
             verdicts.slices[key] = count + 1, total + record.value
+            events = verdicts.events.setdefault((record.symbol, slice_of(record.time)), [])
+            events.append((source, record.value, offset))
     return verdicts
 
 
@@ -120,6 +124,18 @@ def windows(partitions: list[Verdicts]) -> dict[Key, tuple[int, float]]:
                 before = found.get(key, (0, 0.0))
                 found[key] = before[0] + count, before[1] + total
     return found
+
+
+def prefix(verdicts: Verdicts, window: Key, n: int) -> tuple[int, float]:
+    """Return count and total of a window of one slice, from the first n of its events in one partition."""
+    symbol, name, _, number = window
+    events = [
+        (source, value) for source, value, _ in verdicts.events.get((symbol, number), ()) if name in (source, ALL)
+    ]
+    totals: dict[str, float] = {}
+    for source, value in events[:n]:
+        totals[source] = totals.get(source, 0.0) + value
+    return min(n, len(events)), sum((totals[source] for source in sorted(totals)), 0.0)
 
 
 def touched(window: Key, intervals: list[Interval]) -> bool:

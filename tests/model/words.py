@@ -10,6 +10,7 @@ SHARDS, ALL = 2, "all"
 
 Time = float
 Interval = tuple[Time, Time]
+Steps = tuple[tuple[Time, int], ...]  # (from this event time on, number of partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,16 @@ class Heartbeat:
     """Reports that all of the source's events before `time` are sent, and how many partitions there are.
 
     The number is in the log, so every reader knows it in time. With `end`, nothing of the source follows for now.
+    `keyed` promises, for event times from each step on, that a symbol's events are in the partition that `home` gives
+    for the step's number; the symbols in `spread` are left out. A source without it promises nothing.
     """
 
     source: str
     time: int
     partitions: int
     end: bool = False
+    keyed: Steps = ()
+    spread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,17 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A cumulative upsert: the slice's content from the log below the frame's `upto`."""
+    """A cumulative upsert: the slice's content from the log below the frame's `upto`.
+
+    `shown` has the views (its source, `all`) whose result with this content the fast lane has published.
+    """
 
     source: str
     symbol: str
     slice: int
     count: int
     total: float
+    shown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,7 @@ class SliceCommit:
     ended: frozenset[str] = frozenset()
     evicted: Time = NEVER
     since: dict[str, int] = field(default_factory=dict)  # by source: the offset at which its lane was created
+    lost: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,11 @@ def slice_of(time: Time) -> int:
 
 def end_of(slice_: int, resolution: int = 1) -> int:
     return (slice_ + 1) * SLICE * resolution
+
+
+def home(symbol: str, partitions: int) -> int:
+    """Return the partition of the events of a symbol that isn't spread."""
+    return ord(symbol) % partitions
 
 
 def shard_of(symbol: str) -> int:

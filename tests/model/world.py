@@ -2,18 +2,48 @@
 
 import random
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from . import stage1, stage2, truth
 from .broker import Commits, Sink
 from .feeds import Feeds
-from .words import EVER, IDLE, SHARDS, Frame, SliceCommit, Time, WindowCommit
+from .words import (
+    ALL,
+    EVER,
+    IDLE,
+    SHARDS,
+    Event,
+    Frame,
+    Heartbeat,
+    Key,
+    Result,
+    SliceCommit,
+    Time,
+    WindowCommit,
+    end_of,
+)
 
 HORIZON = 60
 # In the class `sources`, there is room for few lanes, so silent ones are evicted.
 LITTLE = stage1.Room(2, 25)
 # The classes of histories. All have late, early, repeated and broken records, crashes, zombies and added partitions.
-CLASSES = ("steady", "growth", "settings", "outages", "horizon", "retention", "sources")
+CLASSES = ("steady", "growth", "settings", "outages", "horizon", "retention", "sources", "lanes")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A result of the fast lane, and the owner that published it.
+
+    The owner had read the log up to `read`, had to read up to `base` first, and its highest watermark was `newest`.
+    """
+
+    partition: int
+    key: Key
+    result: Result
+    read: int
+    base: int
+    newest: Time
 
 
 class World:
@@ -47,6 +77,8 @@ class World:
         self.window_commits.kept = {n: WindowCommit() for n in range(SHARDS)}
         self.shards = [self.shard(n) for n in range(SHARDS)]
         self.late_shards: list[tuple[int, stage2.Shard]] = []
+        self.lane_rng = random.Random(seed)  # separate from the history's, as in `Commits`
+        self.shown: list[Shown] = []
 
     # Stage 1
 
@@ -63,7 +95,9 @@ class World:
         metadata = max(p + 1, old if self.kind == "growth" else self.rng.randint(old, new))
         commit = self.commits.read(p)
         most = self.feeds.logs.__len__
-        self.owners[p] = self.owner_type(p, log, commit, self.lateness[p], self.feeds.now, metadata, most, self.room)
+        self.owners[p] = self.owner_type(
+            p, log, commit, self.lateness[p], self.feeds.now, metadata, most, self.room, self.horizon
+        )
         return self.owners[p]
 
     def timeout(self, owner: stage1.Owner) -> None:
@@ -77,8 +111,19 @@ class World:
         if self.rng.random() < 0.5:
             self.commit(owner)
 
+    def hurry(self, owner: stage1.Owner) -> None:
+        """Let the fast lane publish, or not: a worker with a backlog doesn't."""
+        if self.lane_rng.random() < 0.2:
+            return
+        for key, result in owner.fast().items():
+            self.sink.put(key, result)
+            newest = max(lane.watermark for lane in owner.lanes.values())
+            self.shown.append(Shown(owner.partition, key, result, owner.read, owner.base, newest))
+            self.furthest[owner.partition] = max(self.furthest[owner.partition], owner.read)
+
     def publish(self, owner: stage1.Owner, most: int = SHARDS, *, everyone: bool = True) -> None:
         """Send the output of a flush; with fewer shards, as a crash in between leaves it."""
+        self.hurry(owner)
         output, p = owner.flush(everyone), owner.partition
         for shard, frame in list(output.frames.items())[:most]:
             self.slices[shard].append(frame)
@@ -119,6 +164,7 @@ class World:
         else:
             owner.block(self.rng.randint(0, 12), self.feeds.now)
             self.timeout(owner)
+            self.hurry(owner)
             if self.rng.random() < 0.6:
                 self.settle(owner)
 
@@ -158,6 +204,18 @@ class World:
         for key, result in output.results.items():
             self.sink.put(key, result)
         self.overdue |= output.overdue
+        if not shard.again:
+            self.complaints += self.missing(shard)
+
+    def missing(self, shard: stage2.Shard) -> list[str]:
+        """Return the windows of which a reader finds less than the shard has: the fast lane didn't publish it."""
+        best = self.sink.best
+        return [
+            f"{window} is not published as the shard has it"
+            for view in shard.views.values()
+            for window in {window for key in view.rows for window in view.keys(key, view.floor)}
+            if window not in best or self.sink.rank(best[window]) < (False, view.value(window)[0])
+        ]
 
     def windowing(self) -> None:
         n = self.rng.randrange(SHARDS)
@@ -239,6 +297,7 @@ class World:
                 ("results", self.wrong_results(judged, whole)),
                 ("counted twice", self.counted_twice(whole)),
                 ("finals that changed", self.wrong_finals(whole)),
+                ("results of the fast lane", any(self.wrong_shown(shown, whole) for shown in self.shown)),
             )
             if wrong
         ]
@@ -272,7 +331,10 @@ class World:
             found = (result.count, result.total) if result else (0, 0.0)
             true, untouched = expected.get(key, (0, 0.0)), as_whole.get(key, (0, 0.0))
             if result and not result.final:
-                return True
+                # No frame had the events before retention deleted them, or before they were past the horizon.
+                if (self.clean or not truth.touched(key, lost)) and (self.horizon == EVER or key not in overdue):
+                    return True
+                continue
             if self.kind in ("horizon", "retention", "sources") and key in overdue:
                 wrong = found[0] > max(true[0], untouched[0])
             elif result and not result.incomplete:
@@ -298,4 +360,27 @@ class World:
             not final.incomplete and (final.count, final.total) != expected.get(key, (0, 0.0))
             for key, finals in self.sink.finals.items()
             for final in finals
+        )
+
+    def wrong_shown(self, shown: Shown, whole: list[truth.Verdicts]) -> bool:
+        """Return whether a result of the fast lane isn't what its revision stands for.
+
+        It is provisional, from past `upto`, not about to be past the horizon, and has the first events of the window in
+        the log: all that there are on any partition. Only a source that the partition has never met may have others
+        elsewhere.
+        """
+        result, (symbol, name, _, number) = shown.result, shown.key
+        if result.final or shown.read < shown.base or end_of(number) <= shown.newest - self.horizon / 2:
+            return True
+        if result.incomplete:
+            return False
+        if (result.count, result.total) != truth.prefix(whole[shown.partition], shown.key, result.count):
+            return True
+        records = self.feeds.logs[shown.partition].records[: shown.read]
+        met = {record.source for record in records if isinstance(record, Event | Heartbeat)}
+        return any(
+            source in met and name in (source, ALL)
+            for p, verdicts in enumerate(whole)
+            if p != shown.partition
+            for source, _, _ in verdicts.events.get((symbol, number), ())
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.heartbeat import MOST_STEPS, Heartbeat, Keyed, to_headers
 from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.topics import POSTS, QUOTES, TRADES
@@ -209,7 +209,7 @@ class Feed:
         while not self._over.is_set():
             if noting.done():
                 noting.result()
-            self._send()
+            await self._send()
             if (now := time.monotonic()) >= beat_at:
                 beat_at = now + BEAT_SECONDS
                 await self._beat(self._plan.due_ms(self._next))
@@ -218,11 +218,14 @@ class Feed:
         await self._beat(self._plan.due_ms(self._next), end=True)
         await self._note()
 
-    def _send(self) -> None:
-        plan = self._plan
+    async def _send(self) -> None:
+        plan, before = self._plan, self._places
         due = int((time.time() * 1000 - plan.began_ms) * plan.rate / 1000)
         # Read after the clock, so that every step before `due` is known, however long this process was paused.
         self._places = msgspec.json.decode(plan.places.read_bytes(), type=Places)
+        if self._places != before:
+            # What was promised of times past the step isn't true any more.
+            await self._beat(plan.due_ms(self._next))
         for n in range(self._next, due):
             found = record(plan, n)
             key = found.symbol.encode()
@@ -236,8 +239,10 @@ class Feed:
         self._next = max(self._next, due)
 
     async def _beat(self, time_ms: int, *, end: bool = False) -> None:
-        headers = to_headers(Heartbeat(self._plan.source, time_ms, end=end))
+        steps = {TRADES: self._places, QUOTES: [(0, self._quotes)], POSTS: [(0, self._posts)]}
         for topic in TOPICS:
+            keyed = tuple(Keyed(*step) for step in steps[topic][-MOST_STEPS:])
+            headers = to_headers(Heartbeat(self._plan.source, time_ms, end=end, keyed=keyed))
             for partition in range(await self._producer.partitions(topic.name)):
                 self._producer.send(topic.name, partition, None, None, headers)
 

@@ -12,7 +12,7 @@ from tickertape.schemas.checkpoint import checkpoint_in, slices_from, windows_fr
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.chaos.oracle.feed import Plan, record
 from tickertape.stream.chaos.oracle.logs import Commit, Sent
-from tickertape.stream.chaos.oracle.truth import Key, Truth
+from tickertape.stream.chaos.oracle.truth import RESOLUTIONS, Key, Truth
 from tickertape.stream.kafka.admin.topics import PartitionState, TopicState
 
 # The relative tolerance for SUMS: the engine's folds round, and the oracle's sums are exact. All other fields must
@@ -22,6 +22,8 @@ SUMS = frozenset(("volume", "notional", "vwap", "buy_volume", "buy_share", "real
 
 # From this many kills or freezes on, at least one must have left a trace.
 ENOUGH = 2
+
+FINEST = "1s"
 
 TALLIES = ("counted", "late", "rejected", "repeated", "heartbeats")
 
@@ -36,10 +38,17 @@ class Held(Struct):
     changed
         Keys with differing finals. This is an error: the log alone decides a final, so every worker must publish the
         same.
+    ambiguous
+        Finest bars, by key, of which two provisional records have the same revision and differ. If all trades of the
+        bar are in one partition, this is an error: its first trades are the same for the fast lane and for a shard.
+    highest
+        By key, the highest revision of a provisional record.
     """
 
     bars: dict[Key, dict[str, Any]] = field(default_factory=dict)
     changed: set[bytes] = field(default_factory=set)
+    ambiguous: set[Key] = field(default_factory=set)
+    highest: dict[Key, int] = field(default_factory=dict)
 
 
 class Holder:
@@ -48,6 +57,7 @@ class Holder:
     def __init__(self) -> None:
         self.held = Held()
         self._finals: dict[bytes, bytes] = {}
+        self._provisional: dict[tuple[bytes, int], bytes] = {}
 
     def add(self, key: bytes, value: bytes) -> None:
         bar = msgspec.json.decode(value)
@@ -55,8 +65,13 @@ class Holder:
         before = self.held.bars.get(name)
         if before is None or (bar["final"], bar["revision"]) >= (before["final"], before["revision"]):
             self.held.bars[name] = bar
-        if bar["final"] and self._finals.setdefault(key, value) != value:
-            self.held.changed.add(key)
+        if bar["final"]:
+            if self._finals.setdefault(key, value) != value:
+                self.held.changed.add(key)
+            return
+        self.held.highest[name] = max(bar["revision"], self.held.highest.get(name, 0))
+        if name[2] == FINEST and self._provisional.setdefault((key, bar["revision"]), value) != value:
+            self.held.ambiguous.add(name)
 
 
 def of_bars(held: Held, truth: Mapping[Key, dict[str, Any]]) -> Iterator[str]:
@@ -75,6 +90,25 @@ def of_bars(held: Held, truth: Mapping[Key, dict[str, Any]]) -> Iterator[str]:
             yield f"{_name(key)}: {', '.join(wrong)}"
     for name in sorted(held.changed):
         yield f"{name.decode()}: two of its final records differ"
+
+
+def of_provisional(held: Held, borders_ms: Iterable[int]) -> Iterator[str]:
+    """Yield the bars whose provisional records contradict each other or the final record.
+
+    Parameters
+    ----------
+    held
+        The bars.
+    borders_ms
+        The times at which the number of partitions changed. A bar with such a time within may lie on two partitions.
+    """
+    for key in sorted(held.ambiguous):
+        start_ms = key[3]
+        if not any(start_ms < border_ms < start_ms + RESOLUTIONS[FINEST] for border_ms in borders_ms):
+            yield f"{_name(key)}: two of its provisional records have the same revision and differ"
+    for key, revision in sorted(held.highest.items()):
+        if (bar := held.bars[key])["final"] and revision > bar["revision"]:
+            yield f"{_name(key)}: a provisional record has revision {revision}, and the final one {bar['revision']}"
 
 
 def _agree(name: str, found: Any, value: Any) -> bool:

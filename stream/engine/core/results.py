@@ -1,6 +1,7 @@
 """Results as records: a window's metrics as the JSON of a Struct, under a key that identifies the window."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias, get_args
 
@@ -8,8 +9,10 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from tickertape.stream.compiled.rows import Field, PackedRecords, RowWriter
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.table import Columns
+from tickertape.stream.kafka.partition import partition_for
 
 #: Symbol, source or `all`, resolution, and start in ms.
 WindowKey: TypeAlias = tuple[str, str, str, int]
@@ -77,6 +80,65 @@ class Finals(NamedTuple):
 
 
 NOTHING = Finals([], np.empty(0, np.int64), {})
+# Results that become records together: few enough for the processor's cache.
+_BLOCK_RESULTS = 1024
+_IDENTITY = ("symbol", "source", "resolution", "start_ms")
+
+
+#: Records: the key and value of each.
+Records: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+
+class ResultBlock(NamedTuple):
+    """Results of one output.
+
+    Attributes
+    ----------
+    symbols
+        The symbol of each.
+    write
+        Returns their records, made anew with each call. A flush may bring a hundred thousand results: as records they
+        are in memory only until they are sent.
+    """
+
+    output: Output
+    symbols: Sequence[str]
+    write: Callable[[], Records]
+
+
+def records_at(records: Records, places: Ints) -> Records:
+    """Return the records at these places."""
+    return records[places] if isinstance(records, PackedRecords) else [records[at] for at in places.tolist()]
+
+
+def by_partition(symbols: Sequence[str], partitions: int) -> Iterator[tuple[int, Ints]]:
+    """Yield each partition that some of n symbols belong to, and their places; a sink has so many partitions."""
+    partition_of = np.array([partition_for(symbol, partitions) for symbol in symbols])
+    for partition in np.unique(partition_of).tolist():
+        yield partition, np.flatnonzero(partition_of == partition)
+
+
+class Results:
+    """Results in the order in which they are published.
+
+    Attributes
+    ----------
+    blocks
+        The same, in parts of one output each.
+    """
+
+    __slots__ = ("blocks",)
+
+    def __init__(self, blocks: Sequence[ResultBlock] = ()) -> None:
+        self.blocks = list(blocks)
+
+    def __len__(self) -> int:
+        return sum(len(block.symbols) for block in self.blocks)
+
+    def __iter__(self) -> Iterator[Result]:
+        for output, symbols, write in self.blocks:
+            for symbol, (key, value) in zip(symbols, write(), strict=True):
+                yield output, symbol, key, value
 
 
 class ResultWriter:
@@ -96,23 +158,55 @@ class ResultWriter:
         self._nullable = [field.name for field in fields if set(get_args(field.type)) == {int, NoneType}]
         self._ends = f"|{output.kind}" if output.kind else ""
         self._encode = msgspec.json.Encoder().encode
+        self._rows = _row_writer(output.result, self._nullable, self._ends)
 
-    def write(self, keys: list[WindowKey], columns: Columns) -> list[Result]:
-        """Return a record for each window. Columns have shape (n,).
+    def write(self, keys: list[WindowKey], columns: Columns) -> list[ResultBlock]:
+        """Return a record for each window, in blocks. Columns have shape (n,).
 
         NaN becomes null, and in a field that may be null a negative integer does.
         """
-        values: dict[str, Sequence[Any]] = dict(
-            zip(("symbol", "source", "resolution", "start_ms"), zip(*keys, strict=True), strict=True)
-        )
+        if not keys:
+            return []
+        identity = dict(zip(_IDENTITY, zip(*keys, strict=True), strict=True))
+        symbols = identity["symbol"]
+        rows = None
+        if self._rows is not None:
+            rows = self._rows.rows(columns | identity | {"start_ms": np.array(identity["start_ms"], np.int64)})
+        blocks = []
+        for first in range(0, len(keys), _BLOCK_RESULTS):
+            part = slice(first, first + _BLOCK_RESULTS)
+            of = symbols[part]
+            write = partial(rows.write, first, len(of)) if rows else partial(self._one_by_one, keys, columns, part)
+            blocks.append(ResultBlock(self.output, of, write))
+        return blocks
+
+    def _one_by_one(self, keys: list[WindowKey], columns: Columns, part: slice) -> list[tuple[bytes, bytes]]:
+        keys = keys[part]
+        values: dict[str, Sequence[Any]] = dict(zip(_IDENTITY, zip(*keys, strict=True), strict=True))
         for name in self._fields:
             if name not in values:
-                values[name] = columns[name].tolist()
+                values[name] = columns[name][part].tolist()
         for name in self._nullable:
             values[name] = [None if value < 0 else value for value in values[name]]
         rows = zip(*[values[name] for name in self._fields], strict=True)
-        output, ends, encode, result = self.output, self._ends, self._encode, self._result
+        ends, encode, result = self._ends, self._encode, self._result
         return [
-            (output, symbol, f"{symbol}|{source}|{resolution}|{start_ms}{ends}".encode(), encode(result(*row)))
+            (f"{symbol}|{source}|{resolution}|{start_ms}{ends}".encode(), encode(result(*row)))
             for (symbol, source, resolution, start_ms), row in zip(keys, rows, strict=True)
         ]
+
+
+def _row_writer(result: type[Struct], nullable: Collection[str], ends: str) -> RowWriter | None:
+    """Return a writer of a result's records as msgspec writes them, or None for a Struct that isn't a plain object."""
+    config = result.__struct_config__
+    if config.array_like or config.omit_defaults or not isinstance(config.tag, str | None):
+        return None
+    names, json = set(_IDENTITY[:-1]), msgspec.json.encode
+    key = [Field(b"|" if i else b"", name, str.encode if name in names else None) for i, name in enumerate(_IDENTITY)]
+    before, value = b"{", []
+    if config.tag is not None:
+        before += json(config.tag_field) + b":" + json(config.tag) + b","
+    for name, encoded in zip(result.__struct_fields__, result.__struct_encode_fields__, strict=True):
+        value.append(Field(before + json(encoded) + b":", name, json if name in names else None, name in nullable))
+        before = b","
+    return RowWriter((key, ends.encode()), (value, b"}"))

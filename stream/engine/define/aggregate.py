@@ -37,6 +37,8 @@ class Reducer(ABC):
     schema: Schema
     #: The columns that frames and snapshots may lack; they are zero then.
     optional: Collection[str] = ()
+    #: The merge as compiled code does it, if it can.
+    compiled: fold.Step | None = None
 
     @abstractmethod
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
@@ -80,13 +82,13 @@ class Sum(Reducer):
         self.name = name
         self.schema = {name: (dtype, 0)}
         self.optional = (name,) if optional else ()
+        self.compiled = fold.Step([(name, dtype)], optional=optional)
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
         values = partials[self.name]
         if self.optional and not values.any():
             return
-        if not fold.add(into[self.name], rows, values):
-            np.add.at(into[self.name], rows, values)
+        np.add.at(into[self.name], rows, values)
 
 
 class Extreme(Reducer):
@@ -115,21 +117,15 @@ class Extreme(Reducer):
         self.optional = optional
         self.keys = [(name, np.minimum if direction == "min" else np.maximum) for name, direction, _ in keys]
         self.carries = list(carries or ())
-        self._names = [name for name, *_ in keys] + self.carries
-        self._greatest = [direction == "max" for _, direction, _ in keys]
         starts = {
             name: (dtype, (_LARGEST if direction == "min" else _SMALLEST)[dtype]) for name, direction, dtype in keys
         }
         self.schema = starts | {name: (dtype, 0) for name, dtype in (carries or {}).items()}
+        greatest = [direction == "max" for _, direction, _ in keys]
+        self.compiled = fold.Step([(name, dtype) for name, (dtype, _) in self.schema.items()], greatest)
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        if not fold.extreme(
-            [into[name] for name in self._names], rows, [partials[name] for name in self._names], self._greatest
-        ):
-            self._merge_by_columns(into, rows, partials)
-
-    def _merge_by_columns(self, into: Columns, rows: Ints, partials: Columns) -> None:
-        """Fold one column after another, each time with only the partials that have tied so far."""
+        # One column after another, each time with only the partials that have tied so far.
         at, tied = rows, slice(None)
         rest = [name for name, _ in self.keys]
         for name, extreme in self.keys:
@@ -226,10 +222,17 @@ class Aggregate:
     reducers: ClassVar[tuple[Reducer, ...]]
     schema: ClassVar[dict[str, tuple[np.dtype[Any], Any]]]
     optional: ClassVar[frozenset[str]]
+    # The reducers that compiled code merges, and the others.
+    _stepped: ClassVar[list[Reducer]]
+    _others: ClassVar[list[Reducer]]
+    _folding: ClassVar[fold.Folding]
 
     def __init_subclass__(cls) -> None:
         cls.schema = {name: column for reducer in cls.reducers for name, column in reducer.schema.items()}
         cls.optional = frozenset(name for reducer in cls.reducers for name in reducer.optional)
+        cls._stepped = [one for one in cls.reducers if type(one) in (Sum, Extreme)][: fold.MOST_STEPS]
+        cls._others = [one for one in cls.reducers if one not in cls._stepped]
+        cls._folding = fold.Folding([one.compiled for one in cls._stepped if one.compiled])
 
     def lift(self, events: Columns) -> Columns:
         """Make each event, or each finer partial, a partial of this aggregate; shapes (n,) to (n,)."""
@@ -237,7 +240,9 @@ class Aggregate:
 
     def merge(self, into: Columns, rows: Ints, partials: Columns) -> None:
         """Fold partials into rows, in order; see `Reducer.merge`."""
-        for reducer in self.reducers:
+        for k in self._folding.take(into, rows, partials):
+            self._stepped[k].merge(into, rows, partials)
+        for reducer in self._others:
             reducer.merge(into, rows, partials)
 
     def check(self, partials: Columns) -> None:

@@ -95,6 +95,16 @@ class Windowing:
     def output(self) -> Output:
         return output_of(self.sink.name, self.result)
 
+    def fast_resolution(self, slice_ms: int) -> str | None:
+        """Return the resolution whose provisional results the fast lane may publish, or None.
+
+        Its windows are single slices, of records that a topic keeps together by symbol, and cheap to compute.
+        """
+        finest = min(self.resolutions, key=self.resolutions.__getitem__)
+        by_symbol = self.slicing.names is None and self.slicing.topic.key == "symbol"
+        cheap = not self.provisional_seconds
+        return finest if by_symbol and cheap and self.resolutions[finest] == slice_ms else None
+
 
 @dataclass(frozen=True)
 class Recursion:

@@ -12,7 +12,7 @@ import numpy as np
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL
-from tickertape.stream.engine.core.results import NOTHING, Finals, Output, Result, ResultWriter
+from tickertape.stream.engine.core.results import NOTHING, Finals, Output, ResultBlock, ResultWriter
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Windowing
@@ -175,7 +175,7 @@ class CorrectableSeries(ABC, Generic[S]):
                 some.append((key, one, one.n_of_all() if one.is_joint and key[1] == ALL else len(one.rows)))
         return packed(some, self._arena.columns, anew=self._anew[shard], once=self._stores_once)
 
-    def follow(self, finals: Finals, times: Times) -> tuple[Finals, list[Result]]:
+    def follow(self, finals: Finals, times: Times) -> tuple[Finals, list[ResultBlock]]:
         """Take windows that have become final or were corrected, and return what is derived from them.
 
         Parameters
@@ -187,7 +187,7 @@ class CorrectableSeries(ABC, Generic[S]):
 
         Returns
         -------
-        Finals, list[Result]
+        Finals, list[ResultBlock]
             The results as columns, for recipes that follow them; and as records, without those that the previous owner
             is known to have published.
         """
@@ -366,7 +366,7 @@ class CorrectableSeries(ABC, Generic[S]):
     def _dropped(self, series: S) -> None:
         """Forget what depends on windows that a series has just dropped."""
 
-    def _write(self, made: Finals, times: Times) -> list[Result]:
+    def _write(self, made: Finals, times: Times) -> list[ResultBlock]:
         """Return the records of results, without those that are already published."""
         if not made.keys:
             return []
@@ -377,4 +377,4 @@ class CorrectableSeries(ABC, Generic[S]):
         if new.all():
             return self._writer.write(made.keys, made.columns)
         keys = [key for key, wanted in zip(made.keys, new.tolist(), strict=True) if wanted]
-        return self._writer.write(keys, {name: column[new] for name, column in made.columns.items()}) if keys else []
+        return self._writer.write(keys, {name: column[new] for name, column in made.columns.items()})

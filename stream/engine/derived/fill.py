@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL
-from tickertape.stream.engine.core.results import Finals, ResultWriter, WindowKey
+from tickertape.stream.engine.core.results import Finals, ResultBlock, Results, ResultWriter, WindowKey
 from tickertape.stream.engine.core.table import SKETCH, Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.post_processor import Flush, PostProcessor, Times
@@ -230,10 +230,13 @@ class Filler(PostProcessor):
         known = [times.published_ms(shard, source) for shard, (_, source, *_) in of]
         new = [i for i, (end_ms, known_ms) in enumerate(zip(ends, known, strict=True)) if end_ms > known_ms]
         columns = {name: column[new] for name, column in filled.columns.items()}
-        records = self._writer.write([filled.keys[i] for i in new], columns) if new else []
-        ended = zip(flush.ends_ms + [ends[i] for i in new], flush.results + records, strict=True)
+        results = Results(flush.results + self._writer.write([filled.keys[i] for i in new], columns))
+        ended = zip(flush.ends_ms + [ends[i] for i in new], results, strict=True)
         in_order = sorted(ended, key=itemgetter(0))
-        flush.ends_ms, flush.results = [end_ms for end_ms, _ in in_order], [one for _, one in in_order]
+        flush.ends_ms = [end_ms for end_ms, _ in in_order]
+        symbols = [symbol for _, (_, symbol, _, _) in in_order]
+        records = [(key, value) for _, (_, _, key, value) in in_order]
+        flush.results = [ResultBlock(self._windowing.output, symbols, lambda: records)]
         flush.finals = finals.and_(filled)
 
     def _all_gaps(self) -> list[_Gap]:

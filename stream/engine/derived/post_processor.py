@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tickertape.stream.engine.core.columns import Ints
-from tickertape.stream.engine.core.results import Finals, Output, Result
+from tickertape.stream.engine.core.results import Finals, Output, ResultBlock
 from tickertape.stream.engine.frames.upserts import SliceKey, Upserts
 from tickertape.stream.engine.recovery.state import State
 
@@ -37,7 +37,7 @@ class Flush:
         False while earlier windows are still missing, because they have to be filled.
     """
 
-    results: list[Result]
+    results: list[ResultBlock]
     ends_ms: list[int]
     finals: Finals
     complete: bool = True

@@ -13,6 +13,8 @@ from tickertape.stream.engine.core.table import SKETCH, Columns, Schema
 from tickertape.stream.engine.define.aggregate import Aggregate
 
 _NAMED, _TIME = np.dtype(np.uint32).newbyteorder("<"), np.dtype(np.int64).newbyteorder("<")
+#: A column that frames have beside the aggregate's, see `Frame`. It may be missing.
+SHOWN: dict[str, tuple[np.dtype[Any], Any]] = {"shown": (np.dtype(np.uint8), 0)}
 _KEYS: dict[str, np.dtype[Any]] = {"source": _NAMED, "symbol": _NAMED, "slice_ms": _TIME}
 
 
@@ -90,9 +92,10 @@ class Inspector:
 
     def __init__(self, aggregate: Aggregate) -> None:
         numbers, self._sketches = parted(aggregate.schema)
-        dtypes = _KEYS | {name: aggregate.schema[name][0] for name in numbers}
+        dtypes = _KEYS | {name: dtype for name, (dtype, _) in SHOWN.items()}
+        dtypes |= {name: aggregate.schema[name][0] for name in numbers}
         self._bytes = {name: dtype.itemsize for name, dtype in dtypes.items()}
-        self._needed = self._bytes.keys() - aggregate.optional
+        self._needed = self._bytes.keys() - aggregate.optional - SHOWN.keys()
         self._check = aggregate.check
         self._good: set[str] = set()
 

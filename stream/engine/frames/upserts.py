@@ -45,11 +45,14 @@ class Upserts(NamedTuple):
         ``shard``, ``offset`` and ``stamp``; shape (n,).
     sources, symbols
         The names, by code.
+    shown
+        What the fast lane has published of each, see `Frame`; shape (n,).
     """
 
     columns: Columns
     sources: list[str]
     symbols: list[str]
+    shown: Ints
 
     def keys(self, at: Ints) -> list[SliceKey]:
         """Return the slices of the upserts at some places."""
@@ -108,7 +111,7 @@ def unpack(arrivals: list[Arrival], slice_ms: int, schema: Schema, sources: Name
     columns["shard"] = np.array([arrival.shard for arrival in arrivals])[origin]
     columns["offset"] = np.array([arrival.offset for arrival in arrivals])[origin]
     columns["stamp"] = np.array([frame.upto for frame in frames])[origin]
-    return Upserts(columns, sources.names, symbols.names)
+    return Upserts(columns, sources.names, symbols.names, column("shown", np.uint8)[open_].astype(np.int64))
 
 
 def _starts(sizes: list[int]) -> Ints:

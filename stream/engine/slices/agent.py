@@ -1,7 +1,9 @@
 """The slicing agent: blocks of one input topic in, frames of slices out."""
 
+import asyncio
+import math
 from collections.abc import Callable, Mapping
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 
 import msgspec
 from faust.types import TP
@@ -18,6 +20,7 @@ from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.core.workload import Workload
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.slices.decode import heartbeats
+from tickertape.stream.engine.slices.fast_lane import FastLane
 from tickertape.stream.engine.slices.silence import Silence
 from tickertape.stream.engine.slices.slicer import Refused, Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
@@ -30,6 +33,8 @@ _msgpack = msgspec.msgpack.Encoder().encode
 
 # Blocks with fewer records are joined. Larger blocks would hardly be cheaper per record.
 FOLD_RECORDS = 1024
+# What the fast lane publishes isn't waited for in frames, so they are sent this often.
+FRAMES_SECONDS = 0.2
 # A partition whose newest record is younger than this is read, though other agents are behind.
 LIVE_MS = 30_000
 
@@ -49,6 +54,8 @@ class SlicingAgent:
         Returns the end of a partition's log, or None if it is unknown.
     workload
         The worker's backlog, shared by all of its agents.
+    fast_lane
+        Publishes provisional results from open slices; None for a worker without windows.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class SlicingAgent:
         shards: int,
         log_end: Callable[[TP], LogEnd | None],
         workload: Workload,
+        fast_lane: FastLane | None = None,
     ) -> None:
         self.topic = slicing.topic.name
         self.slicers: dict[int, Slicer] = {}
@@ -70,6 +78,10 @@ class SlicingAgent:
         self._shards = shards
         self._log_end = log_end
         self._workload = workload
+        self._fast_lane = fast_lane if fast_lane is not None and fast_lane.serves else None
+        # By partition: when its slices were last sent as frames.
+        self._sent: dict[int, float] = {}
+        self._due: asyncio.TimerHandle | None = None
         # By partition: small blocks that the next flush folds together.
         self._waiting: dict[int, list[Block]] = {}
         # The partitions that have had a backlog since their last frames.
@@ -84,8 +96,9 @@ class SlicingAgent:
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Resume these partitions from their checkpoints; return the offset to read each from."""
-        self._pace.stop()
+        self.stop()
         self._workload.clear(self.topic)
+        self._sent = {}
         self.slicers = {}
         self._waiting = {}
         self._were_behind = set()
@@ -184,6 +197,7 @@ class SlicingAgent:
         with self._publish_seconds.time():
             for slicer in self.slicers.values():
                 self._silence.retire(slicer)
+                self._hurry(slicer)
                 self._send(slicer, everyone=True)
         self._silence.forget_evicted(self.slicers)
 
@@ -191,14 +205,37 @@ class SlicingAgent:
         self._fold_waiting()
         with self._publish_seconds.time():
             for slicer in self.slicers.values():
-                if slicer.is_dirty:
+                if slicer.is_dirty and not (self._hurry(slicer) and self._may_wait(slicer.partition)):
                     self._send(slicer, everyone=False)
+
+    def _hurry(self, slicer: Slicer) -> bool:
+        """Let the fast lane publish what has changed; return whether that is all that has.
+
+        In a backlog, or while slices of one aren't sent yet, it would be old news.
+        """
+        if self._fast_lane is None or slicer.read < slicer.upto or slicer.partition in self._were_behind:
+            return False
+        return not self._workload.has_backlog(self.topic) and self._fast_lane.publish(slicer)
+
+    def _may_wait(self, partition: int) -> bool:
+        """Return whether frames of a partition needn't be sent yet; if so, they are sent soon."""
+        wait_seconds = self._sent.get(partition, -math.inf) + FRAMES_SECONDS - monotonic()
+        if wait_seconds <= 0:
+            return False
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(wait_seconds, self._send_waiting)
+        return True
+
+    def _send_waiting(self) -> None:
+        self._due = None
+        self._pace.now()
 
     def _send(self, slicer: Slicer, *, everyone: bool) -> None:
         shards = self._shards
         # The slices may have been read in a backlog that is over by now: what follows from them is old news too.
         behind = slicer.partition in self._were_behind or self._workload.is_behind(TP(self.topic, slicer.partition))
         self._were_behind.discard(slicer.partition)
+        self._sent[slicer.partition] = monotonic()
         frames = slicer.flush(
             lambda symbol: partition_for(symbol, shards),
             shards,
@@ -212,6 +249,8 @@ class SlicingAgent:
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush; return each partition's offset and metadata, to commit once the producer has delivered."""
+        # No frame may wait.
+        self._sent = {}
         self._pace.now()
         commits = {}
         for partition, slicer in self.slicers.items():
@@ -222,3 +261,6 @@ class SlicingAgent:
 
     def stop(self) -> None:
         self._pace.stop()
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None

@@ -1,6 +1,7 @@
 """Decodes the records of a block. No other module depends on how records are encoded."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,9 @@ _GONE = -1
 # What msgspec raises for bytes that it can't decode. Its ValidationError is for JSON of the wrong form.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-
+# Where the scanner leaves more records than this, it is mostly for new names, as at the start. So many of them are read
+# for their names, and then all are scanned again.
+_MANY = 512
 # This many records are decoded at a time. They stay in the processor's cache until their columns are made.
 CHUNK = 2048
 # The most names that a partition's decoder keeps from block to block. A real topic has fewer.
@@ -208,6 +211,10 @@ class Decoder:
         values = PackedValues.of(values)
         scan = self._scanner.scan(values)
         left = np.flatnonzero(~scan.scanned)
+        if len(left) > _MANY:
+            self._learn(values[left[:_MANY]])
+            scan.scan_again(left)
+            left = np.flatnonzero(~scan.scanned)
         left_at, reasons = places[left], list[tuple[int, str]]()
         try:
             if len(left):
@@ -238,6 +245,13 @@ class Decoder:
         }
         # As where there are several parts: arrays that nobody else has, also of what isn't an array.
         return {name: np.concatenate([column]) for name, column in columns.items()}
+
+    def _learn(self, values: Sequence[Any]) -> None:
+        """Learn the names in values, as far as they are valid."""
+        for value in values:
+            with suppress(*_UNREADABLE, BadRecord):
+                record = self._decode(value)
+                self.sources[record.source], self.symbols[record.symbol]  # the look-up learns
 
     def _decoded(self, values: Sequence[Any], places: Ints, rejects: list[tuple[int, str]]) -> Columns:
         """Return the columns as msgspec reads the records. The places of rejected records are set to `_GONE`."""

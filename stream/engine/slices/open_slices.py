@@ -7,12 +7,20 @@ from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.lanes import Lanes
 from tickertape.stream.engine.core.names import InputNames
 from tickertape.stream.engine.core.table import Columns, Table
-from tickertape.stream.engine.define.aggregate import INT
+from tickertape.stream.engine.define.aggregate import INT, Aggregate, Extreme
 from tickertape.stream.engine.define.recipes import Slicing
+from tickertape.stream.engine.frames.packing import SHOWN
 from tickertape.stream.engine.slices.decode import Decoded
 from tickertape.stream.engine.slices.repeats import Repeats
 
 _FAR = np.iinfo(np.int64).max
+
+
+class _FirstOffset(Aggregate):
+    reducers = (Extreme(("first_offset", "min", INT)),)
+
+
+_FIRST_OFFSET = _FirstOffset()
 
 
 class OpenSlices:
@@ -35,6 +43,7 @@ class OpenSlices:
             "highest_id": (INT, -1),
             "serial": (INT, 0),
             "dirty": (np.dtype(np.bool_), False),
+            **SHOWN,
         }
         self._aggregate = slicing.aggregate
         self._slice_ms = slice_ms
@@ -92,9 +101,9 @@ class OpenSlices:
             decoded, row = decoded.where(~repeated), row[~repeated]
         partials = self._aggregate.lift({"time_ms": decoded.time_ms, "id": decoded.id} | decoded.columns)
         self._aggregate.merge(columns, row, partials)
-        if not fold.extreme([columns["first_offset"]], row, [offsets[decoded.at]], [False]):
-            np.minimum.at(columns["first_offset"], row, offsets[decoded.at])
+        _FIRST_OFFSET.merge(columns, row, {"first_offset": offsets[decoded.at]})
         columns["dirty"][rows] = True
+        columns["shown"][rows] = 0
         # A record that names several symbols is there once for each of them, in adjacent places.
         return len(decoded) if named is None else int(np.count_nonzero(np.diff(decoded.at, prepend=-1)))
 
@@ -129,6 +138,10 @@ class OpenSlices:
             columns["serial"][new] = np.arange(self._serial, self._serial + len(added))
             self._serial += len(added)
         return local, rows
+
+    def find(self, source: int, symbols: Ints, starts_ms: Ints) -> Ints:
+        """Return the rows of a source's slices by the codes of symbols and by starts, `NO_ROW` for one without."""
+        return self._table.find(symbols << 32 | source, starts_ms)
 
     def forget_names(self) -> None:
         """Forget the names that no open slice has, if there are too many; the other names get new codes."""

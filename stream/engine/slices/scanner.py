@@ -250,6 +250,13 @@ class Scan(Records):
             if field.nullable:
                 self._given[self._scanner.given_rows[name]][places] = records.given(name)
 
+    def scan_again(self, places: Ints) -> None:
+        """Scan k of the values again, at these places: more names are known by now."""
+        again = self._scanner.scan(self._values[places])
+        self._columns[:, places] = again._columns
+        self._given[:, places] = again._given
+        self.scanned[places] = again.scanned
+
     def where(self, mask: Bools) -> "Scan":
         """Return the records that a mask of shape (n,) keeps."""
         kept = np.flatnonzero(mask)

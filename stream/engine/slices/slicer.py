@@ -10,19 +10,21 @@ import numpy as np
 
 from tickertape.schemas.checkpoint import SliceCheckpoint
 from tickertape.schemas.control import MOST_PARTITIONS
-from tickertape.schemas.frame import Frame
+from tickertape.schemas.frame import NEVER_MS, Frame
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.lanes import Lanes
+from tickertape.stream.engine.core.names import InputNames
 from tickertape.stream.engine.core.refusal import dead_letter, late_record
 from tickertape.stream.engine.define.recipes import Slicing
-from tickertape.stream.engine.frames.packing import pack
+from tickertape.stream.engine.frames.packing import SHOWN, pack
 from tickertape.stream.engine.slices.admission import admitted
 from tickertape.stream.engine.slices.advancing import advance, stored_frontiers
 from tickertape.stream.engine.slices.decode import Decoded, Decoder
 from tickertape.stream.engine.slices.open_slices import OpenSlices
+from tickertape.stream.engine.slices.promises import Promises
 from tickertape.stream.engine.slices.source_limit import SourceLimit, readmitted
 
 _DEFAULTS = Settings()
@@ -125,6 +127,9 @@ class Slicer:
         self._active: set[str] = set()
         self._sources, self._symbols = self._decoder.sources, self._decoder.symbols
         self._open = OpenSlices(slicing, slice_ms, self._sources, self._symbols)
+        self._silence_ms = silence_ms
+        #: Where the sources promise to place their symbols.
+        self.promises = Promises(partition, slice_ms, skew_ms, self._symbols)
         if committed is not None and begin > committed and saved.upto > saved.start:
             self._trimmed(begin, now_ms)
 
@@ -150,6 +155,32 @@ class Slicer:
 
     def _end_ms(self, time_ms: int) -> int:
         return (time_ms // self._slice_ms + 1) * self._slice_ms
+
+    @property
+    def sources(self) -> InputNames:
+        """The sources, by code."""
+        return self._sources
+
+    @property
+    def symbols(self) -> InputNames:
+        """The symbols, by code."""
+        return self._symbols
+
+    @property
+    def open(self) -> OpenSlices:
+        """The open slices."""
+        return self._open
+
+    def counting(self) -> list[str]:
+        """Return the sources that may go on: their lanes have not ended, and aren't past the horizon."""
+        lanes = self.lanes
+        since_ms = max(lanes.watermark_ms.values(), default=NEVER_MS) - self._silence_ms
+        return [name for name, at_ms in lanes.watermark_ms.items() if at_ms >= since_ms and name not in lanes.ended]
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether all sources that may go on promise where their keys lie."""
+        return self.promises.made_by(self.counting())
 
     def retire(self, source: str) -> None:
         """Close the last slices of a lane that has been silent so long that they would only delay the commit."""
@@ -206,6 +237,7 @@ class Slicer:
             frontier_ms = stored_frontiers(self.lanes, decoded, self._sources.names)
         else:
             frontier_ms = advance(self.lanes, decoded, self._sources.names, self._slice_ms, self._active)
+        self.promises.hear(((int(block.offsets[at]), beat) for at, beat in decoded.heartbeats), self.lanes)
         late = end_ms <= frontier_ms
         wanted, n_unmatched = ~late, 0
         if decoded.named is not None:
@@ -249,10 +281,11 @@ class Slicer:
         by_shard = self._by_shard(self._open.pop_dirty(), shard_of)
         if everyone:
             by_shard = dict.fromkeys(range(shards), np.empty(0, np.int64)) | by_shard
-        lanes = self.lanes.to_list(idle.sources)
+        lanes, keyed = self.lanes.to_list(idle.sources), self.is_keyed
         tallies = msgspec.structs.replace(self.tallies)
         aggregate, columns = self.slicing.aggregate, self._open.columns
         names = self._sources.names, self._symbols.names
+        schema, optional = aggregate.schema | SHOWN, aggregate.optional | SHOWN.keys()
         frames = [
             (
                 shard,
@@ -268,7 +301,8 @@ class Slicer:
                     tallies=tallies,
                     evicted_ms=self.lanes.evicted_ms,
                     behind=behind,
-                    **pack(columns, rows, *names, aggregate.schema, aggregate.optional),
+                    keyed=keyed,
+                    **pack(columns, rows, *names, schema, optional),
                 ),
             )
             for shard, rows in by_shard.items()

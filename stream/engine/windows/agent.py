@@ -1,7 +1,6 @@
 """The window agent: frames of slices in, results out."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, perf_counter, time
 from typing import Protocol
@@ -15,10 +14,11 @@ from tickertape.schemas.snapshot import Snapshot
 from tickertape.schemas.topics import DEAD_LETTERS, LATE, SLICES
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.keyed_topics import KeyedTopics
 from tickertape.stream.engine.core.pace import Pace
 from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.core.refusal import dead_letter
-from tickertape.stream.engine.core.results import Result
+from tickertape.stream.engine.core.results import Output, Records, Results, by_partition, records_at
 from tickertape.stream.engine.core.workload import AHEAD_MS, Workload
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.frames.packing import BadFrame
@@ -29,14 +29,13 @@ from tickertape.stream.engine.windows.latency import Latency
 from tickertape.stream.engine.windows.owned_shard import OwnedShard, Resumed, resume
 from tickertape.stream.engine.windows.windows import Windows, windows_of
 from tickertape.stream.kafka.clients.producer import Producer
-from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPEN_WINDOWS, PUBLISH_SECONDS, RESULTS
 
 # A shard with more unread frames than this is behind.
 BEHIND_FRAMES = 100
-# When this many upserts wait, they are merged at once, to bound memory during a backlog. With more than a quarter of
-# them waiting, provisional results would be outdated, so they aren't published.
-WAITING_UPSERTS = 20_000
+# When more upserts than this wait, they are merged at once: during a backlog, ten final results may follow from each,
+# and all of one flush are in memory together. Provisional ones would be outdated, so they aren't published then.
+WAITING_UPSERTS = 4_000
 # The most provisional results of one flush, so that none takes long.
 PROVISIONAL_RESULTS = 20_000
 # Provisional results of longer windows are published this often, not with each flush.
@@ -49,7 +48,7 @@ _json = msgspec.json.Encoder().encode
 class Listener(Protocol):
     """Receives every result that is published."""
 
-    def note(self, results: list[Result]) -> None: ...
+    def note(self, output: Output, symbols: Sequence[str], records: Records) -> None: ...
     def clear(self) -> None: ...
 
 
@@ -74,6 +73,8 @@ class WindowAgent:
         The recipes of what is derived from final windows.
     listener
         Receives the published results, or None.
+    keyed
+        Hears from frames which topics have sources that don't promise where their keys lie.
     """
 
     topic = SLICES.name
@@ -89,6 +90,7 @@ class WindowAgent:
         recovery: Recovery | None = None,
         recipes: Sequence[DerivedRecipe] = (),
         listener: Listener | None = None,
+        keyed: KeyedTopics | None = None,
     ) -> None:
         self._windowings = windowings
         self._recipes = recipes
@@ -103,6 +105,7 @@ class WindowAgent:
         self._workload = workload
         self._recovery = recovery
         self._listener = listener
+        self._keyed = keyed or KeyedTopics()
         self._latency = Latency()
         self._backlogs = Backlogs(workload)
         # By sink: when provisional results may be published next, and when also those of longer windows.
@@ -126,6 +129,7 @@ class WindowAgent:
         self.limit_partitions(self._most)
         self._shards, self._next, self._longer = {}, {}, {}
         self._backlogs.clear()
+        self._keyed.clear()
         for tp, position in positions.items():
             resumed = resume(tp, position, self._recovery)
             self._shards[tp.partition] = resumed.shard
@@ -185,8 +189,12 @@ class WindowAgent:
                 if offset >= owned.upto:
                     self._latency.note_frame(frame)
                     self._backlogs.note_frame(shard, frame)
+                    self._keyed.note(TP(frame.topic, frame.partition), keyed=frame.keyed)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
                 self._reject(block, at, error)
+            if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
+                owned.read = offset + 1
+                self._pace.now()
         owned.read = max(owned.read, block.end)
         self._publish_if_restored(shard)
         self._block_records.observe(len(block))
@@ -194,10 +202,7 @@ class WindowAgent:
         tp = TP(self.topic, shard)
         end = self._log_end(tp)
         self._workload.record_backlog(tp, behind=end is not None and end.offset - owned.read > BEHIND_FRAMES)
-        if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
-            self._pace.now()
-        else:
-            self._pace.ask()
+        self._pace.ask()
 
     def _reject(self, block: Block, at: int, error: Exception) -> None:
         if block.offsets[at] < self._shards[block.partition].upto:
@@ -217,12 +222,10 @@ class WindowAgent:
 
     def _flush(self, windows: Windows) -> bool:
         """Publish the changed results of one recipe; return whether provisional results have to wait."""
-        sink, put, sinks = windows.windowing.sink.name, self._producer.send, self._sinks
+        sink = windows.windowing.sink.name
         now = monotonic()
         waits = (
-            windows.waiting > WAITING_UPSERTS // 4
-            or now < self._next.get(sink, 0.0)
-            or self._backlogs.has(windows.topic)
+            windows.waiting > WAITING_UPSERTS or now < self._next.get(sink, 0.0) or self._backlogs.has(windows.topic)
         )
         if not waits:
             self._next[sink] = now + windows.windowing.provisional_seconds
@@ -232,16 +235,20 @@ class WindowAgent:
             self._report_finals(windows)
         if results and longer and not waits:
             self._longer[sink] = now + LONGER_SECONDS
-        for output, symbol, key, value in results:
-            put(output.sink, partition_for(symbol, sinks[output.sink]), key, value)
-        if self._listener:
-            self._listener.note(results)
-        for name, count in Counter([output.sink for output, *_ in results]).items():
-            RESULTS.labels(name).inc(count)
+        self._send(results)
         OPEN_WINDOWS.labels(sink).set(len(windows))
         if results and not waits:
             self._latency.published(windows.topic, sink)
         return waits
+
+    def _send(self, results: Results) -> None:
+        for block in results.blocks:
+            records, sink = block.write(), block.output.sink
+            for partition, places in by_partition(block.symbols, self._sinks[sink]):
+                self._producer.send_many(sink, partition, records_at(records, places))
+            RESULTS.labels(sink).inc(len(records))
+            if self._listener:
+                self._listener.note(block.output, block.symbols, records)
 
     def _report_finals(self, windows: Windows) -> None:
         """Report to the workload how far results are final, and how many open slices are beyond that."""

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tickertape.schemas.frame import NEVER_MS
+from tickertape.schemas.frame import NEVER_MS, SHOWN_OF_ALL, SHOWN_OF_SOURCE
+from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.table import NO_ROW, Columns
 from tickertape.stream.engine.define.recipes import Windowing
@@ -48,6 +49,9 @@ class Folding:
         self._shards = shards
         self._past_horizon = past_horizon
         self._post_processors = post_processors
+        #: The number of the resolution that the fast lane publishes, or None.
+        fast = windowing.fast_resolution(slice_ms)
+        self._fast = None if fast is None else list(windowing.resolutions).index(fast)
         self._placing = Placing(windowing, slice_ms, tables, shards.finality)
 
     def absorb(self, arrived: list[Arrival]) -> None:
@@ -71,8 +75,30 @@ class Folding:
         # An upsert is cumulative, so the next owner needs only the newest one. Its offset is stored too.
         for name, column in columns.items():
             stored[name][rows] = column[kept]
-        touched = stored["places"][rows].ravel()
+        touched = self._unpublished(rows, upserts.shown[kept])
         self._tables.windows.columns["dirty"][touched[touched != NO_ROW]] = True
+
+    def _unpublished(self, rows: Ints, shown: Ints) -> Ints:
+        """Return the rows of the windows of slices, without those that the fast lane has published as they are.
+
+        Parameters
+        ----------
+        rows
+            The rows of slices, by stamp; a slice may occur more than once. Shape (n,).
+        shown
+            What the fast lane has published of each, see `Frame`.
+        """
+        places = self._tables.slices.columns["places"][rows]
+        if self._fast is not None and shown.any():
+            newest = np.zeros(int(rows.max()) + 1, np.int64)
+            newest[rows] = shown
+            # The fast lane publishes nothing final: a correction of a final window is published here.
+            final = self._tables.windows.columns["final"]
+            half = len(self._windowing.resolutions)
+            for bit, column in ((SHOWN_OF_SOURCE, self._fast), (SHOWN_OF_ALL, half + self._fast)):
+                left = (newest[rows] & bit > 0) & ~final[places[:, column]]
+                places[left, column] = NO_ROW
+        return places.ravel()
 
     def _events_included(self, upserts: Columns, at: int) -> int:
         """Return how many events of an upsert's slice the open windows include."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from time import time
 
-from tickertape.schemas.frame import NEVER_MS, Frame
+from tickertape.schemas.frame import NEVER_MS, SHOWN_OF_ALL, SHOWN_OF_SOURCE, Frame
 from tickertape.stream.telemetry import metrics
 
 
@@ -16,7 +16,8 @@ class Latency:
 
     def note_frame(self, frame: Frame) -> None:
         """Record a frame whose upserts have not been published yet."""
-        if not frame.sources:
+        # What the fast lane has published needn't wait for the frame.
+        if not frame.sources or set(frame.columns.get("shown", b"\0")) == {SHOWN_OF_SOURCE | SHOWN_OF_ALL}:
             return
         newest_ms = max((lane.watermark_ms for lane in frame.lanes if lane.source in frame.sources), default=NEVER_MS)
         if newest_ms != NEVER_MS:

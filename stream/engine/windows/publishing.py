@@ -72,7 +72,7 @@ class Publishing:
             new = np.flatnonzero(ends_ms > self._published_ms(stored["shard"][rows], stored["source"][rows]))
             keys, ends_ms = [keys[i] for i in new.tolist()], ends_ms[new]
             metrics = {name: column[new] for name, column in metrics.items()}
-        return Flush(self._writer.write(keys, metrics) if keys else [], ends_ms.tolist(), finals)
+        return Flush(self._writer.write(keys, metrics), ends_ms.tolist(), finals)
 
     def _changed(self, *, provisional: int, longer: bool) -> Ints:
         """Return the rows of the windows to publish, sorted by their ends, so readers receive bars in time order."""

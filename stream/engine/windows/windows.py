@@ -10,7 +10,7 @@ from tickertape.schemas.checkpoint import Views
 from tickertape.schemas.frame import Frame
 from tickertape.schemas.refused import LateSlice
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.core.results import Output, Result
+from tickertape.stream.engine.core.results import Output, Results
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.engine.derived.fill import Filler
@@ -164,7 +164,7 @@ class Windows:
         # A frame's frontiers cover its own upserts, so they count from the next frame on.
         finality.apply_frame(frame)
 
-    def flush(self, *, provisional: int = sys.maxsize, longer: bool = True) -> list[Result]:
+    def flush(self, *, provisional: int = sys.maxsize, longer: bool = True) -> Results:
         """Fold slices that can't change any more, and return the results that have changed.
 
         These are a record of each window that has changed or become final, and the derived results.
@@ -185,7 +185,7 @@ class Windows:
         self._forget_sources()
         if not self.lags:
             self._shards.repeating -= self._shards.publishing
-        return flush.results
+        return Results(flush.results)
 
     def _forget_sources(self) -> None:
         """Forget sources without a lane and without windows that may change. With `fill`, series never end."""

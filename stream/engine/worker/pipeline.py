@@ -13,6 +13,7 @@ from faust.types import TP
 
 from tickertape.schemas.topics import COMMIT_STATE, DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.core.keyed_topics import KeyedTopics
 from tickertape.stream.engine.core.positions import LogEnd
 from tickertape.stream.engine.core.workload import Workload
 from tickertape.stream.engine.define.discovery import Agents, configured
@@ -22,6 +23,7 @@ from tickertape.stream.engine.fetch.unpacking import Blocks
 from tickertape.stream.engine.recovery.recovery import Recovery
 from tickertape.stream.engine.recovery.state import fingerprint
 from tickertape.stream.engine.slices.agent import SlicingAgent
+from tickertape.stream.engine.slices.fast_lane import FastLane
 from tickertape.stream.engine.windows.agent import WindowAgent
 from tickertape.stream.engine.worker import memory
 from tickertape.stream.engine.worker.coordinator import Agent, Coordinator
@@ -160,9 +162,12 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         shards = await producer.partitions(SLICES.name)
         sinks = {output.sink: await producer.partitions(output.sink) for output in self._outputs}
         workload = self.coordinator.workload
-        agents: list[Agent] = [
-            SlicingAgent(slicing, settings, producer, shards, self._log_end, workload) for slicing in self.slicings
-        ]
+        keyed = KeyedTopics()
+        agents: list[Agent] = []
+        for slicing in self.slicings:
+            windowings = [one for one in self.windowings if one.slicing.topic == slicing.topic]
+            fast_lane = FastLane(windowings, settings, producer, sinks, keyed)
+            agents.append(SlicingAgent(slicing, settings, producer, shards, self._log_end, workload, fast_lane))
         recovery = await self._recovery(producer)
         if self.windowings:
             watchlist = Watchlist(settings.watch)
@@ -178,6 +183,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                     recovery,
                     recipes=self.recipes,
                     listener=watchlist,
+                    keyed=keyed,
                 )
             )
         counts = Counts(producer, await self._opened.enter_async_context(Control(settings)))

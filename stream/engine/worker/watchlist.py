@@ -1,13 +1,13 @@
 """The newest results of the symbols on the watch list as gauges: ``tickertape_<topic>_<field>``."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 import msgspec
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from tickertape.stream.engine.core.results import Result
+from tickertape.stream.engine.core.results import Output, Records
 from tickertape.stream.telemetry.metrics import PREFIX
 
 #: Fields that identify a series of results. They become labels.
@@ -29,17 +29,20 @@ class Watchlist(Collector):
         #: By topic and series: the window's start, ms, and the record's value.
         self._newest: dict[tuple[str, bytes], tuple[int, bytes]] = {}
 
-    def note(self, results: list[Result]) -> None:
-        """Keep the newest of the published results."""
+    def note(self, output: Output, symbols: Sequence[str], records: Records) -> None:
+        """Keep the newest of the published results: the symbol and the record of each."""
         if not self._symbols:
             return
-        for output, symbol, key, value in results:
+        for at, symbol in enumerate(symbols):
             if symbol in self._symbols:
-                # A correction of an older window changes nothing here.
-                name, source, resolution, start_ms, *kind = key.split(b"|")
-                series = output.sink, b"|".join((name, source, resolution, *kind))
-                if int(start_ms) >= self._newest.get(series, (0, b""))[0]:
-                    self._newest[series] = int(start_ms), value
+                self._note(output.sink, *records[at])
+
+    def _note(self, sink: str, key: bytes, value: bytes) -> None:
+        name, source, resolution, start_ms, *kind = key.split(b"|")
+        series = sink, b"|".join((name, source, resolution, *kind))
+        # A correction of an older window changes nothing here.
+        if int(start_ms) >= self._newest.get(series, (0, b""))[0]:
+            self._newest[series] = int(start_ms), value
 
     def clear(self) -> None:
         """Forget all results: other workers may have these symbols now."""

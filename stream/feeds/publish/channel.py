@@ -203,6 +203,6 @@ class Channel:
             self._to_all(source, time_ms, end=True)
 
     def _to_all(self, source: str, time_ms: int, *, end: bool = False) -> None:
-        headers = to_headers(Heartbeat(source, time_ms, self._partitions, end))
+        headers = to_headers(Heartbeat(source, time_ms, self._partitions, end, *self._routing.promise))
         for partition in range(self._partitions):
             self._records.send(self.topic.name, partition, None, None, headers)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tickertape.schemas.control import Step
+from tickertape.schemas.fields import LATEST_MS
+from tickertape.schemas.heartbeat import MOST_LETTERS, MOST_SPREAD, MOST_STEPS, Keyed
 from tickertape.schemas.topics import MINUTE_MS
 from tickertape.stream.kafka.partition import partition_for, partition_within
 
@@ -83,6 +85,17 @@ class Routing:
             for since_ms, until_ms, step in zip(borders, borders[1:], self.steps, strict=False)
         ]
         self._borders = borders[1:-1]
+
+    @property
+    def promise(self) -> tuple[tuple[Keyed, ...], tuple[str, ...]]:
+        """What a heartbeat says of the partitions of keys: ``keyed`` and ``spread``, see `Heartbeat`."""
+        spread = tuple(sorted(key for key, over in self._spread.items() if over > 1))
+        if len(spread) > MOST_SPREAD or any(len(key) > MOST_LETTERS for key in spread):
+            return (), ()
+        steps = [Keyed(min(max(step.from_ms, 0), LATEST_MS), step.partitions) for step in self.steps]
+        # The first step applies to earlier event times too.
+        steps[0] = Keyed(0, steps[0].partitions)
+        return tuple(steps[-MOST_STEPS:]), spread
 
     @property
     def most(self) -> int:

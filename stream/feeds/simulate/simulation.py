@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,8 +19,11 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.publish.channel import Records
 from tickertape.stream.feeds.publish.publisher import Publisher
-from tickertape.stream.feeds.simulate.simulated_market import TICK_MS, Ints, Market
-from tickertape.stream.feeds.simulate.simulated_posts import Crowd
+from tickertape.stream.feeds.simulate.simulated_market import TICK_MS, Book, Ints, Market, Tick
+from tickertape.stream.feeds.simulate.simulated_posts import Crowd, Talk
+
+# A live market sends so often.
+PART_MS = 2
 
 
 class Ledger:
@@ -154,7 +158,10 @@ class Simulation:
         return self._start_ms is not None
 
     async def batches(self) -> AsyncIterator[list[Event]]:
-        """Yield the events of each tick when it is due, and count its trades in the ledger before."""
+        """Yield the events of each tick when they are due, and count their trades in the ledger before.
+
+        A live tick comes in parts: a market doesn't send in bursts each ten milliseconds.
+        """
         clock = asyncio.get_running_loop().time
         epoch_seconds, began, left = time.time(), clock(), self._events
         for number in count():
@@ -162,23 +169,47 @@ class Simulation:
             due = market_seconds / self._speed
             if (wait := due - (clock() - began)) > 0:
                 await asyncio.sleep(wait)
-            passed = clock() - began
-            at = passed if math.isinf(self._speed) else due
+            at = clock() - began if math.isinf(self._speed) else due
             if left <= 0 or (market_seconds if self.closes else at) >= self._seconds:
                 return
             talk, push = self._crowd.step() if self._crowd else (None, 0.0)
             tick, book = self.market.step(push)
             tick = tick.head(left)
             left -= len(tick.id)
-            received_ms = None if self.closes else int((epoch_seconds + passed) * 1000)
-            live_ms = int((epoch_seconds + at) * 1000)
-            time_ms = self._times(tick.offset_ms, live_ms)
-            self.ledger.add(tick.symbol, time_ms)
-            quotes = self.market.quotes(book, self._times(book.offset_ms, live_ms), received_ms)
-            events: list[Event] = [*self.market.trades(tick, time_ms, received_ms), *quotes]
-            if self._crowd and talk is not None:
-                events += self._crowd.posts(talk, self._times(talk.offset_ms, live_ms), received_ms)
-            yield events
+            if self.closes or math.isinf(self._speed):
+                yield self._events_of(
+                    tick, book, talk, int((epoch_seconds + at) * 1000), clock() - began + epoch_seconds
+                )
+                continue
+            for since_ms in range(0, TICK_MS, PART_MS):
+                part_at = at + since_ms / 1000 / self._speed
+                if (wait := part_at - (clock() - began)) > 0:
+                    await asyncio.sleep(wait)
+                first_ms = number * TICK_MS + since_ms
+                trades, quotes, posts = (_part(one, first_ms, first_ms + PART_MS) for one in (tick, book, talk))
+                live_ms = int((epoch_seconds + part_at) * 1000)
+                if events := self._events_of(trades, quotes, posts, live_ms, clock() - began + epoch_seconds):
+                    yield events
+
+    def _events_of(
+        self, tick: Tick, book: Book, talk: Talk | None, live_ms: int, received_seconds: float
+    ) -> list[Event]:
+        received_ms = None if self.closes else int(received_seconds * 1000)
+        time_ms = self._times(tick.offset_ms, live_ms)
+        self.ledger.add(tick.symbol, time_ms)
+        quotes = self.market.quotes(book, self._times(book.offset_ms, live_ms), received_ms)
+        events: list[Event] = [*self.market.trades(tick, time_ms, received_ms), *quotes]
+        if self._crowd and talk is not None:
+            events += self._crowd.posts(talk, self._times(talk.offset_ms, live_ms), received_ms)
+        return events
 
     def _times(self, offset_ms: Ints, live_ms: int) -> Ints:
         return np.full(len(offset_ms), live_ms) if self._start_ms is None else self._start_ms + offset_ms
+
+
+def _part(columns: Any, from_ms: int, to_ms: int) -> Any:
+    """Return what lies between two times since the market's start. Columns are sorted by their offsets."""
+    if columns is None:
+        return None
+    first, end = np.searchsorted(columns.offset_ms, [from_ms, to_ms]).tolist()
+    return type(columns)(*(column[first:end] for column in columns))

@@ -1,4 +1,4 @@
 """The clients that the pipeline uses: producer, consumer, and a reader of whole topics.
 
-May import: stream.configuration, stream.errors, stream.kafka.access.
+May import: stream.compiled, stream.configuration, stream.errors, stream.kafka.access.
 """

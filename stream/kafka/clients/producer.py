@@ -8,13 +8,16 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 
+from tickertape.stream.compiled.rows import PackedRecords
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.errors import BrokerError, name_and_text
 from tickertape.stream.kafka.access.diagnosis import find_cause
 from tickertape.stream.kafka.access.rights import denied, refused
 from tickertape.stream.kafka.access.security import for_aiokafka
 from tickertape.stream.kafka.clients.metadata_pause import patient
+from tickertape.stream.kafka.clients.packed_batch import PackedBatchBuilder
 from tickertape.stream.kafka.clients.partition_queue import Batch, PartitionQueue
 from tickertape.stream.kafka.clients.topics import require_topic
 
@@ -191,6 +194,31 @@ class Producer:
         batch.size_bytes += record.size
         self._pending_bytes += record.size
 
+    def send_many(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> None:
+        """Append the keys and values of records, as `send` does. Packed ones cost a fifth of a microsecond each.
+
+        Raises
+        ------
+        BrokerError
+            An earlier record was not delivered; the producer accepts no more.
+        """
+        if not isinstance(records, PackedRecords):
+            for key, value in records:
+                self.send(topic, partition, key, value)
+            return
+        if self._failure is not None:
+            self._raise_failure()
+        queue = self._queues.get((topic, partition)) or self._queue(topic, partition)
+        sent = 0
+        while sent < len(records):
+            batch = queue.batches[-1] if queue.batches else None
+            if batch is None or not isinstance(batch.builder, PackedBatchBuilder) or batch.builder.closed():
+                batch = self._open(queue, PackedBatchBuilder(self._started()))
+            size_bytes, n = batch.builder.extend(records, sent)
+            batch.size_bytes += size_bytes
+            self._pending_bytes += size_bytes
+            sent += n
+
     async def place(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> int:
         """Append a record, and return its offset once it is acknowledged.
 
@@ -269,9 +297,9 @@ class Producer:
         self._queues[topic, partition] = queue
         return queue
 
-    def _open(self, queue: PartitionQueue) -> Batch:
+    def _open(self, queue: PartitionQueue, builder: BatchBuilder | None = None) -> Batch:
         kafka = self._started()
-        batch = Batch(kafka.create_batch())
+        batch = Batch(builder or kafka.create_batch())
         queue.batches.append(batch)
         if queue.pump is None:
             queue.pump = asyncio.create_task(self._pump(kafka, queue))

@@ -42,6 +42,19 @@ def test_a_final_that_changes_though_it_ends_up_true() -> None:
     assert list(verdict.of_bars(held(wrong, BAR), {KEY: BAR})) == ["A-USD|x|1s|0: two of its final records differ"]
 
 
+def test_provisional_bars_that_contradict_each_other_or_the_final_one() -> None:
+    one, other = BAR | {"final": False, "revision": 1}, BAR | {"final": False, "revision": 1, "volume": 9.0}
+    assert list(verdict.of_provisional(held(one, one, BAR), [])) == []
+    told = ["A-USD|x|1s|0: two of its provisional records have the same revision and differ"]
+    assert list(verdict.of_provisional(held(one, other, BAR), [0, 1000])) == told
+    # Within it, trades begin to go to another partition.
+    assert list(verdict.of_provisional(held(one, other, BAR), [1])) == []
+    above = BAR | {"final": False, "revision": 3}
+    told = ["A-USD|x|1s|0: a provisional record has revision 3, and the final one 2"]
+    for bars in ((above, BAR), (BAR, above)):
+        assert list(verdict.of_provisional(held(*bars), [])) == told
+
+
 def state(**changes: Any) -> PartitionState:
     tallies = msgspec.structs.asdict(Tallies(rejected=1))
     found = PartitionState(partition=0, start=0, end=1, committed=1, upto=1, lag=0, tallies=tallies)

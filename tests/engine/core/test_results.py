@@ -5,7 +5,7 @@ import json
 import numpy as np
 from msgspec import Struct
 
-from tickertape.stream.engine.core.results import NOTHING, Finals, ResultWriter, output_of
+from tickertape.stream.engine.core.results import NOTHING, Finals, Results, ResultWriter, output_of
 
 
 class Mean(Struct, frozen=True, tag_field="kind", tag="mean"):
@@ -30,7 +30,7 @@ KEYS = [("A", "s", "1s", 1000), ("B", "all", "1m", 60_000)]
 def test_a_record_says_which_window_it_is_in_its_key_and_its_value() -> None:
     output = output_of("indicators", Mean)
     columns = {"mean": np.array([1.5, np.nan]), "final": np.array([True, False]), "more": np.array([1, 2])}
-    first, second = ResultWriter(output).write(KEYS, columns)
+    first, second = Results(ResultWriter(output).write(KEYS, columns))
     assert first[:3] == (output, "A", b"A|s|1s|1000|mean")
     assert json.loads(first[3]) == {
         "kind": "mean",
@@ -49,7 +49,8 @@ def test_a_record_says_which_window_it_is_in_its_key_and_its_value() -> None:
 def test_results_that_are_the_only_ones_on_a_topic_have_no_kind() -> None:
     output = output_of("bars", Plain)
     assert (output.name, output_of("indicators", Mean).name) == ("bars", "indicators/mean")
-    assert [key for _, _, key, _ in ResultWriter(output).write(KEYS, {})] == [b"A|s|1s|1000", b"B|all|1m|60000"]
+    results = Results(ResultWriter(output).write(KEYS, {}))
+    assert [key for _, _, key, _ in results] == [b"A|s|1s|1000", b"B|all|1m|60000"]
 
 
 def test_finals_are_put_together_and_cut_to_some_columns() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.engine.derived.test_recursion import DECAY
 from tests.engine.derived.test_rolling import SLIDING
-from tickertape.stream.engine.core.results import Finals, WindowKey
+from tickertape.stream.engine.core.results import Finals, Results, WindowKey
 from tickertape.stream.engine.derived.correctable_series import CorrectableSeries
 from tickertape.stream.engine.derived.recursion import RecursionSeries
 from tickertape.stream.engine.derived.rolling import RollingSeries
@@ -128,12 +128,12 @@ def run(follower: type[CorrectableSeries[Series]] | type[Sliding], market: Marke
     one = follower()  # type: ignore[call-arg]  # the followers here need no arguments
     one.assign(0, None, anew=False)
     for _ in range(40):
-        published |= {key: value for _, _, key, value in one.follow(market.step(), market)[1]}
+        published |= {key: value for _, _, key, value in Results(one.follow(market.step(), market)[1])}
         if chances.random() < 0.15:
             kept = one.snapshot(0, market)
             one = follower()  # type: ignore[call-arg]  # as above
             one.assign(0, kept, anew=False)
-    published |= {key: value for _, _, key, value in one.follow(market.close(), market)[1]}
+    published |= {key: value for _, _, key, value in Results(one.follow(market.close(), market)[1])}
     return published
 
 
@@ -235,7 +235,7 @@ def test_what_is_not_equal_splits_a_series(come: Finals) -> None:
     begin = finals(("s", 0, 1.0), ("all", 0, 1.0))
     for each in (one, alone):
         each.follow(begin, Never())
-    found, wanted = one.follow(come, Never())[1], alone.follow(come, Never())[1]
+    found, wanted = Results(one.follow(come, Never())[1]), Results(alone.follow(come, Never())[1])
     assert sorted(value for *_, value in found) == sorted(value for *_, value in wanted)
     assert not one._series[0]["A", "s", "1s"].is_joint
     assert one._series[0]["A", "all", "1s"] is not one._series[0]["A", "s", "1s"]
@@ -261,6 +261,6 @@ def test_results_that_waited_come_after_a_restart_too() -> None:
     other.assign(0, kept, anew=False)
     assert len(other._arena) == 3
     come = finals(("all", 1, 2.0), ("all", 2, 3.0))
-    mine, theirs = ([record[2:] for record in each.follow(come, Never())[1]] for each in (one, other))
+    mine, theirs = ([record[2:] for record in Results(each.follow(come, Never())[1])] for each in (one, other))
     assert mine == theirs
     assert [key for key, _ in mine] == [b"A|all|1s|1000|ticks", b"A|all|1s|2000|ticks"]

@@ -111,6 +111,7 @@ def changed(**columns: bytes) -> Frame:
     ("wrong", "told"),
     [
         (changed(total=b""), "column total has 0 bytes, and 1 slices need 8"),
+        (changed(shown=b"\x01\x01"), "column shown has 2 bytes, and 1 slices need 1"),
         (changed(symbol=b"\x01\x00\x00\x00"), "column symbol has the code 1, and there are 1 names"),
         (changed(slice_ms=b"\xff" * 8), "a slice begins at -1 ms"),
         (replace(frame(1), columns={}), "it has no "),

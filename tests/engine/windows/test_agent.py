@@ -1,5 +1,6 @@
 """The window agent without Kafka: where results go, what may be committed, and frames that can't be read."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from time import monotonic
@@ -16,6 +17,7 @@ from tickertape.schemas.refused import DeadLetter, LateSlice
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core import workload
 from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.keyed_topics import KeyedTopics
 from tickertape.stream.engine.core.positions import Position
 from tickertape.stream.engine.core.workload import Workload
 from tickertape.stream.engine.windows.agent import WindowAgent
@@ -32,12 +34,24 @@ class World:
         settings = Settings()
         self.workload = Workload()
         assert settings.epoch == EPOCH
-        self.agent = WindowAgent([WINDOWING], settings, self, {"bars": 4}, lambda _: None, self.workload)  # type: ignore[arg-type]  # it puts
+        self.keyed = KeyedTopics()
+        self.agent = WindowAgent(
+            [WINDOWING],
+            settings,
+            self,  # type: ignore[arg-type]  # it puts
+            {"bars": 4},
+            lambda _: None,
+            self.workload,
+            keyed=self.keyed,
+        )
         monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
         self.values: list[bytes | None] = []
 
     def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
         self.put_records.append((topic, partition, key, value))
+
+    def send_many(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> None:
+        self.put_records += [(topic, partition, key, value) for key, value in records]
 
     def restore(self, offset: int | None = None, metadata: str = "", begin: int = 0) -> int:
         end = len(self.values)
@@ -141,6 +155,18 @@ def test_no_provisional_result_while_frames_tell_of_another_workers_backlog(worl
     assert world.bars() == []
     world.read(encode(frame(2, lanes={"s": 0}, partition=1, partitions=2)))
     assert world.bars() == [("A", "1s", False, 2), ("A", "3s", False, 2)]
+
+
+def test_frames_report_whether_all_sources_promise_where_their_keys_lie(world: World) -> None:
+    world.read(encode(frame(1, keyed=True)), encode(frame(1, partition=1, keyed=False)))
+    assert not world.keyed.is_keyed("trades")
+    assert world.keyed.is_keyed("quotes")
+    world.read(encode(frame(2, partition=1, keyed=True)))
+    assert world.keyed.is_keyed("trades")
+    # The partition may have no further frames here.
+    world.read(encode(frame(3, partition=1, keyed=False)))
+    world.restore()
+    assert world.keyed.is_keyed("trades")
 
 
 def test_a_backlog_counts_no_longer_once_its_owner_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:

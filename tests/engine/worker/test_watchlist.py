@@ -20,6 +20,11 @@ def result(sink: str, symbol: str, start_ms: int, source: str = "all", **fields:
     return Output(sink, kind, Anything), symbol, key.encode(), value
 
 
+def note(watched: Watchlist, *results: Result) -> None:
+    for output, symbol, key, value in results:
+        watched.note(output, [symbol], [(key, value)])
+
+
 def shown(watched: Watchlist) -> dict[tuple[str, str], float]:
     """Return what a scrape finds, by name and symbol, of all sources together."""
     registry = CollectorRegistry()
@@ -34,8 +39,10 @@ def shown(watched: Watchlist) -> dict[tuple[str, str], float]:
 
 def test_numbers_of_watched_symbols_are_gauges() -> None:
     watched = Watchlist(["BTC-USD"])
-    watched.note(
-        [result("bars", "BTC-USD", 60_000, close=9.5, count=4, open_ms=61_500), result("bars", "X", 60_000, close=1)]
+    note(
+        watched,
+        result("bars", "BTC-USD", 60_000, close=9.5, count=4, open_ms=61_500),
+        result("bars", "X", 60_000, close=1),
     )
     assert shown(watched) == {
         ("tickertape_bars_start_seconds", "BTC-USD"): 60.0,
@@ -47,25 +54,27 @@ def test_numbers_of_watched_symbols_are_gauges() -> None:
 
 def test_the_newest_window_holds_and_its_latest_record() -> None:
     watched = Watchlist(["BTC-USD"])
-    watched.note([result("quote-bars", "BTC-USD", 60_000, mid=1.0), result("quote-bars", "BTC-USD", 120_000, mid=2.0)])
-    watched.note([result("quote-bars", "BTC-USD", 120_000, mid=3.0)])
+    note(watched, result("quote-bars", "BTC-USD", 60_000, mid=1.0), result("quote-bars", "BTC-USD", 120_000, mid=2.0))
+    note(watched, result("quote-bars", "BTC-USD", 120_000, mid=3.0))
     # A correction of what is past, and another source.
-    watched.note(
-        [result("quote-bars", "BTC-USD", 60_000, mid=4.0), result("quote-bars", "BTC-USD", 180_000, "binance", mid=5.0)]
+    note(
+        watched,
+        result("quote-bars", "BTC-USD", 60_000, mid=4.0),
+        result("quote-bars", "BTC-USD", 180_000, "binance", mid=5.0),
     )
     assert shown(watched)["tickertape_quote_bars_mid", "BTC-USD"] == 3.0
 
 
 def test_what_has_no_number_has_no_gauge() -> None:
     watched = Watchlist(["BTC-USD"])
-    watched.note([result("social", "BTC-USD", 0, top=["#a"], text="x", spread=None)])
+    note(watched, result("social", "BTC-USD", 0, top=["#a"], text="x", spread=None))
     assert set(shown(watched)) == {("tickertape_social_start_seconds", "BTC-USD")}
 
 
 def test_two_kinds_of_one_topic_have_a_label_that_tells_them_apart() -> None:
     watched = Watchlist(["A"])
     for kind in ("trades", "quotes"):
-        watched.note([result("rolling", "A", 0, kind=kind, low=1.0)])
+        note(watched, result("rolling", "A", 0, kind=kind, low=1.0))
     (low,) = [family for family in watched.collect() if family.name == "tickertape_rolling_low"]
     assert sorted(sample.labels["kind"] for sample in low.samples) == ["quotes", "trades"]
 
@@ -74,7 +83,7 @@ def test_signals_of_two_rules_have_a_label_that_tells_them_apart() -> None:
     watched = Watchlist(["A"])
     for rule in ("rally", "turn"):
         value = msgspec.json.encode({"rule": rule, "symbol": "A", "source": "all", "resolution": "1s", "value": 2.0})
-        watched.note([(Output("signals", rule, Anything), "A", f"A|all|1s|0|{rule}".encode(), value)])
+        note(watched, (Output("signals", rule, Anything), "A", f"A|all|1s|0|{rule}".encode(), value))
     (values,) = watched.collect()
     assert [(sample.name, sample.labels["rule"]) for sample in values.samples] == [
         ("tickertape_signals_value", "rally"),
@@ -84,12 +93,12 @@ def test_signals_of_two_rules_have_a_label_that_tells_them_apart() -> None:
 
 def test_gauges_go_when_the_shards_do() -> None:
     watched = Watchlist(["A"])
-    watched.note([result("bars", "A", 0, close=1.0)])
+    note(watched, result("bars", "A", 0, close=1.0))
     watched.clear()
     assert shown(watched) == {}
 
 
 def test_an_empty_list_keeps_nothing() -> None:
     watched = Watchlist([])
-    watched.note([result("bars", "A", 0, close=1.0)])
+    note(watched, result("bars", "A", 0, close=1.0))
     assert shown(watched) == {}

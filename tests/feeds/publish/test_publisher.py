@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tests.feeds.recorder import Plan, Recorder
 from tickertape.schemas.events import Event
+from tickertape.schemas.heartbeat import Keyed, from_headers
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.topics import HOUR_MS
 from tickertape.schemas.trade import Trade
@@ -252,6 +253,10 @@ def test_a_step_is_in_every_partition_before_any_event_past_it() -> None:
         *[(partition, "♥sim", MIDNIGHT_MS + 5) for partition in range(8)],
     ]
     assert recorder.counts() == [2] * 2 + [8] * 16
+    # What they promise of the places of symbols goes by the schedule.
+    beats = [from_headers(record.headers) for record in recorder.records if record.headers]
+    step = (Keyed(0, 2), Keyed(MIDNIGHT_MS + 5, 8))
+    assert [beat.keyed for beat in beats if beat] == [(Keyed(0, 2),)] * 2 + [step] * 16
 
 
 def test_a_step_that_comes_too_late_is_told_of_and_taken_later(caplog: pytest.LogCaptureFixture) -> None:

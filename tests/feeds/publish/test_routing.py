@@ -1,6 +1,7 @@
 """By which number of partitions an event is routed, and what a step does that comes too late."""
 
 from tickertape.schemas.control import Step
+from tickertape.schemas.heartbeat import Keyed
 from tickertape.stream.feeds.publish.routing import Routing
 from tickertape.stream.kafka.partition import partition_for
 
@@ -39,6 +40,24 @@ def test_a_spread_symbol_has_neighbouring_partitions_and_no_more_than_there_are(
         found = {era.one_of(place, number) for number in range(1000)}
         assert found == {(place.partition + n) % era.partitions for n in range(over)}
         assert era["ETH-USDT"].over == 1
+
+
+def test_heartbeats_promise_the_steps_and_name_the_spread_symbols() -> None:
+    keyed = (Keyed(0, 2), Keyed(T, 3), Keyed(T + 5000, 8))
+    assert Routing(STEPS, {"ETH-USDT": 2, "BTC-USDT": 4, "SOL-USDT": 1}).promise == (keyed, ("BTC-USDT", "ETH-USDT"))
+    # The first step is valid for all earlier times.
+    assert Routing([Step(T, 4)], {}).promise == ((Keyed(0, 4),), ())
+
+
+def test_heartbeats_stay_small() -> None:
+    many = [Step(T + n * 1000, n + 1) for n in range(12)]
+    keyed, _ = Routing(many, {}).promise
+    assert [step.partitions for step in keyed] == [5, 6, 7, 8, 9, 10, 11, 12]
+    assert keyed[0].from_ms == T + 4000
+    assert len(Routing(STEPS, {f"S{n}": 2 for n in range(64)}).promise[1]) == 64
+    # Then nothing is promised.
+    assert Routing(STEPS, {f"S{n}": 2 for n in range(65)}).promise == ((), ())
+    assert Routing(STEPS, {"S" * 65: 2}).promise == ((), ())
 
 
 def test_a_step_to_come_is_taken_as_it_is() -> None:

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
+from tests.compiled.both import needs_library, packed
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.errors import BrokerError
 from tickertape.stream.kafka.clients.producer import Producer
@@ -86,6 +87,42 @@ def test_records_of_a_partition_arrive_in_the_order_they_were_put(own: EmbeddedK
             assert producer.pending_bytes == 0
             for partition in range(3):
                 assert values(await read(own.broker, written, partition)) == expected[partition::3]
+
+    asyncio.run(scenario())
+
+
+@needs_library
+def test_packed_records_keep_their_order_among_others(own: EmbeddedKafka, written: str) -> None:
+    expected = [b"%d" % n for n in range(40_000)]
+
+    async def scenario() -> None:
+        async with Producer(Connection(own.broker), batch_bytes=4096, compression="lz4") as producer:
+            for first in range(0, len(expected), 5000):
+                pairs = [(b"key", value) for value in expected[first : first + 5000]]
+                # Many at once, packed or not, and one alone.
+                producer.send_many(written, 0, packed(pairs[:3000]))
+                producer.send(written, 0, *pairs[3000])
+                producer.send_many(written, 0, pairs[3001:4000])
+                producer.send_many(written, 0, packed(pairs[4000:4001]))
+                producer.send_many(written, 0, packed(pairs[4001:]))
+                await producer.room()
+                await asyncio.sleep(0)
+            await producer.flush()
+            assert producer.pending_bytes == 0
+            assert values(await read(own.broker, written)) == expected
+
+    asyncio.run(scenario())
+
+
+@needs_library
+def test_a_packed_record_of_10_mb_passes_between_small_ones(own: EmbeddedKafka, written: str) -> None:
+    pairs = [(b"a", b"small"), (b"b", b"x" * 10_000_000), (b"c", b"small")]
+
+    async def scenario() -> None:
+        async with Producer(Connection(own.broker)) as producer:
+            producer.send_many(written, 0, packed(pairs))
+            await producer.flush()
+            assert [(key, value) for key, value, _ in await read(own.broker, written)] == pairs
 
     asyncio.run(scenario())
 
