@@ -1,8 +1,6 @@
 """A table of partial aggregates: each column is an array, each row has a key, and released rows are reused."""
 
-import mmap
 from collections.abc import Mapping
-from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,8 +19,6 @@ NO_ROW = -1
 SKETCH: np.dtype[Any] = np.dtype(object)
 # Tables with this many rows grow by smaller parts.
 _LARGE = 4096
-# Columns of this size have pages of their own.
-_PAGED_BYTES = 1 << 18
 
 
 def step(capacity: int) -> int:
@@ -31,25 +27,17 @@ def step(capacity: int) -> int:
 
 
 def grow(columns: Columns, more: int) -> None:
-    """Extend columns by zeros, one by one, so that only one column exists twice at a time."""
+    """Extend columns by zeros, one by one, so that only one column exists twice at a time.
+
+    The system gives memory to rows only when something is written to them.
+    """
     for name, column in columns.items():
         columns[name] = grown(column, more)
 
 
 def grown(column: NDArray[Any], more: int) -> NDArray[Any]:
-    """Return a column with zeros added.
-
-    A large one has pages of its own. The system gives memory to those that something is written to, and gets all of it
-    back with the column. On the heap, the columns that are outgrown would leave gaps too small for the next ones.
-    """
-    shape = (len(column) + more, *column.shape[1:])
-    n_bytes = prod(shape) * column.dtype.itemsize
-    longer: NDArray[Any]
-    if n_bytes < _PAGED_BYTES or column.dtype.hasobject:
-        longer = np.zeros(shape, column.dtype)
-    else:
-        pages = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        longer = np.frombuffer(pages, column.dtype).reshape(shape)
+    """Return a column with zeros added."""
+    longer = np.zeros((len(column) + more, *column.shape[1:]), column.dtype)
     longer[: len(column)] = column
     return longer
 

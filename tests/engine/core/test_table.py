@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tickertape.stream.compiled import library, pairs
 from tickertape.stream.engine.core import table as table_module
 from tickertape.stream.engine.core.columns import Ints
-from tickertape.stream.engine.core.table import NO_ROW, Columns, Table, grow
+from tickertape.stream.engine.core.table import NO_ROW, Table
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 
 SCHEMA = {"n": (INT, 7), "x": (FLOAT, -np.inf), "pair": (np.dtype((np.int64, (2,))), -1)}
@@ -82,18 +82,6 @@ def test_small_tables_grow_by_half_and_large_ones_by_an_eighth() -> None:
         assert len(held.columns["n"]) == grown
         assert held.columns["n"][found].tolist() == [7] * (capacity + 1)
         assert sorted(found.tolist()) == list(range(capacity + 1))
-
-
-def test_large_columns_of_every_type_keep_their_values() -> None:
-    n = 50_000
-    columns: Columns = {"n": np.arange(n), "pair": np.arange(2 * n).reshape(n, 2), "bytes": np.full(n, b"x", object)}
-    grow(columns, n)
-    assert columns["n"].tolist() == [*range(n), *[0] * n]
-    assert columns["pair"].tolist() == [*([2 * i, 2 * i + 1] for i in range(n)), *[[0, 0]] * n]
-    assert columns["bytes"].tolist() == [b"x"] * n + [0] * n
-    for column in columns.values():
-        column[-1] = column[1]
-        assert np.array_equal(column[-1], column[1])
 
 
 def test_released_rows_are_taken_before_rows_that_were_never_in_use() -> None:
