@@ -21,8 +21,8 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Recursion
-from tickertape.stream.engine.derived.correctable_series import Arena
 from tickertape.stream.engine.derived.derived import Derived, outputs_of
+from tickertape.stream.engine.derived.series import Arena
 from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.errors import ConfigError
 
@@ -290,8 +290,8 @@ def test_a_step_hears_how_many_windows_on_it_is() -> None:
     windows = Windows(FILLED, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH, derived=following)
     windows.assign(0, Views())
     windows.start_publishing(0)
-    # Ends 1 s at 0, 1000 and 5000, of s and of all.
+    # Ends 1 s at 0, 1000 and 5000, of s and of all, which is the same series.
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in (0, 1, 5)]
     windows.apply_frame(0, 0, frame(1, *some, lanes={"s": 6000}))
     windows.flush()
-    assert heard == [[0, 0], [1, 1], [4, 4]]
+    assert heard == [[0], [1], [4]]
