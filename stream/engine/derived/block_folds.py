@@ -89,7 +89,7 @@ class BlockFolds:
                 continue
             since_ms = block_of(min(series.folded_ms, starts_ms[at]))
             self._forget(series, slice(bisect_left(series.blocks_ms, since_ms), None))
-            series.folded_ms, series.middle_ms = before_ms, NEVER_MS
+            series.folded_ms = before_ms
             first = bisect_left(starts_ms, since_ms, 0, at)
             blocks_ms = [block_of(start_ms) for start_ms in starts_ms[first:at]]
             cuts = [0, *(i for i, (one, other) in enumerate(pairwise(blocks_ms), 1) if one != other), len(blocks_ms)]

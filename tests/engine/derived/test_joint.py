@@ -251,6 +251,31 @@ def test_a_window_of_all_sources_that_never_comes_splits_a_series() -> None:
     assert list(one._series[0]["A", "all", "1s"].starts_ms) == [0]
 
 
+class Settled(Never):
+    """Of every source, and of all together, results are settled up to a time."""
+
+    def settled_ms(self, shard: int, source: str) -> int:  # noqa: ARG002 - the same for all
+        return self._settled_ms
+
+
+def test_a_full_arena_keeps_what_all_sources_go_on_from() -> None:
+    one, alone = Decaying(), DecayingAlone()
+    # The windows of all sources at 1 to 41 never come. That is known once they are settled, and then there is no room.
+    steps: list[tuple[Finals, Never]] = [
+        (finals(("s", 0, 8.0), ("all", 0, 8.0)), Never()),
+        (finals(*(("s", at, 1.0) for at in range(1, 41))), Never()),
+        (finals(*(("s", at, 1.0) for at in range(42, 142))), Settled(41_000)),
+        (finals(("all", 142, 2.0)), Settled(41_000)),
+    ]
+    for each in (one, alone):
+        each.assign(0, None, anew=False)
+    for come, times in steps:
+        mine, theirs = (sorted(value for *_, value in Results(each.follow(come, times)[1])) for each in (one, alone))
+        assert mine == theirs
+    # Half of 8, and 2.
+    assert [msgspec.json.decode(value)["decay"] for value in mine] == [6.0]
+
+
 def test_results_that_waited_come_after_a_restart_too() -> None:
     one = started()
     keys(one, finals(("s", 0, 1.0), ("all", 0, 1.0), ("s", 1, 2.0), ("s", 2, 3.0)))

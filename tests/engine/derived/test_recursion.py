@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -227,6 +227,8 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
         shard.apply_frames(one)
         shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "restart", "restart"])))
     shard.flush()
+    # A source that joins behind what all sources have folded is missing there, and told: another test has that.
+    assume(not shard.all_late())
     windows = windows_of(partitions)
     assert {key: (one.decay, one.revision) for key, one in shard.derived.items()} == expected(windows)
     assert not any(one.incomplete for one in shard.derived.values())

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -174,6 +174,7 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
         shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "snap", "restart"])))
     shard.flush()
     alone.flush()
+    assume(not shard.all_late() and not alone.all_late())
     wanted = expected(windows_of(partitions))
     assert shard.derived.keys() == wanted.keys()
     for key, one in shard.derived.items():
