@@ -57,6 +57,7 @@ class Filling(Shard):
         self.flush()
         while self.windows.lags:
             self.flush()
+        self.all_late()
         read = len(self.log)
         offset, views = self.windows.checkpoint(0, read)
         offset = min(offset, self.windows.post_processors_need(0, read))
