@@ -56,11 +56,22 @@ def test_every_name_is_used_and_has_one_value() -> None:
     assert set(given(TEXT)) - used == {"slice_us"}
 
 
+def cells(row: str) -> list[str]:
+    """Return the cells of a row of the benchmarks after its name."""
+    (line,) = re.findall(rf"^\| {row}[^|]*\|(.*)\|$", BENCHMARKS, re.MULTILINE)
+    return [cell.strip().replace(",", "") for cell in line.split("|")]
+
+
 @pytest.mark.parametrize(
     ("name", "row"),
     [("slice_us", "Tickertape, slices only"), ("bar_us", "Tickertape, slices and bars of five resolutions")],
 )
 def test_times_are_those_of_the_benchmarks(name: str, row: str) -> None:
-    (line,) = re.findall(rf"^\| {row}.*$", BENCHMARKS, re.MULTILINE)
-    median = float(line.split(" | ")[4].replace(",", ""))
-    assert given(TEXT)[name] == pytest.approx(1e6 / median, rel=0.005)
+    median_by_cpu = float(cells(row)[3])
+    assert given(TEXT)[name] == pytest.approx(1e6 / median_by_cpu, rel=0.005)
+
+
+@pytest.mark.parametrize(("name", "row"), [("symbol_kib", "trades and their bars"), ("symbol_mix_kib", "every agent")])
+def test_memory_is_that_of_the_benchmarks(name: str, row: str) -> None:
+    peak_mib = float(cells(row)[0])
+    assert given(TEXT)[name] == pytest.approx((peak_mib - given(TEXT)["worker_mib"]) * 1024 / 10_000, rel=0.01)
