@@ -80,7 +80,7 @@ CONTESTANTS = [
     Contestant(
         OURS,
         "Slices and bars of five resolutions, every symbol's for its source and for all, with all state recoverable.",
-        1.0,
+        3.0,
         1,
         FIRST,
         _ours(throughput.BARS),
@@ -88,7 +88,7 @@ CONTESTANTS = [
     Contestant(
         "Tickertape, NumPy only",
         "The same without the compiled hot path.",
-        1.0,
+        3.0,
         1,
         FIRST,
         _ours(throughput.NUMPY_BARS),
@@ -96,7 +96,7 @@ CONTESTANTS = [
     Contestant(
         PLAIN,
         "confluent-kafka, msgspec and a dict of open bars; what is open is lost in a crash.",
-        1.0,
+        3.0,
         1,
         FIRST,
         _ours(throughput.PLAIN),

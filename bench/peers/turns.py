@@ -26,19 +26,29 @@ FAULTS_SHOWN = 3
 
 
 class Input:
-    """The topics that are read, one for each number of trades, and the rows that belong to them."""
+    """The topics that are read, one for each number of trades, and the rows that belong to them.
 
-    def __init__(self, broker: str, events: int) -> None:
-        self.broker, self.events = broker, events
+    Parameters
+    ----------
+    broker
+        Kafka's address.
+    events
+        The number of trades that are made; a contestant gets a part of them, or all of them several times.
+    most
+        The greatest number that a contestant gets: these are in the topic that ours reads.
+    """
+
+    def __init__(self, broker: str, events: int, most: int) -> None:
+        self.broker, self.events, self.most = broker, events, most
         self._truths: dict[int, dict[truth.Key, truth.Row]] = {}
 
     def topic(self, count: int) -> str:
-        return TRADES.name if count == self.events else f"{TRADES.name}-{count}"
+        return TRADES.name if count == self.most else f"{TRADES.name}-{count}"
 
     def fill(self, count: int) -> None:
         """Write a topic, unless it is there."""
         if count not in self._truths:
-            if count != self.events:
+            if count != self.most:
                 create(self.broker, self.topic(count))
             asyncio.run(load.produce(self.broker, load.first(count, self.events), self.topic(count)))
             self._truths[count] = truth.truth(load.first(count, self.events))
@@ -67,7 +77,7 @@ def measure(
     if found.events != events:
         raise SystemExit(f"{kept} is of {found.events:,} events")
     programs = _prepared(console, found, contestants)
-    inputs = Input(broker, events)
+    inputs = Input(broker, events, max(round(events * one.share) for one in contestants))
     first = found.rounds
     for number in range(first, first + rounds):
         for one in contestants:

@@ -44,8 +44,9 @@ def write(folder: Path) -> int:
         path = source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for path in (ROOT / "docs").glob("*.toml"):
-        shutil.copy(path, source)
+    for path in (ROOT / "docs").iterdir():
+        if path.suffix in (".toml", ".svg"):
+            shutil.copy(path, source)
     # -W: a warning, such as of a link to nowhere, is an error; all of them are shown.
     return main(["-W", "--keep-going", "-q", "-b", "html", "-c", str(HERE), str(source), str(folder / "html")])
 

@@ -98,3 +98,11 @@ def test_the_chart_has_a_bar_as_long_as_its_value() -> None:
 
 def test_the_chart_follows_the_colours_of_the_reader() -> None:
     assert "prefers-color-scheme:dark" in chart.svg("Rates", [("one", 1.0)])
+
+
+@pytest.mark.parametrize("name", ["benchmarks.md", "peers.svg"])
+def test_docs_show_what_was_kept(name: str, tmp_path: Path) -> None:
+    for each in (report.PAGE, report.CHART):
+        (tmp_path / each).write_text((report.DOCS / each).read_text())
+    report.write(record.load(report.DOCS / report.KEPT), tmp_path)
+    assert (tmp_path / name).read_text() == (report.DOCS / name).read_text()
