@@ -12,7 +12,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from bench import capacity, latency, memory, mix, restart, scaling, throughput
+from bench import capacity, fan_out, latency, memory, mix, restart, scaling, throughput
 from bench.peers import report, turns
 from bench.peers.contestants import CONTESTANTS
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
@@ -25,7 +25,7 @@ console = Console(width=110)
 @click.option("--rounds", default=5, show_default=True, help="Rounds of each contestant; the median counts.")
 @click.option(
     "--only",
-    type=click.Choice(["throughput", "peers", "mix", "latency", "memory", "scaling", "capacity", "restart"]),
+    type=click.Choice(["throughput", "peers", "mix", "latency", "memory", "scaling", "fan-out", "capacity", "restart"]),
     help="Measure only this.",
 )
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
@@ -84,6 +84,11 @@ def main(
             changes = scaling.measure(kafka.broker)
             figures["scaling"] = changes
             ok &= scaling.show(console, changes)
+    if only in (None, "fan-out"):
+        with EmbeddedKafka() as kafka:
+            fans = fan_out.measure(kafka.broker)
+            figures["fan_out"] = fans
+            ok &= fan_out.show(console, fans)
     if only in (None, "capacity"):
         with EmbeddedKafka() as kafka:
             constants = capacity.measure(kafka)

@@ -75,3 +75,11 @@ def test_times_are_those_of_the_benchmarks(name: str, row: str) -> None:
 def test_memory_is_that_of_the_benchmarks(name: str, row: str) -> None:
     peak_mib = float(cells(row)[0])
     assert given(TEXT)[name] == pytest.approx((peak_mib - given(TEXT)["worker_mib"]) * 1024 / 10_000, rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "column", "each"), [("lane_send_us", 0, 256), ("lane_read_us", 1, 100)])
+def test_fan_out_is_that_of_the_page_on_scaling(name: str, column: int, each: int) -> None:
+    scaling = (PAGE.parent / "scaling.md").read_text()
+    (line,) = re.findall(r"^\| one record for each worker and shard \|(.*)\|$", scaling, re.MULTILINE)
+    percent = float(line.split("|")[column].strip().removesuffix("%"))
+    assert given(TEXT)[name] == pytest.approx(percent / 100 / each * 1e6, rel=0.01)
