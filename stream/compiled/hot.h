@@ -46,7 +46,8 @@ int64_t tt_scan(const plan *of, const uint8_t *buffer, int64_t buffer_size, cons
 
 int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t count, int64_t base_offset,
                  int64_t span, int64_t first_ms, int64_t last_ms, int64_t appended, int64_t *value_at, int64_t *value_size,
-                 int64_t *offset, int64_t *time_ms, int64_t *headers_at);
+                 int64_t *offset, int64_t *time_ms, int64_t *headers_at, const uint8_t *key, int64_t key_size,
+                 uint8_t *marked);
 
 pairs *tt_pairs_new(uint64_t seed);
 void tt_pairs_free(pairs *of);

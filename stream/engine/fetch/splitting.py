@@ -6,6 +6,7 @@ import numpy as np
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.util import decode_varint
 
+from tickertape.schemas import bundle
 from tickertape.stream.compiled.library import library
 from tickertape.stream.engine.core.block import Headers
 from tickertape.stream.engine.core.columns import Ints
@@ -14,6 +15,7 @@ from tickertape.stream.engine.core.values import NULL, Bytes, PackedValues
 _HEAD_BYTES = 61
 _COUNT = slice(57, 61)
 _APPEND_TIME = 1
+_BUNDLE = bundle.HEADER.encode()
 
 
 class Split(NamedTuple):
@@ -23,6 +25,7 @@ class Split(NamedTuple):
     values: PackedValues
     times_ms: Ints
     headers: dict[int, Headers]
+    bundles: dict[int, Headers]
 
 
 class Lenient(bytearray):
@@ -61,7 +64,7 @@ def split(batch: Any, fetched: Bytes, where: slice) -> Split | None:
     # A record takes seven bytes at least.
     if not 0 <= count <= (last - first) // 7:
         return None
-    found = np.empty((5, count), np.int64)
+    found, marked = np.empty((5, count), np.int64), np.empty(count, np.bool_)
     at, sizes, offsets, times_ms, headers_at = found
     if not compiled.tt_split(
         buffer.ctypes.data,
@@ -74,10 +77,17 @@ def split(batch: Any, fetched: Bytes, where: slice) -> Split | None:
         batch.max_timestamp,
         batch.timestamp_type == _APPEND_TIME,
         *(column.ctypes.data for column in found),
+        _BUNDLE,
+        len(_BUNDLE),
+        marked.ctypes.data,
     ):
         return None
-    headers = {place: _headers(buffer, int(headers_at[place])) for place in np.flatnonzero(sizes == NULL).tolist()}
-    return Split(offsets, PackedValues(buffer, at, sizes), times_ms, headers)
+    is_null = sizes == NULL
+    headers, bundles = (
+        {place: _headers(buffer, int(headers_at[place])) for place in np.flatnonzero(wanted).tolist()}
+        for wanted in (is_null, marked & ~is_null)
+    )
+    return Split(offsets, PackedValues(buffer, at, sizes), times_ms, headers, bundles)
 
 
 def _headers(buffer: Bytes, at: int) -> Headers:

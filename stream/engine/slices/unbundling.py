@@ -1,0 +1,113 @@
+"""Takes the bundles of a block apart, so that each of their events has a place like a record's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import overload
+
+import numpy as np
+
+from tickertape.stream.bundles.unpacking import BadBundle, Unpacked, header_of
+from tickertape.stream.engine.core.block import Block
+from tickertape.stream.engine.core.columns import Bools, Ints
+
+
+class EventValues(Sequence[bytes | None]):
+    """The values of a block whose bundles are taken apart; that of an event in a bundle is made when it is asked for.
+
+    Parameters
+    ----------
+    values
+        The records' values.
+    record
+        The record of each place, as an index of ``values``; shape (n,).
+    bundles
+        The first place of each bundle, and the bundle.
+    """
+
+    def __init__(self, values: Sequence[bytes | None], record: Ints, bundles: list[tuple[int, Unpacked]]) -> None:
+        self.values = values
+        self.record = record
+        self.bundles = bundles
+        self._of = {int(record[first]): (first, bundle) for first, bundle in bundles}
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+    @overload
+    def __getitem__(self, which: int) -> bytes | None: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[bytes | None]: ...
+    def __getitem__(self, which: int | slice) -> bytes | list[bytes | None] | None:
+        if isinstance(which, slice):
+            return [self[at] for at in range(*which.indices(len(self)))]
+        record = int(self.record[which])
+        if (found := self._of.get(record)) is None:
+            return self.values[record]
+        first, bundle = found
+        return bundle.json(which - first)
+
+
+@dataclass(slots=True, frozen=True)
+class Unbundled:
+    """A block whose bundles are taken apart.
+
+    Attributes
+    ----------
+    block
+        Each event of a bundle has a place here, with the offset of its record; so have all other records.
+    values
+        The block's values, if it has bundles; else None.
+    single
+        Which places hold a record with a single event, or with something that is none; shape (n,). None: all but
+        those with headers.
+    rejects
+        The places of records that say that they are bundles and can't be unpacked, and the reasons.
+    """
+
+    block: Block
+    values: EventValues | None = None
+    single: Bools | None = None
+    rejects: Sequence[tuple[int, str]] = ()
+
+    @property
+    def bundles(self) -> list[tuple[int, Unpacked]]:
+        """The first place of each bundle, and the bundle."""
+        return [] if self.values is None else self.values.bundles
+
+    @property
+    def bundled(self) -> int:
+        """The number of events in bundles."""
+        return sum(len(bundle) for _, bundle in self.bundles)
+
+
+def unbundled(block: Block) -> Unbundled:
+    """Take the bundles of a block apart. One that can't be unpacked is rejected as a whole, and none of it is read."""
+    if not block.bundles:
+        return Unbundled(block)
+    found: dict[int, Unpacked] = {}
+    broken: dict[int, str] = {}
+    for at, headers in block.bundles.items():
+        try:
+            header = header_of(headers)
+            assert header is not None
+            found[at] = Unpacked(block.values[at] or b"", header.events)
+        except BadBundle as error:
+            broken[at] = str(error)
+    counts = np.ones(len(block), np.int64)
+    counts[list(found)] = [len(bundle) for bundle in found.values()]
+    firsts = np.cumsum(counts) - counts
+    record = np.repeat(np.arange(len(block)), counts)
+    is_bundle, is_single = np.zeros(len(block), np.bool_), np.ones(len(block), np.bool_)
+    is_bundle[list(found)] = True
+    is_single[[*found, *broken]] = False
+    values = EventValues(block.values, record, [(int(firsts[at]), bundle) for at, bundle in found.items()])
+    apart = replace(
+        block,
+        offsets=block.offsets[record],
+        values=values,
+        appended_ms=block.appended_ms[record],
+        headers={int(firsts[at]): headers for at, headers in block.headers.items()},
+        bundles={},
+        index=np.where(is_bundle[record], np.arange(len(record)) - firsts[record], -1),
+    )
+    return Unbundled(apart, values, is_single[record], [(int(firsts[at]), why) for at, why in broken.items()])
