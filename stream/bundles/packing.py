@@ -19,7 +19,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
 
 
-def pack(events: Sequence[msgspec.Struct]) -> bytes:
+def pack(events: Sequence[Any]) -> bytes:
     """Return the value of a bundle's record; `tickertape.schemas.bundle.to_headers` makes its header.
 
     Parameters
