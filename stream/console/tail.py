@@ -12,6 +12,7 @@ from tickertape.schemas import heartbeat
 from tickertape.schemas.frame import Frame
 from tickertape.schemas.snapshot import Piece
 from tickertape.schemas.topics import SLICES, WINDOW_STATE
+from tickertape.stream.bundles.unpacking import BadBundle, Unpacked, header_of
 from tickertape.stream.console.columns import Columns, Record
 from tickertape.stream.console.shown import shown
 from tickertape.stream.errors import ConfigError
@@ -71,16 +72,29 @@ async def tail(
     while True:
         lines: list[str] = []
         for consumed in await reader.read():
-            record = decode(consumed, column_types)
-            if passes(topic, record, symbol=symbol, finals=finals):
-                record = only_symbol(record, symbol)
-                formatted = [to_json(record)] if as_json else columns.lines(record)
-                lines += formatted if raw else map(shown, formatted)
+            for record in decode_all(consumed, column_types):
+                if passes(topic, record, symbol=symbol, finals=finals):
+                    found = only_symbol(record, symbol)
+                    formatted = [to_json(found)] if as_json else columns.lines(found)
+                    lines += formatted if raw else map(shown, formatted)
         if lines:
             out.write("\n".join(lines) + "\n")
             out.flush()
         if until_caught_up and await reader.has_read(ends):
             return
+
+
+def decode_all(record: ConsumerRecord, column_types: ColumnTypes) -> list[Record]:
+    """Decode a record of any content; of a bundle, each of its events."""
+    try:
+        header = header_of(record.headers) if record.value is not None else None
+        if header is not None:
+            bundle = Unpacked(record.value, header.events)
+            return [Record("result", _decode_json(bundle.json(at))) for at in range(len(bundle))]
+    except (BadBundle, msgspec.MsgspecError, RecursionError):
+        # Shown raw.
+        pass
+    return [decode(record, column_types)]
 
 
 def decode(record: ConsumerRecord, column_types: ColumnTypes) -> Record:
