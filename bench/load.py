@@ -1,4 +1,4 @@
-"""Produce the load: JSON trades, one per record, the same for all contestants."""
+"""Produce the load: the same trades for all contestants, as JSON, one per record, or in bundles."""
 
 import asyncio
 import sys
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from msgspec import json
 
+from tickertape.schemas.bundle import to_headers
 from tickertape.schemas.topics import TRADES
 from tickertape.schemas.trade import Trade
+from tickertape.stream.bundles.packing import pack
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.partition import partition_for
@@ -43,16 +45,31 @@ def trades(events: int) -> Iterator[Trade]:
         )
 
 
-async def produce(broker: str, events: int) -> None:
-    """Fill ``trades``, without heartbeats, because Faust can't read null values."""
+async def produce(broker: str, events: int, bundle: int = 1) -> None:
+    """Fill ``trades``, without heartbeats, because Faust can't read null values; with bundles of so many events."""
     encode = json.Encoder().encode
     async with Producer(Connection(broker)) as producer:
         partitions = await producer.partitions(TRADES.name)
+        waiting: dict[int, list[Trade]] = {partition: [] for partition in range(partitions)}
+
+        def send(partition: int) -> None:
+            some, waiting[partition] = waiting[partition], []
+            if some:
+                producer.send(TRADES.name, partition, None, pack(some), to_headers(len(some)))
+
         for i, trade in enumerate(trades(events)):
-            producer.send(TRADES.name, partition_for(trade.symbol, partitions), trade.symbol.encode(), encode(trade))
+            partition = partition_for(trade.symbol, partitions)
+            if bundle == 1:
+                producer.send(TRADES.name, partition, trade.symbol.encode(), encode(trade))
+            else:
+                waiting[partition].append(trade)
+                if len(waiting[partition]) == bundle:
+                    send(partition)
             if i % 10_000 == 0:
                 await producer.room()
+        for partition in range(partitions):
+            send(partition)
 
 
 if __name__ == "__main__":
-    asyncio.run(produce(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(produce(sys.argv[1], int(sys.argv[2]), *map(int, sys.argv[3:])))

@@ -310,3 +310,18 @@ def test_an_agent_may_ask_for_the_events_themselves() -> None:
     owner.fold(next(blocks("trades", [Sent(pack(events), tuple(bundle.to_headers(4)), START_MS, range(4))], ())))
     assert seen == [*events, *events[2:], events[-1]]
     assert owner.tallies.counted == 4
+
+
+def test_the_next_owner_leaves_out_what_came_before_its_lane_in_the_bundle() -> None:
+    """There is room for three sources. The first event of a fourth is not yet 60 s past all of these, the second is."""
+    common = {"symbol": "A", "price": 1.5, "quantity": 2.0}
+    some = [Item(Trade(source=source, id=1, time_ms=START_MS, **common), START_MS + 70_000) for source in "stu"]
+    fourth = [Trade(source="v", id=number, time_ms=START_MS + 60_000 + 500 * number, **common) for number in (0, 1)]
+    sent = [*singles(some), Sent(pack(fourth), tuple(bundle.to_headers(2)), START_MS + 70_000, range(3, 5))]
+    (expected, owner), (found, after) = (outcome(TRADE_SLICES, sent, (), dies_at=dies_at) for dies_at in (None, 4))
+    assert found == expected
+    offset, saved = owner.checkpoint()
+    assert (offset, saved.since["v"], saved.since_event) == (1, 3, {"v": 1})
+    assert found.slices["v", "A", START_MS + 60_000]["count"] == (1).to_bytes(8, "little")
+    assert [at for at, *_ in found.refused] == [3]
+    assert after.tallies.rejected == 1
