@@ -10,16 +10,15 @@ import numpy as np
 
 from tickertape.schemas.fields import EARLIEST_MS, LATEST_MS
 from tickertape.schemas.heartbeat import Heartbeat, from_headers
-from tickertape.stream.bundles.unpacking import Unpacked
 from tickertape.stream.engine.core.block import Block, Headers
 from tickertape.stream.engine.core.columns import Bools, Ints, ids, ints
 from tickertape.stream.engine.core.names import BadName, BadRecord, InputNames, Names, check
 from tickertape.stream.engine.core.records import Records, StructRecords
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.core.values import PackedValues
-from tickertape.stream.engine.slices.bundled import BundleReader
+from tickertape.stream.engine.slices.bundled import BundledColumns, BundleReader
 from tickertape.stream.engine.slices.scanner import Scanner
-from tickertape.stream.engine.slices.unbundling import EventValues, Unbundled
+from tickertape.stream.engine.slices.unbundling import EventValues, Unbundled, unbundled
 
 _GONE = -1
 # What msgspec raises for bytes that it can't decode. Its ValidationError is for JSON of the wrong form.
@@ -176,11 +175,15 @@ class Decoder:
         self.sources, self.symbols = InputNames(_MOST_SOURCES), InputNames(_MOST_SYMBOLS)
         coded: dict[str, Names] = {"source": self.sources, "symbol": self.symbols}
         self._scanner = Scanner.of(record, coded) if names is None else None
-        bundles = BundleReader(record, coded)
+        bundles = BundleReader(record, coded, self._scanner)
         self._bundles = bundles if names is None and bundles.reads else None
 
+    def unbundled(self, block: Block) -> Unbundled:
+        """Take the bundles of a block apart, see `decode`."""
+        return unbundled(block, self._bundles)
+
     def decode(self, taken: Block | Unbundled) -> Decoded:
-        """Decode a block. Its bundles have to be taken apart."""
+        """Decode a block without bundles, or one whose bundles are taken apart."""
         taken = taken if isinstance(taken, Unbundled) else Unbundled(taken)
         block, rejects = taken.block, list(taken.rejects)
         heartbeats: list[tuple[int, Heartbeat]] = []
@@ -200,7 +203,7 @@ class Decoder:
         else:
             taken.single[list(block.headers)] = False
             at = np.flatnonzero(taken.single)
-            whole, at = self._with_bundles(taken.values, at, rejects)
+            whole, at = self._with_bundles(taken.values, taken.columns, at, rejects)
         return Decoded(
             at=at[at != _GONE],
             source=whole.pop("_source"),
@@ -219,36 +222,33 @@ class Decoder:
         whole = self._scanned(values, places, rejects) if self._scanner is not None and len(values) else None
         return self._decoded(values, places, rejects) if whole is None else whole
 
-    def _with_bundles(self, values: EventValues, places: Ints, rejects: list[tuple[int, str]]) -> tuple[Columns, Ints]:
-        """Return the columns of single records and of bundles, in order, and their places.
+    def _with_bundles(
+        self, values: EventValues, events: BundledColumns | None, places: Ints, rejects: list[tuple[int, str]]
+    ) -> tuple[Columns, Ints]:
+        """Return the columns of single records and of the events of bundles, in order, and their places.
 
         Parameters
         ----------
         values
             The values of the block.
+        events
+            The events of its bundles, as far as they fit columns.
         places
             The places of single records, shape (k,).
         rejects
             What is rejected is appended, and its place is `_GONE`.
         """
-        bundles = [bundle for _, bundle in values.bundles]
-        theirs = np.concatenate(
-            [np.arange(0), *(np.arange(first, first + len(bundle)) for first, bundle in values.bundles)]
-        )
-        found = self._bundled(bundles) if bundles and self._bundles is not None else None
-        whole, odd = found if found is not None else (None, np.ones(len(theirs), np.bool_))
-        if odd.any():
+        ranges = [np.arange(first, first + len(bundle)) for first, bundle in values.bundles]
+        theirs = np.concatenate([np.arange(0), *ranges])
+        whole = self._bundled(events) if events is not None and len(theirs) else None
+        odd = np.ones(len(theirs), np.bool_) if whole is None or events is None else events.odd
+        some = _values_at(values.values, values.record[places])
+        if odd is not None and odd.any():
             # As JSON, these are what such records would be.
-            texts = [values[at] for at in theirs[odd].tolist()]
-            singles = _values_at(values.values, values.record[places])
-            places = np.concatenate([places, theirs[odd]])
-            theirs = theirs[~odd]
+            merged = [*some, *(values[at] for at in theirs[odd].tolist())]
+            places, theirs = np.concatenate([places, theirs[odd]]), theirs[~odd]
             order = np.argsort(places)
-            places = places[order]
-            merged = [*singles, *texts]
-            some: Sequence[Any] = [merged[at] for at in order.tolist()]
-        else:
-            some = _values_at(values.values, values.record[places])
+            places, some = places[order], [merged[at] for at in order.tolist()]
         if whole is not None and not len(places):
             return whole, theirs
         read = self._read(some, places, rejects)
@@ -258,15 +258,15 @@ class Decoder:
         order = np.argsort(at)
         return {name: np.concatenate([read[name], whole[name]])[order] for name in read}, at[order]
 
-    def _bundled(self, bundles: Sequence[Unpacked]) -> tuple[Columns, Bools] | None:
-        """Return the columns of the events of bundles, and which events msgspec has to read; None if any is odd."""
+    def _bundled(self, events: BundledColumns) -> Columns | None:
+        """Return the columns of events that msgspec doesn't have to read; None if any is odd."""
         assert self._bundles is not None
-        records, odd = self._bundles.read(bundles)
+        records = self._bundles.records(events)
         try:
             more = self._more(records)
         except Exception:  # which event it is, and what is wrong with it, is found where each is a Struct
             return None
-        return {**{f"_{name}": records.columns[name] for name in _OWN}, **_arrays(more)}, odd
+        return {**{f"_{name}": records.columns[name] for name in _OWN}, **_arrays(more)}
 
     def _scanned(self, values: Sequence[Any], places: Ints, rejects: list[tuple[int, str]]) -> Columns | None:
         """Return the columns as the compiled scanner reads them, and msgspec what that leaves; None if any is odd.

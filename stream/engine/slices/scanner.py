@@ -99,10 +99,36 @@ class Scanner:
         if not added:
             raise MemoryError
 
-    def scan(self, values: PackedValues) -> "Scan":
-        """Scan n values, none of them null."""
+    def learn(self) -> None:
+        """Learn the names that came since, for all calls that follow."""
         for known in self._names.values():
             known.learn()
+
+    def unbundle(self, address: int, size_bytes: int, n: int, columns: Ints, given: Bools, first: int) -> bool:
+        """Read the n events of a bundle to the columns' places from a first one on; False if they are left to Python.
+
+        Parameters
+        ----------
+        address, size_bytes
+            Where the bundle lies.
+        columns, given
+            A row for each field, and for each nullable one; shape (k, m).
+        """
+        return bool(
+            self._compiled.tt_unbundle(
+                self._plan,
+                address,
+                size_bytes,
+                n,
+                columns.ctypes.data + columns.itemsize * first,
+                given.ctypes.data + first,
+                columns.shape[1],
+            )
+        )
+
+    def scan(self, values: PackedValues) -> "Scan":
+        """Scan n values, none of them null."""
+        self.learn()
         n = len(values)
         columns = np.empty((len(self.rows), n), np.int64)
         given = np.empty((len(self.given_rows), n), np.bool_)

@@ -26,7 +26,6 @@ from tickertape.stream.engine.slices.decode import Decoded, Decoder
 from tickertape.stream.engine.slices.open_slices import OpenSlices
 from tickertape.stream.engine.slices.promises import Promises
 from tickertape.stream.engine.slices.source_limit import SourceLimit, readmitted
-from tickertape.stream.engine.slices.unbundling import unbundled
 
 _DEFAULTS = Settings()
 
@@ -213,7 +212,7 @@ class Slicer:
     def _fold(self, block: Block, *, again: bool) -> list[Refused]:
         self._open.forget_names()
         began, empty = perf_counter(), block.empty
-        taken = unbundled(block)
+        taken = self._decoder.unbundled(block)
         block, decoded = taken.block, self._decoder.decode(taken)
         self.decode_seconds += perf_counter() - began
         decoded = admitted(block, decoded, self._skew_ms, self._latest_ms)

@@ -6,9 +6,10 @@ from typing import overload
 
 import numpy as np
 
-from tickertape.stream.bundles.unpacking import BadBundle, Unpacked, header_of
+from tickertape.stream.bundles.unpacking import BadBundle, header_of
 from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.columns import Bools, Ints
+from tickertape.stream.engine.slices.bundled import BundledColumns, BundleReader, PackedBundle
 
 
 class EventValues(Sequence[bytes | None]):
@@ -24,7 +25,7 @@ class EventValues(Sequence[bytes | None]):
         The first place of each bundle, and the bundle.
     """
 
-    def __init__(self, values: Sequence[bytes | None], record: Ints, bundles: list[tuple[int, Unpacked]]) -> None:
+    def __init__(self, values: Sequence[bytes | None], record: Ints, bundles: list[tuple[int, PackedBundle]]) -> None:
         self.values = values
         self.record = record
         self.bundles = bundles
@@ -60,6 +61,8 @@ class Unbundled:
     single
         Which places hold a record with a single event, or with something that is none; shape (n,). None: all but
         those with headers.
+    columns
+        The events of all bundles; None if they don't fit columns.
     rejects
         The places of records that say that they are bundles and can't be unpacked, and the reasons.
     """
@@ -67,10 +70,11 @@ class Unbundled:
     block: Block
     values: EventValues | None = None
     single: Bools | None = None
+    columns: BundledColumns | None = None
     rejects: Sequence[tuple[int, str]] = ()
 
     @property
-    def bundles(self) -> list[tuple[int, Unpacked]]:
+    def bundles(self) -> list[tuple[int, PackedBundle]]:
         """The first place of each bundle, and the bundle."""
         return [] if self.values is None else self.values.bundles
 
@@ -80,19 +84,36 @@ class Unbundled:
         return sum(len(bundle) for _, bundle in self.bundles)
 
 
-def unbundled(block: Block) -> Unbundled:
-    """Take the bundles of a block apart. One that can't be unpacked is rejected as a whole, and none of it is read."""
+def unbundled(block: Block, reader: BundleReader | None) -> Unbundled:
+    """Take the bundles of a block apart. One that can't be unpacked is rejected as a whole, and none of it is read.
+
+    Parameters
+    ----------
+    block
+        The block.
+    reader
+        Reads the columns of the events; None if they don't fit columns.
+    """
     if not block.bundles:
         return Unbundled(block)
-    found: dict[int, Unpacked] = {}
+    found: dict[int, PackedBundle] = {}
     broken: dict[int, str] = {}
     for at, headers in block.bundles.items():
         try:
             header = header_of(headers)
             assert header is not None
-            found[at] = Unpacked(block.values[at] or b"", header.events)
+            found[at] = bundle = PackedBundle(block.values, at, header.events)
+            if reader is None:
+                assert bundle.unpacked
         except BadBundle as error:
+            found.pop(at, None)
             broken[at] = str(error)
+    columns = None
+    if reader is not None:
+        columns, refused = reader.read(found.values())
+        for bundle, why in refused:
+            del found[bundle.at]
+            broken[bundle.at] = why
     counts = np.ones(len(block), np.int64)
     counts[list(found)] = [len(bundle) for bundle in found.values()]
     firsts = np.cumsum(counts) - counts
@@ -110,4 +131,5 @@ def unbundled(block: Block) -> Unbundled:
         bundles={},
         index=np.where(is_bundle[record], np.arange(len(record)) - firsts[record], -1),
     )
-    return Unbundled(apart, values, is_single[record], [(int(firsts[at]), why) for at, why in broken.items()])
+    rejects = [(int(firsts[at]), why) for at, why in broken.items()]
+    return Unbundled(apart, values, is_single[record], columns, rejects)

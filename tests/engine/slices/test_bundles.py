@@ -25,6 +25,7 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.bundles.packing import pack
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block, Headers
+from tickertape.stream.engine.core.values import PackedValues
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
@@ -159,7 +160,7 @@ def blocks(topic: str, sent: Sequence[Sent], cuts: Sequence[int], start: int = 0
         0,
         n,
         np.arange(n),
-        [each.value for each in sent],
+        PackedValues.of([each.value for each in sent]),
         np.array([each.appended_ms for each in sent], np.int64),
         {at: each.headers for at, each in enumerate(sent) if each.value is None},
         {at: each.headers for at, each in enumerate(sent) if each.value is not None and each.headers},
