@@ -19,12 +19,12 @@ from pathlib import Path
 import msgspec
 from numpy._core._multiarray_umath import __cpu_dispatch__  # type: ignore[import-not-found]  # NumPy has no public name for it
 
-from bench.hot_path import BLOCK_RECORDS, MOST_BLOCKS
+from bench.hot_path import EVENTS, MOST_BLOCKS
 from tickertape.stream.compiled.build import OFF
 from tickertape.stream.compiled.library import why_numpy
 
 BUDGET = Path(__file__).with_name("budget.json")
-STAGES = ("slices", "bars")
+STAGES = tuple(EVENTS)
 #: The environment of each path.
 PATHS = {"compiled": {OFF: "0"}, "numpy": {OFF: "1"}}
 # More blocks less fewer: what both runs share is the start of Python, and the making of the input.
@@ -56,9 +56,10 @@ def measure() -> dict[str, int]:
     runs = [(path, stage, count) for path in PATHS for stage in STAGES for count in (FEWER, MORE)]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         counted = dict(zip(runs, pool.map(lambda run: instructions(*run), runs), strict=True))
-    events = (MORE - FEWER) * BLOCK_RECORDS
     return {
-        f"{stage}, {path}": round((counted[path, stage, MORE] - counted[path, stage, FEWER]) / events)
+        f"{stage}, {path}": round(
+            (counted[path, stage, MORE] - counted[path, stage, FEWER]) / (MORE - FEWER) / EVENTS[stage][1]
+        )
         for path in PATHS
         for stage in STAGES
     }
@@ -83,6 +84,9 @@ def main() -> None:
     for stage, count in counted.items():
         if budget is None:
             print(f"{stage}: {count:,} instructions per event; there is no budget for Python {python}")
+            continue
+        if stage not in budget:
+            print(f"{stage}: {count:,} instructions per event; it has no budget")
             continue
         over = count > TOLERANCE * budget[stage]
         failed |= over
