@@ -5,6 +5,7 @@ A record is a bundle if it has the header `HEADER`. The header's value is a `Bun
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct, field
@@ -98,7 +99,8 @@ class Bundle(Struct, frozen=True, array_like=True):
 
 
 _encode = Encoder().encode
-_decode = Decoder(Bundled).decode
+# Feeds send bundles of few sizes, so most headers are alike.
+_decode = lru_cache(maxsize=2 * MOST_EVENTS)(Decoder(Bundled).decode)
 
 
 def to_headers(events: int) -> list[tuple[str, bytes]]:

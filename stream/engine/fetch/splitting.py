@@ -15,6 +15,8 @@ from tickertape.stream.engine.core.values import NULL, Bytes, PackedValues
 _HEAD_BYTES = 61
 _COUNT = slice(57, 61)
 _APPEND_TIME = 1
+# A number below it takes a byte.
+_ONE_BYTE = 128
 _BUNDLE = bundle.HEADER.encode()
 
 
@@ -92,7 +94,6 @@ def split(batch: Any, fetched: Bytes, where: slice) -> Split | None:
 
 def _headers(buffer: Bytes, at: int) -> Headers:
     """Return the headers that begin at a place. They are complete: the record has been split."""
-    # Beyond ten bytes no number goes on.
     count, at = _number(buffer, at)
     found = []
     for _ in range(count):
@@ -106,5 +107,8 @@ def _headers(buffer: Bytes, at: int) -> Headers:
 
 def _number(buffer: Bytes, at: int) -> tuple[int, int]:
     """Return the number at a place, and the place behind it."""
+    if (byte := int(buffer[at])) < _ONE_BYTE:
+        return byte >> 1 ^ -(byte & 1), at + 1
+    # Beyond ten bytes no number goes on.
     value, size = decode_varint(bytearray(buffer[at : at + 10].tobytes()), 0)
     return value, at + size
