@@ -164,6 +164,29 @@ class Unpacked:
         return _json(event)
 
     @cached_property
+    def texts(self) -> list[bytes]:
+        """All events as JSON: for many of them this is ten times as fast as one by one."""
+        fields = []
+        for name, column in self.columns.items():
+            values: list[Any]
+            match column:
+                case Values():
+                    values = list(map(msgspec.Raw, self._lines[name]))
+                case Texts():
+                    values = [column.texts[index] for index in self.array(name).tolist()]
+                case _:
+                    values = self.array(name).tolist()
+            if name in self.given:
+                values = [
+                    value if there else None for value, there in zip(values, self.given[name].tolist(), strict=True)
+                ]
+            fields.append(values)
+        names = list(self.columns)
+        if not names:
+            return [b"{}"] * self._n
+        return [_json(dict(zip(names, event, strict=True))) for event in zip(*fields, strict=True)]
+
+    @cached_property
     def _lines(self) -> dict[str, list[bytes]]:
         return {name: column.lines.split(b"\n") for name, column in self.columns.items() if isinstance(column, Values)}
 

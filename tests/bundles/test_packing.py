@@ -120,6 +120,7 @@ POSTS = [
 def test_each_event_comes_back_as_its_json(events: list[Any]) -> None:
     bundle, decode = Unpacked(pack(events), len(events)), msgspec.json.Decoder(type(events[0])).decode
     found = [decode(bundle.json(at)) for at in range(len(events))]
+    assert bundle.texts == [bundle.json(at) for at in range(len(events))]
     assert found == events
     # Zeros of two signs are equal; their JSON isn't.
     assert [msgspec.json.encode(event) for event in found] == [msgspec.json.encode(event) for event in events]

@@ -52,7 +52,8 @@ def test_what_is_no_bundle_of_three_events(value: bytes, why: str) -> None:
 
 
 def test_a_column_that_is_left_out_is_no_error_here() -> None:
-    assert Unpacked(msgspec.msgpack.encode([{}, {}]), 3).json(1) == b"{}"
+    bundle = Unpacked(msgspec.msgpack.encode([{}, {}]), 3)
+    assert (bundle.json(1), bundle.texts) == (b"{}", [b"{}"] * 3)
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ class Decoder:
         some = _values_at(values.values, values.record[places])
         if odd is not None and odd.any():
             # As JSON, these are what such records would be.
-            merged = [*some, *(values[at] for at in theirs[odd].tolist())]
+            merged = [*some, *values.texts(theirs[odd])]
             places, theirs = np.concatenate([places, theirs[odd]]), theirs[~odd]
             order = np.argsort(places)
             places, some = places[order], [merged[at] for at in order.tolist()]

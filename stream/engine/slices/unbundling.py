@@ -11,6 +11,9 @@ from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.slices.bundled import BundledColumns, BundleReader, PackedBundle
 
+# More events of a bundle than these are made JSON all at once.
+_FEW = 16
+
 
 class EventValues(Sequence[bytes | None]):
     """The values of a block whose bundles are taken apart; that of an event in a bundle is made when it is asked for.
@@ -33,6 +36,19 @@ class EventValues(Sequence[bytes | None]):
 
     def __len__(self) -> int:
         return len(self.record)
+
+    def texts(self, places: Ints) -> list[bytes]:
+        """Return events of bundles as JSON; their places rise, shape (k,)."""
+        found: list[bytes] = []
+        for first, bundle in self.bundles:
+            since, until = np.searchsorted(places, [first, first + len(bundle)]).tolist()
+            mine = (places[since:until] - first).tolist()
+            if len(mine) > _FEW:
+                texts = bundle.unpacked.texts
+                found += [texts[at] for at in mine]
+            else:
+                found += map(bundle.json, mine)
+        return found
 
     @overload
     def __getitem__(self, which: int) -> bytes | None: ...
