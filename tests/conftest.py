@@ -5,10 +5,14 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
+from hypothesis import Phase, settings
 
 # What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
 # and deadlines of its own.
 BESIDE = {"agents", "compiled", "engine", "extensions", "kafka", "model", "monitoring", "replay", "results", "schemas"}
+
+# For planted bugs: any example that fails will do, and looking for the smallest one takes minutes.
+settings.register_profile("any-failure", phases=[Phase.explicit, Phase.generate])
 
 
 @pytest.hookimpl(wrapper=True)

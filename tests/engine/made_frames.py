@@ -10,6 +10,7 @@ from msgspec import Struct
 from tests.engine.blocks import EPOCH, HOUR_MS, TICKS, Slice, SliceKey, Ticks
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata, windows_from
 from tickertape.schemas.frame import NEVER_MS, Frame, Lane, Tallies
+from tickertape.schemas.refused import LateSlice
 from tickertape.schemas.topics import BARS
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.table import Columns
@@ -117,6 +118,7 @@ class Shard:
         #: What follows the windows, by key, and what came of it with the last flush.
         self.derived: dict[str, Any] = {}
         self.news: dict[str, Any] = {}
+        self._late: list[LateSlice] = []
         self._horizon_ms = horizon_ms
         self.windows = owned(horizon_ms=horizon_ms)
 
@@ -148,6 +150,11 @@ class Shard:
                 self.holds[identity] = window
         return came
 
+    def all_late(self) -> list[LateSlice]:
+        """Return what this owner and those before it told as missing in results."""
+        self._late += self.windows.late()
+        return self._late
+
     def says(self, *frames: Frame) -> dict[Identity, tuple[int, float, bool]]:
         """Hear frames, and publish."""
         self.apply_frames(*frames)
@@ -156,6 +163,7 @@ class Shard:
     def restart(self) -> None:
         """Change owners: the next has a commit made now, and reads again what it asks for."""
         self.flush()
+        self.all_late()
         read = len(self.log)
         offset, views = self.windows.checkpoint(0, read)
         metadata = to_metadata(WindowCheckpoint(upto=read, topics={"trades": views}))

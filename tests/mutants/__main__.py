@@ -86,7 +86,8 @@ def compile_in(folder: Path) -> None:
 
 def run(folder: Path, tests: tuple[str, ...], most_seconds: float = MOST_SECONDS) -> tuple[int, str]:
     """Run tests in a copy; return the exit status, and the first test that failed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=any-failure"]
+    command = [sys.executable, "-m", "pytest", *options, *tests]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     try:
         done = subprocess.run(

@@ -17,19 +17,33 @@ Schema: TypeAlias = Mapping[str, tuple[np.dtype[Any], Any]]
 NO_ROW = -1
 #: The type of a column of sketches, which are bytes of any length.
 SKETCH: np.dtype[Any] = np.dtype(object)
+# Tables with this many rows grow by smaller parts.
+_LARGE = 4096
 
 
-def grow(columns: Columns, schema: Schema, capacity: int) -> int:
-    """Extend columns by half, and return the number of rows added. Doubling could take twice the memory needed."""
-    more = max(capacity // 2, 1)
-    # One by one, so that only one column exists twice at a time.
-    for name, (dtype, start) in schema.items():
-        columns[name] = np.concatenate([columns[name], np.full(more, start, dtype)])
-    return more
+def step(capacity: int) -> int:
+    """Return by how many rows to grow: small tables by half, large ones by an eighth, so that little is left over."""
+    return max(capacity // 2 if capacity < _LARGE else capacity // 8, 1)
+
+
+def grow(columns: Columns, more: int) -> None:
+    """Extend columns by zeros, one by one, so that only one column exists twice at a time.
+
+    The system gives memory to rows only when something is written to them.
+    """
+    for name, column in columns.items():
+        columns[name] = grown(column, more)
+
+
+def grown(column: NDArray[Any], more: int) -> NDArray[Any]:
+    """Return a column with zeros added."""
+    longer = np.zeros((len(column) + more, *column.shape[1:]), column.dtype)
+    longer[: len(column)] = column
+    return longer
 
 
 class Table:
-    """Rows found by a key of two integers, held as columns that grow by half.
+    """Rows found by a key of two integers, held as columns that grow.
 
     Parameters
     ----------
@@ -39,7 +53,8 @@ class Table:
     Attributes
     ----------
     columns
-        Arrays of one length, indexed by row. They are replaced when the table grows, so don't keep them.
+        Arrays of one length, indexed by row. They are replaced when the table grows, so don't keep them. Rows that
+        aren't in use may have any values, but a row that was never in use is zero.
     """
 
     def __init__(self, schema: Schema, capacity: int = 64) -> None:
@@ -47,13 +62,13 @@ class Table:
         self._pairs = pairs()
         self._first, self._second = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
         self._used = np.zeros(capacity, np.bool_)
-        #: The free rows; the last of the first `_n_free` is taken next.
-        self._free = np.arange(capacity - 1, -1, -1)
-        self._n_free = capacity
-        self.columns: Columns = {name: np.full(capacity, start, dtype) for name, (dtype, start) in schema.items()}
+        #: The released rows; the last of the first `_n_released` is taken next. Then come the rows from `_unused` on.
+        self._released = np.zeros(capacity, np.int64)
+        self._n_released = self._unused = 0
+        self.columns: Columns = {name: np.zeros(capacity, dtype) for name, (dtype, _) in schema.items()}
 
     def __len__(self) -> int:
-        return len(self._used) - self._n_free
+        return self._unused - self._n_released
 
     def find(self, first: Ints, second: Ints) -> Ints:
         """Return the row of each key, `NO_ROW` for a key without one; the keys' halves have shape (n,)."""
@@ -62,17 +77,19 @@ class Table:
     def rows(self, first: Ints, second: Ints) -> tuple[Ints, Ints]:
         """Return the row of each key, and the places of the keys that are new. These get rows of initial values."""
         n = len(first)
-        if n > self._n_free:
+        if n > len(self._used) - len(self):
             missing = int(np.count_nonzero(self._pairs.find(first, second) == NO_ROW))
-            while missing > self._n_free:
-                self._grow()
-        # Keys that aren't new leave rows over.
-        fresh = np.zeros(n, np.int64)
-        some = min(n, self._n_free)
-        fresh[:some] = self._free[self._n_free - some : self._n_free][::-1]
+            if missing > (room := len(self._used) - len(self)):
+                self._grow(max(missing - room, step(len(self._used))))
+        # Keys that aren't new leave rows over, and those past the end are among them.
+        again = min(n, self._n_released)
+        fresh = np.arange(self._unused - again, self._unused - again + n)
+        fresh[:again] = self._released[self._n_released - again : self._n_released][::-1]
         rows, added = self._pairs.add(first, second, fresh)
         if len(added):
-            self._n_free -= len(added)
+            again = min(again, len(added))
+            self._n_released -= again
+            self._unused += len(added) - again
             new = rows[added]
             self._first[new], self._second[new] = first[added], second[added]
             self._used[new] = True
@@ -92,8 +109,8 @@ class Table:
         """Release rows: their keys are forgotten, and the rows may be reused."""
         self._pairs.drop(*self.keys(rows))
         self._used[rows] = False
-        self._free[self._n_free : self._n_free + len(rows)] = rows
-        self._n_free += len(rows)
+        self._released[self._n_released : self._n_released + len(rows)] = rows
+        self._n_released += len(rows)
 
     def rename(self, first: Ints, second: Ints) -> None:
         """Give all live rows other keys, in the order of `live`."""
@@ -106,15 +123,7 @@ class Table:
         """Return a copy of these rows' columns."""
         return {name: column[rows] for name, column in self.columns.items()}
 
-    def _grow(self) -> None:
-        old = len(self._used)
-        more = grow(self.columns, self._schema, old)
-        self._first, self._second = (
-            np.concatenate([half, np.zeros(more, np.int64)]) for half in (self._first, self._second)
-        )
-        self._used = np.concatenate([self._used, np.zeros(more, np.bool_)])
-        # The rows that are still free are taken first.
-        free = self._free[: self._n_free]
-        self._free = np.zeros(old + more, np.int64)
-        self._free[: more + len(free)] = np.concatenate([np.arange(old + more - 1, old - 1, -1), free])
-        self._n_free += more
+    def _grow(self, more: int) -> None:
+        grow(self.columns, more)
+        self._first, self._second = grown(self._first, more), grown(self._second, more)
+        self._used, self._released = grown(self._used, more), grown(self._released, more)

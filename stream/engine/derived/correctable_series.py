@@ -2,96 +2,27 @@
 
 from abc import ABC, abstractmethod
 from array import array
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from itertools import compress
+from typing import Any, Generic
 
 import msgspec
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.columns import Ints
+from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.results import NOTHING, Finals, Output, ResultBlock, ResultWriter
-from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema, grow
+from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Windowing
+from tickertape.stream.engine.derived.joint import Joint
 from tickertape.stream.engine.derived.post_processor import Times
+from tickertape.stream.engine.derived.series import Arena, Place, S, rows_of
+from tickertape.stream.engine.derived.stored import Stored, packed
 from tickertape.stream.engine.recovery.state import Kept
 
 _DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
-
-
-@dataclass(slots=True, eq=False)
-class Series:
-    """The kept windows of one symbol, source and resolution, in time order; each has a row in an `Arena`."""
-
-    shard: int
-    key: tuple[str, str, str]
-    width_ms: int
-    starts_ms: "array[int]" = field(default_factory=lambda: array("q"))
-    rows: "array[int]" = field(default_factory=lambda: array("q"))
-
-    def insert(self, start_ms: int, row: int) -> tuple[int, int | None]:
-        """Insert or replace a window; return its index, and the row of the window that it replaced, or None."""
-        starts_ms = self.starts_ms
-        if not starts_ms or start_ms > starts_ms[-1]:
-            starts_ms.append(start_ms)
-            self.rows.append(row)
-            return len(starts_ms) - 1, None
-        at = bisect_left(starts_ms, start_ms)
-        if starts_ms[at] == start_ms:
-            old, self.rows[at] = self.rows[at], row
-            return at, old
-        starts_ms.insert(at, start_ms)
-        self.rows.insert(at, row)
-        return at, None
-
-    def drop(self, n: int) -> "array[int]":
-        """Forget the first n windows; return their rows."""
-        rows = self.rows[:n]
-        del self.starts_ms[:n], self.rows[:n]
-        return rows
-
-
-#: A window: its series, and its index among the kept windows.
-Place: TypeAlias = tuple[Series, int]
-
-
-class Arena:
-    """Columns whose rows are taken and released by number. They grow by half; a row that is taken has old contents."""
-
-    def __init__(self, schema: Schema, capacity: int = 64) -> None:
-        self.columns: Columns = {name: np.full(capacity, start, dtype) for name, (dtype, start) in schema.items()}
-        self._schema = schema
-        self._capacity = capacity
-        self._free = array("q", range(capacity))
-
-    def __len__(self) -> int:
-        """Return the number of rows in use."""
-        return self._capacity - len(self._free)
-
-    def has_room(self, n: int) -> bool:
-        return n <= len(self._free)
-
-    def grow(self, n: int) -> None:
-        """Grow until n rows are free, and an eighth of all rows besides."""
-        while not self.has_room(n + self._capacity // 8):
-            more = grow(self.columns, self._schema, self._capacity)
-            self._free.extend(range(self._capacity, self._capacity + more))
-            self._capacity += more
-
-    def rows(self, n: int) -> "array[int]":
-        """Take n free rows; return their numbers."""
-        if not self.has_room(n):
-            self.grow(n)
-        cut = len(self._free) - n
-        rows = self._free[cut:]
-        del self._free[cut:]
-        return rows
-
-    def release(self, rows: Iterable[int]) -> None:
-        self._free.extend(rows)
 
 
 def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.dtype[Any], Any]]:
@@ -103,7 +34,7 @@ def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.
     }
 
 
-class CorrectableSeries(ABC):
+class CorrectableSeries(ABC, Generic[S]):
     """Follows final windows, for all shards of a worker.
 
     Of each series it keeps the windows that may be corrected, with the state after each, and as many windows before
@@ -118,8 +49,6 @@ class CorrectableSeries(ABC):
         The widths of the resolutions that it follows, ms, by name.
     takes, keeps
         The columns that it takes of windows, and those that it keeps besides.
-    derived
-        Columns that a snapshot doesn't have, because they are computed from the others.
     optional
         Columns that a snapshot may lack; they are zero then. See `Aggregate`.
     """
@@ -130,7 +59,6 @@ class CorrectableSeries(ABC):
         widths: Mapping[str, int],
         takes: Schema,
         keeps: Schema,
-        derived: Schema | None = None,
         optional: Collection[str] = (),
     ) -> None:
         self._optional = optional
@@ -139,18 +67,23 @@ class CorrectableSeries(ABC):
         self.widths = dict(widths)
         self._widths_ms = np.array(list(widths.values()), np.int64)
         self._kept = {**takes, **keeps}
-        self._arena = Arena({**self._kept, **(derived or {})})
-        self._series: dict[int, dict[tuple[str, str, str], Series]] = {}
+        self._arena = Arena(self._kept)
+        self._series: dict[int, dict[tuple[str, str, str], S]] = {}
         self._anew: dict[int, bool] = {}
         # Series that may have obsolete windows later, even if no window of theirs arrives.
-        self._tracked: set[Series] = set()
+        self._tracked: set[S] = set()
         self._writer = ResultWriter(output)
+        self._joint = Joint(self.takes, self._inputs)
 
     #: A series with at most this many windows isn't looked at until a window of it arrives.
     _untracked_size = 1
+    #: Whether the series of all sources together may be that of the only source.
+    _joins = True
+    #: Whether a snapshot has the windows of joint series only once. Versions before joint series can't read that.
+    _stores_once = False
 
     @abstractmethod
-    def _step(self, places: list[Place], rows: Ints, before: Ints) -> Columns:
+    def _step(self, places: list[Place[S]], rows: Ints, before: Ints) -> Columns:
         """Compute one window of each of n series.
 
         Parameters
@@ -167,18 +100,24 @@ class CorrectableSeries(ABC):
         """
 
     @abstractmethod
-    def _n_obsolete(self, series: Series, settled_ms: int) -> int:
+    def _n_obsolete(self, series: S, settled_ms: int) -> int:
         """Return how many windows at the start of a series aren't needed any more."""
 
-    def _prepare(self, changed: Mapping[Series, int]) -> None:  # noqa: B027 - most have nothing to prepare
+    def _prepare(self, changed: Mapping[S, int]) -> None:
         """Prepare to compute series again, each from the given index on."""
 
     @property
     def form(self) -> str:
         """Identifies the columns of a state. A snapshot's state is restored only if its form is the same."""
-        columns = [
-            (name, dtype.str, dtype.shape) for name, (dtype, _) in self._kept.items() if name not in self._optional
-        ]
+        return self._form_of(self._kept)
+
+    @property
+    def earlier_form(self) -> str:
+        """The form of an earlier version, whose states can be restored too; empty for none."""
+        return ""
+
+    def _form_of(self, kept: Schema) -> str:
+        columns = [(name, dtype.str, dtype.shape) for name, (dtype, _) in kept.items() if name not in self._optional]
         return f"{self.output.name} {sorted(self.widths.items())} {columns}"
 
     def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
@@ -195,27 +134,46 @@ class CorrectableSeries(ABC):
         mine = self._series[shard] = {}
         if kept is None:
             return
-        rows = self._arena.rows(sum(n for *_, n in kept.series))
-        for name, (dtype, _) in self._kept.items():
-            stored = kept.columns.get(name)
-            self._arena.columns[name][rows] = 0 if stored is None else np.frombuffer(stored, dtype)
-        starts_ms, at = array("q", kept.starts), 0
-        for symbol, source, resolution, n in kept.series:
-            key = symbol, source, resolution
-            series = mine[key] = Series(shard, key, self.widths[resolution])
-            series.starts_ms += starts_ms[at : at + n]
-            series.rows.extend(rows[at : at + n])
+        stored = Stored(kept, self._kept)
+        joint = stored.joint() if self._joins else {}
+        own = {key: span for key, span in stored.spans.items() if key not in joint}
+        index = stored.places_of(list(own.values()))
+        rows, at = self._arena.rows(len(index)), 0
+        for name, column in stored.columns.items():
+            self._arena.columns[name][rows] = column[index]
+        for key, (first, end) in own.items():
+            series = mine[key] = self._new_series(shard, key)
+            series.starts_ms.frombytes(stored.starts_ms[first:end].tobytes())
+            series.rows += rows[at : (at := at + end - first)]
             self._tracked.add(series)
-            at += n
+        for key, source in joint.items():
+            series = mine[key] = mine[source]
+            first, end = stored.spans[key]
+            series.is_joint, series.all_ms = True, int(stored.starts_ms[end - 1]) if end > first else NEVER_MS
+        self._restored(shard)
+        self._recall(shard)
+
+    def _restored(self, shard: int) -> None:
+        """Make what else the series have that were just restored."""
+
+    def _recall(self, shard: int) -> None:
+        """Compute again the results that wait until their windows are final for all sources."""
+        ahead = {one: one.n_of_all() for one in self._series[shard].values() if one.is_joint}
+        ahead = {one: at for one, at in ahead.items() if at < len(one.rows)}
+        if ahead:
+            places, columns = self._recompute(ahead)
+            publish = np.flatnonzero(columns.pop("publish")).tolist()
+            made = self._made(places, columns)
+            self._joint.wait(places, made.columns, publish)
 
     def snapshot(self, shard: int, times: Times) -> Kept:
         """Return the state of a shard for a snapshot."""
         self._release(self._series[shard].values(), times)
-        some = [series for series in self._series[shard].values() if series.rows]
-        rows = np.array([row for series in some for row in series.rows], np.int64)
-        columns = {name: self._arena.columns[name][rows].tobytes() for name in self._kept}
-        starts_ms = array("q", [start_ms for series in some for start_ms in series.starts_ms])
-        return Kept([(*one.key, len(one.rows)) for one in some], starts_ms.tobytes(), columns, self._anew[shard])
+        some = []
+        for key, one in self._series[shard].items():
+            if one.rows:
+                some.append((key, one, one.n_of_all() if one.is_joint and key[1] == ALL else len(one.rows)))
+        return packed(some, self._arena.columns, anew=self._anew[shard], once=self._stores_once)
 
     def follow(self, finals: Finals, times: Times) -> tuple[Finals, list[ResultBlock]]:
         """Take windows that have become final or were corrected, and return what is derived from them.
@@ -237,19 +195,23 @@ class CorrectableSeries(ABC):
             return NOTHING, []
         relevant = self._relevant(finals)
         changed = self._insert(finals, relevant, times) if len(relevant) else {}
-        places, columns = self._recompute(changed) if changed else ([], {})
+        computed, columns = self._recompute(changed) if changed else ([], {})
+        places = computed
         if changed:
             publish = columns.pop("publish")
-            places = [places[i] for i in np.flatnonzero(publish).tolist()]
+            places = [computed[i] for i in np.flatnonzero(publish).tolist()]
             columns = {name: column[publish] for name, column in columns.items()}
         made = self._results(places, columns, times)
+        if self._joins:
+            made = self._joint.with_all(made, places, computed)
         self._release([*changed, *self._tracked], times)
         return made, self._write(made, times)
 
-    def _results(self, places: list[Place], columns: Columns, times: Times) -> Finals:  # noqa: ARG002 - signals look
+    def _results(self, places: list[Place[S]], columns: Columns, times: Times) -> Finals:  # noqa: ARG002 - signals look
         """Return results from the columns that `_step` made for some windows."""
-        if not places:
-            return NOTHING
+        return self._made(places, columns) if places else NOTHING
+
+    def _made(self, places: list[Place[S]], columns: Columns) -> Finals:
         return Finals(
             [(*series.key, series.starts_ms[at]) for series, at in places],
             np.array([series.shard for series, _ in places], np.int64),
@@ -270,37 +232,91 @@ class CorrectableSeries(ABC):
             return np.empty(0, np.int64)
         return np.flatnonzero(np.isin(finals.columns["width_ms"], self._widths_ms))
 
-    def _insert(self, finals: Finals, relevant: Ints, times: Times) -> dict[Series, int]:
+    def _insert(self, finals: Finals, relevant: Ints, times: Times) -> dict[S, int]:
         """Insert windows into their series; return, by series, the index of the first one that has changed."""
         if not self._arena.has_room(len(relevant)):
             # These windows may already count as settled, but what they need has to stay.
             first_ms = min(finals.keys[i][3] for i in relevant.tolist())
             self._release([one for mine in self._series.values() for one in mine.values()], times, first_ms)
             self._arena.grow(len(relevant))
-        rows, replaced = self._arena.rows(len(relevant)), []
-        changed: dict[Series, int] = {}
-        shards = finals.shards[relevant].tolist()
-        for i, shard, row in zip(relevant.tolist(), shards, rows, strict=True):
-            symbol, source, resolution, start_ms = finals.keys[i]
-            key = symbol, source, resolution
-            series = self._series[shard].get(key)
-            if series is None:
-                series = self._series[shard][key] = Series(shard, key, self.widths[resolution])
+        series_of = self._all_series(finals, relevant)
+        if self._joins:
+            wanted, differ = self._joint.pair(finals, relevant, series_of)
+            for series in differ:
+                self._split(series)
+            relevant = relevant[wanted]
+            series_of = self._all_series(finals, relevant) if differ else list(compress(series_of, wanted))
+        rows, replaced = self._arena.rows(len(relevant)), array("i")
+        changed: dict[S, int] = {}
+        starts_ms = [finals.keys[i][3] for i in relevant.tolist()]
+        for series, start_ms, row in zip(series_of, starts_ms, rows, strict=True):
             at, old = series.insert(start_ms, row)
             if old is not None:
                 replaced.append(old)
             if at < changed.setdefault(series, at):
                 changed[series] = at
-        for name in self.takes:
-            self._arena.columns[name][rows] = finals.columns[name][relevant]
         self._arena.release(replaced)
+        columns = {name: finals.columns[name][relevant] for name in self.takes}
+        self._take(rows_of(rows), columns, list(zip(series_of, starts_ms, strict=True)))
         return changed
 
-    def _recompute(self, changed: Mapping[Series, int]) -> tuple[list[Place], Columns]:
+    def _all_series(self, finals: Finals, relevant: Ints) -> list[S]:
+        """Return the series of each of these windows, which is empty if it is new."""
+        found: list[S | None] = []
+        unknown: list[tuple[int, int, tuple[str, str, str]]] = []
+        for i, shard in zip(relevant.tolist(), finals.shards[relevant].tolist(), strict=True):
+            symbol, source, resolution, _ = finals.keys[i]
+            key = symbol, source, resolution
+            series = self._series[shard].get(key)
+            if series is None:
+                unknown.append((len(found), shard, key))
+            found.append(series)
+        # The sources come first, so that theirs may be joint.
+        for at, shard, key in sorted(unknown, key=lambda one: one[2][1] == ALL):
+            found[at] = self._series[shard].get(key) or self._added(shard, key)
+        return found  # type: ignore[return-value]  # none is None any more
+
+    def _added(self, shard: int, key: tuple[str, str, str]) -> S:
+        """Add a new series. It is joint if it is the first one of its symbol."""
+        mine, whole = self._series[shard], (key[0], ALL, key[2])
+        series = mine[key] = self._new_series(shard, key)
+        if self._joins and whole not in mine:
+            series.is_joint, mine[whole] = True, series
+        return series
+
+    def _split(self, series: S) -> None:
+        """Give all sources a series of their own, with copies of the windows that they had so far."""
+        self._joint.split(series)
+        n, (symbol, _, resolution) = series.n_of_all(), series.key
+        copy = self._new_series(series.shard, (symbol, ALL, resolution))
+        copy.starts_ms, copy.rows = series.starts_ms[:n], self._arena.rows(n)
+        for column in self._arena.columns.values():
+            column[copy.rows] = column[series.rows[:n]]
+        self._series[series.shard][copy.key] = copy
+        self._tracked.add(copy)
+        self._copied(copy)
+
+    def _copied(self, copy: S) -> None:
+        """Make what else a series has that was split off."""
+
+    def _inputs(self, rows: Ints) -> Columns:
+        """Return the columns that were taken of stored windows."""
+        return {name: self._arena.columns[name][rows] for name in self.takes}
+
+    @abstractmethod
+    def _new_series(self, shard: int, key: tuple[str, str, str]) -> S:
+        """Return an empty series."""
+
+    def _take(self, rows: Ints, columns: Columns, placed: list[tuple[S, int]]) -> None:  # noqa: ARG002 - as above
+        """Store the columns of inserted windows, in these rows. ``placed`` has their series and starts, ms."""
+        for name, column in columns.items():
+            self._arena.columns[name][rows] = column
+
+    def _recompute(self, changed: Mapping[S, int]) -> tuple[list[Place[S]], Columns]:
         """Compute the changed windows and all later ones: one window of every series at a time."""
         self._prepare(changed)
         heads = list(changed.items())
-        places: list[Place] = []
+        places: list[Place[S]] = []
         parts: list[Columns] = []
         while heads:
             rows = np.array([series.rows[at] for series, at in heads], np.int64)
@@ -312,7 +328,7 @@ class CorrectableSeries(ABC):
             return places, parts[0]
         return places, {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _release(self, some: Iterable[Series], times: Times, before_ms: int = -NEVER_MS) -> None:
+    def _release(self, some: Iterable[S], times: Times, before_ms: int = -NEVER_MS) -> None:
         """Forget the windows that these series don't need any more.
 
         Parameters
@@ -321,17 +337,34 @@ class CorrectableSeries(ABC):
             Windows that end after this time are still to be inserted, ms. By default there are none.
         """
         known: dict[tuple[int, str], int] = {}
+        dropped = array("i")
         for series in some:
             of = series.shard, series.key[1]
             if of not in known:
                 known[of] = times.settled_ms(*of)
-            n = self._n_obsolete(series, min(known[of], before_ms))
+            settled_ms = min(known[of], before_ms)
+            if series.is_joint:
+                whole = series.shard, ALL
+                if whole not in known:
+                    known[whole] = times.settled_ms(*whole)
+                if series.is_stuck(min(known[whole], before_ms)) and before_ms == -NEVER_MS:
+                    self._split(series)
+                else:
+                    settled_ms = min(settled_ms, known[whole])
+            n = self._n_obsolete(series, settled_ms)
+            if n and series.is_joint:
+                n = min(n, max(series.n_of_all() - 1, 0))
             if n:
-                self._arena.release(series.drop(n))
+                dropped += series.drop(n)
+                self._dropped(series)
             if len(series.rows) > self._untracked_size:
                 self._tracked.add(series)
             else:
                 self._tracked.discard(series)
+        self._arena.release(dropped)
+
+    def _dropped(self, series: S) -> None:
+        """Forget what depends on windows that a series has just dropped."""
 
     def _write(self, made: Finals, times: Times) -> list[ResultBlock]:
         """Return the records of results, without those that are already published."""

@@ -1,6 +1,7 @@
 """Runs the derived recipes of one windowing: each flush passes its final windows to them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -38,7 +39,7 @@ class Derived(PostProcessor):
     def __init__(self, windowing: Windowing, recipes: Sequence[DerivedRecipe], settings: Settings) -> None:
         self._windowing, self._windows = windowing, windowing.output.name
         #: Each follower, with the name of the output that it follows.
-        self._followers: list[tuple[str, CorrectableSeries]] = []
+        self._followers: list[tuple[str, CorrectableSeries[Any]]] = []
         for recipe in recipes:
             if not isinstance(recipe, Signals) and recipe.of is windowing:
                 self._followers.append((self._windows, _follower(recipe, settings)))
@@ -72,7 +73,8 @@ class Derived(PostProcessor):
     def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:
         lost = []
         for _, follower in self._followers:
-            mine = state.derived.get(follower.form) if state else None
+            kept = state.derived if state else {}
+            mine = kept.get(follower.form) or kept.get(follower.earlier_form)
             begins_anew = mine is None and (state is not None or not fresh)
             follower.assign(shard, mine, anew=begins_anew)
             if begins_anew:
@@ -94,7 +96,7 @@ class Derived(PostProcessor):
             flush.results += records
 
 
-def _follower(recipe: Recursion | Rolling, settings: Settings) -> CorrectableSeries:
+def _follower(recipe: Recursion | Rolling, settings: Settings) -> CorrectableSeries[Any]:
     if isinstance(recipe, Recursion):
         return RecursionSeries(recipe, tuple(settings.resolutions.get(recipe.output.kind, recipe.resolutions)))
     return RollingSeries(recipe, settings.rolling_ms)

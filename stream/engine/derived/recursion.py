@@ -10,14 +10,15 @@ from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.core.table import Columns, Schema
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Recursion
-from tickertape.stream.engine.derived.correctable_series import CorrectableSeries, Place, Series, dtypes_of
+from tickertape.stream.engine.derived.correctable_series import CorrectableSeries, dtypes_of
+from tickertape.stream.engine.derived.series import Place, Series
 from tickertape.stream.errors import ConfigError
 
 #: The number of windows since the last gap, if there was none.
 _EVER = 1 << 40
 
 
-class StatefulSeries(CorrectableSeries):
+class StatefulSeries(CorrectableSeries[Series]):
     """Carries a state from window to window. Of the windows that can't be corrected any more, it keeps the newest.
 
     Parameters
@@ -53,10 +54,10 @@ class StatefulSeries(CorrectableSeries):
         self._metrics = tuple(takes)
 
     @abstractmethod
-    def _advance(self, state: Columns, taken: Columns, places: list[Place], rows: Ints) -> Columns:
+    def _advance(self, state: Columns, taken: Columns, places: list[Place[Series]], rows: Ints) -> Columns:
         """Change the states in place; return what `CorrectableSeries._step` returns."""
 
-    def _step(self, places: list[Place], rows: Ints, before: Ints) -> Columns:
+    def _step(self, places: list[Place[Series]], rows: Ints, before: Ints) -> Columns:
         stored, first = self._arena.columns, before < 0
         state: Columns = {}
         for name, (_, start) in self._state.items():
@@ -71,6 +72,9 @@ class StatefulSeries(CorrectableSeries):
         clean[stored["incomplete"][rows]] = 0
         stored["clean"][rows] = clean
         return made | {"revision": stored["events"][rows], "incomplete": clean < self._memory}
+
+    def _new_series(self, shard: int, key: tuple[str, str, str]) -> Series:
+        return Series(shard, key, self.widths[key[2]])
 
     def _n_obsolete(self, series: Series, settled_ms: int) -> int:
         # The first window isn't needed if the one after it can't be corrected any more.
@@ -113,7 +117,7 @@ class RecursionSeries(StatefulSeries):
         )
         self._recursion = recursion
 
-    def _advance(self, state: Columns, taken: Columns, places: list[Place], rows: Ints) -> Columns:
+    def _advance(self, state: Columns, taken: Columns, places: list[Place[Series]], rows: Ints) -> Columns:
         made = self._recursion.step(state, taken | {"passed": _passed(places)})
         publish = np.zeros(len(rows), np.bool_)
         for column in made.values():
@@ -121,7 +125,7 @@ class RecursionSeries(StatefulSeries):
         return taken | made | {"publish": publish}
 
 
-def _passed(places: list[Place]) -> Ints:
+def _passed(places: list[Place[Series]]) -> Ints:
     """Return how many windows after the previous one each window is; 0 for the first."""
     steps = [(series.starts_ms[at] - series.starts_ms[at - 1]) // series.width_ms if at else 0 for series, at in places]
     return np.array(steps, np.int64)

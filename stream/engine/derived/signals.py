@@ -11,10 +11,10 @@ from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.results import NOTHING, Finals, Output
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
-from tickertape.stream.engine.derived.correctable_series import Place, Series
 from tickertape.stream.engine.derived.post_processor import Times
 from tickertape.stream.engine.derived.recursion import StatefulSeries
 from tickertape.stream.engine.derived.rules import AnyRule
+from tickertape.stream.engine.derived.series import Place, Series
 from tickertape.stream.engine.recovery.state import Kept
 
 _BOOL = np.dtype(np.bool_)
@@ -39,6 +39,9 @@ class SignalSeries(StatefulSeries):
     widths
         The widths of the resolutions of the results that it follows, ms, by name.
     """
+
+    # A rule may be about some sources only.
+    _joins = False
 
     def __init__(self, rule: AnyRule, sink: str, result: type[msgspec.Struct], widths: Mapping[str, int]) -> None:
         super().__init__(
@@ -74,7 +77,7 @@ class SignalSeries(StatefulSeries):
         ]
         return np.array(wanted, np.int64)
 
-    def _advance(self, state: Columns, taken: Columns, places: list[Place], rows: Ints) -> Columns:
+    def _advance(self, state: Columns, taken: Columns, places: list[Place[Series]], rows: Ints) -> Columns:
         outcome = self._rule.step(state, taken)
         start_ms = np.array([series.starts_ms[at] for series, at in places], np.int64)
         fired = outcome["fires"] & (start_ms - state["fired_ms"] >= self._cooldown_ms)
@@ -94,7 +97,7 @@ class SignalSeries(StatefulSeries):
             if fired[row]
         }
 
-    def _results(self, places: list[Place], columns: Columns, times: Times) -> Finals:
+    def _results(self, places: list[Place[Series]], columns: Columns, times: Times) -> Finals:
         """Return the new signals, and those that have become final."""
         self._unsettled |= {(series, series.starts_ms[at]) for series, at in places}
         known: dict[tuple[int, str], int] = {}

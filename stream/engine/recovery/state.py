@@ -85,12 +85,16 @@ class Kept(Struct, frozen=True, array_like=True):
         The columns of these windows, little-endian.
     anew
         Whether the recipe began without its past, because that was lost.
+    rows
+        The index of each window in the columns, little-endian int32; windows may share one. If it is empty, each window
+        has its own, in their order.
     """
 
     series: list[tuple[str, str, str, int]]
     starts: bytes
     columns: dict[str, bytes]
     anew: bool
+    rows: bytes = b""
 
 
 @dataclass(slots=True)

@@ -78,13 +78,20 @@ def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
     assert len(calls) == 2
 
 
-def test_the_workload_hears_of_the_end_of_each_call() -> None:
+def test_the_workload_hears_of_the_end_of_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("tickertape.stream.engine.core.workload.monotonic", lambda: now)
+
+    def work_for(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
     workload = Workload(10.0)
-    began = time.monotonic()
-    Pace(lambda: time.sleep(0.1), 10.0, workload).now()
-    # A rest of half as long again begins with what is left of the least.
-    assert 9.0 < workload.rest_seconds(began) < 10.0
-    workload = Workload(0.01)
-    began = time.monotonic()
-    Pace(lambda: time.sleep(0.02), 10.0, workload).now()
-    assert 0 < workload.rest_seconds(began) <= 0.02
+    Pace(lambda: work_for(0.125), 10.0, workload).now()
+    # What is left of the least.
+    assert workload.rest_seconds(100.0) == 9.875
+    workload = Workload(0.25)
+    began = now
+    Pace(lambda: work_for(0.5), 10.0, workload).now()
+    # The next fetch is half as long after the end as the work was: 0.75 s after it began.
+    assert workload.rest_seconds(began) == 0.25

@@ -71,8 +71,26 @@ def test_growth_keeps_rows_and_values() -> None:
     assert found[0] == row
     assert len(set(found)) == 5
     assert held.columns["n"][found].tolist() == [1, 7, 7, 7, 7]
-    # 1, 2, 3, 4, and 6: it grows by half.
-    assert len(held.columns["n"]) == 6
+    assert len(held.columns["n"]) == 5
+
+
+def test_small_tables_grow_by_half_and_large_ones_by_an_eighth() -> None:
+    for capacity, grown in ((100, 150), (4000, 6000), (4096, 4608), (80_000, 90_000)):
+        held = Table({"n": (INT, 7)}, capacity)
+        keys = np.arange(capacity + 1)
+        found, _ = held.rows(keys, keys)
+        assert len(held.columns["n"]) == grown
+        assert held.columns["n"][found].tolist() == [7] * (capacity + 1)
+        assert sorted(found.tolist()) == list(range(capacity + 1))
+
+
+def test_released_rows_are_taken_before_rows_that_were_never_in_use() -> None:
+    held = Table(SCHEMA, 8)
+    a, b, c = rows(held, A, B, C)
+    held.release(np.array([b, a]))
+    assert sorted(rows(held, D, E)) == sorted([a, b])
+    assert rows(held, A) == [c + 1]
+    assert len(held) == 4
 
 
 def test_it_does_not_grow_for_keys_that_it_has() -> None:

@@ -1,10 +1,12 @@
 """Series of final windows: in time order, corrected in their place, and forgotten when nothing needs them."""
 
+from array import array
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
-from tickertape.stream.engine.derived.correctable_series import Arena, Series
+from tickertape.stream.engine.derived.series import Arena, Series
 
 
 def test_a_window_goes_into_its_place_in_time() -> None:
@@ -42,9 +44,17 @@ def test_rows_are_given_out_once_and_again_when_they_are_free() -> None:
     more = list(arena.rows(5))  # it grows, and what was there stays
     assert not set(first) & set(more)
     assert arena.columns["close"][first].tolist() == [1.0, 2.0, 3.0]
-    assert arena.columns["n"][more].tolist() == [7] * 5
-    arena.release(first)
+    arena.release(array("i", first))
     assert len(arena) == 5
     held = len(arena.columns["close"])
     arena.rows(3)
     assert len(arena.columns["close"]) == held
+
+
+def test_growth_leaves_an_eighth_free() -> None:
+    arena = Arena({"n": (INT, 0)}, capacity=8000)
+    arena.rows(8000)
+    assert not arena.has_room(1)
+    arena.grow(1)
+    assert arena.has_room(1000)
+    assert not arena.has_room(3000)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -21,8 +21,8 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 from tickertape.stream.engine.define.recipes import Recursion
-from tickertape.stream.engine.derived.correctable_series import Arena
 from tickertape.stream.engine.derived.derived import Derived, outputs_of
+from tickertape.stream.engine.derived.series import Arena
 from tickertape.stream.engine.windows.windows import Windows
 from tickertape.stream.errors import ConfigError
 
@@ -227,6 +227,8 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
         shard.apply_frames(one)
         shard.befall(data.draw(st.sampled_from(["go on", "go on", "flush", "snap", "restart", "restart"])))
     shard.flush()
+    # A source that joins behind what all sources have folded is missing there, and told: another test has that.
+    assume(not shard.all_late())
     windows = windows_of(partitions)
     assert {key: (one.decay, one.revision) for key, one in shard.derived.items()} == expected(windows)
     assert not any(one.incomplete for one in shard.derived.values())
@@ -290,8 +292,8 @@ def test_a_step_hears_how_many_windows_on_it_is() -> None:
     windows = Windows(FILLED, slice_ms=1000, horizon_ms=FAR_HORIZON_MS, epoch=EPOCH, derived=following)
     windows.assign(0, Views())
     windows.start_publishing(0)
-    # Ends 1 s at 0, 1000 and 5000, of s and of all.
+    # Ends 1 s at 0, 1000 and 5000, of s and of all, which is the same series.
     some = [upsert(1000 * i, 1.0, first_id=i + 1) for i in (0, 1, 5)]
     windows.apply_frame(0, 0, frame(1, *some, lanes={"s": 6000}))
     windows.flush()
-    assert heard == [[0, 0], [1, 1], [4, 4]]
+    assert heard == [[0], [1], [4]]

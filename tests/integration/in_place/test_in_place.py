@@ -1,6 +1,7 @@
 """A pipeline that ran on an earlier commit goes on with what it left: topics, commits and snapshots."""
 
 import asyncio
+import re
 from collections import defaultdict
 from io import StringIO
 from pathlib import Path
@@ -12,7 +13,7 @@ from msgspec import json
 from rich.console import Console
 
 from tests.integration.in_place.left import load, put_back
-from tests.integration.in_place.record import GROUP, KINDS, ROLLING_MS, RULES
+from tests.integration.in_place.record import GROUP, KINDS, READ_SECONDS, ROLLING_MS, RULES, START_MS
 from tests.integration.recorded_series import talibs
 from tests.integration.running import by_kind, delete_topics, finals, is_read, read, tallies, until
 from tests.integration.truth import assert_true, log_of, truth_of
@@ -28,6 +29,11 @@ from tickertape.stream.replay import verify
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 
+#: How a field of a sliding window differs.
+SLIDING = re.compile(
+    r"rolling/\w+: [^|]+\|[^|]+\|[^|]+\|(?P<start_ms>\d+)\|\w+: "
+    r"\w+ is (?P<old>[\d.e-]+) on the sink \(.+\) and (?P<new>[\d.e-]+) in the replay"
+)
 FILES = sorted(Path(__file__).parent.glob("*.json"))
 
 
@@ -55,6 +61,14 @@ def crossings(truth: dict[str, list[Trade]]) -> dict[str, float]:
                 found[f"{symbol}|all|1s|{start_ms}|golden"] = float(fast)
             side = now or side
     return found
+
+
+def is_of_another_order(difference: str) -> bool:
+    """Return whether it is only in the last bits of a sliding window that had been published before."""
+    found = SLIDING.fullmatch(difference)
+    if found is None or int(found["start_ms"]) >= START_MS + READ_SECONDS * 1000:
+        return False
+    return float(found["old"]) == pytest.approx(float(found["new"]), rel=1e-13, abs=0)
 
 
 def assert_series(
@@ -113,11 +127,12 @@ def test_a_pipeline_goes_on_with_what_another_commit_left(
     assert {key: one["value"] for key, one in signals.items()} == pytest.approx(crossings(truth))
     assert len(signals) > 5
     # The rest agrees with what is made of the whole log by nobody who left anything; but for what was published by a
-    # commit that let rounding take VWAP out of low and high.
+    # commit that let rounding take VWAP out of low and high, or that added up sliding windows in another order.
     for topic in (TRADES, QUOTES, POSTS):
         folder = tmp_path / topic.name
         folder.mkdir()
         compared = asyncio.run(verify.verify(settings, topic.name, 1, folder, Console(file=StringIO())))
-        differences = [difference for one in compared for difference in one.differences]
+        found = [difference for one in compared for difference in one.differences]
+        differences = [difference for difference in found if not is_of_another_order(difference)]
         assert [difference for difference in differences if ": vwap is " not in difference] == []
         assert sum(one.agree for one in compared) > 20 * len(differences)
