@@ -134,18 +134,20 @@ def unbundled(block: Block, reader: BundleReader | None) -> Unbundled:
     counts[list(found)] = [len(bundle) for bundle in found.values()]
     firsts = np.cumsum(counts) - counts
     record = np.repeat(np.arange(len(block)), counts)
-    is_bundle, is_single = np.zeros(len(block), np.bool_), np.ones(len(block), np.bool_)
-    is_bundle[list(found)] = True
+    is_single = np.ones(len(block), np.bool_)
     is_single[[*found, *broken]] = False
+    # By record: what is subtracted from a place for its index, which is -1 for all that are no bundle.
+    below = firsts + 1
+    below[list(found)] -= 1
     values = EventValues(block.values, record, [(int(firsts[at]), bundle) for at, bundle in found.items()])
     apart = replace(
         block,
-        offsets=block.offsets[record],
+        offsets=np.repeat(block.offsets, counts),
         values=values,
-        appended_ms=block.appended_ms[record],
+        appended_ms=np.repeat(block.appended_ms, counts),
         headers={int(firsts[at]): headers for at, headers in block.headers.items()},
         bundles={},
-        index=np.where(is_bundle[record], np.arange(len(record)) - firsts[record], -1),
+        index=np.arange(len(record)) - np.repeat(below, counts),
     )
     rejects = [(int(firsts[at]), why) for at, why in broken.items()]
-    return Unbundled(apart, values, is_single[record], columns, rejects)
+    return Unbundled(apart, values, np.repeat(is_single, counts), columns, rejects)
