@@ -8,6 +8,7 @@ can be counted: see `bench.smoke`.
 
 import secrets
 import sys
+from typing import NamedTuple
 
 import msgspec
 from aiokafka.consumer import fetcher
@@ -29,16 +30,31 @@ from tickertape.stream.engine.slices.slicer_settings import settings_of
 from tickertape.stream.engine.windows.windows import windows_of
 
 BLOCK_RECORDS = 2000
-#: All input is made in any case, so that the cost of a block is the difference between two runs.
-MOST_BLOCKS = 30
 BLOCKS = Blocks(frozenset({"trades"}), BLOCK_RECORDS, 1 << 24)
-#: By stage: how many events a record has, and a block.
-EVENTS = {"slices": (1, BLOCK_RECORDS), "bars": (1, BLOCK_RECORDS), "bundles": (1000, 4000)}
 
 
-def batches(bundle: int, block: int) -> list[bytes]:
+class Input(NamedTuple):
+    """How many events a record has, how many a block, and how many blocks there are.
+
+    All blocks are made in any case, so that the cost of a block is the difference between two runs.
+    """
+
+    bundle: int
+    block: int
+    blocks: int
+
+
+#: By stage.
+INPUTS = {
+    "slices": Input(1, BLOCK_RECORDS, 30),
+    "bars": Input(1, BLOCK_RECORDS, 30),
+    "bundles": Input(1000, 2 * BLOCK_RECORDS, 15),
+}
+
+
+def batches(bundle: int, block: int, blocks: int) -> list[bytes]:
     """Return the load as record batches of one partition, a block each."""
-    events = list(load.trades(MOST_BLOCKS * block))
+    events = list(load.trades(blocks * block))
     found = []
     for first in range(0, len(events), block):
         builder = DefaultRecordBatchBuilder(
@@ -78,8 +94,8 @@ def run(stage: str, count: int) -> None:
     windows.assign(0, Views())
     windows.start_publishing(0)
     encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Frame).decode
-    bundle, block = EVENTS[stage]
-    for number, batch in enumerate(batches(bundle, block)[:count]):
+    bundle, block, blocks = INPUTS[stage]
+    for number, batch in enumerate(batches(bundle, block, blocks)[:count]):
         if slicer.fold(unpacked(batch, number * block // bundle)):
             raise SystemExit("records were refused")
         sent = [encode(frame) for _, frame in slicer.flush(lambda _: 0, 1, everyone=True)]
