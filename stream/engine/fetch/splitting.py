@@ -84,11 +84,12 @@ def split(batch: Any, fetched: Bytes, where: slice) -> Split | None:
         marked.ctypes.data,
     ):
         return None
-    is_null = sizes == NULL
-    headers, bundles = (
-        {place: _headers(buffer, int(headers_at[place])) for place in np.flatnonzero(wanted).tolist()}
-        for wanted in (is_null, marked & ~is_null)
-    )
+    headers = {place: _headers(buffer, int(headers_at[place])) for place in np.flatnonzero(sizes == NULL).tolist()}
+    bundles = {
+        place: _headers(buffer, int(headers_at[place]))
+        for place in (np.flatnonzero(marked).tolist() if marked.any() else ())
+        if place not in headers
+    }
     return Split(offsets, PackedValues(buffer, at, sizes), times_ms, headers, bundles)
 
 

@@ -216,6 +216,8 @@ def _records(fetched: memoryview) -> list[Any]:
 
 def _bundles(records: list[Any]) -> dict[int, Headers]:
     """Return the headers of the records that say that they are bundles."""
+    if not any(map(_headers, records)):
+        return {}
     return {
         at: tuple(headers)
         for at, headers in enumerate(map(_headers, records))
