@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import latency, memory, mix, restart, scaling, throughput
+from bench import fan_out, latency, memory, mix, restart, scaling, throughput
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
 console = Console(width=110)
@@ -23,7 +23,7 @@ console = Console(width=110)
 @click.option("--rounds", default=5, show_default=True, help="Rounds of each contestant; the median counts.")
 @click.option(
     "--only",
-    type=click.Choice(["throughput", "mix", "latency", "memory", "scaling", "restart"]),
+    type=click.Choice(["throughput", "mix", "latency", "memory", "scaling", "fan-out", "restart"]),
     help="Measure only this.",
 )
 @click.option(
@@ -65,6 +65,11 @@ def main(events: int, rounds: int, only: str | None, contestants: tuple[str, ...
             changes = scaling.measure(kafka.broker)
             figures["scaling"] = changes
             ok &= scaling.show(console, changes)
+    if only in (None, "fan-out"):
+        with EmbeddedKafka() as kafka:
+            fans = fan_out.measure(kafka.broker)
+            figures["fan_out"] = fans
+            ok &= fan_out.show(console, fans)
     if only == "restart":  # only on request, as it takes a quarter of an hour
         with EmbeddedKafka() as kafka:
             back = restart.measure(kafka.broker)

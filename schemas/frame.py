@@ -1,7 +1,13 @@
-"""Frames: the slices that one flush of one input partition sends to one shard, on the topic ``slices``."""
+"""Frames: the slices that one flush of one input partition sends to one shard, on the topic ``slices``.
 
+A record of the topic holds a frame, or an array of frames: those of all partitions that one worker owns. Each frame has
+its own stamp, lanes and tallies, so a record means what its frames would mean one after the other.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from tickertape.schemas.fields import Source
@@ -10,6 +16,11 @@ Whole = Annotated[int, Meta(ge=0, le=2**62)]
 #: Before every time: the watermark and the frontier of a lane without events or heartbeats. Its negative is after
 #: every time.
 NEVER_MS = -(2**62)
+#: The format of records. Workers of different formats can't share a group, because the older ones can't read the newer
+#: records.
+RECORD_FORMAT = 2
+#: The most bytes of a record with more than one frame.
+RECORD_BYTES = 256 << 10
 AnyTimeMs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 # Bits of the column ``shown``: what the fast lane has published with the slice as the frame has it.
 SHOWN_OF_SOURCE, SHOWN_OF_ALL = 1, 2
@@ -117,8 +128,9 @@ class Frame(Struct, frozen=True, array_like=True):
         The names that the columns ``source`` and ``symbol`` index.
     columns
         Little-endian arrays of one length: ``source`` and ``symbol`` (uint32), ``slice_ms`` (int64, the slice's
-        start), and the aggregate's columns of numbers. Also, where it isn't 0, ``shown`` (uint8): 1 if the provisional
-        result of the finest window that has this slice is published already, 2 if that of all sources is; 3 if both.
+        start), and the aggregate's columns of numbers. Without slices there may be none. Also, where it isn't 0,
+        ``shown`` (uint8): 1 if the provisional result of the finest window that has this slice is published already, 2
+        if that of all sources is; 3 if both.
     sketches
         The aggregate's columns of sketches. A sketch is bytes of any length, empty for a slice without values.
     evicted_ms
@@ -147,3 +159,53 @@ class Frame(Struct, frozen=True, array_like=True):
     evicted_ms: AnyTimeMs = NEVER_MS
     behind: bool = False
     keyed: bool = False
+
+
+_decode = msgspec.msgpack.Decoder(Frame).decode
+_decode_all = msgspec.msgpack.Decoder(list[Frame]).decode
+# In MessagePack, an array begins with one of these bytes; the longer forms have a length of 2 or 4 bytes after it.
+_SHORT_ARRAYS, _ARRAY_2, _ARRAY_4 = range(0x90, 0xA0), 0xDC, 0xDD
+_MOST_SHORT, _MOST_2 = len(_SHORT_ARRAYS) - 1, 0xFFFF
+
+
+def to_records(frames: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield the values of the records that hold encoded frames: one, or more if it would be longer than `RECORD_BYTES`.
+
+    A longer frame has a record of its own.
+    """
+    first, size = 0, 0
+    for at, frame in enumerate(frames):
+        if size and size + len(frame) > RECORD_BYTES:
+            yield _record(frames[first:at])
+            first, size = at, 0
+        size += len(frame)
+    if frames:
+        yield _record(frames[first:])
+
+
+def _record(frames: Sequence[bytes]) -> bytes:
+    n = len(frames)
+    if n == 1:
+        return frames[0]
+    if n <= _MOST_SHORT:
+        head = bytes((_SHORT_ARRAYS[n],))
+    elif n <= _MOST_2:
+        head = bytes((_ARRAY_2,)) + n.to_bytes(2, "big")
+    else:
+        head = bytes((_ARRAY_4,)) + n.to_bytes(4, "big")
+    return head + b"".join(frames)
+
+
+def frames_in(record: bytes) -> list[Frame]:
+    """Decode the frames of a record.
+
+    Raises
+    ------
+    msgspec.MsgspecError, UnicodeDecodeError, RecursionError
+        The record holds no frames.
+    """
+    # A frame is an array too, and begins with a text.
+    first = record[{_ARRAY_2: 3, _ARRAY_4: 5}.get(record[0], 1) :][:1] if record else b""
+    if first and (first[0] in _SHORT_ARRAYS or first[0] in (_ARRAY_2, _ARRAY_4)):
+        return _decode_all(record)
+    return [_decode(record)]

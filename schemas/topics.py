@@ -84,8 +84,8 @@ POSTS = Topic(
 )
 SLICES = Topic(
     name="slices",
-    holds="a frame: the slices that one flush of one partition sends to one shard, as columns",
-    key="topic and partition",
+    holds="frames: the slices that one flush of a worker sends to one shard, as columns; a frame for each partition",
+    key="topic",
     partitions=8,
     retention_ms=DAY_MS,
     max_record_bytes=16 << 20,

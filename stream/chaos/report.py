@@ -58,8 +58,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         The number of results that a replay of the retained topics reproduces bit by bit, by output.
     tallies
         The records of all partitions by what became of them.
-    read_again, frames_read_again
-        The least number of trades and frames that were read again after takeovers.
+    read_again, slices_read_again
+        The least number of trades, and of records of ``slices``, that were read again after takeovers.
     refused
         Commits that Kafka refused.
     given_up
@@ -82,7 +82,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     agree: dict[str, int]
     tallies: dict[str, int]
     read_again: int
-    frames_read_again: int
+    slices_read_again: int
     refused: int
     given_up: int
     zombie_frames: int
@@ -107,8 +107,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         lines = [
             f"{self.events:,} trades in {self.bars:,} bars; "
             + ", ".join(f"{name} {count:,}" for name, count in self.tallies.items()),
-            f"read again {self.read_again:,} trades and {self.frames_read_again:,} frames; commits refused "
-            f"{self.refused:,}, given up {self.given_up:,}; frames of zombies {self.zombie_frames:,}; "
+            f"read again {self.read_again:,} trades and {self.slices_read_again:,} records of `slices`; "
+            f"commits refused {self.refused:,}, given up {self.given_up:,}; frames of zombies {self.zombie_frames:,}; "
             f"workers restarted {self.restarts:,}",
             "same in the replay: " + ", ".join(f"{count:,} {sink}" for sink, count in self.agree.items()),
             *self.differences[:SHOWN],

@@ -351,7 +351,7 @@ class _Run:
             agree=agree,
             tallies={name: tallies[name] for name in verdict.TALLIES},
             read_again=again[TRADES.name],
-            frames_read_again=again[SLICES.name],
+            slices_read_again=again[SLICES.name],
             refused=self._worker_log.refused,
             given_up=self._worker_log.given_up,
             zombie_frames=zombie_frames,

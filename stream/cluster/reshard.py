@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -13,7 +13,7 @@ from kafka.structs import OffsetAndMetadata
 from msgspec import Struct
 
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, is_long, reference_in, to_metadata, windows_from
-from tickertape.schemas.frame import Frame
+from tickertape.schemas.frame import Frame, frames_in, to_records
 from tickertape.schemas.topics import RESHARDED, SLICES, WINDOW_STATE, Topic
 from tickertape.stream.cluster.slot import Say
 from tickertape.stream.configuration.settings import Settings
@@ -31,7 +31,8 @@ from tickertape.stream.kafka.stores.states import KafkaStates, find
 GONE_SECONDS = 30.0
 DRAIN_SECONDS = 45.0
 SHARED_SECONDS = 90.0
-# The lanes are sent to the new shards after so many frames. Without them a shard would keep everything open.
+# The lanes are sent to the new shards after so many frames, or after as many as the lanes take. Without them a shard
+# would keep everything open.
 LANES_EVERY = 500
 # The partition whose commit holds the plan of a resharding.
 _PLAN = TP(RESHARDED.name, 0)
@@ -55,8 +56,8 @@ def run(settings: Settings, shards: int, say: Say) -> None:
     began = time.monotonic()
     workers = asyncio.run(_drain(settings, say))
     try:
-        frames = reshard(settings, shards)
-        say(f"{SLICES.name} has {shards} shards; copied {frames:,} frames that open windows need")
+        records = reshard(settings, shards)
+        say(f"{SLICES.name} has {shards} shards; copied {records:,} records of frames that open windows need")
     finally:
         if workers:
             asyncio.run(_ask_for(settings, workers, paused=False))
@@ -128,7 +129,7 @@ def reshard(settings: Settings, shards: int) -> int:
     Returns
     -------
     int
-        The number of frames that were copied.
+        The number of records that were copied.
 
     Raises
     ------
@@ -217,34 +218,46 @@ def _short(settings: Settings, group: str, metadata: Mapping[TP, str]) -> dict[T
 
 async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
     inspectors = {slicing.topic.name: Inspector(slicing.aggregate) for slicing in configured(settings)[0]}
-    decode, encode = msgspec.msgpack.Decoder(Frame).decode, msgspec.msgpack.Encoder().encode
+    encode = msgspec.msgpack.Encoder().encode
     async with Reader(settings, [SLICES.name], from_beginning=True) as reader, Producer(settings) as producer:
 
-        def send(frames: Sequence[tuple[int, Frame]]) -> None:
+        def send(frames: Sequence[tuple[int, Frame]]) -> int:
+            encoded: dict[int, bytes] = {}
+            # As a worker does, a record for each shard and topic.
+            together: defaultdict[tuple[int, str], list[bytes]] = defaultdict(list)
             for shard, frame in frames:
-                producer.send(RESHARDED.name, shard, f"{frame.topic}|{frame.partition}".encode(), encode(frame))
+                # The lanes are the same objects for all shards.
+                if (value := encoded.get(id(frame))) is None:
+                    value = encoded[id(frame)] = encode(frame)
+                together[shard, frame.topic].append(value)
+            for (shard, topic), values in together.items():
+                for record in to_records(values):
+                    producer.send(RESHARDED.name, shard, topic.encode(), record)
+            return len(frames)
 
         ends = await reader.ends()
         await reader.skip({Part(SLICES.name, shard): offset for shard, offset in needed.items()})
-        read = 0
+        until_lanes = LANES_EVERY
         while not await reader.has_read(ends):
             for record in await reader.read():
                 try:
-                    frame = decode(record.value or b"")
-                    inspectors[frame.topic].inspect(frame)
+                    frames = frames_in(record.value or b"")
+                    for frame in frames:
+                        inspectors[frame.topic].inspect(frame)
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame, KeyError):
-                    # No agent reads such a frame. If it isn't ours, the shard's owner has sent it to dead letters.
+                    # No agent reads such a record. If it isn't ours, the shard's owner has sent it to dead letters.
                     continue
-                send(resharding.split(record.partition, frame))
-                read += 1
-                if read % LANES_EVERY == 0:
-                    send(resharding.lanes())
+                for frame in frames:
+                    send(resharding.split(record.partition, frame))
+                until_lanes -= len(frames)
+                if until_lanes <= 0:
+                    until_lanes = max(LANES_EVERY, send(resharding.lanes()))
             await producer.room()
         send(resharding.lanes(end=True))
 
 
 async def _copy(settings: Settings, shards: int) -> list[int]:
-    """Copy the staged frames to ``slices``, which is empty; return the number of frames of each shard."""
+    """Copy the staged records to ``slices``, which is empty; return the number of records of each shard."""
     copied = [0] * shards
     async with Reader(settings, [RESHARDED.name], from_beginning=True) as reader, Producer(settings) as producer:
         ends = await reader.ends()

@@ -255,7 +255,7 @@ int64_t tt_unbundle(const plan *of, const uint8_t *value, int64_t size, int64_t 
         int64_t *to = columns + k * stride;
         uint8_t *is_given = it->nullable ? given + it->given_at * stride : NULL;
         if (!(seen >> k & 1)) {
-            if (it->required) return 0;
+            if (of->required >> k & 1) return 0;
             for (int64_t i = 0; i < n; i++) to[i] = it->otherwise;
             if (is_given) memset(is_given, it->otherwise_given != 0, (size_t)n);
             continue;

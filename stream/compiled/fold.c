@@ -51,21 +51,41 @@ static void add(const step *by, void *into, const void *from, const int64_t *row
     }
 }
 
+/* Whether the new one wins or ties by the keys from the second on, given that it ties by those before. */
+static int wins_later(const step *by, void *const *into, const void *const *from, int64_t i, int64_t to) {
+    int wins = 0;
+    for (int64_t k = 1; k < by->n_keys && !wins; k++) {
+        int greatest = by->greatest >> k & 1;
+        wins = by->floats >> k & 1
+                   ? compare_floats(((const double *)into[k])[to], ((const double *)from[k])[i], greatest)
+                   : compare_integers(((const int64_t *)into[k])[to], ((const int64_t *)from[k])[i], greatest);
+        /* Zero and minus zero tie, and the last one stays. */
+        if (!wins) ((uint64_t *)into[k])[to] = ((const uint64_t *)from[k])[i];
+    }
+    return wins >= 0;
+}
+
+/* Nearly always the first key decides, so its type and order are taken out of the loop. */
+#define EXTREME(type, compare, greatest)                                                                   \
+    for (int64_t i = first; i < last; i++) {                                                               \
+        int64_t to = row[i];                                                                               \
+        int wins = compare(((const type *)into[0])[to], ((const type *)from[0])[i], greatest);             \
+        if (wins < 0) continue;                                                                            \
+        if (!wins) {                                                                                       \
+            ((type *)into[0])[to] = ((const type *)from[0])[i];                                            \
+            if (!wins_later(by, into, from, i, to)) continue;                                              \
+        }                                                                                                  \
+        for (int64_t k = 0; k < n_columns; k++) ((uint64_t *)into[k])[to] = ((const uint64_t *)from[k])[i]; \
+    }
+
 static void extreme(const step *by, void *const *into, const void *const *from, int64_t first, int64_t last,
                     const int64_t *row) {
-    for (int64_t i = first; i < last; i++) {
-        int64_t to = row[i];
-        int wins = 0;
-        for (int64_t k = 0; k < by->n_keys && !wins; k++) {
-            int greatest = by->greatest >> k & 1;
-            wins = by->floats >> k & 1
-                       ? compare_floats(((const double *)into[k])[to], ((const double *)from[k])[i], greatest)
-                       : compare_integers(((const int64_t *)into[k])[to], ((const int64_t *)from[k])[i], greatest);
-            /* Zero and minus zero tie, and the last one stays. */
-            if (!wins) ((uint64_t *)into[k])[to] = ((const uint64_t *)from[k])[i];
-        }
-        if (wins < 0) continue;
-        for (int64_t k = 0; k < by->n_columns; k++) ((uint64_t *)into[k])[to] = ((const uint64_t *)from[k])[i];
+    int64_t n_columns = by->n_columns;
+    switch ((by->floats & 1) << 1 | (by->greatest & 1)) {
+    case 0: EXTREME(int64_t, compare_integers, 0) break;
+    case 1: EXTREME(int64_t, compare_integers, 1) break;
+    case 2: EXTREME(double, compare_floats, 0) break;
+    default: EXTREME(double, compare_floats, 1)
     }
 }
 

@@ -20,7 +20,8 @@ struct names {
     uint64_t seed; /* Nobody outside knows it, so nobody can choose names that collide. */
 };
 
-enum { FIRST_CAPACITY = 256, FIRST_TEXT = 4096 };
+/* READ_PAST bytes past the last name are readable. */
+enum { FIRST_CAPACITY = 256, FIRST_TEXT = 4096, READ_PAST = 8 };
 
 /* The last bytes are read eight at a time, and those past the end count as zeros. */
 static uint64_t hash_of(uint64_t seed, const uint8_t *name, int64_t size) {
@@ -82,8 +83,8 @@ static int grow(names *known) {
 /* Add a new name, with 7 readable bytes past its end; return its code, or -1 where memory is short. */
 int64_t tt_names_add(names *known, const uint8_t *name, int64_t size) {
     if (2 * ((uint64_t)known->count + 1) > known->capacity && !grow(known)) return -1;
-    if (known->text_size + size > known->text_capacity) {
-        int64_t capacity = 2 * (known->text_size + size);
+    if (known->text_size + size + READ_PAST > known->text_capacity) {
+        int64_t capacity = 2 * (known->text_size + size + READ_PAST);
         uint8_t *text = realloc(known->text, (size_t)capacity);
         if (!text) return -1;
         known->text = text;
@@ -96,12 +97,22 @@ int64_t tt_names_add(names *known, const uint8_t *name, int64_t size) {
     return known->count++;
 }
 
+/* Whether names of this size are equal. Up to 7 bytes past their ends are read, and don't count. */
+static int are_equal(const uint8_t *one, const uint8_t *other, int64_t size) {
+    uint64_t first, second;
+    for (;; one += 8, other += 8, size -= 8) {
+        memcpy(&first, one, 8);
+        memcpy(&second, other, 8);
+        if (size < 8) return !((first ^ second) << 1 << (63 - 8 * size));
+        if (first != second) return 0;
+    }
+}
+
 int64_t names_find(const names *known, const uint8_t *name, int64_t size) {
     uint64_t hash = hash_of(known->seed, name, size);
     for (uint64_t at = hash & (known->capacity - 1); known->slots[at].hash; at = (at + 1) & (known->capacity - 1)) {
         const slot *each = known->slots + at;
-        if (each->hash == hash && each->size == size && !memcmp(known->text + each->at, name, (size_t)size))
-            return each->code;
+        if (each->hash == hash && each->size == size && are_equal(known->text + each->at, name, size)) return each->code;
     }
     return -1;
 }

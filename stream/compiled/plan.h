@@ -9,11 +9,13 @@ enum { NAME, INTEGER, FLOAT, CHOICE };
 
 typedef struct {
     int64_t size;
+    uint64_t head, head_mask; /* Its first 8 bytes, and which bits of them count. */
+    int64_t plain;            /* Whether JSON has it as it is. */
     uint8_t text[64];
 } choice;
 
 typedef struct {
-    int64_t kind, required, nullable;
+    int64_t kind, nullable;
     /* With quotes and colon: "price": */
     uint8_t key[72];
     int64_t key_size;
@@ -30,6 +32,7 @@ typedef struct {
 
 struct plan {
     int64_t n_fields, n_nullable;
+    uint64_t required; /* Bit k says that field k is. */
     field fields[MOST_FIELDS];
 };
 

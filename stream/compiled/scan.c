@@ -41,7 +41,7 @@ int64_t tt_plan_field(plan *of, const uint8_t *name, int64_t size, int64_t kind,
     if (of->n_fields == MOST_FIELDS) return 0;
     field *it = of->fields + of->n_fields;
     if (size + 3 > (int64_t)sizeof it->key) return 0;
-    *it = (field){.kind = kind, .required = required, .nullable = nullable, .least = least, .most = most,
+    *it = (field){.kind = kind, .nullable = nullable, .least = least, .most = most,
                   .low = low, .high = high, .above_low = above_low, .below_high = below_high,
                   .otherwise = otherwise, .otherwise_given = otherwise_given, .known = known};
     it->key[0] = '"';
@@ -54,7 +54,7 @@ int64_t tt_plan_field(plan *of, const uint8_t *name, int64_t size, int64_t kind,
     it->head = word_at(it->key) & it->head_mask;
     it->next = word_at(it->key + 8) & it->next_mask;
     it->given_at = nullable ? of->n_nullable++ : -1;
-    of->n_fields++;
+    of->required |= (uint64_t)(required != 0) << of->n_fields++;
     return 1;
 }
 
@@ -65,19 +65,23 @@ int64_t tt_plan_choice(plan *of, const uint8_t *text, int64_t size) {
     choice *more = realloc(it->choices, (size_t)(it->n_choices + 1) * sizeof(choice));
     if (!more) return 0;
     it->choices = more;
-    more[it->n_choices].size = size;
-    memcpy(more[it->n_choices++].text, text, (size_t)size);
+    choice *new = more + it->n_choices++;
+    *new = (choice){.size = size, .head_mask = mask_of(size), .plain = 1};
+    memcpy(new->text, text, (size_t)size);
+    new->head = word_at(new->text);
+    for (int64_t i = 0; i < size; i++)
+        new->plain &= text[i] >= ' ' && text[i] < 0x80 && text[i] != '"' && text[i] != '\\';
     return 1;
 }
 
 static int begins_with_key(const field *it, const uint8_t *at, const uint8_t *end) {
-    if ((word_at(at) & it->head_mask) != it->head || (word_at(at + 8) & it->next_mask) != it->next) return 0;
+    if (((word_at(at) & it->head_mask) ^ it->head) | ((word_at(at + 8) & it->next_mask) ^ it->next)) return 0;
     if (end - at <= it->key_size) return 0;
     return it->key_size <= 16 || !memcmp(at + 16, it->key + 16, (size_t)it->key_size - 16);
 }
 
 /* Up to eight digits: how many; they are appended to those read so far. */
-static int eight_digits(const uint8_t *at, uint64_t *read) {
+static inline int eight_digits(const uint8_t *at, uint64_t *read) {
     static const uint64_t tens[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
     uint64_t word = word_at(at) ^ 0x3030303030303030u;
     /* In each byte that is above nine, the highest bit. */
@@ -92,7 +96,7 @@ static int eight_digits(const uint8_t *at, uint64_t *read) {
 }
 
 /* Digits: how many, at most MOST_READ; they are appended to those read so far. */
-static int digits(const uint8_t *at, uint64_t *read) {
+static inline int digits(const uint8_t *at, uint64_t *read) {
     int count = eight_digits(at, read);
     if (count == 8) count += eight_digits(at + 8, read);
     if (count == 16) count += eight_digits(at + 16, read);
@@ -128,12 +132,14 @@ static const uint8_t *read_name(const field *it, const uint8_t *at, const uint8_
 
 static const uint8_t *read_choice(const field *it, const uint8_t *at, const uint8_t *end, int64_t *to) {
     if (*at != '"') return NULL;
-    int64_t size = text(++at, end);
-    for (int64_t i = 0; i < it->n_choices; i++)
-        if (it->choices[i].size == size && !memcmp(it->choices[i].text, at, (size_t)size)) {
-            *to = i;
-            return at + size + 1;
-        }
+    at++;
+    for (int64_t i = 0; i < it->n_choices; i++) {
+        const choice *each = it->choices + i;
+        if ((word_at(at) & each->head_mask) != each->head || end - at <= each->size || at[each->size] != '"') continue;
+        if (!each->plain || (each->size > 8 && memcmp(at, each->text, (size_t)each->size))) continue;
+        *to = i;
+        return at + each->size + 1;
+    }
     return NULL;
 }
 
@@ -186,28 +192,40 @@ static const uint8_t *read_float(const field *it, const uint8_t *at, int64_t *to
 }
 
 static const uint8_t *blanks(const uint8_t *at, const uint8_t *end) {
-    while (at < end && *at == ' ') at++;
+    while (*at == ' ' && at < end) at++;
     return at;
 }
 
+/* The field whose key is here, but not field k; or -1. */
+static int64_t other_field(const plan *of, int64_t k, const uint8_t *at, const uint8_t *end) {
+    for (int64_t tried = 1; tried < of->n_fields; tried++) {
+        if (++k == of->n_fields) k = 0;
+        if (begins_with_key(of->fields + k, at, end)) return k;
+    }
+    return -1;
+}
+
+/* `after` has, for each field, the one that came behind it last time, and at MOST_FIELDS the first one. */
 static int scan_one(const plan *of, const uint8_t *at, const uint8_t *end, int64_t *columns, uint8_t *given, int64_t n,
-                    int64_t i) {
+                    int64_t i, uint8_t *after) {
     uint64_t seen = 0;
-    int64_t k = 0;
+    int64_t last = MOST_FIELDS;
     if (end - at < 2 || *at++ != '{') return 0;
     for (;;) {
         at = blanks(at, end);
-        /* Fields mostly come in their order, and some are left out. */
-        int64_t tried = 0;
-        for (; tried < of->n_fields && !begins_with_key(of->fields + k, at, end); tried++)
-            if (++k == of->n_fields) k = 0;
-        if (tried == of->n_fields || seen >> k & 1) return 0;
+        int64_t k = after[last];
+        if (!begins_with_key(of->fields + k, at, end)) {
+            if ((k = other_field(of, k, at, end)) < 0) return 0;
+            after[last] = (uint8_t)k;
+        }
+        if (seen >> k & 1) return 0;
         const field *it = of->fields + k;
         seen |= (uint64_t)1 << k;
+        last = k;
         at = blanks(at + it->key_size, end);
         int64_t *to = columns + k * n + i;
         if (it->nullable) {
-            int null = end - at > 4 && !memcmp(at, "null", 4);
+            int null = *at == 'n' && end - at > 4 && !memcmp(at, "null", 4);
             given[it->given_at * n + i] = !null;
             if (null) {
                 *to = 0;
@@ -227,13 +245,12 @@ static int scan_one(const plan *of, const uint8_t *at, const uint8_t *end, int64
         if (at >= end) return 0;
         if (*at == '}') break;
         if (*at++ != ',') return 0;
-        if (++k == of->n_fields) k = 0;
     }
-    if (at + 1 != end) return 0;
-    for (k = 0; seen != mask_of(8) >> (64 - of->n_fields) && k < of->n_fields; k++) {
+    uint64_t missing = ~seen & (UINT64_MAX >> (64 - of->n_fields));
+    if (at + 1 != end || missing & of->required) return 0;
+    for (; missing; missing &= missing - 1) {
+        int64_t k = __builtin_ctzll(missing);
         const field *it = of->fields + k;
-        if (seen >> k & 1) continue;
-        if (it->required) return 0;
         columns[k * n + i] = it->otherwise;
         if (it->nullable) given[it->given_at * n + i] = (uint8_t)it->otherwise_given;
     }
@@ -247,7 +264,8 @@ static int scan_one(const plan *of, const uint8_t *at, const uint8_t *end, int64
 int64_t tt_scan(const plan *of, const uint8_t *buffer, int64_t buffer_size, const int64_t *at, const int64_t *size,
                 int64_t n, int64_t *columns, uint8_t *given, uint8_t *scanned) {
     int64_t left = 0;
-    uint8_t copy[COPIED + AHEAD];
+    uint8_t copy[COPIED + AHEAD], after[MOST_FIELDS + 1] = {0};
+    for (int64_t k = 0; k + 1 < of->n_fields; k++) after[k] = (uint8_t)(k + 1);
     for (int64_t i = 0; i < n; i++) {
         const uint8_t *value = buffer + at[i];
         scanned[i] = 0;
@@ -255,10 +273,10 @@ int64_t tt_scan(const plan *of, const uint8_t *buffer, int64_t buffer_size, cons
             if (size[i] <= COPIED) {
                 memcpy(copy, value, (size_t)size[i]);
                 memset(copy + size[i], 0, AHEAD);
-                scanned[i] = (uint8_t)scan_one(of, copy, copy + size[i], columns, given, n, i);
+                scanned[i] = (uint8_t)scan_one(of, copy, copy + size[i], columns, given, n, i, after);
             }
         } else if (size[i] > 0)
-            scanned[i] = (uint8_t)scan_one(of, value, value + size[i], columns, given, n, i);
+            scanned[i] = (uint8_t)scan_one(of, value, value + size[i], columns, given, n, i, after);
         left += !scanned[i];
     }
     return left;

@@ -9,10 +9,10 @@ from aiokafka.structs import ConsumerRecord
 from msgspec import structs
 
 from tickertape.schemas import heartbeat
-from tickertape.schemas.frame import Frame
+from tickertape.schemas.frame import Frame, frames_in
 from tickertape.schemas.snapshot import Piece
 from tickertape.schemas.topics import SLICES, WINDOW_STATE
-from tickertape.stream.bundles.unpacking import BadBundle, Unpacked, header_of
+from tickertape.stream.bundles.unpacking import Unpacked, header_of
 from tickertape.stream.console.columns import Columns, Record
 from tickertape.stream.console.shown import shown
 from tickertape.stream.errors import ConfigError
@@ -23,7 +23,6 @@ ColumnTypes = Callable[[str], dict[str, "np.dtype[Any]"]]
 
 _json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
-_decode_frame = msgspec.msgpack.Decoder(Frame).decode
 _decode_piece = msgspec.msgpack.Decoder(Piece).decode
 
 
@@ -72,10 +71,10 @@ async def tail(
     while True:
         lines: list[str] = []
         for consumed in await reader.read():
-            for record in decode_all(consumed, column_types):
+            for record in decode(consumed, column_types):
                 if passes(topic, record, symbol=symbol, finals=finals):
-                    found = only_symbol(record, symbol)
-                    formatted = [to_json(found)] if as_json else columns.lines(found)
+                    record = only_symbol(record, symbol)
+                    formatted = [to_json(record)] if as_json else columns.lines(record)
                     lines += formatted if raw else map(shown, formatted)
         if lines:
             out.write("\n".join(lines) + "\n")
@@ -84,21 +83,8 @@ async def tail(
             return
 
 
-def decode_all(record: ConsumerRecord, column_types: ColumnTypes) -> list[Record]:
-    """Decode a record of any content; of a bundle, each of its events."""
-    try:
-        header = header_of(record.headers) if record.value is not None else None
-        if header is not None:
-            bundle = Unpacked(record.value, header.events)
-            return [Record("result", _decode_json(bundle.json(at))) for at in range(len(bundle))]
-    except (BadBundle, msgspec.MsgspecError, RecursionError):
-        # Shown raw.
-        pass
-    return [decode(record, column_types)]
-
-
-def decode(record: ConsumerRecord, column_types: ColumnTypes) -> Record:
-    """Decode a record of any content.
+def decode(record: ConsumerRecord, column_types: ColumnTypes) -> list[Record]:
+    """Decode a record of any content. Only one of frames, and a bundle, may hold more than one thing to show.
 
     Parameters
     ----------
@@ -111,27 +97,31 @@ def decode(record: ConsumerRecord, column_types: ColumnTypes) -> Record:
         if record.value is None:
             beat = heartbeat.from_headers(record.headers)
             if beat is not None:
-                return Record("heartbeat", msgspec.to_builtins(beat))
+                return [Record("heartbeat", msgspec.to_builtins(beat))]
         elif record.topic == SLICES.name:
-            return Record("frame", _frame(_decode_frame(record.value), column_types))
+            return [Record("frame", _frame(frame, column_types)) for frame in frames_in(record.value)]
         elif record.topic == WINDOW_STATE.name:
             piece = structs.asdict(_decode_piece(record.value))
-            return Record("result", piece | {"data": f"{len(piece['data'])} bytes"})
+            return [Record("result", piece | {"data": f"{len(piece['data'])} bytes"})]
+        elif (header := header_of(record.headers)) is not None:
+            bundle = Unpacked(record.value, header.events)
+            return [Record("result", _decode_json(event)) for event in bundle.texts]
         elif isinstance(value := _decode_json(record.value), dict):
             # A record that is nested too deep to be encoded again fails here, and is shown raw.
             _json(value)
-            return Record("result", value)
+            return [Record("result", value)]
     except (msgspec.MsgspecError, ValueError, LookupError, RecursionError):
         pass
     raw = None if record.value is None else record.value.decode(errors="backslashreplace")
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    return Record("other", {"raw": raw} | place)
+    return [Record("other", {"raw": raw} | place)]
 
 
 def _frame(frame: Frame, column_types: ColumnTypes) -> dict[str, Any]:
     dtypes: dict[str, np.dtype[Any]] = {name: np.dtype("u4") for name in ("source", "symbol")}
     dtypes |= {"slice_ms": np.dtype("i8")} | column_types(frame.topic)
-    columns = {
+    columns: dict[str, list[Any]] = {"slice_ms": [], "source": [], "symbol": []}
+    columns |= {
         name: np.frombuffer(data, dtypes[name].newbyteorder("<")).tolist()
         for name, data in frame.columns.items()
         if name in dtypes

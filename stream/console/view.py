@@ -7,7 +7,7 @@ import msgspec
 from aiokafka.structs import ConsumerRecord
 from msgspec import Struct, field
 
-from tickertape.schemas.frame import Frame
+from tickertape.schemas.frame import Frame, frames_in
 from tickertape.schemas.topics import SIGNALS, SLICES, SOCIAL, TRADES
 from tickertape.stream.console.own_metrics import OwnMetrics
 from tickertape.stream.console.takeover import Takeover
@@ -159,7 +159,6 @@ class View:
         self._decode_bar = msgspec.json.Decoder(Bar).decode
         self._decode_signal = msgspec.json.Decoder(Signal).decode
         self._decode_talk = msgspec.json.Decoder(Talk).decode
-        self._decode_frame = msgspec.msgpack.Decoder(Frame).decode
         self._seconds, self._minutes = (f"|{source}|{width}|".encode() for width in ("1s", "1m"))
         self.symbols: dict[str, SymbolState] = {}
         self.partitions: dict[int, PartitionState] = defaultdict(PartitionState)
@@ -174,7 +173,8 @@ class View:
         now_ms = time.time() * 1000
         for record in records:
             if record.topic == SLICES.name:
-                self._frame(self._decode_frame(record.value))
+                for frame in frames_in(record.value):
+                    self._frame(frame)
             elif record.topic == SIGNALS.name:
                 # A signal is published again when it is final.
                 if record.key not in self._signal_keys:

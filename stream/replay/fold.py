@@ -23,7 +23,6 @@ from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Slicing
-from tickertape.stream.engine.frames.packing import nothing
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
 from tickertape.stream.engine.windows.windows import Windows, windows_of
@@ -250,7 +249,6 @@ def merge_shard(job: Job, shard: int, known: Sequence[FinalLanes], made: Callabl
 def _by_time(job: Job, shard: int, known: Sequence[FinalLanes]) -> Iterator[Frame]:
     """Yield the frames of all partitions, always from the one furthest behind, so that few windows are open at once."""
     heads: list[tuple[int, int, Frame, Iterator[Frame]]] = []
-    empty = nothing(job.slicing().aggregate.schema)
 
     def word(partition: int, lanes: list[Lane], upto: int) -> Frame:
         return Frame(
@@ -263,7 +261,9 @@ def _by_time(job: Job, shard: int, known: Sequence[FinalLanes]) -> Iterator[Fram
             incomplete=None,
             lanes=lanes,
             tallies=Tallies(),
-            **empty,
+            sources=[],
+            symbols=[],
+            columns={},
         )
 
     for one in known:

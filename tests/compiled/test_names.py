@@ -1,5 +1,7 @@
 """The library finds the code of each name that Python has given one, and of no other."""
 
+from ctypes import c_char_p, c_int64, c_void_p
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from msgspec import Struct
 
 from tests.compiled.both import needs_library
 from tickertape.stream.compiled.library import library
-from tickertape.stream.engine.core.names import InputNames
+from tickertape.stream.engine.core.names import InputNames, Names
 from tickertape.stream.engine.core.records import flat_fields
 from tickertape.stream.engine.core.values import PackedValues
 from tickertape.stream.engine.slices.scanner import Scanner
@@ -112,3 +114,33 @@ def test_any_plain_names_are_found_by_their_codes(names: list[str]) -> None:
     known = Known()
     known.learn(*names[: len(names) // 2])
     assert known.found(*names) == [i if i < len(names) // 2 else None for i in range(len(names))]
+
+
+def test_a_name_with_a_control_character_is_no_json() -> None:
+    names = Names()
+    names.codes(["A\t", "A"])
+    scanner = Scanner(library(), Named, flat_fields(Named), {"symbol": names})
+    scan = scanner.scan(PackedValues.of([b'{"symbol":"A\t"}', b'{"symbol":"A"}']))
+    assert scan.scanned.tolist() == [False, True]
+
+
+def test_names_with_equal_hashes_are_told_apart() -> None:
+    # `hash_of` in names.c, of two words: here both names have the same factor in the second multiplication.
+    seed, mask = 12345, (1 << 64) - 1
+
+    def after_first(word: int) -> int:
+        product = (seed ^ 16 * 0x9E3779B97F4A7C15 & mask ^ word) * 0xD6E8FEB86659FD93
+        return (product ^ product >> 64 ^ seed) & mask
+
+    firsts, second = (1, 2), 77
+    seconds = second, second ^ after_first(firsts[0]) ^ after_first(firsts[1])
+    one, other = (b"".join(word.to_bytes(8, "little") for word in words) for words in zip(firsts, seconds, strict=True))
+    compiled = library()
+    find = compiled.names_find
+    find.argtypes, find.restype = (c_void_p, c_char_p, c_int64), c_int64
+    handle = compiled.tt_names_new(seed)
+    try:
+        assert [compiled.tt_names_add(handle, name + bytes(8), 16) for name in (one, other)] == [0, 1]
+        assert [find(handle, name + bytes(8), 16) for name in (one, other)] == [0, 1]
+    finally:
+        compiled.tt_names_free(handle)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tickertape.schemas.bundle import to_headers as to_bundle_headers
-from tickertape.schemas.frame import Frame, Lane, Tallies
+from tickertape.schemas.frame import Frame, Lane, Tallies, to_records
 from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.refused import DeadLetter, Late
@@ -92,7 +93,9 @@ async def _fill(broker: str) -> None:
         for start_ms, final in ((T0, True), (T0 + 1000, False)):
             producer.send("bars", 0, b"", json(bar("BTC-USD", start_ms, final=final)))
         producer.send("bars", 1, b"", json(bar("ETH-USD", T0, final=True)))
-        producer.send("slices", 3, b"", msgspec.msgpack.encode(frame()))
+        both = frame(), replace(frame(), partition=3, upto=7, sources=[], symbols=[], columns={})
+        for record in to_records([msgspec.msgpack.encode(one) for one in both]):
+            producer.send("slices", 3, b"trades", record)
         producer.send("late", 0, b"", json(late))
         producer.send("dead-letters", 0, b"", json(letter))
         piece = Piece("pipeline", 3, "log", 42, "w", "f", 0, 0, 1, b"\xffstate")

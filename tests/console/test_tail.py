@@ -73,8 +73,9 @@ def test_finals_alone(filled: str) -> None:
 
 
 def test_frames_come_as_columns(filled: str) -> None:
-    (frame,) = tail_json(filled, "slices")
-    assert frame["upto"] == 42
+    # Both are in one record.
+    frame, empty = tail_json(filled, "slices")
+    assert (frame["partition"], frame["upto"]) == (2, 42)
     assert frame["lanes"] == [
         {
             "source": "x",
@@ -91,6 +92,8 @@ def test_frames_come_as_columns(filled: str) -> None:
         "count": [3, 4],
         "volume": [0.5, 1.5],
     }
+    assert (empty["partition"], empty["upto"]) == (3, 7)
+    assert empty["columns"] == {"slice_ms": [], "source": [], "symbol": []}
     (frame,) = tail_json(filled, "slices", "--symbol", "ETH-USD")
     assert frame["columns"]["count"] == [4]  # type: ignore[index]  # it is a dict
     assert not tail_json(filled, "slices", "--symbol", "nothing")

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.structs import ConsumerRecord
 from rich.console import Console
 
-from tickertape.schemas.frame import Frame, Lane, Tallies
+from tickertape.schemas.frame import Frame, Lane, Tallies, to_records
 from tickertape.stream.console import table
 from tickertape.stream.console.balance import balance
 from tickertape.stream.console.takeover import Takeover
@@ -81,6 +81,12 @@ def test_partitions_are_as_far_as_their_frames_say(view: View) -> None:
     assert view.lag == 3
     assert view.is_live(2)
     assert not view.is_live(3)
+
+
+def test_a_record_may_hold_the_frames_of_several_partitions(view: View) -> None:
+    (value,) = to_records([frame(10).value, frame(7, partition=3).value])
+    view.add_records([record("slices", "trades", value)])
+    assert {partition: state.upto for partition, state in view.partitions.items()} == {0: 10, 3: 7}
 
 
 def test_latency_is_that_of_open_bars_of_the_second(view: View) -> None:

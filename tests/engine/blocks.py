@@ -201,6 +201,8 @@ def tallied(tallies: Tallies) -> dict[str, int]:
 
 def unpacked(frame: Frame) -> dict[SliceKey, Slice]:
     """Read a frame as its schema's page says, without the engine; slices begin at ms after `HOUR_MS`."""
+    if not frame.columns:
+        return {}
     sources, symbols, starts = (
         np.frombuffer(frame.columns[name], kind)
         for name, kind in (("source", "<u4"), ("symbol", "<u4"), ("slice_ms", "<i8"))

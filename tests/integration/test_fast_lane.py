@@ -15,7 +15,7 @@ from tests.integration.running import all_final, put, read, running, until
 from tests.integration.test_scale import owned
 from tests.integration.truth import assert_true, log_of, truth_of
 from tickertape.agents.market.bars import Bar
-from tickertape.schemas.frame import SHOWN_OF_ALL, SHOWN_OF_SOURCE, Frame
+from tickertape.schemas.frame import SHOWN_OF_ALL, SHOWN_OF_SOURCE, frames_in
 from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.trade import Trade
 from tickertape.stream.cluster import scale
@@ -84,8 +84,7 @@ class Shown:
     def __init__(self, broker: str) -> None:
         self.of_source: set[tuple[str, int]] = set()
         self.of_all: set[tuple[str, int]] = set()
-        for _, value in read(broker, "slices"):
-            frame = msgspec.msgpack.decode(value, type=Frame)
+        for frame in (frame for _, value in read(broker, "slices") for frame in frames_in(value)):
             if "shown" not in frame.columns:
                 continue
             symbols = np.frombuffer(frame.columns["symbol"], "<u4").tolist()

@@ -6,6 +6,7 @@ module         contents
 `words`        what is sent and stored: records, frames, commits, results
 `stage1`       the owner of an input partition
 `fast_lane`    the provisional results that this owner publishes itself
+`worker`       the record in which a worker sends the frames of its partitions
 `stage2`       the owner of a shard
 `feeds`        the sources, which write the input
 `broker`       the sink and the commits

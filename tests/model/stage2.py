@@ -18,6 +18,7 @@ from .words import (
     Key,
     Result,
     Row,
+    Sent,
     Time,
     WindowCommit,
     end_of,
@@ -167,7 +168,7 @@ class View:
 class Shard:
     view_type = View
 
-    def __init__(self, log: list[Frame], commit: WindowCommit, horizon: Time) -> None:
+    def __init__(self, log: list[Sent], commit: WindowCommit, horizon: Time) -> None:
         self.log, self.horizon = log, horizon
         self.read, self.base = commit.offset, commit.upto
         self.partitions, self.lost = commit.partitions, commit.lost
@@ -183,8 +184,8 @@ class Shard:
         return self.read < self.base
 
     def block(self, size: int) -> None:
-        for frame in self.log[self.read : self.read + size]:
-            self.take(frame)
+        for record in self.log[self.read : self.read + size]:
+            self.take_record(record)
             self.read += 1
             if not self.again:  # else, slices that were folded may not have been read again yet
                 for view in self.views.values():
@@ -197,6 +198,11 @@ class Shard:
         for view in self.views.values():
             if all(lane.idle or lane.ended or lane.away for lane in self.lanes(view.name)):
                 view.raise_to(min(every.final - self.horizon, every.floor))
+
+    def take_record(self, record: Sent) -> None:
+        """Apply a record, the frames of one worker: all of it, or nothing."""
+        for frame in record:
+            self.take(frame)
 
     def take(self, frame: Frame) -> None:
         """Apply a frame: first its rows, because its frontiers cover them."""

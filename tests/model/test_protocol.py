@@ -41,7 +41,7 @@ REMEMBERED: dict[str, tuple[Frame, Frame, dict[str, Any]]] = {
 @pytest.mark.parametrize("what", REMEMBERED)
 def test_a_shard_remembers_all_partitions_and_sources(what: str) -> None:
     before, zombie, forgotten = REMEMBERED[what]
-    log = [before, zombie]
+    log = [(before,), (zombie,)]
     first = Shard(log, WindowCommit(), EVER)
     first.block(1)
     first.flush()
@@ -60,7 +60,7 @@ def test_a_forgotten_source_that_returns_adds_nothing_to_its_folded_windows() ->
     said = replace(frame(9, 2, s=10), rows=[Row("s", "A", 0, 1, 1.0)])
     gone = [replace(frame(20, 2, t=500), evicted=10), replace(frame(20, 2, t=500), partition=1, rest=True)]
     back = replace(frame(30, 2, t=500, s=NEVER), partition=1, rows=[Row("s", "A", 1, 1, 5.0)])
-    log = [said, *gone, back]
+    log = [(one,) for one in (said, *gone, back)]
     first = Shard(log, WindowCommit(), 100)
     first.block(3)
     published = first.flush().results

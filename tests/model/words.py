@@ -123,6 +123,10 @@ class Frame:
     evicted: Time = NEVER  # the greatest frontier of evicted lanes, where a new lane begins
 
 
+#: A record of a shard's log: what one worker sends at once, a frame for each of its partitions.
+Sent = tuple[Frame, ...]
+
+
 @dataclass(frozen=True)
 class SliceCommit:
     """The whole durable state of a partition: the offset to read from, and the state at `upto`."""

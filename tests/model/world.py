@@ -14,11 +14,11 @@ from .words import (
     IDLE,
     SHARDS,
     Event,
-    Frame,
     Heartbeat,
     Key,
     Position,
     Result,
+    Sent,
     SliceCommit,
     Time,
     WindowCommit,
@@ -26,6 +26,7 @@ from .words import (
     offsets,
     parts,
 )
+from .worker import Worker
 
 HORIZON = 60
 # In the class `sources`, there is room for few lanes, so silent ones are evicted.
@@ -57,9 +58,11 @@ class World:
     owner_type = stage1.Owner
     shard_type = stage2.Shard
     sink_type = Sink
+    worker_type = Worker
 
     def __init__(self, seed: int, kind: str = "") -> None:
         self.rng = random.Random(seed)
+        self.sharing = random.Random(seed)  # who shares a worker; separate, as the history must not change
         self.kind = kind or self.rng.choice(CLASSES)
         self.room = LITTLE if self.kind == "sources" else stage1.AMPLE
         self.feeds = self.feeds_type(self.rng, self.kind)
@@ -76,7 +79,7 @@ class World:
         self.zombies: list[stage1.Owner] = []
         self.furthest: Counter[int] = Counter()  # by partition: the highest `upto` that anyone has published
         self.clean = True  # whether nobody had published past the commit when retention cut
-        self.slices: list[list[Frame]] = [[] for _ in range(SHARDS)]
+        self.slices: list[list[Sent]] = [[] for _ in range(SHARDS)]
         self.window_commits: Commits[WindowCommit] = self.commits_type(seed)
         self.window_commits.kept = {n: WindowCommit() for n in range(SHARDS)}
         self.shards = [self.shard(n) for n in range(SHARDS)]
@@ -126,17 +129,35 @@ class World:
             self.furthest[owner.partition] = max(self.furthest[owner.partition], owner.read)
 
     def publish(self, owner: stage1.Owner, most: int = SHARDS, *, everyone: bool = True) -> None:
-        """Send the output of a flush; with fewer shards, as a crash in between leaves it."""
-        self.hurry(owner)
-        output, p = owner.flush(everyone), owner.partition
-        for shard, frame in list(output.frames.items())[:most]:
-            self.slices[shard].append(frame)
-            self.furthest[p] = max(self.furthest[p], frame.upto)
-            self.add_up(p, frame.upto, frame.tallies)
-        if most == SHARDS:
-            for at, by in output.late.items():
-                self.late.setdefault((p, at), set()).add(by)
-            self.dead |= {(p, at) for at in output.dead}
+        """Send what the owner's worker flushes; with fewer shards, as a crash in between leaves it."""
+        worker = self.worker_type([owner, *self.beside(owner)])
+        for one in worker.owners:
+            self.hurry(one)
+        outputs, records = worker.flush(everyone)
+        for shard, record in list(records.items())[:most]:
+            self.slices[shard].append(record)
+        for one, output in outputs:
+            p = one.partition
+            for frame in [frame for shard, frame in output.frames.items() if shard in list(records)[:most]]:
+                self.furthest[p] = max(self.furthest[p], frame.upto)
+                self.add_up(p, frame.upto, frame.tallies)
+            if most == SHARDS:
+                for at, by in output.late.items():
+                    self.late.setdefault((p, at), set()).add(by)
+                self.dead |= {(p, at) for at in output.dead}
+            else:
+                self.end(one)
+
+    def end(self, owner: stage1.Owner) -> None:
+        """End an owner: its worker has crashed, and lost what it hadn't sent."""
+        self.zombies = [zombie for zombie in self.zombies if zombie is not owner]
+        if self.owners.get(owner.partition) is owner:
+            del self.owners[owner.partition]
+
+    def beside(self, owner: stage1.Owner) -> list[stage1.Owner]:
+        """Return other owners on the same worker, any at any time: partitions move, and a zombie may have lost some."""
+        everyone = [*self.owners.values(), *self.zombies]
+        return [one for one in everyone if one.partition != owner.partition and self.sharing.random() < 0.3]
 
     def commit(self, owner: stage1.Owner) -> None:
         if not owner.may_commit():
@@ -162,7 +183,7 @@ class World:
                 self.zombies.append(owner)
             elif self.rng.random() < 0.5:
                 self.publish(owner, self.rng.randint(0, SHARDS))
-            del self.owners[p]
+            self.owners.pop(p, None)
         elif chance < 0.08:
             self.stop_and_change(p, owner)
         else:

@@ -5,18 +5,15 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord
 
-from tickertape.schemas.frame import Frame
+from tickertape.schemas.frame import Frame, frames_in
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.kafka.clients.reader import Reader
 
 _COMMIT_VERSION = 4
-
-_frame = msgspec.msgpack.Decoder(Frame).decode
 
 
 async def read(connection: Connection, topics: Sequence[str]) -> AsyncIterator[ConsumerRecord]:
@@ -41,7 +38,8 @@ def frames(data: Path) -> Iterator[Sent]:
     for folder in data.glob(f"records/{SLICES.name}-*"):
         shard = int(folder.name.removeprefix(f"{SLICES.name}-"))
         for batch in _batches(folder):
-            yield from (Sent(shard, batch.producer_id, _frame(record.value)) for record in batch)
+            for record in batch:
+                yield from (Sent(shard, batch.producer_id, frame) for frame in frames_in(record.value))
 
 
 class Commit(NamedTuple):

@@ -38,12 +38,13 @@ class Pace:
         self._due: asyncio.TimerHandle | None = None
         self._failure: Exception | None = None
 
-    def ask(self) -> None:
-        """Schedule a call: soon, or when the least time between two calls is over."""
+    def ask(self, soon_seconds: float = _TOGETHER_SECONDS) -> None:
+        """Schedule a call after some seconds, or when the least time between two calls is over."""
         if self._failure is not None:
             raise self._failure
-        least_seconds = max(self._backlog_seconds if self._workload.behind else 0.0, _SHARE * self._took_seconds)
-        wait_seconds = max(self._called + least_seconds - monotonic(), _TOGETHER_SECONDS)
+        backlog_seconds = self._backlog_seconds if self._workload.behind else 0.0
+        least_seconds = max(backlog_seconds, _SHARE * self._took_seconds)
+        wait_seconds = max(self._called + least_seconds - monotonic(), soon_seconds)
         loop = asyncio.get_running_loop()
         if self._due is None or self._due.when() > loop.time() + wait_seconds:
             self.stop()

@@ -1,5 +1,6 @@
 """When windows of one shard are final, and when their slices may be folded for good."""
 
+from collections import defaultdict
 from collections.abc import Collection
 
 from tickertape.schemas.checkpoint import Views
@@ -7,6 +8,7 @@ from tickertape.schemas.control import MOST_PARTITIONS
 from tickertape.schemas.frame import NEVER_MS, Frame
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.finality.previous_owner import PreviousOwner
+from tickertape.stream.engine.finality.standing import Standing, State
 from tickertape.stream.engine.recovery.state import Frontiers
 
 
@@ -68,7 +70,8 @@ class Finality:
         #: The number of partitions that a frame reports, if it exceeds the most allowed; it counts meanwhile
         self.doubtful_partitions = 0
         self._sources = saved.folded.keys() - {ALL}
-        self._lane_ms: dict[tuple[int, str], int] = {}
+        # By partition and source: each lane's frontier.
+        self._lane_ms: defaultdict[int, dict[str, int]] = defaultdict(dict)
         self._stamp: dict[int, int] = {}
         # By partition: the sources whose lanes are idle, and whether all sources without a lane there are.
         self._idle: dict[int, tuple[set[str], bool]] = {}
@@ -82,10 +85,15 @@ class Finality:
             self.final_ms, self.fold_ms = known.final_ms, known.fold_ms
             self._partitions = max(self._partitions, known.partitions)
             self._sources = self._sources | known.sources
-            self._lane_ms, self._stamp = known.lane_ms, known.stamp
+            for (partition, source), at_ms in known.lane_ms.items():
+                self._lane_ms[partition][source] = at_ms
+            self._stamp = known.stamp
             self._idle, self._ended = known.idle, known.ended
             self._here, self._evicted_ms = known.here, known.evicted_ms
             self._forgotten_ms = max(self._forgotten_ms, known.forgotten_ms)
+        self._standings: dict[str, Standing] = {source: Standing() for source in self._sources}
+        for partition in self._idle:
+            self._sort_lanes(partition)
 
     def closed_ms(self, source: str) -> int:
         """Return the time up to which slices change no more."""
@@ -108,48 +116,76 @@ class Finality:
         if any(at_ms != NEVER_MS for at_ms in folded.values()):
             self._added.append((self._partitions, folded))
         self._partitions = partitions
+        self._news = True
 
-    def behind(self) -> dict[tuple[int, str], int]:
-        """Return the frontiers of the lanes that are behind the fold frontier."""
+    @property
+    def is_any_behind(self) -> bool:
+        """Whether any lane is behind the fold frontier, so its slices may still grow after they were folded."""
         of_all = self.fold_ms.get(ALL, NEVER_MS)
-        return {
-            lane: at_ms
-            for lane in self._lane_ms
-            if (at_ms := self.frontier_ms(*lane)) < max(of_all, self.fold_ms.get(lane[1], NEVER_MS))
-        }
+        return any(
+            lanes[state].least(-NEVER_MS) < max(of_all, self.fold_ms.get(source, NEVER_MS))
+            for source, standing in self._standings.items()
+            if (lanes := standing.lanes)
+            for state in (State.AWAKE, State.IDLE, State.EVICTED, State.ENDED)
+        )
 
     def frontier_ms(self, partition: int, source: str) -> int:
         """Return a lane's frontier; for an evicted source, where its next lane will begin."""
-        at_ms = self._lane_ms.get((partition, source), NEVER_MS)
+        at_ms = self._lane_ms[partition].get(source, NEVER_MS)
         if source in self._here.get(partition, (source,)):
             return at_ms
         return max(at_ms, self._evicted_ms[partition])
 
     def apply_frame(self, frame: Frame) -> None:
         """Apply a frame's lanes: frontiers never move back, and a stale owner's frame doesn't change who is idle."""
-        self._news = True
         partition = frame.partition
         for told in (partition + 1, frame.partitions):
             if told > self._most_partitions:
                 self.doubtful_partitions = max(self.doubtful_partitions, told)
             else:
                 self._learn(told)
+        lane_ms, lanes = self._lane_ms[partition], frame.lanes
         # A source whose lane opened and was evicted since the last frame has upserts in this one, and no lane.
         said = dict.fromkeys(frame.sources if frame.evicted_ms != NEVER_MS else (), frame.evicted_ms)
-        said |= {lane.source: lane.frontier_ms for lane in frame.lanes}
+        for lane in lanes:
+            said[lane.source] = lane.frontier_ms
         for source, frontier_ms in said.items():
-            self._lane_ms[partition, source] = max(self._lane_ms.get((partition, source), NEVER_MS), frontier_ms)
+            if frontier_ms > lane_ms.get(source, NEVER_MS - 1):
+                lane_ms[source] = frontier_ms
             if source not in self._sources:
                 self._sources = self._sources | {source}
                 # The source may be one that was forgotten.
                 self.fold_ms[source] = max(self.fold_ms.get(source, NEVER_MS), self._forgotten_ms)
         if frame.upto >= self._stamp.get(partition, NEVER_MS):
             self._stamp[partition] = frame.upto
-            self._idle[partition] = {lane.source for lane in frame.lanes if lane.idle}, frame.idle
-            self._ended[partition] = {lane.source for lane in frame.lanes if lane.ended}
+            self._idle[partition] = {lane.source for lane in lanes if lane.idle}, frame.idle
+            self._ended[partition] = {lane.source for lane in lanes if lane.ended}
             if frame.evicted_ms != NEVER_MS:
-                self._here[partition] = {lane.source for lane in frame.lanes}
+                self._here[partition] = {lane.source for lane in lanes}
                 self._evicted_ms[partition] = frame.evicted_ms
+        if len(self._standings) < len(self._sources):
+            # A new source has a state in each partition.
+            self._standings |= {source: Standing() for source in self._sources - self._standings.keys()}
+            for one in self._idle:
+                self._sort_lanes(one)
+        else:
+            self._sort_lanes(partition)
+
+    def _sort_lanes(self, partition: int) -> None:
+        """Sort the lanes of a partition with a frame by their states."""
+        lane_ms, (idle, rest) = self._lane_ms[partition], self._idle[partition]
+        ended, here = self._ended.get(partition, ()), self._here.get(partition)
+        for source, standing in self._standings.items():
+            at_ms = lane_ms.get(source)
+            if at_ms is None:
+                state, at_ms = State.AWAY if rest else State.UNKNOWN, NEVER_MS
+            elif source in ended:
+                state = State.ENDED
+            elif here is not None and source not in here:
+                state, at_ms = State.EVICTED, self.frontier_ms(partition, source)
+            else:
+                state = State.IDLE if source in idle else State.AWAKE
+            self._news |= standing.set(partition, state, at_ms)
 
     def limit_partitions(self, most_partitions: int) -> None:
         """Set the most partitions that there can be; a frame that reported more was wrong."""
@@ -187,33 +223,32 @@ class Finality:
 
     def _advance(self, source: str) -> bool:
         """Recompute a source's frontiers; return whether any of its lanes is active."""
-        known, awake, ended, least_ms, away_ms = [], [], [], -NEVER_MS, -NEVER_MS
-        if max(self._partitions, self.doubtful_partitions) > len(self._idle):
-            # A partition without a frame yet delays everything.
-            awake, least_ms = [NEVER_MS], NEVER_MS
-        for partition, (idle, rest) in self._idle.items():
-            for name in self._sources if source == ALL else (source,):
-                at_ms = self._lane_ms.get((partition, name))
-                if at_ms is not None and name in self._ended.get(partition, ()):
-                    ended.append(at_ms)
-                    continue
-                if at_ms is not None and name not in self._here.get(partition, (name,)):
-                    ended.append(at_ms := self.frontier_ms(partition, name))
-                    least_ms, away_ms = min(least_ms, at_ms), min(away_ms, at_ms)
-                    continue
-                least_ms = min(least_ms, NEVER_MS if at_ms is None else at_ms)
-                if at_ms is not None:
-                    known.append(at_ms)
-                if not (rest if at_ms is None else name in idle):
-                    awake.append(NEVER_MS if at_ms is None else at_ms)
-        if known:
+        sources = self._sources if source == ALL else (source,)
+        standings = [self._standings[name].lanes for name in sources]
+
+        def least_ms(*states: State) -> int | None:
+            """Return the least frontier of the lanes in some states, or None without such lanes."""
+            some = [lanes[state] for lanes in standings for state in states if lanes[state]]
+            return min((lanes.least(NEVER_MS) for lanes in some), default=None)
+
+        # A partition without a frame yet delays everything.
+        delayed = max(self._partitions, self.doubtful_partitions) > len(self._idle)
+        awake_ms = NEVER_MS if delayed else least_ms(State.AWAKE, State.UNKNOWN)
+        known_ms = least_ms(State.AWAKE, State.IDLE)
+        if known_ms is not None:
             # If all are idle, the least of them decides.
-            final_ms = min(awake or known)
-            self._raise(source, final_ms, max(least_ms, final_ms - self._horizon_ms))
-        elif ended and not awake:
-            newest_ms = max(ended)
-            self._raise(source, -(-newest_ms // self._longest_ms) * self._longest_ms, min(newest_ms, away_ms))
-        return bool(awake)
+            final_ms = known_ms if awake_ms is None else awake_ms
+            open_ms = least_ms(State.AWAKE, State.IDLE, State.EVICTED, State.UNKNOWN, State.AWAY)
+            fold_ms = NEVER_MS if delayed or open_ms is None else open_ms
+            self._raise(source, final_ms, max(fold_ms, final_ms - self._horizon_ms))
+        elif awake_ms is None:
+            over = [lanes[state] for lanes in standings for state in (State.ENDED, State.EVICTED) if lanes[state]]
+            if over:
+                newest_ms = max(lanes.greatest(NEVER_MS) for lanes in over)
+                evicted_ms = least_ms(State.EVICTED)
+                fold_ms = newest_ms if evicted_ms is None else evicted_ms
+                self._raise(source, -(-newest_ms // self._longest_ms) * self._longest_ms, fold_ms)
+        return awake_ms is not None
 
     def _raise(self, source: str, final_ms: int, fold_ms: int) -> None:
         self.final_ms[source] = max(self.final_ms.get(source, NEVER_MS), final_ms)
@@ -234,13 +269,21 @@ class Finality:
         """
         if len(self._idle) < self._partitions:
             return
-        lanes = {source for partition, source in self._lane_ms if source in self._here.get(partition, (source,))}
+        lanes = {
+            source
+            for partition, lane_ms in self._lane_ms.items()
+            for source in lane_ms
+            if source in self._here.get(partition, (source,))
+        }
         gone = self._sources - lanes - set(in_use)
         if not gone:
             return
         self._forgotten_ms = max(self._forgotten_ms, *map(self.closed_ms, gone))
         self._sources = self._sources - gone
-        self._lane_ms = {lane: at_ms for lane, at_ms in self._lane_ms.items() if lane[1] not in gone}
+        self._standings = {source: standing for source, standing in self._standings.items() if source not in gone}
+        for lane_ms in self._lane_ms.values():
+            for source in gone & lane_ms.keys():
+                del lane_ms[source]
         for times_ms in (self.final_ms, self.fold_ms):
             for source in gone:
                 times_ms.pop(source, None)
@@ -252,7 +295,7 @@ class Finality:
             self.fold_ms,
             self._partitions,
             set(self._sources),
-            self._lane_ms,
+            {(partition, source): at for partition, lanes in self._lane_ms.items() for source, at in lanes.items()},
             self._stamp,
             self._idle,
             self._ended,

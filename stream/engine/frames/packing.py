@@ -69,13 +69,6 @@ def parted(schema: Schema) -> tuple[list[str], list[str]]:
     return numbers, [name for name in schema if name not in numbers]
 
 
-def nothing(schema: Schema) -> dict[str, Any]:
-    """Return what `pack` returns for no slices."""
-    dtypes = dict.fromkeys(_KEYS, np.dtype(np.int64)) | {name: dtype for name, (dtype, _) in schema.items()}
-    columns = {name: np.empty(0, dtype) for name, dtype in dtypes.items()}
-    return pack(columns, np.empty(0, np.int64), [], [], schema)
-
-
 class Inspector:
     """Checks what a frame's Struct can't express.
 
@@ -111,6 +104,8 @@ class Inspector:
             if source not in self._good:
                 self._learn(source)
         columns = frame.columns
+        if not columns and not frame.sketches:
+            return
         if missing := (self._needed - columns.keys()) | (set(self._sketches) - frame.sketches.keys()):
             raise BadFrame(
                 f"it has no {', '.join(sorted(missing))}: the agent may have changed since, and then older frames are "

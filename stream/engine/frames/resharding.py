@@ -58,7 +58,7 @@ class Resharding:
 
     def _open(self, shard: int, frame: Frame) -> Any:
         """Return the rows that the old shard would have taken."""
-        start_ms = np.frombuffer(frame.columns["slice_ms"], "<i8")
+        start_ms = np.frombuffer(frame.columns.get("slice_ms", b""), "<i8")
         if not len(start_ms):
             return start_ms
         lanes = self._lanes[frame.topic, frame.partition]
@@ -102,12 +102,14 @@ class Resharding:
 
 def _cut(frame: Frame, rows: Any) -> Frame:
     """Return a frame with only some of its rows, and the names that these use."""
+    if not len(rows):
+        return msgspec.structs.replace(frame, sources=[], symbols=[], columns={}, sketches={})
     columns: dict[str, bytes] = {}
     names: dict[str, list[str]] = {}
     n = len(frame.columns["slice_ms"]) // 8
     for name, data in frame.columns.items():
         # The type doesn't matter here: each item is a number of bytes.
-        column = np.frombuffer(data, np.dtype((np.void, len(data) // n)))[rows] if n else np.empty(0, np.void)
+        column = np.frombuffer(data, np.dtype((np.void, len(data) // n)))[rows]
         columns[name] = column.tobytes()
     for name, known in (("source", frame.sources), ("symbol", frame.symbols)):
         used, codes = np.unique(np.frombuffer(columns[name], "<u4"), return_inverse=True)

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, perf_counter, time
 
 import msgspec
@@ -10,7 +11,7 @@ from faust.types import TP
 
 from tickertape.schemas.checkpoint import slices_from, to_metadata
 from tickertape.schemas.control import MOST_PARTITIONS
-from tickertape.schemas.frame import NEVER_MS
+from tickertape.schemas.frame import NEVER_MS, to_records
 from tickertape.schemas.refused import Late
 from tickertape.schemas.topics import DEAD_LETTERS, LATE, SLICES
 from tickertape.stream.configuration.settings import Settings
@@ -33,6 +34,9 @@ _msgpack = msgspec.msgpack.Encoder().encode
 
 # Blocks with fewer records are joined. Larger blocks would hardly be cheaper per record.
 FOLD_RECORDS = 1024
+# With more shards than the first number, a worker sends no more records with slices a second than the second one. As it
+# sends to all shards and owns a share of them, it doesn't receive more either.
+FREE_SHARDS, MOST_RECORDS = 32, 1000
 # What the fast lane publishes isn't waited for in frames, so they are sent this often.
 FRAMES_SECONDS = 0.2
 # A partition whose newest record is younger than this is read, though other agents are behind.
@@ -79,8 +83,8 @@ class SlicingAgent:
         self._log_end = log_end
         self._workload = workload
         self._fast_lane = fast_lane if fast_lane is not None and fast_lane.serves else None
-        # By partition: when its slices were last sent as frames.
-        self._sent: dict[int, float] = {}
+        # When slices were last sent.
+        self._sent = -math.inf
         self._due: asyncio.TimerHandle | None = None
         # By partition: small blocks that the next flush folds together.
         self._waiting: dict[int, list[Block]] = {}
@@ -92,13 +96,15 @@ class SlicingAgent:
         self._decode_seconds = DECODE_SECONDS.labels(self.topic)
         self._fold_seconds = FOLD_SECONDS.labels(self.topic)
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
+        # The least time between records with slices.
+        self._least_seconds = shards / MOST_RECORDS if shards > FREE_SHARDS else 0.0
         self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, workload)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Resume these partitions from their checkpoints; return the offset to read each from."""
         self.stop()
         self._workload.clear(self.topic)
-        self._sent = {}
+        self._sent = -math.inf
         self.slicers = {}
         self._waiting = {}
         self._were_behind = set()
@@ -156,7 +162,11 @@ class SlicingAgent:
         if behind:
             self._were_behind.add(block.partition)
         self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else NEVER_MS)
-        self._pace.ask()
+        if len(block) > len(block.headers):
+            self._pace.ask()
+        else:
+            # Nobody waits for heartbeats alone, and the next fetch doesn't wait for the flush that folds them.
+            self._workload.record_processed()
 
     def _stands_ms(self, partition: int) -> int:
         """Return the frontier of a partition's slowest lane, ms; NEVER_MS if the partition is almost live."""
@@ -198,15 +208,18 @@ class SlicingAgent:
             for slicer in self.slicers.values():
                 self._silence.retire(slicer)
                 self._hurry(slicer)
-                self._send(slicer, everyone=True)
+            self._send(self.slicers.values(), everyone=True)
         self._silence.forget_evicted(self.slicers)
 
     def _flush_changed(self) -> None:
         self._fold_waiting()
         with self._publish_seconds.time():
-            for slicer in self.slicers.values():
-                if slicer.is_dirty and not (self._hurry(slicer) and self._may_wait(slicer.partition)):
-                    self._send(slicer, everyone=False)
+            changed = [slicer for slicer in self.slicers.values() if slicer.is_dirty]
+            # All of them have to be tried.
+            shown = [self._hurry(slicer) for slicer in changed]
+            wait_seconds = max(self._least_seconds, FRAMES_SECONDS if all(shown) else 0.0)
+            if changed and not self._may_wait(wait_seconds):
+                self._send(changed, everyone=False)
 
     def _hurry(self, slicer: Slicer) -> bool:
         """Let the fast lane publish what has changed; return whether that is all that has.
@@ -217,40 +230,52 @@ class SlicingAgent:
             return False
         return not self._workload.has_backlog(self.topic) and self._fast_lane.publish(slicer)
 
-    def _may_wait(self, partition: int) -> bool:
-        """Return whether frames of a partition needn't be sent yet; if so, they are sent soon."""
-        wait_seconds = self._sent.get(partition, -math.inf) + FRAMES_SECONDS - monotonic()
+    def _may_wait(self, seconds: float) -> bool:
+        """Return whether some seconds since the last records aren't over yet; if so, send the next once they are."""
+        wait_seconds = self._sent + seconds - monotonic()
         if wait_seconds <= 0:
             return False
-        if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(wait_seconds, self._send_waiting)
+        loop = asyncio.get_running_loop()
+        if self._due is None or self._due.when() > loop.time() + wait_seconds:
+            self._cancel()
+            self._due = loop.call_later(wait_seconds, self._send_waiting)
         return True
 
     def _send_waiting(self) -> None:
         self._due = None
         self._pace.now()
 
-    def _send(self, slicer: Slicer, *, everyone: bool) -> None:
+    def _send(self, slicers: Iterable[Slicer], *, everyone: bool) -> None:
+        """Send each shard the frames of its slices; all of a shard's frames go in one record."""
+        self._sent = monotonic()
         shards = self._shards
-        # The slices may have been read in a backlog that is over by now: what follows from them is old news too.
-        behind = slicer.partition in self._were_behind or self._workload.is_behind(TP(self.topic, slicer.partition))
-        self._were_behind.discard(slicer.partition)
-        self._sent[slicer.partition] = monotonic()
-        frames = slicer.flush(
-            lambda symbol: partition_for(symbol, shards),
-            shards,
-            everyone=everyone,
-            idle=self._silence.idle(slicer),
-            behind=behind,
-        )
-        key = f"{self.topic}|{slicer.partition}".encode()
-        for shard, frame in frames:
-            self._producer.send(SLICES.name, shard, key, _msgpack(frame))
+        by_shard: defaultdict[int, list[bytes]] = defaultdict(list)
+        for slicer in slicers:
+            # The slices may have been read in a backlog that is over by now: what follows from them is old news too.
+            behind = slicer.partition in self._were_behind or self._workload.is_behind(TP(self.topic, slicer.partition))
+            self._were_behind.discard(slicer.partition)
+            frames = slicer.flush(
+                lambda symbol: partition_for(symbol, shards),
+                shards,
+                everyone=everyone,
+                idle=self._silence.idle(slicer),
+                behind=behind,
+            )
+            # Without slices, the frames of all shards are one object.
+            encoded: dict[int, bytes] = {}
+            for shard, frame in frames:
+                if (value := encoded.get(id(frame))) is None:
+                    value = encoded[id(frame)] = _msgpack(frame)
+                by_shard[shard].append(value)
+        key = self.topic.encode()
+        for shard, values in by_shard.items():
+            for record in to_records(values):
+                self._producer.send(SLICES.name, shard, key, record)
 
     def checkpoint(self) -> dict[TP, tuple[int, str]]:
         """Flush; return each partition's offset and metadata, to commit once the producer has delivered."""
         # No frame may wait.
-        self._sent = {}
+        self._sent = -math.inf
         self._pace.now()
         commits = {}
         for partition, slicer in self.slicers.items():
@@ -261,6 +286,9 @@ class SlicingAgent:
 
     def stop(self) -> None:
         self._pace.stop()
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._due is not None:
             self._due.cancel()
             self._due = None

@@ -276,46 +276,53 @@ class Slicer:
         shards
             The number of shards.
         everyone
-            Whether every shard gets a frame, even without upserts.
+            Whether every shard gets a frame, even without upserts. Those without upserts get the same object.
         idle
             The idle sources.
         """
         if self.read < self.upto:
             return []
         by_shard = self._by_shard(self._open.pop_dirty(), shard_of)
-        if everyone:
-            by_shard = dict.fromkeys(range(shards), np.empty(0, np.int64)) | by_shard
-        lanes, keyed = self.lanes.to_list(idle.sources), self.is_keyed
-        tallies = msgspec.structs.replace(self.tallies)
         aggregate, columns = self.slicing.aggregate, self._open.columns
         names = self._sources.names, self._symbols.names
         schema, optional = aggregate.schema | SHOWN, aggregate.optional | SHOWN.keys()
+        empty = self._empty_frame(idle, behind=behind)
         frames = [
             (
                 shard,
-                Frame(
-                    topic=self.slicing.topic.name,
-                    partition=self.partition,
-                    epoch=self.epoch,
-                    upto=self.upto,
-                    partitions=self.partitions,
-                    idle=idle.rest,
-                    incomplete=self.incomplete,
-                    lanes=lanes,
-                    tallies=tallies,
-                    evicted_ms=self.lanes.evicted_ms,
-                    behind=behind,
-                    keyed=keyed,
-                    **pack(columns, rows, *names, schema, optional),
-                ),
+                msgspec.structs.replace(empty, **pack(columns, rows, *names, schema, optional)),
             )
             for shard, rows in by_shard.items()
         ]
+        if everyone:
+            frames += [(shard, empty) for shard in range(shards) if shard not in by_shard]
         self._open.release(self.lanes)
         return frames
 
+    def _empty_frame(self, idle: Idle, *, behind: bool) -> Frame:
+        """Return a frame without slices."""
+        return Frame(
+            topic=self.slicing.topic.name,
+            partition=self.partition,
+            epoch=self.epoch,
+            upto=self.upto,
+            partitions=self.partitions,
+            idle=idle.rest,
+            incomplete=self.incomplete,
+            lanes=self.lanes.to_list(idle.sources),
+            tallies=msgspec.structs.replace(self.tallies),
+            sources=[],
+            symbols=[],
+            columns={},
+            evicted_ms=self.lanes.evicted_ms,
+            behind=behind,
+            keyed=self.is_keyed,
+        )
+
     def _by_shard(self, rows: Ints, shard_of: Callable[[str], int]) -> dict[int, Ints]:
         """Return rows of open slices by the shard of their symbol."""
+        if not len(rows):
+            return {}
         symbols, of = np.unique(self._open.columns["symbol"][rows], return_inverse=True)
         shards = np.array([shard_of(self._symbols.names[code]) for code in symbols.tolist()], np.int64)[of]
         return {shard: rows[shards == shard] for shard in np.unique(shards).tolist()}

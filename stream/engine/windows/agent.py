@@ -9,7 +9,7 @@ import msgspec
 from faust.types import TP
 
 from tickertape.schemas.checkpoint import Views, WindowCheckpoint, to_metadata
-from tickertape.schemas.frame import Frame
+from tickertape.schemas.frame import frames_in
 from tickertape.schemas.snapshot import Snapshot
 from tickertape.schemas.topics import DEAD_LETTERS, LATE, SLICES
 from tickertape.stream.configuration.settings import Settings
@@ -31,11 +31,13 @@ from tickertape.stream.engine.windows.windows import Windows, windows_of
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.telemetry.metrics import BLOCK_RECORDS, FOLD_SECONDS, OPEN_WINDOWS, PUBLISH_SECONDS, RESULTS
 
-# A shard with more unread frames than this is behind.
-BEHIND_FRAMES = 100
+# A shard with more unread records than this is behind.
+BEHIND_RECORDS = 100
 # When more upserts than this wait, they are merged at once: during a backlog, ten final results may follow from each,
 # and all of one flush are in memory together. Provisional ones would be outdated, so they aren't published then.
 WAITING_UPSERTS = 4_000
+# After frames without slices, which only move frontiers, a flush waits so long for more of them.
+FRONTIERS_SECONDS = 0.1
 # The most provisional results of one flush, so that none takes long.
 PROVISIONAL_RESULTS = 20_000
 # Provisional results of longer windows are published this often, not with each flush.
@@ -97,7 +99,6 @@ class WindowAgent:
         self._settings = settings
         self._producer = producer
         self._sinks = sinks
-        self._decode = msgspec.msgpack.Decoder(Frame).decode
         self._windows: list[Windows] = []
         self._most: Mapping[str, int] = {}
         self._shards: dict[int, OwnedShard] = {}
@@ -183,13 +184,14 @@ class WindowAgent:
         block = block.since(owned.read)
         for at, (offset, value) in enumerate(zip(block.offsets.tolist(), block.values, strict=True)):
             try:
-                frame = self._decode(value or b"")
+                frames = frames_in(value or b"")
                 for windows in self._windows:
-                    windows.apply_frame(shard, offset, frame)
+                    windows.apply_record(shard, offset, frames)
                 if offset >= owned.upto:
-                    self._latency.note_frame(frame)
-                    self._backlogs.note_frame(shard, frame)
-                    self._keyed.note(TP(frame.topic, frame.partition), keyed=frame.keyed)
+                    self._latency.note_frames(frames)
+                    self._backlogs.note_frames(shard, frames)
+                    for frame in frames:
+                        self._keyed.note(TP(frame.topic, frame.partition), keyed=frame.keyed)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame) as error:
                 self._reject(block, at, error)
             if any(windows.waiting > WAITING_UPSERTS for windows in self._windows):
@@ -201,8 +203,13 @@ class WindowAgent:
         self._fold_seconds.observe(perf_counter() - began)
         tp = TP(self.topic, shard)
         end = self._log_end(tp)
-        self._workload.record_backlog(tp, behind=end is not None and end.offset - owned.read > BEHIND_FRAMES)
-        self._pace.ask()
+        self._workload.record_backlog(tp, behind=end is not None and end.offset - owned.read > BEHIND_RECORDS)
+        if any(windows.has_changes for windows in self._windows):
+            self._pace.ask()
+        else:
+            # The next fetch doesn't wait for that flush.
+            self._workload.record_processed()
+            self._pace.ask(FRONTIERS_SECONDS)
 
     def _reject(self, block: Block, at: int, error: Exception) -> None:
         if block.offsets[at] < self._shards[block.partition].upto:

@@ -1,5 +1,6 @@
 """Which input topics have a backlog, on this worker or, as frames report, on others."""
 
+from collections.abc import Iterable
 from time import monotonic
 
 from faust.types import TP
@@ -30,13 +31,13 @@ class Backlogs:
         """Forget what frames have reported."""
         self._reported_at = {}
 
-    def note_frame(self, shard: int, frame: Frame) -> None:
-        """Record whether the owner of a frame's partition had a backlog of it, up to this frame of a shard."""
-        of = shard, TP(frame.topic, frame.partition)
-        if frame.behind:
-            self._reported_at[of] = monotonic()
-        else:
-            self._reported_at.pop(of, None)
+    def note_frames(self, shard: int, frames: Iterable[Frame]) -> None:
+        """Record whether the owners of frames' partitions had a backlog of them, up to these frames of a shard."""
+        for frame in frames:
+            if frame.behind:
+                self._reported_at[shard, TP(frame.topic, frame.partition)] = monotonic()
+            elif self._reported_at:
+                self._reported_at.pop((shard, TP(frame.topic, frame.partition)), None)
 
     def has(self, topic: str) -> bool:
         """Return whether any worker is more than a block behind on a topic."""

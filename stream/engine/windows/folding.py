@@ -49,6 +49,8 @@ class Folding:
         self._shards = shards
         self._past_horizon = past_horizon
         self._post_processors = post_processors
+        #: By shard: its frontiers, and the numbers of the slices that they had reached at the last look.
+        self._ends: dict[int, tuple[Finality, list[dict[str, int]]]] = {}
         #: The number of the resolution that the fast lane publishes, or None.
         fast = windowing.fast_resolution(slice_ms)
         self._fast = None if fast is None else list(windowing.resolutions).index(fast)
@@ -106,12 +108,31 @@ class Folding:
         rows = slices.find(*keys_of_slices({name: column[at : at + 1] for name, column in upserts.items()}))
         return 0 if rows[0] == NO_ROW else self._past_horizon.events(slices.columns, rows)[0]
 
-    def advance(self) -> None:
-        """Fold the slices that can't change any more, and mark the windows that have become final."""
+    def advance(self) -> bool:
+        """Fold the slices that can't change any more, and mark the windows that have become final.
+
+        Returns
+        -------
+        bool
+            Whether any frontier has passed the end of a slice.
+        """
+        passed = False
         for shard, finality in self._shards.finality.items():
-            if finality.advance(publishing=shard in self._shards.publishing):
+            if finality.advance(publishing=shard in self._shards.publishing) and self._passes(shard, finality):
                 self._fold(shard, finality)
                 self._mark_final(shard, finality)
+                passed = True
+        return passed
+
+    def _passes(self, shard: int, finality: Finality) -> bool:
+        """Return whether a frontier has passed the end of a slice since the last call. Windows end with slices."""
+        ends = [
+            {name: at_ms // self._slice_ms for name, at_ms in times_ms.items()}
+            for times_ms in (finality.final_ms, finality.fold_ms)
+        ]
+        before = self._ends.get(shard)
+        self._ends[shard] = finality, ends
+        return before is None or before[0] is not finality or before[1] != ends
 
     def _fold(self, shard: int, finality: Finality) -> None:
         slices, windows = self._tables.slices, self._tables.windows

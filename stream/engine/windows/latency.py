@@ -1,6 +1,6 @@
 """The time from an event to the first results that include it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from time import time
 
 from tickertape.schemas.frame import NEVER_MS, SHOWN_OF_ALL, SHOWN_OF_SOURCE, Frame
@@ -14,14 +14,16 @@ class Latency:
         #: By input topic: the newest event time of a frame, ms; the least over the frames that are not published yet.
         self._waiting_ms: dict[str, int] = {}
 
-    def note_frame(self, frame: Frame) -> None:
-        """Record a frame whose upserts have not been published yet."""
-        # What the fast lane has published needn't wait for the frame.
-        if not frame.sources or set(frame.columns.get("shown", b"\0")) == {SHOWN_OF_SOURCE | SHOWN_OF_ALL}:
-            return
-        newest_ms = max((lane.watermark_ms for lane in frame.lanes if lane.source in frame.sources), default=NEVER_MS)
-        if newest_ms != NEVER_MS:
-            self._waiting_ms[frame.topic] = min(newest_ms, self._waiting_ms.get(frame.topic, newest_ms))
+    def note_frames(self, frames: Iterable[Frame]) -> None:
+        """Record frames whose upserts have not been published yet."""
+        for frame in frames:
+            # What the fast lane has published needn't wait for the frame.
+            if not frame.sources or set(frame.columns.get("shown", b"\0")) == {SHOWN_OF_SOURCE | SHOWN_OF_ALL}:
+                continue
+            at_ms = (lane.watermark_ms for lane in frame.lanes if lane.source in frame.sources)
+            newest_ms = max(at_ms, default=NEVER_MS)
+            if newest_ms != NEVER_MS:
+                self._waiting_ms[frame.topic] = min(newest_ms, self._waiting_ms.get(frame.topic, newest_ms))
 
     def published(self, input_topic: str, sink: str) -> None:
         """Observe the latency of the recorded frames, which are now part of a sink's results."""

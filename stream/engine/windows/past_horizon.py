@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from tickertape.schemas.frame import NEVER_MS
 from tickertape.schemas.refused import LateSlice
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.engine.core.columns import Ints
@@ -65,11 +64,10 @@ class PastHorizon:
         self, shard: int, finality: Finality, keys_of: Callable[[Ints], list[SliceKey]], columns: Columns, rows: Ints
     ) -> None:
         """Record slices that are folded for good and may still grow, because their lane hasn't passed them."""
-        behind = finality.behind()
-        if not behind:
+        if not len(rows) or not finality.is_any_behind:
             return
         for key, events in zip(keys_of(rows), self.events(columns, rows), strict=True):
-            if behind.get(key[:2], -NEVER_MS) < key[3] + self._slice_ms:
+            if finality.frontier_ms(*key[:2]) < key[3] + self._slice_ms:
                 self._included.setdefault(key, (shard, events))
 
     def find(self, upserts: Upserts, shards: Mapping[int, Finality], included: Callable[[Columns, int], int]) -> None:

@@ -36,6 +36,8 @@ class Publishing:
         self._takes = takes
         self._finest_ms = min(windowing.resolutions.values())
         self._writer = ResultWriter(windowing.output)
+        #: Whether windows may have changed that the last call left for a later one.
+        self.is_behind = True
 
     def publish(self, *, provisional: int, longer: bool) -> Flush:
         """Return the records of windows that have changed, and the final windows among them as columns.
@@ -80,12 +82,14 @@ class Publishing:
         publishing = np.zeros(max(self._shards.finality, default=0) + 1, np.bool_)
         publishing[list(self._shards.publishing)] = True
         dirty = np.flatnonzero(stored["dirty"])
+        changed = len(dirty)
         dirty = dirty[publishing[stored["shard"][dirty]]]
         final = stored["final"][dirty]
         others = dirty[~final]
         if not longer:
             others = others[stored["width_ms"][others] == self._finest_ms]
         dirty = np.concatenate([dirty[final], others[:provisional]])
+        self.is_behind = len(dirty) < changed
         return dirty[np.argsort(stored["end_ms"][dirty], kind="stable")]
 
     def _published_ms(self, shards: Ints, sources: Ints) -> Ints:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -81,6 +81,11 @@ class Windows:
         return len(self._tables.windows)
 
     @property
+    def has_changes(self) -> bool:
+        """Whether upserts wait for a flush, or windows that the last one left out."""
+        return bool(self._arrived) or self._publishing.is_behind
+
+    @property
     def shards(self) -> Shards:
         """The state of each shard."""
         return self._shards
@@ -151,14 +156,28 @@ class Windows:
         BadFrame
             The frame isn't valid. No part of it is applied.
         """
-        if frame.topic != self.topic or frame.epoch != self._epoch:
-            return
-        self._inspector.inspect(frame)
+        self.apply_record(shard, offset, (frame,))
+
+    def apply_record(self, shard: int, offset: int, frames: Iterable[Frame]) -> None:
+        """Apply the frames of one record of a shard, one after the other; the next flush merges their upserts.
+
+        Raises
+        ------
+        BadFrame
+            A frame isn't valid. No part of the record is applied.
+        """
+        ours = [frame for frame in frames if frame.topic == self.topic and frame.epoch == self._epoch]
+        for frame in ours:
+            self._inspector.inspect(frame)
+        for frame in ours:
+            self._apply(shard, offset, frame)
+
+    def _apply(self, shard: int, offset: int, frame: Frame) -> None:
         finality = self._shards.finality[shard]
-        if frame.columns["slice_ms"]:
+        if starts := frame.columns.get("slice_ms"):
             passed_ms = [finality.frontier_ms(frame.partition, source) for source in frame.sources]
             self._arrived.append(Arrival(shard, offset, frame, passed_ms))
-            self.waiting += len(frame.columns["slice_ms"]) // 8
+            self.waiting += len(starts) // 8
         if frame.incomplete:
             self._shards.incomplete[shard][frame.partition] = frame.incomplete
         # A frame's frontiers cover its own upserts, so they count from the next frame on.
@@ -176,7 +195,9 @@ class Windows:
         """
         arrived, self._arrived, self.waiting = self._arrived, [], 0
         self._folding.absorb(arrived)
-        self._folding.advance()
+        passed = self._folding.advance()
+        if not (arrived or passed or self._publishing.is_behind or self.lags or self._shards.repeating):
+            return Results()
         flush = self._publishing.publish(provisional=provisional, longer=longer)
         for processor in self._post_processors:
             processor.process(flush, self._shards)

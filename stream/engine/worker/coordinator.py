@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
-from time import monotonic
+from time import monotonic, time
 from typing import Protocol
 
 from faust.types import TP
@@ -22,7 +22,8 @@ from tickertape.stream.telemetry.metrics import REFUSED_COMMITS
 
 log = logging.getLogger(__name__)
 
-# How often every shard receives the state of every lane, with upserts or without.
+# How often every shard receives the state of every lane, with upserts or without. All workers send it at the same time
+# by the clock: so a shard gets it from all of them with a fetch or two.
 FRAME_SECONDS = 1.0
 # How long a partition's blocks may begin past what has been read, before its state is restored.
 PATIENCE_SECONDS = 2.0
@@ -120,7 +121,8 @@ class Coordinator:
 
     async def _flush_regularly(self) -> None:
         while True:
-            await asyncio.sleep(FRAME_SECONDS)
+            # A timer may be early or late: half an interval has to pass.
+            await asyncio.sleep(1.5 * FRAME_SECONDS - (time() + FRAME_SECONDS / 2) % FRAME_SECONDS)
             try:
                 for agent in self._agents.values():
                     agent.flush()

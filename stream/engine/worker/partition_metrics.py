@@ -65,7 +65,9 @@ class PartitionMetrics:
             self._show(metrics.CHECKPOINT_TIMESTAMP, _labels(tp), time())
             if isinstance(saved, SliceCheckpoint):
                 self._tallies[tp] = saved.tallies
-                _begin(tp.topic, position.partitions)
+        for topic, partitions in {tp.topic: one.partitions for tp, one in positions.items()}.items():
+            if topic != SLICES.name:
+                _begin(topic, partitions)
 
     def look(self, agents: Iterable[Reader]) -> None:
         """Show how far each partition has been read; called about once per second."""

@@ -11,6 +11,7 @@ import faust
 from faust.tables.manager import TableManager
 from faust.types import TP
 
+from tickertape.schemas.frame import RECORD_FORMAT
 from tickertape.schemas.topics import COMMIT_STATE, DEAD_LETTERS, LATE, RESHARDED, SLICES, WINDOW_STATE
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.keyed_topics import KeyedTopics
@@ -208,7 +209,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             if monotonic() > until:
                 raise ConfigError(
                     f"workers of group {self.settings.group} compute something else than this one would: set the same "
-                    "`agents` for all of them, or another `group` for this one"
+                    "`agents` for all of them, or another `group` for this one; stop workers of an older version first"
                 )
             await asyncio.sleep(_LOOK_SECONDS)
 
@@ -259,9 +260,13 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
 
 def _digest(agents: Agents) -> str:
-    """Return a digest of what agents read and publish. Rules of signals aren't part of it, so workers' may differ."""
+    """Return a digest of what agents read and publish, and how frames travel.
+
+    Rules of signals aren't part of it, so workers' may differ.
+    """
     names = [slicing.topic.name for slicing in agents.slicings]
     names += [f"{one.output.name} {sorted(one.resolutions.items())}" for one in agents.windowings]
     names += [one.output.name for one in agents.recipes if isinstance(one, Recursion)]
     names += [f"{one.sink.name}/{one.kind}" for one in agents.recipes if isinstance(one, Rolling)]
+    names.append(f"records of {SLICES.name}: {RECORD_FORMAT}")
     return blake2b("\n".join(sorted(names)).encode(), digest_size=4).hexdigest()

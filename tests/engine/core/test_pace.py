@@ -39,6 +39,25 @@ def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
     asyncio.run(run())
 
 
+def test_who_is_in_no_hurry_waits_and_hurries_nobody_else() -> None:
+    calls: list[int] = []
+
+    async def run() -> None:
+        pace = Pace(lambda: calls.append(1), 10.0, Workload())
+        pace.ask(0.2)
+        await asyncio.sleep(0.1)
+        assert not calls
+        pace.ask()
+        await asyncio.sleep(0.05)
+        assert len(calls) == 1
+        pace.ask(0.1)
+        pace.ask(10.0)  # doesn't put off what was asked for
+        await asyncio.sleep(0.2)
+        assert len(calls) == 2
+
+    asyncio.run(run())
+
+
 def test_calls_take_a_quarter_of_the_time_at_most() -> None:
     calls: list[float] = []
 

@@ -43,7 +43,7 @@ class Owned(World):
             self.recovery,
             recipes=[DECAY],  # type: ignore[arg-type]  # it puts
         )
-        monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
+        monkeypatch.setattr(self.agent._pace, "ask", lambda *_: None)
         self.custody = Coordinator(Blocks(frozenset({"slices"}), 1, 1), Workload())
         self.committed: tuple[int, str] | None = None
 

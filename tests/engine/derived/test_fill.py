@@ -247,7 +247,7 @@ def test_a_long_gap_is_filled_in_several_flushes(monkeypatch: pytest.MonkeyPatch
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(monkeypatch)
     agent = WindowAgent([FILLED], Settings(fill=True), world, {"bars": 4}, lambda _: None, Workload())  # type: ignore[arg-type]  # it puts
-    monkeypatch.setattr(agent._pace, "ask", lambda: None)
+    monkeypatch.setattr(agent._pace, "ask", lambda *_: None)
     world.agent = agent
     world.restore()
     return world

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 
 from tests.engine.blocks import HOUR_MS, TICKS
 from tests.engine.made_frames import frame, upsert
-from tickertape.schemas.frame import Frame
+from tickertape.schemas.frame import Frame, Lane
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.define.aggregate import INT, Aggregate, Sum
-from tickertape.stream.engine.frames.packing import BadFrame, Inspector, nothing, pack
+from tickertape.stream.engine.frames.packing import BadFrame, Inspector, pack
 from tickertape.stream.engine.frames.upserts import Arrival, SliceKey, Upserts, unpack
 
 SCHEMA = TICKS.aggregate.schema
@@ -67,10 +67,13 @@ def test_a_slice_that_its_lane_has_passed_is_left_out() -> None:
     assert len(keys(found)) == 2
 
 
-def test_a_frame_without_upserts_has_all_columns() -> None:
-    said = replace(frame(1), **nothing(SCHEMA))
-    Inspector(TICKS.aggregate).inspect(said)
-    assert set(said.columns) == {"source", "symbol", "slice_ms", *SCHEMA}
+def test_a_frame_without_upserts_needs_no_columns_but_valid_names() -> None:
+    empty = replace(frame(1, lanes={"s": 0}), sources=[], symbols=[], columns={}, sketches={})
+    Inspector(TICKS.aggregate).inspect(empty)
+    with pytest.raises(BadFrame, match="all"):
+        Inspector(TICKS.aggregate).inspect(replace(empty, lanes=[Lane("all", 0, 0)]))
+    with pytest.raises(BadFrame, match="slice_ms"):
+        Inspector(TICKS.aggregate).inspect(replace(empty, columns={"total": b""}))
 
 
 class Rare(Aggregate):
@@ -114,7 +117,7 @@ def changed(**columns: bytes) -> Frame:
         (changed(shown=b"\x01\x01"), "column shown has 2 bytes, and 1 slices need 1"),
         (changed(symbol=b"\x01\x00\x00\x00"), "column symbol has the code 1, and there are 1 names"),
         (changed(slice_ms=b"\xff" * 8), "a slice begins at -1 ms"),
-        (replace(frame(1), columns={}), "it has no "),
+        (replace(frame(1), columns={"slice_ms": bytes(8)}), "it has no "),
         (replace(frame(1, upsert(0, 1.0)), sources=["a|b"]), "'a|b' has a `|`"),
     ],
 )

@@ -60,7 +60,7 @@ class Snapping(World):
         self.kept = Kept()
         self.recovery = Recovery(self.kept, 30.0)
         self.agent = WindowAgent([WINDOWING], Settings(), self, {"bars": 4}, lambda _: None, Workload(), self.recovery)  # type: ignore[arg-type]  # it puts
-        monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
+        monkeypatch.setattr(self.agent._pace, "ask", lambda *_: None)
 
     def commit(self) -> tuple[int, str]:
         commits = self.agent.checkpoint()

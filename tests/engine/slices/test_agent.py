@@ -7,8 +7,8 @@ import pytest
 from faust.types import TP
 
 from tests.engine.blocks import HOUR_MS, TICKS, Log, unpacked
-from tickertape.schemas.checkpoint import slices_from
-from tickertape.schemas.frame import Frame, Tallies
+from tickertape.schemas.checkpoint import SliceCheckpoint, slices_from, to_metadata
+from tickertape.schemas.frame import Frame, Lane, Tallies, frames_in
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core import workload
@@ -46,7 +46,7 @@ class World:
 
         self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, self.workload)  # type: ignore[arg-type]  # it puts
         # No pace of its own: only a checkpoint or a beat flushes.
-        monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
+        monkeypatch.setattr(self.agent._pace, "ask", lambda *_: None)
 
     def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
         self.put_records.append((topic, partition, key, value))
@@ -82,12 +82,74 @@ def test_a_symbols_upserts_go_to_its_shard_and_all_shards_hear(monkeypatch: pyte
     world.agent.flush()
     found = {}
     for topic, shard, key, value in world.put_records:
-        assert (topic, key) == ("slices", b"trades|0")
+        assert (topic, key) == ("slices", b"trades")
         found[shard] = {key.symbol for key in unpacked(msgspec.msgpack.decode(value, type=Frame))}
     expected: dict[int, set[str]] = {shard: set() for shard in range(4)}
     for symbol in ("BTC-USDT", "ETH-USDT"):
         expected[partition_for(symbol, 4)].add(symbol)
     assert found == expected
+
+
+def test_a_shard_gets_one_record_with_a_frame_of_each_partition_that_has_its_own_stamp(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, shards=3)
+    logs = {partition: Log(partition) for partition in range(3)}
+    # All three are of one shard of three, by Kafka's murmur2: checked below.
+    logs[0].tick(0, 1, symbol="BTC-USDT")
+    logs[2].tick(0, 1, symbol="BTC-USDT", source="t").tick(4000, 2, symbol="BTC-USDT", source="t")
+    world.agent.restore({TP("trades", p): Position(0, log.end, None, "", 3) for p, log in logs.items()})
+    for log in (logs[0], logs[2]):
+        world.agent.receive(log.block(0, None))
+    world.agent._flush_changed()
+    # Without a change, the partition in between isn't there, and other shards get nothing.
+    ((topic, shard, key, value),) = world.put_records
+    assert (topic, shard, key) == ("slices", partition_for("BTC-USDT", 3), b"trades")
+    assert [(one.partition, one.upto, set(unpacked(one))) for one in frames_in(value)] == [
+        (0, 1, {("s", "BTC-USDT", 0)}),
+        (2, 2, {("t", "BTC-USDT", 0), ("t", "BTC-USDT", 4000)}),
+    ]
+    world.put_records.clear()
+    logs[2].tick(4000, 3, symbol="BTC-USDT", source="t")
+    world.agent.receive(logs[2].block(2, None))
+    world.agent.flush()
+    assert [record[:3] for record in sorted(world.put_records)] == [("slices", n, b"trades") for n in range(3)]
+    for _, n, _, value in world.put_records:
+        assert [(one.partition, one.upto, [lane.source for lane in one.lanes]) for one in frames_in(value)] == [
+            (0, 1, ["s"]),
+            (1, 0, []),
+            (2, 3, ["t"]),
+        ]
+        rows = [len(unpacked(one)) for one in frames_in(value)]
+        assert rows == ([0, 0, 1] if n == shard else [0, 0, 0])
+
+
+def test_heartbeats_alone_start_no_flush_and_are_folded_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked, processed = World(monkeypatch, fold_records=1024), [], []
+    monkeypatch.setattr(world.agent._pace, "ask", lambda *_: asked.append(world.log.end))
+    monkeypatch.setattr(world.workload, "record_processed", lambda: processed.append(world.log.end))
+    world.restore()
+    world.log.beat(5000)
+    world.read()
+    assert (asked, processed) == ([], [1])
+    world.log.tick(5001, 1).beat(6000)
+    world.read()
+    assert (asked, processed) == ([3], [1])
+    world.agent.flush()
+    assert world.agent.slicers[0].tallies.heartbeats == 2
+
+
+def test_a_partition_that_is_read_again_sends_no_frame_beside_others_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch)
+    logs = {partition: Log(partition).tick(0, 1).tick(100, 2) for partition in range(2)}
+    again = to_metadata(SliceCheckpoint(upto=2, lanes=[Lane("s", HOUR_MS + 100, HOUR_MS - 1900)]))
+    positions = {TP("trades", 0): Position(0, 2, 0, again, 2), TP("trades", 1): Position(0, 2, None, "", 2)}
+    world.agent.restore(positions)
+    for log in logs.values():
+        world.agent.receive(log.block(0, 1))
+    world.agent.flush()
+    ((*_, value),) = world.put_records
+    assert [(one.partition, one.upto) for one in frames_in(value)] == [(1, 1)]
 
 
 def test_refused_records_are_keyed_by_where_they_lie(world: World) -> None:

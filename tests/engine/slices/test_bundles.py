@@ -223,6 +223,8 @@ def _publish(owner: Slicer, slices: dict[tuple[str, str, int], dict[str, Any]]) 
 
 
 def _rows(slicing: Slicing, frame: Frame) -> Iterator[tuple[tuple[str, str, int], dict[str, Any]]]:
+    if not frame.columns:  # it says only how far the lanes are
+        return
     dtypes = {"source": "<u4", "symbol": "<u4", "slice_ms": "<i8"}
     schema = slicing.aggregate.schema
     dtypes |= {name: dtype.str for name, (dtype, _) in schema.items() if name in frame.columns}

@@ -7,21 +7,23 @@ import msgspec
 import pytest
 from faust.types import TP
 
-from tests.engine.blocks import HOUR_MS, TICKS
+from tests.engine.blocks import HOUR_MS, TICKS, Log
 from tests.engine.made_frames import WINDOWING, Window
 from tests.engine.slices.test_agent import TRADES, World
-from tickertape.schemas.frame import Frame
+from tickertape.schemas.frame import Frame, frames_in
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.keyed_topics import KeyedTopics
+from tickertape.stream.engine.core.positions import Position
 from tickertape.stream.engine.slices import agent as slicing
 from tickertape.stream.engine.slices.agent import SlicingAgent
 from tickertape.stream.engine.slices.fast_lane import FastLane
+from tickertape.stream.kafka.partition import partition_for
 
 
 class Lane:
     """A partition with an agent that has a fast lane; its timers run, and the clock of frames is ours."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, shards: int = 1) -> None:
         self.world = World(monkeypatch)
         self.clock = 100.0
         monkeypatch.setattr(slicing, "monotonic", lambda: self.clock)
@@ -31,12 +33,12 @@ class Lane:
             TICKS,
             Settings(),
             self.world,  # type: ignore[arg-type]  # it puts
-            1,
+            shards,
             agent._log_end,
             self.world.workload,
             lane,
         )
-        monkeypatch.setattr(self.world.agent._pace, "ask", lambda: None)
+        monkeypatch.setattr(self.world.agent._pace, "ask", lambda *_: None)
         self.world.restore()
         self.world.log.beat(0, keyed=[(-HOUR_MS, 1)])
         self.bars: list[tuple[str, int]] = []
@@ -91,6 +93,73 @@ def test_frames_that_wait_are_sent_without_further_records(monkeypatch: pytest.M
         assert len(lane.world.put_records) == 1
 
     asyncio.run(run())
+
+
+def test_with_many_shards_frames_are_sent_seldom_and_the_fast_lane_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        lane = Lane(monkeypatch, shards=256)
+        lane.world.log.tick(1, 1)
+        assert lane.flush() == ([("all", 1), ("s", 1)], [[3]])
+        # 256 records in 0.256 s are 1,000 a second.
+        lane.clock += 0.25
+        lane.world.log.tick(2, 2)
+        assert lane.flush() == ([("all", 2), ("s", 2)], [])
+        lane.world.log.beat(4, "t").tick(5, 3)
+        assert lane.flush() == ([("s", 3)], [])
+        lane.clock += 0.01
+        assert lane.flush() == ([], [[1]])
+        lane.world.agent.stop()
+
+    asyncio.run(run())
+
+
+def test_with_few_shards_what_has_to_go_goes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        lane = Lane(monkeypatch, shards=32)
+        lane.world.log.beat(0, "t").tick(1, 1)
+        assert lane.flush() == ([("s", 1)], [[1]])
+        lane.world.log.tick(2, 2)
+        assert lane.flush() == ([("s", 2)], [[1]])
+
+    asyncio.run(run())
+
+
+def test_what_has_to_go_does_not_wait_as_long_as_what_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slicing, "FRAMES_SECONDS", 100.0)
+
+    async def run() -> None:
+        lane = Lane(monkeypatch, shards=40)
+        lane.world.log.tick(1, 1)
+        lane.flush()
+        lane.world.log.tick(2, 2)
+        assert lane.flush()[1] == []
+        lane.world.log.beat(4, "t").tick(5, 3)
+        assert lane.flush()[1] == []
+        lane.clock += 0.04
+        await asyncio.sleep(0.2)
+        assert len(lane.world.put_records) == 1
+        lane.world.agent.stop()
+
+    asyncio.run(run())
+
+
+def test_the_fast_lane_of_a_partition_is_open_while_another_ones_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = Lane(monkeypatch)
+    logs = Log(0), Log(1)
+    # By Kafka's murmur2, this symbol lies in partition 1 of 2: checked first.
+    assert partition_for("ETH-USDT", 2) == 1
+    logs[0].beat(0, "t").tick(1, 1, source="t")
+    logs[1].beat(0, keyed=[(-HOUR_MS, 2)]).tick(1, 1, symbol="ETH-USDT")
+    lane.world.agent.restore({TP("trades", p): Position(0, log.end, None, "", 2) for p, log in enumerate(logs)})
+    for log in logs:
+        lane.world.agent.receive(log.block(0, None))
+    # Both partitions' frames are in one record.
+    lane.world.agent._pace.now()
+    ((*_, value),) = lane.world.put_records
+    assert lane.bars == [("s", 1)]
+    assert [list(frame.columns.get("shown", [])) for frame in frames_in(value)] == [[], [1]]
 
 
 def test_no_frame_waits_for_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ def counts(frames: list[tuple[int, Frame]]) -> dict[tuple[str, str, int], int]:
     """Return how many records each slice of frames holds."""
     held = {}
     for _, frame in frames:
-        source, symbol = (np.frombuffer(frame.columns[name], "<u4").tolist() for name in ("source", "symbol"))
-        starts, count = (np.frombuffer(frame.columns[name], "<i8").tolist() for name in ("slice_ms", "count"))
+        source, symbol = (np.frombuffer(frame.columns.get(name, b""), "<u4").tolist() for name in ("source", "symbol"))
+        starts, count = (np.frombuffer(frame.columns.get(name, b""), "<i8").tolist() for name in ("slice_ms", "count"))
         for s, y, start, n in zip(source, symbol, starts, count, strict=True):
             held[frame.sources[s], frame.symbols[y], start - HOUR_MS] = n
     return held

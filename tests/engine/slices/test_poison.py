@@ -115,7 +115,7 @@ class Passed:
             one = msgspec.msgpack.decode(sent, type=Frame)
             rows = zip(
                 *(
-                    np.frombuffer(one.columns[n], f"<{k}")
+                    np.frombuffer(one.columns.get(n, b""), f"<{k}")
                     for n, k in (("source", "u4"), ("symbol", "u4"), ("slice_ms", "i8"))
                 ),
                 strict=True,

@@ -9,10 +9,12 @@ import msgspec
 import numpy as np
 import pytest
 from faust.types import TP
+from msgspec import structs
 
 from tests.engine.blocks import EPOCH, HOUR_MS
 from tests.engine.made_frames import WINDOWING, Window, frame, upsert
 from tickertape.schemas.checkpoint import WindowCheckpoint, is_long, to_metadata, windows_from
+from tickertape.schemas.frame import to_records
 from tickertape.schemas.refused import DeadLetter, LateSlice
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core import workload
@@ -44,7 +46,7 @@ class World:
             self.workload,
             keyed=self.keyed,
         )
-        monkeypatch.setattr(self.agent._pace, "ask", lambda: None)
+        monkeypatch.setattr(self.agent._pace, "ask", lambda *_: None)
         self.values: list[bytes | None] = []
 
     def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
@@ -179,6 +181,50 @@ def test_a_backlog_counts_no_longer_once_its_owner_falls_silent(monkeypatch: pyt
     assert world.bars() == []
     clock[0] += 0.1
     assert world.bars() == [("A", "1s", False, 1), ("A", "3s", False, 1)]
+
+
+def test_the_frames_of_a_record_are_applied_one_after_the_other(world: World) -> None:
+    one = frame(5, upsert(0, 1.0), lanes={"s": 1000}, partitions=2)
+    # A frame's lanes cover what it holds itself, and not what is sent later: by then it is a zombie's.
+    zombie = frame(4, upsert(0, 1.0, 2.0), lanes={"s": 0}, partitions=2)
+    other = frame(7, upsert(0, 1.0, 2.0, 3.0), lanes={"s": 1000}, partition=1, partitions=2)
+    world.read(*to_records([encode(made) for made in (one, zombie, other)]))
+    assert world.bars() == [("A", "1s", True, 4), ("A", "3s", False, 4)]
+    assert world.agent.read(0) == 1
+
+
+def test_a_record_with_a_bad_frame_is_one_dead_letter_and_none_of_it_counts(world: World) -> None:
+    good = frame(1, upsert(0, 1.0), lanes={"s": 1000})
+    bad = structs.replace(good, partition=1, columns=good.columns | {"total": b""})
+    world.read(*to_records([encode(good), encode(bad)]))
+    (letter,) = [msgspec.json.decode(value, type=DeadLetter) for topic, *_, value in world.put_records]
+    assert (letter.topic, letter.offset) == ("slices", 0)
+    assert world.bars() == []
+
+
+def test_frames_without_slices_wait_for_more_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked = World(monkeypatch), []
+    monkeypatch.setattr(world.agent._pace, "ask", lambda *seconds: asked.append(seconds))
+    world.restore()
+    world.bars()
+    world.read(encode(frame(1, lanes={"s": 0})))
+    world.read(encode(frame(2, upsert(0, 1.0), lanes={"s": 0})))
+    world.bars()
+    world.read(encode(frame(3, lanes={"s": 0})))
+    assert asked == [(0.1,), (), (0.1,)]
+
+
+def test_the_next_fetch_does_not_wait_for_the_flush_of_frames_without_slices(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processed: list[int] = []
+    world.bars()
+    monkeypatch.setattr(world.workload, "record_processed", lambda: processed.append(1))
+    world.read(encode(frame(1, upsert(0, 1.0), lanes={"s": 0})))
+    assert processed == []
+    world.bars()
+    world.read(encode(frame(2, lanes={"s": 0})))
+    assert processed == [1]
 
 
 def test_a_record_that_is_no_frame_is_one_dead_letter(world: World) -> None:

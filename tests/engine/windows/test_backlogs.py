@@ -10,11 +10,11 @@ from tickertape.stream.engine.windows.backlogs import Backlogs
 def test_each_shard_knows_what_its_own_frames_have_brought() -> None:
     backlogs = Backlogs(Workload())
     for shard in (0, 1):
-        backlogs.note_frame(shard, frame(1, behind=True))
+        backlogs.note_frames(shard, [frame(1, behind=True)])
     # Shard 0 has been read to the end of the backlog, shard 1 not yet: what it holds is still old news.
-    backlogs.note_frame(0, frame(2))
+    backlogs.note_frames(0, [frame(2)])
     assert backlogs.has("trades")
-    backlogs.note_frame(1, frame(2))
+    backlogs.note_frames(1, [frame(2)])
     assert not backlogs.has("trades")
 
 
@@ -27,6 +27,6 @@ def test_a_backlog_of_this_worker_counts_without_frames_and_only_for_its_topic()
 
 def test_after_a_rebalance_frames_have_reported_nothing() -> None:
     backlogs = Backlogs(Workload())
-    backlogs.note_frame(0, frame(1, behind=True))
+    backlogs.note_frames(0, [frame(1, behind=True)])
     backlogs.clear()
     assert not backlogs.has("trades")

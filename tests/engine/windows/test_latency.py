@@ -25,19 +25,19 @@ def of(age_seconds: float, *upserts: bool) -> Frame:
 def test_what_the_fast_lane_has_published_does_not_wait_for_its_frame() -> None:
     latency, (count, _) = Latency(), counted()
     lane = Lane("s", int((time.time() - 3.0) * 1000), 0)
-    latency.note_frame(replace(frame(2, upsert(0, 1.0), upsert(1000, 1.0), shown=[3, 3]), lanes=[lane]))
+    latency.note_frames([replace(frame(2, upsert(0, 1.0), upsert(1000, 1.0), shown=[3, 3]), lanes=[lane])])
     latency.published("trades", "bars")
     assert counted()[0] == count
-    latency.note_frame(replace(frame(2, upsert(0, 1.0), upsert(1000, 1.0), shown=[3, 1]), lanes=[lane]))
+    latency.note_frames([replace(frame(2, upsert(0, 1.0), upsert(1000, 1.0), shown=[3, 1]), lanes=[lane])])
     latency.published("trades", "bars")
     assert counted()[0] == count + 1
 
 
 def test_latency_is_that_of_the_frame_that_waited_longest() -> None:
     latency, (count, total) = Latency(), counted()
-    latency.note_frame(of(60.0))  # no upserts, nothing waits
-    latency.note_frame(of(3.0, True))
-    latency.note_frame(of(1.0, True))
+    latency.note_frames([of(60.0)])  # no upserts, nothing waits
+    latency.note_frames([of(3.0, True)])
+    latency.note_frames([of(1.0, True)])
     latency.published("trades", "bars")
     latency.clear()
     latency.published("trades", "bars")

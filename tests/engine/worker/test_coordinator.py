@@ -313,3 +313,27 @@ def test_without_a_place_for_it_what_is_too_long_is_not_committed_and_said_once(
         await coordinator.stop()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("now", "seconds"),
+    # A timer that is a millisecond early doesn't make a beat of its own.
+    [(10.0, 1.0), (10.3, 0.7), (10.499, 0.501), (10.501, 1.499), (10.999, 1.001), (11.001, 0.999)],
+)
+def test_all_workers_beat_at_the_full_second(now: float, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        raise asyncio.CancelledError
+
+    async def run() -> None:
+        coordinator = Coordinator(Blocks(frozenset({"trades"}), 10, 10), Workload())
+        with monkeypatch.context() as patch:
+            patch.setattr(custody, "time", lambda: now)
+            patch.setattr(custody.asyncio, "sleep", sleep)
+            with pytest.raises(asyncio.CancelledError):
+                await coordinator._flush_regularly()
+
+    asyncio.run(run())
+    assert slept == [pytest.approx(seconds)]

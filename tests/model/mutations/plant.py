@@ -5,6 +5,7 @@ from collections.abc import Callable
 from .. import stage1, stage2
 from ..broker import Commits, Sink
 from ..feeds import Feeds
+from ..worker import Worker
 from ..world import World
 
 MUTATIONS: dict[str, tuple[str, type[World]]] = {}
@@ -20,6 +21,7 @@ def mutation(name: str, kind: str = "steady") -> Callable[[type], type]:
             Sink: "sink_type",
             Feeds: "feeds_type",
             Commits: "commits_type",
+            Worker: "worker_type",
         }
         if issubclass(part, World):
             world = part
