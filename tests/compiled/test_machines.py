@@ -39,7 +39,7 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     except build.BuildError as error:
         pytest.skip(str(error))
     program = tmp_path_factory.mktemp("machine") / "machine"
-    flags = [*build.FLAGS, *build.STRICT, f"-I{build.FOLDER}", *(["-static"] if emulator else [])]
+    flags = [*build.FLAGS, *build.STRICT, f"-I{build.FOLDER / 'source'}", *(["-static"] if emulator else [])]
     flags = [flag for flag in flags if flag not in ("-shared", "-fPIC")]
     command = [*compiler, *flags, *map(str, build.SOURCES), str(SOURCE), "-o", str(program)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
