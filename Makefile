@@ -37,7 +37,7 @@ setup: .venv/set-up .venv/compiled ## make .venv from the lock, and compile the 
 
 # The folder too, for a file that is removed. Whatever fails, NumPy does the work, and the last line printed says so.
 .venv/compiled: .venv/set-up requirements-compiler.lock \
-  stream/compiled stream/compiled/build.py $(wildcard stream/compiled/*.c stream/compiled/*.h)
+  stream/compiled/source stream/compiled/build.py $(wildcard stream/compiled/source/*)
 	@$(COMPILE) --which >/dev/null 2>&1 || $(FETCH_ZIGLANG) >/dev/null 2>&1 || :
 	@$(COMPILE) || :
 	@touch $@

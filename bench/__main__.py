@@ -28,6 +28,13 @@ console = Console(width=110)
     type=click.Choice(["throughput", "peers", "mix", "latency", "memory", "scaling", "fan-out", "capacity", "restart"]),
     help="Measure only this.",
 )
+@click.option(
+    "--contestant",
+    "contestants",
+    type=click.Choice(list(throughput.CONTESTANTS)),
+    multiple=True,
+    help="Measure the throughput of only this one, beside the plain loop; repeatable.",
+)
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Also write the figures to this JSON file.")
 @click.option(
     "--peer",
@@ -42,6 +49,7 @@ def main(
     events: int,
     rounds: int,
     only: str | None,
+    contestants: tuple[str, ...],
     path: Path | None,
     names: tuple[str, ...],
     kept: Path | None,
@@ -50,8 +58,9 @@ def main(
     """Measure and print; the exit code is 1 if a floor is missed. Restarts are measured only with --only restart."""
     ok, figures = True, dict[str, object]()
     if only in (None, "throughput"):
-        with EmbeddedKafka() as kafka:
-            rates = throughput.measure(console, kafka.broker, events, rounds)
+        with EmbeddedKafka() as kafka, EmbeddedKafka() as bundled:
+            brokers = {1: kafka.broker, throughput.BUNDLE: bundled.broker}
+            rates = throughput.measure(console, brokers, events, rounds, contestants)
             figures["throughput"] = rates
             ok &= throughput.show(console, rates)
     if only in (None, "peers"):

@@ -1,4 +1,4 @@
-"""Produce the load: JSON trades, one per record, the same for all contestants."""
+"""Produce the load: the same trades for all contestants, as JSON, one per record, or in bundles."""
 
 import asyncio
 import sys
@@ -9,8 +9,10 @@ import numpy as np
 from msgspec import json
 from msgspec.structs import replace
 
+from tickertape.schemas.bundle import to_headers
 from tickertape.schemas.topics import TRADES
 from tickertape.schemas.trade import Trade
+from tickertape.stream.bundles.packing import pack
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.partition import partition_for
@@ -54,16 +56,32 @@ def first(count: int, events: int) -> Iterator[Trade]:
             yield replace(trade, id=number, time_ms=at_ms, received_ms=at_ms + 3) if times else trade
 
 
-async def produce(broker: str, these: Iterable[Trade], topic: str = TRADES.name) -> None:
-    """Fill a topic, without heartbeats, because Faust can't read null values."""
+async def produce(broker: str, these: Iterable[Trade], topic: str = TRADES.name, bundle: int = 1) -> None:
+    """Fill a topic, without heartbeats, because Faust can't read null values; with bundles of so many events."""
     encode = json.Encoder().encode
     async with Producer(Connection(broker)) as producer:
         partitions = await producer.partitions(topic)
+        waiting: dict[int, list[Trade]] = {partition: [] for partition in range(partitions)}
+
+        def send(partition: int) -> None:
+            some, waiting[partition] = waiting[partition], []
+            if some:
+                producer.send(topic, partition, None, pack(some), to_headers(len(some)))
+
         for i, trade in enumerate(these):
-            producer.send(topic, partition_for(trade.symbol, partitions), trade.symbol.encode(), encode(trade))
+            partition = partition_for(trade.symbol, partitions)
+            if bundle == 1:
+                producer.send(topic, partition, trade.symbol.encode(), encode(trade))
+            else:
+                waiting[partition].append(trade)
+                if len(waiting[partition]) == bundle:
+                    send(partition)
             if i % 10_000 == 0:
                 await producer.room()
+        for partition in range(partitions):
+            send(partition)
 
 
 if __name__ == "__main__":
-    asyncio.run(produce(sys.argv[1], trades(int(sys.argv[2]))))
+    events, *bundle = map(int, sys.argv[2:])
+    asyncio.run(produce(sys.argv[1], trades(events), TRADES.name, *bundle))

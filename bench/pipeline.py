@@ -66,7 +66,7 @@ class Timed(Pipeline):
         """Wait until everything is read and committed; return the seconds of wall time and of CPU time."""
 
         def read() -> int:
-            return sum(slicer.read for agent in agents.values() for slicer in agent.slicers.values())
+            return sum(slicer.tallies.events for agent in agents.values() for slicer in agent.slicers.values())
 
         while read() < self.events:  # noqa: ASYNC110 - as above
             await asyncio.sleep(LOOK_SECONDS)

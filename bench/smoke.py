@@ -19,16 +19,16 @@ from pathlib import Path
 import msgspec
 from numpy._core._multiarray_umath import __cpu_dispatch__  # type: ignore[import-not-found]  # NumPy has no public name for it
 
-from bench.hot_path import BLOCK_RECORDS, MOST_BLOCKS
+from bench.hot_path import INPUTS
 from tickertape.stream.compiled.build import OFF
 from tickertape.stream.compiled.library import why_numpy
 
 BUDGET = Path(__file__).with_name("budget.json")
-STAGES = ("slices", "bars")
+STAGES = tuple(INPUTS)
 #: The environment of each path.
 PATHS = {"compiled": {OFF: "0"}, "numpy": {OFF: "1"}}
-# More blocks less fewer: what both runs share is the start of Python, and the making of the input.
-FEWER, MORE = 6, MOST_BLOCKS
+# All blocks less a fifth of them: what both runs share is the start of Python, and the making of the input.
+SHARE = 5
 #: Counts above this multiple of the budget fail.
 TOLERANCE = 1.05
 
@@ -53,15 +53,21 @@ def instructions(path: str, stage: str, count: int) -> int:
 
 def measure() -> dict[str, int]:
     """Return the instructions per event, by path and stage."""
-    runs = [(path, stage, count) for path in PATHS for stage in STAGES for count in (FEWER, MORE)]
+    runs = [
+        (path, stage, count)
+        for path in PATHS
+        for stage, of in INPUTS.items()
+        for count in (of.blocks // SHARE, of.blocks)
+    ]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         counted = dict(zip(runs, pool.map(lambda run: instructions(*run), runs), strict=True))
-    events = (MORE - FEWER) * BLOCK_RECORDS
-    return {
-        f"{stage}, {path}": round((counted[path, stage, MORE] - counted[path, stage, FEWER]) / events)
-        for path in PATHS
-        for stage in STAGES
-    }
+
+    def per_event(path: str, stage: str) -> int:
+        _, block, blocks = INPUTS[stage]
+        fewer = blocks // SHARE
+        return round((counted[path, stage, blocks] - counted[path, stage, fewer]) / (blocks - fewer) / block)
+
+    return {f"{stage}, {path}": per_event(path, stage) for path in PATHS for stage in STAGES}
 
 
 def main() -> None:
@@ -83,6 +89,9 @@ def main() -> None:
     for stage, count in counted.items():
         if budget is None:
             print(f"{stage}: {count:,} instructions per event; there is no budget for Python {python}")
+            continue
+        if stage not in budget:
+            print(f"{stage}: {count:,} instructions per event; it has no budget")
             continue
         over = count > TOLERANCE * budget[stage]
         failed |= over

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ from tickertape.stream.kafka.admin import topics
 
 SLICES = "slices"
 BARS = "slices and bars"
+BUNDLED_SLICES = "slices, bundles of 1,000"
+BUNDLED_BARS = "slices and bars, bundles of 1,000"
+NUMPY_BUNDLED = "slices, bundles of 1,000, NumPy only"
 NUMPY_BARS = "the same, NumPy only"
 #: confluent-kafka, msgspec and dicts.
 PLAIN = "plain loop"
@@ -31,6 +34,10 @@ FAUST_DICT = "Faust dict"
 FAUST_TABLE = "Faust table"
 #: The agents of trades and their bars.
 SPINE = "tickertape.agents.market.trades,tickertape.agents.market.bars"
+
+
+# The events of a bundle.
+BUNDLE = 1000
 
 
 class Contestant(NamedTuple):
@@ -44,12 +51,15 @@ class Contestant(NamedTuple):
         The share of the events that it gets.
     environment
         Variables that are set for it.
+    bundle
+        How many events a record has that it reads.
     """
 
     module: str
     arguments: Sequence[str] = ()
     share: float = 1.0
     environment: Mapping[str, str] = MappingProxyType({})
+    bundle: int = 1
 
 
 CONTESTANTS = {
@@ -59,7 +69,10 @@ CONTESTANTS = {
     BARS: Contestant("bench.pipeline", [SPINE]),
     NUMPY_BARS: Contestant("bench.pipeline", [SPINE], environment={OFF: "1"}),
     GETMANY: Contestant("bench.getmany"),
-    SLICES: Contestant("bench.pipeline", ["tickertape.agents.market.trades"]),
+    SLICES: Contestant("bench.pipeline", [SPINE.partition(",")[0]]),
+    BUNDLED_BARS: Contestant("bench.pipeline", [SPINE], bundle=BUNDLE),
+    NUMPY_BUNDLED: Contestant("bench.pipeline", [SPINE.partition(",")[0]], environment={OFF: "1"}, bundle=BUNDLE),
+    BUNDLED_SLICES: Contestant("bench.pipeline", [SPINE.partition(",")[0]], bundle=BUNDLE),
 }
 INPUTS = (TRADES, QUOTES, POSTS)
 REST_SECONDS = 1.5
@@ -101,18 +114,30 @@ def delete(broker: str, names: list[str]) -> None:
         admin.close()
 
 
-def measure(console: Console, broker: str, events: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Run all contestants by turns; return the best and the medians of their rates, and how they compare."""
-    topics.create(Settings(broker))
-    console.print(f"producing {events:,} trades of 200 symbols")
-    asyncio.run(load.produce(broker, load.trades(events)))
-    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTESTANTS}
+def measure(
+    console: Console, brokers: Mapping[int, str], events: int, rounds: int, only: Sequence[str] = ()
+) -> dict[str, dict[str, float]]:
+    """Run all contestants by turns; return the best and the medians of their rates, and how they compare.
+
+    Parameters
+    ----------
+    brokers
+        By the number of events of a record: the broker whose topics get such records.
+    only
+        If given, only these take part, and the plain loop.
+    """
+    for bundle, broker in brokers.items():
+        topics.create(Settings(broker))
+        console.print(f"producing {events:,} trades of 200 symbols, in records of {bundle:,}")
+        asyncio.run(load.produce(broker, load.trades(events), bundle=bundle))
+    contestants = {name: one for name, one in CONTESTANTS.items() if not only or name in (PLAIN, *only)}
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
     for _ in range(rounds):
-        for name, contestant in CONTESTANTS.items():
-            wall, cpu = contest(contestant, broker, events)
+        for name, contestant in contestants.items():
+            wall, cpu = contest(contestant, brokers[contestant.bundle], events)
             rates[name].append((wall, cpu))
             console.print(f"  {name}: {wall:,.0f} per second, {cpu:,.0f} by CPU time", highlight=False)
-    return {name: _figures(rates, name) for name in CONTESTANTS}
+    return {name: _figures(rates, name) for name in contestants}
 
 
 def _figures(rates: dict[str, list[tuple[float, float]]], name: str) -> dict[str, float]:
@@ -124,8 +149,12 @@ def _figures(rates: dict[str, list[tuple[float, float]]], name: str) -> dict[str
         "best_cpu": max(cpus),
         "cpu": statistics.median(cpus),
         "of_plain": _ratio(rates, name, PLAIN),
-        **({"of_reference": _ratio(rates, name, FLOORS[name][0])} if name in FLOORS else {}),
+        **({"of_reference": _ratio(rates, name, FLOORS[name][0])} if _has_floor(rates, name) else {}),
     }
+
+
+def _has_floor(rates: Collection[str], name: str) -> bool:
+    return name in FLOORS and FLOORS[name][0] in rates
 
 
 def _ratio(rates: dict[str, list[tuple[float, float]]], name: str, other: str) -> float:
@@ -138,7 +167,7 @@ def show(console: Console, figures: dict[str, dict[str, float]]) -> bool:
     ok = True
     for name, figure in sorted(figures.items(), key=lambda item: item[1]["cpu"]):
         wanted = ""
-        if name in FLOORS:
+        if _has_floor(figures, name):
             other, least = FLOORS[name]
             met = figure["of_reference"] >= least
             ok &= met

@@ -30,7 +30,7 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
     upto
         The offset up to which the partition has been read.
     start
-        The log's first offset when it was first read; the tallies add up to ``upto - start``.
+        The log's first offset when it was first read; the tallies account for ``upto - start`` offsets.
     lanes
         Every lane, as of ``upto``.
     tallies
@@ -45,6 +45,8 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
     since
         By source: the offset at which its lane was created, if that is past the commit's offset. Records before it
         were rejected, and are rejected again when they are reread.
+    since_event
+        By source, for a lane that was created within a bundle: the index there. Earlier events were rejected too.
     """
 
     upto: int = 0
@@ -55,6 +57,7 @@ class SliceCheckpoint(Struct, frozen=True, array_like=True):
     partitions: int = 0
     evicted_ms: int = NEVER_MS
     since: dict[str, int] = field(default_factory=dict)
+    since_event: dict[str, int] = field(default_factory=dict)
 
 
 class Views(Struct, frozen=True, array_like=True):
@@ -147,7 +150,7 @@ def head_of(metadata: str) -> str:
     """Return a short form of a checkpoint: only the lane with the highest watermark, or no topics."""
     if (slices := slices_from(metadata)) is not None and slices.lanes:
         furthest = max(slices.lanes, key=lambda lane: lane.watermark_ms)
-        return to_metadata(replace(slices, lanes=[furthest], since={}))
+        return to_metadata(replace(slices, lanes=[furthest], since={}, since_event={}))
     windows = windows_from(metadata)
     return metadata if windows is None else to_metadata(replace(windows, topics={}))
 

@@ -26,6 +26,9 @@ AnyTimeMs = Annotated[int, Meta(ge=-(2**62), le=2**62)]
 SHOWN_OF_SOURCE, SHOWN_OF_ALL = 1, 2
 
 
+_ALWAYS = ("counted", "late", "rejected", "repeated", "unmatched", "heartbeats")
+
+
 class Lane(Struct, frozen=True, array_like=True):
     """One source within one partition, and how far its event time is.
 
@@ -52,16 +55,19 @@ class Lane(Struct, frozen=True, array_like=True):
 
 
 class Tallies(Struct, array_like=True):
-    """What became of every offset from the log's start to ``upto``. The fields add up to the number of offsets.
+    """What became of every record and event from the log's start to ``upto``, see `offsets`.
 
     Attributes
     ----------
     counted, late, rejected, repeated, unmatched, heartbeats
-        Numbers of records. Each record is in exactly one field.
+        Numbers of records. Each is in exactly one field. In place of a bundle, each of its events is; a bundle that
+        can't be unpacked is one rejected record.
     empty
         Offsets without a record: transaction markers, aborted transactions, compacted records.
     lost
         Records that retention deleted before they were read.
+    bundles, bundled
+        Bundles that were unpacked, and the events that they held.
     """
 
     counted: Whole = 0
@@ -72,6 +78,25 @@ class Tallies(Struct, array_like=True):
     heartbeats: Whole = 0
     empty: Whole = 0
     lost: Whole = 0
+    bundles: Whole = 0
+    bundled: Whole = 0
+
+    @property
+    def events(self) -> int:
+        """The number of records other than heartbeats, where in place of a bundle each of its events counts."""
+        return self.counted + self.late + self.rejected + self.repeated + self.unmatched
+
+    @property
+    def offsets(self) -> int:
+        """The number of offsets that the tallies account for, each by a record or by what is in its place."""
+        return self.events - self.bundled + self.bundles + self.heartbeats + self.empty + self.lost
+
+    def __str__(self) -> str:
+        """Return the sum that makes up the number of offsets; what is rare and 0 is left out."""
+        counts = {name: getattr(self, name) for name in self.__struct_fields__}
+        bundled = counts.pop("bundled")
+        terms = [f"{name} {count:,}" for name, count in counts.items() if count or name in _ALWAYS]
+        return " + ".join(terms) + (f" - bundled {bundled:,}" if bundled else "")
 
 
 class Frame(Struct, frozen=True, array_like=True):

@@ -8,8 +8,8 @@ class Late(Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    topic, partition, offset
-        The record's position.
+    topic, partition, offset, index
+        The record's position; for an event of a bundle also its index there, else null.
     source, symbol
         The record's source and symbol; several symbols are separated by commas.
     time_ms
@@ -19,9 +19,9 @@ class Late(Struct, frozen=True, kw_only=True):
     late_by_ms
         How far the frontier was past the end of the slice.
     value
-        The record as text, cut after 64 KiB.
+        The record as text, cut after 64 KiB; for an event of a bundle, as JSON.
     size_bytes
-        The record's full length.
+        Its full length.
     """
 
     topic: str
@@ -34,6 +34,12 @@ class Late(Struct, frozen=True, kw_only=True):
     late_by_ms: int
     value: str
     size_bytes: int
+    index: int | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The key of the report's record."""
+        return _key(self.topic, self.partition, self.offset, self.index)
 
 
 class LateSlice(Struct, frozen=True, kw_only=True):
@@ -80,14 +86,15 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    topic, partition, offset
-        The record's position.
+    topic, partition, offset, index
+        The record's position; for an event of a bundle also its index there, else null. A bundle that can't be
+        unpacked is rejected as one record.
     reason
         What is wrong with the record, in one line.
     value
-        The record's bytes, Base64 in JSON, cut after 64 KiB.
+        The record's bytes, Base64 in JSON, cut after 64 KiB; for an event of a bundle, its JSON.
     size_bytes
-        The record's full length.
+        Their full length.
     sha256
         The digest of all bytes of the record if ``value`` is cut, else empty.
     """
@@ -99,3 +106,13 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     value: bytes
     size_bytes: int
     sha256: str = ""
+    index: int | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The key of the report's record."""
+        return _key(self.topic, self.partition, self.offset, self.index)
+
+
+def _key(topic: str, partition: int, offset: int, index: int | None) -> bytes:
+    return f"{topic}|{partition}|{offset}{'' if index is None else f'|{index}'}".encode()

@@ -57,7 +57,7 @@ class Topic(Struct, frozen=True, kw_only=True):
 
 TRADES = Topic(
     name="trades",
-    holds="a trade, normalised, as JSON; or a heartbeat",
+    holds="a trade, normalised, as JSON; or a bundle of them; or a heartbeat",
     key="symbol",
     partitions=4,
     retention_ms=DAY_MS,
@@ -66,7 +66,7 @@ TRADES = Topic(
 )
 QUOTES = Topic(
     name="quotes",
-    holds="a best bid and ask, normalised, as JSON; or a heartbeat",
+    holds="a best bid and ask, normalised, as JSON; or a bundle of them; or a heartbeat",
     key="symbol",
     partitions=4,
     retention_ms=DAY_MS,
@@ -75,7 +75,7 @@ QUOTES = Topic(
 )
 POSTS = Topic(
     name="posts",
-    holds="a post, normalised, as JSON; or a heartbeat",
+    holds="a post, normalised, as JSON; or a bundle of them; or a heartbeat",
     key="author",
     partitions=4,
     retention_ms=7 * DAY_MS,
@@ -137,14 +137,14 @@ SIGNALS = Topic(
 LATE = Topic(
     name="late",
     holds="a record behind its lane's frontier, or a slice past the horizon, and how late it was",
-    key="topic, partition, offset; for a slice: topic, partition, source, symbol, start",
+    key="topic, partition, offset, index in a bundle; for a slice: topic, partition, source, symbol, start",
     partitions=1,
     retention_ms=7 * DAY_MS,
 )
 DEAD_LETTERS = Topic(
     name="dead-letters",
     holds="a rejected record: its position, the reason, and its bytes",
-    key="topic, partition, offset",
+    key="topic, partition, offset, index in a bundle",
     partitions=1,
     retention_ms=7 * DAY_MS,
 )

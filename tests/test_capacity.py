@@ -64,7 +64,11 @@ def cells(row: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "row"),
-    [("slice_us", "Tickertape, slices only"), ("bar_us", "Tickertape, slices and bars of five resolutions")],
+    [
+        ("slice_us", "Tickertape, slices only"),
+        ("bar_us", "Tickertape, slices and bars of five resolutions"),
+        ("bundle_bar_us", "slices and bars of five resolutions, bundles"),
+    ],
 )
 def test_times_are_those_of_the_benchmarks(name: str, row: str) -> None:
     median_by_cpu = float(cells(row)[3])

@@ -15,6 +15,7 @@ FOLDERS = ("schemas", "stream", "agents")
 LEVELS = {
     "schemas": 0,
     "stream": 0,
+    "stream.bundles": 1,
     "stream.compiled": 1,
     "stream.configuration": 2,
     "stream.extensions": 1,

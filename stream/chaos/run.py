@@ -18,12 +18,14 @@ from rich.console import Console
 
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.schemas.topics import BARS, DEAD_LETTERS, LATE, POSTS, QUOTES, SLICES, TRADES
+from tickertape.schemas.trade import Trade
 from tickertape.stream.chaos.busy import busy
 from tickertape.stream.chaos.faults import FAULTS, Stage, freeze_all_but_one
 from tickertape.stream.chaos.oracle import logs, verdict
+from tickertape.stream.chaos.oracle.bundles import events_of
 from tickertape.stream.chaos.oracle.feed import SOURCES, TOPICS, Places
 from tickertape.stream.chaos.oracle.feed import Plan as FeedPlan
-from tickertape.stream.chaos.oracle.truth import Bars, Entry, Truth
+from tickertape.stream.chaos.oracle.truth import Bars, Entry, Position, Truth
 from tickertape.stream.chaos.report import Summary, by_fault
 from tickertape.stream.chaos.schedule import Blow, blows
 from tickertape.stream.chaos.waits import send_first_heartbeats, wait_until_final, wait_until_owned
@@ -274,7 +276,13 @@ class _Run:
         entries: list[Entry] = []
         values: set[bytes] = set()
         async for r in logs.read(self._settings, [TRADES.name]):
-            entries.append(Entry(r.partition, r.offset, r.timestamp, r.value, tuple(r.headers)))
+            at, events = (r.partition, r.offset, r.timestamp), events_of(r.value or b"", dict(r.headers))
+            if events is None:
+                entries.append(Entry(*at, r.value, tuple(r.headers)))
+            else:
+                found = [msgspec.json.encode(msgspec.convert(event, Trade)) for event in events]
+                entries += [Entry(*at, value, (), index) for index, value in enumerate(found)]
+                values.update(found)
             if r.value is not None:
                 values.add(r.value)
         settings = self._settings
@@ -352,9 +360,9 @@ class _Run:
         )
 
 
-def _places(refused: Late | DeadLetter) -> list[tuple[int, int]]:
+def _places(refused: Late | DeadLetter) -> list[Position]:
     """Return the place of a refused trade; none for other records, which the oracle doesn't cover."""
-    return [(refused.partition, refused.offset)] if refused.topic == TRADES.name else []
+    return [(refused.partition, refused.offset, refused.index)] if refused.topic == TRADES.name else []
 
 
 def _end(feeds: dict[str, Slot]) -> None:

@@ -22,7 +22,8 @@ from pathlib import Path
 OFF, INSTEAD = "TICKERTAPE_NUMPY_ONLY", "TICKERTAPE_COMPILED"
 
 FOLDER = Path(__file__).parent
-SOURCES = sorted(FOLDER.glob("*.c"))
+SOURCES = sorted((FOLDER / "source").glob("*.c"))
+HEADERS = sorted((FOLDER / "source").glob("*.h"))
 # Fused operations round once where two would, so they are off.
 FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-shared"]
 SANITIZERS = ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -36,8 +37,8 @@ class BuildError(Exception):
 
 def digest() -> str:
     """Return a digest of the sources and flags. The library's name has it, so one of other sources is never loaded."""
-    files = [*SOURCES, *sorted(FOLDER.glob("*.h"))]
-    return sha256(b"\0".join([*(path.read_bytes() for path in files), " ".join(FLAGS).encode()])).hexdigest()[:16]
+    parts = [*(path.read_bytes() for path in (*SOURCES, *HEADERS)), " ".join(FLAGS).encode()]
+    return sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def library(*, sanitize: bool = False) -> Path:

@@ -33,6 +33,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "tt_plan_choice": (c_int64, [c_void_p, c_char_p, c_int64]),
     "tt_scan": (c_int64, [c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
+    "tt_unbundle": (c_int64, [c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_int64]),
     "tt_fold": (c_uint64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p, c_int64]),
     "tt_rise": (c_int64, [c_void_p, c_int64, c_void_p, c_void_p, c_int64, c_void_p]),
     "tt_pairs_new": (c_void_p, [c_uint64]),
@@ -40,7 +41,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "tt_pairs_find": (None, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p]),
     "tt_pairs_add": (c_int64, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
     "tt_pairs_drop": (None, [c_void_p, c_void_p, c_void_p, c_int64]),
-    "tt_split": (c_int64, [c_void_p, *[c_int64] * 8, *[c_void_p] * 5]),
+    "tt_split": (c_int64, [c_void_p, *[c_int64] * 8, *[c_void_p] * 5, c_char_p, c_int64, c_void_p]),
     "tt_write_rows": (None, [c_void_p, *[c_int64] * 3, c_void_p, c_void_p]),
     "tt_frame": (c_int64, [*[c_void_p] * 5, *[c_int64] * 3, c_void_p, c_int64, c_void_p]),
 }

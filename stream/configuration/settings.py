@@ -73,7 +73,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         the next owner reads up to an hour of frames again, and metrics that are derived from final bars, such as an
         EMA, are refused, because only snapshots store their state.
     block_records, block_bytes
-        The most records and bytes in a block. A larger record is a block of its own.
+        The most records and bytes in a block, which may have eight times as many events in bundles. A larger record is
+        a block of its own.
     partitions
         The number of partitions with which a topic is created, by topic. The defaults are in the catalogue of topics.
     session_seconds

@@ -12,6 +12,7 @@ from tickertape.schemas import heartbeat
 from tickertape.schemas.frame import Frame, frames_in
 from tickertape.schemas.snapshot import Piece
 from tickertape.schemas.topics import SLICES, WINDOW_STATE
+from tickertape.stream.bundles.unpacking import Unpacked, header_of
 from tickertape.stream.console.columns import Columns, Record
 from tickertape.stream.console.shown import shown
 from tickertape.stream.errors import ConfigError
@@ -83,7 +84,7 @@ async def tail(
 
 
 def decode(record: ConsumerRecord, column_types: ColumnTypes) -> list[Record]:
-    """Decode a record of any content. Only a record of frames may hold more than one thing to show.
+    """Decode a record of any content. Only one of frames, and a bundle, may hold more than one thing to show.
 
     Parameters
     ----------
@@ -102,6 +103,9 @@ def decode(record: ConsumerRecord, column_types: ColumnTypes) -> list[Record]:
         elif record.topic == WINDOW_STATE.name:
             piece = structs.asdict(_decode_piece(record.value))
             return [Record("result", piece | {"data": f"{len(piece['data'])} bytes"})]
+        elif (header := header_of(record.headers)) is not None:
+            bundle = Unpacked(record.value, header.events)
+            return [Record("result", _decode_json(event)) for event in bundle.texts]
         elif isinstance(value := _decode_json(record.value), dict):
             # A record that is nested too deep to be encoded again fails here, and is shown raw.
             _json(value)

@@ -15,6 +15,7 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.clock import Clock
 from tickertape.stream.feeds.define.registry import format_named, formats
 from tickertape.stream.feeds.files import reading as files
+from tickertape.stream.feeds.options import bundle_seconds as bundle_option
 from tickertape.stream.feeds.options import source_name
 from tickertape.stream.feeds.tally import Tally
 from tickertape.stream.telemetry import logs
@@ -111,6 +112,7 @@ def feed() -> None:
     "second are late.",
 )
 @_spread
+@bundle_option
 @source_name
 @click.pass_obj
 def feed_file(
@@ -121,6 +123,7 @@ def feed_file(
     sort: bool,
     close: bool,
     spread: tuple[tuple[str, int], ...],
+    bundle_seconds: float,
     source: str | None,
 ) -> None:
     """Send recorded events. Several files are merged in the order in which their events were received.
@@ -139,7 +142,15 @@ def feed_file(
 
     console, tally = Console(stderr=True), Tally()
     format_ = format_named(kind, settings.agents)
-    send = partial(session.feed, settings, kinds=format_.kinds, close=close, console=console, spread=dict(spread))
+    send = partial(
+        session.feed,
+        settings,
+        kinds=format_.kinds,
+        close=close,
+        console=console,
+        spread=dict(spread),
+        bundle_seconds=bundle_seconds,
+    )
     try:
         clock = partial(Clock, settings.skew_ms)
         with closing(files.turns(paths, format_, tally, clock, by_event_time=sort, source=source)) as turns:
@@ -196,6 +207,7 @@ def feed_file(
     help="Write the number of trades sent per symbol to FILE.",
 )
 @_spread
+@bundle_option
 @click.pass_obj
 def feed_simulate(
     settings: Settings,
@@ -212,6 +224,7 @@ def feed_simulate(
     close: bool | None,
     ledger: Path | None,
     spread: tuple[tuple[str, int], ...],
+    bundle_seconds: float,
 ) -> None:
     """Send a simulated market: bursts of trades, quotes, and posts that prices follow; busy and quiet symbols."""
     settings.the_broker()
@@ -230,7 +243,15 @@ def feed_simulate(
         # If the file can't be written, fail now and not after an hour.
         simulation.ledger.write(ledger)
     console = Console(stderr=True)
-    send = partial(session.feed, settings, kinds=simulation.kinds, close=closes, console=console, spread=dict(spread))
+    send = partial(
+        session.feed,
+        settings,
+        kinds=simulation.kinds,
+        close=closes,
+        console=console,
+        spread=dict(spread),
+        bundle_seconds=bundle_seconds,
+    )
     try:
         asyncio.run(send(simulation.batches))
     finally:
@@ -254,6 +275,7 @@ def _command_of(live: "Feed") -> click.Command:
         settings: Settings,
         record: Path | None,
         spread: tuple[tuple[str, int], ...],
+        bundle_seconds: float,
         source: str | None,
         symbols: tuple[str, ...] = (),
     ) -> None:
@@ -261,9 +283,10 @@ def _command_of(live: "Feed") -> click.Command:
 
         settings.the_broker()
         connected = live.connect(settings_of(live, settings.feeds), symbols, source or live.name)
-        _send_live(settings, connected, record, spread)
+        _send_live(settings, connected, record, spread, bundle_seconds)
 
-    options: list[click.Parameter] = list(getattr(_record(_spread(source_name(lambda: None))), "__click_params__", ()))
+    decorated = _record(_spread(bundle_option(source_name(lambda: None))))
+    options: list[click.Parameter] = list(getattr(decorated, "__click_params__", ()))
     asked = [click.Argument(["symbols"], nargs=-1, required=True, metavar="SYMBOL...")] if live.takes_symbols else []
     return click.Command(
         live.name,
@@ -274,7 +297,11 @@ def _command_of(live: "Feed") -> click.Command:
 
 
 def _send_live(
-    settings: Settings, source: "Source", record: Path | None, spread: tuple[tuple[str, int], ...] = ()
+    settings: Settings,
+    source: "Source",
+    record: Path | None,
+    spread: tuple[tuple[str, int], ...] = (),
+    bundle_seconds: float = 0.0,
 ) -> None:
     """Send a live source's events until stopped, then print what became of its messages."""
     settings.the_broker()
@@ -302,6 +329,7 @@ def _send_live(
                 console=console,
                 spread=dict(spread),
                 live=live,
+                bundle_seconds=bundle_seconds,
             )
         )
     finally:

@@ -132,10 +132,10 @@ class _Slicing:
             self._last_ms = max(self._last_ms, int(block.appended_ms.max()))
             heard_ms = self._last_ms - self._last_ms % self._bucket_ms
             self._heard_ms |= dict.fromkeys(slicer.pop_active(), heard_ms)
-        self._unflushed += len(block)
+        self._unflushed += block.events
         if self._unflushed >= FLUSH_RECORDS or len(slicer) >= FLUSH_SLICES:
             self._flush()
-        self._read(len(block), max(slicer.lanes.watermark_ms.values(), default=0))
+        self._read(block.events, max(slicer.lanes.watermark_ms.values(), default=0))
 
     def _flush(self, *, last: bool = False) -> None:
         self._unflushed = 0
@@ -157,7 +157,7 @@ class _Slicing:
         for spill in (*self._frames, self._late, self._dead):
             spill.close()
         slicer = self._slicer
-        if slicer.upto - slicer.start != sum(msgspec.structs.astuple(slicer.tallies)):
+        if slicer.upto - slicer.start != slicer.tallies.offsets:
             raise LawBroken(
                 f"{self._job.topic}, partition {slicer.partition}: {slicer.upto - slicer.start} offsets were read, "
                 f"but the tallies add up to another number: {slicer.tallies}"

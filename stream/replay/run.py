@@ -35,8 +35,7 @@ from tickertape.stream.results.arrow import table_of
 
 # The columns that identify a result, and a refused record.
 KEY = ("symbol", "source", "resolution", "start_ms")
-PLACE = ("topic", "partition", "offset")
-_ALWAYS = ("counted", "late", "rejected", "repeated", "unmatched", "heartbeats")
+PLACE = ("topic", "partition", "offset", "index")
 
 
 class Files(Struct, frozen=True):
@@ -93,10 +92,8 @@ class Outcome(Struct):
         self.open |= other.open
 
     def __str__(self) -> str:
-        counts = msgspec.structs.asdict(self.tallies).items()
-        terms = " + ".join(f"{name} {count:,}" for name, count in counts if count or name in _ALWAYS)
         lines = [str(self.lines)] if self.lines is not None else []
-        return "\n".join([*lines, f"read {self.read:,} = {terms}"])
+        return "\n".join([*lines, f"read {self.read:,} = {self.tallies}"])
 
 
 async def of_files(settings: Settings, source: Files, processes: int, folder: Path, console: Console) -> Outcome:

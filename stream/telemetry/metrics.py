@@ -60,14 +60,28 @@ _RECORDS = (1, 8, 64, 256, 1024, 2048, 4096, 8192, 16_384)
 
 RECORDS = Counter(
     "tickertape_records",
-    "Records read and committed, by outcome: counted, late, rejected, repeated, unmatched, heartbeats. The sum over "
-    "all outcomes is the number of records read.",
+    "Records read and committed, by outcome: counted, late, rejected, repeated, unmatched, heartbeats. In place of a "
+    "bundle, each of its events is counted. The sum over all outcomes, plus bundles and less bundled events, is the "
+    "number of records read.",
     ("topic", "partition", "outcome"),
     registry=WORKER,
 )
 LOST = Counter(
     "tickertape_lost_records",
     "Records that retention deleted before they were read.",
+    ("topic", "partition"),
+    registry=WORKER,
+)
+
+BUNDLES = Counter(
+    "tickertape_bundles",
+    "Bundles read and committed: records that hold many events.",
+    ("topic", "partition"),
+    registry=WORKER,
+)
+BUNDLED = Counter(
+    "tickertape_bundled_events",
+    "The events that these bundles held.",
     ("topic", "partition"),
     registry=WORKER,
 )
@@ -176,7 +190,7 @@ HELD_PARTITIONS = Gauge(
 
 BLOCK_RECORDS = Histogram(
     "tickertape_block_records",
-    "The number of records in a block.",
+    "The number of records in a block. In place of a bundle, each of its events is counted.",
     ("topic",),
     registry=WORKER,
     buckets=_RECORDS,

@@ -73,6 +73,7 @@ def _whole(random: Random) -> bytes:
         ("", b""),
         ("é", b"\xff"),
         ("n", None),
+        ("bundle", b'{"version":1,"events":3}'),
     ]
     headers = tuple(random.sample(some, random.randint(0, 3)))
     if not any(isinstance(key, NoText) for key, _ in headers):
@@ -144,7 +145,13 @@ def made(fetched: bytes, *, with_library: bool) -> tuple[list[Any], str, int]:
                 blocks.append(
                     (
                         (record.offset, record.timestamp, block.start, block.end, len(block)),
-                        (block.offsets.tolist(), list(block.values), block.appended_ms.tolist(), block.headers),
+                        (
+                            block.offsets.tolist(),
+                            list(block.values),
+                            block.appended_ms.tolist(),
+                            block.headers,
+                            block.bundles,
+                        ),
                     )
                 )
         except Exception as error:

@@ -29,6 +29,8 @@ class Counts:
     merged: int = 0
     batches: int = 0
     split: int = 0
+    bundles: int = 0
+    unbundled: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))

@@ -51,10 +51,12 @@ static void records(int64_t n, int64_t bytes) {
 static void batch(int64_t n, int64_t bytes) {
     const uint8_t *buffer = next(bytes, 1);
     int64_t *found = calloc((size_t)(PLACES * n), 8);
+    uint8_t *marked = calloc((size_t)n, 1);
     int64_t fine = tt_split(buffer, 0, bytes, n, 1000, INT64_MAX, 5000, 0, 0, found, found + n, found + 2 * n, found + 3 * n,
-                            found + 4 * n);
+                            found + 4 * n, (const uint8_t *)"bundle", 6, marked);
     fwrite(&fine, 8, 1, stdout);
     fwrite(found, 8, (size_t)(PLACES * n), stdout);
+    fwrite(marked, 1, (size_t)n, stdout);
 }
 
 int main(void) {

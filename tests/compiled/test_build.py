@@ -120,7 +120,7 @@ def test_another_machine_is_ziglangs(place: Place) -> None:
 def test_all_sources_are_compiled(place: Place) -> None:
     place.program("cc")
     called = place.called()
-    assert [word for word in called if word.endswith(".c")] == sorted(map(str, build.FOLDER.glob("*.c")))
+    assert [word for word in called if word.endswith(".c")] == sorted(map(str, build.FOLDER.glob("source/*.c")))
     assert {"-std=c11", "-ffp-contract=off", "-shared"} <= set(called)
     # The compilers of users may know more warnings than ours.
     assert "-Werror" not in called
@@ -196,7 +196,7 @@ def test_other_sources_make_another_library_and_the_old_one_goes(copy: Path, pla
     assert before == build.library().name
     assert built(copy, place) == [before]
     (copy / "hot-sanitized-0123.so").touch()
-    with (copy / changed).open("a") as file:
+    with (copy / "source" / changed).open("a") as file:
         file.write("/* more */\n")
     (after,) = built(copy, place)
     assert after != before

@@ -39,7 +39,7 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     except build.BuildError as error:
         pytest.skip(str(error))
     program = tmp_path_factory.mktemp("machine") / "machine"
-    flags = [*build.FLAGS, *build.STRICT, f"-I{build.FOLDER}", *(["-static"] if emulator else [])]
+    flags = [*build.FLAGS, *build.STRICT, f"-I{build.FOLDER / 'source'}", *(["-static"] if emulator else [])]
     flags = [flag for flag in flags if flag not in ("-shared", "-fPIC")]
     command = [*compiler, *flags, *map(str, build.SOURCES), str(SOURCE), "-o", str(program)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -96,17 +96,18 @@ def zigzag(number: int) -> bytes:
 
 
 def batch(some: random.Random) -> tuple[bytes, list[list[int]]]:
-    """Return the records of a batch as Kafka's protocol has them, and the places in it that a split finds."""
+    """Return the records of a batch as in Kafka's protocol, and what a split finds: places, and if it is a bundle."""
     whole, found = b"", []
     for i in range(2_000):
         later_ms, value = some.randrange(-9, 10**6), some.choice((None, b"", some.randbytes(some.randrange(300))))
         head = b"\0" + zigzag(later_ms) + zigzag(i * 3) + some.choice((zigzag(-1), zigzag(2) + b"ab"))
         head += zigzag(-1 if value is None else len(value))
-        tail = some.choice((zigzag(0), zigzag(1) + zigzag(1) + b"k" + zigzag(-1)))
+        key = some.choice((b"k", b"bundle", b"bundles", b"bundlf"))
+        tail = some.choice((zigzag(0), zigzag(1) + zigzag(len(key)) + key + zigzag(-1)))
         record = head + (value or b"") + tail
         at = len(whole) + len(zigzag(len(record))) + len(head)
         size = -1 if value is None else len(value)
-        found.append([at, size, BASE_OFFSET + i * 3, FIRST_MS + later_ms, at + max(size, 0)])
+        found.append([at, size, BASE_OFFSET + i * 3, FIRST_MS + later_ms, at + max(size, 0), tail[2:-1] == b"bundle"])
         whole += zigzag(len(record)) + record
     return whole, found
 
@@ -149,4 +150,6 @@ def test_a_processor_finds_what_is_there(machine: list[str]) -> None:
         assert values.tolist() == [record.columns[column] for record in scanned], column
 
     assert np.frombuffer(output[:8], np.int64).tolist() == [1]
-    assert np.frombuffer(output[8:], np.int64).reshape(5, -1).T.tolist() == places
+    split, marked = output[8:-n_places], output[-n_places:]
+    assert np.frombuffer(split, np.int64).reshape(5, -1).T.tolist() == [place[:5] for place in places]
+    assert np.frombuffer(marked, np.bool_).tolist() == [place[5] for place in places]

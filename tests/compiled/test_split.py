@@ -32,7 +32,7 @@ def told(found: list[Block]) -> list[Any]:
     return [
         (
             (block.start, block.end),
-            (block.offsets.tolist(), list(block.values), block.appended_ms.tolist(), block.headers),
+            (block.offsets.tolist(), list(block.values), block.appended_ms.tolist(), block.headers, block.bundles),
         )
         for block in found
     ]
@@ -59,6 +59,8 @@ HEADERS: dict[str, Headers] = {
     "a header": BEAT,
     "headers": (("beat", b"1"), ("", b""), ("é", b"\xff" * 70)),
     "a key that isn't UTF-8": (*BEAT, (NoText("beat"), b"2")),
+    "a bundle": (("bundle", b"1"), ("bundle", b"2")),
+    "a bundle among others": (*BEAT, ("bundles", b""), ("bundle", None), (NoText("bundle"), b"2")),
     "a header that is null": ((NoText("beat"), b"2"), ("none", None)),
 }
 
@@ -82,7 +84,7 @@ def test_a_split_batch_is_as_it_was_written() -> None:
     headers: Headers = (("beat", b"1"), (NoText("x"), b"2"), ("none", None))
     values = {0: b"a", 2: None, 3: b"", 5: b"b" * 300}
     log = [Batch(base=40, values=values, span=8, headers=headers)]
-    ((ends, (offsets, found, times_ms, headers_found)),) = told(blocks(log, start=40))
+    ((ends, (offsets, found, times_ms, headers_found, _)),) = told(blocks(log, start=40))
     assert ends == (40, 48)
     assert offsets == [40, 42, 43, 45]
     assert found == [b"a", None, b"", b"b" * 300]

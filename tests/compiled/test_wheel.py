@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 MADE_OF = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "tickertape", "schemas", "stream", "agents")
 MADE_OF += ("grafana", "prometheus")
 FOLDER = "tickertape/stream/compiled/"
-SOURCES = {FOLDER + path.name for path in build.FOLDER.iterdir() if path.suffix in (".c", ".h")}
+SOURCES = {f"{FOLDER}source/{path.name}" for path in (*build.SOURCES, *build.HEADERS)}
 # They share what one of them makes.
 pytestmark = pytest.mark.xdist_group("wheel")
 RUN = [sys.executable, "-c"]

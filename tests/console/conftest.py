@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from tickertape.schemas.bundle import to_headers as to_bundle_headers
 from tickertape.schemas.frame import Frame, Lane, Tallies, to_records
 from tickertape.schemas.heartbeat import Heartbeat, to_headers
+from tickertape.schemas.quote import Quote
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.schemas.snapshot import Piece
 from tickertape.schemas.trade import Trade
+from tickertape.stream.bundles.packing import pack
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin.topics import create
@@ -24,6 +27,11 @@ T0 = 1_700_000_000_000
 
 def trade(symbol: str, number: int) -> Trade:
     return Trade(symbol=symbol, source="x", id=number, time_ms=T0 + number, price=60_000.5, quantity=0.25, side="buy")
+
+
+def quote(symbol: str, number: int) -> Quote:
+    sides = {"bid": 60_000.5, "bid_quantity": 0.25, "ask": 60_000.75, "ask_quantity": 1.5}
+    return Quote(symbol=symbol, source="x", id=number, time_ms=T0 + number, **sides)
 
 
 def bar(symbol: str, start_ms: int, *, final: bool) -> dict[str, object]:
@@ -79,6 +87,9 @@ async def _fill(broker: str) -> None:
         producer.send("trades", 0, None, None, to_headers(Heartbeat("x", T0)))
         producer.send("trades", 1, b"ETH-USD", json(trade("ETH-USD", 9)))
         producer.send("trades", 2, b"?", b"\xff not JSON")
+        quotes = [quote("BTC-USD", 1), quote("ETH-USD", 2), quote("BTC-USD", 3)]
+        producer.send("quotes", 0, None, pack(quotes), to_bundle_headers(3))
+        producer.send("quotes", 0, None, pack(quotes), to_bundle_headers(4))
         for start_ms, final in ((T0, True), (T0 + 1000, False)):
             producer.send("bars", 0, b"", json(bar("BTC-USD", start_ms, final=final)))
         producer.send("bars", 1, b"", json(bar("ETH-USD", T0, final=True)))

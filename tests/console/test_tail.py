@@ -55,6 +55,17 @@ def test_a_symbol_alone(filled: str) -> None:
     assert {record["id"] for record in tail_json(filled, "trades", "--symbol", "BTC-USD")} == {0, 1, 2}
 
 
+def test_the_events_of_a_bundle_are_shown_one_by_one(filled: str) -> None:
+    *events, broken = tail_json(filled, "quotes")
+    assert [(event["symbol"], event["id"], event["bid"]) for event in events] == [
+        ("BTC-USD", 1, 60_000.5),
+        ("ETH-USD", 2, 60_000.5),
+        ("BTC-USD", 3, 60_000.5),
+    ]
+    assert (broken["topic"], broken["offset"], "raw" in broken) == ("quotes", 1, True)
+    assert [event["id"] for event in tail_json(filled, "quotes", "--symbol", "BTC-USD")] == [1, 3]
+
+
 def test_finals_alone(filled: str) -> None:
     bars = tail_json(filled, "bars", "--finals")
     assert {(bar["symbol"], bar["final"]) for bar in bars} == {("BTC-USD", True), ("ETH-USD", True)}

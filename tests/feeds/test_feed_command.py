@@ -20,8 +20,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from tickertape.schemas.heartbeat import from_headers
 from tickertape.schemas.topics import CONTROL, POSTS, QUOTES, TRADES
 from tickertape.schemas.trade import Trade
+from tickertape.stream.chaos.oracle.bundles import events_of
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.kafka.admin.topics import create
+from tickertape.stream.kafka.admin.topics import create, describe
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 from tickertape.stream.kafka.partition import partition_for
 
@@ -74,9 +75,10 @@ def records_of(broker: str, source: str) -> tuple[list[tuple[Trade, int]], dict[
                             if beat is not None and beat.source == source:
                                 beats.setdefault(place.partition, []).append(beat.time_ms)
                             continue
-                        trade = msgspec.json.decode(record.value, type=Trade)
-                        if trade.source == source:
-                            trades.append((trade, place.partition))
+                        events = events_of(record.value, dict(record.headers))
+                        found = [record.value] if events is None else map(msgspec.json.encode, events)
+                        each = [msgspec.json.decode(value, type=Trade) for value in found]
+                        trades += [(trade, place.partition) for trade in each if trade.source == source]
         finally:
             await consumer.stop()
         return trades, beats
@@ -84,12 +86,23 @@ def records_of(broker: str, source: str) -> tuple[list[tuple[Trade, int]], dict[
     return asyncio.run(read())
 
 
-def test_a_simulated_market_arrives_as_its_ledger_has_it(broker: str, source: str, tmp_path: Path) -> None:
-    ledger = tmp_path / "ledger.json"
-    process = feed(broker, "simulate", "--for", "2.5", "--rate", "5000", "--source", source, "--ledger", ledger)
+def written(broker: str) -> int:
+    """Return how many records ``trades`` has had."""
+    return sum(state.end for state in describe(Settings(broker), [TRADES])[0].partitions)
+
+
+@pytest.mark.parametrize("bundles", [(), ("--bundle", "20ms")], ids=["records", "bundles"])
+def test_a_simulated_market_arrives_as_its_ledger_has_it(
+    broker: str, source: str, tmp_path: Path, bundles: tuple[str, ...]
+) -> None:
+    ledger, before = tmp_path / "ledger.json", written(broker)
+    options = ["--for", "2.5", "--rate", "5000", "--source", source, "--ledger", ledger, *bundles]
+    process = feed(broker, "simulate", *options)
     _, shown = process.communicate(timeout=60)
     assert process.returncode == 0, shown
     trades, beats = trades_of(broker, source)
+    records = written(broker) - before - sum(map(len, beats.values()))
+    assert records < len(trades) / 5 if bundles else records == len(trades)
     assert json.loads(ledger.read_text()) == {
         "trades": len(trades),
         "by_symbol": Counter(trade.symbol for trade in trades),
@@ -102,12 +115,14 @@ def test_a_simulated_market_arrives_as_its_ledger_has_it(broker: str, source: st
     assert all(times == sorted(times) for times in beats.values())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "bundles"), [(signal.SIGTERM, ()), (signal.SIGINT, ()), (signal.SIGTERM, ("--bundle", "0.5s"))]
+)
 def test_a_signal_ends_it_with_all_sent_and_the_ledger_written(
-    broker: str, source: str, tmp_path: Path, number: signal.Signals
+    broker: str, source: str, tmp_path: Path, number: signal.Signals, bundles: tuple[str, ...]
 ) -> None:
     ledger = tmp_path / "ledger.json"
-    process = feed(broker, "simulate", "--rate", "5000", "--source", source, "--ledger", ledger)
+    process = feed(broker, "simulate", "--rate", "5000", "--source", source, "--ledger", ledger, *bundles)
     until = time.monotonic() + 30
     while not trades_of(broker, source)[0]:
         assert time.monotonic() < until, process.poll()

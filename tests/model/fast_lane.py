@@ -52,7 +52,7 @@ class FastLane:
         before = self.promises.get(heartbeat.source, Promise((), frozenset(), NEVER))
         if before.keyed and before.spread == heartbeat.spread and self.goes_on(before.keyed, heartbeat.keyed):
             since = before.since
-        elif lane.since == self.read:
+        elif lane.since == self.at:
             since = NEVER
         else:
             since = max(lane.watermark, heartbeat.time) + SKEW

@@ -2,7 +2,22 @@
 
 import random
 
-from .words import EVER, IDLE, SKEW, SLICE, Empty, Event, Heartbeat, Log, Poison, Record, Steps, end_of, slice_of
+from .words import (
+    EVER,
+    IDLE,
+    SKEW,
+    SLICE,
+    Bundle,
+    Empty,
+    Event,
+    Heartbeat,
+    Log,
+    Poison,
+    Record,
+    Steps,
+    end_of,
+    slice_of,
+)
 
 SYMBOLS = "ABCDE"
 # Its events are on all partitions.
@@ -35,6 +50,8 @@ class Feeds:
         self.routes = {source: list(self.schedule) for source in "stuvw"}
         self.places: dict[tuple[str, str, int, int], int] = {}  # of events, as they may be sent again
         self.ids = 0
+        self.bundle_rng = random.Random(repr(rng.getstate()))  # separate from the history's
+        self.ends: list[int] = []  # of each log, before this step: what was there can't change any more
         self.closed = False
         self.ended: set[str] = set()
         for _ in range(self.schedule[0][1]):
@@ -83,6 +100,7 @@ class Feeds:
 
     def step(self) -> None:
         rng = self.rng
+        self.ends = [log.end for log in self.logs]
         self.now += rng.choice((0, 1, 1, 2, 3, 8))
         if rng.random() < (0.15 if self.kind == "growth" else 0.03) and len(self.logs) < 4:
             self.add_partition()
@@ -148,7 +166,18 @@ class Feeds:
         self.sent.append(event)
         if event.time >= self.schedule[-1][0]:
             self.learn(event.source)
-        self.logs[self.place(event)].records.append(event)
+        self.send(self.place(event), event)
+
+    def send(self, p: int, event: Event) -> None:
+        """Append an event, or add it to the record before, which isn't sent yet if it is of this step too."""
+        records = self.logs[p].records
+        fresh = len(records) > (self.ends[p] if p < len(self.ends) else 0)
+        last = records[-1] if fresh else None
+        if not isinstance(last, Event | Bundle) or self.bundle_rng.random() < 0.3:
+            records.append(event)
+            return
+        events = last.events if isinstance(last, Bundle) else (last,)
+        records[-1] = Bundle((*events, event), self.bundle_rng.random() < 0.1)
 
     def place(self, event: Event) -> int:
         """Return the event's partition: where it went before, if it is sent again."""

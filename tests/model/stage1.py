@@ -21,12 +21,16 @@ from .words import (
     Frame,
     Heartbeat,
     Log,
+    Part,
     Poison,
+    Position,
     Record,
     Row,
     SliceCommit,
     Time,
+    bundles,
     end_of,
+    parts,
     shard_of,
     slice_of,
 )
@@ -41,7 +45,7 @@ class Lane:
     heard: Time = 0  # by the owner's clock
     idle: bool = False
     ended: bool = False
-    since: int = 0  # records before this offset were rejected, because there was no room for a lane
+    since: Position = (0, 0)  # events before it were rejected, because there was no room for a lane
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,11 @@ class Partial:
 
 @dataclass
 class Output:
-    """What a flush publishes. Late records and dead letters are keyed by offset, so repeating one is an upsert."""
+    """What a flush publishes. Late events and dead letters are keyed by position, so repeating one is an upsert."""
 
     frames: dict[int, Frame] = field(default_factory=dict)  # by shard
-    late: dict[int, Time] = field(default_factory=dict)  # by how much
-    dead: set[int] = field(default_factory=set)
+    late: dict[Position, Time] = field(default_factory=dict)  # by how much
+    dead: set[Position] = field(default_factory=set)
 
 
 class Owner(FastLane):
@@ -87,8 +91,9 @@ class Owner(FastLane):
     ) -> None:
         self.partition, self.log, self.lateness = partition, log, lateness
         self.read, self.base, self.start = commit.offset, commit.upto, commit.start
+        self.index = 0  # of the event in its bundle
         self.lanes = {
-            source: Lane(watermark, frontier, now, ended=source in commit.ended, since=commit.since.get(source, 0))
+            source: Lane(watermark, frontier, now, ended=source in commit.ended, since=commit.since.get(source, (0, 0)))
             for source, (watermark, frontier) in commit.lanes.items()
         }
         self.tallies = Counter(commit.tallies)
@@ -124,16 +129,27 @@ class Owner(FastLane):
         """Whether records are read again that a previous owner had read: they only fill open slices."""
         return self.read < self.base
 
-    def block(self, size: int, now: Time) -> None:
-        for record in self.log.records[self.read : self.read + size]:
-            if self.again:
-                self.refold(record)
-            else:
-                self.tallies[self.take(record, now)] += 1
-            self.read += 1
+    @property
+    def at(self) -> Position:
+        return self.read, self.index
 
-    def take(self, record: Record, now: Time) -> str:
-        """Process a record, and return its tally; each record has exactly one."""
+    def block(self, size: int, now: Time) -> None:
+        """Read some records, each as a whole: what has been read never ends within a bundle."""
+        for record in self.log.records[self.read : self.read + size]:
+            self.take_record(record, now)
+            self.read, self.index = self.read + 1, 0
+
+    def take_record(self, record: Record, now: Time) -> None:
+        if not self.again:
+            self.tallies.update(bundles(record))
+        for self.index, part in enumerate(parts(record)):
+            if self.again:
+                self.refold(part)
+            else:
+                self.tallies[self.take(part, now)] += 1
+
+    def take(self, record: Part, now: Time) -> str:
+        """Process a record or an event of a bundle, and return its tally; each has exactly one."""
         match record:
             case Empty():
                 return "empty"
@@ -160,17 +176,17 @@ class Owner(FastLane):
         if not event.symbol:
             verdict = "unmatched"
         elif self.passed(event, lane):
-            self.output.late[self.read] = lane.frontier - end_of(slice_of(event.time))
+            self.output.late[self.at] = lane.frontier - end_of(slice_of(event.time))
             verdict = "late"
         else:
             verdict = "counted" if self.fold(event) else "repeated"
         self.move(event, lane, now)
         return verdict
 
-    def refold(self, record: Record) -> None:
+    def refold(self, record: Part) -> None:
         """Fold a record again if its slice is open. An open slice was open at all of its records: none was late."""
         lane = self.lanes.get(record.source) if isinstance(record, Event | Heartbeat) else None
-        if lane is None or self.read < lane.since:
+        if lane is None or self.at < lane.since:
             return
         if isinstance(record, Heartbeat):
             self.trust(record, lane)
@@ -178,7 +194,7 @@ class Owner(FastLane):
             self.fold(record)
 
     def reject(self) -> str:
-        self.output.dead.add(self.read)
+        self.output.dead.add(self.at)
         return "rejected"
 
     def ahead(self, event: Event) -> bool:
@@ -202,7 +218,7 @@ class Owner(FastLane):
             if self.lanes[slowest].watermark >= record.time - self.room.silence:
                 return False
             self.evict(slowest)
-        self.lanes[record.source] = Lane(frontier=self.evicted, heard=now, since=self.read)
+        self.lanes[record.source] = Lane(frontier=self.evicted, heard=now, since=self.at)
         return True
 
     def furthest_behind(self) -> str:
@@ -300,7 +316,7 @@ class Owner(FastLane):
         oldest = min((partial.first for partial in self.open.values()), default=self.read)
         lanes = {source: (lane.watermark, lane.frontier) for source, lane in self.lanes.items()}
         upto = max(self.base, self.read)
-        since = {source: lane.since for source, lane in self.lanes.items() if lane.since > oldest}
+        since = {source: lane.since for source, lane in self.lanes.items() if lane.since > (oldest, 0)}
         return SliceCommit(
             oldest,
             upto,

@@ -4,6 +4,7 @@ What a run did besides reading is given as facts about offsets: where the latene
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .words import (
@@ -18,9 +19,14 @@ from .words import (
     Interval,
     Key,
     Log,
+    Part,
     Poison,
+    Position,
+    Record,
     Time,
+    bundles,
     end_of,
+    parts,
     slice_of,
 )
 
@@ -39,44 +45,46 @@ class Facts:
 @dataclass
 class Verdicts:
     tallies: Counter[str] = field(default_factory=Counter)
-    late: dict[int, Time] = field(default_factory=dict)
-    dead: set[int] = field(default_factory=set)
+    late: dict[Position, Time] = field(default_factory=dict)
+    dead: set[Position] = field(default_factory=set)
     slices: dict[tuple[str, str, int], tuple[int, float]] = field(default_factory=dict)
     lost: list[Interval] = field(default_factory=list)
     counted: set[tuple[str, str, int, int]] = field(default_factory=set)
-    # By symbol and slice: source, value and offset of each event that counts, in the log's order.
-    events: dict[tuple[str, int], list[tuple[str, float, int]]] = field(default_factory=dict)
+    # By symbol and slice: source, value and position of each event that counts, in the log's order.
+    events: dict[tuple[str, int], list[tuple[str, float, Position]]] = field(default_factory=dict)
 
 
 def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
-    """Return the outcome for each offset; without `cut`, as if retention had deleted nothing."""
+    """Return the outcome for each position; without `cut`, as if retention had deleted nothing."""
     verdicts = Verdicts()
     watermarks: dict[str, Time] = {}
     frontiers: dict[str, Time] = {}
     gone, least = facts.start, NEVER
-    for offset, record in enumerate(log.records):
+    for at, record, whole in _parts(log):
+        offset, index = at
         lateness = [value for since, value in facts.lateness if since <= offset][-1] if offset >= facts.start else 0
-        if cut and offset in facts.cuts:
+        if cut and offset in facts.cuts and not index:
             gone = max(gone, facts.cuts[offset])
             verdicts.lost.append(lost(watermarks, frontiers, gone > offset))
             for source, watermark in watermarks.items():
                 frontiers[source] = max(frontiers[source], end_of(slice_of(watermark)))
         if offset < gone:
-            verdicts.tallies["lost"] += offset >= facts.start
+            verdicts.tallies["lost"] += offset >= facts.start and not index
             continue
+        verdicts.tallies.update({} if index else bundles(whole))
         if isinstance(record, Empty):
             verdicts.tallies["empty"] += 1
             continue
         if isinstance(record, Poison) or (not isinstance(record, Heartbeat) and record.time > record.received + SKEW):
             verdicts.tallies["rejected"] += 1
-            verdicts.dead.add(offset)
+            verdicts.dead.add(at)
             continue
         if record.source not in watermarks and len(watermarks) >= facts.sources:
             behind, silent = min((watermark, name) for name, watermark in watermarks.items())
             beat = isinstance(record, Heartbeat)
             if behind >= record.time - facts.silence or (isinstance(record, Heartbeat) and record.end):
                 verdicts.tallies["heartbeats" if beat else "rejected"] += 1
-                verdicts.dead |= set() if beat else {offset}
+                verdicts.dead |= set() if beat else {at}
                 continue
             least = max(least, frontiers[silent], end_of(slice_of(behind)))
             del watermarks[silent], frontiers[silent]
@@ -91,7 +99,7 @@ def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
             verdicts.tallies["unmatched"] += 1
         elif end_of(slice_of(record.time)) <= frontier:
             verdicts.tallies["late"] += 1
-            verdicts.late[offset] = frontier - end_of(slice_of(record.time))
+            verdicts.late[at] = frontier - end_of(slice_of(record.time))
         elif (source, record.symbol, record.id, slice_of(record.time)) in verdicts.counted:
             verdicts.tallies["repeated"] += 1
         else:
@@ -101,8 +109,15 @@ def judge(log: Log, facts: Facts, cut: bool = True) -> Verdicts:
             count, total = verdicts.slices.get(key, (0, 0.0))
             verdicts.slices[key] = count + 1, total + record.value
             events = verdicts.events.setdefault((record.symbol, slice_of(record.time)), [])
-            events.append((source, record.value, offset))
+            events.append((source, record.value, at))
     return verdicts
+
+
+def _parts(log: Log) -> Iterator[tuple[Position, Part, Record]]:
+    """Yield all records, and in place of a bundle its events, with the record that they are from."""
+    for offset, record in enumerate(log.records):
+        for index, part in enumerate(parts(record)):
+            yield (offset, index), part, record
 
 
 def lost(watermarks: dict[str, Time], frontiers: dict[str, Time], unread: bool) -> Interval:

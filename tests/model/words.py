@@ -50,7 +50,17 @@ class Empty:
     """An offset without a record: a transaction marker, an aborted transaction, a compacted record."""
 
 
-Record = Event | Heartbeat | Poison | Empty
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Many events in one record. A broken one can't be unpacked, and none of its events counts."""
+
+    events: tuple[Event, ...]
+    broken: bool = False
+
+
+Part = Event | Heartbeat | Poison | Empty
+Record = Part | Bundle
+Position = tuple[int, int]  # an offset, and the index of an event in the bundle there; 0 for any other record
 
 
 @dataclass
@@ -63,6 +73,25 @@ class Log:
     @property
     def end(self) -> int:
         return len(self.records)
+
+
+def parts(record: Record) -> tuple[Part, ...]:
+    """Return the events of a bundle, or the record itself; a broken bundle is as any bytes that can't be decoded."""
+    if not isinstance(record, Bundle):
+        return (record,)
+    return (Poison(),) if record.broken else record.events
+
+
+def bundles(record: Record) -> dict[str, int]:
+    """Return what a record adds to the tallies beside what becomes of its parts."""
+    if isinstance(record, Bundle) and not record.broken:
+        return {"bundles": 1, "bundled": len(record.events)}
+    return {}
+
+
+def offsets(tallies: Counter[str]) -> int:
+    """Return how many offsets tallies account for."""
+    return tallies.total() - 2 * tallies["bundled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +139,7 @@ class SliceCommit:
     partitions: int = 0
     ended: frozenset[str] = frozenset()
     evicted: Time = NEVER
-    since: dict[str, int] = field(default_factory=dict)  # by source: the offset at which its lane was created
+    since: dict[str, Position] = field(default_factory=dict)  # by source: where its lane was created
     lost: Interval | None = None
 
 

@@ -16,19 +16,23 @@ from .words import (
     Event,
     Heartbeat,
     Key,
+    Position,
     Result,
     Sent,
     SliceCommit,
     Time,
     WindowCommit,
     end_of,
+    offsets,
+    parts,
 )
 from .worker import Worker
 
 HORIZON = 60
 # In the class `sources`, there is room for few lanes, so silent ones are evicted.
 LITTLE = stage1.Room(2, 25)
-# The classes of histories. All have late, early, repeated and broken records, crashes, zombies and added partitions.
+# The classes of histories. All have late, early, repeated and broken records, in bundles and
+# singly, crashes, zombies and added partitions.
 CLASSES = ("steady", "growth", "settings", "outages", "horizon", "retention", "sources", "lanes")
 
 
@@ -65,8 +69,8 @@ class World:
         self.complaints: list[str] = []
         self.horizon = {"horizon": HORIZON, "sources": self.room.silence}.get(self.kind, EVER)
         self.sink = self.sink_type()
-        self.late: dict[tuple[int, int], set[Time]] = {}
-        self.dead: set[tuple[int, int]] = set()
+        self.late: dict[tuple[int, Position], set[Time]] = {}
+        self.dead: set[tuple[int, Position]] = set()
         self.overdue: set[tuple[str, stage2.RowKey]] = set()
         self.facts: dict[int, truth.Facts] = {}
         self.lateness: dict[int, int] = {}
@@ -138,9 +142,9 @@ class World:
                 self.furthest[p] = max(self.furthest[p], frame.upto)
                 self.add_up(p, frame.upto, frame.tallies)
             if most == SHARDS:
-                for offset, by in output.late.items():
-                    self.late.setdefault((p, offset), set()).add(by)
-                self.dead |= {(p, offset) for offset in output.dead}
+                for at, by in output.late.items():
+                    self.late.setdefault((p, at), set()).add(by)
+                self.dead |= {(p, at) for at in output.dead}
             else:
                 self.end(one)
 
@@ -163,7 +167,7 @@ class World:
         self.add_up(owner.partition, commit.upto, commit.tallies)
 
     def add_up(self, p: int, upto: int, tallies: Counter[str]) -> None:
-        if tallies.total() != upto - self.facts[p].start:
+        if offsets(tallies) != upto - self.facts[p].start:
             self.complaints.append(f"tallies of {p} don't add up at {upto}")
 
     def slicing(self) -> None:
@@ -328,15 +332,15 @@ class World:
 
     def wrong_late(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
         """After a cut, an owner that had read the lost records may have reported more late records."""
-        must = {(p, offset): {by} for p, v in enumerate(judged) for offset, by in v.late.items()}
+        must = {(p, at): {by} for p, v in enumerate(judged) for at, by in v.late.items()}
         if self.clean:
             return self.late != must
-        may = {(p, offset) for p, v in enumerate(whole) for offset in v.late}
+        may = {(p, at) for p, v in enumerate(whole) for at in v.late}
         return not must.keys() <= self.late.keys() <= must.keys() | may
 
     def wrong_dead(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
-        must = {(p, offset) for p, v in enumerate(judged) for offset in v.dead}
-        may = {(p, offset) for p, v in enumerate(whole) for offset in v.dead}
+        must = {(p, at) for p, v in enumerate(judged) for at in v.dead}
+        may = {(p, at) for p, v in enumerate(whole) for at in v.dead}
         return self.dead != must if self.clean else not must <= self.dead <= must | may
 
     def wrong_results(self, judged: list[truth.Verdicts], whole: list[truth.Verdicts]) -> bool:
@@ -398,7 +402,7 @@ class World:
         if (result.count, result.total) != truth.prefix(whole[shown.partition], shown.key, result.count):
             return True
         records = self.feeds.logs[shown.partition].records[: shown.read]
-        met = {record.source for record in records if isinstance(record, Event | Heartbeat)}
+        met = {part.source for each in records for part in parts(each) if isinstance(part, Event | Heartbeat)}
         return any(
             source in met and name in (source, ALL)
             for p, verdicts in enumerate(whole)

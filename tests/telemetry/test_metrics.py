@@ -29,6 +29,8 @@ UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "c
     "messages",
     "reconnects",
     "gaps",
+    "bundles",
+    "events",
 }
 
 

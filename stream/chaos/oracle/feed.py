@@ -1,7 +1,10 @@
 """The feed process of a run: it publishes a source's trades, a quote with each, and some posts.
 
+Some of its events are sent one by one, others in bundles.
+
 It may be killed at any moment. Its successor sends again all records whose acknowledgement isn't certain. The n-th
-records are a function of the plan, so the plan alone determines what was sent.
+events are a function of the plan, so the plan alone determines what was sent. Which of them share a bundle depends on
+when they are sent.
 
 Start it as ``python -m tickertape.stream.chaos.oracle.feed PLAN``. On SIGTERM it closes every bar and ends. It also
 ends when its standard input is closed, which means that the process that started it is gone.
@@ -14,17 +17,21 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from tickertape.schemas.bundle import to_headers as to_bundle_headers
 from tickertape.schemas.heartbeat import MOST_STEPS, Heartbeat, Keyed, to_headers
 from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
-from tickertape.schemas.topics import POSTS, QUOTES, TRADES
+from tickertape.schemas.topics import POSTS, QUOTES, TRADES, Topic
 from tickertape.schemas.trade import Trade
+from tickertape.stream.bundles.packing import pack
 from tickertape.stream.configuration.settings import load
 from tickertape.stream.errors import TickertapeError
 from tickertape.stream.kafka.clients.producer import Producer
@@ -43,9 +50,12 @@ AHEAD_MS = 60_000
 
 # One post is sent for every so many trades.
 POST_EVERY = 10
+# The most events of a bundle, and the share of what isn't an event that says that it is a bundle.
+MOST_BUNDLED, BROKEN = 50, 0.5
 # The topics that the feed sends events and heartbeats to.
 SOURCES = ("x", "y")
 TOPICS = (TRADES, QUOTES, POSTS)
+KINDS: dict[Topic, type[Struct]] = {TRADES: Trade, QUOTES: Quote, POSTS: Post}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -180,6 +190,32 @@ def place(found: Record, places: Places) -> int:
     return partition_for(found.symbol, partitions)
 
 
+def in_bundles(
+    topic: Topic, events: Sequence[tuple[str, bytes]], rng: random.Random
+) -> Iterator[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]:
+    """Yield key, value and headers of records that hold these events, given by key and JSON, in their order.
+
+    Some are bundles, and what isn't an event at times says that it is one.
+    """
+    decode = msgspec.json.Decoder(KINDS[topic]).decode
+    first = 0
+    while first < len(events):
+        bundled: list[Struct] = []
+        for _, value in events[first : first + rng.choice((1, 2, MOST_BUNDLED))]:
+            with suppress(msgspec.MsgspecError):
+                bundled.append(decode(value))
+                continue
+            break
+        if len(bundled) > 1:
+            yield None, pack(bundled), to_bundle_headers(len(bundled))
+            first += len(bundled)
+        else:
+            key, value = events[first]
+            broken = not bundled and rng.random() < BROKEN
+            yield key.encode(), value, to_bundle_headers(3) if broken else []
+            first += 1
+
+
 class Feed:
     """Sends a plan's records when they are due, beginning with the last that are known to be acknowledged.
 
@@ -226,16 +262,20 @@ class Feed:
         if self._places != before:
             # What was promised of times past the step isn't true any more.
             await self._beat(plan.due_ms(self._next))
+        waiting: dict[tuple[Topic, int], list[tuple[str, bytes]]] = {}
         for n in range(self._next, due):
             found = record(plan, n)
-            key = found.symbol.encode()
-            self._producer.send(TRADES.name, place(found, self._places), key, found.value)
+            waiting.setdefault((TRADES, place(found, self._places)), []).append((found.symbol, found.value))
             beside = quote(plan, n)
-            partition = partition_for(beside.symbol, self._quotes)
-            self._producer.send(QUOTES.name, partition, beside.symbol.encode(), beside.value)
+            quotes = waiting.setdefault((QUOTES, partition_for(beside.symbol, self._quotes)), [])
+            quotes.append((beside.symbol, beside.value))
             if n % POST_EVERY == 0:
                 author, value = post(plan, n)
-                self._producer.send(POSTS.name, partition_for(author, self._posts), author.encode(), value)
+                waiting.setdefault((POSTS, partition_for(author, self._posts)), []).append((author, value))
+        rng = random.Random(f"{plan.seed}|{plan.source}|{self._next}|bundles")
+        for (topic, partition), events in waiting.items():
+            for key, value, headers in in_bundles(topic, events, rng):
+                self._producer.send(topic.name, partition, key, value, headers)
         self._next = max(self._next, due)
 
     async def _beat(self, time_ms: int, *, end: bool = False) -> None:

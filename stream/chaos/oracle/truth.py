@@ -14,14 +14,19 @@ Bars = dict[Key, dict[str, Any]]
 RESOLUTIONS = {"1s": 1_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000}
 
 
+#: Partition, offset, and the index of an event in its bundle or None.
+Position = tuple[int, int, int | None]
+
+
 class Entry(NamedTuple):
-    """A record of the input log."""
+    """A record of the input log, or an event of a bundle there: ``event`` is its index."""
 
     partition: int
     offset: int
     append_ms: int
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    event: int | None = None
 
 
 class Trade(NamedTuple):
@@ -49,9 +54,10 @@ class Truth:
     Attributes
     ----------
     tallies
-        By partition, the number of records that are counted, late, rejected, repeated and heartbeats.
+        By partition, the number of records that are counted, late, rejected, repeated and heartbeats, in place of a
+        bundle of its events; and of bundles and events in them.
     late, rejected
-        Partition and offset of each such record.
+        The position of each such record or event.
     trades
         The trades that count.
     """
@@ -59,18 +65,22 @@ class Truth:
     def __init__(self, log: Iterable[Entry], *, slice_ms: int, skew_ms: int, lateness_ms: int) -> None:
         self._slice_ms, self._skew_ms, self._lateness_ms = slice_ms, skew_ms, lateness_ms
         self.tallies: dict[int, Counter[str]] = defaultdict(Counter)
-        self.late: set[tuple[int, int]] = set()
-        self.rejected: set[tuple[int, int]] = set()
+        self.late: set[Position] = set()
+        self.rejected: set[Position] = set()
         self.trades: list[Trade] = []
         self._newest_ms: dict[tuple[int, str], int] = {}
         self._seen: set[tuple[int, str, str, int, int]] = set()
         for entry in log:
             became = self._take(entry)
-            self.tallies[entry.partition][became] += 1
+            tallies, position = self.tallies[entry.partition], (entry.partition, entry.offset, entry.event)
+            tallies[became] += 1
+            if entry.event is not None:
+                tallies["bundled"] += 1
+                tallies["bundles"] += entry.event == 0
             if became == "late":
-                self.late.add((entry.partition, entry.offset))
+                self.late.add(position)
             elif became == "rejected":
-                self.rejected.add((entry.partition, entry.offset))
+                self.rejected.add(position)
 
     def _take(self, entry: Entry) -> str:
         """Return the tally in which a record counts."""

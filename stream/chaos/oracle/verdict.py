@@ -12,7 +12,7 @@ from tickertape.schemas.checkpoint import checkpoint_in, slices_from, windows_fr
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.chaos.oracle.feed import Plan, record
 from tickertape.stream.chaos.oracle.logs import Commit, Sent
-from tickertape.stream.chaos.oracle.truth import RESOLUTIONS, Key, Truth
+from tickertape.stream.chaos.oracle.truth import RESOLUTIONS, Key, Position, Truth
 from tickertape.stream.kafka.admin.topics import PartitionState, TopicState
 
 # The relative tolerance for SUMS: the engine's folds round, and the oracle's sums are exact. All other fields must
@@ -25,7 +25,7 @@ ENOUGH = 2
 
 FINEST = "1s"
 
-TALLIES = ("counted", "late", "rejected", "repeated", "heartbeats")
+TALLIES = ("counted", "late", "rejected", "repeated", "heartbeats", "bundles", "bundled")
 
 
 class Held(Struct):
@@ -139,13 +139,18 @@ def of_reading(topic: TopicState) -> Iterator[str]:
             yield f"{topic.name}, partition {state.partition}: read to {state.upto} of {state.end}"
 
 
-def of_refused(topic: str, found: Iterable[tuple[int, int]], expected: set[tuple[int, int]]) -> Iterator[str]:
+def of_refused(topic: str, found: Iterable[Position], expected: set[Position]) -> Iterator[str]:
     """Yield the records that are missing on ``late`` or ``dead-letters``, and those that don't belong there."""
     told = set(found)
-    for partition, offset in sorted(expected - told):
-        yield f"{topic}: trades, partition {partition}, offset {offset} is missing"
-    for partition, offset in sorted(told - expected):
-        yield f"{topic}: trades, partition {partition}, offset {offset} doesn't belong there"
+    for position in sorted(expected - told, key=str):
+        yield f"{topic}: {_place(position)} is missing"
+    for position in sorted(told - expected, key=str):
+        yield f"{topic}: {_place(position)} doesn't belong there"
+
+
+def _place(position: Position) -> str:
+    partition, offset, index = position
+    return f"trades, partition {partition}, offset {offset}" + ("" if index is None else f", event {index}")
 
 
 def of_feed(plan: Plan, values: set[bytes]) -> Iterator[str]:
@@ -167,7 +172,7 @@ def of_commits(commits: Iterable[Commit]) -> Iterator[str]:
         if commit.topic != SLICES.name:
             saved = slices_from(checkpoint_in(commit.metadata))
             assert saved is not None
-            total = sum(msgspec.structs.astuple(saved.tallies))
+            total = saved.tallies.offsets
             if total != upto - saved.start:
                 yield f"{at}: at {upto} the tallies add up to {total}"
 

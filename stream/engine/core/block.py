@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from tickertape.stream.bundles.unpacking import events_in
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.values import joined
 
@@ -15,6 +16,9 @@ Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 @dataclass(slots=True, frozen=True)
 class Block:
     """Records of one partition, in offset order.
+
+    Once its bundles are taken apart, each event of a bundle has a place of its own, with the record's offset: see
+    `tickertape.stream.engine.slices.unbundling`.
 
     Attributes
     ----------
@@ -31,6 +35,10 @@ class Block:
         Each record's timestamp, ms, shape (n,). It is by the broker's clock if the topic has append times.
     headers
         The headers of records with a null value, by index in ``values``.
+    bundles
+        The headers of records that say that they are bundles, by index in ``values``.
+    index
+        If the bundles are taken apart: each event's index in its bundle, -1 for other records; shape (n,).
     """
 
     topic: str
@@ -41,6 +49,8 @@ class Block:
     values: Sequence[bytes | None]
     appended_ms: Ints
     headers: dict[int, Headers] = field(default_factory=dict)
+    bundles: dict[int, Headers] = field(default_factory=dict)
+    index: Ints | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,6 +59,15 @@ class Block:
     def empty(self) -> int:
         """The number of offsets in the block without a record."""
         return self.end - self.start - len(self.values)
+
+    @property
+    def events(self) -> int:
+        """How many records there are, where each event of a bundle counts as one."""
+        return len(self.values) + sum(events_in(headers) - 1 for headers in self.bundles.values())
+
+    def index_of(self, at: int) -> int | None:
+        """Return the index in its bundle of the event at a place, or None if no bundle is taken apart there."""
+        return None if self.index is None or self.index[at] < 0 else int(self.index[at])
 
     def before(self, offset: int) -> "Block":
         """Return the part of the block below an offset."""
@@ -71,10 +90,11 @@ class Block:
         first = blocks[0]
         if len(blocks) == 1:
             return first
-        headers: dict[int, Headers] = {}
+        headers, bundles = dict[int, Headers](), dict[int, Headers]()
         n = 0
         for block in blocks:
             headers |= {n + at: of for at, of in block.headers.items()}
+            bundles |= {n + at: of for at, of in block.bundles.items()}
             n += len(block)
         return Block(
             first.topic,
@@ -85,6 +105,7 @@ class Block:
             joined([block.values for block in blocks]),
             np.concatenate([block.appended_ms for block in blocks]),
             headers,
+            bundles,
         )
 
     def cut(self, first: int, last: int, start: int, end: int) -> "Block":
@@ -98,4 +119,5 @@ class Block:
             self.values[first:last],
             self.appended_ms[first:last],
             {at - first: headers for at, headers in self.headers.items() if first <= at < last},
+            {at - first: headers for at, headers in self.bundles.items() if first <= at < last},
         )

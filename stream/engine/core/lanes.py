@@ -30,7 +30,8 @@ class Lanes:
         The greatest frontier of the evicted lanes, ms. A new lane begins there, because its source may have had one of
         them: records that it sends again are then late.
     admitted_at
-        By source: the offset at which its lane was admitted. Records before it may have been rejected.
+        By source: the offset and the index in the bundle, or 0, at which its lane was admitted. Events before it may
+        have been rejected.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Lanes:
         lateness_ms: int,
         lanes: list[Lane],
         evicted_ms: int = NEVER_MS,
-        admitted_at: Mapping[str, int] | None = None,
+        admitted_at: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
         self._lateness_ms = lateness_ms
         self.evicted_ms = evicted_ms
@@ -78,11 +79,11 @@ class Lanes:
         self.raise_frontier(source, frontier_ms)
         self.ended.add(source)
 
-    def admit(self, source: str, offset: int) -> None:
-        """Open a lane for a source, from an offset on."""
+    def admit(self, source: str, offset: int, index: int = 0) -> None:
+        """Open a lane for a source, from an offset on, and there from an index in the bundle on."""
         self.watermark_ms[source] = NEVER_MS
         self.frontier_ms[source] = self.evicted_ms
-        self.admitted_at[source] = offset
+        self.admitted_at[source] = offset, index
 
     @property
     def least_watermark_ms(self) -> int:

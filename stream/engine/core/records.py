@@ -1,5 +1,6 @@
 """Records of one Struct as columns of their fields, whether a record is an object or was never made one."""
 
+import struct
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -34,6 +35,8 @@ class FlatField(NamedTuple):
         Whether these bounds themselves are outside. Never so for integers and names.
     choices
         The texts that a choice may be.
+    texts
+        For an id that may be a text too, the least and the greatest number of letters; else empty.
     """
 
     kind: Kind
@@ -45,6 +48,7 @@ class FlatField(NamedTuple):
     above_low: bool = False
     below_high: bool = False
     choices: tuple[str, ...] = ()
+    texts: tuple[float, ...] = ()
 
 
 @cache
@@ -66,8 +70,12 @@ def _flat(field: inspect.Field) -> FlatField | None:
     kinds = list(field.type.types) if isinstance(field.type, inspect.UnionType) else [field.type]
     nullable = any(isinstance(kind, inspect.NoneType) for kind in kinds)
     kinds = [kind for kind in kinds if not isinstance(kind, inspect.NoneType)]
+    texts: tuple[float, ...] = ()
     if len(kinds) == 2 and any(isinstance(kind, inspect.IntType) for kind in kinds):
-        kinds = [kind for kind in kinds if not isinstance(kind, inspect.StrType)]
+        text = next((kind for kind in kinds if isinstance(kind, inspect.StrType)), None)
+        if text is not None and text.pattern is None:
+            texts = text.min_length or 0, _MOST_INT if text.max_length is None else text.max_length
+        kinds = [kind for kind in kinds if kind is not text]
     if len(kinds) != 1:
         return None
     default = None if field.required else field.default
@@ -76,7 +84,7 @@ def _flat(field: inspect.Field) -> FlatField | None:
         case inspect.IntType(multiple_of=None):
             least = kind.ge if kind.ge is not None else -_MOST_INT if kind.gt is None else kind.gt + 1
             most = kind.le if kind.le is not None else _MOST_INT if kind.lt is None else kind.lt - 1
-            return FlatField("integer", field.required, nullable, default, least, most)
+            return FlatField("integer", field.required, nullable, default, least, most, texts=texts)
         case inspect.FloatType(multiple_of=None):
             above, below = kind.gt is not None, kind.lt is not None
             low = kind.gt if kind.gt is not None else -np.inf if kind.ge is None else kind.ge
@@ -89,6 +97,27 @@ def _flat(field: inspect.Field) -> FlatField | None:
             high = _MOST_INT if kind.max_length is None else kind.max_length
             return FlatField("name", True, False, None, kind.min_length or 0, high)
     return None
+
+
+def default_bits(field: FlatField) -> int:
+    """Return what a column holds where the field is absent, as an integer of the same bits."""
+    if field.default is None:
+        return 0
+    if field.kind == "choice":
+        return field.choices.index(field.default)
+    (bits,) = struct.unpack("q", struct.pack("d" if field.kind == "float" else "q", field.default))
+    return int(bits)
+
+
+def is_sound(field: FlatField) -> bool:
+    """Return whether a column can hold the field's default: msgspec checks no default."""
+    if field.required or field.default is None:
+        return field.required or field.nullable
+    try:
+        default_bits(field)
+    except (ValueError, OverflowError, struct.error):
+        return False
+    return True
 
 
 class Records(Sequence[Any]):

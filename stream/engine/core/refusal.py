@@ -23,6 +23,7 @@ def dead_letter(block: Block, at: int, reason: str) -> DeadLetter:
         value=value[:HEAD_BYTES],
         size_bytes=len(value),
         sha256=sha256(value).hexdigest() if len(value) > HEAD_BYTES else "",
+        index=block.index_of(at),
     )
 
 
@@ -42,4 +43,5 @@ def late_record(
         late_by_ms=frontier_ms - end_ms,
         value=value[:HEAD_BYTES].decode(errors="replace"),
         size_bytes=len(value),
+        index=block.index_of(at),
     )

@@ -1,4 +1,5 @@
 """Fetches blocks from Kafka: the Faust transport, unpacking, and patches to aiokafka.
 
-May import: schemas, stream.compiled, stream.engine.core, stream.errors, stream.kafka.clients, stream.telemetry.
+May import: schemas, stream.bundles, stream.compiled, stream.engine.core, stream.errors, stream.kafka.clients,
+stream.telemetry.
 """

@@ -6,6 +6,7 @@ import numpy as np
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.util import decode_varint
 
+from tickertape.schemas import bundle
 from tickertape.stream.compiled.library import library
 from tickertape.stream.engine.core.block import Headers
 from tickertape.stream.engine.core.columns import Ints
@@ -14,6 +15,9 @@ from tickertape.stream.engine.core.values import NULL, Bytes, PackedValues
 _HEAD_BYTES = 61
 _COUNT = slice(57, 61)
 _APPEND_TIME = 1
+# A number below it takes a byte.
+_ONE_BYTE = 128
+_BUNDLE = bundle.HEADER.encode()
 
 
 class Split(NamedTuple):
@@ -23,6 +27,7 @@ class Split(NamedTuple):
     values: PackedValues
     times_ms: Ints
     headers: dict[int, Headers]
+    bundles: dict[int, Headers]
 
 
 class Lenient(bytearray):
@@ -61,7 +66,7 @@ def split(batch: Any, fetched: Bytes, where: slice) -> Split | None:
     # A record takes seven bytes at least.
     if not 0 <= count <= (last - first) // 7:
         return None
-    found = np.empty((5, count), np.int64)
+    found, marked = np.empty((5, count), np.int64), np.empty(count, np.bool_)
     at, sizes, offsets, times_ms, headers_at = found
     if not compiled.tt_split(
         buffer.ctypes.data,
@@ -74,15 +79,22 @@ def split(batch: Any, fetched: Bytes, where: slice) -> Split | None:
         batch.max_timestamp,
         batch.timestamp_type == _APPEND_TIME,
         *(column.ctypes.data for column in found),
+        _BUNDLE,
+        len(_BUNDLE),
+        marked.ctypes.data,
     ):
         return None
     headers = {place: _headers(buffer, int(headers_at[place])) for place in np.flatnonzero(sizes == NULL).tolist()}
-    return Split(offsets, PackedValues(buffer, at, sizes), times_ms, headers)
+    bundles = {
+        place: _headers(buffer, int(headers_at[place]))
+        for place in (np.flatnonzero(marked).tolist() if marked.any() else ())
+        if place not in headers
+    }
+    return Split(offsets, PackedValues(buffer, at, sizes), times_ms, headers, bundles)
 
 
 def _headers(buffer: Bytes, at: int) -> Headers:
     """Return the headers that begin at a place. They are complete: the record has been split."""
-    # Beyond ten bytes no number goes on.
     count, at = _number(buffer, at)
     found = []
     for _ in range(count):
@@ -96,5 +108,8 @@ def _headers(buffer: Bytes, at: int) -> Headers:
 
 def _number(buffer: Bytes, at: int) -> tuple[int, int]:
     """Return the number at a place, and the place behind it."""
+    if (byte := int(buffer[at])) < _ONE_BYTE:
+        return byte >> 1 ^ -(byte & 1), at + 1
+    # Beyond ten bytes no number goes on.
     value, size = decode_varint(bytearray(buffer[at : at + 10].tobytes()), 0)
     return value, at + size

@@ -21,7 +21,9 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.structs import ConsumerRecord, TopicPartition
 from crc32c import crc32c
 
-from tickertape.stream.engine.core.block import Block
+from tickertape.schemas import bundle
+from tickertape.stream.bundles.unpacking import events_in
+from tickertape.stream.engine.core.block import Block, Headers
 from tickertape.stream.engine.core.columns import Ints, ints
 from tickertape.stream.engine.core.values import sizes_bytes
 from tickertape.stream.engine.fetch.splitting import Lenient, split
@@ -35,7 +37,10 @@ _MAGIC_AT, _MAGIC = 16, 2
 _BEFORE_CRC_ENDS = 21
 _HEAD_BYTES = 61
 _KEEP_GIL = 0
-_value = attrgetter("value")
+#: How many times as many events a block may have as records. With fewer, a fetch of bundles would be more blocks than
+#: Faust keeps, and Faust then rests for a second.
+EVENTS = 8
+_value, _headers = attrgetter("value"), attrgetter("headers")
 _Records: Any = fetcher.PartitionRecords
 _Fetched: Any = fetcher.MemoryRecords
 
@@ -48,12 +53,14 @@ class Blocks:
     topics
         The topics that are read as blocks.
     records, size_bytes
-        The most records and bytes of values in a block. A single larger record still makes a block.
+        The most records and bytes of values in a block. A single larger record still makes a block. Events of bundles
+        cost less than records of their own, so a block may have `EVENTS` times as many.
     """
 
     def __init__(self, topics: frozenset[str], records: int, size_bytes: int) -> None:
         self.topics = topics
         self.records = records
+        self.events = EVENTS * records
         self.size_bytes = size_bytes
 
     def __call__(self, value: bytes | None) -> bytes | None:
@@ -115,7 +122,7 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
                 fits = False
                 run.size_bytes = sum(int(sizes_bytes(part.values).sum()) for part in run.parts)
             for part, size_bytes in _parts(block, None if fits else sizes_bytes(block.values), limit):
-                if run.records and not run.has_room(len(part), size_bytes, limit):
+                if run.records and not run.has_room(part, size_bytes, limit):
                     self.next_fetch_offset = run.end
                     yield self._record(run)
                     run = _Run(run.end)
@@ -138,14 +145,16 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
         topic, partition = self._tp
         first, end = batch.base_offset, batch.next_offset
         if (found := split(batch, self._records.fetched, where)) is not None:
-            return Block(topic, partition, first, end, found.offsets, found.values, found.times_ms, found.headers)
+            return Block(topic, partition, first, end, *found)
         if batch.timestamp_type == _APPEND_TIME:
-            # In most batches only the values are needed, so the records need not be kept.
+            # In most batches only the values are needed.
             with suppress(UnicodeDecodeError):
-                values = list(map(_value, batch))
+                records = list(batch)
+                values = list(map(_value, records))
                 if len(values) == end - first and all(values):
                     stamps_ms = np.full(len(values), batch.max_timestamp)
-                    return Block(topic, partition, first, end, np.arange(first, end), values, stamps_ms)
+                    offsets, bundles = np.arange(first, end), _bundles(records)
+                    return Block(topic, partition, first, end, offsets, values, stamps_ms, bundles=bundles)
         # There are null values, whose headers are needed, or empty ones; or compaction has left holes; or each record
         # has its own timestamp.
         records = _records(self._records.fetched[where].data)
@@ -159,6 +168,7 @@ class BlockRecords(_Records):  # type: ignore[misc]  # aiokafka has no types
             values,
             ints([record.timestamp for record in records]),
             {at: tuple(records[at].headers) for at, value in enumerate(values) if value is None},
+            _bundles(records),
         )
 
     def _batches(self) -> Iterator[tuple[Any, slice]]:
@@ -205,6 +215,17 @@ def _records(fetched: memoryview) -> list[Any]:
         return list(batch)
 
 
+def _bundles(records: list[Any]) -> dict[int, Headers]:
+    """Return the headers of the records that say that they are bundles."""
+    if not any(map(_headers, records)):
+        return {}
+    return {
+        at: tuple(headers)
+        for at, headers in enumerate(map(_headers, records))
+        if headers and records[at].value is not None and any(name == bundle.HEADER for name, _ in headers)
+    }
+
+
 def _empty(topic: str, partition: int) -> Block:
     none = np.empty(0, np.int64)
     return Block(topic, partition, 0, 0, none, [], none)
@@ -216,18 +237,30 @@ def _parts(block: Block, sizes: Ints | None, limit: Blocks) -> Iterator[tuple[Bl
     ``sizes`` are those of the values in bytes, shape (n,); None if they don't matter.
     """
     first, n = 0, len(block)
-    if sizes is None and n <= limit.records:
+    # By place: how many events the records before it hold, and the bytes of their values.
+    events: Ints | None = None
+    if block.bundles:
+        counts = np.ones(n, np.int64)
+        counts[list(block.bundles)] = [events_in(headers) for headers in block.bundles.values()]
+        events = np.cumsum([0, *counts])
+    elif sizes is None and n <= limit.records:
         yield block, 0
         return
     ends = None if sizes is None else np.cumsum([0, *sizes])
     while first < n:
         last, size_bytes = min(n, first + limit.records), 0
+        if events is not None:
+            last = _fitting(events, first, last, limit.events)
         if ends is not None:
-            fitting = int(np.searchsorted(ends, ends[first] + limit.size_bytes, side="right")) - 1
-            last = max(first + 1, min(last, fitting))
+            last = _fitting(ends, first, last, limit.size_bytes)
             size_bytes = int(ends[last] - ends[first])
         yield block.cut(first, last, int(block.offsets[first]), int(block.offsets[last - 1]) + 1), size_bytes
         first = last
+
+
+def _fitting(ends: Ints, first: int, last: int, most: int) -> int:
+    """Return the last place up to which the sum of what comes from the first one on is at most so much."""
+    return max(first + 1, min(last, int(np.searchsorted(ends, ends[first] + most, side="right")) - 1))
 
 
 class _Run:
@@ -235,15 +268,20 @@ class _Run:
 
     def __init__(self, start: int) -> None:
         self.start = self.end = start
-        self.records = self.size_bytes = 0
+        self.records = self.events = self.size_bytes = 0
         self.parts: list[Block] = []
 
-    def has_room(self, records: int, size_bytes: int, limit: Blocks) -> bool:
-        return self.records + records <= limit.records and self.size_bytes + size_bytes <= limit.size_bytes
+    def has_room(self, part: Block, size_bytes: int, limit: Blocks) -> bool:
+        return (
+            self.records + len(part) <= limit.records
+            and self.events + part.events <= limit.events
+            and self.size_bytes + size_bytes <= limit.size_bytes
+        )
 
     def add(self, part: Block, size_bytes: int) -> None:
         self.parts.append(part)
         self.records += len(part)
+        self.events += part.events
         self.size_bytes += size_bytes
         self.end = part.end
 

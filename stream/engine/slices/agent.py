@@ -149,15 +149,16 @@ class SlicingAgent:
         """Fold large blocks now; the next flush folds small ones together."""
         read, waiting = self.read(block.partition), self._waiting.setdefault(block.partition, [])
         assert read is not None
-        self._block_records.observe(len(block))
+        self._block_records.observe(block.events)
         if block.end > read:
             waiting.append(block.since(read))
-        if sum(map(len, waiting)) >= FOLD_RECORDS:
+        if sum(each.events for each in waiting) >= FOLD_RECORDS:
             self._fold_waiting()
         tp = TP(self.topic, block.partition)
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
-        behind = left > self._settings.block_records
+        # Bundles hold many events, so a few of them are a block.
+        behind = left * max(1.0, block.events / max(len(block), 1)) > self._settings.block_records
         if behind:
             self._were_behind.add(block.partition)
         self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else NEVER_MS)
@@ -198,8 +199,7 @@ class SlicingAgent:
     def _refuse(self, refused: list[Refused]) -> None:
         for record in refused:
             topic = LATE if isinstance(record, Late) else DEAD_LETTERS
-            key = f"{record.topic}|{record.partition}|{record.offset}".encode()
-            self._producer.send(topic.name, 0, key, _json(record))
+            self._producer.send(topic.name, 0, record.key, _json(record))
 
     def flush(self) -> None:
         """Send every shard a frame of every partition, even without changes, because each shard needs all lanes."""

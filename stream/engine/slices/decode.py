@@ -16,7 +16,9 @@ from tickertape.stream.engine.core.names import BadName, BadRecord, InputNames, 
 from tickertape.stream.engine.core.records import Records, StructRecords
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.core.values import PackedValues
+from tickertape.stream.engine.slices.bundled import BundledColumns, BundleReader
 from tickertape.stream.engine.slices.scanner import Scanner
+from tickertape.stream.engine.slices.unbundling import EventValues, Unbundled, unbundled
 
 _GONE = -1
 # What msgspec raises for bytes that it can't decode. Its ValidationError is for JSON of the wrong form.
@@ -30,6 +32,8 @@ CHUNK = 2048
 # The most names that a partition's decoder keeps from block to block. A real topic has fewer.
 _MOST_SOURCES = 1 << 12
 _MOST_SYMBOLS = 1 << 17
+# The columns that the engine itself reads.
+_OWN = ("source", "symbol", "id", "time_ms", "received_ms")
 
 
 @dataclass(slots=True, frozen=True)
@@ -171,24 +175,35 @@ class Decoder:
         self.sources, self.symbols = InputNames(_MOST_SOURCES), InputNames(_MOST_SYMBOLS)
         coded: dict[str, Names] = {"source": self.sources, "symbol": self.symbols}
         self._scanner = Scanner.of(record, coded) if names is None else None
+        bundles = BundleReader(record, coded, self._scanner)
+        self._bundles = bundles if names is None and bundles.reads else None
 
-    def decode(self, block: Block) -> Decoded:
-        rejects: list[tuple[int, str]] = []
+    def unbundled(self, block: Block) -> Unbundled:
+        """Take the bundles of a block apart, see `decode`."""
+        return unbundled(block, self._bundles)
+
+    def decode(self, taken: Block | Unbundled) -> Decoded:
+        """Decode a block without bundles, or one whose bundles are taken apart."""
+        taken = taken if isinstance(taken, Unbundled) else Unbundled(taken)
+        block, rejects = taken.block, list(taken.rejects)
         heartbeats: list[tuple[int, Heartbeat]] = []
-        values = block.values
+        values = block.values if taken.values is None else taken.values.values
         at = np.arange(len(values))
-        if block.headers:
-            for place, headers in block.headers.items():
-                found = _heartbeat(headers)
-                if isinstance(found, str):
-                    rejects.append((place, found))
-                else:
-                    heartbeats.append((place, found))
-            at = np.delete(at, list(block.headers))
-            values = values[at] if isinstance(values, PackedValues) else [values[place] for place in at.tolist()]
-        whole = self._scanned(values, at, rejects) if self._scanner is not None and len(values) else None
-        if whole is None:
-            whole = self._decoded(values, at, rejects)
+        for place, headers in block.headers.items():
+            found = _heartbeat(headers)
+            if isinstance(found, str):
+                rejects.append((place, found))
+            else:
+                heartbeats.append((place, found))
+        if taken.values is None or taken.single is None:
+            if block.headers:
+                at = np.delete(at, list(block.headers))
+                values = _values_at(values, at)
+            whole = self._read(values, at, rejects)
+        else:
+            taken.single[list(block.headers)] = False
+            at = np.flatnonzero(taken.single)
+            whole, at = self._with_bundles(taken.values, taken.columns, at, rejects)
         return Decoded(
             at=at[at != _GONE],
             source=whole.pop("_source"),
@@ -201,6 +216,57 @@ class Decoder:
             rejects=rejects,
             heartbeats=heartbeats,
         )
+
+    def _read(self, values: Sequence[Any], places: Ints, rejects: list[tuple[int, str]]) -> Columns:
+        """Return the columns of records. The places of rejected ones are set to `_GONE`."""
+        whole = self._scanned(values, places, rejects) if self._scanner is not None and len(values) else None
+        return self._decoded(values, places, rejects) if whole is None else whole
+
+    def _with_bundles(
+        self, values: EventValues, events: BundledColumns | None, places: Ints, rejects: list[tuple[int, str]]
+    ) -> tuple[Columns, Ints]:
+        """Return the columns of single records and of the events of bundles, in order, and their places.
+
+        Parameters
+        ----------
+        values
+            The values of the block.
+        events
+            The events of its bundles, as far as they fit columns.
+        places
+            The places of single records, shape (k,).
+        rejects
+            What is rejected is appended, and its place is `_GONE`.
+        """
+        ranges = [np.arange(first, first + len(bundle)) for first, bundle in values.bundles]
+        theirs = np.concatenate([np.arange(0), *ranges])
+        whole = self._bundled(events) if events is not None and len(theirs) else None
+        odd = np.ones(len(theirs), np.bool_) if whole is None or events is None else events.odd
+        some = _values_at(values.values, values.record[places])
+        if odd is not None and odd.any():
+            # As JSON, these are what such records would be.
+            merged = [*some, *values.texts(theirs[odd])]
+            places, theirs = np.concatenate([places, theirs[odd]]), theirs[~odd]
+            order = np.argsort(places)
+            places, some = places[order], [merged[at] for at in order.tolist()]
+        if whole is not None and not len(places):
+            return whole, theirs
+        read = self._read(some, places, rejects)
+        if whole is None:
+            return read, places
+        at = np.concatenate([places[places != _GONE], theirs])
+        order = np.argsort(at)
+        return {name: np.concatenate([read[name], whole[name]])[order] for name in read}, at[order]
+
+    def _bundled(self, events: BundledColumns) -> Columns | None:
+        """Return the columns of events that msgspec doesn't have to read; None if any is odd."""
+        assert self._bundles is not None
+        records = self._bundles.records(events)
+        try:
+            more = self._more(records)
+        except Exception:  # which event it is, and what is wrong with it, is found where each is a Struct
+            return None
+        return {**{f"_{name}": records.columns[name] for name in _OWN}, **_arrays(more)}
 
     def _scanned(self, values: Sequence[Any], places: Ints, rejects: list[tuple[int, str]]) -> Columns | None:
         """Return the columns as the compiled scanner reads them, and msgspec what that leaves; None if any is odd.
@@ -243,8 +309,7 @@ class Decoder:
             "_received_ms": scan.column("received_ms"),
             **more,
         }
-        # As where there are several parts: arrays that nobody else has, also of what isn't an array.
-        return {name: np.concatenate([column]) for name, column in columns.items()}
+        return _arrays(columns)
 
     def _learn(self, values: Sequence[Any]) -> None:
         """Learn the names in values, as far as they are valid."""
@@ -320,6 +385,15 @@ class Decoder:
                 rejects.append((int(places[i]), f"the agent failed on this record: {error!r}"))
                 places[i] = _GONE
         return usable
+
+
+def _arrays(columns: Columns) -> Columns:
+    """Return columns as where there are several parts: arrays that nobody else has, also of what isn't an array."""
+    return {name: np.concatenate([column]) for name, column in columns.items()}
+
+
+def _values_at(values: Sequence[Any], places: Ints) -> Sequence[Any]:
+    return values[places] if isinstance(values, PackedValues) else [values[place] for place in places.tolist()]
 
 
 def heartbeats(block: Block) -> list[Heartbeat]:

@@ -74,7 +74,7 @@ class Promises:
             goes_on = before is not None and before.keyed and keyed[: len(before.keyed)] == before.keyed
             if before is not None and goes_on and beat.spread == before.spread:
                 since_ms = before.since_ms
-            elif lanes.admitted_at.get(beat.source) == offset:
+            elif lanes.admitted_at.get(beat.source) == (offset, 0):
                 since_ms = NEVER_MS
             else:
                 since_ms = watermark_ms + self._skew_ms

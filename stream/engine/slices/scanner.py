@@ -1,7 +1,6 @@
 """Scans records of a flat Struct to columns with the compiled hot path."""
 
 import secrets
-import struct
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from tickertape.stream.compiled.library import library
 from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.names import Names
-from tickertape.stream.engine.core.records import FlatField, Records, StructRecords, flat_fields
+from tickertape.stream.engine.core.records import FlatField, Records, StructRecords, default_bits, flat_fields, is_sound
 from tickertape.stream.engine.core.values import PackedValues
 
 _KINDS = {"name": 0, "integer": 1, "float": 2, "choice": 3}
@@ -67,7 +66,7 @@ class Scanner:
             return None
         if any(len(choice.encode()) > _MOST_LETTERS for field in fields.values() for choice in field.choices):
             return None
-        if not all(map(_sound, fields.values())):
+        if not all(map(is_sound, fields.values())):
             return None
         if any(name not in fields or fields[name].kind != "name" for name in names):
             return None
@@ -90,7 +89,7 @@ class Scanner:
             *((field.low, field.high) if floating else (0.0, 0.0)),
             field.above_low,
             field.below_high,
-            _bits(field),
+            default_bits(field),
             field.default is not None,
             known,
         )
@@ -100,10 +99,36 @@ class Scanner:
         if not added:
             raise MemoryError
 
-    def scan(self, values: PackedValues) -> "Scan":
-        """Scan n values, none of them null."""
+    def learn(self) -> None:
+        """Learn the names that came since, for all calls that follow."""
         for known in self._names.values():
             known.learn()
+
+    def unbundle(self, address: int, size_bytes: int, n: int, columns: Ints, given: Bools, first: int) -> bool:
+        """Read the n events of a bundle to the columns' places from a first one on; False if they are left to Python.
+
+        Parameters
+        ----------
+        address, size_bytes
+            Where the bundle lies.
+        columns, given
+            A row for each field, and for each nullable one; shape (k, m).
+        """
+        return bool(
+            self._compiled.tt_unbundle(
+                self._plan,
+                address,
+                size_bytes,
+                n,
+                columns.ctypes.data + columns.itemsize * first,
+                given.ctypes.data + first,
+                columns.shape[1],
+            )
+        )
+
+    def scan(self, values: PackedValues) -> "Scan":
+        """Scan n values, none of them null."""
+        self.learn()
         n = len(values)
         columns = np.empty((len(self.rows), n), np.int64)
         given = np.empty((len(self.given_rows), n), np.bool_)
@@ -127,27 +152,6 @@ class Scanner:
 _MOST_FIELDS, _MOST_LETTERS = 64, 64
 # Each record has these, and they are columns as they are.
 _NUMBERS = ("id", "time_ms", "received_ms")
-
-
-def _bits(field: FlatField) -> int:
-    """Return what a column holds where the field is absent, as an integer of the same bits."""
-    if field.default is None:
-        return 0
-    if field.kind == "choice":
-        return field.choices.index(field.default)
-    (bits,) = struct.unpack("q", struct.pack("d" if field.kind == "float" else "q", field.default))
-    return int(bits)
-
-
-def _sound(field: FlatField) -> bool:
-    """Return whether a column can hold the field's default: msgspec checks no default."""
-    if field.required or field.default is None:
-        return field.required or field.nullable
-    try:
-        _bits(field)
-    except (ValueError, OverflowError, struct.error):
-        return False
-    return True
 
 
 class _KnownNames:

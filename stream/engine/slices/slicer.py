@@ -119,7 +119,8 @@ class Slicer:
         self.read = begin if committed is None else max(committed, begin)
         self.upto = saved.upto
         self.tallies = msgspec.structs.replace(saved.tallies)
-        self.lanes = Lanes(lateness_ms, saved.lanes, saved.evicted_ms, saved.since)
+        admitted_at = {source: (first, saved.since_event.get(source, 0)) for source, first in saved.since.items()}
+        self.lanes = Lanes(lateness_ms, saved.lanes, saved.evicted_ms, admitted_at)
         self.incomplete = saved.incomplete
         #: The time that decoding has taken so far.
         self.decode_seconds = 0.0
@@ -210,8 +211,9 @@ class Slicer:
 
     def _fold(self, block: Block, *, again: bool) -> list[Refused]:
         self._open.forget_names()
-        began = perf_counter()
-        decoded = self._decoder.decode(block)
+        began, empty = perf_counter(), block.empty
+        taken = self._decoder.unbundled(block)
+        block, decoded = taken.block, self._decoder.decode(taken)
         self.decode_seconds += perf_counter() - began
         decoded = admitted(block, decoded, self._skew_ms, self._latest_ms)
         # Kafka's metadata may be stale. The log isn't: a heartbeat with the new number precedes every record whose
@@ -227,7 +229,9 @@ class Slicer:
             late += self._take(block, part, again=False)
         self.tallies.heartbeats += len(decoded.heartbeats)
         self.tallies.rejected += len(decoded.rejects)
-        self.tallies.empty += block.empty
+        self.tallies.empty += empty
+        self.tallies.bundles += len(taken.bundles)
+        self.tallies.bundled += taken.bundled
         return [*(dead_letter(block, at, reason) for at, reason in sorted(decoded.rejects)), *late]
 
     def _take(self, block: Block, decoded: Decoded, *, again: bool) -> list[Late]:
@@ -335,6 +339,7 @@ class Slicer:
     def checkpoint(self) -> tuple[int, SliceCheckpoint]:
         """Return the offset to commit, and the checkpoint; all changed slices must have been published."""
         offset = self._open.needed_offset(self.read)
+        since = {source: at for source, at in self.lanes.admitted_at.items() if at > (offset, 0)}
         saved = SliceCheckpoint(
             upto=self.upto,
             start=self.start,
@@ -343,7 +348,8 @@ class Slicer:
             incomplete=self.incomplete,
             partitions=self.partitions,
             evicted_ms=self.lanes.evicted_ms,
-            since={source: first for source, first in self.lanes.admitted_at.items() if first > offset},
+            since={source: first for source, (first, _) in since.items()},
+            since_event={source: index for source, (_, index) in since.items() if index},
         )
         return offset, saved
 

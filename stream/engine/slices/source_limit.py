@@ -57,7 +57,7 @@ class SourceLimit:
         firsts = _firsts(decoded, names, lanes)
         if self._has_room(firsts, lanes):
             for source, at in sorted(firsts.items(), key=itemgetter(1)):
-                lanes.admit(source, int(block.offsets[at]))
+                lanes.admit(source, int(block.offsets[at]), block.index_of(at) or 0)
             yield decoded
             return
         news = _of(decoded, names, firsts.__contains__)
@@ -77,7 +77,7 @@ class SourceLimit:
                             heappush(news, later)
                 behind_ms = lanes.least_watermark_ms
             if self._has_room((source,), lanes):
-                lanes.admit(source, int(block.offsets[at]))
+                lanes.admit(source, int(block.offsets[at]), block.index_of(at) or 0)
                 behind_ms = NEVER_MS
             else:
                 surplus[at] = kind
@@ -104,12 +104,18 @@ class SourceLimit:
 
 def readmitted(block: Block, decoded: Decoded, names: list[str], lanes: Lanes) -> Decoded:
     """Return the records of sources that had a lane when they were first read. The others stay rejected."""
-    admitted_at = {source: lanes.admitted_at.get(source, 0) for source in lanes.watermark_ms}
-    first = np.array([admitted_at.get(name, _NEVER) for name in names] or [_NEVER])
-    offsets = block.offsets
-    with_lane = decoded.where(offsets[decoded.at] >= first[decoded.source])
+    admitted_at = {source: lanes.admitted_at.get(source, (0, 0)) for source in lanes.watermark_ms}
+    first, event = np.array([admitted_at.get(name, (_NEVER, 0)) for name in names] or [(_NEVER, 0)]).T
+    offsets, code = block.offsets[decoded.at], decoded.source
+    since = offsets >= first[code]
+    if block.index is not None:
+        # A single record has the index -1, and a lane that it opens has no event before it.
+        since &= (offsets > first[code]) | (np.maximum(block.index[decoded.at], 0) >= event[code])
+    with_lane = decoded.where(since)
     with_lane.heartbeats[:] = [
-        (at, beat) for at, beat in with_lane.heartbeats if offsets[at] >= admitted_at.get(beat.source, _NEVER)
+        (at, beat)
+        for at, beat in with_lane.heartbeats
+        if int(block.offsets[at]) >= admitted_at.get(beat.source, (_NEVER, 0))[0]
     ]
     return with_lane
 

@@ -17,8 +17,9 @@ from tickertape.schemas.topics import SLICES
 from tickertape.stream.engine.core.positions import Commits, LogEnd, Position
 from tickertape.stream.telemetry import metrics
 
-# What became of records. The other tallies count offsets without a record, or whose record was never read.
-OUTCOMES = tuple(name for name in Tallies.__struct_fields__ if name not in ("empty", "lost"))
+# What became of records and events. The other tallies count offsets without a record, or whose record was never read,
+# and bundles.
+OUTCOMES = tuple(name for name in Tallies.__struct_fields__ if name not in ("empty", "lost", "bundles", "bundled"))
 
 
 class Reader(Protocol):
@@ -119,6 +120,8 @@ class PartitionMetrics:
         for outcome in OUTCOMES:
             metrics.RECORDS.labels(*labels, outcome).inc(getattr(tallies, outcome) - getattr(before, outcome))
         metrics.LOST.labels(*labels).inc(tallies.lost - before.lost)
+        metrics.BUNDLES.labels(*labels).inc(tallies.bundles - before.bundles)
+        metrics.BUNDLED.labels(*labels).inc(tallies.bundled - before.bundled)
 
     def _show_finals(self) -> None:
         for topic, shards in self._final_ms.items():
@@ -150,7 +153,8 @@ def _begin(topic: str, partitions: int) -> None:
     The first scraped value of a counter is no increase.
     """
     for partition in range(partitions):
-        metrics.LOST.labels(topic, partition)
+        for counter in (metrics.LOST, metrics.BUNDLES, metrics.BUNDLED):
+            counter.labels(topic, partition)
         for outcome in OUTCOMES:
             metrics.RECORDS.labels(topic, partition, outcome)
 

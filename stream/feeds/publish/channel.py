@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
-from typing import Protocol
+from typing import Any
 
 from msgspec.json import Encoder
 
@@ -15,6 +15,8 @@ from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.topics import HOUR_MS, Topic
 from tickertape.stream.errors import BrokerError
 from tickertape.stream.feeds.clock import now_ms, receipt_ms
+from tickertape.stream.feeds.publish.bundler import Bundler
+from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.feeds.publish.routing import Routing
 from tickertape.stream.telemetry.metrics import FEED_NEWEST, FEED_SENT
 
@@ -29,23 +31,8 @@ APPEAR_SECONDS = 10.0
 _encode = Encoder().encode
 
 
-class Records(Protocol):
-    """What records are sent to, such as a `tickertape.stream.kafka.clients.producer.Producer`."""
-
-    def send(
-        self,
-        topic: str,
-        partition: int,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]] = (),
-    ) -> None: ...
-
-    async def room(self) -> None: ...
-
-    async def flush(self) -> None: ...
-
-    async def partitions(self, topic: str) -> int: ...
+def _as_it_is(event: Event) -> Event:
+    return event
 
 
 class Channel:
@@ -54,7 +41,7 @@ class Channel:
     Parameters
     ----------
     records
-        Where records are sent to.
+        Where records are sent to; a `Bundler` gets the events themselves.
     topic
         The topic. Its ``key`` names the field of an event that decides the partition.
     spread
@@ -87,6 +74,11 @@ class Channel:
         self.topic = topic
         self.events = 0
         self._records = records
+        # What takes an event, and the form in which it takes it.
+        self._put: Callable[[str, int, bytes, Any], None] = records.send
+        self._form: Callable[[Event], Any] = _encode
+        if isinstance(records, Bundler):
+            self._put, self._form = records.put, _as_it_is
         self._key = attrgetter(topic.key)
         self._spread = spread
         self._disorder_ms = disorder_ms
@@ -165,7 +157,7 @@ class Channel:
 
     def send(self, events: Sequence[Event]) -> None:
         """Send events of this topic's kind, in order."""
-        put, topic, sure_ms = self._records.send, self.topic.name, self._sure_ms
+        put, form, topic, sure_ms = self._put, self._form, self.topic.name, self._sure_ms
         routing = self._routing
         era = routing.at(self.newest_ms)
         for event, key in zip(events, map(self._key, events), strict=True):
@@ -176,7 +168,7 @@ class Channel:
                 era = routing.at(time_ms)
             place = era[key]
             partition = place.partition if place.over == 1 else era.one_of(place, id_number(event.id))
-            put(topic, partition, place.key, _encode(event))
+            put(topic, partition, place.key, form(event))
         self.events += len(events)
         self._sent.inc(len(events))
 

@@ -9,7 +9,8 @@ from tickertape.schemas.control import Step
 from tickertape.schemas.events import TOPICS, Event
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError
-from tickertape.stream.feeds.publish.channel import Channel, Records
+from tickertape.stream.feeds.publish.channel import Channel
+from tickertape.stream.feeds.publish.records import Records
 
 Batches = AsyncIterator[Sequence[Event]]
 

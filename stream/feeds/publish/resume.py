@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from tickertape.stream.feeds.publish.channel import Records
+from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.kafka.stores.control import write_position
 
 if TYPE_CHECKING:

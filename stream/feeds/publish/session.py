@@ -12,6 +12,7 @@ from rich.console import Console
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError
 from tickertape.stream.feeds.publish import progress
+from tickertape.stream.feeds.publish.bundler import Bundler
 from tickertape.stream.feeds.publish.publisher import Batches, Publisher
 from tickertape.stream.feeds.publish.resume import resumed
 from tickertape.stream.kafka.clients.producer import Producer
@@ -38,6 +39,7 @@ async def feed(
     console: Console,
     spread: Mapping[str, int] | None = None,
     live: "Live | None" = None,
+    bundle_seconds: float = 0.0,
 ) -> bool:
     """Publish a source's events. SIGINT and SIGTERM make it send the rest and end, in little more than `STOP_SECONDS`.
 
@@ -58,6 +60,8 @@ async def feed(
     live
         The live source that the events come from, which resumes from its position and outlasts an absence of Kafka;
         None for files and simulations.
+    bundle_seconds
+        How long the events of a partition are collected for one record; 0: each event is a record.
 
     Returns
     -------
@@ -71,15 +75,16 @@ async def feed(
     ConfigError
         Metrics can't be served at the address in the settings.
     """
-    began = time.monotonic()
+    began, producer = time.monotonic(), _producer(settings, live)
+    records = Bundler(producer, bundle_seconds) if bundle_seconds else producer
     async with (
         _showing_metrics(settings, console),
-        _producer(settings, live) as producer,
+        producer,
         Control(settings) as control,
-        nullcontext() if live is None else resumed(live, producer, control),
+        nullcontext() if live is None else resumed(live, records, control),
     ):
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
-        publisher = Publisher(producer, kinds=kinds, control=control, spread=spread, skew_ms=settings.skew_ms)
+        publisher = Publisher(records, kinds=kinds, control=control, spread=spread, skew_ms=settings.skew_ms)
         async with progress.shown(publisher, console):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
             loop, told = asyncio.get_running_loop(), asyncio.Event()

@@ -17,8 +17,8 @@ from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError
-from tickertape.stream.feeds.publish.channel import Records
 from tickertape.stream.feeds.publish.publisher import Publisher
+from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.feeds.simulate.simulated_market import TICK_MS, Book, Ints, Market, Tick
 from tickertape.stream.feeds.simulate.simulated_posts import Crowd, Talk
 

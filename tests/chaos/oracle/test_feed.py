@@ -2,8 +2,13 @@
 
 import json
 from collections import Counter
+from random import Random
 
-from tickertape.stream.chaos.oracle.feed import Plan, Record, place, post, quote, record
+import msgspec
+
+from tickertape.schemas.topics import POSTS, QUOTES, TRADES
+from tickertape.stream.chaos.oracle.bundles import events_of
+from tickertape.stream.chaos.oracle.feed import KINDS, Plan, Record, in_bundles, place, post, quote, record
 from tickertape.stream.kafka.partition import partition_for
 
 PLAN = Plan("x", seed=7, rate=500.0, symbols=20, began_ms=1_700_000_000_000, folder="")
@@ -50,3 +55,23 @@ def test_posts_name_one_symbol_two_or_none() -> None:
     assert [post(PLAN, n) for n in range(10)] == [post(PLAN, n) for n in range(10)]
     assert Counter(len(one.get("symbols", ())) for one in found).keys() == {0, 1, 2}
     assert 50 < sum("copy_of" in one for one in found) < 250
+
+
+def test_bundles_hold_the_same_events_in_the_same_order() -> None:
+    sent = [record(PLAN, n) for n in range(3000)]
+    for topic, events in (
+        (TRADES, [(found.symbol, found.value) for found in sent]),
+        (QUOTES, [("a", quote(PLAN, n).value) for n in range(500)]),
+        (POSTS, [post(PLAN, n) for n in range(300)]),
+    ):
+        found, sizes = [], Counter[int]()
+        for key, value, headers in in_bundles(topic, events, Random(1)):
+            inside = events_of(value, dict(headers))
+            assert (key is None) == (inside is not None)
+            sizes[len(inside or ())] += 1
+            texts = [msgspec.json.encode(msgspec.convert(event, KINDS[topic])) for event in inside or ()]
+            found += texts if inside else [value]
+        assert found == [value for _, value in events]
+        assert {0, 2} < sizes.keys()
+    garbage = [headers for _, value, headers in in_bundles(TRADES, [("a", b"x 1: not a trade")] * 50, Random(1))]
+    assert 10 < sum(map(bool, garbage)) < 40

@@ -45,7 +45,7 @@ def test_each_record_becomes_one_thing() -> None:
         trade(8, 5, 1000),
     )
     assert dict(found.tallies[0]) == {"heartbeats": 1, "counted": 3, "repeated": 1, "rejected": 2, "late": 2}
-    assert (found.rejected, found.late) == ({(0, 3), (0, 4)}, {(0, 6), (0, 7)})
+    assert (found.rejected, found.late) == ({(0, 3, None), (0, 4, None)}, {(0, 6, None), (0, 7, None)})
     assert [t.id for t in found.trades] == [1, 3, 5]
 
 
@@ -56,12 +56,19 @@ def test_lateness_is_a_lane_s_own() -> None:
         trade(1, 1, 500),
         trade(1, 2, 500, partition=1),
     )
-    assert found.late == {(1, 1)}
+    assert found.late == {(1, 1, None)}
+
+
+def test_events_of_a_bundle_share_its_offset() -> None:
+    log = [trade(0, 1, 500), trade(1, 2, 4000), trade(1, 2, 4000), trade(1, 3, 999), trade(2, 4, 4000)]
+    found = truth(*(entry._replace(event=event) for entry, event in zip(log, (None, 0, 1, 2, None), strict=True)))
+    assert dict(found.tallies[0]) == {"counted": 3, "repeated": 1, "late": 1, "bundled": 3, "bundles": 1}
+    assert found.late == {(0, 1, 2)}
 
 
 def test_an_event_time_past_the_append_time_is_rejected_whatever_the_feed_says() -> None:
     early = trade(0, 1, 10_005_001, received_ms=T0 + 10_005_001)
-    assert truth(early).rejected == {(0, 0)}
+    assert truth(early).rejected == {(0, 0, None)}
     assert truth(trade(0, 1, 10_005_000, received_ms=T0 + 10_005_000)).rejected == set()
 
 

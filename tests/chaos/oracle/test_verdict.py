@@ -70,9 +70,9 @@ def test_a_partition_that_is_stuck_or_whose_tallies_are_wrong() -> None:
 
 
 def test_late_records_that_are_missing_or_made_up() -> None:
-    assert list(verdict.of_refused("late", [(0, 1), (0, 1), (0, 3)], {(0, 1), (0, 2)})) == [
+    assert list(verdict.of_refused("late", [(0, 1, None), (0, 1, None), (0, 3, 7)], {(0, 1, None), (0, 2, None)})) == [
         "late: trades, partition 0, offset 2 is missing",
-        "late: trades, partition 0, offset 3 doesn't belong there",
+        "late: trades, partition 0, offset 3, event 7 doesn't belong there",
     ]
 
 

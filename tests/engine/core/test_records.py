@@ -46,7 +46,7 @@ def test_flat_fields_are_numbers_choices_and_names() -> None:
     most = 2**63 - 1
     assert flat_fields(Some) == {
         "symbol": FlatField("name", True, False, None, 0, 9),
-        "id": FlatField("integer", True, False, None, -most, most),
+        "id": FlatField("integer", True, False, None, -most, most, texts=(0, most)),
         "price": FlatField("float", True, False, None, 0, 5, above_low=True),
         "rate": FlatField("float", False, True, None, -np.inf, np.inf),
         "size": FlatField("integer", False, True, 4, 2, 8),

@@ -1,5 +1,6 @@
 """What our unpacking makes of a fetch, against aiokafka's own of the same bytes."""
 
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from aiokafka.consumer.fetcher import READ_COMMITTED
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from tests.compiled.both import without_library
 from tests.engine.fetched import APPENDED_MS, TP_READ, Batch, NoText, logs, unpack
 from tickertape.stream.engine.core.block import Block
 from tickertape.stream.engine.fetch import unpacking
@@ -203,3 +206,20 @@ def test_other_topics_and_other_consumers_get_aiokafkas_own() -> None:
         assert type(made) is unpacking._Records
     assert type(unpack(unpacking._partition_records, log, WIDE)) is BlockRecords
     assert [record.value for record in unpack(unpacking._partition_records, log, others)] == [b"a"]
+
+
+def test_a_block_has_few_bundles_of_many_events() -> None:
+    """A block of at most 5 records may have 40 events, which here are 19 for each bundle and 1 for others."""
+    bundles = (("bundle", b'{"version":1,"events":19}'),)
+    log = [
+        Batch(base=0, values={0: b"a", 1: b"b", 2: b"c"}, span=3, headers=bundles),
+        Batch(base=3, values={0: b"d", 1: b"e"}, span=2),
+        Batch(base=5, values={0: None, 1: b"f"}, span=2, headers=bundles),
+        # One that says more than there may be is none, and is rejected later.
+        Batch(base=7, values={0: b"g"}, span=1, headers=(("bundle", b'{"version":1,"events":5000}'),)),
+    ]
+    for path in (nullcontext, without_library):
+        with path():
+            found = blocks([replace(one, append_time=True) for one in log], Blocks(WIDE.topics, 5, 1 << 20))
+        assert [(block.start, block.end, block.events) for block in found] == [(0, 2, 38), (2, 5, 21), (5, 8, 21)]
+        assert [sorted(block.bundles) for block in found] == [[0, 1], [0], [1, 2]]

@@ -1,70 +1,18 @@
 """The slicing agent without Kafka: where things go, who is idle, and what may be committed."""
 
-from typing import Any
-
 import msgspec
 import pytest
 from faust.types import TP
 
-from tests.engine.blocks import HOUR_MS, TICKS, Log, unpacked
+from tests.engine.blocks import HOUR_MS, Log, unpacked
+from tests.engine.slices.partition_world import IDLE_SECONDS, TRADES, World
 from tickertape.schemas.checkpoint import SliceCheckpoint, slices_from, to_metadata
-from tickertape.schemas.frame import Frame, Lane, Tallies, frames_in
+from tickertape.schemas.frame import Frame, Lane, frames_in
 from tickertape.schemas.refused import DeadLetter, Late
-from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core import workload
-from tickertape.stream.engine.core.positions import LogEnd, Position
-from tickertape.stream.engine.core.table import Columns
-from tickertape.stream.engine.core.workload import Workload
+from tickertape.stream.engine.core.positions import Position
 from tickertape.stream.engine.slices import agent as slicing
-from tickertape.stream.engine.slices import silence
-from tickertape.stream.engine.slices.agent import SlicingAgent
 from tickertape.stream.kafka.partition import partition_for
-
-TRADES = TP("trades", 0)
-IDLE_SECONDS = 30
-
-
-class World:
-    """A partition with its agent, whose producer keeps what it is given; the clock is ours."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, shards: int = 1, fold_records: int = 0) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr(silence, "monotonic", lambda: self.now)
-        # By default each block is folded when it comes.
-        monkeypatch.setattr(slicing, "FOLD_RECORDS", fold_records)
-        self.log = Log()
-        self.put_records: list[tuple[str, int, bytes, bytes]] = []
-        settings = Settings(idle_seconds=IDLE_SECONDS)
-        self.unheard_seconds = 0.0  # since the broker last said where the log ends
-        self.unread = 0  # what the log has beyond what it is made of here
-        self.held_back = 0  # and what of it lies behind a transaction that is open
-        self.workload = Workload()
-
-        def log_end(_: TP) -> LogEnd:
-            end = self.log.end + self.unread
-            return LogEnd(end, self.unheard_seconds, end + self.held_back)
-
-        self.agent = SlicingAgent(TICKS, settings, self, shards, log_end, self.workload)  # type: ignore[arg-type]  # it puts
-        # No pace of its own: only a checkpoint or a beat flushes.
-        monkeypatch.setattr(self.agent._pace, "ask", lambda *_: None)
-
-    def send(self, topic: str, partition: int, key: bytes, value: bytes) -> None:
-        self.put_records.append((topic, partition, key, value))
-
-    def restore(self, offset: int | None = None, metadata: str = "") -> int:
-        position = Position(begin=0, end=self.log.end, committed=offset, metadata=metadata, partitions=1)
-        return self.agent.restore({TRADES: position})[TRADES]
-
-    def read(self, until: int | None = None) -> None:
-        self.agent.receive(self.log.block(self.agent.read(0), until))
-
-    def beat(self) -> Frame:
-        """Have the agent tell everyone, as it does once a second; return the last frame."""
-        self.agent.flush()
-        return msgspec.msgpack.decode(self.put_records[-1][3], type=Frame)
-
-    def idle(self) -> set[str]:
-        return {lane.source for lane in self.beat().lanes if lane.idle}
 
 
 @pytest.fixture
@@ -361,68 +309,6 @@ def test_a_commit_that_is_not_ours_says_where_to_read_on(world: World, metadata:
     assert world.restore(1, metadata) == 1
     world.read()
     assert world.agent.slicers[0].tallies.counted == 2
-
-
-def waiting(monkeypatch: pytest.MonkeyPatch) -> World:
-    """Return a world in which a fold is worth it from three records on."""
-    world = World(monkeypatch, fold_records=3)
-    world.restore()
-    world.log.tick(0, 1).tick(0, 2).tick(0, 3).tick(0, 4)
-    return world
-
-
-def test_small_blocks_wait_for_a_flush_and_are_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = waiting(monkeypatch)
-    world.read(1)
-    world.read(2)
-    assert world.agent.slicers[0].tallies.counted == 0
-    assert world.agent.read(0) == 2
-    offset, metadata = world.agent.checkpoint()[TRADES]
-    assert offset == 0
-    assert slices_from(metadata).tallies.counted == slices_from(metadata).upto == 2
-
-
-def test_as_many_as_are_worth_it_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = waiting(monkeypatch)
-    world.read(1)
-    world.read(3)
-    assert world.agent.slicers[0].tallies.counted == 3
-
-
-def test_what_is_fetched_again_while_it_waits_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = waiting(monkeypatch)
-    for start, end in ((0, 2), (1, 2), (0, 1), (1, 3)):
-        world.agent.receive(world.log.block(start, end))
-    world.beat()
-    assert world.agent.slicers[0].tallies == Tallies(counted=3)
-
-
-def test_a_new_owner_knows_nothing_of_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = waiting(monkeypatch)
-    world.read(2)
-    assert world.restore() == 0
-    assert world.agent.read(0) == 0
-    world.beat()
-    assert world.agent.slicers[0].tallies.counted == 0
-
-
-def test_a_fold_that_fails_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = waiting(monkeypatch)
-    world.read(1)
-    lift, calls = type(TICKS.aggregate).lift, []
-
-    def fail_at_first(self: Any, events: Columns) -> Columns:
-        calls.append(events)
-        if len(calls) == 1:
-            raise RuntimeError("broken")
-        return lift(self, events)
-
-    monkeypatch.setattr(type(TICKS.aggregate), "lift", fail_at_first)
-    # Half of it is done: the same records would be repeats. What comes next ends the worker, which commits nothing.
-    for call in (world.agent.flush, world.agent.checkpoint, world.read):
-        with pytest.raises(RuntimeError, match="broken"):
-            call()
-    assert world.put_records == []
 
 
 def test_a_partition_of_a_backlog_is_as_far_as_its_slowest_lane(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from faust.types import TP
 
 from tests.engine.blocks import HOUR_MS, TICKS, Log
 from tests.engine.made_frames import WINDOWING, Window
-from tests.engine.slices.test_agent import TRADES, World
+from tests.engine.slices.partition_world import TRADES, World
 from tickertape.schemas.frame import Frame, frames_in
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.keyed_topics import KeyedTopics

@@ -108,7 +108,7 @@ def test_gauges_go_with_their_partition(report: PartitionMetrics) -> None:
     report.committed({TRADES: (470, slices(480, 1_700_000_000_500))})
     report.assign({}, ("trades",))
     shown = generate_latest(WORKER).decode()
-    gauges = [line for line in shown.splitlines() if 'partition="7"' in line and "records_total" not in line]
+    gauges = [line for line in shown.splitlines() if 'partition="7"' in line and "_total{" not in line]
     assert gauges == []
     assert value("owned_partitions", topic="trades") == 0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import stage1
 from ..broker import C, Commits
-from ..words import NEVER, Event, Heartbeat, Log, Record, SliceCommit, Time, end_of, slice_of
+from ..words import NEVER, Event, Heartbeat, Log, Part, SliceCommit, Time, end_of, slice_of
 from ..world import World
 from .plant import mutation
 
@@ -121,13 +121,13 @@ class HeartbeatsIgnored(stage1.Owner):
 @mutation("repeats not looked for")
 class RepeatsNotLookedFor(stage1.Owner):
     def fold(self, event: Event) -> bool:
-        super().fold(replace(event, id=self.read))
+        super().fold(replace(event, id=1000 * self.read + self.index))
         return True
 
 
 @mutation("repeats forgotten by a new owner")
 class RepeatsForgottenByANewOwner(stage1.Owner):
-    def refold(self, record: Record) -> None:
+    def refold(self, record: Part) -> None:
         super().refold(record)
         for partial in self.open.values():
             partial.ids.clear()
@@ -145,19 +145,19 @@ class RepeatsLookedForAcrossSlices(stage1.Owner):
 
 @mutation("tallies counted again")
 class TalliesCountedAgain(stage1.Owner):
-    def refold(self, record: Record) -> None:
+    def refold(self, record: Part) -> None:
         super().refold(record)
         self.tallies["counted"] += 1
 
 
 @mutation("late records reported again")
 class LateRecordsReportedAgain(stage1.Owner):
-    def refold(self, record: Record) -> None:
+    def refold(self, record: Part) -> None:
         super().refold(record)
         if isinstance(record, Event) and record.symbol and not self.ahead(record):
             lane = self.lanes.get(record.source)
             if lane and self.passed(record, lane):
-                self.output.late[self.read] = lane.frontier - end_of(slice_of(record.time))
+                self.output.late[self.at] = lane.frontier - end_of(slice_of(record.time))
 
 
 @mutation("half-read slices published")

@@ -44,9 +44,13 @@ int64_t tt_plan_choice(plan *of, const uint8_t *text, int64_t size);
 int64_t tt_scan(const plan *of, const uint8_t *buffer, int64_t buffer_size, const int64_t *at, const int64_t *size,
                 int64_t n, int64_t *columns, uint8_t *given, uint8_t *scanned);
 
+int64_t tt_unbundle(const plan *of, const uint8_t *value, int64_t size, int64_t n, int64_t *columns, uint8_t *given,
+                    int64_t stride);
+
 int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t count, int64_t base_offset,
                  int64_t span, int64_t first_ms, int64_t last_ms, int64_t appended, int64_t *value_at, int64_t *value_size,
-                 int64_t *offset, int64_t *time_ms, int64_t *headers_at);
+                 int64_t *offset, int64_t *time_ms, int64_t *headers_at, const uint8_t *key, int64_t key_size,
+                 uint8_t *marked);
 
 pairs *tt_pairs_new(uint64_t seed);
 void tt_pairs_free(pairs *of);

@@ -1,6 +1,9 @@
-/* The records of a Kafka record batch: where each value is, its offset, its time, and where its headers are.
+/* The records of a Kafka record batch: where each value is, its offset, its time, where its headers are, and whether one
+   of these has a key that is looked for.
 
    The layout is that of Kafka's protocol guide, "Record Batch", from magic 2 on. */
+#include <string.h>
+
 #include "hot.h"
 
 typedef struct {
@@ -30,13 +33,18 @@ static int64_t skip(reader *from) {
     return size;
 }
 
-static void skip_headers(reader *from) {
+/* Whether a header has this key. */
+static int skip_headers(reader *from, const uint8_t *key, int64_t key_size) {
+    int found = 0;
     int64_t count = number(from);
     if (count < 0) from->broken = 1;
     for (int64_t i = 0; i < count && !from->broken; i++) {
-        if (skip(from) < 0) from->broken = 1;
+        int64_t size = skip(from);
+        if (size < 0) from->broken = 1;
+        if (size == key_size && !memcmp(from->at - size, key, (size_t)size)) found = 1;
         skip(from);
     }
+    return found;
 }
 
 /* Split the records that begin at `first` and end at `last`.
@@ -44,10 +52,12 @@ static void skip_headers(reader *from) {
    Offsets rise, from base_offset on by less than `span`. first_ms and last_ms are the batch's; appended is whether its
    times are append times, all of them last_ms.
    Each column has room for `count` numbers: value_at and headers_at count from `bytes`; value_size is -1 for null.
+   marked says which records have a header with this key.
    Returns 1, or 0 where anything isn't as the protocol says: what the columns hold then means nothing. */
 int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t count, int64_t base_offset,
                  int64_t span, int64_t first_ms, int64_t last_ms, int64_t appended, int64_t *value_at, int64_t *value_size,
-                 int64_t *offset, int64_t *time_ms, int64_t *headers_at) {
+                 int64_t *offset, int64_t *time_ms, int64_t *headers_at, const uint8_t *key, int64_t key_size,
+                 uint8_t *marked) {
     reader batch = {bytes + first, bytes + last, 0};
     int64_t least = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -60,7 +70,7 @@ int64_t tt_split(const uint8_t *bytes, int64_t first, int64_t last, int64_t coun
         value_size[i] = skip(&record);
         value_at[i] = record.at - bytes - (value_size[i] > 0 ? value_size[i] : 0);
         headers_at[i] = record.at - bytes;
-        skip_headers(&record);
+        marked[i] = (uint8_t)skip_headers(&record, key, key_size);
         if (record.broken || record.at != record.end || further < least || further >= span) return 0;
         least = further + 1;
         if (__builtin_add_overflow(base_offset, further, offset + i)) return 0;

@@ -7,43 +7,14 @@
 #include <string.h>
 
 #include "hot.h"
+#include "plan.h"
 
 /* Up to so many bytes past a value's end are read ahead: where the value is cut off, and what follows looks like the rest
    of a number, they are a minus, MOST_DIGITS digits, a point and MOST_READ bytes. A value nearer to its buffer's end is
    copied first. */
 enum { AHEAD = 48, COPIED = 1024 };
 /* With more digits that count a number may not fit 64 bits; MOST_READ are looked at. */
-enum { MOST_FIELDS = 64, MOST_DIGITS = 19, MOST_READ = 24 };
-enum { NAME, INTEGER, FLOAT, CHOICE };
-
-typedef struct {
-    int64_t size;
-    uint64_t head, head_mask; /* Its first 8 bytes, and which bits of them count. */
-    int64_t plain;            /* Whether JSON has it as it is. */
-    uint8_t text[64];
-} choice;
-
-typedef struct {
-    int64_t kind, nullable;
-    /* With quotes and colon: "price": */
-    uint8_t key[72];
-    int64_t key_size;
-    uint64_t head, head_mask, next, next_mask; /* Its first 16 bytes, and which bits of them count. */
-    int64_t least, most;                       /* Of an integer, or of a name's letters. */
-    double low, high;
-    int64_t above_low, below_high; /* Whether the bounds themselves are outside. */
-    int64_t otherwise, otherwise_given; /* The bits of the default, and whether it isn't None. */
-    const names *known;
-    choice *choices;
-    int64_t n_choices;
-    int64_t given_at; /* The row of `given`, for a nullable one. */
-} field;
-
-struct plan {
-    int64_t n_fields, n_nullable;
-    uint64_t required; /* Bit k says that field k is. */
-    field fields[MOST_FIELDS];
-};
+enum { MOST_DIGITS = 19, MOST_READ = 24 };
 
 plan *tt_plan_new(void) { return calloc(1, sizeof(plan)); }
 
