@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from time import monotonic
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -12,6 +13,8 @@ from tickertape.stream.kafka.access.rights import no_topic, refused, unseen
 
 # A new topic appears in a broker's metadata a moment after it was created.
 APPEAR_SECONDS = 1.0
+# A broker that was busy or away for a moment is asked again for so long.
+ANSWER_SECONDS = 5.0
 
 
 async def partition_counts(connection: Connection, client: Any, topics: Collection[str]) -> dict[str, int]:
@@ -53,16 +56,18 @@ async def require_topic(connection: Connection, client: Any, topic: str) -> None
         The topic doesn't exist, or the broker doesn't answer.
     """
     # A request for one topic by name would create it on a broker that creates topics; a request for all does not.
-    deadline = asyncio.get_running_loop().time() + APPEAR_SECONDS
+    began = monotonic()
     while True:
         try:
             cluster = await client.fetch_all_metadata()
         except KafkaError as error:
-            raise BrokerError(
-                f"Kafka at {connection.broker} can't be reached ({name_and_text(error)}): start it"
-            ) from error
-        if cluster.partitions_for_topic(topic):
-            return
-        if asyncio.get_running_loop().time() > deadline:
-            raise await unseen(connection, client, topic) or no_topic(connection, topic)
+            if monotonic() > began + ANSWER_SECONDS:
+                raise BrokerError(
+                    f"Kafka at {connection.broker} can't be reached ({name_and_text(error)}): start it"
+                ) from error
+        else:
+            if cluster.partitions_for_topic(topic):
+                return
+            if monotonic() > began + APPEAR_SECONDS:
+                raise await unseen(connection, client, topic) or no_topic(connection, topic)
         await asyncio.sleep(0.1)

@@ -109,6 +109,8 @@ def test_describe_says_how_far_each_partition_is_read(kafka: str, named: Named, 
         "heartbeats": 1,
         "empty": 0,
         "lost": 0,
+        "bundles": 0,
+        "bundled": 0,
     }
     commit(
         kafka, group, trades.name, 0, 3, to_metadata(SliceCheckpoint(7, 0, [Lane("a", 9, 1), Lane("b", 8, 3)], tallies))
@@ -224,10 +226,11 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         [x.strip() for x in y.replace("┃", "│").split("│")]
         for y in tickertape(own, "topics", "show", "trades").splitlines()
     ]
-    assert shown[0] == ["trades: a trade, normalised, as JSON; or a heartbeat"]
-    assert shown[2] == ["", "partition", "start", "end", "upto", "lag", "counted", "rejected", ""]
-    assert shown[4] == ["", "0", "0", "0", "-", "0", "-", "-", ""]
-    assert shown[5] == ["", "1", "0", "1,200", "1,034", "166", "1,000", "34", ""]
+    # The table is as wide as its columns.
+    assert shown[:2] == [["trades: a trade, normalised, as JSON; or a bundle of them; or a"], ["heartbeat"]]
+    assert shown[3] == ["", "partition", "start", "end", "upto", "lag", "counted", "rejected", ""]
+    assert shown[5] == ["", "0", "0", "0", "-", "0", "-", "-", ""]
+    assert shown[6] == ["", "1", "0", "1,200", "1,034", "166", "1,000", "34", ""]
 
     found = json.loads(tickertape(own, "topics", "show", "trades", "--json"))
     assert found["partitions"][1] == {
@@ -247,6 +250,8 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
             "heartbeats": 0,
             "empty": 0,
             "lost": 0,
+            "bundles": 0,
+            "bundled": 0,
         },
     }
     listed = json.loads(tickertape(own, "topics", "--json"))
