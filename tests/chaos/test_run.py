@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(480)]
 
 # `stall` finds commits that come before what they speak of is out; `freeze`, zombies; `forget`, commits to be refused.
 FAULTS = ("kill", "freeze", "forget", "broker-kill", "grow", "feed-kill", "stall")
