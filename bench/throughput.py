@@ -33,7 +33,8 @@ GETMANY = "aiokafka getmany"
 FAUST_DICT = "Faust dict"
 FAUST_TABLE = "Faust table"
 #: The agents of trades and their bars.
-SPINE = "tickertape.agents.market.trades,tickertape.agents.market.bars"
+TRADES_ALONE = "tickertape.agents.market.trades"
+SPINE = f"{TRADES_ALONE},tickertape.agents.market.bars"
 
 
 # The events of a bundle.
@@ -69,10 +70,10 @@ CONTESTANTS = {
     BARS: Contestant("bench.pipeline", [SPINE]),
     NUMPY_BARS: Contestant("bench.pipeline", [SPINE], environment={OFF: "1"}),
     GETMANY: Contestant("bench.getmany"),
-    SLICES: Contestant("bench.pipeline", [SPINE.partition(",")[0]]),
+    SLICES: Contestant("bench.pipeline", [TRADES_ALONE]),
     BUNDLED_BARS: Contestant("bench.pipeline", [SPINE], bundle=BUNDLE),
-    NUMPY_BUNDLED: Contestant("bench.pipeline", [SPINE.partition(",")[0]], environment={OFF: "1"}, bundle=BUNDLE),
-    BUNDLED_SLICES: Contestant("bench.pipeline", [SPINE.partition(",")[0]], bundle=BUNDLE),
+    NUMPY_BUNDLED: Contestant("bench.pipeline", [TRADES_ALONE], environment={OFF: "1"}, bundle=BUNDLE),
+    BUNDLED_SLICES: Contestant("bench.pipeline", [TRADES_ALONE], bundle=BUNDLE),
 }
 INPUTS = (TRADES, QUOTES, POSTS)
 REST_SECONDS = 1.5

@@ -161,11 +161,11 @@ class Frame(Struct, frozen=True, array_like=True):
     keyed: bool = False
 
 
+_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode
 _decode_all = msgspec.msgpack.Decoder(list[Frame]).decode
 # In MessagePack, an array begins with one of these bytes; the longer forms have a length of 2 or 4 bytes after it.
 _SHORT_ARRAYS, _ARRAY_2, _ARRAY_4 = range(0x90, 0xA0), 0xDC, 0xDD
-_MOST_SHORT, _MOST_2 = len(_SHORT_ARRAYS) - 1, 0xFFFF
 
 
 def to_records(frames: Sequence[bytes]) -> Iterator[bytes]:
@@ -184,16 +184,7 @@ def to_records(frames: Sequence[bytes]) -> Iterator[bytes]:
 
 
 def _record(frames: Sequence[bytes]) -> bytes:
-    n = len(frames)
-    if n == 1:
-        return frames[0]
-    if n <= _MOST_SHORT:
-        head = bytes((_SHORT_ARRAYS[n],))
-    elif n <= _MOST_2:
-        head = bytes((_ARRAY_2,)) + n.to_bytes(2, "big")
-    else:
-        head = bytes((_ARRAY_4,)) + n.to_bytes(4, "big")
-    return head + b"".join(frames)
+    return frames[0] if len(frames) == 1 else _encode(list(map(msgspec.Raw, frames)))
 
 
 def frames_in(record: bytes) -> list[Frame]:

@@ -75,12 +75,7 @@ def truth(trades: Iterable[Trade]) -> dict[Key, Row]:
 def _frames(trades: Iterable[Trade]) -> Iterator[pl.DataFrame]:
     remaining = iter(trades)
     while chunk := list(islice(remaining, _CHUNK)):
-        yield pl.DataFrame(
-            {
-                name: [getattr(trade, name) for trade in chunk]
-                for name in ("symbol", "time_ms", "price", "quantity", "side")
-            }
-        )
+        yield pl.DataFrame({name: [getattr(trade, name) for trade in chunk] for name in _COLUMNS})
 
 
 def compare(expected: Mapping[Key, Row], found: Mapping[Key, Row]) -> Checked:

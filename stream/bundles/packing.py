@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickertape.schemas.bundle import Bundle, Column, Decimals, Floats, Integers, Texts, Values
+from tickertape.stream.bundles.unpacking import EXACT_DIGITS, TENS
 
 _INT64 = range(-(2**63), 2**63)
-# Within these, the quotient of two doubles is the decimal's nearest one.
-_MOST_DIGITS = 2**53
-_TENS = [float(f"1e{places}") for places in range(23)]
 
 _encode = msgspec.msgpack.Encoder().encode
 _json = msgspec.json.Encoder().encode
@@ -75,13 +73,13 @@ def floats(values: NDArray[np.float64]) -> Column:
     """Return doubles of shape (n,) as a column: as decimals, if they are short ones."""
     left = values
     with np.errstate(over="ignore", invalid="ignore"):
-        for places, ten in enumerate(_TENS):
+        for places, ten in enumerate(TENS):
             left = left[~_are_decimals(left, ten)]
             if not len(left):
                 if not _are_decimals(values, ten).all():
                     break
                 return Decimals(integers(np.rint(values * ten).astype(np.int64)), -places)
-            if not (np.abs(left) * ten < _MOST_DIGITS).all():
+            if not (np.abs(left) * ten < EXACT_DIGITS).all():
                 break
     return Floats(values.astype("<f8").tobytes())
 
@@ -90,5 +88,5 @@ def _are_decimals(values: NDArray[np.float64], ten: float) -> NDArray[np.bool_]:
     """Return where a double is exactly what mantissa / ten is read as. Minus zero is no decimal."""
     mantissas = np.rint(values * ten)
     again = mantissas.astype(np.int64) / ten
-    found: NDArray[np.bool_] = (np.abs(mantissas) < _MOST_DIGITS) & (again.view(np.int64) == values.view(np.int64))
+    found: NDArray[np.bool_] = (np.abs(mantissas) < EXACT_DIGITS) & (again.view(np.int64) == values.view(np.int64))
     return found

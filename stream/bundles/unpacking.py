@@ -25,9 +25,9 @@ from tickertape.schemas.bundle import (
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-# Where both are within these, a quotient or product of doubles is rounded once.
-_EXACT_DIGITS = 2**53
-_TENS = [float(f"1e{places}") for places in range(23)]
+#: Every integer up to this one and each of these powers of ten is a double, so one operation with both rounds once.
+EXACT_DIGITS = 2**53
+TENS = [float(f"1e{places}") for places in range(23)]
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decode = msgspec.msgpack.Decoder(Bundle).decode
@@ -211,8 +211,8 @@ def _integers(column: Integers, n: int) -> Ints:
 
 
 def _decimals(mantissas: Ints, exponent: int) -> NDArray[np.float64]:
-    small = abs(exponent) < len(_TENS)
-    if small and int(mantissas.min()) >= -_EXACT_DIGITS and int(mantissas.max()) <= _EXACT_DIGITS:
-        ten = _TENS[abs(exponent)]
+    small = abs(exponent) < len(TENS)
+    if small and int(mantissas.min()) >= -EXACT_DIGITS and int(mantissas.max()) <= EXACT_DIGITS:
+        ten = TENS[abs(exponent)]
         return np.asarray(mantissas / ten if exponent < 0 else mantissas * ten, np.float64)
     return np.array([float(f"{mantissa}e{exponent}") for mantissa in mantissas.tolist()])

@@ -55,5 +55,5 @@ bundle_seconds = click.option(
     default=0.0,
     metavar="TIME",
     help="Collect the events of each partition for so long, for example 5ms, and send them as one record, a bundle. "
-    "Workers read many times as many events so. By default each event is a record.",
+    "Workers then read several times as many events a second. By default each event is a record.",
 )

@@ -15,7 +15,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import windowing
 from bytewax.testing import run_main
 
-from bench.peers.programs import marks
+from bench.peers.programs import bars, marks
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FETCH = {"queued.max.messages.kbytes": "262144", "fetch.message.max.bytes": str(4 << 20), "check.crcs": "false"}
@@ -36,37 +36,12 @@ def decoder() -> Callable[[list[Any]], list[tuple[str, Any]]]:
 
 
 def fold(bar: list[Any] | None, trade: Any) -> list[Any]:
-    price, quantity = trade["price"], trade["quantity"]
-    bought = quantity if trade["side"] == "buy" else 0.0
-    if bar is None:
-        return [price, price, price, price, quantity, price * quantity, bought, 1]
-    if price > bar[1]:
-        bar[1] = price
-    if price < bar[2]:
-        bar[2] = price
-    bar[3] = price
-    bar[4] += quantity
-    bar[5] += price * quantity
-    bar[6] += bought
-    bar[7] += 1
-    return bar
+    return bars.first(trade) if bar is None else bars.add(bar, trade)
 
 
 def encode(closed: tuple[str, tuple[int, list[Any]]]) -> Any:
     symbol, (second, bar) = closed
-    row = {
-        "symbol": symbol,
-        "start_ms": second * 1000,
-        "open": bar[0],
-        "high": bar[1],
-        "low": bar[2],
-        "close": bar[3],
-        "volume": bar[4],
-        "vwap": bar[5] / bar[4],
-        "buy_volume": bar[6],
-        "count": bar[7],
-    }
-    return KafkaSinkMessage(key=symbol.encode(), value=orjson.dumps(row))
+    return KafkaSinkMessage(key=symbol.encode(), value=orjson.dumps(bars.row(symbol, second * 1000, bar)))
 
 
 def main() -> None:
@@ -79,10 +54,10 @@ def main() -> None:
     flow = Dataflow("bars")
     messages = op.input("trades", flow, KafkaSource([broker], [source], tail=False, batch_size=1000, add_config=FETCH))
     trades = op.flat_map_batch("decode", messages, decoder())
-    bars = windowing.fold_window(
+    closed = windowing.fold_window(
         "bars", trades, clock, second, lambda: None, fold, lambda first, _: first, ordered=False
     )
-    op.output("sink", op.map("encode", bars.down, encode), KafkaSink([broker], sink))
+    op.output("sink", op.map("encode", closed.down, encode), KafkaSink([broker], sink))
     run_main(flow)
     marks.end()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from quixstreams import Application
 
-from bench.peers.programs import marks
+from bench.peers.programs import bars, marks
 
 FETCH = {
     "fetch.max.bytes": 50 << 20,
@@ -35,41 +35,8 @@ class Clock:
         return int(trade["time_ms"])
 
 
-def first(trade: Any) -> list[Any]:
-    price, quantity = trade["price"], trade["quantity"]
-    bought = quantity if trade["side"] == "buy" else 0.0
-    return [price, price, price, price, quantity, price * quantity, bought, 1]
-
-
-def add(bar: list[Any], trade: Any) -> list[Any]:
-    price, quantity = trade["price"], trade["quantity"]
-    if price > bar[1]:
-        bar[1] = price
-    if price < bar[2]:
-        bar[2] = price
-    bar[3] = price
-    bar[4] += quantity
-    bar[5] += price * quantity
-    if trade["side"] == "buy":
-        bar[6] += quantity
-    bar[7] += 1
-    return bar
-
-
 def row(window: Any, symbol: str, *_: Any) -> dict[str, Any]:
-    bar = window["value"]
-    return {
-        "symbol": symbol,
-        "start_ms": window["start"],
-        "open": bar[0],
-        "high": bar[1],
-        "low": bar[2],
-        "close": bar[3],
-        "volume": bar[4],
-        "vwap": bar[5] / bar[4],
-        "buy_volume": bar[6],
-        "count": bar[7],
-    }
+    return bars.row(symbol, window["start"], window["value"])
 
 
 def main() -> None:
@@ -87,9 +54,9 @@ def main() -> None:
             producer_extra_config=PRODUCE,
         )
         trades = app.topic(source, value_deserializer="json", key_deserializer="str", timestamp_extractor=clock.time_of)
-        bars = app.topic(sink, value_serializer="json", key_serializer="str")
-        closed = app.dataframe(trades).tumbling_window(1000).reduce(add, first).final()
-        closed.apply(row, metadata=True).to_topic(bars)
+        closed = app.topic(sink, value_serializer="json", key_serializer="str")
+        windows = app.dataframe(trades).tumbling_window(1000).reduce(bars.add, bars.first).final()
+        windows.apply(row, metadata=True).to_topic(closed)
         clock.app = app
         app.run()
         marks.end()

@@ -7,7 +7,7 @@
 #include "hot.h"
 #include "plan.h"
 
-enum { MOST_EVENTS = 4096, MOST_PLACES = 22 };
+enum { MOST_EVENTS = 4096 };
 #define MOST_EXACT ((int64_t)1 << 53)
 
 /* MessagePack from `at` on. Once `broken`, what is read means nothing. */
@@ -127,15 +127,13 @@ static void inner_integers(reader *from, int64_t n, int64_t *to) {
 }
 
 static void decimals(reader *from, int64_t n, int64_t *to) {
-    static const double TENS[MOST_PLACES + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     inner_integers(from, n, to);
     int64_t exponent = integer(from), wrong = 0;
     if (exponent < -MOST_PLACES || exponent > MOST_PLACES) from->broken = 1;
     if (from->broken) return;
     for (int64_t i = 0; i < n; i++) wrong |= to[i] < -MOST_EXACT || to[i] > MOST_EXACT;
     if (wrong) from->broken = 1;
-    double ten = TENS[exponent < 0 ? -exponent : exponent];
+    double ten = exact_tens[exponent < 0 ? -exponent : exponent];
     for (int64_t i = 0; i < n; i++) {
         double number = exponent < 0 ? (double)to[i] / ten : (double)to[i] * ten;
         memcpy(to + i, &number, 8);

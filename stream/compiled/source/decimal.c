@@ -17,14 +17,13 @@ void tt_set_powers(const uint64_t *from) {
     }
 }
 
-/* Every integer below 2^53 and every power of ten up to 10^22 is a double: one operation rounds once. */
-static const double TENS[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+const double exact_tens[MOST_PLACES + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 int decimal_nearest(uint64_t digits, int64_t exponent, double *nearest) {
     if (digits == 0 || exponent < LEAST || exponent > GREATEST) return 0;
-    if (digits >> 53 == 0 && exponent >= -22 && exponent <= 22) {
-        *nearest = exponent < 0 ? (double)digits / TENS[-exponent] : (double)digits * TENS[exponent];
+    if (digits >> 53 == 0 && exponent >= -MOST_PLACES && exponent <= MOST_PLACES) {
+        *nearest = exponent < 0 ? (double)digits / exact_tens[-exponent] : (double)digits * exact_tens[exponent];
         return 1;
     }
     const uint64_t *power = powers[exponent - LEAST];

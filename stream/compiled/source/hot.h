@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "words are read as little-endian processors hold them"
@@ -14,6 +15,16 @@ typedef struct names names;
 
 /* The code of a name, or -1. May read 7 bytes past its end. */
 int64_t names_find(const names *known, const uint8_t *name, int64_t size);
+
+/* Every integer up to 2^53 and each of these powers of ten is a double: one operation with both rounds once. */
+enum { MOST_PLACES = 22 };
+extern const double exact_tens[MOST_PLACES + 1];
+
+static inline uint64_t word_at(const uint8_t *at) {
+    uint64_t word;
+    memcpy(&word, at, 8);
+    return word;
+}
 
 /* The double nearest to digits * 10^exponent. Returns 0 where it isn't sure, and for zero, subnormal and infinite ones. */
 int decimal_nearest(uint64_t digits, int64_t exponent, double *nearest);

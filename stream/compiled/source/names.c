@@ -25,9 +25,9 @@ enum { FIRST_CAPACITY = 256, FIRST_TEXT = 4096, READ_PAST = 8 };
 
 /* The last bytes are read eight at a time, and those past the end count as zeros. */
 static uint64_t hash_of(uint64_t seed, const uint8_t *name, int64_t size) {
-    uint64_t hash = seed ^ (uint64_t)size * 0x9E3779B97F4A7C15u, word;
+    uint64_t hash = seed ^ (uint64_t)size * 0x9E3779B97F4A7C15u;
     for (; size > 0; name += 8, size -= 8) {
-        memcpy(&word, name, 8);
+        uint64_t word = word_at(name);
         if (size < 8) word &= ((uint64_t)1 << 8 * size) - 1;
         wide product = (wide)(hash ^ word) * 0xD6E8FEB86659FD93u;
         hash = (uint64_t)product ^ (uint64_t)(product >> 64) ^ seed;
@@ -99,10 +99,8 @@ int64_t tt_names_add(names *known, const uint8_t *name, int64_t size) {
 
 /* Whether names of this size are equal. Up to 7 bytes past their ends are read, and don't count. */
 static int are_equal(const uint8_t *one, const uint8_t *other, int64_t size) {
-    uint64_t first, second;
     for (;; one += 8, other += 8, size -= 8) {
-        memcpy(&first, one, 8);
-        memcpy(&second, other, 8);
+        uint64_t first = word_at(one), second = word_at(other);
         if (size < 8) return !((first ^ second) << 1 << (63 - 8 * size));
         if (first != second) return 0;
     }

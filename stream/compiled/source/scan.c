@@ -24,12 +24,6 @@ void tt_plan_free(plan *of) {
     free(of);
 }
 
-static uint64_t word_at(const uint8_t *at) {
-    uint64_t word;
-    memcpy(&word, at, 8);
-    return word;
-}
-
 static uint64_t mask_of(int64_t bytes) {
     return bytes >= 8 ? UINT64_MAX : bytes <= 0 ? 0 : ((uint64_t)1 << 8 * bytes) - 1;
 }
