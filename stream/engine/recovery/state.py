@@ -14,7 +14,9 @@ from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.frames.upserts import SliceKey
 
 # Raise it when the meaning of a column changes, but not its name.
-_FORMAT = 2
+_FORMAT = 3
+# Those of earlier versions, whose states can be restored too. In format 2 no window is joint.
+_EARLIER_FORMATS = (2,)
 
 # Sketches have no fixed length, so a column of them is a list.
 Packed: TypeAlias = dict[str, bytes | list[bytes]]
@@ -179,8 +181,17 @@ def from_bytes(data: bytes) -> list[State]:
 
 
 def fingerprint(windowings: Sequence[Windowing], epoch: str, *, fill: bool) -> str:
-    """Return a digest of what is computed, and in which columns. States with another digest can't be restored."""
-    form = [
+    """Return a digest of what is computed, and in which columns. States are written with it."""
+    return _fingerprint(_FORMAT, windowings, epoch, fill=fill)
+
+
+def earlier_fingerprints(windowings: Sequence[Windowing], epoch: str, *, fill: bool) -> list[str]:
+    """Return the digests of earlier versions' states that can be restored. States with any other can't be."""
+    return [_fingerprint(form, windowings, epoch, fill=fill) for form in _EARLIER_FORMATS]
+
+
+def _fingerprint(form: int, windowings: Sequence[Windowing], epoch: str, *, fill: bool) -> str:
+    columns = [
         (
             one.slicing.topic.name,
             one.sink.name,
@@ -193,4 +204,4 @@ def fingerprint(windowings: Sequence[Windowing], epoch: str, *, fill: bool) -> s
         )
         for one in windowings
     ]
-    return blake2b(msgspec.json.encode((_FORMAT, epoch, form)), digest_size=8).hexdigest()
+    return blake2b(msgspec.json.encode((form, epoch, columns)), digest_size=8).hexdigest()

@@ -1,6 +1,7 @@
 """Pure functions that make metrics of all sources together the sums over the sources.
 
-A source's window is a share of the window of all sources with the same symbol, resolution and start.
+A source's window is a share of the window of all sources with the same symbol, resolution and start. A joint window has
+no shares: its metrics are the source's, and `of_one` makes those of all sources of them. See `tables.joint`.
 """
 
 import numpy as np
@@ -61,3 +62,8 @@ def add_up(windows: Columns, rows: Ints, metrics: Columns, summed: tuple[str, ..
             total = np.minimum(exact, _MOST).astype(np.int64)
         total[target[shares][added < 0]] = -1
         metrics[name] = np.where(windows["source"][rows] == 0, total, metrics[name])
+
+
+def of_one(metric: Ints) -> Ints:
+    """Return the sums over one source each, given that source's metric: -1 if it is negative, see `add_up`."""
+    return np.maximum(metric, -1)

@@ -44,10 +44,12 @@ class Tables:
     ----------
     slices
         The slices. ``places`` has the rows of the windows that a slice isn't folded into yet: for each resolution, the
-        window of its source, then for each resolution the window of all sources; -1 for none.
+        window of its source, then for each resolution the window of all sources; -1 for none. A joint window, see
+        `tables.joint`, is only among those of all sources.
     windows
         The windows, with the partials of the slices that are folded. ``whole`` is, for a source's window, the row of
-        the window of all sources that it is a share of.
+        the window of all sources that it is a share of. ``only``, ``only_dirty`` and ``only_final`` are of joint
+        windows.
     names
         The sources by code; code 0 is all sources together.
     symbols
@@ -65,7 +67,7 @@ class Tables:
         self.windows = Table(
             windowing.aggregate.schema
             | dict.fromkeys(("end_ms", "width_ms", "resolution", "shard", "source", "symbol"), (INT, 0))
-            | {"whole": (INT, NO_ROW)}
+            | {"whole": (INT, NO_ROW), "only": (INT, 0), "only_dirty": (BOOL, False), "only_final": (BOOL, False)}
             | {"offset": (INT, np.iinfo(np.int64).max), "dirty": (BOOL, False), "final": (BOOL, False)}
         )
         self.names = Names()
@@ -73,13 +75,16 @@ class Tables:
         self.symbols = Names()
         self._most_symbols = _FEW_SYMBOLS
 
-    def window_keys(self, rows: Ints) -> list[WindowKey]:
-        """Return the keys of windows."""
+    def window_keys(self, rows: Ints, source_codes: Ints) -> list[WindowKey]:
+        """Return the keys of windows, given their rows and the codes of their sources."""
         stored = self.windows.columns
-        names = (self.symbols.names, self.names.names, self.resolutions)
         symbols, sources, resolutions = (
-            [known[code] for code in stored[name][rows].tolist()]
-            for name, known in zip(("symbol", "source", "resolution"), names, strict=True)
+            [known[code] for code in codes.tolist()]
+            for codes, known in (
+                (stored["symbol"][rows], self.symbols.names),
+                (source_codes, self.names.names),
+                (stored["resolution"][rows], self.resolutions),
+            )
         )
         starts_ms = (stored["end_ms"][rows] - stored["width_ms"][rows]).tolist()
         return list(zip(symbols, sources, resolutions, starts_ms, strict=True))
@@ -106,9 +111,21 @@ class Tables:
 
     def sources_of(self, shard: int) -> set[str]:
         """Return the sources of a shard's slices and windows."""
-        in_use = [(table.columns, table.live()) for table in (self.slices, self.windows)]
-        codes = [columns["source"][rows[columns["shard"][rows] == shard]] for columns, rows in in_use]
-        return {self.names.names[code] for code in np.unique(np.concatenate(codes))}
+        in_use = ((self.slices, "source"), (self.windows, "source"), (self.windows, "only"))
+        codes = [
+            table.columns[name][rows[table.columns["shard"][rows] == shard]]
+            for table, name in in_use
+            for rows in (table.live(),)
+        ]
+        return {self.names.names[code] for code in np.unique(np.concatenate(codes)).tolist()}
+
+    def release_windows(self, rows: Ints) -> None:
+        """Forget windows. No window is a share of them any more."""
+        whole = self.windows.columns["whole"]
+        gone = np.zeros(len(whole) + 1, np.bool_)
+        gone[rows] = True
+        whole[gone[whole]] = NO_ROW
+        self.windows.release(rows)
 
     def needed_offset(self, shard: int, read: int) -> int:
         """Return the offset from which the next owner has to read for the open windows, at most ``read``."""

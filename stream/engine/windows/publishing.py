@@ -12,6 +12,7 @@ from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.post_processor import Flush
 from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.tables import source_totals
+from tickertape.stream.engine.tables.joint import is_joint
 from tickertape.stream.engine.tables.merging import as_they_stand
 from tickertape.stream.engine.tables.tables import Tables
 
@@ -49,48 +50,72 @@ class Publishing:
         longer
             Whether provisional windows of all resolutions are published, or only those of the finest.
         """
-        rows = self._changed(provisional=provisional, longer=longer)
+        rows, only = self._changed(provisional=provisional, longer=longer)
         if not len(rows):
             return Flush([], [], NOTHING)
-        windowing, stored = self._windowing, self._tables.windows.columns
-        stored["dirty"][rows] = False
-        n = len(rows)
-        if windowing.summed:
-            rows = source_totals.with_shares(stored, rows, self._tables.windows.live())
-        partials = as_they_stand(windowing, stored, rows, self._tables.slices, self._tables.names)
-        metrics = windowing.aggregate.finish(partials)
-        source_totals.add_up(stored, rows, metrics, windowing.summed)
-        metrics["revision"] = partials[windowing.revision]
-        metrics |= {"final": stored["final"][rows], "incomplete": is_incomplete(self._shards.incomplete, stored, rows)}
-        rows = rows[:n]
-        metrics = {name: column[:n] for name, column in metrics.items()}
+        stored = self._tables.windows.columns
+        stored["dirty"][rows[~only]] = False
+        stored["only_dirty"][rows[only]] = False
+        metrics = self._metrics(rows, only)
+        metrics["final"] = np.where(only, stored["only_final"][rows], stored["final"][rows])
+        metrics["incomplete"] = is_incomplete(self._shards.incomplete, stored, rows)
         metrics["width_ms"] = stored["width_ms"][rows]
-        keys, ends_ms = self._tables.window_keys(rows), stored["end_ms"][rows]
+        shards, sources = stored["shard"][rows], np.where(only, stored["only"][rows], stored["source"][rows])
+        keys, ends_ms = self._tables.window_keys(rows, sources), stored["end_ms"][rows]
         finals = NOTHING
         if self._takes is not None and len(final := np.flatnonzero(metrics["final"])):
             columns = {name: metrics[name][final] for name in self._takes}
-            finals = Finals([keys[i] for i in final.tolist()], stored["shard"][rows[final]], columns)
+            finals = Finals([keys[i] for i in final.tolist()], shards[final], columns)
         if self._shards.repeating:
-            new = np.flatnonzero(ends_ms > self._published_ms(stored["shard"][rows], stored["source"][rows]))
+            new = np.flatnonzero(ends_ms > self._published_ms(shards, sources))
             keys, ends_ms = [keys[i] for i in new.tolist()], ends_ms[new]
             metrics = {name: column[new] for name, column in metrics.items()}
         return Flush(self._writer.write(keys, metrics), ends_ms.tolist(), finals)
 
-    def _changed(self, *, provisional: int, longer: bool) -> Ints:
-        """Return the rows of the windows to publish, sorted by their ends, so readers receive bars in time order."""
+    def _metrics(self, rows: Ints, only: Bools) -> Columns:
+        """Return the metrics of results; see `_changed`. Those of a joint window are computed once."""
+        windowing, stored = self._windowing, self._tables.windows.columns
+        is_included = np.zeros(len(stored["only"]), np.bool_)
+        is_included[rows] = True
+        windows = np.flatnonzero(is_included)
+        place = np.empty(len(is_included), np.int64)
+        place[windows] = np.arange(len(windows))
+        if windowing.summed:
+            windows = source_totals.with_shares(stored, windows, self._tables.windows.live())
+        partials = as_they_stand(windowing, stored, windows, self._tables.slices, self._tables.names)
+        metrics = windowing.aggregate.finish(partials)
+        sources = np.where(stored["only"] != 0, stored["only"], stored["source"])
+        source_totals.add_up({"whole": stored["whole"], "source": sources}, windows, metrics, windowing.summed)
+        metrics["revision"] = partials[windowing.revision]
+        at = place[rows]
+        metrics = {name: column[at] for name, column in metrics.items()}
+        whole = ~only & is_joint(stored, rows)
+        for name in windowing.summed:
+            metrics[name] = np.where(whole, source_totals.of_one(metrics[name]), metrics[name])
+        return metrics
+
+    def _changed(self, *, provisional: int, longer: bool) -> tuple[Ints, Bools]:
+        """Return the results to publish, sorted by their ends, so readers receive bars in time order.
+
+        Returns
+        -------
+        Ints, Bools
+            Of each result, the row of its window, and whether it is that of the only source of a joint window.
+        """
         stored = self._tables.windows.columns
         publishing = np.zeros(max(self._shards.finality, default=0) + 1, np.bool_)
         publishing[list(self._shards.publishing)] = True
-        dirty = np.flatnonzero(stored["dirty"])
-        changed = len(dirty)
-        dirty = dirty[publishing[stored["shard"][dirty]]]
-        final = stored["final"][dirty]
-        others = dirty[~final]
+        dirty = [np.flatnonzero(stored[name]) for name in ("dirty", "only_dirty")]
+        rows, only = np.concatenate(dirty), np.repeat([False, True], [len(some) for some in dirty])
+        final = np.where(only, stored["only_final"][rows], stored["final"][rows])
+        wanted = publishing[stored["shard"][rows]]
         if not longer:
-            others = others[stored["width_ms"][others] == self._finest_ms]
-        dirty = np.concatenate([dirty[final], others[:provisional]])
-        self.is_behind = len(dirty) < changed
-        return dirty[np.argsort(stored["end_ms"][dirty], kind="stable")]
+            wanted &= final | (stored["width_ms"][rows] == self._finest_ms)
+        chosen = np.concatenate([np.flatnonzero(wanted & final), np.flatnonzero(wanted & ~final)[:provisional]])
+        self.is_behind = len(chosen) < len(rows)
+        rows, only = rows[chosen], only[chosen]
+        order = np.argsort(stored["end_ms"][rows], kind="stable")
+        return rows[order], only[order]
 
     def _published_ms(self, shards: Ints, sources: Ints) -> Ints:
         """Return, for each window, up to when the previous owner published results of its shard and source."""

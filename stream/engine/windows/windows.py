@@ -19,7 +19,8 @@ from tickertape.stream.engine.finality.shards import Shards
 from tickertape.stream.engine.frames.packing import Inspector
 from tickertape.stream.engine.frames.upserts import Arrival
 from tickertape.stream.engine.recovery.state import State
-from tickertape.stream.engine.tables.rows import restore_rows, rows_of
+from tickertape.stream.engine.tables.joint import is_joint
+from tickertape.stream.engine.tables.rows import rows_of
 from tickertape.stream.engine.tables.tables import Tables
 from tickertape.stream.engine.windows.folding import Folding
 from tickertape.stream.engine.windows.past_horizon import PastHorizon
@@ -77,8 +78,9 @@ class Windows:
         self._publishing = Publishing(windowing, self._tables, self._shards, takes)
 
     def __len__(self) -> int:
-        """Return the number of open windows."""
-        return len(self._tables.windows)
+        """Return the number of open windows; a joint one counts as two."""
+        windows = self._tables.windows
+        return len(windows) + int(np.count_nonzero(is_joint(windows.columns, windows.live())))
 
     @property
     def has_changes(self) -> bool:
@@ -134,9 +136,7 @@ class Windows:
         repeating = bool(self._post_processors) if state else fresh and self.needs_all_finals
         self._shards.assign(shard, saved, state, repeating=repeating)
         if state:
-            finished_ms = self._shards.finality[shard].previous.finished_ms
-            tables = self._tables
-            restore_rows(tables, shard, state.rows, finished_ms)
+            self._folding.restore(shard, state.rows)
         return [name for processor in self._post_processors for name in processor.assign(shard, state, fresh=fresh)]
 
     def start_publishing(self, shard: int) -> None:

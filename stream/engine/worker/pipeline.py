@@ -22,7 +22,7 @@ from tickertape.stream.engine.define.recipes import Recursion, Rolling
 from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.engine.fetch.unpacking import Blocks
 from tickertape.stream.engine.recovery.recovery import Recovery
-from tickertape.stream.engine.recovery.state import fingerprint
+from tickertape.stream.engine.recovery.state import earlier_fingerprints, fingerprint
 from tickertape.stream.engine.slices.agent import SlicingAgent
 from tickertape.stream.engine.slices.fast_lane import FastLane
 from tickertape.stream.engine.windows.agent import WindowAgent
@@ -226,7 +226,9 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
             return None
         partitions = await producer.partitions(WINDOW_STATE.name)
         form = fingerprint(self.windowings, settings.epoch, fill=settings.fill)
-        snapshots = KafkaSnapshots(producer, partitions, group=settings.consumer_group, fingerprint=form)
+        earlier = earlier_fingerprints(self.windowings, settings.epoch, fill=settings.fill)
+        group = settings.consumer_group
+        snapshots = KafkaSnapshots(producer, partitions, group=group, fingerprint=form, earlier=earlier)
         return Recovery(snapshots, settings.snapshot_seconds, needed=bool(self.recipes))
 
     async def refusal(self) -> BaseException:

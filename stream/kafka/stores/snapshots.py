@@ -43,18 +43,28 @@ class KafkaSnapshots:
     group
         The consumer group of the snapshots, because several pipelines may share the topic.
     fingerprint
-        What decides the layout of the state. Snapshots with another fingerprint are ignored.
+        What decides the layout of the state; snapshots are written with it.
+    earlier
+        The fingerprints of earlier versions' snapshots that can be loaded too. Those with any other are ignored.
     topic
         The topic's name.
     """
 
     def __init__(
-        self, producer: Producer, partitions: int, *, group: str, fingerprint: str, topic: str = WINDOW_STATE.name
+        self,
+        producer: Producer,
+        partitions: int,
+        *,
+        group: str,
+        fingerprint: str,
+        earlier: Iterable[str] = (),
+        topic: str = WINDOW_STATE.name,
     ) -> None:
         self._producer = producer
         self._partitions = partitions
         self._group = group
         self._fingerprint = fingerprint
+        self._readable = {fingerprint, *earlier}
         self._topic = topic
         #: By shard: the slot of its next snapshot.
         self._slots: dict[int, int] = {}
@@ -122,7 +132,7 @@ class KafkaSnapshots:
             await consumer.stop()
 
     def _pieces(self, records: Iterable[Any]) -> list[Piece]:
-        """Return the pieces with our group and fingerprint."""
+        """Return the pieces of our group that can be restored."""
         pieces = []
         for record in records:
             try:
@@ -131,7 +141,7 @@ class KafkaSnapshots:
                 where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
                 log.info("%s: not a piece of a snapshot: %s", where, error)
                 continue
-            if (piece.group, piece.fingerprint) == (self._group, self._fingerprint):
+            if piece.group == self._group and piece.fingerprint in self._readable:
                 pieces.append(piece)
         return pieces
 

@@ -37,7 +37,9 @@ class Topic:
     @asynccontextmanager
     async def open(self, group: str = "g", fingerprint: str = "f") -> AsyncIterator[KafkaSnapshots]:
         async with Producer(Connection(self.broker)) as producer:
-            yield KafkaSnapshots(producer, self.partitions, group=group, fingerprint=fingerprint, topic=self.name)
+            yield KafkaSnapshots(
+                producer, self.partitions, group=group, fingerprint=fingerprint, earlier=["d"], topic=self.name
+            )
 
     def save(self, *saved: tuple[int, int, bytes], group: str = "g", fingerprint: str = "f", log: str = "log") -> None:
         """Save (shard, upto, state)."""
@@ -182,6 +184,13 @@ def test_others_snapshots_are_none_of_ours(state_topic: Topic) -> None:
     state_topic.save((0, 7, b"another agent's"), fingerprint="e")
     state_topic.save((0, 8, b"of a topic of that name before"), log="old")
     assert state_topic.load() == {0: (5, b"mine")}
+
+
+def test_an_earlier_versions_snapshot_is_loaded_until_there_is_one_of_ours(state_topic: Topic) -> None:
+    state_topic.save((0, 5, b"the one before"), fingerprint="d")
+    assert state_topic.load() == {0: (5, b"the one before")}
+    state_topic.save((0, 6, b"ours"))
+    assert state_topic.load() == {0: (6, b"ours")}
 
 
 def test_shards_may_share_a_partition(kafka: str, topic: Callable[..., str]) -> None:
