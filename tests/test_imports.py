@@ -49,7 +49,7 @@ LEVELS = {
     "stream.results": 8,
     "stream.cluster": 10,
     "stream.replay": 10,
-    "stream.console": 11,
+    "stream.terminal": 11,
     "stream.chaos": 12,
     "stream.chaos.oracle": 11,
     "stream.command_line": 14,

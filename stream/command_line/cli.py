@@ -10,12 +10,12 @@ from tickertape.stream.chaos.commands import chaos
 from tickertape.stream.cluster.commands import up, worker
 from tickertape.stream.command_line.commands import dashboards, doctor, metrics, schemas, settings
 from tickertape.stream.command_line.new import new
-from tickertape.stream.console.commands import demo, tail
 from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.feeds.commands import feed
 from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
 from tickertape.stream.replay.commands import replay, verify
+from tickertape.stream.terminal.commands import demo, tail
 
 INTERRUPTED = 130
 UNREAD = 141

@@ -14,7 +14,7 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError, LawBroken
 
 if TYPE_CHECKING:
-    from tickertape.stream.console.tail import ColumnTypes
+    from tickertape.stream.terminal.tail import ColumnTypes
 
 
 @click.command()
@@ -42,8 +42,8 @@ def tail(
     if topic not in (names := [known_topic.name for known_topic in discover(settings.agents).topics]):
         raise ConfigError(f"unknown topic {topic}; the topics are {', '.join(names)}")
     settings.the_broker()
-    from tickertape.stream.console import tail
     from tickertape.stream.kafka.clients.reader import Reader
+    from tickertape.stream.terminal import tail
 
     async def run() -> None:
         async with Reader(settings, [topic], from_beginning=from_beginning) as reader:
@@ -94,8 +94,8 @@ def demo(
     """
     from rich.console import Console
 
-    from tickertape.stream.console.demo import DemoOptions, run
-    from tickertape.stream.console.screen import Screen
+    from tickertape.stream.terminal.demo import DemoOptions, run
+    from tickertape.stream.terminal.screen import Screen
 
     if summary is not None and not summary.parent.is_dir():
         raise ConfigError(f"--summary {summary}: the folder doesn't exist")

@@ -8,8 +8,8 @@ import numpy as np
 from msgspec import Struct, field
 
 from tickertape.schemas.frame import Tallies
-from tickertape.stream.console.view import View
 from tickertape.stream.kafka.admin.topics import PartitionState
+from tickertape.stream.terminal.view import View
 
 
 class Balance(Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tickertape.stream.console.shown import shown
-from tickertape.stream.console.tail import tail
+from tickertape.stream.terminal.shown import shown
+from tickertape.stream.terminal.tail import tail
 
 
 @pytest.mark.parametrize(

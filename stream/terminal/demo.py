@@ -22,17 +22,17 @@ from tickertape.stream.cluster import scale
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.console.balance import Balance, balance, sent_by_symbol
-from tickertape.stream.console.own_metrics import OwnMetrics
-from tickertape.stream.console.screen import Screen
-from tickertape.stream.console.takeover import Takeover
-from tickertape.stream.console.view import View
 from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.admin import members, topics
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.kafka.embedded import guard
 from tickertape.stream.kafka.embedded.broker import broker_for
+from tickertape.stream.terminal.balance import Balance, balance, sent_by_symbol
+from tickertape.stream.terminal.own_metrics import OwnMetrics
+from tickertape.stream.terminal.screen import Screen
+from tickertape.stream.terminal.takeover import Takeover
+from tickertape.stream.terminal.view import View
 
 SOURCE = "sim"
 RULES = Path(__file__).with_name("signals.toml")

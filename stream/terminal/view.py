@@ -9,9 +9,9 @@ from msgspec import Struct, field
 
 from tickertape.schemas.frame import Frame, frames_in
 from tickertape.schemas.topics import SIGNALS, SLICES, SOCIAL, TRADES
-from tickertape.stream.console.own_metrics import OwnMetrics
-from tickertape.stream.console.takeover import Takeover
 from tickertape.stream.kafka.partition import partition_for
+from tickertape.stream.terminal.own_metrics import OwnMetrics
+from tickertape.stream.terminal.takeover import Takeover
 
 # A symbol's rate is averaged over this many full seconds.
 RATE_SECONDS = 3

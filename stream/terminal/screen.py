@@ -13,8 +13,8 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 
-from tickertape.stream.console import table
-from tickertape.stream.console.view import View
+from tickertape.stream.terminal import table
+from tickertape.stream.terminal.view import View
 
 NOTES = 4
 PLAIN_SECONDS = 2.0

@@ -9,12 +9,12 @@ from aiokafka.structs import ConsumerRecord
 from rich.console import Console
 
 from tickertape.schemas.frame import Frame, Lane, Tallies, to_records
-from tickertape.stream.console import table
-from tickertape.stream.console.balance import balance
-from tickertape.stream.console.takeover import Takeover
-from tickertape.stream.console.view import View
 from tickertape.stream.kafka.admin.topics import PartitionState
 from tickertape.stream.kafka.partition import partition_for
+from tickertape.stream.terminal import table
+from tickertape.stream.terminal.balance import balance
+from tickertape.stream.terminal.takeover import Takeover
+from tickertape.stream.terminal.view import View
 
 EPOCH = "1000-5000"
 NOW_MS = int(time.time() * 1000)

@@ -1,6 +1,6 @@
 from typing import Any
 
-from tickertape.stream.console.columns import Columns, Record, time_text
+from tickertape.stream.terminal.columns import Columns, Record, time_text
 
 
 def result(**fields: Any) -> Record:

@@ -13,10 +13,10 @@ from tickertape.schemas.frame import Frame, frames_in
 from tickertape.schemas.snapshot import Piece
 from tickertape.schemas.topics import SLICES, WINDOW_STATE
 from tickertape.stream.bundles.unpacking import Unpacked, header_of
-from tickertape.stream.console.columns import Columns, Record
-from tickertape.stream.console.shown import shown
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.kafka.clients.reader import Reader
+from tickertape.stream.terminal.columns import Columns, Record
+from tickertape.stream.terminal.shown import shown
 
 # Returns the type of each column of the slices of a topic.
 ColumnTypes = Callable[[str], dict[str, "np.dtype[Any]"]]

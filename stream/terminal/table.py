@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tickertape.stream.console.view import SymbolState, View
+from tickertape.stream.terminal.view import SymbolState, View
 
 # Watermark ages above this are shown in red.
 OLD_SECONDS = 3.0
