@@ -47,6 +47,7 @@ LEVELS = {
     "stream.feeds.files": 7,
     "stream.feeds.simulate": 7,
     "stream.results": 8,
+    "stream.sql": 9,
     "stream.cluster": 10,
     "stream.replay": 10,
     "stream.terminal": 11,

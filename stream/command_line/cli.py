@@ -15,6 +15,7 @@ from tickertape.stream.feeds.commands import feed
 from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
 from tickertape.stream.replay.commands import replay, verify
+from tickertape.stream.sql.commands import sql
 from tickertape.stream.terminal.commands import demo, tail
 
 INTERRUPTED = 130
@@ -75,6 +76,7 @@ for command in (
     scale,
     schemas,
     settings,
+    sql,
     tail,
     topics,
     up,

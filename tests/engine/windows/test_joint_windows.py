@@ -336,10 +336,8 @@ def test_a_number_that_is_unknown_for_a_source_is_unknown_for_all_sources() -> N
     one, alone = Owner(), Owner(joins=False)
     # Ids 1 to 3, then 1 and 2 again: five records of three ids.
     again = frame(1, upsert(0, 1.0, 2.0, 3.0), upsert(1000, 4.0, 5.0), lanes={"s": 3000, "t": 3000})
-    come = one.says(again)
-    assert come == alone.says(again)
-    assert come["s", "3s", 0] == (5, 15.0, -2, True)
-    assert come["all", "3s", 0] == (5, 15.0, -1, True)
+    assert (come := one.says(again)) == alone.says(again)
+    assert (come["s", "3s", 0], come["all", "3s", 0]) == ((5, 15.0, -2, True), (5, 15.0, -1, True))
 
 
 @pytest.mark.parametrize("restarts", [False, True])
