@@ -39,6 +39,8 @@ FOLD_RECORDS = 1024
 FREE_SHARDS, MOST_RECORDS = 32, 1000
 # What the fast lane publishes isn't waited for in frames, so they are sent this often.
 FRAMES_SECONDS = 0.2
+# Flushes take at most half of the time. They are short, and what the fast lane publishes waits for them.
+_SHARE = 2
 # A partition whose newest record is younger than this is read, though other agents are behind.
 LIVE_MS = 30_000
 
@@ -98,7 +100,7 @@ class SlicingAgent:
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
         # The least time between records with slices.
         self._least_seconds = shards / MOST_RECORDS if shards > FREE_SHARDS else 0.0
-        self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, workload)
+        self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, workload, _SHARE)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Resume these partitions from their checkpoints; return the offset to read each from."""
