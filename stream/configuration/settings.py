@@ -123,7 +123,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     lateness_ms: dict[str, Ms] = field(default_factory=dict)
     idle_seconds: Seconds = 30.0
     horizon_ms: Ms = 60_000
-    coalesce_ms: Ms = 12
+    coalesce_ms: Ms = 6
     backlog_ms: Ms = 250
     commit_seconds: Seconds = 1.0
     snapshot_seconds: Annotated[float, Meta(ge=0)] = 30.0

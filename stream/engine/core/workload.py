@@ -6,9 +6,9 @@ from faust.types import TP
 
 from tickertape.schemas.frame import NEVER_MS
 
-# The next fetch starts this many times the working time after the last answer, so a rest is half as long as the work.
-# Fetching sooner costs more, and on a machine that is full the results then come later.
-_REST_FACTOR = 1.5
+# After a flush, the next fetch waits this many times as long as the flush took: so fetches and flushes take half of the
+# time at most, whatever they cost. Waiting for blocks isn't work, and earns no rest.
+_REST_FACTOR = 1.0
 # But no fetch waits longer than this many times the least time, whatever else happens.
 _MAX_WAIT_FACTOR = 4
 # While blocks are still being processed, the rest is unknown; it is computed again after this time.
@@ -43,7 +43,8 @@ class Workload:
         self._final: dict[str, tuple[int, float, bool]] = {}
         # By topic: the event time beyond which partitions with a backlog are held.
         self._limit_ms: dict[str, int] = {}
-        self._processed_at = 0.0
+        # When all blocks received until then were processed, and how long the last flush took, seconds.
+        self._processed = 0.0, 0.0
         #: Partitions to leave out of fetches: they are so far ahead of finals that their slices would pile up.
         self.held: frozenset[TP] = frozenset()
 
@@ -110,9 +111,9 @@ class Workload:
         """Whether any partition has a backlog: then reading goes before publishing."""
         return bool(self._backlog)
 
-    def record_processed(self) -> None:
-        """Record that all blocks received so far are processed. All time until then counts as work."""
-        self._processed_at = monotonic()
+    def record_processed(self, took_seconds: float = 0.0) -> None:
+        """Record that all blocks received so far are processed, and how long the flush that did it took."""
+        self._processed = monotonic(), took_seconds
 
     def rest_seconds(self, since: float) -> float:
         """Return how many seconds to wait before asking again; zero or less: fetch now.
@@ -128,6 +129,7 @@ class Workload:
         passed = monotonic() - since
         if passed < self._least_seconds:
             return self._least_seconds - passed
-        most = _MAX_WAIT_FACTOR * self._least_seconds
-        worked = self._processed_at - since
-        return min(_REST_FACTOR * worked if worked > 0 else passed + _LOOK_SECONDS, most) - passed
+        processed_at, took_seconds = self._processed
+        is_done = processed_at > since
+        wait = processed_at - since + _REST_FACTOR * took_seconds if is_done else passed + _LOOK_SECONDS
+        return min(wait, _MAX_WAIT_FACTOR * self._least_seconds) - passed
