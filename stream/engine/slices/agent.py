@@ -34,6 +34,8 @@ _msgpack = msgspec.msgpack.Encoder().encode
 
 # Blocks with fewer records are joined. Larger blocks would hardly be cheaper per record.
 FOLD_RECORDS = 1024
+# A partition with more unread events than this has a backlog.
+BEHIND_EVENTS = 8192
 # With more shards than the first number, a worker sends no more records with slices a second than the second one. As it
 # sends to all shards and owns a share of them, it doesn't receive more either.
 FREE_SHARDS, MOST_RECORDS = 32, 1000
@@ -157,8 +159,8 @@ class SlicingAgent:
         tp = TP(self.topic, block.partition)
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
-        # Bundles hold many events, so a few of them are a block.
-        behind = left * max(1.0, block.events / max(len(block), 1)) > self._settings.block_records
+        # Bundles hold many events.
+        behind = left * max(1.0, block.events / max(len(block), 1)) > BEHIND_EVENTS
         if behind:
             self._were_behind.add(block.partition)
         self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else NEVER_MS)

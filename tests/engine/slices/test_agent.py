@@ -111,7 +111,7 @@ def test_refused_records_are_keyed_by_where_they_lie(world: World) -> None:
 
 
 def test_a_frame_says_whether_more_than_a_block_is_left_to_read_or_was_since_the_last_one(world: World) -> None:
-    world.unread = 8193  # block_records is 8192
+    world.unread = 8193
     world.log.tick(0, 1)
     world.read()
     assert world.beat().behind
