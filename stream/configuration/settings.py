@@ -65,7 +65,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         Under load, a worker waits at least this long between two fetches, and up to four times as long if processing
         what it fetched takes long. A lower value gives lower latency for more CPU time.
     backlog_ms
-        A worker that lags by more than 8,192 records of a partition publishes only this often, to catch up faster.
+        A worker that lags by more than 8,192 events of a partition publishes only this often, to catch up faster; by
+        more than 131,072, half as often.
     commit_seconds
         The time between two checkpoints.
     snapshot_seconds

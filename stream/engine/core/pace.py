@@ -10,6 +10,8 @@ from tickertape.stream.engine.core.workload import Workload
 _TOGETHER_SECONDS = 0.002
 # Flushes start at least this many times their own duration apart, so they take at most a quarter of the time.
 _SHARE = 4
+# How many times as far apart they are while results are seconds old: then CPU time counts more.
+_FAR_FACTOR = 2
 
 
 class Pace:
@@ -23,8 +25,8 @@ class Pace:
     call
         The function.
     backlog_seconds
-        The least time between the starts of two calls during a backlog, seconds. Backlog or not, it is at least four
-        times as long as a call takes.
+        The least time between the starts of two calls during a backlog, seconds; during a large one it is twice as
+        long. Backlog or not, it is at least four times as long as a call takes.
     workload
         The worker's workload: it shows whether there is a backlog, and records the end of each call.
     """
@@ -43,6 +45,8 @@ class Pace:
         if self._failure is not None:
             raise self._failure
         backlog_seconds = self._backlog_seconds if self._workload.behind else 0.0
+        if self._workload.far_behind:
+            backlog_seconds *= _FAR_FACTOR
         least_seconds = max(backlog_seconds, _SHARE * self._took_seconds)
         wait_seconds = max(self._called + least_seconds - monotonic(), soon_seconds)
         loop = asyncio.get_running_loop()
