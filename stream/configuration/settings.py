@@ -65,7 +65,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         Under load, a worker waits at least this long between two fetches, and up to four times as long if processing
         what it fetched takes long. A lower value gives lower latency for more CPU time.
     backlog_ms
-        A worker that lags by more than a block publishes only this often, to catch up faster.
+        A worker that lags by more than 8,192 events of a partition publishes only this often, to catch up faster; by
+        more than 131,072, half as often.
     commit_seconds
         The time between two checkpoints.
     snapshot_seconds
@@ -73,7 +74,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         the next owner reads up to an hour of frames again, and metrics that are derived from final bars, such as an
         EMA, are refused, because only snapshots store their state.
     block_records, block_bytes
-        The most records and bytes in a block, which may have eight times as many events in bundles. A larger record is
+        The most records and bytes in a block, which may have four times as many events in bundles. A larger record is
         a block of its own.
     partitions
         The number of partitions with which a topic is created, by topic. The defaults are in the catalogue of topics.
@@ -127,8 +128,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     backlog_ms: Ms = 250
     commit_seconds: Seconds = 1.0
     snapshot_seconds: Annotated[float, Meta(ge=0)] = 30.0
-    block_records: Whole = 8192
-    block_bytes: Whole = 1 << 20
+    block_records: Whole = 32768
+    block_bytes: Whole = 4 << 20
     partitions: dict[str, Whole] = field(default_factory=dict)
     session_seconds: Seconds = 8.0
     resolutions: dict[str, list[str]] = field(default_factory=dict)

@@ -8,6 +8,8 @@ from tickertape.stream.engine.core.workload import Workload
 
 # A fetch brings a block for each partition; all of them arrive within this time.
 _TOGETHER_SECONDS = 0.001
+# How many times as far apart flushes are while results are seconds old: then CPU time counts more.
+_FAR_FACTOR = 2
 
 
 class Pace:
@@ -21,7 +23,8 @@ class Pace:
     call
         The function.
     backlog_seconds
-        The least time between the starts of two calls during a backlog, seconds.
+        The least time between the starts of two calls during a backlog, seconds; during a large one it is twice as
+        long.
     workload
         The worker's workload: it shows whether there is a backlog, and records the end of each call.
     share
@@ -44,6 +47,8 @@ class Pace:
         if self._failure is not None:
             raise self._failure
         backlog_seconds = self._backlog_seconds if self._workload.behind else 0.0
+        if self._workload.far_behind:
+            backlog_seconds *= _FAR_FACTOR
         least_seconds = max(backlog_seconds, self._share * self._took_seconds)
         wait_seconds = max(self._called + least_seconds - monotonic(), soon_seconds)
         loop = asyncio.get_running_loop()

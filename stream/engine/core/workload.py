@@ -39,6 +39,8 @@ class Workload:
         self._least_seconds = least_seconds
         # The partitions with a backlog, and the event time that each has reached, ms.
         self._backlog: dict[TP, int] = {}
+        # The partitions among them that are far behind.
+        self._far: set[TP] = set()
         # By topic, at the last look back: up to when results were final, ms; when that was; whether they catch up.
         self._final: dict[str, tuple[int, float, bool]] = {}
         # By topic: the event time beyond which partitions with a backlog are held.
@@ -48,8 +50,12 @@ class Workload:
         #: Partitions to leave out of fetches: they are so far ahead of finals that their slices would pile up.
         self.held: frozenset[TP] = frozenset()
 
-    def record_backlog(self, tp: TP, *, behind: bool, at_ms: int = NEVER_MS) -> None:
-        """Record whether a partition has a backlog, and its event time, ms; without a time it is never held."""
+    def record_backlog(self, tp: TP, *, behind: bool, far: bool = False, at_ms: int = NEVER_MS) -> None:
+        """Record whether a partition has a backlog, whether that is a large one, and its event time, ms.
+
+        Without a time it is never held.
+        """
+        (self._far.add if far else self._far.discard)(tp)
         if behind:
             self._backlog[tp] = at_ms
         elif self._backlog.pop(tp, None) is None:
@@ -93,6 +99,7 @@ class Workload:
     def clear(self, topic: str) -> None:
         """Forget a topic's partitions."""
         self._backlog = {tp: at_ms for tp, at_ms in self._backlog.items() if tp.topic != topic}
+        self._far = {tp for tp in self._far if tp.topic != topic}
         self._forget(topic)
         self._hold()
 
@@ -110,6 +117,11 @@ class Workload:
     def behind(self) -> bool:
         """Whether any partition has a backlog: then reading goes before publishing."""
         return bool(self._backlog)
+
+    @property
+    def far_behind(self) -> bool:
+        """Whether any partition has a large backlog: then what is published is seconds old."""
+        return bool(self._far)
 
     def record_processed(self, took_seconds: float = 0.0) -> None:
         """Record that all blocks received so far are processed, and how long the flush that did it took."""

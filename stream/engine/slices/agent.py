@@ -34,6 +34,10 @@ _msgpack = msgspec.msgpack.Encoder().encode
 
 # Blocks with fewer records are joined. Larger blocks would hardly be cheaper per record.
 FOLD_RECORDS = 1024
+# A partition with more unread events than this has a backlog.
+BEHIND_EVENTS = 8192
+# With more than this, it is a large one.
+FAR_EVENTS = 1 << 17
 # With more shards than the first number, a worker sends no more records with slices a second than the second one. As it
 # sends to all shards and owns a share of them, it doesn't receive more either.
 FREE_SHARDS, MOST_RECORDS = 32, 1000
@@ -159,11 +163,13 @@ class SlicingAgent:
         tp = TP(self.topic, block.partition)
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
-        # Bundles hold many events, so a few of them are a block.
-        behind = left * max(1.0, block.events / max(len(block), 1)) > self._settings.block_records
+        # Bundles hold many events.
+        unread = left * max(1.0, block.events / max(len(block), 1))
+        behind, far = unread > BEHIND_EVENTS, unread > FAR_EVENTS
         if behind:
             self._were_behind.add(block.partition)
-        self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else NEVER_MS)
+        at_ms = self._stands_ms(block.partition) if behind else NEVER_MS
+        self._workload.record_backlog(tp, behind=behind, far=far, at_ms=at_ms)
         if len(block) > len(block.headers):
             self._pace.ask()
         else:

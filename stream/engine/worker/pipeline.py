@@ -44,10 +44,10 @@ from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, PRODUCER_BUFFER
 
 log = logging.getLogger(__name__)
 
-# The most that one fetch brings of a partition.
-_FETCH_BYTES = 1 << 20
+# The most that one fetch brings of a partition: one block of single records.
+_FETCH_BYTES = 4 << 20
 # The most blocks that wait for their agent; more would only take memory.
-_WAITING_BLOCKS = 16
+_WAITING_BLOCKS = 8
 # A worker's client id at Kafka begins with this; a digest of what it computes follows.
 _CLIENT = "tickertape-"
 # A worker that has ended remains in its group for the session's time-out, plus at most this.

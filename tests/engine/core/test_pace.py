@@ -39,6 +39,26 @@ def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
     asyncio.run(run())
 
 
+def test_twice_as_seldom_with_a_large_backlog() -> None:
+    calls: list[int] = []
+
+    async def run() -> None:
+        workload = Workload()
+        pace = Pace(lambda: calls.append(1), 0.2, workload)
+        workload.record_backlog(TP("trades", 1), behind=True, far=True)
+        pace.now()
+        pace.ask()
+        await asyncio.sleep(0.3)
+        assert len(calls) == 1
+        # Who asks once it is smaller waits only for the rest of the shorter time.
+        workload.record_backlog(TP("trades", 1), behind=True)
+        pace.ask()
+        await asyncio.sleep(0.05)
+        assert len(calls) == 2
+
+    asyncio.run(run())
+
+
 def test_who_is_in_no_hurry_waits_and_hurries_nobody_else() -> None:
     calls: list[int] = []
 

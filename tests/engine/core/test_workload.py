@@ -195,3 +195,17 @@ def test_each_backlog_is_looked_at_anew(load: Workload, at: Callable[[float], No
     load.record_backlog(ONE, behind=True, at_ms=90_000)
     load.record_finals("trades", 1_000, open_ahead=TOO_MANY)
     assert load.held == {ONE}
+
+
+def test_a_large_backlog_is_over_once_it_is_smaller_or_its_partition_has_gone() -> None:
+    workload = Workload()
+    assert not workload.far_behind
+    workload.record_backlog(TP("trades", 0), behind=True, far=True)
+    workload.record_backlog(TP("quotes", 0), behind=True, far=True)
+    workload.record_backlog(TP("trades", 0), behind=True)
+    assert workload.far_behind
+    workload.clear("quotes")
+    assert (workload.far_behind, workload.behind) == (False, True)
+    workload.record_backlog(TP("trades", 0), behind=True, far=True)
+    workload.record_backlog(TP("trades", 0), behind=False)
+    assert not workload.far_behind
