@@ -50,8 +50,8 @@ class Claim(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         self._settings = settings
         self.group = f"{settings.group}-alerts"
         self._held = False
-        # How often the partition was taken from us, and that number when the outbox was read.
-        self._revoked, self._read = 0, 0
+        # Whether the outbox was read since the partition came to us.
+        self._current = False
         self._sending = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -82,12 +82,12 @@ class Claim(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         await self._consumer.stop()
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:  # noqa: ARG002 - there is one
+        self._held = False
         await self.release()
 
     async def release(self) -> None:
-        """Send nothing more, and return once what is being sent is recorded, so that the next owner finds it."""
-        self._held = False
-        self._revoked += 1
+        """Send nothing before the outbox is read again; return once what is being sent is recorded."""
+        self._current = False
         try:
             await asyncio.wait_for(self._idle.wait(), HAND_OVER_SECONDS)
         except TimeoutError:
@@ -100,7 +100,7 @@ class Claim(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
     @property
     def lost(self) -> bool:
         """Whether the partition was taken from this process since it read the outbox, even if it has it again."""
-        return not self._held or self._revoked != self._read
+        return not self._current
 
     async def read(self) -> list[ConsumerRecord]:
         """Return the next records of the partition; empty if there are none for a moment, or it isn't ours.
@@ -128,7 +128,7 @@ class Claim(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no
         """
         while not self._held:
             await self.read()
-        found, self._read = Outbox(), self._revoked
+        found, self._current = Outbox(), True
         try:
             end = (await self._consumer.end_offsets([_PART]))[_PART]
             await self._consumer.seek_to_beginning(_PART)

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from time import monotonic, time
+from typing import Any, cast
 
 from tickertape.schemas.alert import Fact, Position, Sent, Skipped, encode, key_of
 from tickertape.schemas.topics import ALERTS, SIGNALS
@@ -137,9 +139,10 @@ class _Desk:
         raise Lost
 
     async def _follow(self, results: Results) -> None:
-        async for signal in results:
-            self._book.note(list(self._intake.received(self._intake.alert_of(signal), now_ms())))
-            await self._producer.room()
+        async with aclosing(cast("AsyncGenerator[Any, None]", aiter(results))) as signals:
+            async for signal in signals:
+                self._book.note(list(self._intake.received(self._intake.alert_of(signal), now_ms())))
+                await self._producer.room()
 
     async def _pass_time(self, results: Results) -> None:
         recorded, recorded_at, forgot_at = self._outbox.position, 0.0, monotonic()
