@@ -220,6 +220,24 @@ def test_a_successor_that_reads_the_facts_knows_the_same() -> None:
     assert successor.waiting == {}
 
 
+def test_what_a_frozen_process_repeats_changes_nothing() -> None:
+    desk = Desk(group_seconds=0)
+    (due,) = desk.receive(alert())
+    packed = desk.outbox.pack("ops", END_MS)
+    assert packed is not None
+    # Compaction has kept the repeated record alone, so it comes after the message that holds it.
+    successor = Outbox()
+    for fact in (packed, due):
+        successor.apply(fact)
+    assert successor.unfinished("ops") == (packed, [due])
+    assert successor.pack("ops", END_MS) is None
+    successor.apply(Sent(packed.id, "ops", "fired", packed.members, "sent", END_MS))
+    successor.apply(due)
+    successor.apply(packed)
+    assert successor.unfinished("ops") is None
+    assert successor.pack("ops", END_MS) is None
+
+
 def test_old_deliveries_are_forgotten() -> None:
     desk = reported()
     name = f"ops|fired|{alert().id}"
