@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import click
 
+from tickertape.stream.alerts.commands import alerts
 from tickertape.stream.chaos.commands import chaos
 from tickertape.stream.cluster.commands import up, worker
 from tickertape.stream.command_line.commands import dashboards, doctor, metrics, schemas, settings
@@ -63,6 +64,7 @@ def cli(context: click.Context, broker: str | None, agents: tuple[str, ...]) -> 
 
 
 for command in (
+    alerts,
     chaos,
     dashboards,
     demo,

@@ -85,6 +85,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         from bars, the bars that it uses, by its kind: ``1m,1h`` for ``ema``. Each metric has its own defaults.
     signals
         A TOML file of rules; a result that fulfils a rule is a signal. See docs/signals.md. Empty: no signals.
+    alerts
+        A TOML file of channels and of routes from signals to them. See docs/alerts.md. Empty: no alerts.
     rolling_ms
         The widths of sliding windows, by name. Each width is a multiple of the finest resolution.
     compression
@@ -134,6 +136,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     session_seconds: Seconds = 8.0
     resolutions: dict[str, list[str]] = field(default_factory=dict)
     signals: str = ""
+    alerts: str = ""
     rolling_ms: dict[str, Whole] = field(default_factory=lambda: {"10s": 10_000, "1m": 60_000, "5m": 300_000})
     compression: str = "none"
     fill: bool = False
@@ -241,7 +244,7 @@ def _from_file(path: str) -> dict[str, Any]:
     folder = Path(path).resolve().parent
     if isinstance(places := values.get("agents"), list):
         values["agents"] = [str(folder / at) if isinstance(at, str) and is_folder(at) else at for at in places]
-    for name in ("signals", "aliases"):
+    for name in ("signals", "alerts", "aliases"):
         if isinstance(named := values.get(name), str) and named:
             values[name] = str(folder / named)
     return values
