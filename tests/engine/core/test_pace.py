@@ -40,21 +40,24 @@ def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
 
 
 def test_twice_as_seldom_with_a_large_backlog() -> None:
-    calls: list[int] = []
-
     async def run() -> None:
         workload = Workload()
-        pace = Pace(lambda: calls.append(1), 0.2, workload)
+        pace = Pace(lambda: None, 1000.0, workload, 2)
+
+        def is_due_within(seconds: float) -> bool:
+            assert pace._due is not None
+            return pace._due.when() < asyncio.get_running_loop().time() + seconds
+
         workload.record_backlog(TP("trades", 1), behind=True, far=True)
         pace.now()
         pace.ask()
-        await asyncio.sleep(0.3)
-        assert len(calls) == 1
+        assert is_due_within(2000)
+        assert not is_due_within(1500)
         # Who asks once it is smaller waits only for the rest of the shorter time.
         workload.record_backlog(TP("trades", 1), behind=True)
         pace.ask()
-        await asyncio.sleep(0.05)
-        assert len(calls) == 2
+        assert is_due_within(1000)
+        pace.stop()
 
     asyncio.run(run())
 
