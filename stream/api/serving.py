@@ -1,0 +1,163 @@
+"""Serve the API, and what else is added to it, inside an event loop."""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+
+from tickertape.schemas.topics import SLICES
+from tickertape.stream.api.answers import Refused, on_http_error, on_refused
+from tickertape.stream.api.pipeline import Pipeline
+from tickertape.stream.api.routes import Api
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.discovery import configured
+from tickertape.stream.errors import ConfigError
+from tickertape.stream.recent.columns import Column, load
+from tickertape.stream.recent.recent import Recent
+from tickertape.stream.recent.sinks import sinks_of
+
+# How long streams may go on when the server is told to end.
+_END_SECONDS = 2
+# A client that acknowledges nothing for so long is gone: the kernel ends the connection.
+_GONE_MS = 30_000
+_MOST_MESSAGE_BYTES = 1 << 16
+
+
+class Console:
+    """The API for one pipeline, with its readers.
+
+    Parameters
+    ----------
+    settings
+        The settings, with a broker.
+    routes
+        Further routes of the application, such as those of the page.
+    demo
+        True where the demo runs: the page then shows the demo's buttons.
+    worker_numbers
+        See `Pipeline`.
+
+    Attributes
+    ----------
+    app
+        The ASGI application. It answers while `run` runs.
+    recent, pipeline
+        What it answers from.
+
+    Raises
+    ------
+    ConfigError
+        The agents or the columns can't be loaded.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        routes: Sequence[BaseRoute] = (),
+        demo: bool = False,
+        worker_numbers: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
+    ) -> None:
+        self._settings = settings
+        self.recent = Recent(settings, sinks_of(settings), _columns(settings))
+        read = [*(slicing.topic for slicing in configured(settings).slicings), SLICES]
+        self.pipeline = Pipeline(settings, read, self.recent, worker_numbers)
+        api = Api(self.recent, self.pipeline, {"version": version("tickertape"), "demo": demo})
+        self.app = Starlette(
+            routes=[*api.routes, *routes],
+            exception_handlers={Refused: on_refused, HTTPException: on_http_error},
+        )
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """While the block runs, serve the application; yields its address, ``http://127.0.0.1:8080``.
+
+        Raises
+        ------
+        ConfigError
+            The address can't be used, or the certificate can't be read.
+        BrokerError
+            Kafka can't be reached, or denies access. It ends the block.
+        """
+        listening = _listening(self._settings)
+        server = _Server(_config(self.app, self._settings))
+        host, port = listening.getsockname()[:2]
+        async with asyncio.TaskGroup() as tasks:
+            readers = [tasks.create_task(one) for one in (self.recent.run(), self.pipeline.run())]
+            served = tasks.create_task(server.serve([listening]))
+            try:
+                yield f"{'https' if self._settings.console_certificate else 'http'}://{_shown(host)}:{port}"
+            finally:
+                server.should_exit = True
+                for reader in readers:
+                    reader.cancel()
+                await asyncio.wait([served])
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the command that serves."""
+        yield
+
+
+def _columns(settings: Settings) -> list[Column]:
+    if settings.console_columns:
+        return load(Path(settings.console_columns))
+    with as_file(files("tickertape").joinpath("stream", "console", "columns.toml")) as path:
+        return load(path)
+
+
+def _listening(settings: Settings) -> socket.socket:
+    host, port = settings.console_host, settings.console_port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Connections inherit it.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _GONE_MS)
+        listening.bind((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"the page can't be served at {host}:{port}: {os.strerror(error.errno) if error.errno else error}: set "
+            "console_host and console_port"
+        ) from None
+    listening.setblocking(False)
+    return listening
+
+
+def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=_MOST_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_END_SECONDS,
+        ssl_certfile=settings.console_certificate or None,
+        ssl_keyfile=settings.console_key or None,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"console_certificate or console_key can't be read: {error}") from None
+    return config
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
