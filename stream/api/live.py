@@ -23,7 +23,7 @@ PING_SECONDS = 5.0
 SEND_SECONDS = 30.0
 MOST_WATCHES = 64
 _MOST_CHARACTERS = 200
-_TOO_SLOW = 1013
+_TOO_SLOW, _GOING_AWAY = 1013, 1001
 
 
 class Asked(Struct, forbid_unknown_fields=True):
@@ -59,6 +59,10 @@ class Watch(Protocol):
 
 class TooSlow(Exception):  # noqa: N818 - of the client
     """A client is too far behind."""
+
+
+class Ended(Exception):  # noqa: N818 - of the server
+    """The server ends."""
 
 
 class WatchedBoard:
@@ -163,7 +167,7 @@ class Live:
         """Serve the socket until either side ends it."""
         await self._socket.accept()
         self._says.append(encode({"hello": self._hello | {"now_ms": now_ms()}}))
-        slow = False
+        code = 0
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send())
@@ -171,14 +175,16 @@ class Live:
         except* WebSocketDisconnect:
             pass
         except* (TimeoutError, TooSlow):
-            slow = True
+            code = _TOO_SLOW
+        except* Ended:
+            code = _GOING_AWAY
         finally:
             for _ in range(self._pipelines):
                 self._pipeline.unwatch()
-        if slow:
+        if code:
             with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
                 async with asyncio.timeout(LEAST_SECONDS):
-                    await self._socket.close(_TOO_SLOW)
+                    await self._socket.close(code)
 
     async def _receive(self) -> None:
         while True:
@@ -219,7 +225,7 @@ class Live:
     async def _send(self) -> None:
         clock = asyncio.get_running_loop().time
         pinged = clock()
-        while True:
+        while not self._recent.ended:
             number = self._recent.number
             self._asked.clear()
             messages, self._says = self._says, []
@@ -232,6 +238,7 @@ class Live:
                     await self._socket.send_text(message.decode())
             await asyncio.sleep(LEAST_SECONDS)
             await _first(PING_SECONDS, self._asked.wait(), self._recent.round_after(number))
+        raise Ended
 
     def _message(self, of: int) -> bytes | None:
         watch, number = self._watches[of], self._numbers[of]

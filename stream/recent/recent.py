@@ -47,6 +47,8 @@ class Recent:
         By topic: what the last reads brought.
     number
         The number of the last round.
+    ended
+        True once there will be no more rounds.
     caught_up
         Set once what the topics held at the start has been read.
     """
@@ -68,6 +70,7 @@ class Recent:
         # The partitions whose first record hasn't been read, and was appended after others that were passed over.
         self._passed_over: set[tuple[str, int]] = set()
         self.number = 0
+        self.ended = False
         self.caught_up = asyncio.Event()
         self._next = asyncio.Event()
 
@@ -94,9 +97,14 @@ class Recent:
                     self.caught_up.set()
 
     async def round_after(self, number: int) -> None:
-        """Wait until there is a later round than this one."""
-        while self.number <= number:
+        """Wait until there is a later round than this one, or until `end` was called."""
+        while self.number <= number and not self.ended:
             await self._next.wait()
+
+    def end(self) -> None:
+        """Tell those who follow that there will be no more rounds."""
+        self.ended = True
+        self._next.set()
 
     @property
     def series(self) -> Iterator[tuple[str, Series]]:

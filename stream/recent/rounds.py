@@ -44,10 +44,11 @@ class Round(Struct, frozen=True):
 
     def in_order(self) -> list[Held]:
         """Return all changes in the order of partitions and offsets."""
-        return sorted((held for of in self.changes.values() for held in of), key=_place)
+        return sorted((held for of in self.changes.values() for held in of), key=place)
 
 
-def _place(held: Held) -> tuple[int, int]:
+def place(held: Held) -> tuple[int, int]:
+    """Return what sorts records: by partition, then by offset."""
     return held.partition, held.offset
 
 
