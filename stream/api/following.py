@@ -76,6 +76,9 @@ class Following:
                     if step.changes or clock() - told >= QUIET_SECONDS:
                         told = clock()
                         yield self._form(step)
+        if clock() - told >= QUIET_SECONDS:
+            told = clock()
+            yield self._form(Step(self.position, [], self.position))
         # The rounds that are known have all that comes after the position, and some that came before it.
         number = -1
         while not self._recent.ended:

@@ -76,6 +76,11 @@ class Guard:
         The application.
     settings
         The settings whose names begin with ``console_``.
+
+    Attributes
+    ----------
+    open
+        The number of requests and sockets that are open.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -85,7 +90,7 @@ class Guard:
         self._hosts = {"localhost", settings.console_host.lower(), *map(str.lower, settings.console_hosts)}
         self._is_secure = bool(settings.console_certificate)
         self._rates = Rates(settings.console_requests)
-        self._open = 0
+        self.open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -106,11 +111,11 @@ class Guard:
             response.set_cookie(COOKIE, self._cookie.decode(), httponly=True, samesite="strict", secure=self._is_secure)
             await response(scope, receive, send)
             return
-        self._open += 1
+        self.open += 1
         try:
             await self._app(scope, receive, _with_headers(send))
         finally:
-            self._open -= 1
+            self.open -= 1
 
     def _check(self, asked: HTTPConnection) -> None:
         host = asked.headers.get("host", "")
@@ -122,7 +127,7 @@ class Guard:
         address = asked.client.host if asked.client else ""
         if not self._rates.takes(address, time.monotonic()):
             raise Refused(429, "too many requests: wait a second", {"Retry-After": "1"})
-        if self._open >= MOST_OPEN:
+        if self.open >= MOST_OPEN:
             raise Refused(503, "too many clients at once: try again later", {"Retry-After": "5"})
         length = asked.headers.get("content-length", "0")
         if "transfer-encoding" in asked.headers or not length.isdigit() or int(length) > MOST_BODY_BYTES:

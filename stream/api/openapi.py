@@ -22,7 +22,7 @@ _TIME = {
         {"type": "integer", "minimum": 0, "maximum": MOST_MS},
     ]
 }
-_NAMES = {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 200}, "maxItems": 200}
+_NAMES = {"type": "array", "items": {"type": "string", "maxLength": 200}, "maxItems": 200}
 _EVENTS = "text/event-stream"
 _MEANINGS = {
     400: "A parameter can't be read.",
@@ -159,5 +159,5 @@ _RANGE = [
     _query("next", {"type": "string"}, "Go on after an earlier answer, with its `next`."),
 ]
 _AFTER = _query(
-    "after", {"type": "string", "pattern": r"^[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*$"}, "Go on after this event's id."
+    "after", {"type": "string", "pattern": r"^([0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)?$"}, "Go on after this event's id."
 )

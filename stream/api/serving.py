@@ -33,6 +33,8 @@ _END_SECONDS = 2
 # A client that acknowledges nothing for so long is gone: the kernel ends the connection.
 _GONE_MS = 30_000
 _MOST_MESSAGE_BYTES = 1 << 16
+# Connections that wait to be accepted.
+_BACKLOG = 2048
 
 
 class Console:
@@ -157,6 +159,7 @@ def _listening(settings: Settings) -> socket.socket:
             # Connections inherit it.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _GONE_MS)
         listening.bind((host, port))
+        listening.listen(_BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"the page can't be served at {host}:{port}: {os.strerror(error.errno) if error.errno else error}: set "
@@ -174,6 +177,7 @@ def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         ws_max_size=_MOST_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         lifespan="off",
+        backlog=_BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -27,18 +27,15 @@ class EventStream(Response):
     ----------
     first, parts
         What is sent.
-    send_seconds
-        How long the client may take nothing.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: bytes, parts: AsyncGenerator[bytes], send_seconds: float = SEND_SECONDS) -> None:
+    def __init__(self, first: bytes, parts: AsyncGenerator[bytes]) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._first = first
         self._parts = parts
-        self._send_seconds = send_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -67,7 +64,7 @@ class EventStream(Response):
 
     async def _body(self, send: Send, body: bytes) -> None:
         message: Message = {"type": "http.response.body", "body": body, "more_body": True}
-        async with asyncio.timeout(self._send_seconds):
+        async with asyncio.timeout(SEND_SECONDS):
             await send(message)
 
 
@@ -76,13 +73,13 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def serve_socket(socket: WebSocket, following: Following, send_seconds: float = SEND_SECONDS) -> None:
+async def serve_socket(socket: WebSocket, following: Following) -> None:
     """Send a topic's changes through a socket until the client leaves, or doesn't read."""
     await socket.accept()
     code, line = 0, ""
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_send_all(socket, following, send_seconds))
+            tasks.create_task(_send_all(socket, following))
             while True:
                 await socket.receive_text()
     except* (WebSocketDisconnect, OSError):
@@ -101,9 +98,9 @@ async def serve_socket(socket: WebSocket, following: Following, send_seconds: fl
                 await socket.close(code, line)
 
 
-async def _send_all(socket: WebSocket, following: Following, send_seconds: float) -> None:
+async def _send_all(socket: WebSocket, following: Following) -> None:
     async with aclosing(following.parts()) as parts:
         async for part in parts:
-            async with asyncio.timeout(send_seconds):
+            async with asyncio.timeout(SEND_SECONDS):
                 await socket.send_text(part.decode())
     raise Ended
