@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -100,7 +101,8 @@ class WatchedResults:
 
     def snapshot(self) -> bytes:
         self._number = self._rounds.number
-        return _results(self._recent.between(self._topic, self._selection, 0, MOST_MS)[-self._last :])
+        newest = self._recent.between(self._topic, self._selection, 0, MOST_MS, newest_first=True)
+        return _results(list(islice(newest, self._last))[::-1])
 
     def delta(self) -> bytes | None:
         if self._rounds.number == self._number:

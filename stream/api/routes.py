@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import dropwhile, islice
 from typing import Any
 
 from msgspec import structs
@@ -14,6 +15,7 @@ from tickertape.schemas.topics import HOUR_MS
 from tickertape.stream.api.answers import JSON, Refused, answer
 from tickertape.stream.api.asked import (
     MOST_RESULTS,
+    Range,
     check_names,
     one_in,
     position_in,
@@ -118,14 +120,17 @@ class Api:
             found = sorted(
                 await self._older(sink, selection, max(from_ms, 0), asked.to_ms, asked.as_of_ms), key=in_order
             )
+            if asked.from_ms is None:
+                found = found[-asked.limit :]
+        elif asked.from_ms is None:
+            newest = self._recent.between(sink.topic, selection, 0, asked.to_ms, newest_first=True)
+            found = list(islice(newest, asked.limit))[::-1]
         else:
-            found = self._recent.between(sink.topic, selection, asked.from_ms or 0, asked.to_ms)
-        if asked.from_ms is None:
-            return _page(form, sink, found[-asked.limit :], None, request)
-        if asked.after is not None:
-            found = [held for held in found if (held.start_ms, *held.series) > asked.after]
+            held = self._recent.between(sink.topic, selection, asked.from_ms, asked.to_ms)
+            found = list(islice(dropwhile(lambda one: _is_before(one, asked), held), asked.limit + 1))
+        found = [one for one in found if not _is_before(one, asked)]
         following = None
-        if len(found) > asked.limit:
+        if asked.from_ms is not None and len(found) > asked.limit:
             found = found[: asked.limit]
             following = "|".join(map(str, (found[-1].start_ms, *found[-1].series)))
         return _page(form, sink, found, following, request)
@@ -195,6 +200,11 @@ class Api:
     async def live(self, socket: WebSocket) -> None:
         """Serve the page's socket."""
         await Live(socket, self._recent, self._pipeline, self._hello).run()
+
+
+def _is_before(held: Held, asked: Range) -> bool:
+    """Return whether an earlier answer had a result already."""
+    return asked.after is not None and (held.start_ms, *held.series) <= asked.after
 
 
 def _page(form: Form, sink: Sink, found: list[Held], following: str | None, request: Request) -> Response:

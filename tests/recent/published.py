@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -73,7 +73,7 @@ def run(work: Callable[[Producer], Awaitable[None]], settings: Settings) -> None
     asyncio.run(asyncio.wait_for(with_producer(), 240))
 
 
-def rows(found: list[Held]) -> list[tuple[str, int, bool, int, bool]]:
+def rows(found: Iterable[Held]) -> list[tuple[str, int, bool, int, bool]]:
     """Return symbol, second, final, revision and corrected of results, in order."""
     return sorted(
         (one.series.symbol, (one.start_ms - NOW_MS) // 1000, one.final, one.revision, one.corrected) for one in found
