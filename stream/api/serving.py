@@ -20,6 +20,7 @@ from tickertape.stream.api.answers import HANDLERS
 from tickertape.stream.api.guard import Guard, check_reach
 from tickertape.stream.api.pipeline import Pipeline
 from tickertape.stream.api.routes import Api
+from tickertape.stream.api.worker_numbers import WorkerNumbers
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.errors import ConfigError
@@ -49,7 +50,7 @@ class Console:
     demo
         True where the demo runs: the page then shows the demo's buttons.
     worker_numbers
-        See `Pipeline`.
+        See `Pipeline`. None: those at ``console_metrics``.
 
     Attributes
     ----------
@@ -70,12 +71,14 @@ class Console:
         *,
         routes: Sequence[BaseRoute] = (),
         demo: bool = False,
-        worker_numbers: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
+        worker_numbers: Callable[[], Mapping[str, Mapping[str, float]]] | None = None,
     ) -> None:
         self._settings = settings
         self.recent = Recent(settings, sinks_of(settings), _columns(settings))
         read = [*(slicing.topic for slicing in configured(settings).slicings), SLICES]
-        self.pipeline = Pipeline(settings, read, self.recent, worker_numbers)
+        if worker_numbers is None and settings.console_metrics:
+            worker_numbers = WorkerNumbers(f"http://{settings.console_metrics}/sd")
+        self.pipeline = Pipeline(settings, read, self.recent, worker_numbers or dict)
         api = Api(self.recent, History(settings), self.pipeline, {"version": version("tickertape"), "demo": demo})
         check_reach(settings)
         app = Starlette(

@@ -128,6 +128,9 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         The TLS certificate and its key, as PEM files. Empty: no TLS.
     console_columns
         A TOML file with the columns of the page's watch list. Empty: those that come with Tickertape.
+    console_metrics
+        Where `tickertape up` shows its metrics, as ``127.0.0.1:9108``, for what the page says of workers. Empty: it
+        says only what Kafka knows of them.
     console_requests
         How many requests per second a client's address may make, on average.
     """
@@ -172,6 +175,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     console_certificate: str = ""
     console_key: str = ""
     console_columns: str = ""
+    console_metrics: str = ""
     console_requests: Seconds = 50.0
 
     @property
