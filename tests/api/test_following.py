@@ -74,13 +74,15 @@ RECORDS = st.lists(
     min_size=1,
     max_size=8,
 )
-ROUNDS = st.lists(st.tuples(RECORDS, st.integers(0, 1500) | st.just(1 << 30)), min_size=1, max_size=8)
+ROUNDS = st.lists(
+    st.tuples(RECORDS, st.lists(st.integers(0, 900) | st.just(1 << 30), max_size=3)), min_size=1, max_size=8
+)
 
 
 @given(rounds=ROUNDS, finals=st.booleans(), symbol=st.none() | st.just("A"))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=150)
 def test_a_stream_that_is_cut_and_resumed_misses_nothing_and_repeats_nothing(
-    rounds: list[tuple[list[dict[str, Any]], int]], finals: bool, symbol: str | None
+    rounds: list[tuple[list[dict[str, Any]], list[int]]], finals: bool, symbol: str | None
 ) -> None:
     wanted = Selection(symbols=None if symbol is None else frozenset(symbol), finals=finals)
     newest: dict[tuple[str, int], tuple[bool, int]] = {}
@@ -89,11 +91,11 @@ def test_a_stream_that_is_cut_and_resumed_misses_nothing_and_repeats_nothing(
         told = Told()
         reader = Reader(told, wanted)
         await reader.read(1 << 30)
-        for records, most_bytes in rounds:
-            for symbol in "ABC":
-                # Each symbol has a partition of its own.
-                await told.round(*[one for one in records if one["symbol"] == symbol], partition=ord(symbol) - ord("A"))
-            await reader.read(most_bytes)
+        for records, cuts in rounds:
+            for partition, symbols in enumerate(("AB", "C")):
+                await told.round(*[one for one in records if one["symbol"] in symbols], partition=partition)
+            for most_bytes in cuts:
+                await reader.read(most_bytes)
         await reader.read(1 << 30)
         return reader.got
 
@@ -111,6 +113,20 @@ def test_a_stream_that_is_cut_and_resumed_misses_nothing_and_repeats_nothing(
             if (symbol is None or one["symbol"] == symbol) and (one["final"] or not finals):
                 newest[result] = max(newest.get(result, (False, 0)), rank)
     assert seen == newest
+
+
+def test_a_stream_that_is_cut_after_each_event_brings_them_in_order() -> None:
+    async def run() -> list[tuple[str, int]]:
+        told = Told()
+        reader = Reader(told, Selection())
+        await reader.read(1 << 30)
+        await told.round(*[bar(symbol, second, 1.0, 1) for second in range(3) for symbol in "BAC"])
+        for _ in range(9):
+            # An event is some 220 bytes.
+            await reader.read(400)
+        return [(one["symbol"], (one["start_ms"] - T0) // 1000) for one in reader.got]
+
+    assert asyncio.run(run()) == [(symbol, second) for second in range(3) for symbol in "BAC"]
 
 
 def test_those_who_follow_the_same_share_what_is_encoded() -> None:

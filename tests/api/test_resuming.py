@@ -48,7 +48,9 @@ def test_a_reader_that_is_far_behind_reads_the_topic_and_joins_those_who_follow(
                 number += 1
                 some = []
                 for _ in range(random.randrange(30)):
-                    one = of(random.choice(["XA", "XB", "XC"]), random.randrange(4), number + random.randrange(20))
+                    one = of(
+                        random.choice(["XA", "XB", "XC"]), number // 3 + random.randrange(3), random.randrange(1, 20)
+                    )
                     one["final"] = random.random() < 0.3
                     some.append(one)
                     result, rank = (one["symbol"], one["start_ms"]), (one["final"], one["revision"])
