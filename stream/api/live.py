@@ -20,6 +20,8 @@ from tickertape.stream.recent.selection import ALL
 # At most ten messages a second for each watch.
 LEAST_SECONDS = 0.1
 PING_SECONDS = 5.0
+# The state of the pipeline changes without results.
+WAIT_SECONDS = 0.5
 # A client that takes no message for so long is gone, or can't keep up.
 SEND_SECONDS = 30.0
 MOST_WATCHES = 64
@@ -239,7 +241,7 @@ class Live:
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._socket.send_text(message.decode())
             await asyncio.sleep(LEAST_SECONDS)
-            await _first(PING_SECONDS, self._asked.wait(), self._recent.round_after(number))
+            await _first(WAIT_SECONDS, self._asked.wait(), self._recent.round_after(number))
         raise Ended
 
     def _message(self, of: int) -> bytes | None:

@@ -23,7 +23,7 @@ from tickertape.stream.api.routes import Api
 from tickertape.stream.api.worker_numbers import WorkerNumbers
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import configured
-from tickertape.stream.errors import ConfigError
+from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.recent.columns import Column, load
 from tickertape.stream.recent.history import History
 from tickertape.stream.recent.recent import Recent
@@ -98,14 +98,22 @@ class Console:
         BrokerError
             Kafka can't be reached, or denies access. It ends the block.
         """
-        async with asyncio.TaskGroup() as tasks:
-            readers = [tasks.create_task(one) for one in (self.recent.run(), self.pipeline.run())]
-            try:
-                async with served(self.app, self._settings, self.recent.end) as address:
-                    yield address
-            finally:
-                for reader in readers:
-                    reader.cancel()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                readers = [tasks.create_task(one) for one in (self.recent.run(), self.pipeline.run())]
+                try:
+                    async with served(self.app, self._settings, self.recent.end) as address:
+                        yield address
+                finally:
+                    for reader in readers:
+                        reader.cancel()
+        except BaseExceptionGroup as errors:
+            # One line says what is wrong, so one error is what is raised.
+            raise _first(errors.subgroup(TickertapeError) or errors) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 @asynccontextmanager

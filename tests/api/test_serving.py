@@ -7,15 +7,21 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
+import msgspec
 import pytest
+from websockets.asyncio.client import connect
 
 from tests.api.asking import app
 from tests.recent.made import Told, bar
+from tests.recent.published import made_topics, of, publish
 from tickertape.stream.api import guard, streams
-from tickertape.stream.api.serving import served
+from tickertape.stream.api.serving import Console, served
+from tickertape.stream.configuration.connection import Secret
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.errors import ConfigError
+from tickertape.stream.errors import BrokerError, ConfigError
+from tickertape.stream.kafka.clients.producer import Producer
 
 FREE = {"console_port": 0, "console_requests": 1e6}
 
@@ -129,6 +135,17 @@ def test_a_thousand_streams_at_once() -> None:
     run(work(), 240)
 
 
+def test_an_error_comes_as_it_is_and_not_in_a_group() -> None:
+    async def serve(settings: Settings) -> None:
+        async with Console(settings).serving():
+            await asyncio.sleep(60)
+
+    with pytest.raises(BrokerError, match=r"127\.0\.0\.1:1"):
+        run(serve(Settings(broker="127.0.0.1:1", console_port=0)))
+    with pytest.raises(ConfigError, match="can't be served"):
+        run(serve(Settings(broker="127.0.0.1:1", console_host="203.0.113.1", console_token=Secret("hush"))))
+
+
 def test_a_wrong_address_or_certificate_is_told(tmp_path: Path) -> None:
     async def serve(settings: Settings) -> None:
         async with served(app(Told()), settings, lambda: None):
@@ -144,3 +161,38 @@ def test_a_wrong_address_or_certificate_is_told(tmp_path: Path) -> None:
     missing = str(tmp_path / "none.pem")
     with pytest.raises(ConfigError, match="console_certificate or console_key can't be read"):
         run(serve(Settings(console_port=0, console_certificate=missing, console_key=missing)))
+
+
+def latest(address: str) -> list[dict[str, object]]:
+    with urlopen(f"{address}/api/v1/latest/bars?symbol=A") as answer:
+        return list(msgspec.json.decode(answer.read())["results"])
+
+
+@pytest.mark.kafka
+def test_a_console_reads_kafka_answers_and_ends() -> None:
+    async def work(settings: Settings) -> None:
+        async with Producer(settings) as producer, Console(settings, demo=True).serving() as address:
+            await publish(producer, of("A", 0, 3))
+            async with asyncio.timeout(60):
+                found: list[dict[str, object]] = []
+                while not found:
+                    await asyncio.sleep(0.2)
+                    found = await asyncio.to_thread(latest, address)
+            assert [(one["symbol"], one["revision"]) for one in found] == [("A", 3)]
+            async with connect(f"{address.replace('http', 'ws')}/api/v1/live") as live:
+                hello = msgspec.json.decode(await live.recv())["hello"]
+                assert hello["demo"]
+                await live.send('{"id":1,"watch":"pipeline"}')
+                message = {}
+                while "snapshot" not in message:
+                    message = msgspec.json.decode(await live.recv())
+                state = message["snapshot"]
+                assert [one["name"] for one in state["topics"]] == ["trades", "quotes", "posts", "slices"]
+            # A stream is open when the server ends.
+            following = await Events().open(int(address.rpartition(":")[2]))
+        with pytest.raises(AssertionError, match="the stream ended"):
+            await following.line(b"data: ")
+        following.close()
+
+    with made_topics() as settings:
+        run(work(msgspec.structs.replace(settings, console_port=0)))
