@@ -16,12 +16,8 @@ ROOT = "/api/v1"
 SHORT = (BARS.name, SIGNALS.name)
 _TEMPLATE = "#/components/schemas/{name}"
 _ERROR = {"$ref": "#/components/schemas/Error"}
-_TIME = {
-    "anyOf": [
-        {"type": "string", "format": "date-time"},
-        {"type": "integer", "minimum": 0, "maximum": MOST_MS},
-    ]
-}
+# ISO 8601 in all its forms is more than the format date-time allows.
+_TIME = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 0, "maximum": MOST_MS}]}
 _NAMES = {"type": "array", "items": {"type": "string", "maxLength": 200}, "maxItems": 200}
 _EVENTS = "text/event-stream"
 _MEANINGS = {
