@@ -3,7 +3,7 @@
 import click
 
 from tickertape.stream.command_line.cli import cli
-from tickertape.stream.command_line.commands import meanings
+from tickertape.stream.configuration.meanings import meanings
 from tickertape.stream.configuration.settings import PREFIX, Settings
 
 

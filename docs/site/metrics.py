@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-from tickertape.stream.command_line.commands import SHARED_MEANINGS, described_outputs, meanings
+from tickertape.stream.configuration.meanings import meanings
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.worker.watchlist import gauge_name, shown
+from tickertape.stream.results.described import SHARED_MEANINGS, described_outputs
 
 _SECTION = re.compile(r"\n\n(\w+)\n-+\n")
 

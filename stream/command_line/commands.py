@@ -1,6 +1,5 @@
 """The commands ``tickertape settings``, ``schemas``, ``dashboards``, ``metrics`` and ``doctor``."""
 
-import inspect
 import re
 import shutil
 import textwrap
@@ -13,27 +12,17 @@ import click
 import msgspec
 
 from tickertape.stream.configuration.connection import Secret
+from tickertape.stream.configuration.meanings import meanings
 from tickertape.stream.configuration.settings import PREFIX, TABLES, Settings
 from tickertape.stream.errors import ConfigError, LawBroken
 
 if TYPE_CHECKING:
-    from tickertape.stream.engine.core.results import Output
     from tickertape.stream.engine.define.discovery import Agents
     from tickertape.stream.telemetry.metrics import Declared
 
 WIDTH = 100
 # The folders that Grafana and Prometheus read.
 MONITORING = ("grafana/dashboards", "grafana/provisioning", "prometheus")
-#: The meanings of fields that every result has, for results whose docstring doesn't describe them.
-SHARED_MEANINGS = {
-    "symbol": "The symbol.",
-    "source": "The source, or `all`.",
-    "resolution": "The width of the windows that the result is made from.",
-    "start_ms": "The start of the newest window in the result: event time since 1970 UTC.",
-    "final": "False while events on time may still change the result.",
-    "revision": "The number of events. Of the records with one key, that with the highest (final, revision) is valid.",
-    "incomplete": "True if retention removed records before they were read.",
-}
 
 
 @click.command()
@@ -133,23 +122,13 @@ def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
     from tickertape.schemas.alert import Due, Position, Sending, Sent, Skipped
     from tickertape.schemas.refused import DeadLetter, Late, LateSlice
     from tickertape.schemas.topics import ALERTS, DEAD_LETTERS, LATE
+    from tickertape.stream.results.described import described_outputs
 
     found: dict[str, list[Any]] = {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
     for output in described_outputs(agents, settings):
         found.setdefault(output.sink, []).append(output.result)
     found[ALERTS.name] = [Due, Sending, Sent, Skipped, Position]
     return found | {LATE.name: [Late, LateSlice], DEAD_LETTERS.name: [DeadLetter]}
-
-
-def described_outputs(agents: "Agents", settings: Settings) -> list["Output"]:
-    """Return the outputs, with a single one for all rules of a sink, whose records have one shape."""
-    from tickertape.stream.engine.core.results import Output
-    from tickertape.stream.engine.define.recipes import Signals
-    from tickertape.stream.engine.derived.derived import outputs_of
-
-    rules = {recipe.sink.name: recipe.result for recipe in agents.recipes if isinstance(recipe, Signals)}
-    found = [one for one in outputs_of(agents.windowings, agents.recipes, settings) if one.sink not in rules]
-    return [*found, *(Output(sink, "", result) for sink, result in rules.items())]
 
 
 def _print_feeds(settings: Settings) -> None:
@@ -162,17 +141,6 @@ def _print_feeds(settings: Settings) -> None:
             click.secho(f"{whole} = {_text(getattr(now, name))}", bold=True, nl=False)
             click.echo(f"  (default {_text(getattr(default, name))}; {PREFIX}{whole.upper()}; of `feed {feed.name}`)")
             click.echo(click.wrap_text(meaning.get(name, ""), WIDTH, initial_indent="    ", subsequent_indent="    "))
-
-
-def meanings(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """Return the meaning of each field of a Struct, by its name, from its docstring and those of its bases."""
-    found = {}
-    for kind in reversed(struct.__mro__):
-        attributes = inspect.cleandoc(kind.__doc__ or "").partition("Attributes\n----------\n")[2]
-        for names, text in re.findall(r"^(\w.*)\n((?: .*\n?)+)", attributes, re.MULTILINE):
-            for name in names.split(", "):
-                found[name] = " ".join(text.replace("``", "").split())
-    return found
 
 
 def _text(value: Any) -> str:
@@ -222,6 +190,7 @@ def metrics(settings: Settings) -> None:
 def _results(settings: Settings) -> Iterator["Declared"]:
     from tickertape.stream.engine.define.discovery import configured
     from tickertape.stream.engine.worker.watchlist import IDENTITY, gauge_name, shown
+    from tickertape.stream.results.described import SHARED_MEANINGS, described_outputs
     from tickertape.stream.telemetry.metrics import Declared
 
     for output in sorted(described_outputs(configured(settings), settings), key=lambda output: output.name):

@@ -13,7 +13,7 @@ from msgspec import Meta, field
 from tickertape.stream.compiled.build import INSTEAD, OFF
 from tickertape.stream.configuration import aliases
 from tickertape.stream.configuration.aliases import AliasTable
-from tickertape.stream.configuration.connection import Connection, secret_from
+from tickertape.stream.configuration.connection import Connection, Secret, secret_from
 from tickertape.stream.configuration.numbers import not_finite
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.extensions.loading import is_folder
@@ -116,6 +116,26 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     feed_buffer_bytes
         How many bytes of a live source's messages may wait while Kafka accepts nothing. Beyond this, the oldest
         messages are dropped and counted. A source that can repeat them is asked for them again later.
+    recent_seconds
+        How far back the page and the API begin to read results when they start.
+    recent_mib
+        How much memory, in MiB, their recent results may take. Older ones are read from the topic when they are asked
+        for.
+    console_host, console_port
+        Where the page and the API are served. Another host than this machine itself needs ``console_token``.
+    console_token
+        A secret that each request must show, as ``Authorization: Bearer TOKEN``. Empty: none, on this machine only.
+    console_hosts
+        Further names by which the page and the API may be reached, separated by commas: ``ticker.example.org``.
+    console_certificate, console_key
+        The TLS certificate and its key, as PEM files. Empty: no TLS.
+    console_columns
+        A TOML file with the columns of the page's watch list. Empty: those that come with Tickertape.
+    console_metrics
+        Where `tickertape up` shows its metrics, as ``127.0.0.1:9108``, for what the page says of workers. Empty: it
+        says only what Kafka knows of them.
+    console_requests
+        How many requests per second a client's address may make, on average.
     """
 
     group: str = "tickertape"
@@ -150,6 +170,17 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     feed_ping_seconds: Seconds = 20.0
     feed_renew_seconds: Seconds = 23 * 3600.0
     feed_buffer_bytes: Whole = 64 << 20
+    recent_seconds: Seconds = 900.0
+    recent_mib: Whole = 256
+    console_host: str = "127.0.0.1"
+    console_port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    console_token: Secret = Secret()
+    console_hosts: list[str] = field(default_factory=list)
+    console_certificate: str = ""
+    console_key: str = ""
+    console_columns: str = ""
+    console_metrics: str = ""
+    console_requests: Seconds = 50.0
 
     @property
     def consumer_group(self) -> str:
@@ -244,7 +275,7 @@ def _from_file(path: str) -> dict[str, Any]:
     folder = Path(path).resolve().parent
     if isinstance(places := values.get("agents"), list):
         values["agents"] = [str(folder / at) if isinstance(at, str) and is_folder(at) else at for at in places]
-    for name in ("signals", "alerts", "aliases"):
+    for name in ("signals", "alerts", "aliases", "console_certificate", "console_key", "console_columns"):
         if isinstance(named := values.get(name), str) and named:
             values[name] = str(folder / named)
     return values

@@ -1,5 +1,6 @@
 """Keep the highest (final, revision) of each result, so that a reader never returns to an older one."""
 
+from collections.abc import Hashable
 from enum import Enum, auto
 
 
@@ -29,14 +30,14 @@ class Newest:
     def __init__(self, keep_ms: int) -> None:
         self._keep_ms = keep_ms
         # By series: the rank of each result by its start, and the start before which results can't be corrected.
-        self._series: dict[bytes, dict[int, int]] = {}
-        self._closed_ms: dict[bytes, int] = {}
+        self._series: dict[Hashable, dict[int, int]] = {}
+        self._closed_ms: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
         """The number of results that are remembered."""
         return sum(map(len, self._series.values()))
 
-    def judge(self, series: bytes, start_ms: int, width_ms: int, *, final: bool, revision: int) -> Verdict:
+    def judge(self, series: Hashable, start_ms: int, width_ms: int, *, final: bool, revision: int) -> Verdict:
         """Compare a record with the known one of its result, and remember it if it is newer.
 
         Parameters
@@ -61,7 +62,7 @@ class Newest:
             self._close(series, known, start_ms - self._keep_ms - 2 * width_ms)
         return Verdict.CORRECTED if before is not None and before & 1 else Verdict.NEW
 
-    def _close(self, series: bytes, known: dict[int, int], closed_ms: int) -> None:
+    def _close(self, series: Hashable, known: dict[int, int], closed_ms: int) -> None:
         if closed_ms <= self._closed_ms.get(series, closed_ms - 1):
             return
         self._closed_ms[series] = closed_ms

@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from tickertape.stream.command_line.cli import cli
-from tickertape.stream.command_line.commands import example_file, meanings
+from tickertape.stream.command_line.commands import example_file
 from tickertape.stream.configuration.environment import environment
+from tickertape.stream.configuration.meanings import meanings
 from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.feeds.define import registry

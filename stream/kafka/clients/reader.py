@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from aiokafka.structs import ConsumerRecord, TopicPartition
@@ -32,6 +32,8 @@ class Reader:
         The names of the topics.
     from_beginning
         True reads all records, False only those that are appended from now on.
+    **options
+        Further options of aiokafka's consumer.
 
     Examples
     --------
@@ -39,7 +41,8 @@ class Reader:
     ...     records = await reader.read()
     """
 
-    def __init__(self, connection: Connection, topics: Sequence[str], *, from_beginning: bool) -> None:
+    def __init__(self, connection: Connection, topics: Sequence[str], *, from_beginning: bool, **options: Any) -> None:
+        self._options = options
         self._connection = connection
         self._topics = topics
         self._from_beginning = from_beginning
@@ -52,6 +55,7 @@ class Reader:
             isolation_level="read_committed",
             max_partition_fetch_bytes=2 << 20,
             metadata_max_age_ms=METADATA_MS,
+            **self._options,
         )
         try:
             await self._begin()
@@ -128,6 +132,10 @@ class Reader:
             return dict(await self._consumer.end_offsets(parts or self._parts(self._topics)))
         except KafkaError as error:
             raise refused(self._connection, error) from error
+
+    async def begins(self) -> Ends:
+        """Return the first offset that the log of each partition that is read still holds."""
+        return dict(await self._consumer.beginning_offsets(self._parts(self._topics)))
 
     async def has_read(self, ends: Ends) -> bool:
         """Return whether all records before these ends have been read."""
