@@ -242,16 +242,21 @@ class WindowAgent:
         results = windows.flush(provisional=0 if waits else PROVISIONAL_RESULTS, longer=longer)
         if self._workload.has_backlog(windows.topic):
             self._report_finals(windows)
-        if results and longer and not waits:
+        published = bool(results) and not waits
+        if published and longer:
             self._longer[sink] = now + LONGER_SECONDS
         self._send(results)
         OPEN_WINDOWS.labels(sink).set(len(windows))
-        if results and not waits:
+        if published:
             self._latency.published(windows.topic, sink)
         return waits
 
     def _send(self, results: Results) -> None:
-        for block in results.blocks:
+        # Each block is forgotten once it is sent, and with an output's last one go the columns of its results.
+        blocks = results.blocks[::-1]
+        results.blocks.clear()
+        while blocks:
+            block = blocks.pop()
             records, sink = block.write(), block.output.sink
             for partition, places in by_partition(block.symbols, self._sinks[sink]):
                 self._producer.send_many(sink, partition, records_at(records, places))

@@ -54,8 +54,8 @@ _CLIENT = "tickertape-"
 _GONE_SECONDS = 2.0
 # How often this worker checks whether Kafka lets it into its group.
 _LOOK_SECONDS = 1.0
-# How often to check whether a backlog has been read, so that its memory can be released.
-_GIVE_BACK_SECONDS = 10.0
+# How often free memory is released during a backlog, and whether it is over is checked.
+_GIVE_BACK_SECONDS = 5.0
 
 
 class _NoTables(TableManager):  # type: ignore[misc]  # Faust is untyped here
@@ -139,9 +139,10 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                 raise
 
     async def _give_back(self) -> None:
-        # Once, after the backlog: while it is being read, each block uses the memory of the one before again.
+        # During a backlog, and once after it. A block uses the memory of the one before again, but when the windows of
+        # a minute become final, their results take a hundred megabytes, and leave gaps as large.
         was_behind, self._is_behind = self._is_behind, self.coordinator.workload.behind
-        if was_behind and not self._is_behind:
+        if was_behind:
             memory.give_back()
 
     def _create_directories(self) -> None:
@@ -247,6 +248,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         return unread(self.settings, reason, self.settings.consumer_group) if denied(reason) else reason
 
     async def stop(self) -> None:
+        # The last commit comes with a snapshot of every shard: that memory is needed at once.
+        memory.give_back()
         self.coordinator.leave()
         await super().stop()
 
