@@ -102,6 +102,8 @@ class Console:
             async with asyncio.TaskGroup() as tasks:
                 readers = [tasks.create_task(one) for one in (self.recent.run(), self.pipeline.run())]
                 try:
+                    # Who follows a topic goes on from where reading begins, so that has to be known.
+                    await self.recent.begun.wait()
                     async with served(self.app, self._settings, self.recent.end) as address:
                         yield address
                 finally:
