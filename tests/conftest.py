@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
 # and deadlines of its own.
 BESIDE = {"agents", "compiled", "engine", "extensions", "kafka", "model", "monitoring", "replay", "results", "schemas"}
 
+# No example fails because the machine is slow.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 # For planted bugs: any example that fails will do, and looking for the smallest one takes minutes.
-settings.register_profile("any-failure", phases=[Phase.explicit, Phase.generate])
+settings.register_profile("any-failure", settings.get_profile("patient"), phases=[Phase.explicit, Phase.generate])
 
 
 @pytest.hookimpl(wrapper=True)

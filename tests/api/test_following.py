@@ -80,7 +80,7 @@ ROUNDS = st.lists(
 
 
 @given(rounds=ROUNDS, finals=st.booleans(), symbol=st.none() | st.just("A"))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_a_stream_that_is_cut_and_resumed_misses_nothing_and_repeats_nothing(
     rounds: list[tuple[list[dict[str, Any]], list[int]]], finals: bool, symbol: str | None
 ) -> None:

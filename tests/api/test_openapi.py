@@ -41,7 +41,7 @@ api = schemathesis.pytest.from_fixture("schema")
 @pytest.mark.kafka
 @pytest.mark.slow
 @api.parametrize()
-@settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_path_answers_as_it_says(case: Any) -> None:
     # Whether a kind or a resolution exists depends on the topic, which a description can't say.
     case.call_and_validate(headers={"Host": "127.0.0.1"}, excluded_checks=[positive_data_acceptance])

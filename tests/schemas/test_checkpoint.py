@@ -316,7 +316,7 @@ def test_where_an_operator_has_set_the_offset_the_tallies_begin_there() -> None:
     assert sum(tallied(owner.tallies).values()) == owner.upto - owner.start
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(log=logs(), data=st.data())
 def test_owners_that_die_anywhere_publish_what_one_would_have(log: Log, data: st.DataObject) -> None:
     # A published union, late records and dead letters by offset: what a reader of upserts is left with.

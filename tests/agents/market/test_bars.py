@@ -48,7 +48,7 @@ def test_rows_of_one_merge_are_steps_of_their_own() -> None:
     assert into["squares"].tolist() == pytest.approx([log(1.1) ** 2 + log(0.9) ** 2, 0.0])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values=st.lists(st.floats(0.01, 1e6), min_size=1, max_size=20), data=st.data())
 def test_any_split_in_time_order_is_what_plain_python_finds(values: list[float], data: st.DataObject) -> None:
     cuts = sorted({0, len(values), *data.draw(st.lists(st.integers(0, len(values)), max_size=4))})
@@ -61,7 +61,7 @@ def test_any_split_in_time_order_is_what_plain_python_finds(values: list[float],
     assert (whole["first_close"][0], whole["last_close"][0]) == (values[0], values[-1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values=st.lists(st.floats(0.01, 1e6), min_size=1, max_size=20), cut=st.integers(0, 20))
 def test_where_closes_are_cut_changes_no_bit(values: list[float], cut: int) -> None:
     once, twice = empty(), empty()
@@ -113,7 +113,7 @@ def test_missing_ids_are_counted_as_far_apart_as_ids_may_be(first: int, last: in
     assert TradeBar().finish(ones | ids)["missing"].tolist() == [missing]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     trades=st.lists(st.tuples(st.floats(1e-8, 1e9), st.floats(1e-8, 1e9)), min_size=1, max_size=30),
     flat=st.booleans(),

@@ -45,7 +45,7 @@ BY_TALIB: list[tuple[Recursion, Callable[[Floats], Columns]]] = [
 
 
 @pytest.mark.parametrize(("recursion", "independent"), BY_TALIB)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     bars=st.integers(1, 120),
     series=st.integers(1, 4),

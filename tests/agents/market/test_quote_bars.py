@@ -51,7 +51,7 @@ def test_rows_of_one_merge_are_steps_of_their_own() -> None:
     assert into["spread_area"].tolist() == [2.0 * 10 + 3.0 * 5, 7.0 * 20]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values=closes, data=st.data())
 def test_any_split_in_time_order_is_what_plain_python_finds(
     values: list[tuple[int, float]], data: st.DataObject
@@ -67,7 +67,7 @@ def test_any_split_in_time_order_is_what_plain_python_finds(
     assert whole["last_spread_bps"][0] == values[-1][1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values=closes, cut=st.integers(0, 20))
 def test_where_closes_are_cut_changes_no_bit(values: list[tuple[int, float]], cut: int) -> None:
     once, twice = empty(), empty()

@@ -127,7 +127,7 @@ def oracle(quotes: list[Quote]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(quotes=quotes, data=st.data())
 def test_any_split_and_any_order_is_what_plain_python_finds(quotes: list[Quote], data: st.DataObject) -> None:
     n = len(quotes)

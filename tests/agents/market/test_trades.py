@@ -148,7 +148,7 @@ def oracle(trades: list[Trade]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(trades=trades, data=st.data())
 def test_any_split_and_any_order_is_what_plain_python_finds(trades: list[Trade], data: st.DataObject) -> None:
     n = len(trades)

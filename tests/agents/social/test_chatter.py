@@ -115,7 +115,7 @@ posts = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(posts=posts, data=st.data(), block_records=st.integers(1, 50))
 def test_in_any_order_and_any_blocks_it_is_what_plain_python_counts(
     posts: list[Post], data: st.DataObject, block_records: int

@@ -46,7 +46,7 @@ def expected(counts: list[int]) -> list[tuple[float, float]]:
 counts = st.lists(st.one_of(st.just(0), st.integers(0, 4)), min_size=WARM + 2, max_size=WARM + 40)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(counts=counts, block_records=st.integers(1, 60))
 def test_the_baseline_is_that_of_polars_with_zeros_where_there_are_no_posts(
     counts: list[int], block_records: int

@@ -74,7 +74,7 @@ def test_every_corner_in_every_field() -> None:
         assert assert_others_are_as_without(values) > 10
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), share=st.sampled_from([0.05, 0.3, 1.0]))
 def test_damaged_posts_among_good_ones(seed: int, share: float) -> None:
     rng = random.Random(seed)

@@ -49,7 +49,7 @@ def test_a_smaller_lateness_holds_from_the_next_record_on() -> None:
 times = st.lists(st.integers(0, 50), min_size=1, max_size=30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     times=times,
     lateness=st.integers(0, 12),

@@ -179,7 +179,7 @@ def test_what_is_taken_is_a_copy() -> None:
 KEYS = st.tuples(st.integers(0, 9), st.integers(0, 19))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.booleans(), st.lists(KEYS, max_size=60)), max_size=20))
 def test_it_is_a_dict_of_counts(steps: list[tuple[bool, list[tuple[int, int]]]]) -> None:
     held = Table({"n": (INT, 0)}, capacity=1)

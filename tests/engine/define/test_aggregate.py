@@ -94,7 +94,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(events=events, data=st.data())
 def test_any_split_and_any_order_of_partials_is_what_plain_python_finds(
     events: list[Event], data: st.DataObject
@@ -127,7 +127,7 @@ def test_any_split_and_any_order_of_partials_is_what_plain_python_finds(
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=40), data=st.data())
 def test_where_a_left_fold_is_cut_changes_no_bit(values: list[float], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(values)))

@@ -62,7 +62,7 @@ def test_what_a_window_says() -> None:
     assert (window.count, window.missed) == (3, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(drawn=steps, cuts=st.sets(st.integers(1, 60), max_size=6), snaps=st.sets(st.integers(0, 8), max_size=3))
 def test_finals_are_the_same_bytes_whatever_the_blocks_and_whoever_goes_on_from_a_snapshot(
     drawn: Any, cuts: set[int], snaps: set[int]
@@ -83,7 +83,7 @@ def test_finals_are_the_same_bytes_whatever_the_blocks_and_whoever_goes_on_from_
     assert finals == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(drawn=steps, cuts=st.sets(st.integers(1, 60), max_size=6))
 def test_in_other_shards_they_are_the_same_bytes(drawn: Any, cuts: set[int]) -> None:
     log = closed(drawn)

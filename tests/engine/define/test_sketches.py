@@ -79,7 +79,7 @@ def test_the_place_of_the_first_one_bit() -> None:
 items = st.lists(st.sampled_from([f"item-{i}" for i in range(40)]), min_size=1, max_size=60)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(items=items, data=st.data())
 def test_distinct_is_the_same_bytes_in_any_split_and_any_order(items: list[str], data: st.DataObject) -> None:
     distinct, n = Distinct("x", 4), len(items)
@@ -115,7 +115,7 @@ def test_the_first_one_too_many_is_taken_from_all() -> None:
     assert counted(frequent, whole) == ({"a": 2, "b": 1}, 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(items=items, size=st.integers(1, 50), data=st.data())
 def test_frequent_items_in_any_split_and_any_order_within_the_error(
     items: list[str], size: int, data: st.DataObject
@@ -135,7 +135,7 @@ def test_frequent_items_in_any_split_and_any_order_within_the_error(
         assert counts == truth
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(items=items, cuts=st.sets(st.integers(1, 59), max_size=5))
 def test_wherever_a_fold_of_events_is_cut_the_bytes_are_the_same(items: list[str], cuts: set[int]) -> None:
     n = len(items)

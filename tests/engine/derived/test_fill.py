@@ -359,7 +359,7 @@ def filled(partitions: list[Log], final_ms: dict[str, int]) -> dict[Identity, tu
     return found
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(shards(), st.sampled_from([3, 50, 20_000]), st.data())
 def test_owners_that_come_and_go_fill_what_plain_python_fills(
     drawn: tuple[list[Log], list[Frame]], limit: int, data: st.DataObject

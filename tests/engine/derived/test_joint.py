@@ -138,7 +138,7 @@ def run(follower: type[CorrectableSeries[Series]] | type[Sliding], market: Marke
 
 
 @pytest.mark.parametrize(("joint", "alone"), [(Sliding, Alone), (Decaying, DecayingAlone)])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0, 20, 70, 10_000]), st.integers(0, 2**32 - 1), st.booleans())
 def test_results_are_the_same_to_the_last_bit(
     joint: type[Sliding], alone: type[Sliding], seed: int, second_source: int, restarts: int, quiet: bool
@@ -147,7 +147,7 @@ def test_results_are_the_same_to_the_last_bit(
     assert found == run(alone, Market(seed, second_source=second_source, whole=False), restarts)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0, 20, 10_000]), st.integers(0, 2**32 - 1))
 def test_sliding_windows_are_what_plain_python_finds(seed: int, second_source: int, restarts: int) -> None:
     market = Market(seed, second_source=second_source, whole=True)

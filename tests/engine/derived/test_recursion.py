@@ -216,7 +216,7 @@ def expected(windows: Mapping[Identity, tuple[int, float, float]]) -> dict[str, 
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(shards(), st.data())
 def test_owners_that_come_and_go_publish_what_plain_python_finds(
     drawn: tuple[list[Log], list[Frame]], data: st.DataObject

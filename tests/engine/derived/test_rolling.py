@@ -161,7 +161,7 @@ def expected(windows: Mapping[Identity, tuple[int, float, float]]) -> dict[str, 
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(shards(), st.data())
 def test_owners_that_come_and_go_publish_what_plain_python_finds(
     drawn: tuple[list[Log], list[Frame]], data: st.DataObject
@@ -187,7 +187,7 @@ def test_owners_that_come_and_go_publish_what_plain_python_finds(
     }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 40, 200]))
 def test_however_many_come_at_once(seed: int, most: int) -> None:
     rng = np.random.default_rng(seed)

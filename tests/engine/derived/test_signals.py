@@ -163,7 +163,7 @@ def test_the_next_owner_knows_of_the_cool_down(tmp_path: Path) -> None:
     assert shard.signals(frame(2, *some[2:], lanes={"s": 5000})) == [("high", "A", 4000, 11.0, True)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(drawn=shards(), data=st.data())
 def test_owners_that_come_and_go_publish_each_signal_once(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[list[Log], list[Frame]], data: st.DataObject

@@ -120,7 +120,7 @@ def played(story: Story, most_sources: int) -> tuple[Pipeline, Pipeline]:
 
 
 @given(_stories())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_finals_are_the_same_whenever_the_shards_are_changed(story: Story) -> None:
     changed, plain = played(story, most_sources=64)
     assert all(window.final for pipeline in (changed, plain) for window in pipeline.holds.values())
@@ -128,7 +128,6 @@ def test_finals_are_the_same_whenever_the_shards_are_changed(story: Story) -> No
 
 
 @given(_stories(), st.integers(1, 2))
-@settings(deadline=None)
 def test_results_are_the_same_where_sources_make_room(story: Story, most_sources: int) -> None:
     changed, plain = played(story, most_sources)
     # Of a source that there is no room for, nothing tells that a result is final.

@@ -233,7 +233,7 @@ def test_a_fingerprint_tells_what_is_filled() -> None:
     assert fingerprint([FILLED], EPOCH, fill=True) != fingerprint([WINDOWING], EPOCH, fill=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shards(), st.data())
 def test_owners_that_go_on_from_snapshots_publish_what_plain_python_finds(
     drawn: tuple[list[Log], list[Frame]], data: st.DataObject
@@ -274,7 +274,7 @@ def test_a_gap_goes_on_after_a_snapshot() -> None:
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(shards(), st.sampled_from([3, 50, 20_000]), st.data())
 def test_owners_that_go_on_from_snapshots_fill_what_plain_python_fills(
     drawn: tuple[list[Log], list[Frame]], limit: int, data: st.DataObject
@@ -296,7 +296,7 @@ def test_owners_that_go_on_from_snapshots_fill_what_plain_python_fills(
     assert found == filled(partitions, final_ms)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(shards(), st.data())
 def test_a_snapshot_is_the_same_state(drawn: tuple[list[Log], list[Frame]], data: st.DataObject) -> None:
     # Restored, and fed what comes after, it gives the same records, each to the last bit.

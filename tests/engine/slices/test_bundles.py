@@ -240,7 +240,7 @@ def _rows(slicing: Slicing, frame: Frame) -> Iterator[tuple[tuple[str, str, int]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.randoms(use_true_random=False, note_method_calls=False).map(lambda r: r.randrange(2**32)))
 def test_bundles_come_to_what_their_events_do(kind: str, seed: int) -> None:
     slicing, make = KINDS[kind]

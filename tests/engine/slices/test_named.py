@@ -155,7 +155,7 @@ def judged(log: Log) -> tuple[Counter[str], dict[tuple[str, str, int], int]]:
     return +tallies, {one: len(members) for one, members in ids.items() if members}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(drawn=steps, cuts=st.sets(st.integers(1, 60), max_size=6))
 def test_wherever_blocks_are_cut_it_is_what_plain_python_finds(
     drawn: list[tuple[int, list[str], int, str, bool] | str], cuts: set[int]
@@ -171,7 +171,7 @@ def test_wherever_blocks_are_cut_it_is_what_plain_python_finds(
     assert held == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(drawn=steps, cuts=st.sets(st.integers(1, 60), max_size=6), stop=st.integers(0, 60))
 def test_a_new_owner_goes_on_to_the_same(
     drawn: list[tuple[int, list[str], int, str, bool] | str], cuts: set[int], stop: int

@@ -180,7 +180,7 @@ def test_every_corner_in_every_field() -> None:
         assert len(passed.letters) > 20
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32), share=st.sampled_from([0.05, 0.3, 1.0]))
 def test_damaged_records_among_good_ones(seed: int, share: float) -> None:
     rng = random.Random(seed)
@@ -188,7 +188,7 @@ def test_damaged_records_among_good_ones(seed: int, share: float) -> None:
     assert_only_these_are_lost(values, [10 * i for i in range(len(values))])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(st.binary(max_size=200), st.just(text(GOOD[0])), st.text().map(str.encode)), max_size=12))
 @example([b""])
 @example([b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", text(GOOD[0])])
@@ -203,7 +203,7 @@ _json_values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.sampled_from(sorted(GOOD[0])), _json_values), min_size=1, max_size=6))
 def test_any_json_in_any_field(changes: list[tuple[str, object]]) -> None:
     values = [text(trade) for trade in GOOD]
@@ -231,7 +231,7 @@ def headers(value: bytes | None, name: str = "heartbeat") -> Headers:
     return ((name, value),)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.one_of(
         st.binary(max_size=60),
@@ -405,7 +405,7 @@ def damaged_bytes(whole: bytes, rng: random.Random) -> bytes:
     return whole
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(st.integers(0, 2**32).map(_mutated_frame), st.binary(max_size=80)), min_size=1, max_size=4))
 def test_damaged_frames_never_stop_a_shard(values: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:

@@ -111,7 +111,7 @@ def test_an_old_slice_that_stays_open_holds_on_to_its_own_ids_only() -> None:
 block = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 12)), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(blocks=st.lists(st.tuples(block, st.booleans()), max_size=8), rises=st.booleans())
 def test_it_is_a_set(blocks: list[tuple[list[tuple[int, int]], bool]], rises: bool) -> None:
     slices, seen, now = Slices(), set(), 0

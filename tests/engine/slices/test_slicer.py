@@ -316,7 +316,7 @@ def test_everyone_hears_even_where_nothing_changed() -> None:
     ]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(log=logs(), cuts=st.sets(st.integers(1, 60), max_size=8))
 def test_wherever_blocks_are_cut_it_is_what_plain_python_finds(log: Log, cuts: set[int]) -> None:
     owner = slicer()
@@ -330,7 +330,7 @@ def test_wherever_blocks_are_cut_it_is_what_plain_python_finds(log: Log, cuts: s
     assert {r.offset for r in published.refused if isinstance(r, DeadLetter)} == judged.rejected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     log=logs(), cuts=st.sets(st.integers(1, 60), max_size=8), often=st.lists(st.booleans(), min_size=60, max_size=60)
 )

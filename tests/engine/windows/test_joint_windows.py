@@ -188,7 +188,7 @@ def earlier(snapshot: tuple[int, bytes] | None) -> tuple[int, bytes] | None:
 EVENTS = ["go on", "go on", "flush", "flush", "finest", "snap", "snap", "restored", "read again", "of the other"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     shards().map(lambda drawn: drawn[1]) | spoken() | spoken(),
     st.sampled_from([FAR_HORIZON_MS, 4000, 1000, 0]),

@@ -195,7 +195,7 @@ def note(late: dict[tuple[int, str, str, int], int], shard: Shard) -> None:
             late[one.input_partition, one.source, one.symbol, one.time_ms] = one.events
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shards(), st.sampled_from([0, 1000, 4000]), st.lists(st.booleans(), min_size=120, max_size=120))
 def test_what_results_miss_is_exactly_what_is_told(
     drawn: tuple[list[Log], list[Frame]], horizon_ms: int, often: list[bool]

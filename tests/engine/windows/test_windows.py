@@ -310,7 +310,7 @@ def shards(draw: st.DrawFn) -> tuple[list[Log], list[Frame]]:
     return partitions, frames + lasts
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(shards(), st.data())
 def test_owners_that_come_and_go_publish_what_plain_python_finds(
     drawn: tuple[list[Log], list[Frame]], data: st.DataObject

@@ -68,7 +68,7 @@ def test_of_a_long_text_the_beginning_is_scored() -> None:
     assert sentiment("\U0001f680" * 300 + " great", "en") == 0.0
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(["good", "BAD", "but", "\U0001f60e", "not", "very", "so-so", "!"]), max_size=40))
 def test_an_ordinary_text_is_scored_as_a_whole(words: list[str]) -> None:
     text = " ".join(words)
