@@ -63,7 +63,7 @@ long: setup ## the tests that make test leaves out because they take minutes eac
 chaos: setup ## faults of every kind for five minutes a seed, beside two busy loops; make chaos SEEDS="7" ARGS="--minutes 1"
 	@for seed in $(SEEDS); do .venv/bin/tickertape chaos --minutes 5 --busy 2 $(ARGS) --seed $$seed || exit; done
 
-mutants: setup ## more than a hundred bugs planted one at a time, and what catches each; some of them: make mutants ARGS="--area commits"
+mutants: setup ## more than 250 bugs planted one at a time, and what catches each; some of them: make mutants ARGS="--area commits"
 	@$(RUN) tests.mutants $(ARGS)
 
 fuzz: setup ## the compiled hot path, with sanitizers, on ten million mutated inputs; fewer: make fuzz ARGS="--records 100000"
