@@ -21,7 +21,7 @@ RATE = 20_000
 # Long enough to fill sliding windows of five minutes.
 SECONDS = 330
 # At the peak: for trades and their bars, and for every agent.
-FLOORS_MIB = (400.0, 800.0)
+FLOORS_MIB = (400.0, 650.0)
 
 
 def measure(broker: str, agents: str) -> dict[str, float]:

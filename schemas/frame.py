@@ -137,8 +137,8 @@ class Frame(Struct, frozen=True, array_like=True):
         The greatest frontier of evicted lanes, ms. A source without a lane in the partition is closed up to this time.
         ``NEVER_MS`` if no lane was evicted.
     behind
-        True while the owner has more than a block of the partition left to read. Provisional results of the topic are
-        then out of date, and none are published.
+        True while the owner has more than 8,192 events of the partition left to read. Provisional results of the topic
+        are then out of date, and none are published.
     keyed
         True if all sources of the partition that may go on promise where their keys lie, see `Heartbeat`.
     """

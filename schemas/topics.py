@@ -169,6 +169,17 @@ COMMIT_STATE = Topic(
     max_record_bytes=16 << 20,
     segment_bytes=16 << 20,
 )
+ALERTS = Topic(
+    name="alerts",
+    holds="a fact about an alert: due, sending, sent or skipped; or the position up to which signals are judged",
+    key="kind of fact, channel, and stage and signal, or message",
+    # One partition: its owner is the only process that sends.
+    partitions=1,
+    # Longer than the signals, and than an alert may wait.
+    retention_ms=14 * DAY_MS,
+    cleanup="compact,delete",
+    segment_bytes=4 << 20,
+)
 CONTROL = Topic(
     name="control",
     holds="the number of partitions that feeds use; the number of workers; the positions from which feeds resume",
@@ -184,5 +195,5 @@ RESHARDED = structs.replace(SLICES, name="slices-resharded")
 CATALOGUE = (
     *(TRADES, QUOTES, POSTS, SLICES),
     *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL, SIGNALS),
-    *(LATE, DEAD_LETTERS, WINDOW_STATE, COMMIT_STATE, CONTROL),
+    *(LATE, DEAD_LETTERS, WINDOW_STATE, COMMIT_STATE, ALERTS, CONTROL),
 )

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from tickertape.agents.market.trades import TRADE_SLICES
     from tickertape.agents.social.chatter import CHATTER, Chatter
     from tickertape.agents.social.posts import POST_SLICES
+    from tickertape.schemas.alert import Alert
     from tickertape.schemas.events import Event
     from tickertape.schemas.heartbeat import Heartbeat
     from tickertape.schemas.post import Post
     from tickertape.schemas.quote import Quote
     from tickertape.schemas.topics import Topic
     from tickertape.schemas.trade import Trade
+    from tickertape.stream.alerts.define.channel import Channel
+    from tickertape.stream.alerts.define.http import Answer, Http
+    from tickertape.stream.alerts.define.message import Message, NotSent, Refused
+    from tickertape.stream.configuration.connection import Secret
     from tickertape.stream.configuration.settings import Settings
     from tickertape.stream.engine.core.columns import Floats, Ints, flags, floats, ints
     from tickertape.stream.engine.core.records import Records
@@ -45,12 +50,17 @@ _PLACES = {
     "tickertape.agents.market.trades": ("TRADE_SLICES",),
     "tickertape.agents.social.chatter": ("CHATTER", "Chatter"),
     "tickertape.agents.social.posts": ("POST_SLICES",),
+    "tickertape.schemas.alert": ("Alert",),
     "tickertape.schemas.events": ("Event",),
     "tickertape.schemas.heartbeat": ("Heartbeat",),
     "tickertape.schemas.post": ("Post",),
     "tickertape.schemas.quote": ("Quote",),
     "tickertape.schemas.topics": ("Topic",),
     "tickertape.schemas.trade": ("Trade",),
+    "tickertape.stream.alerts.define.channel": ("Channel",),
+    "tickertape.stream.alerts.define.http": ("Answer", "Http"),
+    "tickertape.stream.alerts.define.message": ("Message", "NotSent", "Refused"),
+    "tickertape.stream.configuration.connection": ("Secret",),
     "tickertape.stream.configuration.settings": ("Settings",),
     f"{_ENGINE}.core.columns": ("Floats", "Ints", "flags", "floats", "ints"),
     f"{_ENGINE}.core.records": ("Records",),
@@ -81,8 +91,11 @@ __all__ = [
     "TRADE_SLICES",
     "AccessError",
     "Aggregate",
+    "Alert",
+    "Answer",
     "Bar",
     "BrokerError",
+    "Channel",
     "Chatter",
     "Columns",
     "ConfigError",
@@ -94,8 +107,11 @@ __all__ = [
     "Format",
     "Frequent",
     "Heartbeat",
+    "Http",
     "InputError",
     "Ints",
+    "Message",
+    "NotSent",
     "Other",
     "Post",
     "Quote",
@@ -103,9 +119,11 @@ __all__ = [
     "Records",
     "Recursion",
     "Reducer",
+    "Refused",
     "Results",
     "Rolling",
     "Schema",
+    "Secret",
     "Settings",
     "Signals",
     "Slicing",

@@ -43,6 +43,7 @@ GROUPS = {
     "Columns": ["Records", "floats", "ints", "flags", "Floats", "Ints", "Columns", "Schema", "FLOAT", "INT"],
     "Events and topics": ["Trade", "Quote", "Post", "Event", "Heartbeat", "Topic"],
     "Write feeds and formats": ["Feed", "Source", "Format", "Other"],
+    "Write alert channels": ["Channel", "Message", "Alert", "Http", "Answer", "Secret", "NotSent", "Refused"],
     "Settings": ["load_settings", "Settings"],
     "Errors": ["TickertapeError", "ConfigError", "InputError", "BrokerError", "AccessError"],
 }

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -19,11 +20,13 @@ from tickertape.stream.recent.selection import ALL
 # At most ten messages a second for each watch.
 LEAST_SECONDS = 0.1
 PING_SECONDS = 5.0
+# The state of the pipeline changes without results.
+WAIT_SECONDS = 0.5
 # A client that takes no message for so long is gone, or can't keep up.
 SEND_SECONDS = 30.0
 MOST_WATCHES = 64
 _MOST_CHARACTERS = 200
-_TOO_SLOW = 1013
+_TOO_SLOW, _GOING_AWAY = 1013, 1001
 
 
 class Asked(Struct, forbid_unknown_fields=True):
@@ -61,6 +64,10 @@ class TooSlow(Exception):  # noqa: N818 - of the client
     """A client is too far behind."""
 
 
+class Ended(Exception):  # noqa: N818 - of the server
+    """The server ends."""
+
+
 class WatchedBoard:
     def __init__(self, recent: Recent) -> None:
         self._board = recent.board
@@ -96,7 +103,8 @@ class WatchedResults:
 
     def snapshot(self) -> bytes:
         self._number = self._rounds.number
-        return _results(self._recent.between(self._topic, self._selection, 0, MOST_MS)[-self._last :])
+        newest = self._recent.between(self._topic, self._selection, 0, MOST_MS, newest_first=True)
+        return _results(list(islice(newest, self._last))[::-1])
 
     def delta(self) -> bytes | None:
         if self._rounds.number == self._number:
@@ -163,7 +171,7 @@ class Live:
         """Serve the socket until either side ends it."""
         await self._socket.accept()
         self._says.append(encode({"hello": self._hello | {"now_ms": now_ms()}}))
-        slow = False
+        code = 0
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send())
@@ -171,14 +179,16 @@ class Live:
         except* WebSocketDisconnect:
             pass
         except* (TimeoutError, TooSlow):
-            slow = True
+            code = _TOO_SLOW
+        except* Ended:
+            code = _GOING_AWAY
         finally:
             for _ in range(self._pipelines):
                 self._pipeline.unwatch()
-        if slow:
+        if code:
             with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
                 async with asyncio.timeout(LEAST_SECONDS):
-                    await self._socket.close(_TOO_SLOW)
+                    await self._socket.close(code)
 
     async def _receive(self) -> None:
         while True:
@@ -219,7 +229,7 @@ class Live:
     async def _send(self) -> None:
         clock = asyncio.get_running_loop().time
         pinged = clock()
-        while True:
+        while not self._recent.ended:
             number = self._recent.number
             self._asked.clear()
             messages, self._says = self._says, []
@@ -231,7 +241,8 @@ class Live:
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._socket.send_text(message.decode())
             await asyncio.sleep(LEAST_SECONDS)
-            await _first(PING_SECONDS, self._asked.wait(), self._recent.round_after(number))
+            await _first(WAIT_SECONDS, self._asked.wait(), self._recent.round_after(number))
+        raise Ended
 
     def _message(self, of: int) -> bytes | None:
         watch, number = self._watches[of], self._numbers[of]

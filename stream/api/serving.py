@@ -12,17 +12,20 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from tickertape.schemas.topics import SLICES
-from tickertape.stream.api.answers import Refused, on_http_error, on_refused
+from tickertape.stream.api.answers import HANDLERS
+from tickertape.stream.api.guard import Guard, check_reach
 from tickertape.stream.api.pipeline import Pipeline
 from tickertape.stream.api.routes import Api
+from tickertape.stream.api.worker_numbers import WorkerNumbers
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import configured
-from tickertape.stream.errors import ConfigError
+from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.recent.columns import Column, load
+from tickertape.stream.recent.history import History
 from tickertape.stream.recent.recent import Recent
 from tickertape.stream.recent.sinks import sinks_of
 
@@ -31,6 +34,8 @@ _END_SECONDS = 2
 # A client that acknowledges nothing for so long is gone: the kernel ends the connection.
 _GONE_MS = 30_000
 _MOST_MESSAGE_BYTES = 1 << 16
+# Connections that wait to be accepted.
+_BACKLOG = 2048
 
 
 class Console:
@@ -45,7 +50,7 @@ class Console:
     demo
         True where the demo runs: the page then shows the demo's buttons.
     worker_numbers
-        See `Pipeline`.
+        See `Pipeline`. None: those at ``console_metrics``.
 
     Attributes
     ----------
@@ -57,7 +62,7 @@ class Console:
     Raises
     ------
     ConfigError
-        The agents or the columns can't be loaded.
+        The agents or the columns can't be loaded, or others could reach it without a token.
     """
 
     def __init__(
@@ -66,17 +71,21 @@ class Console:
         *,
         routes: Sequence[BaseRoute] = (),
         demo: bool = False,
-        worker_numbers: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
+        worker_numbers: Callable[[], Mapping[str, Mapping[str, float]]] | None = None,
     ) -> None:
         self._settings = settings
         self.recent = Recent(settings, sinks_of(settings), _columns(settings))
         read = [*(slicing.topic for slicing in configured(settings).slicings), SLICES]
-        self.pipeline = Pipeline(settings, read, self.recent, worker_numbers)
-        api = Api(self.recent, self.pipeline, {"version": version("tickertape"), "demo": demo})
-        self.app = Starlette(
+        if worker_numbers is None and settings.console_metrics:
+            worker_numbers = WorkerNumbers(f"http://{settings.console_metrics}/sd")
+        self.pipeline = Pipeline(settings, read, self.recent, worker_numbers or dict)
+        api = Api(self.recent, History(settings), self.pipeline, {"version": version("tickertape"), "demo": demo})
+        check_reach(settings)
+        app = Starlette(
             routes=[*api.routes, *routes],
-            exception_handlers={Refused: on_refused, HTTPException: on_http_error},
+            exception_handlers=HANDLERS,
         )
+        self.app = Guard(app, settings)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -89,19 +98,52 @@ class Console:
         BrokerError
             Kafka can't be reached, or denies access. It ends the block.
         """
-        listening = _listening(self._settings)
-        server = _Server(_config(self.app, self._settings))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                readers = [tasks.create_task(one) for one in (self.recent.run(), self.pipeline.run())]
+                try:
+                    async with served(self.app, self._settings, self.recent.end) as address:
+                        yield address
+                finally:
+                    for reader in readers:
+                        reader.cancel()
+        except BaseExceptionGroup as errors:
+            # One line says what is wrong, so one error is what is raised.
+            raise _first(errors.subgroup(TickertapeError) or errors) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, settings: Settings, end: Callable[[], None]) -> AsyncIterator[str]:
+    """While the block runs, serve an application; yields its address.
+
+    Parameters
+    ----------
+    app
+        The application.
+    settings
+        ``console_host``, ``console_port``, ``console_certificate`` and ``console_key``.
+    end
+        Called at the end of the block, to end what would go on for ever.
+
+    Raises
+    ------
+    ConfigError
+        The address can't be used, or the certificate can't be read.
+    """
+    server = _Server(_config(app, settings))
+    with _listening(settings) as listening:
         host, port = listening.getsockname()[:2]
-        async with asyncio.TaskGroup() as tasks:
-            readers = [tasks.create_task(one) for one in (self.recent.run(), self.pipeline.run())]
-            served = tasks.create_task(server.serve([listening]))
-            try:
-                yield f"{'https' if self._settings.console_certificate else 'http'}://{_shown(host)}:{port}"
-            finally:
-                server.should_exit = True
-                for reader in readers:
-                    reader.cancel()
-                await asyncio.wait([served])
+        serving = asyncio.create_task(server.serve([listening]))
+        try:
+            yield f"{'https' if settings.console_certificate else 'http'}://{_shown(host)}:{port}"
+        finally:
+            end()
+            server.should_exit = True
+            await asyncio.wait([serving])
 
 
 class _Server(uvicorn.Server):
@@ -128,6 +170,7 @@ def _listening(settings: Settings) -> socket.socket:
             # Connections inherit it.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _GONE_MS)
         listening.bind((host, port))
+        listening.listen(_BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"the page can't be served at {host}:{port}: {os.strerror(error.errno) if error.errno else error}: set "
@@ -137,7 +180,7 @@ def _listening(settings: Settings) -> socket.socket:
     return listening
 
 
-def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         http="h11",
@@ -145,6 +188,7 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         ws_max_size=_MOST_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         lifespan="off",
+        backlog=_BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,

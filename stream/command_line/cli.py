@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import click
 
+from tickertape.stream.alerts.commands import alerts
 from tickertape.stream.chaos.commands import chaos
 from tickertape.stream.cluster.commands import up, worker
 from tickertape.stream.command_line.commands import dashboards, doctor, metrics, schemas, settings
@@ -16,6 +17,7 @@ from tickertape.stream.feeds.commands import feed
 from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
 from tickertape.stream.replay.commands import replay, verify
+from tickertape.stream.sql.commands import sql
 from tickertape.stream.terminal.commands import demo, tail
 
 INTERRUPTED = 130
@@ -63,6 +65,7 @@ def cli(context: click.Context, broker: str | None, agents: tuple[str, ...]) -> 
 
 
 for command in (
+    alerts,
     chaos,
     console,
     dashboards,
@@ -77,6 +80,7 @@ for command in (
     scale,
     schemas,
     settings,
+    sql,
     tail,
     topics,
     up,

@@ -119,13 +119,15 @@ def dashboards(out: Path) -> None:
 
 def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
     """Return the Structs of each topic's records, for the topics whose records are JSON."""
+    from tickertape.schemas.alert import Due, Position, Sending, Sent, Skipped
     from tickertape.schemas.refused import DeadLetter, Late, LateSlice
-    from tickertape.schemas.topics import DEAD_LETTERS, LATE
+    from tickertape.schemas.topics import ALERTS, DEAD_LETTERS, LATE
     from tickertape.stream.results.described import described_outputs
 
     found: dict[str, list[Any]] = {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
     for output in described_outputs(agents, settings):
         found.setdefault(output.sink, []).append(output.result)
+    found[ALERTS.name] = [Due, Sending, Sent, Skipped, Position]
     return found | {LATE.name: [Late, LateSlice], DEAD_LETTERS.name: [DeadLetter]}
 
 
@@ -168,7 +170,13 @@ def metrics(settings: Settings) -> None:
     from tickertape.stream.telemetry.metrics import declared
 
     click.echo(_INTRODUCTION)
-    for kind, title in (("worker", "Workers"), ("feed", "Feeds"), ("supervisor", "The supervisor, `tickertape up`")):
+    titles = {
+        "worker": "Workers",
+        "feed": "Feeds",
+        "supervisor": "The supervisor, `tickertape up`",
+        "alerts": "Alerts, `tickertape alerts run`",
+    }
+    for kind, title in titles.items():
         _print_section(title, declared(kind))
     widths = ", ".join(f"`{width}`" for width in settings.rolling_ms)
     _print_section(

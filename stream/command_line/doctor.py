@@ -143,6 +143,13 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     except TickertapeError as error:
         yield str(error), "correct this setting"
         return
+    if settings.alerts:
+        from tickertape.stream.alerts.plan import load
+
+        try:
+            load(settings.alerts, settings.agents)
+        except TickertapeError as error:
+            yield str(error), "correct the file, or set the variable that it names"
     known = {topic.name for topic in agents.topics}
     for table in ("lateness_ms", "partitions"):
         for name in sorted(getattr(settings, table).keys() - known):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tickertape.stream.compiled.library import library
+from tickertape.stream.compiled.library import address_of, library
 
 _Ints: TypeAlias = NDArray[np.int64]
 _Column: TypeAlias = NDArray[Any]
@@ -83,24 +83,24 @@ class Folding:
         to, of = self._addresses(into, (size,)), self._addresses(partials, rows.shape)
         if to is None or of is None:
             return self._all
-        left = compiled.tt_fold(self._steps.ctypes.data, self._n, to, of, size, rows.ctypes.data, len(rows))
+        left = compiled.tt_fold(address_of(self._steps), self._n, to, of, size, address_of(rows), len(rows))
         return [k for k in self._all if left >> k & 1] if left else ()
 
     def _addresses(self, columns: Mapping[str, _Column], shape: tuple[int, ...]) -> Any:
         """Return where the columns begin, or None if any isn't what compiled code knows."""
-        # Steps share columns, and an address costs a microsecond.
+        # Steps share columns.
         known: dict[int, int] = {}
         found = []
         for name, dtype in self._columns:
             column = columns[name]
-            address = known.get(id(column))
-            if address is None:
-                if column.shape != shape or not _is_dense(column):
-                    return None
-                address = known[id(column)] = column.ctypes.data
             if column.dtype != dtype:
                 return None
-            found.append(address)
+            at = known.get(id(column))
+            if at is None:
+                if column.shape != shape or not _is_dense(column):
+                    return None
+                at = known[id(column)] = address_of(column)
+            found.append(at)
         return self._pointers(*found)
 
 
@@ -122,7 +122,7 @@ def rise(greatest: _Ints, rows: _Ints, ids: _Ints) -> bool:
     before = np.empty(len(ids), np.int64)
     return bool(
         compiled.tt_rise(
-            greatest.ctypes.data, len(greatest), rows.ctypes.data, ids.ctypes.data, len(ids), before.ctypes.data
+            address_of(greatest), len(greatest), address_of(rows), address_of(ids), len(ids), address_of(before)
         )
     )
 

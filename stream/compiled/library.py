@@ -8,7 +8,7 @@ to a call doesn't matter. They keep the GIL: to get it back, a call would have t
 import ctypes
 import os
 import struct
-from ctypes import c_char_p, c_double, c_int64, c_uint64, c_void_p
+from ctypes import addressof, c_char, c_char_p, c_double, c_int64, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,17 @@ def why_numpy() -> str:
 def path_taken() -> str:
     """Return which of the two paths is on, and if it is NumPy's, why: ``compiled``, or ``NumPy only: …``."""
     return f"NumPy only: {why}" if (why := why_numpy()) else "compiled"
+
+
+def address_of(array: Any) -> int:
+    """Return where an array's items begin, in a fifth of the time that ``array.ctypes.data`` takes.
+
+    An address doesn't keep its array: hold it until the call is over.
+    """
+    try:
+        return addressof(c_char.from_buffer(array))
+    except (TypeError, ValueError, BufferError):  # one that is empty, not for writing, or not in one piece
+        return int(array.ctypes.data)
 
 
 def _load() -> tuple[Any, str]:

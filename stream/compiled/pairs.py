@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tickertape.stream.compiled.library import library
+from tickertape.stream.compiled.library import address_of, library
 
 _Ints: TypeAlias = NDArray[np.int64]
 _NO_ROW = -1
@@ -78,7 +78,7 @@ class _CompiledPairs:
     def find(self, first: _Ints, second: _Ints) -> _Ints:
         first, second = np.ascontiguousarray(first, np.int64), np.ascontiguousarray(second, np.int64)
         row = np.empty(len(first), np.int64)
-        self._compiled.tt_pairs_find(self._handle, first.ctypes.data, second.ctypes.data, len(first), row.ctypes.data)
+        self._compiled.tt_pairs_find(self._handle, address_of(first), address_of(second), len(first), address_of(row))
         return row
 
     def add(self, first: _Ints, second: _Ints, fresh: _Ints) -> tuple[_Ints, _Ints]:
@@ -87,12 +87,12 @@ class _CompiledPairs:
         row, added = np.empty(len(first), np.int64), np.empty(len(first), np.int64)
         count = self._compiled.tt_pairs_add(
             self._handle,
-            first.ctypes.data,
-            second.ctypes.data,
+            address_of(first),
+            address_of(second),
             len(first),
-            fresh.ctypes.data,
-            row.ctypes.data,
-            added.ctypes.data,
+            address_of(fresh),
+            address_of(row),
+            address_of(added),
         )
         if count < 0:
             raise MemoryError
@@ -100,4 +100,4 @@ class _CompiledPairs:
 
     def drop(self, first: _Ints, second: _Ints) -> None:
         first, second = np.ascontiguousarray(first, np.int64), np.ascontiguousarray(second, np.int64)
-        self._compiled.tt_pairs_drop(self._handle, first.ctypes.data, second.ctypes.data, len(first))
+        self._compiled.tt_pairs_drop(self._handle, address_of(first), address_of(second), len(first))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from tickertape.stream.compiled.library import library
+from tickertape.stream.compiled.library import address_of, library
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Ints: TypeAlias = NDArray[np.int64]
@@ -92,12 +92,12 @@ class PackedRecords(Sequence[Record]):
         ]
         written = c_int64()
         n = library().tt_frame(
-            self.buffer.ctypes.data,
-            *(column.ctypes.data for column in columns),
+            address_of(self.buffer),
+            *(address_of(column) for column in columns),
             len(columns[0]),
             offset,
             delta_ms,
-            framed.ctypes.data,
+            address_of(framed),
             len(framed),
             ctypes.byref(written),
         )
@@ -148,8 +148,19 @@ class RowWriter:
     def __init__(self, key: tuple[Sequence[Field], bytes], value: tuple[Sequence[Field], bytes]) -> None:
         (in_key, ends_key), (in_value, ends_value) = key, value
         end = Field(ends_key, ""), Field(ends_value, "")
-        self._fields = [*in_key, end[0], *in_value, end[1]]
-        self._texts = [field.text and _Texts(field.text) for field in self._fields]
+        fields = [*in_key, end[0], *in_value, end[1]]
+        # All that doesn't depend on the rows; it is copied for each call.
+        self._parts = (_Part * len(fields))()
+        self._numbers: list[tuple[int, Field]] = []
+        self._texts: list[tuple[int, Field, _Texts]] = []
+        for at, (part, field) in enumerate(zip(self._parts, fields, strict=True)):
+            part.before, part.before_size, part.kind = field.before + bytes(_BEYOND_BYTES), len(field.before), _END
+            if field.text is not None:
+                part.kind = _TEXT
+                self._texts.append((at, field, _Texts(field.text)))
+            elif field.name:
+                self._numbers.append((at, field))
+        self._room_bytes = sum(len(field.before) for field in fields) + _NUMBER_BYTES * len(self._numbers)
 
     def rows(self, columns: Mapping[str, NDArray[Any] | Sequence[str]]) -> "Rows | None":
         """Return n rows, to be written; None if nothing is compiled here, or a column is of another type.
@@ -161,36 +172,30 @@ class RowWriter:
         """
         if library() is None:
             return None
-        held: list[NDArray[Any]] = []
-        room_bytes = 0
-        parts = (_Part * len(self._fields))()
-        for part, field, texts in zip(parts, self._fields, self._texts, strict=True):
-            part.before, part.before_size, part.kind = field.before + bytes(_BEYOND_BYTES), len(field.before), _END
-            room_bytes += len(field.before)
-            if not field.name:
-                continue
-            if texts is not None:
-                column, part.kind = texts.codes(columns[field.name]), _TEXT
-                part.texts, part.text_at = texts.buffer.ctypes.data, texts.at.ctypes.data
-                held += [texts.buffer, texts.at]
-                room_bytes += texts.longest_bytes
-            else:
-                given = columns[field.name]
-                kind = _KINDS.get(given.dtype) if isinstance(given, np.ndarray) and given.ndim == 1 else None
-                if kind is None:
-                    return None
-                column = np.ascontiguousarray(given)
-                part.kind = _NULLABLE if kind == _INTEGER and field.nullable else kind
-                room_bytes += _NUMBER_BYTES
-            part.column = column.ctypes.data
+        parts = type(self._parts).from_buffer_copy(self._parts)
+        held: list[Any] = [self._parts]
+        for at, field in self._numbers:
+            given = columns[field.name]
+            kind = _KINDS.get(given.dtype) if isinstance(given, np.ndarray) and given.ndim == 1 else None
+            if kind is None:
+                return None
+            part, column = parts[at], np.ascontiguousarray(given)
+            part.kind = _NULLABLE if kind == _INTEGER and field.nullable else kind
+            part.column = address_of(column)
             held.append(column)
+        room_bytes = self._room_bytes
+        for at, field, texts in self._texts:
+            part, codes = parts[at], texts.codes(columns[field.name])
+            part.column, part.texts, part.text_at = address_of(codes), texts.address, texts.at_address
+            held += [codes, texts.buffer, texts.at]
+            room_bytes += texts.longest_bytes
         return Rows(parts, held, room_bytes)
 
 
 class Rows:
     """Rows of columns. They are written piece by piece, so that not all of them are in memory as texts at once."""
 
-    def __init__(self, parts: "ctypes.Array[_Part]", held: list[NDArray[Any]], room_bytes: int) -> None:
+    def __init__(self, parts: "ctypes.Array[_Part]", held: list[Any], room_bytes: int) -> None:
         self._parts = parts
         # What the parts point to.
         self._held = held
@@ -199,7 +204,7 @@ class Rows:
     def write(self, first: int, n: int) -> PackedRecords:
         """Return the records of n rows from the first one on."""
         buffer, at = np.empty(n * self._room_bytes + _BEYOND_BYTES, np.uint8), np.empty(2 * n + 1, np.int64)
-        library().tt_write_rows(self._parts, len(self._parts), first, n, buffer.ctypes.data, at.ctypes.data)
+        library().tt_write_rows(self._parts, len(self._parts), first, n, address_of(buffer), address_of(at))
         sizes = np.diff(at)
         return PackedRecords(buffer, at[:-1:2], sizes[::2], at[1::2], sizes[1::2])
 
@@ -236,4 +241,5 @@ class _Texts:
                 self._bytes += made
                 self._at.append(len(self._bytes))
                 self.longest_bytes = max(self.longest_bytes, len(made))
-        self.buffer, self.at = np.frombuffer(bytes(self._bytes), np.uint8), np.array(self._at, np.int64)
+        self.buffer, self.at = np.frombuffer(bytes(self._bytes), np.uint8).copy(), np.array(self._at, np.int64)
+        self.address, self.at_address = address_of(self.buffer), address_of(self.at)

@@ -65,7 +65,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         Under load, a worker waits at least this long between two fetches, and up to four times as long if processing
         what it fetched takes long. A lower value gives lower latency for more CPU time.
     backlog_ms
-        A worker that lags by more than a block publishes only this often, to catch up faster.
+        A worker that lags by more than 8,192 events of a partition publishes only this often, to catch up faster; by
+        more than 131,072, half as often.
     commit_seconds
         The time between two checkpoints.
     snapshot_seconds
@@ -73,7 +74,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         the next owner reads up to an hour of frames again, and metrics that are derived from final bars, such as an
         EMA, are refused, because only snapshots store their state.
     block_records, block_bytes
-        The most records and bytes in a block, which may have eight times as many events in bundles. A larger record is
+        The most records and bytes in a block, which may have four times as many events in bundles. A larger record is
         a block of its own.
     partitions
         The number of partitions with which a topic is created, by topic. The defaults are in the catalogue of topics.
@@ -84,6 +85,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         from bars, the bars that it uses, by its kind: ``1m,1h`` for ``ema``. Each metric has its own defaults.
     signals
         A TOML file of rules; a result that fulfils a rule is a signal. See docs/signals.md. Empty: no signals.
+    alerts
+        A TOML file of channels and of routes from signals to them. See docs/alerts.md. Empty: no alerts.
     rolling_ms
         The widths of sliding windows, by name. Each width is a multiple of the finest resolution.
     compression
@@ -128,6 +131,9 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         The TLS certificate and its key, as PEM files. Empty: no TLS.
     console_columns
         A TOML file with the columns of the page's watch list. Empty: those that come with Tickertape.
+    console_metrics
+        Where `tickertape up` shows its metrics, as ``127.0.0.1:9108``, for what the page says of workers. Empty: it
+        says only what Kafka knows of them.
     console_requests
         How many requests per second a client's address may make, on average.
     """
@@ -140,16 +146,17 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     lateness_ms: dict[str, Ms] = field(default_factory=dict)
     idle_seconds: Seconds = 30.0
     horizon_ms: Ms = 60_000
-    coalesce_ms: Ms = 12
+    coalesce_ms: Ms = 6
     backlog_ms: Ms = 250
     commit_seconds: Seconds = 1.0
     snapshot_seconds: Annotated[float, Meta(ge=0)] = 30.0
-    block_records: Whole = 8192
-    block_bytes: Whole = 1 << 20
+    block_records: Whole = 32768
+    block_bytes: Whole = 4 << 20
     partitions: dict[str, Whole] = field(default_factory=dict)
     session_seconds: Seconds = 8.0
     resolutions: dict[str, list[str]] = field(default_factory=dict)
     signals: str = ""
+    alerts: str = ""
     rolling_ms: dict[str, Whole] = field(default_factory=lambda: {"10s": 10_000, "1m": 60_000, "5m": 300_000})
     compression: str = "none"
     fill: bool = False
@@ -172,6 +179,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     console_certificate: str = ""
     console_key: str = ""
     console_columns: str = ""
+    console_metrics: str = ""
     console_requests: Seconds = 50.0
 
     @property
@@ -267,7 +275,7 @@ def _from_file(path: str) -> dict[str, Any]:
     folder = Path(path).resolve().parent
     if isinstance(places := values.get("agents"), list):
         values["agents"] = [str(folder / at) if isinstance(at, str) and is_folder(at) else at for at in places]
-    for name in ("signals", "aliases", "console_certificate", "console_key", "console_columns"):
+    for name in ("signals", "alerts", "aliases", "console_certificate", "console_key", "console_columns"):
         if isinstance(named := values.get(name), str) and named:
             values[name] = str(folder / named)
     return values

@@ -14,7 +14,6 @@ from tickertape.stream.configuration.numbers import FiniteRange
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.clock import Clock
 from tickertape.stream.feeds.define.registry import format_named, formats
-from tickertape.stream.feeds.files import reading as files
 from tickertape.stream.feeds.options import bundle_seconds as bundle_option
 from tickertape.stream.feeds.options import source_name
 from tickertape.stream.feeds.tally import Tally
@@ -138,6 +137,7 @@ def feed_file(
     settings.the_broker()
     from rich.console import Console
 
+    from tickertape.stream.feeds.files import reading as files
     from tickertape.stream.feeds.publish import session
 
     console, tally = Console(stderr=True), Tally()

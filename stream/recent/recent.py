@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block
@@ -47,6 +48,8 @@ class Recent:
         By topic: what the last reads brought.
     number
         The number of the last round.
+    ended
+        True once there will be no more rounds.
     caught_up
         Set once what the topics held at the start has been read.
     """
@@ -68,6 +71,7 @@ class Recent:
         # The partitions whose first record hasn't been read, and was appended after others that were passed over.
         self._passed_over: set[tuple[str, int]] = set()
         self.number = 0
+        self.ended = False
         self.caught_up = asyncio.Event()
         self._next = asyncio.Event()
 
@@ -94,9 +98,14 @@ class Recent:
                     self.caught_up.set()
 
     async def round_after(self, number: int) -> None:
-        """Wait until there is a later round than this one."""
-        while self.number <= number:
+        """Wait until there is a later round than this one, or until `end` was called."""
+        while self.number <= number and not self.ended:
             await self._next.wait()
+
+    def end(self) -> None:
+        """Tell those who follow that there will be no more rounds."""
+        self.ended = True
+        self._next.set()
 
     @property
     def series(self) -> Iterator[tuple[str, Series]]:
@@ -121,20 +130,23 @@ class Recent:
         for place, shelf in self.shelves:
             if place.topic != topic:
                 continue
-            for held in shelf.between(0, _EVER_MS) if selection.finals else shelf.newest.values():
-                if selection.has(held.series) and (held.final or not selection.finals):
-                    found[held.series] = held
+            some = shelf.between(0, _EVER_MS, selection) if selection.finals else shelf.newest.values()
+            found |= {held.series: held for held in some if selection.has(held.series)}
         return [found[series] for series in sorted(found)]
 
-    def between(self, topic: str, selection: Selection, from_ms: int, to_ms: int) -> list[Held]:
-        """Return what is held of the selected results whose windows begin from one event time up to another."""
-        found = []
-        series = selection.series
-        for place, shelf in self.shelves:
-            if place.topic == topic and _may_have(selection, place.kind, place.resolution):
-                some = shelf.between(from_ms, to_ms, series)
-                found += [held for held in some if selection.has(held.series) and (held.final or not selection.finals)]
-        return sorted(found, key=in_order)
+    def between(
+        self, topic: str, selection: Selection, from_ms: int, to_ms: int, *, newest_first: bool = False
+    ) -> Iterator[Held]:
+        """Yield what is held of the selected results whose windows begin from one event time up to another.
+
+        They come in the order of `in_order`, or in the opposite one. Take what is needed before the next read.
+        """
+        shelves = [
+            shelf.between(from_ms, to_ms, selection, newest_first=newest_first)
+            for place, shelf in self.shelves
+            if place.topic == topic and _may_have(selection, place.kind, place.resolution)
+        ]
+        return merge(*shelves, key=in_order, reverse=newest_first)
 
     def complete_from_ms(self, topic: str, selection: Selection) -> int:
         """Return the event time from which memory holds all selected results."""

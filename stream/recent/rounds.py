@@ -13,6 +13,8 @@ Position: TypeAlias = dict[int, int]
 # A client that is this far behind has stopped reading.
 MOST_SECONDS = 30.0
 MOST_BYTES = 16 << 20
+# Of so many rounds what is encoded is kept.
+_ENCODED = 3
 
 
 class Round(Struct, frozen=True):
@@ -44,10 +46,11 @@ class Round(Struct, frozen=True):
 
     def in_order(self) -> list[Held]:
         """Return all changes in the order of partitions and offsets."""
-        return sorted((held for of in self.changes.values() for held in of), key=_place)
+        return sorted((held for of in self.changes.values() for held in of), key=place)
 
 
-def _place(held: Held) -> tuple[int, int]:
+def place(held: Held) -> tuple[int, int]:
+    """Return what sorts records: by partition, then by offset."""
     return held.partition, held.offset
 
 
@@ -78,6 +81,9 @@ class Rounds:
         added = Round(number, at, self.position, after, by_series, size_bytes)
         self.position, self.number = after, number
         self._rounds.append(added)
+        if len(self._rounds) > _ENCODED:
+            # Whoever is further behind has it encoded again: what many different followers ask for would fill memory.
+            self._rounds[-1 - _ENCODED].encoded.clear()
         self._size_bytes += size_bytes
         while self._rounds[0].at < at - MOST_SECONDS or self._size_bytes > MOST_BYTES:
             if len(self._rounds) == 1:

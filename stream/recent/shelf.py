@@ -1,9 +1,10 @@
 """Results of one kind and resolution, window by window, and all shelves together within a budget of bytes."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from tickertape.stream.recent.held import Held, Series
+from tickertape.stream.recent.selection import Selection
 
 # Less is dropped at once than this share of the budget, so that it isn't done for each result.
 _SLACK = 0.05
@@ -61,26 +62,26 @@ class Shelf:
         self.complete_from_ms = max(self.complete_from_ms, min(self._windows))
         return size_bytes
 
-    def between(self, from_ms: int, to_ms: int, series: Collection[Series] | None = None) -> Iterator[Held]:
-        """Yield the results whose windows begin from one time up to, but not including, another, in order of both.
+    def between(self, from_ms: int, to_ms: int, selection: Selection, *, newest_first: bool = False) -> Iterator[Held]:
+        """Yield the selected results whose windows begin from one time up to another, by window and then by series.
 
         Parameters
         ----------
         from_ms, to_ms
             Event times, ms.
-        series
-            Only results of these. None: all.
+        selection
+            Which results.
+        newest_first
+            True for the opposite order.
         """
-        for start_ms in sorted(start_ms for start_ms in self._windows if from_ms <= start_ms < to_ms):
+        series = sorted(filter(selection.has, self.newest), reverse=newest_first)
+        starts = sorted((start_ms for start_ms in self._windows if from_ms <= start_ms < to_ms), reverse=newest_first)
+        for start_ms in starts:
             window = self._windows[start_ms]
-            if series is None:
-                yield from sorted(window.values(), key=_series)
-            else:
-                yield from (window[one] for one in series if one in window)
-
-
-def _series(held: Held) -> Series:
-    return held.series
+            for one in series:
+                held = window.get(one)
+                if held is not None and (held.final or not selection.finals):
+                    yield held
 
 
 class Place(NamedTuple):

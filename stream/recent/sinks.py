@@ -67,6 +67,8 @@ class Kind(Struct, frozen=True):
         What its results are, as the first lines of their docstring say.
     named
         The field of a result that says its kind; empty if there is none.
+    record
+        The Struct of a result as a reader gets it: with a field ``corrected``.
     """
 
     output: Output
@@ -74,6 +76,7 @@ class Kind(Struct, frozen=True):
     fields: list[Field]
     meaning: str
     named: str
+    record: type[Struct]
 
 
 class Sink(Struct, frozen=True):
@@ -127,7 +130,17 @@ def sinks_of(settings: Settings) -> dict[str, Sink]:
 
 def _kind(output: Output, resolutions: dict[str, int], settings: Settings) -> Kind:
     meaning = " ".join(inspect.cleandoc(output.result.__doc__ or "").partition("\n\n")[0].replace("``", "").split())
-    return Kind(output, resolutions, fields_of(output.result, settings), meaning, _named(output))
+    return Kind(output, resolutions, fields_of(output.result, settings), meaning, _named(output), _record(output))
+
+
+def _record(output: Output) -> type[Struct]:
+    result = output.result
+    tag, tag_field = result.__struct_config__.tag, result.__struct_config__.tag_field
+    record = msgspec.defstruct(
+        result.__name__, [("corrected", bool, False)], bases=(result,), tag=tag, tag_field=tag_field, kw_only=True
+    )
+    record.__doc__ = result.__doc__
+    return record
 
 
 def fields_of(result: type[Struct], settings: Settings) -> list[Field]:

@@ -59,7 +59,7 @@ class Tail:
         """
         ends = await self._reader.ends()
         found = await self._reader.offsets_at(time_ms)
-        await self._reader.skip({tp: max(offset, ends[tp] - most_records) for tp, offset in found.items()})
+        await self.go_to({tp: max(offset, ends[tp] - most_records) for tp, offset in found.items()})
         return await self._reader.positions()
 
     async def go_to(self, offsets: Ends) -> None:
@@ -73,8 +73,9 @@ class Tail:
         """Return the first offset that each partition still holds."""
         return await self._reader.begins()
 
-    async def positions(self) -> Ends:
-        return await self._reader.positions()
+    async def offsets_at(self, time_ms: int) -> Ends:
+        """Return the first offset appended at a time or later, by partition; the log's end if there is none."""
+        return await self._reader.offsets_at(time_ms)
 
     async def read(self) -> list[Block]:
         """Return the blocks that have come; none if there is none within a quarter of a second."""

@@ -1,14 +1,14 @@
 """Read the newest results of a topic as a table."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.results.arrow import table_of
-from tickertape.stream.results.stream import Results, Since, settings_for
+from tickertape.stream.results.stream import Found, Kind, Results, Since, settings_for
 
 ORDER = ("start_ms", "symbol", "source", "resolution")
 
@@ -81,11 +81,23 @@ def _without_loop(results: Results) -> pa.Table:
 
 
 async def _table(results: Results) -> pa.Table:
-    held = await results.held()
+    return as_table(results.kinds, await results.held())
+
+
+def as_table(kinds: Mapping[str, Kind], held: Sequence[Found]) -> pa.Table:
+    """Return results as a table: a row for each, sorted by `ORDER`; see `read` for its columns.
+
+    Parameters
+    ----------
+    kinds
+        The kinds of results that the table is for, by name, see `kinds_of`.
+    held
+        The results.
+    """
     tables = []
-    for name, kind in results.kinds.items():
+    for name, kind in kinds.items():
         mine = table_of(kind.output.result, [found.result for found in held if found.kind is kind])
-        if len(results.kinds) > 1 and "rule" not in mine.column_names:
+        if len(kinds) > 1 and "rule" not in mine.column_names:
             mine = mine.append_column("kind", pa.array([name] * len(mine), pa.string()))
         tables.append(mine)
     return pa.concat_tables(tables, promote_options="default").sort_by([(name, "ascending") for name in ORDER])

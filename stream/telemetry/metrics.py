@@ -47,8 +47,8 @@ def _registry() -> CollectorRegistry:
 
 
 #: The metrics that each kind of process shows.
-WORKER, FEED, SUPERVISOR = _registry(), _registry(), _registry()
-REGISTRIES = {"worker": WORKER, "feed": FEED, "supervisor": SUPERVISOR}
+WORKER, FEED, SUPERVISOR, ALERTING = _registry(), _registry(), _registry(), _registry()
+REGISTRIES = {"worker": WORKER, "feed": FEED, "supervisor": SUPERVISOR, "alerts": ALERTING}
 
 # Histogram buckets: for the time of a block or a flush, and for the time of a commit or from an event to its result.
 _BRIEF = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -309,6 +309,40 @@ WORKERS = Gauge(
     "tickertape_workers",
     "The number of workers that are running.",
     registry=SUPERVISOR,
+)
+
+# Alerts. Channels are those of the file that the setting `alerts` names.
+
+ALERTS = Counter(
+    "tickertape_alerts",
+    "Alerts that are over, by outcome: sent, too old, refused (by the channel), quiet (dropped in quiet hours), "
+    "unconfirmed (provisional, and not yet sent), unchanged, not sent (follow-ups without need), no route.",
+    ("channel", "outcome"),
+    registry=ALERTING,
+)
+ALERT_FAILURES = Counter(
+    "tickertape_alerts_failed_messages",
+    "Tries to send a message that failed, and are repeated.",
+    ("channel",),
+    registry=ALERTING,
+)
+ALERTS_WAITING = Gauge(
+    "tickertape_alerts_waiting_alerts",
+    "Alerts that are due and not sent yet: in a group, in quiet hours, or because the channel fails.",
+    ("channel",),
+    registry=ALERTING,
+)
+ALERT_AGE = Histogram(
+    "tickertape_alerts_age_seconds",
+    "The time from the end of a signal's window until the channel accepted it.",
+    ("channel",),
+    registry=ALERTING,
+    buckets=(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0),
+)
+ALERTS_OWNER = Gauge(
+    "tickertape_alerts_sending_workers",
+    "1 if this process is the one that sends, 0 if it waits.",
+    registry=ALERTING,
 )
 
 

@@ -13,12 +13,13 @@ from tests.recent.made import T0, Told, bar
 from tickertape.stream.api.live import MOST_WATCHES, Asked, WatchedBoard, WatchedResults
 from tickertape.stream.api.pipeline import Pipeline
 from tickertape.stream.api.routes import Api
+from tickertape.stream.recent.history import History
 
 
 @contextmanager
 def socket(told: Told) -> Iterator[WebSocketTestSession]:
     pipeline = Pipeline(told.settings, [], told.recent)
-    app = Starlette(routes=Api(told.recent, pipeline, {"version": "1", "demo": False}).routes)
+    app = Starlette(routes=Api(told.recent, History(told.settings), pipeline, {"version": "1", "demo": False}).routes)
     with TestClient(app) as client, client.websocket_connect("/api/v1/live") as live:
         assert live.portal is not None
         hello = live.receive_json()["hello"]

@@ -2,8 +2,10 @@
 
 from tests.recent.made import T0
 from tickertape.stream.recent.held import HELD_BYTES, Held, Series
+from tickertape.stream.recent.selection import Selection
 from tickertape.stream.recent.shelf import Shelf, Shelves
 
+EVERYTHING = Selection()
 A, B = (Series(symbol, "all", "1s", "") for symbol in "AB")
 
 
@@ -15,9 +17,13 @@ def test_results_come_by_window_and_then_by_series() -> None:
     shelf = Shelf(0)
     for series, second in ((B, 2), (A, 1), (B, 1), (A, 2), (A, 0)):
         shelf.put(held(series, second))
-    seconds = [(one.series.symbol, (one.start_ms - T0) // 1000) for one in shelf.between(T0 + 1000, T0 + 3000)]
+    seconds = [
+        (one.series.symbol, (one.start_ms - T0) // 1000) for one in shelf.between(T0 + 1000, T0 + 3000, EVERYTHING)
+    ]
     assert seconds == [("A", 1), ("B", 1), ("A", 2), ("B", 2)]
-    assert [one.start_ms for one in shelf.between(0, T0 + 2000, [A])] == [T0, T0 + 1000]
+    backwards = [one.series.symbol for one in shelf.between(T0 + 1000, T0 + 3000, EVERYTHING, newest_first=True)]
+    assert backwards == ["B", "A", "B", "A"]
+    assert [one.start_ms for one in shelf.between(0, T0 + 2000, Selection(symbols=frozenset("A")))] == [T0, T0 + 1000]
 
 
 def test_a_newer_record_takes_the_place_of_the_one_before() -> None:
@@ -25,7 +31,7 @@ def test_a_newer_record_takes_the_place_of_the_one_before() -> None:
     shelf.put(held(A, 0, 100))
     shelf.put(held(A, 0, 300, revision=2))
     assert shelf.size_bytes == HELD_BYTES + 300
-    assert [one.revision for one in shelf.between(0, T0 + 1)] == [2]
+    assert [one.revision for one in shelf.between(0, T0 + 1, EVERYTHING)] == [2]
     # A correction of an earlier window isn't the newest.
     shelf.put(held(A, 5))
     shelf.put(held(A, 0, revision=3))

@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.alerts.running import fired, publish
+from tests.alerts.servers import web
 from tests.integration.running import until
 from tests.secured.broker import SCRAM_PASSWORD, Right, SecuredKafka
 from tickertape.schemas.topics import BARS, CATALOGUE, TRADES
@@ -137,6 +139,40 @@ def fed(locked: SecuredKafka, tmp_path_factory: pytest.TempPathFactory) -> Secur
 def test_up_runs_workers_with_the_rights_that_are_listed_for_both(fed: SecuredKafka, processes: Processes) -> None:
     fed.add("up", listed("up") + listed("worker"))
     assert processes.until_bars("up", "up", "--workers", "1") == 0
+
+
+def test_alerts_are_sent_with_the_rights_that_are_listed(
+    fed: SecuredKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed.add("alerts", listed("alerts"))
+    publish(administrator(fed), fired("SECURE"))
+    with web() as server:
+        file = tmp_path / "alerts.toml"
+        file.write_text(
+            '[[channel]]\nname = "hook"\nkind = "webhook"\nurl_env = "HOOK_URL"\n'
+            '[[route]]\nchannels = ["hook"]\npicture = true\n'
+        )
+        monkeypatch.setenv("HOOK_URL", server.url)
+        environment = environ(fed.user("alerts"), tmp_path) | {"TICKERTAPE_ALERTS": str(file)}
+        running = subprocess.Popen([sys.executable, "-m", "tickertape", "alerts", "run"], env=environment)
+        try:
+            until("it arrives", lambda: running.poll() is not None or len(server.accepted) > 0)
+        finally:
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(60) == 0
+        # A group that it may not join is told of.
+        user = "alerts-without-group"
+        fed.add(user, [right for right in listed("alerts") if right.sort != "group"])
+        done = subprocess.run(
+            [sys.executable, "-m", "tickertape", "alerts", "run"],
+            env=environ(fed.user(user), tmp_path) | {"TICKERTAPE_ALERTS": str(file)},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+    assert done.returncode == 7, done.stderr
+    assert f"user {user} lacks the right Read on group tickertape-alerts; docs/security.md" in done.stderr
 
 
 COMMANDS = {

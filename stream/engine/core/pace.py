@@ -7,9 +7,9 @@ from time import monotonic
 from tickertape.stream.engine.core.workload import Workload
 
 # A fetch brings a block for each partition; all of them arrive within this time.
-_TOGETHER_SECONDS = 0.002
-# Flushes start at least this many times their own duration apart, so they take at most a quarter of the time.
-_SHARE = 4
+_TOGETHER_SECONDS = 0.001
+# How many times as far apart flushes are while results are seconds old: then CPU time counts more.
+_FAR_FACTOR = 2
 
 
 class Pace:
@@ -23,16 +23,20 @@ class Pace:
     call
         The function.
     backlog_seconds
-        The least time between the starts of two calls during a backlog, seconds. Backlog or not, it is at least four
-        times as long as a call takes.
+        The least time between the starts of two calls during a backlog, seconds; during a large one it is twice as
+        long.
     workload
         The worker's workload: it shows whether there is a backlog, and records the end of each call.
+    share
+        Backlog or not, calls start at least this many times as far apart as one takes, so they take at most one part in
+        ``share`` of the time.
     """
 
-    def __init__(self, call: Callable[[], None], backlog_seconds: float, workload: Workload) -> None:
+    def __init__(self, call: Callable[[], None], backlog_seconds: float, workload: Workload, share: int) -> None:
         self._call = call
         self._backlog_seconds = backlog_seconds
         self._workload = workload
+        self._share = share
         self._called = 0.0
         self._took_seconds = 0.0
         self._due: asyncio.TimerHandle | None = None
@@ -43,7 +47,9 @@ class Pace:
         if self._failure is not None:
             raise self._failure
         backlog_seconds = self._backlog_seconds if self._workload.behind else 0.0
-        least_seconds = max(backlog_seconds, _SHARE * self._took_seconds)
+        if self._workload.far_behind:
+            backlog_seconds *= _FAR_FACTOR
+        least_seconds = max(backlog_seconds, self._share * self._took_seconds)
         wait_seconds = max(self._called + least_seconds - monotonic(), soon_seconds)
         loop = asyncio.get_running_loop()
         if self._due is None or self._due.when() > loop.time() + wait_seconds:
@@ -68,7 +74,7 @@ class Pace:
             self._failure = error
             raise
         self._took_seconds = monotonic() - self._called
-        self._workload.record_processed()
+        self._workload.record_processed(self._took_seconds)
 
     def stop(self) -> None:
         """Cancel the scheduled call."""

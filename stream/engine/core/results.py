@@ -113,9 +113,10 @@ def records_at(records: Records, places: Ints) -> Records:
 
 def by_partition(symbols: Sequence[str], partitions: int) -> Iterator[tuple[int, Ints]]:
     """Yield each partition that some of n symbols belong to, and their places; a sink has so many partitions."""
-    partition_of = np.array([partition_for(symbol, partitions) for symbol in symbols])
-    for partition in np.unique(partition_of).tolist():
-        yield partition, np.flatnonzero(partition_of == partition)
+    numbers = [partition_for(symbol, partitions) for symbol in symbols]
+    partition_of = np.array(numbers)
+    for partition in sorted(set(numbers)):
+        yield partition, (partition_of == partition).nonzero()[0]
 
 
 class Results:

@@ -1,6 +1,8 @@
 """A table of partial aggregates: each column is an array, each row has a key, and released rows are reused."""
 
 from collections.abc import Mapping
+from math import prod
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +21,9 @@ NO_ROW = -1
 SKETCH: np.dtype[Any] = np.dtype(object)
 # Tables with this many rows grow by smaller parts.
 _LARGE = 4096
+# A column of this size has memory of its own, which the system takes back as soon as the column has been replaced.
+# Malloc would keep it, with gaps that the next, longer column doesn't fit into.
+_OWN_BYTES = 1 << 20
 
 
 def step(capacity: int) -> int:
@@ -37,9 +42,16 @@ def grow(columns: Columns, more: int) -> None:
 
 def grown(column: NDArray[Any], more: int) -> NDArray[Any]:
     """Return a column with zeros added."""
-    longer = np.zeros((len(column) + more, *column.shape[1:]), column.dtype)
+    longer = _zeros((len(column) + more, *column.shape[1:]), column.dtype)
     longer[: len(column)] = column
     return longer
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    size_bytes = prod(shape) * dtype.itemsize
+    if dtype.hasobject or size_bytes < _OWN_BYTES:
+        return np.zeros(shape, dtype)
+    return np.frombuffer(mmap(-1, size_bytes, flags=MAP_PRIVATE | MAP_ANONYMOUS), dtype).reshape(shape)
 
 
 class Table:

@@ -6,9 +6,9 @@ from faust.types import TP
 
 from tickertape.schemas.frame import NEVER_MS
 
-# The next fetch starts this many times the working time after the last answer, so a rest is half as long as the work.
-# Fetching sooner costs more, and on a machine that is full the results then come later.
-_REST_FACTOR = 1.5
+# After a flush, the next fetch waits this many times as long as the flush took: so fetches and flushes take half of the
+# time at most, whatever they cost. Waiting for blocks isn't work, and earns no rest.
+_REST_FACTOR = 1.0
 # But no fetch waits longer than this many times the least time, whatever else happens.
 _MAX_WAIT_FACTOR = 4
 # While blocks are still being processed, the rest is unknown; it is computed again after this time.
@@ -39,16 +39,23 @@ class Workload:
         self._least_seconds = least_seconds
         # The partitions with a backlog, and the event time that each has reached, ms.
         self._backlog: dict[TP, int] = {}
+        # The partitions among them that are far behind.
+        self._far: set[TP] = set()
         # By topic, at the last look back: up to when results were final, ms; when that was; whether they catch up.
         self._final: dict[str, tuple[int, float, bool]] = {}
         # By topic: the event time beyond which partitions with a backlog are held.
         self._limit_ms: dict[str, int] = {}
-        self._processed_at = 0.0
+        # When all blocks received until then were processed, and how long the last flush took, seconds.
+        self._processed = 0.0, 0.0
         #: Partitions to leave out of fetches: they are so far ahead of finals that their slices would pile up.
         self.held: frozenset[TP] = frozenset()
 
-    def record_backlog(self, tp: TP, *, behind: bool, at_ms: int = NEVER_MS) -> None:
-        """Record whether a partition has a backlog, and its event time, ms; without a time it is never held."""
+    def record_backlog(self, tp: TP, *, behind: bool, far: bool = False, at_ms: int = NEVER_MS) -> None:
+        """Record whether a partition has a backlog, whether that is a large one, and its event time, ms.
+
+        Without a time it is never held.
+        """
+        (self._far.add if far else self._far.discard)(tp)
         if behind:
             self._backlog[tp] = at_ms
         elif self._backlog.pop(tp, None) is None:
@@ -92,6 +99,7 @@ class Workload:
     def clear(self, topic: str) -> None:
         """Forget a topic's partitions."""
         self._backlog = {tp: at_ms for tp, at_ms in self._backlog.items() if tp.topic != topic}
+        self._far = {tp for tp in self._far if tp.topic != topic}
         self._forget(topic)
         self._hold()
 
@@ -110,9 +118,14 @@ class Workload:
         """Whether any partition has a backlog: then reading goes before publishing."""
         return bool(self._backlog)
 
-    def record_processed(self) -> None:
-        """Record that all blocks received so far are processed. All time until then counts as work."""
-        self._processed_at = monotonic()
+    @property
+    def far_behind(self) -> bool:
+        """Whether any partition has a large backlog: then what is published is seconds old."""
+        return bool(self._far)
+
+    def record_processed(self, took_seconds: float = 0.0) -> None:
+        """Record that all blocks received so far are processed, and how long the flush that did it took."""
+        self._processed = monotonic(), took_seconds
 
     def rest_seconds(self, since: float) -> float:
         """Return how many seconds to wait before asking again; zero or less: fetch now.
@@ -128,6 +141,7 @@ class Workload:
         passed = monotonic() - since
         if passed < self._least_seconds:
             return self._least_seconds - passed
-        most = _MAX_WAIT_FACTOR * self._least_seconds
-        worked = self._processed_at - since
-        return min(_REST_FACTOR * worked if worked > 0 else passed + _LOOK_SECONDS, most) - passed
+        processed_at, took_seconds = self._processed
+        is_done = processed_at > since
+        wait = processed_at - since + _REST_FACTOR * took_seconds if is_done else passed + _LOOK_SECONDS
+        return min(wait, _MAX_WAIT_FACTOR * self._least_seconds) - passed

@@ -7,7 +7,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.util import decode_varint
 
 from tickertape.schemas import bundle
-from tickertape.stream.compiled.library import library
+from tickertape.stream.compiled.library import address_of, library
 from tickertape.stream.engine.core.block import Headers
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.values import NULL, Bytes, PackedValues
@@ -78,10 +78,10 @@ def split(batch: Any, fetched: Bytes, where: slice) -> Split | None:
         batch.first_timestamp,
         batch.max_timestamp,
         batch.timestamp_type == _APPEND_TIME,
-        *(column.ctypes.data for column in found),
+        *(address_of(column) for column in found),
         _BUNDLE,
         len(_BUNDLE),
-        marked.ctypes.data,
+        address_of(marked),
     ):
         return None
     headers = {place: _headers(buffer, int(headers_at[place])) for place in np.flatnonzero(sizes == NULL).tolist()}

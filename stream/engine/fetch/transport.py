@@ -52,6 +52,8 @@ COMMIT_AGAIN_SECONDS = 0.1
 # partitions have blocks to be read, it covers only the others, and all partitions wait for its answer. Faust's value is
 # a second and a half.
 FETCH_WAIT_MS = 50
+# The most that one fetch brings of all partitions, however many there are. It bounds a worker's memory in a backlog.
+FETCH_BYTES = 16 << 20
 # How often the held partitions are determined again while the others have no records.
 HELD_SECONDS = 0.05
 
@@ -104,6 +106,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         # A feed may use transactions; records of aborted ones are not read.
         consumer._isolation_level = "read_committed"
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._fetch_max_bytes = FETCH_BYTES
         patient(consumer._client)
         return consumer
 

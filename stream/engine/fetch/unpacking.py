@@ -39,7 +39,7 @@ _HEAD_BYTES = 61
 _KEEP_GIL = 0
 #: How many times as many events a block may have as records. With fewer, a fetch of bundles would be more blocks than
 #: Faust keeps, and Faust then rests for a second.
-EVENTS = 8
+EVENTS = 4
 _value, _headers = attrgetter("value"), attrgetter("headers")
 _Records: Any = fetcher.PartitionRecords
 _Fetched: Any = fetcher.MemoryRecords

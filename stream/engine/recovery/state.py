@@ -21,6 +21,10 @@ _EARLIER_FORMATS = (2,)
 # Sketches have no fixed length, so a column of them is a list.
 Packed: TypeAlias = dict[str, bytes | list[bytes]]
 
+# How many of a slice's events are in the results of its source, and in those of all sources; None: they are still open.
+# One number, of earlier versions, is for both.
+Included: TypeAlias = int | tuple[int | None, int | None]
+
 
 class Rows(Struct, frozen=True, array_like=True):
     """Open windows, and the slices that aren't folded yet. Places are indices of ``windows``, -1 for none.
@@ -146,7 +150,7 @@ class State(Struct, frozen=True, array_like=True):
     incomplete
         By input partition: ``(from, to)`` ms where records are missing.
     past_horizon
-        By slice that was closed while its lane was open: how many of its events the results contain.
+        By slice that was closed while its lane was open: see `Included`.
     carried
         See `Carried`; None if nothing is filled.
     derived
@@ -156,7 +160,7 @@ class State(Struct, frozen=True, array_like=True):
     rows: Rows
     frontiers: Frontiers
     incomplete: dict[int, tuple[int, int]]
-    past_horizon: dict[SliceKey, int]
+    past_horizon: dict[SliceKey, Included]
     carried: Carried | None
     derived: dict[str, Kept]
 

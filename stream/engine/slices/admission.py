@@ -25,7 +25,7 @@ def admitted(block: Block, decoded: Decoded, skew_ms: int, latest_ms: int = 0) -
     received_ms = _received_ms(block, decoded)
     had_ms = np.minimum(received_ms, latest_ms) if latest_ms else received_ms
     early = decoded.time_ms > had_ms + skew_ms
-    if early.any():
+    if np.count_nonzero(early):
         for i in np.flatnonzero(early).tolist():
             ahead_ms = int(decoded.time_ms[i] - received_ms[i])
             # Without a receipt, the limit is the time of the replay. It differs each time, so the reason leaves it out.

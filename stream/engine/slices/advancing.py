@@ -34,8 +34,10 @@ def advance(lanes: Lanes, decoded: Decoded, names: list[str], slice_ms: int, act
     beats: dict[str, list[tuple[int, Heartbeat]]] = {}
     for at, beat in decoded.heartbeats:
         beats.setdefault(beat.source, []).append((at, beat))
-    for code in np.flatnonzero(np.bincount(source, minlength=1)).tolist() if len(source) else ():
-        name, rows = names[code], np.flatnonzero(source == code)
+    codes = np.flatnonzero(np.bincount(source, minlength=1)).tolist() if len(source) else []
+    for code in codes:
+        # Mostly a block has one source.
+        name, rows = names[code], slice(None) if len(codes) == 1 else np.flatnonzero(source == code)
         active.add(name)
         own_beats = beats.pop(name, None)
         if own_beats is None:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic, perf_counter, time
 
 import msgspec
@@ -34,11 +34,17 @@ _msgpack = msgspec.msgpack.Encoder().encode
 
 # Blocks with fewer records are joined. Larger blocks would hardly be cheaper per record.
 FOLD_RECORDS = 1024
+# A partition with more unread events than this has a backlog.
+BEHIND_EVENTS = 8192
+# With more than this, it is a large one.
+FAR_EVENTS = 1 << 17
 # With more shards than the first number, a worker sends no more records with slices a second than the second one. As it
 # sends to all shards and owns a share of them, it doesn't receive more either.
 FREE_SHARDS, MOST_RECORDS = 32, 1000
 # What the fast lane publishes isn't waited for in frames, so they are sent this often.
 FRAMES_SECONDS = 0.2
+# Flushes take at most half of the time. They are short, and what the fast lane publishes waits for them.
+_SHARE = 2
 # A partition whose newest record is younger than this is read, though other agents are behind.
 LIVE_MS = 30_000
 
@@ -98,7 +104,7 @@ class SlicingAgent:
         self._publish_seconds = PUBLISH_SECONDS.labels(self.topic)
         # The least time between records with slices.
         self._least_seconds = shards / MOST_RECORDS if shards > FREE_SHARDS else 0.0
-        self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, workload)
+        self._pace = Pace(self._flush_changed, settings.backlog_ms / 1000, workload, _SHARE)
 
     def restore(self, positions: Mapping[TP, Position]) -> dict[TP, int]:
         """Resume these partitions from their checkpoints; return the offset to read each from."""
@@ -157,11 +163,13 @@ class SlicingAgent:
         tp = TP(self.topic, block.partition)
         end = self._log_end(tp)
         left = 0 if end is None else end.offset - max(read, block.end)
-        # Bundles hold many events, so a few of them are a block.
-        behind = left * max(1.0, block.events / max(len(block), 1)) > self._settings.block_records
+        # Bundles hold many events.
+        unread = left * max(1.0, block.events / max(len(block), 1))
+        behind, far = unread > BEHIND_EVENTS, unread > FAR_EVENTS
         if behind:
             self._were_behind.add(block.partition)
-        self._workload.record_backlog(tp, behind=behind, at_ms=self._stands_ms(block.partition) if behind else NEVER_MS)
+        at_ms = self._stands_ms(block.partition) if behind else NEVER_MS
+        self._workload.record_backlog(tp, behind=behind, far=far, at_ms=at_ms)
         if len(block) > len(block.headers):
             self._pace.ask()
         else:
@@ -207,7 +215,7 @@ class SlicingAgent:
         with self._publish_seconds.time():
             for slicer in self.slicers.values():
                 self._silence.retire(slicer)
-                self._hurry(slicer)
+            self._hurry(list(self.slicers.values()))
             self._send(self.slicers.values(), everyone=True)
         self._silence.forget_evicted(self.slicers)
 
@@ -215,20 +223,19 @@ class SlicingAgent:
         self._fold_waiting()
         with self._publish_seconds.time():
             changed = [slicer for slicer in self.slicers.values() if slicer.is_dirty]
-            # All of them have to be tried.
-            shown = [self._hurry(slicer) for slicer in changed]
-            wait_seconds = max(self._least_seconds, FRAMES_SECONDS if all(shown) else 0.0)
+            wait_seconds = max(self._least_seconds, FRAMES_SECONDS if self._hurry(changed) else 0.0)
             if changed and not self._may_wait(wait_seconds):
                 self._send(changed, everyone=False)
 
-    def _hurry(self, slicer: Slicer) -> bool:
+    def _hurry(self, slicers: Sequence[Slicer]) -> bool:
         """Let the fast lane publish what has changed; return whether that is all that has.
 
         In a backlog, or while slices of one aren't sent yet, it would be old news.
         """
-        if self._fast_lane is None or slicer.read < slicer.upto or slicer.partition in self._were_behind:
+        if self._fast_lane is None or self._workload.has_backlog(self.topic):
             return False
-        return not self._workload.has_backlog(self.topic) and self._fast_lane.publish(slicer)
+        may = [one for one in slicers if one.read >= one.upto and one.partition not in self._were_behind]
+        return all(self._fast_lane.publish(may)) and len(may) == len(slicers)
 
     def _may_wait(self, seconds: float) -> bool:
         """Return whether some seconds since the last records aren't over yet; if so, send the next once they are."""

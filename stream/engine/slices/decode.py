@@ -389,7 +389,7 @@ class Decoder:
 
 def _arrays(columns: Columns) -> Columns:
     """Return columns as where there are several parts: arrays that nobody else has, also of what isn't an array."""
-    return {name: np.concatenate([column]) for name, column in columns.items()}
+    return {name: np.array(column) for name, column in columns.items()}
 
 
 def _values_at(values: Sequence[Any], places: Ints) -> Sequence[Any]:

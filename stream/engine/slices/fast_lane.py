@@ -3,7 +3,7 @@
 They needn't pass through ``slices``, so they come sooner. See docs/guarantees.md for the conditions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from time import time
 from typing import NamedTuple
 
@@ -28,24 +28,31 @@ _SHOWN = SHOWN_OF_SOURCE | SHOWN_OF_ALL
 
 
 class _Windows(NamedTuple):
-    """Windows to publish: n of one source, and then m of all sources.
+    """Windows of one slicer to publish: n of one source, and then m of all sources.
 
     Attributes
     ----------
+    slicer
+        The slicer.
     slices
         The rows of open slices, each of which is a window of its source; shape (k,). The first n are published. The
         others are only shares of windows of all sources.
     n
         See above.
     shares, whole
-        The rows of the slices in each window of all sources, in the canonical order, and the window's number from 0;
-        shape (l,).
+        The slices in each window of all sources, as places in ``slices``, in the canonical order, and the window's
+        number from 0; shape (l,).
     """
 
+    slicer: Slicer
     slices: Ints
     n: int
     shares: Ints
     whole: Ints
+
+    @property
+    def m(self) -> int:
+        return int(self.whole[-1]) + 1 if len(self.whole) else 0
 
 
 class FastLane:
@@ -87,37 +94,45 @@ class FastLane:
         """Whether any of the recipes has windows for the fast lane."""
         return bool(self._writers)
 
-    def publish(self, slicer: Slicer) -> bool:
-        """Publish what has changed, and return whether that is all that has.
+    def publish(self, slicers: Sequence[Slicer]) -> list[bool]:
+        """Publish what has changed, and return of each slicer whether that is all that has.
 
         Parameters
         ----------
-        slicer
-            A slicer that has read past its checkpoint: below, its slices lack what isn't read again yet.
+        slicers
+            Slicers of one topic that have read past their checkpoints: below, their slices lack what isn't read again
+            yet. All of them are published together, because a window costs little, and a call much.
         """
-        self._keyed.note(TP(slicer.slicing.topic.name, slicer.partition), keyed=slicer.is_keyed)
-        columns = slicer.open.columns
-        changed = np.flatnonzero(columns["dirty"])
-        rows = changed[columns["shown"][changed] == 0]
-        if len(rows):
-            windows = self._windows(slicer, rows)
-            if len(windows.slices):
-                for windowing, resolution, writer in self._writers:
-                    self._send(slicer, windows, windowing, resolution, writer)
-                columns["shown"][windows.slices[: windows.n]] |= SHOWN_OF_SOURCE
-                columns["shown"][windows.shares] |= SHOWN_OF_ALL
-        return bool((columns["shown"][changed] == _SHOWN).all())
+        for slicer in slicers:
+            self._keyed.note(TP(slicer.slicing.topic.name, slicer.partition), keyed=slicer.is_keyed)
+        changed = [slicer.open.changed() for slicer in slicers]
+        found = [self._windows(slicer, rows) for slicer, rows in zip(slicers, changed, strict=True)]
+        if any(len(windows.slices) for windows in found):
+            together = _Together([windows for windows in found if len(windows.slices)])
+            for windowing, resolution, writer in self._writers:
+                self._send(together, windowing, resolution, writer)
+            for windows in together.parts:
+                shown = windows.slicer.open.columns["shown"]
+                shown[windows.slices[: windows.n]] |= SHOWN_OF_SOURCE
+                shown[windows.slices[windows.shares]] |= SHOWN_OF_ALL
+        return [
+            bool((slicer.open.columns["shown"][rows] == _SHOWN).all())
+            for slicer, rows in zip(slicers, changed, strict=True)
+        ]
 
-    def _windows(self, slicer: Slicer, rows: Ints) -> _Windows:
+    def _windows(self, slicer: Slicer, changed: Ints) -> _Windows:
         columns, lanes, promises = slicer.open.columns, slicer.lanes, slicer.promises
+        rows = changed[columns["shown"][changed] == 0]
+        if not len(rows):
+            return _Windows(slicer, rows, 0, rows, rows)
         symbol, start_ms, source = columns["symbol"][rows], columns["slice_ms"][rows], columns["source"][rows]
         end_ms = start_ms + self._slice_ms
         newest_ms = max(lanes.watermark_ms.values(), default=NEVER_MS)
         # What may be past the fold frontier would have no final result.
         recent = end_ms > newest_ms - self._horizon_ms // 2
         of_source = np.zeros(len(rows), np.bool_)
-        for code in np.unique(source).tolist():
-            mine = np.flatnonzero(source == code)
+        for code in set(source.tolist()):
+            mine = (source == code).nonzero()[0]
             of_source[mine] = promises.keep(slicer.sources.names[code], symbol[mine], start_ms[mine])
         # A lane's closed slices are gone, so only windows that no lane has passed are whole.
         closed_ms = max([lanes.evicted_ms, *lanes.frontier_ms.values()])
@@ -126,8 +141,11 @@ class FastLane:
             of_all &= promises.keep(name, symbol, start_ms)
         own = rows[of_source & recent]
         shares, whole = self._shares(slicer, symbol[of_all], start_ms[of_all])
-        others = np.setdiff1d(shares, own)
-        return _Windows(np.concatenate([own, others]), len(own), shares, whole)
+        place = np.full(len(columns["shown"]), NO_ROW)
+        place[own] = np.arange(len(own))
+        others = shares[place[shares] == NO_ROW]
+        place[others] = np.arange(len(own), len(own) + len(others))
+        return _Windows(slicer, np.concatenate([own, others]), len(own), place[shares], whole)
 
     def _shares(self, slicer: Slicer, symbol: Ints, start_ms: Ints) -> tuple[Ints, Ints]:
         """Return the open slices of all sources, by window and then by the source's name, and their windows."""
@@ -140,33 +158,35 @@ class FastLane:
         whole, _ = np.nonzero(found.T != NO_ROW)
         return found.T[found.T != NO_ROW], whole
 
-    def _send(
-        self, slicer: Slicer, windows: _Windows, windowing: Windowing, resolution: str, writer: ResultWriter
-    ) -> None:
-        columns, k = slicer.open.columns, len(windows.slices)
-        m = int(windows.whole[-1]) + 1 if len(windows.whole) else 0
-        schema = windowing.aggregate.schema
-        partials = {name: np.full(k + m, start, dtype) for name, (dtype, start) in schema.items()}
-        targets = np.concatenate([np.arange(k), k + windows.whole])
-        pairs = np.concatenate([windows.slices, windows.shares]), targets
-        accumulate(windowing, columns, pairs, partials, targets)
+    def _send(self, together: "_Together", windowing: Windowing, resolution: str, writer: ResultWriter) -> None:
+        k, m, part = together.k, together.m, together.part
+        partials = {name: np.full(k + m, start, dtype) for name, (dtype, start) in windowing.aggregate.schema.items()}
+        columns = together.columns(windowing.slicing.aggregate.schema)
+        accumulate(windowing, columns, (together.rows, together.targets), partials, together.targets)
         metrics = windowing.aggregate.finish(partials)
-        source_totals.add_up(_tied(windows, k, m), np.arange(k + m), metrics, windowing.summed)
+        source_totals.add_up(together.tied(), np.arange(k + m), metrics, windowing.summed)
         # By start, so readers receive bars in time order.
-        of = np.concatenate([windows.slices, windows.shares[np.searchsorted(windows.whole, np.arange(m))]])
-        start_ms, symbol, source = (columns[name][of] for name in ("slice_ms", "symbol", "source"))
-        places = np.concatenate([np.arange(windows.n), k + np.arange(m)])
-        places = places[np.argsort(start_ms[places], kind="stable")]
+        places = together.published
+        start_ms = columns["slice_ms"][together.first[places]]
+        order = start_ms.argsort(kind="stable")
+        places, start_ms = places[order], start_ms[order]
+        first = together.first[places]
+        slicers = [windows.slicer for windows in together.parts]
         metrics = {name: column[places] for name, column in metrics.items()}
-        since_ms, until_ms = slicer.incomplete or (0, 0)
         metrics["revision"] = partials[windowing.revision][places]
         metrics["final"] = np.zeros(len(places), np.bool_)
-        metrics["incomplete"] = (start_ms + self._slice_ms > since_ms)[places] & (start_ms < until_ms)[places]
-        names = [ALL if at >= k else slicer.sources.names[source[at]] for at in places.tolist()]
-        symbols = [slicer.symbols.names[code] for code in symbol[places].tolist()]
+        since_ms, until_ms = np.array([slicer.incomplete or (0, 0) for slicer in slicers]).T[:, part[first]]
+        metrics["incomplete"] = (start_ms + self._slice_ms > since_ms) & (start_ms < until_ms)
         keys: list[WindowKey] = [
-            (name, of_source, resolution, at)
-            for name, of_source, at in zip(symbols, names, start_ms[places].tolist(), strict=True)
+            (of.symbols.names[symbol], ALL if place >= k else of.sources.names[source], resolution, ms)
+            for of, symbol, source, place, ms in zip(
+                [slicers[at] for at in part[first].tolist()],
+                columns["symbol"][first].tolist(),
+                columns["source"][first].tolist(),
+                places.tolist(),
+                start_ms.tolist(),
+                strict=True,
+            )
         ]
         sink = windowing.sink.name
         for block in writer.write(keys, metrics):
@@ -174,12 +194,59 @@ class FastLane:
             for partition, at in by_partition(block.symbols, self._sinks[sink]):
                 self._producer.send_many(sink, partition, records_at(records, at))
         RESULTS.labels(sink).inc(len(keys))
-        newest_ms = max(slicer.lanes.watermark_ms.values(), default=NEVER_MS)
-        EVENT_TO_RESULT_SECONDS.labels(sink).observe(max(0.0, time() - newest_ms / 1000))
+        for slicer in slicers:
+            newest_ms = max(slicer.lanes.watermark_ms.values(), default=NEVER_MS)
+            EVENT_TO_RESULT_SECONDS.labels(sink).observe(max(0.0, time() - newest_ms / 1000))
 
 
-def _tied(windows: _Windows, k: int, m: int) -> Columns:
-    """Return the columns that `source_totals` needs: the window that each is a share of, and the source's code."""
-    whole, order = np.full(k + m, NO_ROW), np.argsort(windows.slices)
-    whole[order[np.searchsorted(windows.slices, windows.shares, sorter=order)]] = k + windows.whole
-    return {"whole": whole, "source": np.concatenate([np.ones(k, np.int64), np.zeros(m, np.int64)])}
+class _Together:
+    """The windows of several slicers: first the slices of all of them, then the windows of all sources.
+
+    Attributes
+    ----------
+    parts
+        The windows of each slicer.
+    k, m
+        How many slices and how many windows of all sources there are.
+    part
+        The part that each slice is of, shape (k,).
+    rows, targets
+        Slices, and the windows that they are merged into, by window and then in the canonical order; shape (k + l,).
+        The first k windows are the slices' own.
+    first
+        The first slice of each window, shape (k + m,).
+    published
+        The windows to publish.
+    """
+
+    def __init__(self, parts: Sequence[_Windows]) -> None:
+        self.parts = parts
+        self.k, self.m = sum(len(windows.slices) for windows in parts), sum(windows.m for windows in parts)
+        self.part = np.repeat(np.arange(len(parts)), [len(windows.slices) for windows in parts])
+        shares, whole, published, first, number = [], [], [], 0, self.k
+        for windows in parts:
+            shares.append(windows.shares + first)
+            whole.append(windows.whole + number)
+            published.append(np.arange(first, first + windows.n))
+            first += len(windows.slices)
+            number += windows.m
+        self._shares, self._whole = np.concatenate(shares), np.concatenate(whole)
+        own, all_sources = np.arange(self.k), np.arange(self.k, self.k + self.m)
+        self.rows, self.targets = np.concatenate([own, self._shares]), np.concatenate([own, self._whole])
+        self.first = np.concatenate([own, self._shares[self._whole.searchsorted(all_sources)]])
+        self.published = np.concatenate([*published, all_sources])
+
+    def columns(self, names: Iterable[str]) -> Columns:
+        """Return these columns of the slices, and those that identify a slice; shape (k,)."""
+        names = [*names, "slice_ms", "symbol", "source"]
+        parts = [(windows.slicer.open.columns, windows.slices) for windows in self.parts]
+        if len(parts) == 1:
+            columns, rows = parts[0]
+            return {name: columns[name][rows] for name in names}
+        return {name: np.concatenate([columns[name][rows] for columns, rows in parts]) for name in names}
+
+    def tied(self) -> Columns:
+        """Return the columns that `source_totals` needs: the window that each is a share of, and the source's code."""
+        whole = np.full(self.k + self.m, NO_ROW)
+        whole[self._shares] = self._whole
+        return {"whole": whole, "source": (np.arange(self.k + self.m) < self.k).astype(np.int64)}

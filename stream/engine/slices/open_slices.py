@@ -83,9 +83,9 @@ class OpenSlices:
         offsets
             The offsets of the block that the records are from.
         """
-        if not wanted.any():
+        if not (n_wanted := np.count_nonzero(wanted)):
             return 0
-        if not wanted.all():
+        if n_wanted < len(wanted):
             decoded, end_ms = decoded.where(wanted), end_ms[wanted]
         if (named := decoded.named) is not None:
             decoded, end_ms = decoded.by_symbol(), np.repeat(end_ms, named)
@@ -154,9 +154,13 @@ class OpenSlices:
             columns[name][live] = codes
         self._table.rename(*_keys(self._table.columns_at(live)))
 
+    def changed(self) -> Ints:
+        """Return the rows of the slices that have changed since the last `pop_dirty`, shape (k,)."""
+        return self._table.columns["dirty"].nonzero()[0]
+
     def pop_dirty(self) -> Ints:
         """Return the rows of the slices that have changed since the last call, shape (k,)."""
-        rows = np.flatnonzero(self._table.columns["dirty"])
+        rows = self.changed()
         self._table.columns["dirty"][rows] = False
         return rows
 

@@ -101,11 +101,11 @@ class Promises:
         if promise is None or not promise.keyed:
             return kept
         steps = [step.from_ms for step in promise.keyed]
-        for start_ms in np.unique(starts_ms).tolist():
+        for start_ms in set(starts_ms.tolist()):
             at = bisect_right(steps, start_ms)
             # A slice with a step in it belongs to two numbers of partitions.
             if at and start_ms >= promise.since_ms and at == bisect_right(steps, start_ms + self._slice_ms - 1):
-                rows = np.flatnonzero(starts_ms == start_ms)
+                rows = (starts_ms == start_ms).nonzero()[0]
                 kept[rows] = self._here(promise.keyed[at - 1].partitions)[symbols[rows]]
         spread = [code for name in promise.spread if (code := self._symbols.code.get(name)) is not None]
         if spread:

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import inspect
 from numpy.typing import NDArray
 
-from tickertape.stream.compiled.library import library
+from tickertape.stream.compiled.library import address_of, library
 from tickertape.stream.engine.core.columns import Bools, Ints
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.engine.core.records import FlatField, Records, StructRecords, default_bits, flat_fields, is_sound
@@ -120,8 +120,8 @@ class Scanner:
                 address,
                 size_bytes,
                 n,
-                columns.ctypes.data + columns.itemsize * first,
-                given.ctypes.data + first,
+                address_of(columns) + columns.itemsize * first,
+                address_of(given) + first,
                 columns.shape[1],
             )
         )
@@ -138,12 +138,12 @@ class Scanner:
             self._plan,
             values.buffer.ctypes.data,
             len(values.buffer),
-            at.ctypes.data,
-            sizes.ctypes.data,
+            address_of(at),
+            address_of(sizes),
             n,
-            columns.ctypes.data,
-            given.ctypes.data,
-            scanned.ctypes.data,
+            address_of(columns),
+            address_of(given),
+            address_of(scanned),
         )
         return Scan(self, values, columns, given, scanned)
 

@@ -40,7 +40,7 @@ class Backlogs:
                 self._reported_at.pop((shard, TP(frame.topic, frame.partition)), None)
 
     def has(self, topic: str) -> bool:
-        """Return whether any worker is more than a block behind on a topic."""
+        """Return whether any worker has a backlog of a topic."""
         since = monotonic() - REPORTED_SECONDS
         reported = any(tp.topic == topic and at > since for (_, tp), at in self._reported_at.items())
         return reported or self._workload.has_backlog(topic)

@@ -1,6 +1,8 @@
 """Finds slices that arrive or grow past the horizon. Results don't include these events, so they are reported."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,13 +14,42 @@ from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.finality.finality import Finality
 from tickertape.stream.engine.frames.upserts import SliceKey, Upserts
+from tickertape.stream.engine.recovery.state import Included
+
+
+@dataclass(slots=True)
+class _Known:
+    """How many of a slice's events are in the results of its source, and in those of all sources; None: still open."""
+
+    shard: int
+    in_source: int | None = None
+    in_all: int | None = None
+
+    def get(self, name: str) -> int | None:
+        return self.in_all if name == ALL else self.in_source
+
+    def set(self, name: str, events: int) -> None:
+        if name == ALL:
+            self.in_all = events
+        else:
+            self.in_source = events
+
+
+class _Missing(NamedTuple):
+    """An upsert of a slice, how many of its events some results lack, and up to when these were closed, ms."""
+
+    shard: int
+    offset: int
+    events: int
+    closed_ms: int
 
 
 class PastHorizon:
     """The slices of one topic that are missing from closed results, in whole or in part, for all shards of a worker.
 
     A slice is cumulative, and may be sent again without new events. So if a slice was closed before its lane had passed
-    it, the number of its events that results include is stored until the lane passes it.
+    it, the number of its events that results include is stored until the lane passes it. The results of its source and
+    those of all sources aren't closed at the same time, so they may include different numbers.
 
     Parameters
     ----------
@@ -32,11 +63,12 @@ class PastHorizon:
         self._windowing = windowing
         self._slice_ms = slice_ms
         self._upto: dict[int, int] = {}
-        #: By slice: its shard, and how many of its events the results include.
-        self._included: dict[SliceKey, tuple[int, int]] = {}
-        self._late: dict[SliceKey, LateSlice] = {}
+        #: By slice: how many of its events the results include.
+        self._included: dict[SliceKey, _Known] = {}
+        #: By slice, and then by whose results: what isn't reported yet.
+        self._late: dict[SliceKey, dict[str, _Missing]] = {}
 
-    def assign(self, shard: int, upto: int, included: Mapping[SliceKey, int]) -> None:
+    def assign(self, shard: int, upto: int, included: Mapping[SliceKey, Included]) -> None:
         """Start with a shard.
 
         Parameters
@@ -44,14 +76,16 @@ class PastHorizon:
         upto
             The offset below which the previous owner has reported slices.
         included
-            From a snapshot: how many of a slice's events the results include.
+            From a snapshot, see `State`.
         """
         self._upto[shard] = upto
-        self._included |= {key: (shard, events) for key, events in included.items()}
+        for key, events in included.items():
+            in_source, in_all = (events, events) if isinstance(events, int) else events
+            self._included[key] = _Known(shard, in_source, in_all)
 
-    def included(self, shard: int) -> dict[SliceKey, int]:
+    def included(self, shard: int) -> dict[SliceKey, Included]:
         """Return, for a shard's closed slices that may still grow, how many of their events the results include."""
-        return {key: events for key, (of, events) in self._included.items() if of == shard}
+        return {key: (one.in_source, one.in_all) for key, one in self._included.items() if one.shard == shard}
 
     def events(self, columns: Columns, rows: Ints) -> list[int]:
         """Return the number of events in each slice."""
@@ -68,7 +102,10 @@ class PastHorizon:
             return
         for key, events in zip(keys_of(rows), self.events(columns, rows), strict=True):
             if finality.frontier_ms(*key[:2]) < key[3] + self._slice_ms:
-                self._included.setdefault(key, (shard, events))
+                known = self._included.setdefault(key, _Known(shard))
+                for name in (key[1], ALL):
+                    if known.get(name) is None:
+                        known.set(name, events)
 
     def find(self, upserts: Upserts, shards: Mapping[int, Finality], included: Callable[[Columns, int], int]) -> None:
         """Find upserts of slices that are closed, and record the events that results don't include.
@@ -94,41 +131,56 @@ class PastHorizon:
             shard, offset = int(columns["shard"][i]), int(columns["offset"][i])
             partition, source, _, slice_ms = key
             finality, end_ms = shards[shard], slice_ms + self._slice_ms
-            missing = {name: at for name in (source, ALL) if (at := finality.closed_ms(name)) >= end_ms}
-            if not missing:
+            closed_ms = {name: at for name in (source, ALL) if (at := finality.closed_ms(name)) >= end_ms}
+            if not closed_ms:
                 continue
+            known = self._included.setdefault(key, _Known(shard))
             if offset < self._upto[shard] or finality.previous.had_all(partition, source, end_ms):
-                self._included[key] = shard, max(events, self._included.get(key, (shard, 0))[1])
+                for name in closed_ms:
+                    known.set(name, max(events, known.get(name) or 0))
                 continue
-            _, in_results = self._included.setdefault(key, (shard, included(columns, i)))
-            reported = self._late.get(key)
-            if events > in_results + (reported.events if reported else 0):
-                self._late[key] = self._record(key, shard, offset, events - in_results, missing)
+            reported = self._late.setdefault(key, {})
+            for name, at_ms in closed_ms.items():
+                in_results = known.get(name)
+                if in_results is None:
+                    in_results = included(columns, i)
+                    known.set(name, in_results)
+                if events > in_results + (reported[name].events if name in reported else 0):
+                    reported[name] = _Missing(shard, offset, events - in_results, at_ms)
 
-    def _record(self, key: SliceKey, shard: int, offset: int, events: int, missing: Mapping[str, int]) -> LateSlice:
+    def _records(self, key: SliceKey, missing: Mapping[str, _Missing]) -> list[LateSlice]:
+        """Return what to report of a slice: one record for the results that lack the same events."""
         partition, source, symbol, slice_ms = key
-        frontier_ms = max(missing.values())
-        return LateSlice(
-            topic=SLICES.name,
-            partition=shard,
-            offset=offset,
-            source=source,
-            symbol=symbol,
-            time_ms=slice_ms,
-            frontier_ms=frontier_ms,
-            late_by_ms=frontier_ms - slice_ms - self._slice_ms,
-            input_topic=self._windowing.slicing.topic.name,
-            input_partition=partition,
-            events=events,
-            missing_in=list(missing),
-        )
+        names: dict[tuple[int, int, int], list[str]] = {}
+        for name, one in missing.items():
+            names.setdefault(one[:3], []).append(name)
+        records = []
+        for (shard, offset, events), missing_in in names.items():
+            closed_ms = max(missing[name].closed_ms for name in missing_in)
+            records.append(
+                LateSlice(
+                    topic=SLICES.name,
+                    partition=shard,
+                    offset=offset,
+                    source=source,
+                    symbol=symbol,
+                    time_ms=slice_ms,
+                    frontier_ms=closed_ms,
+                    late_by_ms=closed_ms - slice_ms - self._slice_ms,
+                    input_topic=self._windowing.slicing.topic.name,
+                    input_partition=partition,
+                    events=events,
+                    missing_in=missing_in,
+                )
+            )
+        return records
 
     def pop_late(self, shards: Mapping[int, Finality]) -> list[LateSlice]:
         """Return the late slices since the last call; forget the slices that their lane has passed."""
-        late, self._late = list(self._late.values()), {}
+        late, self._late = [one for key, missing in self._late.items() for one in self._records(key, missing)], {}
         self._included = {
             key: known
             for key, known in self._included.items()
-            if shards[known[0]].frontier_ms(*key[:2]) < key[3] + self._slice_ms
+            if shards[known.shard].frontier_ms(*key[:2]) < key[3] + self._slice_ms
         }
         return late

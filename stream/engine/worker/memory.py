@@ -4,8 +4,9 @@ import ctypes
 import gc
 import platform
 
-# The parameters of glibc's mallopt, and their values.
-_MALLOC = {"M_MMAP_THRESHOLD": (-3, 32 << 20), "M_TRIM_THRESHOLD": (-1, 64 << 20), "M_TOP_PAD": (-2, 4 << 20)}
+# The parameters of glibc's mallopt, and their values. What is larger than a block or a fetch, such as a snapshot, is
+# returned at once.
+_MALLOC = {"M_MMAP_THRESHOLD": (-3, 8 << 20), "M_TRIM_THRESHOLD": (-1, 64 << 20), "M_TOP_PAD": (-2, 4 << 20)}
 
 _libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 

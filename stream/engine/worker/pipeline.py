@@ -44,18 +44,18 @@ from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, PRODUCER_BUFFER
 
 log = logging.getLogger(__name__)
 
-# The most that one fetch brings of a partition.
-_FETCH_BYTES = 1 << 20
+# The most that one fetch brings of a partition: one block of single records.
+_FETCH_BYTES = 4 << 20
 # The most blocks that wait for their agent; more would only take memory.
-_WAITING_BLOCKS = 16
+_WAITING_BLOCKS = 8
 # A worker's client id at Kafka begins with this; a digest of what it computes follows.
 _CLIENT = "tickertape-"
 # A worker that has ended remains in its group for the session's time-out, plus at most this.
 _GONE_SECONDS = 2.0
 # How often this worker checks whether Kafka lets it into its group.
 _LOOK_SECONDS = 1.0
-# How often to check whether a backlog has been read, so that its memory can be released.
-_GIVE_BACK_SECONDS = 10.0
+# How often free memory is released during a backlog, and whether it is over is checked.
+_GIVE_BACK_SECONDS = 5.0
 
 
 class _NoTables(TableManager):  # type: ignore[misc]  # Faust is untyped here
@@ -139,9 +139,10 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
                 raise
 
     async def _give_back(self) -> None:
-        # Once, after the backlog: while it is being read, each block uses the memory of the one before again.
+        # During a backlog, and once after it. A block uses the memory of the one before again, but when the windows of
+        # a minute become final, their results take a hundred megabytes, and leave gaps as large.
         was_behind, self._is_behind = self._is_behind, self.coordinator.workload.behind
-        if was_behind and not self._is_behind:
+        if was_behind:
             memory.give_back()
 
     def _create_directories(self) -> None:
@@ -247,6 +248,8 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         return unread(self.settings, reason, self.settings.consumer_group) if denied(reason) else reason
 
     async def stop(self) -> None:
+        # The last commit comes with a snapshot of every shard: that memory is needed at once.
+        memory.give_back()
         self.coordinator.leave()
         await super().stop()
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record import default_records
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from crc32c import crc32c
 
 from tickertape.stream.compiled.rows import PackedRecords
 
@@ -60,3 +62,7 @@ class PackedBatchBuilder(BatchBuilder):  # type: ignore[misc]  # aiokafka has no
 
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         self._builder.set_producer_state(producer_id, producer_epoch, base_sequence)
+
+
+# With the processor's instruction, a batch takes a tenth of the time.
+default_records.calc_crc32c = crc32c

@@ -16,6 +16,7 @@ from tickertape.stream.errors import BrokerError, name_and_text
 from tickertape.stream.kafka.access.diagnosis import find_cause
 from tickertape.stream.kafka.access.rights import denied, refused
 from tickertape.stream.kafka.access.security import for_aiokafka
+from tickertape.stream.kafka.clients import requests  # noqa: F401 - sends batches for each connection made later
 from tickertape.stream.kafka.clients.metadata_pause import patient
 from tickertape.stream.kafka.clients.packed_batch import PackedBatchBuilder
 from tickertape.stream.kafka.clients.partition_queue import Batch, PartitionQueue

@@ -15,7 +15,7 @@ def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
 
     async def run() -> None:
         workload = Workload()
-        pace = Pace(lambda: calls.append(1), 10.0, workload)
+        pace = Pace(lambda: calls.append(1), 10.0, workload, 2)
         for _ in range(3):
             pace.ask()
         assert not calls
@@ -39,11 +39,34 @@ def test_once_for_all_that_ask_together_and_seldom_with_a_backlog() -> None:
     asyncio.run(run())
 
 
+def test_twice_as_seldom_with_a_large_backlog() -> None:
+    async def run() -> None:
+        workload = Workload()
+        pace = Pace(lambda: None, 1000.0, workload, 2)
+
+        def is_due_within(seconds: float) -> bool:
+            assert pace._due is not None
+            return pace._due.when() < asyncio.get_running_loop().time() + seconds
+
+        workload.record_backlog(TP("trades", 1), behind=True, far=True)
+        pace.now()
+        pace.ask()
+        assert is_due_within(2000)
+        assert not is_due_within(1500)
+        # Who asks once it is smaller waits only for the rest of the shorter time.
+        workload.record_backlog(TP("trades", 1), behind=True)
+        pace.ask()
+        assert is_due_within(1000)
+        pace.stop()
+
+    asyncio.run(run())
+
+
 def test_who_is_in_no_hurry_waits_and_hurries_nobody_else() -> None:
     calls: list[int] = []
 
     async def run() -> None:
-        pace = Pace(lambda: calls.append(1), 10.0, Workload())
+        pace = Pace(lambda: calls.append(1), 10.0, Workload(), 2)
         pace.ask(0.2)
         await asyncio.sleep(0.1)
         assert not calls
@@ -58,7 +81,8 @@ def test_who_is_in_no_hurry_waits_and_hurries_nobody_else() -> None:
     asyncio.run(run())
 
 
-def test_calls_take_a_quarter_of_the_time_at_most() -> None:
+@pytest.mark.parametrize("share", [2, 4])
+def test_calls_take_a_share_of_the_time_at_most(share: int) -> None:
     calls: list[float] = []
 
     def take_long() -> None:
@@ -66,13 +90,13 @@ def test_calls_take_a_quarter_of_the_time_at_most() -> None:
         time.sleep(0.05)
 
     async def run() -> None:
-        pace = Pace(take_long, 10.0, Workload())
+        pace = Pace(take_long, 10.0, Workload(), share)
         pace.now()
         pace.ask()
         await asyncio.sleep(0.3)
 
     asyncio.run(run())
-    assert calls[1] - calls[0] >= 4 * 0.05
+    assert share * 0.05 <= calls[1] - calls[0] < 10.0
 
 
 def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
@@ -85,7 +109,7 @@ def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        pace = Pace(fail_the_second_time, 10.0, Workload())
+        pace = Pace(fail_the_second_time, 10.0, Workload(), 2)
         pace.now()
         pace.ask()
         await asyncio.sleep(0.1)
@@ -99,18 +123,20 @@ def test_who_asks_next_hears_of_a_call_that_failed_in_a_timer() -> None:
 
 def test_the_workload_hears_of_the_end_of_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("tickertape.stream.engine.core.workload.monotonic", lambda: now)
+    for module in ("pace", "workload"):
+        monkeypatch.setattr(f"tickertape.stream.engine.core.{module}.monotonic", lambda: now)
 
     def work_for(seconds: float) -> None:
         nonlocal now
         now += seconds
 
     workload = Workload(10.0)
-    Pace(lambda: work_for(0.125), 10.0, workload).now()
+    Pace(lambda: work_for(0.125), 10.0, workload, 2).now()
     # What is left of the least.
     assert workload.rest_seconds(100.0) == 9.875
     workload = Workload(0.25)
     began = now
-    Pace(lambda: work_for(0.5), 10.0, workload).now()
-    # The next fetch is half as long after the end as the work was: 0.75 s after it began.
-    assert workload.rest_seconds(began) == 0.25
+    now += 0.25
+    Pace(lambda: work_for(0.125), 10.0, workload, 2).now()
+    # The next fetch is as long after the end as the call took: 0.5 s after the answer.
+    assert workload.rest_seconds(began) == 0.125

@@ -1,6 +1,10 @@
 """Rows by key: found, grown, released and used again; in compiled code and in a dict."""
 
+import sys
+from typing import Any
+
 import numpy as np
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,7 +12,7 @@ from hypothesis import strategies as st
 from tickertape.stream.compiled import library, pairs
 from tickertape.stream.engine.core import table as table_module
 from tickertape.stream.engine.core.columns import Ints
-from tickertape.stream.engine.core.table import NO_ROW, Table
+from tickertape.stream.engine.core.table import NO_ROW, SKETCH, Table, grown
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
 
 SCHEMA = {"n": (INT, 7), "x": (FLOAT, -np.inf), "pair": (np.dtype((np.int64, (2,))), -1)}
@@ -75,13 +79,44 @@ def test_growth_keeps_rows_and_values() -> None:
 
 
 def test_small_tables_grow_by_half_and_large_ones_by_an_eighth() -> None:
-    for capacity, grown in ((100, 150), (4000, 6000), (4096, 4608), (80_000, 90_000)):
+    for capacity, larger in ((100, 150), (4000, 6000), (4096, 4608), (80_000, 90_000)):
         held = Table({"n": (INT, 7)}, capacity)
         keys = np.arange(capacity + 1)
         found, _ = held.rows(keys, keys)
-        assert len(held.columns["n"]) == grown
+        assert len(held.columns["n"]) == larger
         assert held.columns["n"][found].tolist() == [7] * (capacity + 1)
         assert sorted(found.tolist()) == list(range(capacity + 1))
+
+
+@pytest.mark.parametrize("dtype", [INT, FLOAT, np.dtype(np.bool_), np.dtype(np.int8), SKETCH])
+@pytest.mark.parametrize("rows", [10, 2_000_000])
+def test_a_grown_column_has_its_values_and_then_zeros(dtype: np.dtype[Any], rows: int) -> None:
+    longer = grown(np.array([1, 0, 1], dtype), rows)
+    assert (longer.dtype, longer.shape) == (dtype, (rows + 3,))
+    assert longer[:4].tolist() == [1, 0, 1, 0]
+    assert not longer[3:].any()
+    longer[-1] = 1
+    assert longer[-1] == 1
+
+
+def test_columns_with_several_values_a_row_grow_too() -> None:
+    longer = grown(np.array([[1, 2], [3, 4]]), 1_000_000)
+    assert longer.shape == (1_000_002, 2)
+    assert longer[:3].tolist() == [[1, 2], [3, 4], [0, 0]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+def test_a_large_column_takes_memory_only_where_it_is_written_and_gives_all_of_it_back() -> None:
+    def resident_mib() -> float:
+        return psutil.Process().memory_info().rss / 2**20
+
+    began_mib = resident_mib()
+    column = grown(np.ones(100, np.int64), 32 << 20)
+    assert resident_mib() < began_mib + 8
+    column[: 4 << 20] = 1
+    assert began_mib + 30 < resident_mib() < began_mib + 40
+    del column
+    assert resident_mib() < began_mib + 8
 
 
 def test_released_rows_are_taken_before_rows_that_were_never_in_use() -> None:

@@ -23,22 +23,30 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_the_least(at: Callable[[float], None]) -> None:
     load = Workload(LEAST_SECONDS)
     at(100.002)
-    load.record_processed()
+    load.record_processed(0.002)
     at(100.004)
-    # Records came at 100; the work took 2 ms, and 1.5 times that is less than the least.
+    # Records came at 100, and a flush took from 100.000 to 100.002. Two ms of rest are less than the least.
     assert load.rest_seconds(100.0) == pytest.approx(0.006)
     at(100.010)
     assert load.rest_seconds(100.0) <= 0
 
 
-def test_half_as_long_again_as_it_has_worked(at: Callable[[float], None]) -> None:
+def test_as_long_as_the_flush_took(at: Callable[[float], None]) -> None:
     load = Workload(LEAST_SECONDS)
     at(100.012)
-    load.record_processed()
-    # 12 ms of work: the next fetch is due at 18.
-    assert load.rest_seconds(100.0) == pytest.approx(0.006)
-    at(100.018)
+    load.record_processed(0.005)
+    # Until 100.007 the blocks waited for the flush. The next fetch is due at 100.017.
+    assert load.rest_seconds(100.0) == pytest.approx(0.005)
+    at(100.017)
     assert load.rest_seconds(100.0) == pytest.approx(0, abs=1e-9)
+
+
+def test_blocks_that_need_no_flush_earn_no_rest(at: Callable[[float], None]) -> None:
+    load = Workload(LEAST_SECONDS)
+    at(100.012)
+    load.record_processed(0.005)
+    load.record_processed()
+    assert load.rest_seconds(100.0) == 0
 
 
 def test_while_it_works_it_is_asked_again_soon_and_not_for_ever(at: Callable[[float], None]) -> None:
@@ -53,8 +61,12 @@ def test_while_it_works_it_is_asked_again_soon_and_not_for_ever(at: Callable[[fl
 
 def test_work_that_took_very_long_is_no_reason_to_rest_as_long(at: Callable[[float], None]) -> None:
     load = Workload(LEAST_SECONDS)
+    at(100.030)
+    load.record_processed(0.030)
+    # 40 ms after the records came, and not 60.
+    assert load.rest_seconds(100.0) == pytest.approx(0.010)
     at(103.0)
-    load.record_processed()
+    load.record_processed(3.0)
     assert load.rest_seconds(100.0) <= 0
 
 
@@ -183,3 +195,17 @@ def test_each_backlog_is_looked_at_anew(load: Workload, at: Callable[[float], No
     load.record_backlog(ONE, behind=True, at_ms=90_000)
     load.record_finals("trades", 1_000, open_ahead=TOO_MANY)
     assert load.held == {ONE}
+
+
+def test_a_large_backlog_is_over_once_it_is_smaller_or_its_partition_has_gone() -> None:
+    workload = Workload()
+    assert not workload.far_behind
+    workload.record_backlog(TP("trades", 0), behind=True, far=True)
+    workload.record_backlog(TP("quotes", 0), behind=True, far=True)
+    workload.record_backlog(TP("trades", 0), behind=True)
+    assert workload.far_behind
+    workload.clear("quotes")
+    assert (workload.far_behind, workload.behind) == (False, True)
+    workload.record_backlog(TP("trades", 0), behind=True, far=True)
+    workload.record_backlog(TP("trades", 0), behind=False)
+    assert not workload.far_behind

@@ -384,7 +384,7 @@ def test_consumer_is_made_for_blocks_and_as_a_static_member(app: faust.App) -> N
     assert "_metadata_update" in vars(consumer._client), "it doesn't pause while no broker answers"
     assert consumer._value_deserializer is _Keeper.blocks
     assert consumer._isolation_level == "read_committed"
-    assert consumer._fetch_max_wait_ms == transport.FETCH_WAIT_MS
+    assert (consumer._fetch_max_wait_ms, consumer._fetch_max_bytes) == (transport.FETCH_WAIT_MS, transport.FETCH_BYTES)
 
 
 def test_a_commit_is_made_before_anything_is_waited_for() -> None:

@@ -209,8 +209,8 @@ def test_other_topics_and_other_consumers_get_aiokafkas_own() -> None:
 
 
 def test_a_block_has_few_bundles_of_many_events() -> None:
-    """A block of at most 5 records may have 40 events, which here are 19 for each bundle and 1 for others."""
-    bundles = (("bundle", b'{"version":1,"events":19}'),)
+    """A block of at most 5 records may have 20 events, which here are 9 for each bundle and 1 for others."""
+    bundles = (("bundle", b'{"version":1,"events":9}'),)
     log = [
         Batch(base=0, values={0: b"a", 1: b"b", 2: b"c"}, span=3, headers=bundles),
         Batch(base=3, values={0: b"d", 1: b"e"}, span=2),
@@ -221,5 +221,5 @@ def test_a_block_has_few_bundles_of_many_events() -> None:
     for path in (nullcontext, without_library):
         with path():
             found = blocks([replace(one, append_time=True) for one in log], Blocks(WIDE.topics, 5, 1 << 20))
-        assert [(block.start, block.end, block.events) for block in found] == [(0, 2, 38), (2, 5, 21), (5, 8, 21)]
+        assert [(block.start, block.end, block.events) for block in found] == [(0, 2, 18), (2, 5, 11), (5, 8, 11)]
         assert [sorted(block.bundles) for block in found] == [[0, 1], [0], [1, 2]]

@@ -110,8 +110,8 @@ def test_refused_records_are_keyed_by_where_they_lie(world: World) -> None:
     assert msgspec.json.decode(letter[3], type=DeadLetter).value == b"?"
 
 
-def test_a_frame_says_whether_more_than_a_block_is_left_to_read_or_was_since_the_last_one(world: World) -> None:
-    world.unread = 8193  # block_records is 8192
+def test_a_frame_says_whether_its_partition_has_a_backlog_or_had_one_since_the_last_one(world: World) -> None:
+    world.unread = 8193
     world.log.tick(0, 1)
     world.read()
     assert world.beat().behind
@@ -127,6 +127,14 @@ def test_a_frame_says_whether_more_than_a_block_is_left_to_read_or_was_since_the
     world.read()
     assert world.beat().behind
     assert not world.beat().behind
+
+
+def test_a_backlog_is_large_from_131_073_events_on(world: World) -> None:
+    for unread, large in ((131_073, True), (131_072, False)):
+        world.unread = unread
+        world.log.tick(0, unread)
+        world.read()
+        assert world.workload.far_behind == large
 
 
 def test_a_commit_is_what_the_next_owner_needs(world: World) -> None:

@@ -162,6 +162,30 @@ def test_the_fast_lane_of_a_partition_is_open_while_another_ones_is_closed(monke
     assert [list(frame.columns.get("shown", [])) for frame in frames_in(value)] == [[], [1]]
 
 
+def test_a_partition_that_was_behind_leaves_the_fast_lane_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = Lane(monkeypatch)
+    logs = Log(0), Log(1)
+    for log in logs:
+        log.beat(0, keyed=[(-HOUR_MS, 2)]).tick(1, 1, symbol="ETH-USDT" if log is logs[1] else "A")
+    lane.world.agent.restore({TP("trades", p): Position(0, log.end, None, "", 2) for p, log in enumerate(logs)})
+    for log, unread in zip(logs, (9000, 0), strict=True):
+        lane.world.unread = unread
+        lane.world.agent.receive(log.block(0, None))
+    lane.world.workload.record_backlog(TP("trades", 0), behind=False)
+    # What may not be published goes out at once, and all else with it.
+    lane.world.agent._pace.now()
+    ((*_, value),) = lane.world.put_records
+    assert sorted(lane.bars) == [("all", 1), ("s", 1)]
+    assert [list(frame.columns.get("shown", [])) for frame in frames_in(value)] == [[], [3]]
+    lane.clock += 0.19
+    lane.world.put_records.clear()
+    lane.world.unread = 9000
+    lane.world.agent.receive(logs[0].tick(2, 2).block(2, None))
+    lane.world.workload.record_backlog(TP("trades", 0), behind=False)
+    lane.world.agent._pace.now()
+    assert len(lane.world.put_records) == 1
+
+
 def test_no_frame_waits_for_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         lane = Lane(monkeypatch)
@@ -184,7 +208,7 @@ def test_the_fast_lane_is_closed_below_the_checkpoint(monkeypatch: pytest.Monkey
     assert lane.world.restore(0, metadata) == 0
     lane.world.agent.receive(lane.world.log.block(0, offset))
     published: list[int] = []
-    monkeypatch.setattr(FastLane, "publish", lambda _, slicer: published.append(slicer.read) or True)
+    monkeypatch.setattr(FastLane, "publish", lambda _, slicers: [published.append(one.read) or True for one in slicers])
     lane.world.agent.flush()
     assert published == []
     lane.world.read()

@@ -332,6 +332,14 @@ def ended(upto: int, *upserts: Upsert, lanes: dict[str, int], partition: int = 0
     return replace(one, lanes=[replace(lane, ended=lane.source == "s") for lane in one.lanes])
 
 
+def test_a_number_that_is_unknown_for_a_source_is_unknown_for_all_sources() -> None:
+    one, alone = Owner(), Owner(joins=False)
+    # Ids 1 to 3, then 1 and 2 again: five records of three ids.
+    again = frame(1, upsert(0, 1.0, 2.0, 3.0), upsert(1000, 4.0, 5.0), lanes={"s": 3000, "t": 3000})
+    assert (come := one.says(again)) == alone.says(again)
+    assert (come["s", "3s", 0], come["all", "3s", 0]) == ((5, 15.0, -2, True), (5, 15.0, -1, True))
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_window_that_is_finished_for_all_sources_goes_on_for_its_own(restarts: bool) -> None:
     one, alone = Owner(), Owner(joins=False)

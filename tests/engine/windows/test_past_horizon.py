@@ -153,6 +153,24 @@ def test_where_only_the_sources_results_are_closed_those_of_all_go_on() -> None:
     assert shard.holds["all", "1s", 1000, "A"].count == 3
 
 
+def test_each_result_is_told_of_with_what_it_lacks() -> None:
+    """All sources wait for t, so their results take an event that those of s, whose lane is idle, no longer do."""
+    shard = Shard(horizon_ms=0)
+    shard.says(frame(1, upsert(0, 1.0), lanes={"s": 9000, "t": 500}, partitions=2))
+    shard.says(frame(1, upsert(0, 1.0), lanes={"s": 500, "t": 500}, partition=1, partitions=2, idle="st"))
+    assert shard.windows.late() == []
+    # s is closed up to 9000, all sources up to 500.
+    late = {"s": 1500, "t": 500}
+    shard.says(frame(2, upsert(1000, 2.0), lanes=late, partition=1, partitions=2, idle="st"))
+    assert [(one.events, one.missing_in) for one in shard.windows.late()] == [(1, ["s"])]
+    # Now all sources are closed too.
+    shard.says(frame(2, lanes={"s": 9000, "t": 9000}, partitions=2))
+    shard.says(frame(3, upsert(1000, 2.0, 4.0, 8.0), lanes=late, partition=1, partitions=2, idle="st"))
+    assert [(one.events, one.missing_in) for one in shard.windows.late()] == [(3, ["s"]), (2, ["all"])]
+    assert shard.holds["all", "1s", 1000, "A"].count == 1
+    assert ("s", "1s", 1000, "A") not in shard.holds
+
+
 def test_what_no_lane_can_add_to_is_forgotten() -> None:
     shard = asleep(upsert(1000, 2.0, 4.0))
     assert len(shard.windows._past_horizon._included) == 1
@@ -170,6 +188,13 @@ def counts(partitions: list[Log]) -> Counter[tuple[str, int, str]]:
     return found
 
 
+def note(late: dict[tuple[int, str, str, int], int], shard: Shard) -> None:
+    """Note how many events of each slice the results of all sources are told to lack."""
+    for one in shard.windows.late():
+        if "all" in one.missing_in:
+            late[one.input_partition, one.source, one.symbol, one.time_ms] = one.events
+
+
 @settings(max_examples=150, deadline=None)
 @given(shards(), st.sampled_from([0, 1000, 4000]), st.lists(st.booleans(), min_size=120, max_size=120))
 def test_what_results_miss_is_exactly_what_is_told(
@@ -177,18 +202,16 @@ def test_what_results_miss_is_exactly_what_is_told(
 ) -> None:
     partitions, frames = drawn
     shard = Shard(horizon_ms=horizon_ms)
-    late: dict[tuple[int, str, str, int], LateSlice] = {}
+    late: dict[tuple[int, str, str, int], int] = {}
     for one, now in zip(frames, often, strict=False):
         shard.apply_frames(one)
         if now:
             shard.flush()
-            for slice_ in shard.windows.late():
-                late[slice_.input_partition, slice_.source, slice_.symbol, slice_.time_ms] = slice_
+            note(late, shard)
     for one in frames[len(often) :]:
         shard.apply_frames(one)
     shard.flush()
-    for slice_ in shard.windows.late():
-        late[slice_.input_partition, slice_.source, slice_.symbol, slice_.time_ms] = slice_
+    note(late, shard)
     have = Counter(
         {
             (resolution, start, symbol): window.count
@@ -198,8 +221,7 @@ def test_what_results_miss_is_exactly_what_is_told(
     )
     missing = counts(partitions) - have
     reported: Counter[tuple[str, int, str]] = Counter()
-    for slice_ in late.values():
-        if "all" in slice_.missing_in:
-            reported["1s", slice_.time_ms - HOUR_MS, slice_.symbol] += slice_.events
+    for (_, _, symbol, time_ms), events in late.items():
+        reported["1s", time_ms - HOUR_MS, symbol] += events
     assert have - counts(partitions) == Counter()
     assert reported == missing

@@ -19,7 +19,7 @@ def resident_mib():
 memory.tune()
 began = resident_mib()
 parts = [bytearray(1000) for _ in range(65_536)]
-block = bytearray(b"x") * (8 << 20)
+block = bytearray(b"x") * (7 << 20)
 del block
 parts = parts[::100]
 kept = resident_mib()

@@ -213,6 +213,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "dead-letters: 1 partitions, new",
         "window-state: 8 partitions, new",
         "commit-state: 1 partitions, new",
+        "alerts: 1 partitions, new",
         "control: 1 partitions, new",
     ]
     assert tickertape(own, "topics", "create").splitlines()[0] == "trades: 2 partitions"
@@ -265,6 +266,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("dead-letters", 1),
         ("window-state", 8),
         ("commit-state", 1),
+        ("alerts", 1),
         ("control", 1),
     ]
 
@@ -283,7 +285,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^unknown topic nope; the topics are trades, quotes, posts, slices, bars, .*, commit-state, control$",
+        match=r"^unknown topic nope; the topics are trades, quotes, posts, slices, bars, .*, alerts, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
 

@@ -1,0 +1,4 @@
+"""One module for each kind of channel.
+
+May import: schemas, stream.alerts.define, stream.configuration.
+"""
