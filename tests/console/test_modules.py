@@ -22,7 +22,8 @@ def test_of_the_results_of_a_window_the_highest_final_and_revision_counts(page: 
         demo,
         """
         const { Series } = await load("live/series.js");
-        const series = new Series(3), at = (start_ms, final, revision, corrected) => ({ start_ms, final, revision, corrected });
+        const series = new Series(3);
+        const at = (start_ms, final, revision, corrected) => ({ start_ms, final, revision, corrected });
         const said = [
           series.add(at(1000, false, 5)), series.add(at(1000, false, 4)), series.add(at(1000, true, 3)),
           series.add(at(1000, false, 9)), series.add(at(3000, false, 1)), series.add(at(2000, true, 1)),
@@ -56,11 +57,14 @@ def test_a_filter_takes_words_and_conditions_and_rows_without_a_value_come_last(
         demo,
         """
         const { orderOf } = await load("list/order.js");
-        const board = { symbols: ["BTC-USD", "ETH-USD", "SOL-USD"], columns: [{ name: "change", format: "percent" }, { name: "rsi", format: "number" }],
-          values: { change: [0.02, -0.01, 0.005], rsi: [70, null, 30] }, row: (name) => ["BTC-USD", "ETH-USD", "SOL-USD"].indexOf(name),
-          column(name) { return this.columns.find((one) => one.name === name); } };
+        const symbols = ["BTC-USD", "ETH-USD", "SOL-USD"];
+        const columns = [{ name: "change", format: "percent" }, { name: "rsi", format: "number" }];
+        const values = { change: [0.02, -0.01, 0.005], rsi: [70, null, 30] };
+        const board = { symbols, columns, values, row: (name) => symbols.indexOf(name),
+          column: (name) => columns.find((one) => one.name === name) };
         const order = (find, sort) => orderOf(board, { list: "", find, sort });
-        return [order("", "-rsi"), order("", "rsi"), order("change>0.4", "symbol"), order("s rsi<=30", "symbol"), order("nothing>1", "symbol"), order("", "-symbol")];
+        return [order("", "-rsi"), order("", "rsi"), order("change>0.4", "symbol"), order("s rsi<=30", "symbol"),
+          order("nothing>1", "symbol"), order("", "-symbol")];
         """,
     )
     assert found == [[0, 2, 1], [2, 0, 1], [0, 2], [2], [], [2, 1, 0]]
@@ -72,10 +76,11 @@ def test_numbers_are_told_with_six_digits_and_a_real_minus(page: Page, demo: Dem
         demo,
         """
         const { price, number, percent, signed } = await load("look/format.js");
-        return [price(60214.84), price(0.0998), number(1234567), number(-0.00112), percent(-0.0123), signed(0), number(null)];
+        return [price(60214.84), price(0.0998), number(1234567), number(-0.00112), percent(-0.0123), signed(0),
+          number(null)];
         """,
     )
-    assert found == ["60,214.8", "0.0998000", "1.23M", "−0.00112", "−1.23 %", "0.00", "–"]
+    assert found == ["60,214.8", "0.0998000", "1.23M", "−0.00112", "−1.23 %", "0.00", "\u2013"]
 
 
 def test_what_happened_is_told_from_one_state_to_the_next(page: Page, demo: Demo) -> None:
@@ -85,8 +90,12 @@ def test_what_happened_is_told_from_one_state_to_the_next(page: Page, demo: Demo
         """
         const { changes } = await load("pipeline/store.js");
         const part = (topic, partition, owner) => ({ key: `${topic}-${partition}`, topic, owner });
-        const before = { workers: [{ name: "box-0" }, { name: "box-1" }], inputs: [part("trades", 0, "box-0"), part("trades", 1, "box-1")], shards: [part("slices", 0, "box-1")] };
-        const after = { workers: [{ name: "box-0" }], inputs: [part("trades", 0, "box-0"), part("trades", 1, "box-0"), part("trades", 2, "box-0")], shards: [part("slices", 0, "box-0")] };
+        const first = part("trades", 0, "box-0");
+        const before = { workers: [{ name: "box-0" }, { name: "box-1" }],
+          inputs: [first, part("trades", 1, "box-1")], shards: [part("slices", 0, "box-1")] };
+        const after = { workers: [{ name: "box-0" }],
+          inputs: [first, part("trades", 1, "box-0"), part("trades", 2, "box-0")],
+          shards: [part("slices", 0, "box-0")] };
         return [...changes(before, after)];
         """,
     )

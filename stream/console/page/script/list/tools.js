@@ -40,6 +40,7 @@ export function setUpTools(board, list) {
     if (event.key === "Enter" || event.key === "ArrowDown") {
       event.preventDefault();
       place.set({ find: find.value.trim() });
+      list.reorder();
       if (list.order.length && !list.order.includes(board.row(place.get("symbol")))) place.set({ symbol: board.symbols[list.order[0]] });
       by("grid").focus();
     }
