@@ -17,7 +17,7 @@ ZIGLANG = ziglang>=0.15.2,<0.16
 FETCH_ZIGLANG = $(PIP) --require-hashes --only-binary :all: -r requirements-compiler.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled aarch64 demo test chaos mutants fuzz lint bench bench-smoke dashboards lock docs
+.PHONY: help setup compiled aarch64 demo test long chaos mutants fuzz lint bench bench-smoke dashboards lock docs
 
 help: ## list these
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -55,7 +55,10 @@ demo: setup ## a simulated market through Kafka and two workers, live in this te
 	@.venv/bin/tickertape demo $(ARGS)
 
 test: setup ## all tests; some of them: make test ARGS="tests/feeds -x"
-	@$(RUN) pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(RUN) pytest --numprocesses 2 --dist loadgroup -m "not long" $(ARGS)
+
+long: setup ## the tests that make test leaves out because they take minutes each
+	@$(RUN) pytest -m long $(ARGS)
 
 chaos: setup ## faults of every kind for five minutes a seed, beside two busy loops; make chaos SEEDS="7" ARGS="--minutes 1"
 	@for seed in $(SEEDS); do .venv/bin/tickertape chaos --minutes 5 --busy 2 $(ARGS) --seed $$seed || exit; done

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -102,7 +102,9 @@ class Console:
             async with asyncio.TaskGroup() as tasks:
                 readers = [tasks.create_task(one) for one in (self.recent.run(), self.pipeline.run())]
                 try:
-                    async with served(self.app, self._settings, self.recent.end) as address:
+                    # Who follows a topic goes on from where reading begins, so that has to be known.
+                    begun = self.recent.begun.wait
+                    async with served(self.app, self._settings, self.recent.end, begun) as address:
                         yield address
                 finally:
                     for reader in readers:
@@ -117,7 +119,9 @@ def _first(error: BaseException) -> BaseException:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, settings: Settings, end: Callable[[], None]) -> AsyncIterator[str]:
+async def served(
+    app: ASGIApp, settings: Settings, end: Callable[[], None], ready: Callable[[], Awaitable[object]] | None = None
+) -> AsyncIterator[str]:
     """While the block runs, serve an application; yields its address.
 
     Parameters
@@ -128,6 +132,8 @@ async def served(app: ASGIApp, settings: Settings, end: Callable[[], None]) -> A
         ``console_host``, ``console_port``, ``console_certificate`` and ``console_key``.
     end
         Called at the end of the block, to end what would go on for ever.
+    ready
+        Awaited before the first answer; None: it is ready.
 
     Raises
     ------
@@ -137,6 +143,8 @@ async def served(app: ASGIApp, settings: Settings, end: Callable[[], None]) -> A
     server = _Server(_config(app, settings))
     with _listening(settings) as listening:
         host, port = listening.getsockname()[:2]
+        if ready is not None:
+            await ready()
         serving = asyncio.create_task(server.serve([listening]))
         try:
             yield f"{'https' if settings.console_certificate else 'http'}://{_shown(host)}:{port}"

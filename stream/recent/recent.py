@@ -50,6 +50,8 @@ class Recent:
         The number of the last round.
     ended
         True once there will be no more rounds.
+    begun
+        Set once it is known where reading begins. Whoever follows a topic earlier would go on from its first record.
     caught_up
         Set once what the topics held at the start has been read.
     """
@@ -72,6 +74,7 @@ class Recent:
         self._passed_over: set[tuple[str, int]] = set()
         self.number = 0
         self.ended = False
+        self.begun = asyncio.Event()
         self.caught_up = asyncio.Event()
         self._next = asyncio.Event()
 
@@ -90,6 +93,7 @@ class Recent:
         past_ms = max(int(self._settings.recent_seconds * 1000), self._settings.horizon_ms + STRAGGLER_MS)
         async with Tail(self._settings, topics) as tail:
             await self._begin(tail, int(time.time() * 1000) - past_ms, topics)
+            self.begun.set()
             ends = await tail.ends()
             while True:
                 blocks = await tail.read()

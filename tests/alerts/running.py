@@ -33,15 +33,16 @@ def until(what: str, true: Callable[[], bool], seconds: float = 120.0) -> None:
 
 
 def fired(symbol: str, *, ago_ms: int = 0, number: int = 0, final: bool = True, value: float = 103.0) -> Signal:
-    """Return a signal of a window that ended about now."""
-    start_ms = BEGAN_MS - 1000 - ago_ms + number
+    """Return a signal of a window that ended about when the symbol's first one was made."""
+    start_ms = FIRST_MS.setdefault(symbol, int(time.time()) * 1000) - 1000 - ago_ms + number
     return Signal(
         "breakout", symbol, "all", "1s", start_ms, "bars", "close", value, 102.0, final, 2 if final else 1, False
     )
 
 
-# One time for the whole run, so that the same signal has the same start whenever it is made.
-BEGAN_MS = int(time.time()) * 1000
+# One time for each symbol, so that the same signal has the same start whenever it is made. That of the import would be
+# too old, as a run of all tests takes longer than signals may wait.
+FIRST_MS: dict[str, int] = {}
 
 
 def publish(settings: Settings, *signals: Signal) -> None:

@@ -15,7 +15,7 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin import topics
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.long]
 
 ROUNDS, EACH = 6, 8
 FAILURES = [200, 200, 200, 500, DROP, (429, {"Retry-After": "1"})]

@@ -17,11 +17,13 @@ from tests.api.asking import app
 from tests.recent.made import Told, bar
 from tests.recent.published import made_topics, of, publish
 from tickertape.stream.api import guard, streams
+from tickertape.stream.api.pipeline import Pipeline
 from tickertape.stream.api.serving import Console, served
 from tickertape.stream.configuration.connection import Secret
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.clients.producer import Producer
+from tickertape.stream.recent.recent import Recent
 
 FREE = {"console_port": 0, "console_requests": 1e6}
 
@@ -166,6 +168,34 @@ def test_a_wrong_address_or_certificate_is_told(tmp_path: Path) -> None:
 def latest(address: str) -> list[dict[str, object]]:
     with urlopen(f"{address}/api/v1/latest/bars?symbol=A") as answer:
         return list(msgspec.json.decode(answer.read())["results"])
+
+
+def test_nobody_is_answered_before_it_is_known_where_reading_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that comes back at once would follow rounds that nothing is ever added to."""
+
+    async def work() -> None:
+        known = asyncio.Event()
+
+        async def reads(recent: Recent) -> None:
+            await known.wait()
+            recent.begun.set()
+            await asyncio.Event().wait()
+
+        async def asks(_: Pipeline) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(Recent, "run", reads)
+        monkeypatch.setattr(Pipeline, "run", asks)
+        async with contextlib.AsyncExitStack() as stack:
+            console = Console(Settings(console_port=0))
+            starting = asyncio.create_task(stack.enter_async_context(console.serving()))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not starting.done()
+            known.set()
+            assert (await starting).startswith("http://127.0.0.1:")
+
+    asyncio.run(work())
 
 
 @pytest.mark.kafka

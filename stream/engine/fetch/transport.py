@@ -35,7 +35,6 @@ from tickertape.stream.engine.fetch.fetch_pause import gather
 from tickertape.stream.engine.fetch.turns import Turns
 from tickertape.stream.engine.fetch.unowned_partitions import watch_unowned
 from tickertape.stream.engine.fetch.unpacking import Blocks
-from tickertape.stream.kafka.clients import answers  # noqa: F401 - receives them for each connection made later
 from tickertape.stream.kafka.clients.metadata_pause import patient
 from tickertape.stream.telemetry.metrics import REBALANCES
 

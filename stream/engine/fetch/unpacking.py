@@ -2,7 +2,8 @@
 
 aiokafka unpacks each fetched partition in ``PartitionRecords``. The class here yields one ConsumerRecord for each
 block: its value is the Block, and its offset is the block's last. So fetching, positions and rebalancing remain
-aiokafka's. A consumer opts in by its value deserializer. For any other consumer of the process only one thing changes:
+aiokafka's. A consumer opts in by its value deserializer. For any other consumer of the process two things change:
+answers are received once (`answers`), and
 MemoryRecords keeps the bytes that it was given. This module relies on private parts of aiokafka, which
 tests/engine/fetch/test_transport_contract.py checks.
 """
@@ -28,6 +29,7 @@ from tickertape.stream.engine.core.columns import Ints, ints
 from tickertape.stream.engine.core.values import sizes_bytes
 from tickertape.stream.engine.fetch.splitting import Lenient, split
 from tickertape.stream.errors import BrokerError
+from tickertape.stream.kafka.clients import answers
 
 _APPEND_TIME = 1
 # The layout of a record batch: the head that its length doesn't count, the place of its format's version, the bytes
@@ -310,5 +312,6 @@ def _partition_records(
     )
 
 
+answers.install()
 fetcher.MemoryRecords = FetchedBytes
 fetcher.PartitionRecords = _partition_records

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import monotonic, perf_counter, time
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from tickertape.stream.engine.core.keyed_topics import KeyedTopics
 from tickertape.stream.engine.core.pace import Pace
 from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.core.refusal import dead_letter
-from tickertape.stream.engine.core.results import Output, Records, Results, by_partition, records_at
+from tickertape.stream.engine.core.results import Output, Records, ResultBlock, Results, by_partition, records_at
 from tickertape.stream.engine.core.workload import AHEAD_MS, Workload
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.frames.packing import BadFrame
@@ -252,17 +253,18 @@ class WindowAgent:
         return waits
 
     def _send(self, results: Results) -> None:
-        # Each block is forgotten once it is sent, and with an output's last one go the columns of its results.
-        blocks = results.blocks[::-1]
+        # Not all at once: results become records when there is room for them.
+        for block in results.blocks:
+            self._producer.send_later(partial(self._write, block))
         results.blocks.clear()
-        while blocks:
-            block = blocks.pop()
-            records, sink = block.write(), block.output.sink
-            for partition, places in by_partition(block.symbols, self._sinks[sink]):
-                self._producer.send_many(sink, partition, records_at(records, places))
-            RESULTS.labels(sink).inc(len(records))
-            if self._listener:
-                self._listener.note(block.output, block.symbols, records)
+
+    def _write(self, block: ResultBlock) -> None:
+        records, sink = block.write(), block.output.sink
+        for partition, places in by_partition(block.symbols, self._sinks[sink]):
+            self._producer.send_many(sink, partition, records_at(records, places))
+        RESULTS.labels(sink).inc(len(records))
+        if self._listener:
+            self._listener.note(block.output, block.symbols, records)
 
     def _report_finals(self, windows: Windows) -> None:
         """Report to the workload how far results are final, and how many open slices are beyond that."""

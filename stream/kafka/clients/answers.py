@@ -1,7 +1,6 @@
 """Receives a broker's answers once, into the memory that they are then read from. aiokafka copies them three times.
 
-Importing this module changes aiokafka for the whole process: each connection that is made later receives so. What it
-relies on in aiokafka is checked by tests/kafka/test_answers.py.
+What it relies on in aiokafka is checked by tests/kafka/clients/test_answers.py.
 """
 
 import asyncio
@@ -117,7 +116,12 @@ async def _read(connection_of: Any) -> None:
     await reader.readexactly(1)
 
 
-_Connection._create_reader_task = _create_task
-_Connection._read = staticmethod(_read)
-conn.AIOKafkaProtocol = AnswerProtocol
-conn.io = _Io
+def install() -> None:
+    """Change aiokafka for the whole process: each connection that is made later receives so.
+
+    The records of a fetch are views from then on, which aiokafka's own MemoryRecords doesn't take.
+    """
+    _Connection._create_reader_task = _create_task
+    _Connection._read = staticmethod(_read)
+    conn.AIOKafkaProtocol = AnswerProtocol
+    conn.io = _Io

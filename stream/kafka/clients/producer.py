@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -49,7 +50,7 @@ class Producer:
     compression
         ``none``, ``gzip``, ``snappy``, ``lz4`` or ``zstd``.
     buffer_bytes
-        `room` waits while more bytes than this are unacknowledged.
+        `room` waits while more bytes than this are unacknowledged, and so does `send_later`'s work.
     batch_bytes
         The most bytes of one partition in a request, before compression; a larger record is sent alone. Keep it below
         the smallest ``max.message.bytes`` of the topics.
@@ -80,6 +81,9 @@ class Producer:
         self._delivery_seconds = delivery_seconds
         self._queues: dict[tuple[str, int], PartitionQueue] = {}
         self._pending_bytes = 0
+        #: What is still to be sent, and how many times such was put there.
+        self._later: deque[Callable[[], None]] = deque()
+        self._n_later = 0
         self._progress = asyncio.Event()
         self._failure: BrokerError | None = None
         self._kafka: AIOKafkaProducer | None = None
@@ -220,6 +224,26 @@ class Producer:
             self._pending_bytes += size_bytes
             sent += n
 
+    def send_later(self, send: Callable[[], None]) -> None:
+        """Call a function that sends records: now, or as soon as the buffer has room.
+
+        They are called in the order in which they come, and `room` and `flush` wait for them. So a hundred megabytes of
+        records needn't exist at once.
+
+        Raises
+        ------
+        BrokerError
+            An earlier record was not delivered; the producer accepts no more.
+        """
+        self._raise_failure()
+        self._later.append(send)
+        self._n_later += 1
+        self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        while self._later and self._failure is None and self._pending_bytes <= self._buffer_bytes:
+            self._later.popleft()()
+
     async def place(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> int:
         """Append a record, and return its offset once it is acknowledged.
 
@@ -248,6 +272,10 @@ class Producer:
         BrokerError
             A record was not delivered.
         """
+        put = self._n_later
+        while self._failure is None and self._n_later - len(self._later) < put:
+            self._progress.clear()
+            await self._progress.wait()
         # Batches of a partition are acknowledged in order, so the newest stands for all.
         newest = [queue.newest for queue in self._queues.values()]
         for batch in newest:
@@ -263,7 +291,7 @@ class Producer:
         BrokerError
             A record was not delivered.
         """
-        while self._failure is None and self._pending_bytes > self._buffer_bytes:
+        while self._failure is None and (self._later or self._pending_bytes > self._buffer_bytes):
             self._progress.clear()
             await self._progress.wait()
         self._raise_failure()
@@ -314,6 +342,7 @@ class Producer:
             while queue.batches and self._failure is None:
                 batch = await queue.send_oldest(kafka)
                 self._pending_bytes -= batch.size_bytes
+                self._send_waiting()
                 self._progress.set()
                 batch.over.set()
         except BrokerError as error:

@@ -1,6 +1,6 @@
 """The window agent without Kafka: where results go, what may be committed, and frames that can't be read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from time import monotonic
@@ -54,6 +54,9 @@ class World:
 
     def send_many(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> None:
         self.put_records += [(topic, partition, key, value) for key, value in records]
+
+    def send_later(self, send: Callable[[], None]) -> None:
+        send()
 
     def restore(self, offset: int | None = None, metadata: str = "", begin: int = 0) -> int:
         end = len(self.values)

@@ -5,6 +5,7 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import psutil
 import pytest
@@ -265,6 +266,67 @@ def test_room_bounds_what_is_buffered_while_the_broker_is_stuck(own: EmbeddedKaf
             await asyncio.wait_for(producer.room(), 10)
 
     asyncio.run(scenario())
+
+
+def test_what_is_sent_later_waits_for_room_and_keeps_its_order(own: EmbeddedKafka, written: str) -> None:
+    process, called = listening(own), list[int]()
+
+    async def scenario() -> list[bytes | None]:
+        async with Producer(Connection(own.broker), buffer_bytes=100_000) as producer:
+
+            def send(number: int) -> None:
+                called.append(number)
+                producer.send(written, 0, None, b"%d" % number + bytes(60_000))
+
+            producer.send(written, 0, None, b"first")
+            await producer.flush()
+            process.suspend()
+            try:
+                for number in range(5):
+                    producer.send_later(partial(send, number))
+                # The second one was called because the first had left room, and then there was none.
+                assert called == [0, 1]
+                for wait in (producer.room, producer.flush):
+                    with pytest.raises(TimeoutError):
+                        await asyncio.wait_for(wait(), 0.5)
+                assert called == [0, 1]
+            finally:
+                process.resume()
+            await asyncio.wait_for(producer.room(), 10)
+            assert called == [0, 1, 2, 3, 4]
+            assert producer.pending_bytes <= 100_000
+            for number in range(5, 9):
+                producer.send_later(partial(send, number))
+            await producer.flush()
+            assert producer.pending_bytes == 0
+            return values(await read(own.broker, written, 0))
+
+    found = asyncio.run(scenario())
+    assert [value and value.rstrip(bytes(1)) for value in found] == [b"first", *(b"%d" % number for number in range(9))]
+
+
+def test_what_waits_to_be_sent_is_never_called_once_a_record_is_lost(own: EmbeddedKafka, written: str) -> None:
+    process, called = listening(own), list[int]()
+
+    async def scenario() -> None:
+        producer = Producer(Connection(own.broker), delivery_seconds=2, buffer_bytes=10)
+        await producer.start()
+        producer.send(written, 0, None, b"first")
+        await producer.flush()
+        process.suspend()
+        try:
+            producer.send(written, 0, None, bytes(100))
+            producer.send_later(partial(called.append, 1))
+            for wait in (producer.room, producer.flush, producer.stop):
+                with pytest.raises(BrokerError, match=r"partition 0.*2 s"):
+                    await wait()
+            with pytest.raises(BrokerError):
+                producer.send_later(partial(called.append, 2))
+        finally:
+            process.resume()
+
+    asyncio.run(scenario())
+    assert called == []
 
 
 def test_a_broker_that_stays_stuck_fails_in_bounded_time(own: EmbeddedKafka, written: str) -> None:
