@@ -305,9 +305,11 @@ class Demo:
             self._spawn(self._double_partitions())
 
     def _kill(self) -> None:
-        if self._view.takeover is None:
-            self._kills += 1
-            self._spawn(self._kill_one())
+        if self._view.takeover is not None:
+            self._note("one worker at a time: the partitions of the last killed one aren't taken over yet")
+            return
+        self._kills += 1
+        self._spawn(self._kill_one())
 
     async def _kill_one(self) -> None:
         slot = self._supervisor.slots[(self._kills - 1) % self._options.workers]

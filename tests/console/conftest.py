@@ -1,4 +1,4 @@
-"""A demo on a Kafka of its own, with its page, and a browser that looks at it."""
+"""A demo on a Kafka of its own, with its page; the page's files alone; and a browser that looks at them."""
 
 import os
 import signal
@@ -7,19 +7,42 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
+import uvicorn
 from kafka import KafkaProducer
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
 
-from tests.console.support import CHROMIUM, Demo
+from tests.chromium import chromium
+from tests.console.support import Demo
+from tickertape.stream.console import pages
 
 UP_SECONDS = 120.0
 UP = "the page is at "
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def files() -> Iterator[str]:
+    """The address of an empty page beside the page's files, without a pipeline."""
+    empty = Route("/empty", lambda _: HTMLResponse('<link rel="icon" href="icon.svg">'))
+    server = uvicorn.Server(uvicorn.Config(Starlette(routes=[empty, *pages.routes()]), port=0, log_level="error"))
+    thread = Thread(target=server.run)
+    thread.start()
+    until = time.monotonic() + UP_SECONDS
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.01)
+    (held,) = server.servers[0].sockets
+    yield f"http://127.0.0.1:{held.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo with a quiet market; the machine may be slow, so nothing here depends on its speed."""
     log = tmp_path_factory.mktemp("demo") / "demo.log"
@@ -56,12 +79,10 @@ def producer(demo: Demo) -> Iterator[KafkaProducer]:
     producer.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: on Debian and Ubuntu, apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         yield browser
         browser.close()
 

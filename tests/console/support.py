@@ -1,13 +1,11 @@
 """What tests of the page share."""
 
-import shutil
 from typing import NamedTuple
 
 import psutil
 
 from tickertape.agents.market.bars import Bar
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VIEWS = ("market", "social", "signals", "pipeline", "results")
 
 

@@ -5,21 +5,19 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.console.support import Demo
-
-pytestmark = [pytest.mark.browser, pytest.mark.kafka, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 
-def run(page: Page, demo: Demo, body: str) -> Any:
+def run(page: Page, files: str, body: str) -> Any:
     """Run a function's body in the page; `load(path)` imports a module."""
-    page.goto(demo.address)
+    page.goto(f"{files}/empty")
     return page.evaluate(f"async () => {{ const load = (path) => import(`/script/${{path}}`); {body} }}")
 
 
-def test_of_the_results_of_a_window_the_highest_final_and_revision_counts(page: Page, demo: Demo) -> None:
+def test_of_the_results_of_a_window_the_highest_final_and_revision_counts(page: Page, files: str) -> None:
     found = run(
         page,
-        demo,
+        files,
         """
         const { Series } = await load("live/series.js");
         const series = new Series(3);
@@ -38,10 +36,10 @@ def test_of_the_results_of_a_window_the_highest_final_and_revision_counts(page: 
     ]
 
 
-def test_places_without_results_are_empty_and_long_gaps_are_cut(page: Page, demo: Demo) -> None:
+def test_places_without_results_are_empty_and_long_gaps_are_cut(page: Page, files: str) -> None:
     found = run(
         page,
-        demo,
+        files,
         """
         const { emptyPlaces, gapsIn } = await load("chart/points.js");
         return [emptyPlaces(1000, 2000, 1000), emptyPlaces(1000, 4000, 1000), emptyPlaces(0, 1e9, 1000).length,
@@ -51,10 +49,10 @@ def test_places_without_results_are_empty_and_long_gaps_are_cut(page: Page, demo
     assert found == [[], [2, 3], 90, 1]
 
 
-def test_a_filter_takes_words_and_conditions_and_rows_without_a_value_come_last(page: Page, demo: Demo) -> None:
+def test_a_filter_takes_words_and_conditions_and_rows_without_a_value_come_last(page: Page, files: str) -> None:
     found = run(
         page,
-        demo,
+        files,
         """
         const { orderOf } = await load("list/order.js");
         const symbols = ["BTC-USD", "ETH-USD", "SOL-USD"];
@@ -70,10 +68,10 @@ def test_a_filter_takes_words_and_conditions_and_rows_without_a_value_come_last(
     assert found == [[0, 2, 1], [2, 0, 1], [0, 2], [2], [], [2, 1, 0]]
 
 
-def test_numbers_are_told_with_six_digits_and_a_real_minus(page: Page, demo: Demo) -> None:
+def test_numbers_are_told_with_six_digits_and_a_real_minus(page: Page, files: str) -> None:
     found = run(
         page,
-        demo,
+        files,
         """
         const { price, number, percent, signed } = await load("look/format.js");
         return [price(60214.84), price(0.0998), number(1234567), number(-0.00112), percent(-0.0123), signed(0),
@@ -83,10 +81,10 @@ def test_numbers_are_told_with_six_digits_and_a_real_minus(page: Page, demo: Dem
     assert found == ["60,214.8", "0.0998000", "1.23M", "−0.00112", "−1.23 %", "0.00", "\u2013"]
 
 
-def test_what_happened_is_told_from_one_state_to_the_next(page: Page, demo: Demo) -> None:
+def test_what_happened_is_told_from_one_state_to_the_next(page: Page, files: str) -> None:
     found = run(
         page,
-        demo,
+        files,
         """
         const { changes } = await load("pipeline/store.js");
         const part = (topic, partition, owner) => ({ key: `${topic}-${partition}`, topic, owner });

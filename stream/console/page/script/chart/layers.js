@@ -36,7 +36,7 @@ export const AVERAGES = [
 ];
 
 export const RSI = line({
-  id: "rsi", name: "RSI", hue: "up", topic: "indicators", kind: "rsi", field: "rsi", pane: 1, colour: () => colours.up,
+  id: "rsi", name: "RSI", title: "RSI, 0 to 100", hue: "up", topic: "indicators", kind: "rsi", field: "rsi", pane: 1, colour: () => colours.up,
   levels: [30, 70], range: [0, 100], digits: 1, told: (at) => [["RSI", one(at.rsi)]],
 });
 
@@ -53,7 +53,7 @@ export const PRICE_LINE = line({
 export const BURST = 4; // from so many deviations above its baseline on, a symbol's number of posts is a burst
 export const isBurst = (at) => at.z_score !== null && at.z_score >= BURST;
 export const MENTIONS = {
-  id: "mentions", name: "Posts", topic: "social", kind: "", pane: 1, shape: "histogram", gaps: false, digits: 0,
+  id: "mentions", name: "Posts", title: "Posts, and their baseline", topic: "social", kind: "", pane: 1, shape: "histogram", gaps: false, digits: 0,
   point: (at) => ({ time: at.start_ms / 1000, value: at.mentions, color: faint(colours.blue, at.final ? 0.75 : 0.4) }),
   told: (at) => [["Posts", number(at.mentions)], ["Authors", number(at.unique_authors)]],
 };
@@ -63,7 +63,7 @@ export const BASELINE = line({
   told: (at) => [["Baseline", one(at.baseline)], ["z", signed(at.z_score, 1)]],
 });
 export const MOOD = {
-  id: "mood", name: "Sentiment", topic: "social", kind: "", pane: 2, shape: "baseline", gaps: false, digits: 2, range: [-1, 1],
+  id: "mood", name: "Sentiment", title: "Sentiment, −1 to 1", topic: "social", kind: "", pane: 2, shape: "baseline", gaps: false, digits: 2, range: [-1, 1],
   point: linePoint("sentiment"),
   told: (at) => [["Sentiment", signed(at.sentiment)], ["Copies", percent(at.copy_share, 0).replace("+", "")]],
 };

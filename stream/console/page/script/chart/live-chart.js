@@ -1,20 +1,20 @@
 // A chart that follows the results of one symbol: a watch for each topic that its layers need.
 import { colours, faint } from "../look/colours.js";
 import { onFrame, seldom } from "../look/frame.js";
-import { momentOf, price } from "../look/format.js";
+import { momentOf, price, scaled } from "../look/format.js";
 import { kept } from "../kept/settings.js";
 import { el, write } from "../look/dom.js";
 import { Series } from "../live/series.js";
 import { widthMs } from "../live/outputs.js";
-import { chartLook } from "./look.js";
+import { chartLook, fontOf } from "./look.js";
 import { digitsIn, emptyPlaces, gapsIn, marksOf, pointsOf } from "./points.js";
 
-const SAY_MS = 3000;
+const SAY_MS = 1000;
 const FEW = 60;
 const SHARES = [3, 1, 1]; // of the height, by pane
 
 export class LiveChart {
-  #figure; #connection; #chart; #feeds = []; #asked = {}; #marks = null; #extra = () => []; #hovered = null;
+  #figure; #connection; #chart; #feeds = []; #asked = {}; #marks = null; #extra = () => []; #hovered = null; #names = [];
 
   constructor(figure, connection) {
     this.#figure = figure;
@@ -89,10 +89,20 @@ export class LiveChart {
     this.#marks = null;
     for (const feed of this.#feeds) for (const one of feed.layers) one.drawn = this.#add(one.layer);
     this.#chart.panes().forEach((pane, at) => pane.setStretchFactor(SHARES[at] ?? 1));
+    this.#namePanes();
     this.#chart.timeScale().applyOptions({ secondsVisible: this.#width < 60_000 });
     for (const feed of this.#feeds) this.#fill(feed);
     this.#begin();
     onFrame(this.#draw);
+  }
+
+  // The legend names what lies on the first pane.
+  #namePanes() {
+    for (const name of this.#names) name.detach();
+    this.#names = this.#chart.panes().slice(1).map((pane, at) => LightweightCharts.createTextWatermark(pane, {
+      horzAlign: "left", vertAlign: "top",
+      lines: [{ text: `  ${this.#asked.layers.find((layer) => layer.pane === at + 1)?.title ?? ""}`, color: colours.dim, fontSize: 11, lineHeight: 22, fontFamily: fontOf() }],
+    }));
   }
 
   // Show the newest results; few ones are drawn wider.
@@ -144,7 +154,7 @@ export class LiveChart {
     const main = this.#main;
     const fields = main?.layers.find((one) => one.layer.main)?.layer.fields ?? [];
     const digits = layer.digits ?? (layer.pane === 0 && !layer.scale ? digitsIn(main?.series.results ?? [], fields) : 2);
-    drawn?.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
+    drawn?.applyOptions({ priceFormat: { type: "custom", formatter: scaled(digits), minMove: 10 ** -digits } });
   }
 
   #draw = () => {

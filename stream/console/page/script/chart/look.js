@@ -5,12 +5,14 @@ import { dayOf, minuteOf, momentOf, monthOf, timeOf, yearOf } from "../look/form
 // By the library's kinds of marks on the time axis: year, month, day, time, time with seconds.
 const TICKS = [yearOf, monthOf, dayOf, minuteOf, timeOf];
 
+export const fontOf = () => getComputedStyle(document.body).fontFamily;
+
 export const chartLook = () => ({
   layout: {
     background: { type: "solid", color: colours.pane },
     textColor: colours.dim,
     fontSize: 11,
-    fontFamily: getComputedStyle(document.body).fontFamily,
+    fontFamily: fontOf(),
     panes: { separatorColor: colours.line, separatorHoverColor: colours.faint, enableResize: true },
   },
   grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },

@@ -14,12 +14,12 @@ const RESORT_MS = 2000;
 const FLASH_MS = 900;
 const SIGNED = new Set(["percent", "signed"]);
 // How much room a column gets.
-const SHARES = { last: 1.65, change: 1.15, spark: 1.25, volume: 1.2, notional: 1.2 };
+const SHARES = { last: 1.6, change: 1.1, spark: 1.2, volume: 1.2, notional: 1.2, spread: 1.35, rate: 1.15 };
 // A narrow list leaves out columns of a high rank first.
 const RANKS = { last: 1, change: 1, spark: 1, posts: 1, rate: 2, volume: 2, rsi: 3 };
 const COLUMNS = {
   market: { without: ["notional", "posts"], first: [] },
-  social: { without: ["notional", "volume", "spread", "rate", "rsi"], first: ["posts", "mood"] },
+  social: { without: ["notional", "volume", "spread", "rate", "rsi"], first: ["posts", "mood"], ranks: { last: 2 } },
   results: { without: ["notional", "posts", "mood", "spread"], first: [] },
 };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -85,7 +85,7 @@ export class WatchList {
   }
 
   #setColumns() {
-    const { without, first } = COLUMNS[place.view] ?? COLUMNS.market;
+    const { without, first, ranks } = COLUMNS[place.view] ?? COLUMNS.market;
     // A column of which nothing is known yet, as an indicator in its first minutes, gives its room to the others.
     const known = ({ name }) => name === "spark" || this.#board.values[name]?.some((value) => value !== null);
     const there = this.#board.columns.filter((column) => !without.includes(column.name) && known(column));
@@ -93,7 +93,7 @@ export class WatchList {
     const names = columns.map((one) => one.name).join();
     if (names === this.#shown) return;
     this.#shown = names;
-    this.#columns = columns.map((column) => ({ ...column, rank: first.includes(column.name) ? 1 : RANKS[column.name] ?? 4 }));
+    this.#columns = columns.map((column) => ({ ...column, rank: first.includes(column.name) ? 1 : ranks?.[column.name] ?? RANKS[column.name] ?? 4 }));
     for (const most of [1, 2, 3, 4]) {
       const tracks = this.#columns.filter((column) => column.rank <= most).map((column) => `minmax(0, ${SHARES[column.name] ?? 1}fr)`);
       this.#grid.style.setProperty(`--tracks-${most}`, `16px minmax(78px, 1.7fr) ${tracks.join(" ")}`);
@@ -242,4 +242,4 @@ export class WatchList {
 // A star puts a symbol on the list that is shown, or else on the list of starred symbols.
 export const starList = () => place.get("list", STARRED);
 
-const SHORT = { last: "Last", change: "Chg %", volume: "Volume", spread: "Spread", rate: "Rate", rsi: "RSI", mood: "Mood", posts: "Posts" };
+const SHORT = { last: "Last", change: "Chg %", volume: "Volume", spread: "Spread bp", rate: "Trades/s", rsi: "RSI", mood: "Mood", posts: "Posts" };

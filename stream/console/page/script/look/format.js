@@ -45,7 +45,11 @@ export function signed(value, digits = 2) {
   return (value < 0 ? MINUS : "+") + text;
 }
 
-export const one = (value) => (value === null || value === undefined ? NONE : minus(fixed(1).format(value)));
+const rounded = (digits) => (value) => (value === null || value === undefined ? NONE : minus(fixed(digits).format(value)));
+export const one = rounded(1);
+const two = rounded(2);
+// What the scale of a chart tells.
+export const scaled = (digits) => rounded(digits);
 
 export const bytes = (value) => (value === null || value === undefined ? NONE : `${count(value / (1 << 20))} MiB`);
 
@@ -56,8 +60,8 @@ export function seconds(value) {
   return value < 7200 ? `${fixed(0).format(value / 60)} min` : `${fixed(0).format(value / 3600)} h`;
 }
 
-// A value as its column says: price, percent, signed, integer, or a plain number.
-const BY_FORMAT = { price, percent, change: percent, share: percent, signed, integer: count, count, bytes, seconds };
+// A value as its column says.
+const BY_FORMAT = { price, percent, change: percent, share: percent, signed, integer: count, count, one, two, bytes, seconds };
 export const shown = (value, format) =>
   typeof value === "number" || value === null || value === undefined ? (BY_FORMAT[format] ?? number)(value) : String(value);
 

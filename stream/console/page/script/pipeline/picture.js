@@ -1,6 +1,6 @@
 // The picture of partitions, workers and shards: a box for each, which stays as long as what it stands for.
 import { by, el, write } from "../look/dom.js";
-import { bytes, count, number, seconds } from "../look/format.js";
+import { bytes, count, NONE, number, seconds } from "../look/format.js";
 import { SHARDS } from "./state.js";
 import { short } from "./store.js";
 import { Flow } from "./flow.js";
@@ -55,15 +55,17 @@ export class Picture {
   #worker(worker, used) {
     const node = this.#node(`worker ${worker.name}`, used, () => {
       const parts = { name: el("b"), tag: el("span.tag") };
-      for (const name of ["owns", "memory", "restarts"]) parts[name] = el("dd");
-      const list = el("dl", {}, el("dt", {}, "owns"), parts.owns, el("dt", {}, "memory"), parts.memory, el("dt", {}, "restarts"), parts.restarts);
+      const rows = ["reads", "partitions", "shards", "memory", "restarts"];
+      for (const name of rows) parts[name] = el("dd");
+      const list = el("dl", {}, ...rows.flatMap((name) => [el("dt", {}, name), parts[name]]));
       return { ...parts, up: worker.up, element: el("div.node.worker", {}, el("div.title", {}, parts.name, parts.tag), list) };
     });
     write(node.name, short(worker.name));
     node.element.title = worker.name;
     write(node.tag, worker.up ? "● running" : "✕ away");
-    write(node.owns, `${worker.inputs.length} + ${worker.shards.length}`);
-    node.owns.title = `${worker.inputs.length} partitions and ${worker.shards.length} shards`;
+    write(node.reads, worker.rate === null ? NONE : `${number(Math.round(worker.rate))}/s`);
+    write(node.partitions, count(worker.inputs.length));
+    write(node.shards, count(worker.shards.length));
     write(node.memory, bytes(worker.memory));
     write(node.restarts, count(worker.restarts));
     node.element.classList.toggle("away", !worker.up);

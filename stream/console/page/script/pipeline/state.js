@@ -7,10 +7,13 @@ export function stateOf(data) {
     lag: one.lag, rate: one.records_per_second, watermarkMs: one.watermark_ms, upto: one.upto, tallies: one.tallies ?? {},
   })));
   const inputs = places.filter((one) => one.topic !== SHARDS), shards = places.filter((one) => one.topic === SHARDS);
-  const workers = data.workers.map(({ name, numbers }) => ({
-    name, up: numbers.up !== 0, memory: numbers.memory_bytes ?? null, restarts: numbers.restarts ?? null,
-    inputs: inputs.filter((place) => place.owner === name), shards: shards.filter((place) => place.owner === name),
-  }));
+  const workers = data.workers.map(({ name, numbers }) => {
+    const own = inputs.filter((place) => place.owner === name);
+    return {
+      name, up: numbers.up !== 0, memory: numbers.memory_bytes ?? null, restarts: numbers.restarts ?? null,
+      inputs: own, shards: shards.filter((place) => place.owner === name), rate: add(own.map((place) => place.rate)),
+    };
+  });
   return { atMs: data.now_ms, stable: data.stable, inputs, shards, workers, recent: data.recent, sums: sums(inputs, workers, data.now_ms) };
 }
 

@@ -5,10 +5,12 @@ import { place } from "../kept/place.js";
 import { LiveChart } from "../chart/live-chart.js";
 import { anyField } from "../chart/layers.js";
 import { isNumeric } from "../live/outputs.js";
+import { seldom } from "../look/frame.js";
 import { fillChooser, resolutionOf } from "./chooser.js";
 
-const ROWS = 40;
+const ROWS = 24;
 const LONG = 48;
+const EVERY_MS = 500;
 const LEFT_OUT = new Set(["symbol", "source", "resolution", "kind"]);
 const nameOf = (output) => (output.kind ? `${output.topic}/${output.kind}` : output.topic);
 
@@ -46,15 +48,17 @@ export class Results {
     this.#drawn = "";
     by("results-newest").replaceChildren(el("p.none", {}, "Nothing yet"));
     if (!symbol || !field) return;
-    this.#chart.show({ symbol, source: place.get("source", "all"), resolution: this.resolution, layers: [anyField(output, field)], last: 400, drawn: () => this.#newest(output) });
+    this.#chart.show({ symbol, source: place.get("source", "all"), resolution: this.resolution, layers: [anyField(output, field)], last: 400, drawn: this.#later });
   }
 
   hide() { this.#chart.hide(); }
   frame() {}
 
+  #later = seldom(() => { if (this.#output) this.#newest(this.#output); }, EVERY_MS);
+
   #fields(output) {
-    const head = el("tr", {}, ...["Field", "Type", "Unit", "What it is"].map((name) => el("th", { scope: "col" }, name)));
-    const rows = output.fields.map((field) => el("tr", {}, el("td", {}, el("code", {}, field.name)), el("td.dim", {}, field.type), el("td.dim", {}, field.unit), el("td.words", {}, field.meaning)));
+    const head = el("tr", {}, ...["Field", "Unit", "What it is"].map((name) => el("th", { scope: "col" }, name)));
+    const rows = output.fields.filter((field) => !LEFT_OUT.has(field.name)).map((field) => el("tr", {}, el("td", {}, el("code", {}, field.name)), el("td.dim", {}, field.unit || field.type), el("td.words", {}, field.meaning)));
     by("results-fields").replaceChildren(el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
   }
 

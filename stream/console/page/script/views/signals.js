@@ -1,6 +1,6 @@
 // Signals as they come, the chart around the chosen one, and the rules with their state as far as it is seen.
 import { by, el, options, write } from "../look/dom.js";
-import { count, number, seconds, timeOf } from "../look/format.js";
+import { count, number, percent, seconds, timeOf } from "../look/format.js";
 import { onFrame } from "../look/frame.js";
 import { place } from "../kept/place.js";
 import { LiveChart } from "../chart/live-chart.js";
@@ -76,9 +76,16 @@ export class SignalsView {
     const button = el("button", { type: "button", "data-key": one.key, "aria-pressed": String(one === this.#chosen), onclick: () => this.#choose(one) },
       el("time.dim", {}, timeOf(Signals.endMs(one))),
       el("span.what", {}, `${one.symbol}  ${one.rule}`),
-      el(`span.value.${rose ? "up" : "down"}`, {}, number(one.value)),
-      el("span.why", {}, `${one.on} ${one.resolution}: ${one.field} passed ${number(one.level)}${one.final ? "" : ", provisional"}${one.incomplete ? ", lacks records" : ""}`));
+      el(`span.value.${rose ? "up" : "down"}`, {}, this.#told(one, one.value)),
+      el("span.why", {}, `${one.on} ${one.resolution}: ${one.field} passed ${this.#told(one, one.level)}${one.final ? "" : ", provisional"}${one.incomplete ? ", lacks records" : ""}`));
     return el(isNew ? "li.new" : "li", {}, button);
+  }
+
+  // A value of the field that a signal is about, in percent if that is a share.
+  #told(one, value) {
+    const [topic, kind = ""] = one.on.split("/");
+    const unit = this.#outputs.find(topic, kind)?.fields.find((field) => field.name === one.field)?.unit;
+    return unit === "share" ? percent(value) : number(value);
   }
 
   #choose(one) {
@@ -126,7 +133,7 @@ export class SignalsView {
     }
     const head = el("tr", {}, ...["Rule", "Checks", "Level", "Signals", "Symbols", "Last"].map((name, at) => el(at > 1 ? "th.number" : "th", { scope: "col" }, name)));
     const rows = [...rules].sort(([a], [b]) => (a < b ? -1 : 1)).map(([rule, { last, signals, symbols }]) => el("tr", {},
-      el("td", {}, rule), el("td.dim", {}, `${last.on} ${last.field}`), el("td.number", {}, number(last.level)), el("td.number", {}, count(signals)),
+      el("td", {}, rule), el("td.dim", {}, `${last.on} ${last.field}`), el("td.number", {}, this.#told(last, last.level)), el("td.number", {}, count(signals)),
       el("td.number", {}, count(symbols.size)), el("td.number", {}, `${last.symbol}, ${seconds(Math.max(0, (Date.now() - Signals.endMs(last)) / 1000))} ago`)));
     by("rules").replaceChildren(rows.length ? el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)) : el("p.none", {}, "A rule appears here with its first signal."));
   }
