@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from hypothesis import Phase, settings
 
-from tests.chromium import chromium
+from docs.pictures.live import chromium
 
 # What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
 # and deadlines of its own.

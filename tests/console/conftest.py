@@ -1,15 +1,9 @@
 """A demo on a Kafka of its own, with its page; the page's files alone; and a browser that looks at them."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Thread
 
-import psutil
 import pytest
 import uvicorn
 from kafka import KafkaProducer
@@ -18,12 +12,11 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from tests.chromium import chromium
-from tests.console.support import Demo
+from docs.pictures import live
+from docs.pictures.live import Demo, chromium
 from tickertape.stream.console import pages
 
-UP_SECONDS = 120.0
-UP = "the page is at "
+UP_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -45,30 +38,8 @@ def files() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo with a quiet market; the machine may be slow, so nothing here depends on its speed."""
-    log = tmp_path_factory.mktemp("demo") / "demo.log"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("TICKERTAPE_")}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tickertape", "demo", "--rate", "300", "--symbols", "12"],
-            env=environ | {"TICKERTAPE_CONSOLE_PORT": "0"},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield Demo(_address(log, process), psutil.Process(process.pid))
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-
-
-def _address(log: Path, process: "subprocess.Popen[bytes]") -> str:
-    until = time.monotonic() + UP_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        for line in log.read_text().splitlines():
-            if line.startswith(UP):
-                return line.removeprefix(UP)
-        time.sleep(0.1)
-    raise AssertionError(f"the demo has no page: {log.read_text()}")
+    with live.demo(tmp_path_factory.mktemp("demo") / "demo.log", "--rate", "300", "--symbols", "12") as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,37 +1,8 @@
 """What tests of the page share."""
 
-from typing import NamedTuple
-
-import psutil
-
 from tickertape.agents.market.bars import Bar
 
 VIEWS = ("market", "social", "signals", "pipeline", "results")
-
-
-class Demo(NamedTuple):
-    """A demo that runs.
-
-    Attributes
-    ----------
-    address
-        The page's address.
-    process
-        Its process.
-    """
-
-    address: str
-    process: psutil.Process
-
-    @property
-    def server(self) -> psutil.Process:
-        """The process that serves the page."""
-        (found,) = (one for one in self.process.children() if "console" in one.cmdline())
-        return found
-
-    @property
-    def broker(self) -> str:
-        return self.server.environ()["TICKERTAPE_BROKER"]
 
 
 def bar(symbol: str, start_ms: int, close: float, *, revision: int = 1, final: bool = True) -> Bar:

@@ -10,7 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from kafka import KafkaProducer
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.support import VIEWS, Demo, bar, key
+from docs.pictures.live import Demo
+from tests.console.support import VIEWS, bar, key
 
 pytestmark = [pytest.mark.browser, pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -11,6 +11,10 @@ import { digitsIn, emptyPlaces, gapsIn, marksOf, pointsOf } from "./points.js";
 
 const SAY_MS = 1000;
 const FEW = 60;
+// Around a moment: so many bars in all, so many of them after it; and the room after the newest.
+const AROUND = 90;
+const AFTER = 40;
+const ROOM = 5;
 const SHARES = [3, 1, 1]; // of the height, by pane
 
 export class LiveChart {
@@ -76,7 +80,8 @@ export class LiveChart {
     const bars = this.#main?.series.results ?? [];
     if (!bars.length) return;
     const at = bars.findIndex((bar) => bar.start_ms >= ms);
-    if (at >= 0) this.#chart.timeScale().setVisibleLogicalRange({ from: at - 50, to: at + 40 });
+    const to = Math.min(at + AFTER, bars.length + ROOM);
+    if (at >= 0) this.#chart.timeScale().setVisibleLogicalRange({ from: to - AROUND, to });
   }
 
   get #main() { return this.#feeds.find((feed) => feed.layers.some(({ layer }) => layer.main)); }

@@ -54,7 +54,7 @@ export class PipelineView {
     const facts = [
       ["Events a second", sums.rate === null ? "–" : number(Math.round(sums.rate))], ["Lag", count(sums.lag)], ["Watermark age", seconds(sums.ageSeconds)],
       ["Workers", `${workers.filter((one) => one.up).length} of ${workers.length}`], ["Takeovers seen", count(takeovers)], ["Their memory", bytes(sums.memory)],
-      ["Kept for this page", bytes(recent.bytes)],
+      ["Page's memory", bytes(recent.bytes)],
       ...Object.entries(NAMES).filter(([name]) => name in sums.tallies).map(([name, title]) => [title, number(sums.tallies[name])]),
     ];
     pairsIn(by("pipeline-facts"), facts);
