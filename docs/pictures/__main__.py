@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 VIEWS = ("market", "social", "signals", "pipeline")
 DESK = (1280, 800)
 PHONE = (390, 844)
-FILM = (1120, 700)
+FILM = (1280, 800)
 # Posts have a baseline once there are two dozen windows, and charts are full.
 GROWN_SECONDS = 210.0
 SLOW_MS = 60_000
@@ -85,6 +85,7 @@ def _film(browser: Browser, running: Demo, path: Path) -> None:
     page.keyboard.press("4")
     film.take(1.5, 0.3)
     page.get_by_role("button", name="Kill a worker").click()
+    page.mouse.move(0, 0)
     film.take(2.5, 0.3)
     back = page.locator(".node.worker.away")
     until = time.monotonic() + 20.0

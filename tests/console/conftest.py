@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 import uvicorn
 from kafka import KafkaProducer
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
@@ -17,6 +17,9 @@ from docs.pictures.live import Demo, chromium
 from tickertape.stream.console import pages
 
 UP_SECONDS = 30.0
+# The machine may be busy; what is waited for usually comes at once.
+SLOW_MS = 120_000
+expect.set_options(timeout=SLOW_MS)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1440, "height": 860}, color_scheme="dark")
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(SLOW_MS)
     yield context
     context.close()
 

@@ -55,7 +55,7 @@ export class Picture {
   #worker(worker, used) {
     const node = this.#node(`worker ${worker.name}`, used, () => {
       const parts = { name: el("b"), tag: el("span.tag") };
-      const rows = ["reads", "partitions", "shards", "memory", "restarts"];
+      const rows = ["input", "partitions", "shards", "memory", "restarts"];
       for (const name of rows) parts[name] = el("dd");
       const list = el("dl", {}, ...rows.flatMap((name) => [el("dt", {}, name), parts[name]]));
       return { ...parts, up: worker.up, element: el("div.node.worker", {}, el("div.title", {}, parts.name, parts.tag), list) };
@@ -63,7 +63,7 @@ export class Picture {
     write(node.name, short(worker.name));
     node.element.title = worker.name;
     write(node.tag, worker.up ? "● running" : "✕ away");
-    write(node.reads, worker.rate === null ? NONE : `${number(Math.round(worker.rate))}/s`);
+    write(node.input, worker.rate === null ? NONE : `${number(Math.round(worker.rate))}/s`);
     write(node.partitions, count(worker.inputs.length));
     write(node.shards, count(worker.shards.length));
     write(node.memory, bytes(worker.memory));
