@@ -17,7 +17,7 @@ ZIGLANG = ziglang>=0.15.2,<0.16
 FETCH_ZIGLANG = $(PIP) --require-hashes --only-binary :all: -r requirements-compiler.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compiled aarch64 demo test long chaos mutants fuzz lint bench bench-smoke dashboards lock docs
+.PHONY: help setup compiled aarch64 demo test long chaos mutants fuzz lint bench bench-smoke dashboards pictures lock docs
 
 help: ## list these
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -83,6 +83,9 @@ bench-smoke: setup ## instructions per event of the hot path, against the record
 
 dashboards: setup ## write grafana/dashboards anew from grafana/source
 	@$(RUN) grafana.source
+
+pictures: setup ## write the pictures in docs/pictures anew, from a real demo; needs Chromium
+	@$(RUN) docs.pictures
 
 docs: setup ## the documentation as a site, in build/docs/html; a broken link is an error
 	@$(RUN) docs.site build/docs

@@ -55,6 +55,7 @@ LEVELS = {
     "stream.cluster": 10,
     "stream.replay": 10,
     "stream.api": 10,
+    "stream.console": 11,
     "stream.terminal": 12,
     "stream.chaos": 12,
     "stream.chaos.oracle": 11,

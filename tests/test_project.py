@@ -27,6 +27,8 @@ PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorte
 # A file that can't be read in one go is two; a longer one has its reason here.
 LINES = 450
 LONGER: dict[str, str] = {}
+# Files without text.
+PICTURES = {".png"}
 
 # Folders of somebody's machine; spelled so that this line is none.
 MACHINE = re.compile(r"(?<![\w.])/(?:ho[m]e|ro[o]t|Use[r]s|wo[r]k|op[t]|privat[e])/\w|[A-Z]:\\\\?Users")
@@ -56,7 +58,7 @@ def tracked() -> list[Path]:
 
 def texts(suffix: str = "") -> Iterator[tuple[str, str]]:
     for path in tracked():
-        if path.name.endswith(suffix):
+        if path.name.endswith(suffix) and path.suffix not in PICTURES:
             yield str(path.relative_to(ROOT)), path.read_text()
 
 

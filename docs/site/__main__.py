@@ -47,6 +47,9 @@ def write(folder: Path) -> int:
     for path in (ROOT / "docs").iterdir():
         if path.suffix in (".toml", ".svg"):
             shutil.copy(path, source)
+    shutil.copytree(
+        ROOT / "docs" / "pictures", source / "pictures", ignore=shutil.ignore_patterns("*.py", "__pycache__")
+    )
     # -W: a warning, such as of a link to nowhere, is an error; all of them are shown.
     return main(["-W", "--keep-going", "-q", "-b", "html", "-c", str(HERE), str(source), str(folder / "html")])
 

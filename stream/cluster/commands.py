@@ -16,6 +16,7 @@ import click
 
 from tickertape.schemas.control import workers_key
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.console.options import page_options
 from tickertape.stream.errors import AccessError, BrokerError, TickertapeError
 from tickertape.stream.telemetry import logs
 
@@ -50,15 +51,19 @@ def worker(settings: Settings, slot: str | None, supervised: bool) -> None:
     help="Number of workers. Default: the number last set by `scale`, else one per core.",
     metavar="N",
 )
+@page_options
 @click.pass_obj
-def up(settings: Settings, workers: int | None) -> None:
+def up(settings: Settings, workers: int | None, page: bool, port: int | None, open_page: bool) -> None:
     """Run workers until SIGTERM or Ctrl-C, and restart any that ends; `tickertape scale` can change their number.
 
-    If no broker is set, an embedded Kafka is started too, and its topics are created.
+    The page with the results is at http://127.0.0.1:8080. If no broker is set, an embedded Kafka is started too, and
+    its topics are created.
     """
     from msgspec.structs import replace
 
     from tickertape.stream.cluster.supervisor import Supervisor, cores
+    from tickertape.stream.console.beside import Beside, PageOptions
+    from tickertape.stream.console.workers import Workers
     from tickertape.stream.engine.define.discovery import discover
     from tickertape.stream.kafka.admin import topics
     from tickertape.stream.kafka.embedded.broker import broker_for
@@ -77,7 +82,8 @@ def up(settings: Settings, workers: int | None) -> None:
         supervisor = Supervisor(settings, workers or asked or cores(), say)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.end())
-        with supervisor.shown(), supervisor, _following(settings, supervisor, asked):
+        beside = Beside(settings, PageOptions(page, port, open_page), Workers(supervisor), say)
+        with supervisor.shown(), supervisor, beside, _following(settings, supervisor, asked):
             supervisor.wait()
 
 

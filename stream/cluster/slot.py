@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tickertape.stream.telemetry import logs
 
@@ -74,6 +75,13 @@ class Slot:
             if self._process is not None:
                 self._process.kill()
 
+    def write(self, text: str) -> None:
+        """Write to the process' standard input; what is written while none runs is lost."""
+        with self._lock, suppress(OSError, ValueError):
+            if self._process is not None and self._process.stdin is not None:
+                self._process.stdin.write(text)
+                self._process.stdin.flush()
+
     def end(self) -> None:
         with self._lock:
             self._ending.set()
@@ -116,7 +124,7 @@ class Slot:
             process = self._process = subprocess.Popen(
                 self._command,
                 env=self._environment,
-                # Nothing is written to it; its end shows the worker that this process is gone.
+                # Its end shows the process that this one is gone.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

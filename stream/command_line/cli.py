@@ -11,6 +11,7 @@ from tickertape.stream.chaos.commands import chaos
 from tickertape.stream.cluster.commands import up, worker
 from tickertape.stream.command_line.commands import dashboards, doctor, metrics, schemas, settings
 from tickertape.stream.command_line.new import new
+from tickertape.stream.console.commands import console
 from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.feeds.commands import feed
 from tickertape.stream.feeds.define.registry import load
@@ -66,6 +67,7 @@ def cli(context: click.Context, broker: str | None, agents: tuple[str, ...]) -> 
 for command in (
     alerts,
     chaos,
+    console,
     dashboards,
     demo,
     doctor,

@@ -17,7 +17,7 @@ from tickertape.stream.results.described import SHARED_MEANINGS
 #: Stands for every kind on a topic whose kinds are the names of rules.
 ANY = "*"
 _RULE = "rule"
-_UNITS = {"ms": "ms", "seconds": "s", "bytes": "bytes", "bps": "basis points", "share": "share"}
+_UNITS = {"ms": "ms", "seconds": "s", "bytes": "bytes", "bps": "basis points", "share": "share", "change": "share"}
 _HEAD: list[Any] = [
     ("symbol", str),
     ("source", str),

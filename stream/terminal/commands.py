@@ -11,6 +11,7 @@ import click
 from tickertape.schemas.topics import SLICES
 from tickertape.stream.configuration.numbers import FiniteRange
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.console.options import page_options
 from tickertape.stream.errors import ConfigError, LawBroken
 
 if TYPE_CHECKING:
@@ -82,18 +83,28 @@ def _no_column_types(_: str) -> dict[str, Any]:
     "--rate", type=FiniteRange(0, min_open=True), default=5000.0, show_default=True, help="Trades per second."
 )
 @click.option("--symbols", type=click.IntRange(1, 100_000), default=20, show_default=True, help="Number of symbols.")
+@page_options
 @click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the balance to this JSON file.")
 @click.pass_obj
 def demo(
-    settings: Settings, seconds: float | None, workers: int, rate: float, symbols: int, summary: Path | None
+    settings: Settings,
+    seconds: float | None,
+    workers: int,
+    rate: float,
+    symbols: int,
+    page: bool,
+    port: int | None,
+    open_page: bool,
+    summary: Path | None,
 ) -> None:
-    """Run a demo: workers on Kafka, a simulated market, a live table, a killed worker, and a balance at the end.
+    """Run a demo: workers on Kafka, a simulated market, a page and a live table, a killed worker, and a balance.
 
     Without a broker in the settings, the demo runs an embedded Kafka. The exit code is 0 only if no trade was lost and
     none counts twice.
     """
     from rich.console import Console
 
+    from tickertape.stream.console.beside import PageOptions
     from tickertape.stream.terminal.demo import DemoOptions, run
     from tickertape.stream.terminal.screen import Screen
 
@@ -101,7 +112,9 @@ def demo(
         raise ConfigError(f"--summary {summary}: the folder doesn't exist")
     # End started processes in good order on SIGTERM, also before the demo installs its own handler.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    options = DemoOptions(seconds=seconds, workers=workers, rate=rate, symbols=symbols)
+    options = DemoOptions(
+        seconds=seconds, workers=workers, rate=rate, symbols=symbols, page=PageOptions(page, port, open_page)
+    )
     with Screen(Console()) as screen:
         balance = run(settings, options, screen)
     click.echo(str(balance))

@@ -22,6 +22,8 @@ from tickertape.stream.cluster import scale
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.console.beside import Beside, PageOptions
+from tickertape.stream.console.workers import Workers
 from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.admin import members, topics
@@ -47,6 +49,12 @@ CATCH_UP_AFTER_QUIT_SECONDS = 6.0
 TICK_SECONDS = 0.25
 STOP_SECONDS = 9.0
 MOST_PARTITIONS = 64
+# The keys that the page's buttons stand for.
+BUTTONS = {"kill": "k", "scale": "p"}
+# So that a visitor sees indicators at once, and posts beside their baseline after two minutes, not after twenty.
+RESOLUTIONS = {kind: ["1s", "5s", "1m", "5m", "15m", "1h"] for kind in ("bars", "bollinger", "ema", "rsi")} | {
+    kind: ["5s", "1m", "5m", "1h"] for kind in ("social", "mentions")
+}
 
 
 class DemoOptions(Struct, frozen=True, kw_only=True):
@@ -62,12 +70,15 @@ class DemoOptions(Struct, frozen=True, kw_only=True):
         Trades per second.
     symbols
         The number of symbols.
+    page
+        Whether and where the page is served.
     """
 
     seconds: float | None = None
     workers: int = 2
     rate: float = 5000.0
     symbols: int = 20
+    page: PageOptions = PageOptions()
 
 
 def run(settings: Settings, options: DemoOptions, screen: Screen) -> Balance:
@@ -96,7 +107,12 @@ def run(settings: Settings, options: DemoOptions, screen: Screen) -> Balance:
     with TemporaryDirectory(prefix="tickertape-demo-") as folder, broker_for(settings) as broker:
         if settings.broker:
             _wait_for_empty_group(settings)
-        settings = replace(settings, broker=broker, signals=settings.signals or str(RULES))
+        settings = replace(
+            settings,
+            broker=broker,
+            signals=settings.signals or str(RULES),
+            resolutions=RESOLUTIONS | settings.resolutions,
+        )
         topics.create(settings, discover(settings.agents).topics)
         return asyncio.run(Demo(settings, options, screen, Path(folder)).run())
 
@@ -138,6 +154,9 @@ class Demo:
         self._own_metrics = OwnMetrics(settings)
         self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000), self._own_metrics)
         self._supervisor = Supervisor(settings, options.workers, self._show_line)
+        self._page = Beside(
+            settings, options.page, Workers(self._supervisor), self._show_page_line, self._asked_by_page
+        )
         self._stop_requested = asyncio.Event()
         self._kills = 0
         self._doubling = False
@@ -150,7 +169,8 @@ class Demo:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._stop_requested.set)
         settings, options = self._settings, self._options
-        with self._supervisor.shown(), self._supervisor:
+        with self._supervisor.shown(), self._supervisor, self._page:
+            self._screen.address = self._page.address
             topics_shown = sorted({BARS.name, SLICES.name, SOCIAL.name, SIGNALS.name, *self._own_metrics.topics})
             async with Reader(settings, topics_shown, from_beginning=False) as reader:
                 self._spawn(self._read(reader))
@@ -209,7 +229,7 @@ class Demo:
             await asyncio.sleep(0.2)
 
     async def _run_until_done(self, feed: "Feed", began: float) -> None:
-        self._screen.note(f"feeding {self._options.rate:,.0f} trades/s of {self._options.symbols} symbols")
+        self._note(f"feeding {self._options.rate:,.0f} trades/s of {self._options.symbols} symbols")
         while not self._stop_requested.is_set():
             seconds = time.monotonic() - began
             if seconds >= KILL_AFTER_SECONDS and not self._kills:
@@ -226,7 +246,7 @@ class Demo:
         takeover = self._view.takeover
         if takeover is not None and takeover.seconds is not None:
             self._takeovers.append(takeover.seconds)
-            self._screen.note(f"the killed worker's partitions were taken over after {takeover.seconds:.1f} s")
+            self._note(f"the killed worker's partitions were taken over after {takeover.seconds:.1f} s")
             self._view.takeover = None
         while self._view.signals:
             signal = self._view.signals.popleft()
@@ -239,7 +259,7 @@ class Demo:
     async def _catch_up(self, sent: int, began: float) -> None:
         """Wait until the bars contain all trades that were sent."""
         patience_seconds = CATCH_UP_AFTER_QUIT_SECONDS if self._stop_requested.is_set() else CATCH_UP_SECONDS
-        self._screen.note("the feed has stopped; waiting for the last records")
+        self._note("the feed has stopped; waiting for the last records")
         deadline = time.monotonic() + patience_seconds
         self._stop_requested.clear()
         missing = True
@@ -261,6 +281,21 @@ class Demo:
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._screen.note, line)
 
+    def _show_page_line(self, line: str) -> None:
+        """Show a line of the page's process; called from its thread."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._screen.note, line)
+
+    def _asked_by_page(self, action: str) -> None:
+        """Obey a button of the page; called from the thread of its process."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._press, BUTTONS.get(action, ""))
+
+    def _note(self, text: str) -> None:
+        """Show a note here and on the page."""
+        self._screen.note(text)
+        self._page.note(text)
+
     def _press(self, key: str) -> None:
         if key == "q":
             self._stop_requested.set()
@@ -270,9 +305,11 @@ class Demo:
             self._spawn(self._double_partitions())
 
     def _kill(self) -> None:
-        if self._view.takeover is None:
-            self._kills += 1
-            self._spawn(self._kill_one())
+        if self._view.takeover is not None:
+            self._note("one worker at a time: the partitions of the last killed one aren't taken over yet")
+            return
+        self._kills += 1
+        self._spawn(self._kill_one())
 
     async def _kill_one(self) -> None:
         slot = self._supervisor.slots[(self._kills - 1) % self._options.workers]
@@ -283,17 +320,17 @@ class Demo:
         self._view.takeover = Takeover(owned_by_victim, symbols, len(slices.partitions), time.time() * 1000)
         self._supervisor.kill(slot)
         lost = ", ".join(_partitions(len(numbers), topic) for topic, numbers in sorted(owned_by_victim.items()))
-        self._screen.note(f"killed worker-{slot} (kill -9), which owned {lost or 'no partitions'}")
+        self._note(f"killed worker-{slot} (kill -9), which owned {lost or 'no partitions'}")
 
     async def _double_partitions(self) -> None:
         if self._doubling:
             return
         if self._partitions * 2 > MOST_PARTITIONS:
-            self._screen.note(f"{TRADES.name} has {self._partitions} partitions; the demo adds no more")
+            self._note(f"{TRADES.name} has {self._partitions} partitions; the demo adds no more")
             return
         self._doubling = True
         partitions = self._partitions * 2
-        await scale.scale(self._settings, TRADES.name, partitions, None, self._screen.note)
+        await scale.scale(self._settings, TRADES.name, partitions, None, self._note)
         self._partitions = partitions
         self._view.spread_over(partitions)
         self._doubling = False

@@ -30,6 +30,11 @@ class Screen:
     ----------
     console
         The console to write to.
+
+    Attributes
+    ----------
+    address
+        The address of the page that shows the same, which stands beside the keys; empty if there is none.
     """
 
     def __init__(self, console: Console) -> None:
@@ -37,6 +42,7 @@ class Screen:
         self._notes: deque[str] = deque(maxlen=NOTES)
         self._live: Live | None = None
         self._keys = ""
+        self.address = ""
         self._shown_at = 0.0
 
     def __enter__(self) -> Self:
@@ -79,7 +85,11 @@ class Screen:
         time_text = f"{seconds:.0f} s" + (f" of {until:.0f} s" if until is not None else "")
         rows = max(1, self._console.height - FRAME_LINES - NOTES - 2)
         heading = f"Tickertape   {time_text}"
-        self._live.update(table.render(view, heading, list(self._notes), self._keys, rows=rows), refresh=True)
+        self._live.update(table.render(view, heading, list(self._notes), self._foot, rows=rows), refresh=True)
+
+    @property
+    def _foot(self) -> str:
+        return "   ".join(part for part in (self._keys, self.address) if part)
 
     def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True, markup=False)

@@ -102,6 +102,13 @@ def test_its_library_is_loaded(wheel: Path, tmp_path: Path) -> None:
     assert says(wheel, tmp_path) == "tickertape 0.1.0 (compiled)"
 
 
+def test_the_page_of_the_console_is_in_it(wheel: Path) -> None:
+    page = ROOT / "stream" / "console"
+    with ZipFile(wheel) as file:
+        there = {name for name in file.namelist() if name.startswith("tickertape/stream/console/page/")}
+    assert there == {f"tickertape/stream/console/{path.relative_to(page)}" for path in page.glob("page/**/*.*")}
+
+
 @pytest.mark.usefixtures("wheel")  # which left a library in the clone's folder build
 def test_without_a_compiler_a_wheel_is_for_every_platform(clone: Path, tmp_path: Path) -> None:
     pure = wheel_of(clone, tmp_path / "pure", CC="no-such-compiler")
