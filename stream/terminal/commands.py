@@ -102,8 +102,7 @@ def demo(
     # End started processes in good order on SIGTERM, also before the demo installs its own handler.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     options = DemoOptions(seconds=seconds, workers=workers, rate=rate, symbols=symbols)
-    with Screen(Console()) as screen:
-        balance = run(settings, options, screen)
+    balance = run(settings, options, Screen(Console()))
     click.echo(str(balance))
     if summary is not None:
         balance.write(summary)
