@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
-from grafana.source import market, pipeline
-from grafana.source.dashboard import as_json
+from grafana.source.market import page as market
+from grafana.source.parts.dashboard import as_json
+from grafana.source.pipeline import page as pipeline
+from grafana.source.signals import page as signals
+from grafana.source.social import page as social
 
 FOLDER = Path(__file__).parents[1] / "dashboards"
 
 
 def made() -> dict[str, str]:
     """Return what each file has to hold."""
-    return {"market.json": as_json(market.page()), "pipeline.json": as_json(pipeline.page())}
+    pages = {"market": market, "social": social, "signals": signals, "pipeline": pipeline}
+    return {f"{name}.json": as_json(module.page()) for name, module in pages.items()}
 
 
 if __name__ == "__main__":

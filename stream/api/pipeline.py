@@ -1,25 +1,20 @@
-"""The state of the pipeline: which worker owns what, how far each partition is read, and how fast."""
+"""The state of the pipeline as JSON, once a second while anybody watches."""
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
+from msgspec import structs
 
 from tickertape.schemas.topics import Topic
 from tickertape.stream.api.answers import encode
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import TickertapeError
-from tickertape.stream.kafka.admin import members, topics
 from tickertape.stream.recent.recent import Recent
+from tickertape.stream.watch.state import Numbers, Watch
 
 EVERY_SECONDS = 1.0
-
-
-class _Ends(Struct, frozen=True):
-    at: float
-    ends: dict[tuple[str, int], int]
 
 
 class Pipeline:
@@ -42,14 +37,12 @@ class Pipeline:
         settings: Settings,
         read: list[Topic],
         recent: Recent,
-        worker_numbers: Callable[[], Mapping[str, Mapping[str, float]]] = dict,
+        worker_numbers: Callable[[], Numbers] = dict,
     ) -> None:
         self._settings = settings
-        self._topics = read
         self._recent = recent
-        self._worker_numbers = worker_numbers
+        self._source = Watch(settings, read, worker_numbers)
         self._watchers = 0
-        self._before: _Ends | None = None
         self._watched = asyncio.Event()
         self._asking = asyncio.Lock()
         self._asked = float("-inf")
@@ -77,56 +70,12 @@ class Pipeline:
         async with self._asking:
             if time.monotonic() - self._asked >= EVERY_SECONDS:
                 try:
-                    state = await asyncio.to_thread(self._state)
+                    state = structs.asdict(await asyncio.to_thread(self._source.now))
                 except TickertapeError as error:
                     state = {"error": str(error)}
                 self._asked = time.monotonic()
                 self.json = encode(state | {"now_ms": int(time.time() * 1000), "recent": self._memory()})
         return self.json
-
-    def _state(self) -> dict[str, Any]:
-        group = members.describe(self._settings)
-        described = topics.describe(self._settings, self._topics)
-        ends = _Ends(
-            time.monotonic(), {(one.name, part.partition): part.end for one in described for part in one.partitions}
-        )
-        before, self._before = self._before, ends
-        owners = {
-            (topic, number): slot
-            for slot, owned in group.owned.items()
-            for topic, numbers in owned.items()
-            for number in numbers
-        }
-        numbers = self._worker_numbers()
-        return {
-            "group": self._settings.group,
-            "stable": group.stable,
-            "workers": [
-                {"name": slot, "partitions": owned, "numbers": dict(numbers.get(slot, {}))}
-                for slot, owned in sorted(group.owned.items())
-            ],
-            "topics": [
-                {
-                    "name": one.name,
-                    "is_input": topic.is_input,
-                    "lag": one.lag,
-                    "partitions": [
-                        {
-                            "partition": part.partition,
-                            "owner": owners.get((one.name, part.partition)),
-                            "end": part.end,
-                            "upto": part.upto,
-                            "lag": part.lag,
-                            "watermark_ms": part.watermark_ms,
-                            "records_per_second": _rate(before, ends, (one.name, part.partition)),
-                            "tallies": part.tallies,
-                        }
-                        for part in one.partitions
-                    ],
-                }
-                for topic, one in zip(self._topics, described, strict=True)
-            ],
-        }
 
     def _memory(self) -> dict[str, Any]:
         return {
@@ -136,9 +85,3 @@ class Pipeline:
             "left_out": self._recent.left_out,
             "unreadable": self._recent.unreadable,
         }
-
-
-def _rate(before: _Ends | None, now: _Ends, part: tuple[str, int]) -> float | None:
-    if before is None or part not in before.ends:
-        return None
-    return round((now.ends[part] - before.ends[part]) / max(now.at - before.at, 1e-3), 1)

@@ -20,7 +20,6 @@ from tickertape.stream.api.answers import HANDLERS
 from tickertape.stream.api.guard import Guard, check_reach
 from tickertape.stream.api.pipeline import Pipeline
 from tickertape.stream.api.routes import Api
-from tickertape.stream.api.worker_numbers import WorkerNumbers
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.errors import ConfigError, TickertapeError
@@ -28,6 +27,7 @@ from tickertape.stream.recent.columns import Column, load
 from tickertape.stream.recent.history import History
 from tickertape.stream.recent.recent import Recent
 from tickertape.stream.recent.sinks import sinks_of
+from tickertape.stream.watch.worker_numbers import WorkerNumbers
 
 # How long streams may go on when the server is told to end.
 _END_SECONDS = 2

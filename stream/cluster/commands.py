@@ -61,9 +61,9 @@ def up(settings: Settings, workers: int | None, page: bool, port: int | None, op
     """
     from msgspec.structs import replace
 
+    from tickertape.stream.cluster.process_numbers import ProcessNumbers
     from tickertape.stream.cluster.supervisor import Supervisor, cores
     from tickertape.stream.console.beside import Beside, PageOptions
-    from tickertape.stream.console.workers import Workers
     from tickertape.stream.engine.define.discovery import discover
     from tickertape.stream.kafka.admin import topics
     from tickertape.stream.kafka.embedded.broker import broker_for
@@ -82,7 +82,7 @@ def up(settings: Settings, workers: int | None, page: bool, port: int | None, op
         supervisor = Supervisor(settings, workers or asked or cores(), say)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.end())
-        beside = Beside(settings, PageOptions(page, port, open_page), Workers(supervisor), say)
+        beside = Beside(settings, PageOptions(page, port, open_page), ProcessNumbers(supervisor), say)
         with supervisor.shown(), supervisor, beside, _following(settings, supervisor, asked):
             supervisor.wait()
 

@@ -19,6 +19,7 @@ from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
 from tickertape.stream.replay.commands import replay, verify
 from tickertape.stream.sql.commands import sql
 from tickertape.stream.terminal.commands import demo, tail
+from tickertape.stream.top.commands import top
 
 INTERRUPTED = 130
 UNREAD = 141
@@ -82,6 +83,7 @@ for command in (
     settings,
     sql,
     tail,
+    top,
     topics,
     up,
     verify,

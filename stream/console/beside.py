@@ -15,12 +15,12 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from tickertape.stream.cluster.process_numbers import ProcessNumbers
 from tickertape.stream.cluster.slot import Slot
 from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.console.browser import open_page
 from tickertape.stream.console.told import ASKED, UP, Note, Told
-from tickertape.stream.console.workers import Workers
 from tickertape.stream.errors import ConfigError
 
 NAME = "page"
@@ -56,8 +56,8 @@ class Beside:
         The settings, with a broker.
     options
         Where it is served.
-    workers
-        The pipeline's workers, about which the page is told.
+    numbers
+        Those of the pipeline's workers, which the page is told.
     say
         Receives each line to show; called from another thread.
     asked
@@ -79,13 +79,13 @@ class Beside:
         self,
         settings: Settings,
         options: PageOptions,
-        workers: Workers,
+        numbers: ProcessNumbers,
         say: Callable[[str], None],
         asked: Callable[[str], None] | None = None,
     ) -> None:
         self._settings = settings
         self._options = options
-        self._workers = workers
+        self._numbers = numbers
         self._say = say
         self._asked = asked
         self._slot: Slot | None = None
@@ -129,7 +129,7 @@ class Beside:
 
     def _tell(self) -> None:
         while not self._ending.wait(TELL_SECONDS):
-            self._write(Told(workers=self._workers.numbers()))
+            self._write(Told(workers=self._numbers()))
 
     def _write(self, told: Told) -> None:
         if self._slot is not None:

@@ -31,7 +31,7 @@ class Told(Struct, frozen=True, omit_defaults=True):
     note
         Something that the demo did.
     workers
-        Numbers of each worker by its slot's name: ``up`` (1 or 0), ``restarts``, ``memory_bytes``.
+        Numbers of each worker by its slot's name: see `ProcessNumbers`.
     """
 
     note: Note | None = None

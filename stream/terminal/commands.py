@@ -115,8 +115,7 @@ def demo(
     options = DemoOptions(
         seconds=seconds, workers=workers, rate=rate, symbols=symbols, page=PageOptions(page, port, open_page)
     )
-    with Screen(Console()) as screen:
-        balance = run(settings, options, screen)
+    balance = run(settings, options, Screen(Console()))
     click.echo(str(balance))
     if summary is not None:
         balance.write(summary)

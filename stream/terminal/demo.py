@@ -17,13 +17,13 @@ from aiokafka.structs import TopicPartition
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tickertape.schemas.topics import BARS, SIGNALS, SLICES, SOCIAL, TRADES
+from tickertape.schemas.topics import BARS, POSTS, QUOTES, SIGNALS, SLICES, SOCIAL, TRADES
 from tickertape.stream.cluster import scale
+from tickertape.stream.cluster.process_numbers import ProcessNumbers
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.console.beside import Beside, PageOptions
-from tickertape.stream.console.workers import Workers
 from tickertape.stream.engine.define.discovery import discover
 from tickertape.stream.errors import BrokerError, ConfigError
 from tickertape.stream.kafka.admin import members, topics
@@ -35,8 +35,11 @@ from tickertape.stream.terminal.own_metrics import OwnMetrics
 from tickertape.stream.terminal.screen import Screen
 from tickertape.stream.terminal.takeover import Takeover
 from tickertape.stream.terminal.view import View
+from tickertape.stream.watch.state import Watch
 
 SOURCE = "sim"
+# What the pipeline reads.
+READ = [TRADES, QUOTES, POSTS, SLICES]
 RULES = Path(__file__).with_name("signals.toml")
 KILL_AFTER_SECONDS = 10.0
 # The feed starts once the workers own every partition, or after this time.
@@ -155,9 +158,11 @@ class Demo:
         self._view = View(SOURCE, settings.epoch, self._partitions, int(time.time() * 1000), self._own_metrics)
         self._supervisor = Supervisor(settings, options.workers, self._show_line)
         self._page = Beside(
-            settings, options.page, Workers(self._supervisor), self._show_page_line, self._asked_by_page
+            settings, options.page, ProcessNumbers(self._supervisor), self._show_page_line, self._asked_by_page
         )
         self._stop_requested = asyncio.Event()
+        self._watch = Watch(settings, READ, ProcessNumbers(self._supervisor))
+        self._feeding = True
         self._kills = 0
         self._doubling = False
         self._takeovers: list[float] = []
@@ -178,12 +183,14 @@ class Demo:
                 try:
                     await self._wait_until_ready()
                     began = time.monotonic()
-                    with Feed(settings, options, self._folder) as feed, self._screen.keys(self._press):
-                        await self._run_until_done(feed, began)
-                        seconds = time.monotonic() - began
-                        await asyncio.to_thread(feed.stop)
-                    sent = sent_by_symbol(feed.ledger)
-                    await self._catch_up(sum(sent.values()), began)
+                    with Feed(settings, options, self._folder) as feed:
+                        async with self._screen.view(f"demo at {settings.broker}", self._watch.now, self._press):
+                            await self._run_until_done(feed, began)
+                            seconds = time.monotonic() - began
+                            self._feeding = False
+                            await asyncio.to_thread(feed.stop)
+                            sent = sent_by_symbol(feed.ledger)
+                            await self._catch_up(sum(sent.values()), began)
                 finally:
                     for task in self._tasks:
                         task.cancel()
@@ -297,6 +304,8 @@ class Demo:
         self._page.note(text)
 
     def _press(self, key: str) -> None:
+        if not self._feeding:
+            return
         if key == "q":
             self._stop_requested.set()
         elif key == "k":

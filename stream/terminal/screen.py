@@ -1,26 +1,26 @@
-"""Show the demo: a live table in a terminal, plain lines elsewhere."""
+"""Show the demo: the view of `tickertape top` in a terminal, with a table of symbols; plain lines elsewhere."""
 
 import asyncio
 import os
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.live import Live
 
 from tickertape.stream.terminal import table
 from tickertape.stream.terminal.view import View
+from tickertape.stream.watch.state import State
 
-NOTES = 4
+if TYPE_CHECKING:
+    from tickertape.stream.top.app import Top
+
 PLAIN_SECONDS = 2.0
-# The heading, the summary, the table's header and the empty lines between.
-FRAME_LINES = 6
-KEYS = "k kill a worker   p double the partitions   q quit"
+# Kafka is asked about the workers less often than by `tickertape top`: the demo's machine has enough to do.
+STATE_SECONDS = 2.0
+KEYS = {"k": "kill a worker", "p": "double the partitions"}
 
 
 class Screen:
@@ -34,31 +34,24 @@ class Screen:
     Attributes
     ----------
     address
-        The address of the page that shows the same, which stands beside the keys; empty if there is none.
+        The address of the page that shows the same, which stands beside the time; empty if there is none.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._notes: deque[str] = deque(maxlen=NOTES)
-        self._live: Live | None = None
-        self._keys = ""
+        self._top: Top | None = None
         self.address = ""
         self._shown_at = 0.0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        # What happened while the view was there; it leaves nothing on the terminal.
+        self._later: list[str] = []
 
     def note(self, text: str) -> None:
         """Show a note about an event."""
-        self._notes.append(text)
-        if self._live is None:
+        if self._top is None:
             self._print(text)
+        else:
+            self._later.append(text)
+            self._top.note(text)
 
     def show(self, view: View, seconds: float, until: float | None) -> None:
         """Refresh the table, or, without a terminal, print a line every other second.
@@ -72,52 +65,58 @@ class Screen:
         until
             The time at which the run ends. None: it runs until the user ends it.
         """
-        if not self._console.is_terminal:
-            if time.monotonic() - self._shown_at >= PLAIN_SECONDS:
-                self._shown_at = time.monotonic()
-                self._print(table.line(view, seconds))
-            return
-        if self._live is None:
-            # The notes so far have been printed above the table.
-            self._notes.clear()
-            self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
-            self._live.start()
-        time_text = f"{seconds:.0f} s" + (f" of {until:.0f} s" if until is not None else "")
-        rows = max(1, self._console.height - FRAME_LINES - NOTES - 2)
-        heading = f"Tickertape   {time_text}"
-        self._live.update(table.render(view, heading, list(self._notes), self._foot, rows=rows), refresh=True)
-
-    @property
-    def _foot(self) -> str:
-        return "   ".join(part for part in (self._keys, self.address) if part)
+        if self._top is not None:
+            time_text = f"{seconds:.0f} s" + (f" of {until:.0f} s" if until is not None else "")
+            self._top.heading = "   ".join(part for part in (self.address, time_text) if part)
+            self._top.put(table.symbols(view))
+            self._top.more(view.own_metrics.lines(view.busiest) if view.own_metrics else [])
+        elif time.monotonic() - self._shown_at >= PLAIN_SECONDS:
+            self._shown_at = time.monotonic()
+            self._print(table.line(view, seconds))
 
     def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    @contextmanager
-    def keys(self, press: Callable[[str], None]) -> Iterator[None]:
-        """Call `press` with each key while the block runs, if there is a terminal with a keyboard."""
-        keyboard = sys.stdin.fileno()
-        # A background process that touches the terminal is stopped by the system.
-        if not (self._console.is_terminal and os.isatty(keyboard) and os.tcgetpgrp(keyboard) == os.getpgrp()):
+    @asynccontextmanager
+    async def view(self, name: str, now: Callable[[], State], press: Callable[[str], None]) -> AsyncIterator[None]:
+        """Show the view while the block runs, if there is a terminal with a keyboard.
+
+        Parameters
+        ----------
+        name
+            What is shown.
+        now
+            Returns the state of the pipeline.
+        press
+            Is called with each key: ``q`` also where the user quits in another way.
+        """
+        if not self._interactive():
             yield
             return
-        import termios
-        import tty
+        from tickertape.stream.top.app import Key, Top
 
-        before = termios.tcgetattr(keyboard)
-        loop = asyncio.get_running_loop()
-        tty.setcbreak(keyboard)
-
-        def read() -> None:
-            for key in os.read(keyboard, 32).decode(errors="ignore"):
-                press(key)
-
-        loop.add_reader(keyboard, read)
-        self._keys = KEYS
+        keys = [Key(key, label, lambda key=key: press(key)) for key, label in KEYS.items()]  # type: ignore[misc]  # a default binds it
+        self._top = Top(name, now, keys=keys, every_seconds=STATE_SECONDS, quits=lambda: press("q"))
+        showing = asyncio.ensure_future(self._top.run_async())
+        leaving = asyncio.Event()
+        # It may end by itself: by an error, which is raised below.
+        showing.add_done_callback(lambda _: None if leaving.is_set() else press("q"))
         try:
             yield
         finally:
-            self._keys = ""
-            loop.remove_reader(keyboard)
-            termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+            leaving.set()
+            self._top.exit()
+            await asyncio.wait([showing])
+            self._top = None
+            for text in self._later:
+                self._print(text)
+        showing.result()
+
+    def _interactive(self) -> bool:
+        if not (self._console.is_terminal and sys.stdin.isatty()):
+            return False
+        # A background process that touches the terminal is stopped by the system. A terminal may be nobody's.
+        try:
+            return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        except OSError:
+            return False

@@ -1,74 +1,58 @@
-"""Draw the live table: a summary, and below it a row for each symbol."""
+"""The demo's table: a row for each symbol; and in a pipe, a line in its place."""
 
 import time
-from collections.abc import Sequence
-
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from tickertape.stream.terminal.view import SymbolState, View
+from tickertape.stream.top.cells import Cell, Column, Table, age, amount
 
 # Watermark ages above this are shown in red.
 OLD_SECONDS = 3.0
 
+SYMBOLS = (
+    Column(key="symbol", label="symbol", width=12, left=True),
+    Column(key="last", label="last", width=9, rank=1),
+    Column(key="change", label="change", width=8, rank=2),
+    Column(key="vwap", label="vwap 1m", width=9, rank=6),
+    Column(key="volume", label="vol 1m", width=9, rank=7),
+    Column(key="rate", label="trades/s", width=9, rank=3),
+    Column(key="trades", label="trades", width=9, rank=10),
+    Column(key="posts", label="posts", width=6, rank=8),
+    Column(key="mood", label="mood", width=5, rank=9),
+    Column(key="lag", label="lag", width=7, rank=4),
+    Column(key="age", label="wm age", width=7, rank=5),
+)
 
-def render(view: View, heading: str, notes: Sequence[str], keys: str, *, rows: int) -> RenderableType:
-    """Return the live table, with the heading and the summary above it, and the notes below it.
 
-    Parameters
-    ----------
-    view
-        The state to show.
-    heading
-        The line above the table.
-    notes
-        Lines about recent events, the latest last.
-    keys
-        The line that explains the keys; empty if there is no keyboard.
-    rows
-        The number of symbols to show at most, the busiest first.
-    """
+def symbols(view: View) -> Table:
+    """Return a row for each symbol, the busiest first. Rows stay readable, as this order seldom changes."""
     now_ms = time.time() * 1000
-    table = Table(box=None, padding=(0, 0, 0, 1), pad_edge=False, header_style="bold")
-    table.add_column("symbol", no_wrap=True)
-    for name in ("last", "change", "vwap 1m", "vol 1m", "trades/s", "posts", "mood", "lag", "wm age"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=5)
-    rates = {symbol: state.rate(now_ms) for symbol, state in view.symbols.items()}
-    busiest = view.busiest
-    for symbol in busiest[:rows]:
-        table.add_row(*_row(view, symbol, view.symbols[symbol], rates[symbol]))
-    if len(busiest) > rows:
-        table.add_row(Text(f"and {len(busiest) - rows} more", style="dim"))
-    own_lines = [Text(line) for line in view.own_metrics.lines(busiest)] if view.own_metrics else []
-    foot = [*own_lines, *(Text(note) for note in notes), *([Text(keys, style="dim")] if keys else [])]
-    return Group(Text(heading, style="bold"), Text(summary(view)), Text(), table, Text(), *foot)
+    rows = {symbol: _row(view, symbol, state, state.rate(now_ms)) for symbol, state in view.symbols.items()}
+    return Table(name="symbols", columns=SYMBOLS, rows=rows, sort="trades", falling=True)
 
 
-def _row(view: View, symbol: str, state: SymbolState, rate: float) -> list[str | Text]:
-    minute = state.minute
-    change = f"{state.change:+.2%}"
-    age_seconds = view.watermark_age_seconds(state.partition)
+def _row(view: View, symbol: str, state: SymbolState, rate: float) -> dict[str, Cell]:
+    change, trades = state.change, state.trades
     lag = view.partitions[state.partition].lag
-    return [
-        symbol,
-        price(state.last),
-        Text(change, style="green" if state.change > 0 else "red" if state.change < 0 else ""),
-        price(minute.vwap) if minute else "",
-        f"{minute.volume:,.4g}" if minute and minute.volume < 1000 else f"{minute.volume:,.0f}" if minute else "",
-        f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}",
-        f"{state.talk.mentions:,}" if state.talk else "",
-        _mood(state.talk.sentiment if state.talk else None),
-        f"{lag:,}",
-        "" if age_seconds is None else Text(age(age_seconds), style="red" if age_seconds > OLD_SECONDS else ""),
-    ]
-
-
-def _mood(sentiment: float | None) -> Text:
-    """Return a cell for the sentiment of posts, −1 to 1."""
-    if sentiment is None:
-        return Text("")
-    return Text(f"{sentiment:+.2f}", style="green" if sentiment > 0.1 else "red" if sentiment < -0.1 else "")
+    row = {
+        "symbol": Cell(symbol, symbol, "bold"),
+        "last": Cell(price(state.last), state.last),
+        "change": Cell(f"{change:+.2%}", change, "green" if change > 0 else "red" if change < 0 else ""),
+        "rate": Cell(f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}", rate),
+        "trades": Cell(f"{trades:,}", trades),
+        "lag": Cell(f"{lag:,}", lag, "" if lag else "dim"),
+    }
+    if minute := state.minute:
+        row["vwap"] = Cell(price(minute.vwap), minute.vwap)
+        volume = f"{minute.volume:,.4g}" if minute.volume < 1000 else amount(minute.volume)
+        row["volume"] = Cell(volume, minute.volume)
+    if talk := state.talk:
+        row["posts"] = Cell(f"{talk.mentions:,}", talk.mentions)
+        if (mood := talk.sentiment) is not None:
+            row["mood"] = Cell(f"{mood:+.2f}", mood, "green" if mood > 0.1 else "red" if mood < -0.1 else "")
+    age_seconds = view.watermark_age_seconds(state.partition)
+    if age_seconds is not None:
+        row["age"] = Cell(age(age_seconds), age_seconds, "red" if age_seconds > OLD_SECONDS else "")
+    return row
 
 
 def summary(view: View) -> str:
@@ -86,16 +70,6 @@ def line(view: View, seconds: float) -> str:
     prices = "   ".join(f"{symbol} {price(state.last)} {state.change:+.2%}" for symbol, state in busiest)
     own_lines = view.own_metrics.lines(view.busiest) if view.own_metrics else []
     return "\n       ".join([f"{seconds:4.0f} s   {summary(view)}   {prices}", *own_lines])
-
-
-def age(seconds: float) -> str:
-    """Return an age as text, for ages below a year in at most six characters: 0.1 s, 179 s or 41.7 h."""
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{seconds:.0f} s"
-    hours = seconds / 3600
-    return f"{hours:.1f} h" if hours < 100 else f"{hours:.0f} h"
 
 
 def price(value: float) -> str:

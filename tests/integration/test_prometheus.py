@@ -18,6 +18,7 @@ from kafka.admin import OffsetSpec
 from msgspec.json import encode
 from msgspec.structs import replace
 
+from tests.alerts.servers import web
 from tests.integration.running import fresh, until
 from tests.monitoring.exchange import Unruly
 from tests.monitoring.prometheus import Prometheus, faults, prometheus
@@ -41,7 +42,7 @@ SYMBOLS = 4
 # What the exchange says in a second or two; Kafka is away for longer.
 BUFFER_BYTES = 5000
 STALL_SECONDS = 3.0
-EVERYBODY = {"supervisor": 1, "worker": 2, "feed": 2}
+EVERYBODY = {"supervisor": 1, "worker": 2, "feed": 2, "alerts": 1}
 WATCHED = ["BTC-USD", "ETH-USD"]
 # Each comes true every few seconds.
 RULES = """
@@ -62,6 +63,20 @@ windows = 5
 above = 0.5
 rearm = 0.4
 """
+# Sent at once, one by one.
+CHANNELS = """
+[[channel]]
+name = "pager"
+kind = "webhook"
+url_env = "PAGER_URL"
+
+[[route]]
+channels = ["pager"]
+provisional = true
+group_seconds = 0
+"""
+# What the receiver of alerts answers at first.
+AWAY = [503] * 4
 
 
 @contextmanager
@@ -77,11 +92,13 @@ def command(*words: str, environ: dict[str, str]) -> Iterator[psutil.Process]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Two workers and two feeds, scraped through a stall of Kafka's, rebalances, a loss of records and kills."""
-    held = [reserve("127.0.0.1") for _ in range(3)]
+    held = [reserve("127.0.0.1") for _ in range(4)]
     ports = [each.getsockname()[1] for each in held]
     addresses = [f"127.0.0.1:{port}" for port in ports]
-    rules = tmp_path_factory.mktemp("rules") / "signals.toml"
+    folder = tmp_path_factory.mktemp("rules")
+    rules, channels = folder / "signals.toml", folder / "alerts.toml"
     rules.write_text(RULES)
+    channels.write_text(CHANNELS)
     with ExitStack() as stack:
         enter = stack.enter_context
         kafka = enter(EmbeddedKafka())
@@ -93,18 +110,25 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
             snapshot_seconds=1.0,
             watch=WATCHED,
             feed_buffer_bytes=BUFFER_BYTES,
-            # Those of a minute would be too long to wait for.
-            resolutions={kind: ["1s"] for kind in ("ema", "bollinger", "rsi")},
+            # Those of a minute would be too long to wait for; a candle is longer than the time between scrapes.
+            resolutions={kind: ["1s"] for kind in ("ema", "bollinger", "rsi")} | {"bars": ["1s", "5s", "1m"]},
             signals=str(rules),
+            alerts=str(channels),
         )
-        up, simulated, live = (environment(replace(settings, metrics_port=port)) for port in ports)
+        up, simulated, live, alerting = (environment(replace(settings, metrics_port=port)) for port in ports)
         workers = enter(command("up", "--workers", "2", environ=up))
         found = enter(
-            prometheus(tmp_path_factory.mktemp("prometheus"), f"http://{addresses[0]}/sd", feeds=addresses[1:])
+            prometheus(
+                tmp_path_factory.mktemp("prometheus"),
+                f"http://{addresses[0]}/sd",
+                feeds=addresses[1:3],
+                alerts=addresses[3:],
+            )
         )
         # Of posts there are others: in a minute that is going on, mentions only rise.
         market = ["--symbols", str(SYMBOLS), "--rate", "400", "--posts", "0"]
         enter(command("feed", "simulate", *market, environ=simulated))
+        enter(command("alerts", "run", environ=alerting | {"PAGER_URL": enter(web(*AWAY)).url}))
         exchange = enter(Unruly())
         enter(command("feed", "binance", "BTCUSD", environ=live | {"TICKERTAPE_BINANCE_URL": exchange.url}))
         until("both workers share the partitions", lambda: shared(settings))
@@ -317,7 +341,7 @@ def test_a_worker_that_was_killed_is_scraped_again_where_it_was(run: Prometheus)
 
 
 def test_a_broken_panel_is_told(run: Prometheus) -> None:
-    whole = DASHBOARDS[-1].read_text()
+    whole = (DASHBOARDS[0].with_name("pipeline.json")).read_text()
     broken = [
         # A metric that isn't, a label's value that isn't, a query that can't be read, and one that says nothing.
         whole.replace("tickertape_open_windows", "tickertape_windows_open"),

@@ -49,7 +49,7 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, discovery: str, feeds: Iterable[str]) -> Iterator[Prometheus]:
+def prometheus(folder: Path, discovery: str, feeds: Iterable[str], alerts: Iterable[str] = ()) -> Iterator[Prometheus]:
     """Run one as prometheus/local.yml has it, but that it looks each second.
 
     Parameters
@@ -58,8 +58,8 @@ def prometheus(folder: Path, discovery: str, feeds: Iterable[str]) -> Iterator[P
         For its data.
     discovery
         Where `tickertape up` says what there is.
-    feeds
-        Where feeds show their metrics.
+    feeds, alerts
+        Where feeds, and processes that send alerts, show their metrics.
     """
     config = yaml.safe_load((ROOT / "prometheus" / "local.yml").read_text())
     config["global"] = {"scrape_interval": f"{STEP_SECONDS}s", "evaluation_interval": f"{STEP_SECONDS}s"}
@@ -68,6 +68,7 @@ def prometheus(folder: Path, discovery: str, feeds: Iterable[str]) -> Iterator[P
     (found,) = jobs["tickertape"]["http_sd_configs"]
     found |= {"url": discovery, "refresh_interval": "1s"}
     jobs["feed"]["static_configs"] = [{"targets": list(feeds)}]
+    jobs["alerts"]["static_configs"] = [{"targets": list(alerts)}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     held = reserve("127.0.0.1")
     address = f"127.0.0.1:{held.getsockname()[1]}"

@@ -22,6 +22,9 @@ CHOSEN = {
     "$source": "all|history",
     "$resolution": "1s|1m",
     "$window": "1m",
+    "$candle": "5s",
+    "$against": "BTC-USD",
+    "$rule": ".*",
     "$__rate_interval": "5s",
     "$__range": "60s",
 }

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.monitoring.queries import ALERTS, CHOSEN, DASHBOARDS, ROOT, every_metric, every_query, named
+from tickertape.stream.configuration.settings import Settings
 
 PROVISIONING = ROOT / "grafana" / "provisioning"
 COLUMNS = 24
@@ -96,10 +97,48 @@ def test_it_is_found_by_a_fixed_uid_and_refers_to_the_provisioned_source(path: P
 def test_variables_that_panels_use_are_declared(path: Path) -> None:
     dashboard = read(path)
     declared = {f"${variable['name']}" for variable in dashboard["templating"]["list"]}
-    used = set(re.findall(r"\$\w+", " ".join(target["expr"] for panel in panels(path) for target in panel["targets"])))
+    asked = [target["expr"] for panel in panels(path) for target in panel["targets"]]
+    asked += [mark["expr"] for mark in dashboard["annotations"]["list"]]
+    used = set(re.findall(r"\$\w+", " ".join(asked)))
     assert used <= declared | {"$__rate_interval", "$__range"}
     # The checks choose a value for each.
     assert used <= CHOSEN.keys()
+
+
+def test_links_lead_to_the_console_and_to_pages_that_there_are(path: Path) -> None:
+    dashboard = read(path)
+    variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+    where = Settings()
+    assert variables["console"]["query"] == f"http://{where.console_host}:{where.console_port}"
+    others, console = dashboard["links"]
+    assert (others["type"], others["tags"], others["keepTime"]) == ("dashboards", dashboard["tags"], True)
+    # The console has a view for each page.
+    assert console["url"] == f"${{console:raw}}/?view={path.stem}"
+    links = [link["url"] for panel in panels(path) for link in panel["fieldConfig"]["defaults"].get("links", [])]
+    pages = {f"tickertape-{each.stem}" for each in DASHBOARDS}
+    for url in links:
+        page = re.match(r"\$\{console:raw\}/\?view=market&symbol=|/d/([\w-]+)\?var-symbol=", url)
+        assert page, url
+        assert page[1] is None or page[1] in pages - {dashboard["uid"]}, url
+        named_there = {name.partition(":")[0] for name in re.findall(r"\$\{([a-z]\w*(?::\w+)?)\}", url)}
+        assert named_there <= variables.keys(), url
+
+
+def test_what_happened_is_marked_on_each(path: Path) -> None:
+    marks = [mark["name"] for mark in read(path)["annotations"]["list"]]
+    of_results = [] if path.stem == "pipeline" else ["Signals"]
+    assert marks == [*of_results, "Rebalances", "Takeovers"]
+    assert all(mark["expr"] and mark["enable"] for mark in read(path)["annotations"]["list"])
+
+
+def test_candles_have_what_makes_a_candle(path: Path) -> None:
+    candles = [panel for panel in panels(path) if panel["type"] == "candlestick"]
+    assert len(candles) == (path.stem == "market")
+    for panel in candles:
+        legends = {target["legendFormat"] for target in panel["targets"]}
+        assert set(panel["options"]["fields"].values()) == {"open", "high", "low", "close", "volume"} <= legends
+        # As many steps as candles: one for each.
+        assert {target["interval"] for target in panel["targets"]} == {"$candle"}
 
 
 def test_metrics_that_are_named_exist(path: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 from aiokafka.structs import ConsumerRecord
-from rich.console import Console
 
 from tickertape.schemas.frame import Frame, Lane, Tallies, to_records
 from tickertape.stream.kafka.admin.topics import PartitionState
@@ -15,6 +14,7 @@ from tickertape.stream.terminal import table
 from tickertape.stream.terminal.balance import balance
 from tickertape.stream.terminal.takeover import Takeover
 from tickertape.stream.terminal.view import View
+from tickertape.stream.top.cells import GAP, fitting
 
 EPOCH = "1000-5000"
 NOW_MS = int(time.time() * 1000)
@@ -161,32 +161,26 @@ def test_what_is_not_read_breaks_a_law(view: View) -> None:
     assert judged(view, {"BTC-USD": 4}, [state], []).broken == ["1 records were not read"]
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits(view: View, width: int) -> None:
-    view.add_records([bar(1234567, symbol=f"LONG{n:02}-USDT", close=61_234.5) for n in range(30)])
-    view.add_records([bar(3, symbol="BTC-USD", width="1m", volume=123_456_789.0, vwap=61_000.25), frame(10)])
-    console = Console(width=width, color_system=None)
-    with console.capture() as captured:
-        console.print(table.render(view, "heading", ["a note"], "keys", rows=10))
-    lines = captured.get().splitlines()
-    assert "and 21 more" in captured.get()
-    assert "…" not in captured.get()
-    assert lines[0].strip() == "heading"
-    assert [line.strip() for line in lines[-2:]] == ["a note", "keys"]
-    assert all(len(line.rstrip()) <= width for line in lines)
+def test_a_symbols_row(view: View) -> None:
+    view.add_records([bar(7, close=61_234.5, open=61_000.0), frame(10)])
+    view.add_records([bar(3, width="1m", volume=123_456_789.0, vwap=61_000.25)])
+    view.partitions[view.symbols["BTC-USD"].partition].end = 60_000
+    found = table.symbols(view)
+    assert (found.sort, found.falling) == ("trades", True)
+    texts = {key: cell.text for key, cell in found.rows["BTC-USD"].items() if key not in ("rate", "age")}
+    change = "+0.38%"  # 61,234.5 / 61,000 - 1
+    expected = {"symbol": "BTC-USD", "last": "61,234.5", "change": change, "trades": "7"}
+    lag = "59,990" if view.symbols["BTC-USD"].partition == 0 else "60,000"
+    assert texts == expected | {"vwap": "61,000.2", "volume": "123.5M", "lag": lag}
+    assert found.rows["BTC-USD"]["change"].style == "green"
 
 
-def test_ages_have_six_characters() -> None:
-    ages = (0.06, 99.94, 179, 3599, 3600, 41.7 * 3600, 300 * 3600)
-    assert [table.age(seconds) for seconds in ages] == [
-        "0.1 s",
-        "99.9 s",
-        "179 s",
-        "3599 s",
-        "1.0 h",
-        "41.7 h",
-        "300 h",
-    ]
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_table_fits(width: int) -> None:
+    shown = fitting(table.SYMBOLS, width)
+    assert shown[0].key == "symbol"
+    assert sum(column.width + GAP for column in shown) <= width
+    assert all(len(column.label) < column.width or column.left for column in shown), "a mark of the order fits too"
 
 
 def test_prices_have_six_digits() -> None:
@@ -200,14 +194,12 @@ def test_what_is_said_of_a_symbol_stands_beside_its_price(view: View) -> None:
     state = view.symbols["BTC-USD"]
     assert state.talk is not None
     assert (state.talk.mentions, state.talk.sentiment) == (12, -0.34)
-    console = Console(width=120, record=True)
-    console.print(table.render(view, "", [], "", rows=5))
-    row = next(line for line in console.export_text().splitlines() if "BTC-USD" in line)
-    assert "12" in row.split()
-    assert "-0.34" in row.split()
+    row = table.symbols(view).rows["BTC-USD"]
+    assert (row["posts"].text, row["mood"].text, row["mood"].style) == ("12", "-0.34", "red")
     # A new minute begins, and nobody has scored what is said.
     view.add_records([talk(2, None, start_ms=START_MS + 60_000)])
     assert (state.talk.mentions, state.talk.sentiment) == (2, None)
+    assert "mood" not in table.symbols(view).rows["BTC-USD"]
 
 
 def test_a_signal_is_told_of_once(view: View) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.units import BytesIEC, CountsPerSecond, Seconds, Short
 
-from grafana.source.panels import Graph, graph, query
+from grafana.source.parts.panels import Graph, graph, query
 
 
 def feeds() -> Iterator[Graph]:

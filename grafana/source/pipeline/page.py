@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models.units import CountsPerSecond, PercentUnit, Seconds, Short
 
-from grafana.source import feeds, stages, workers
-from grafana.source.dashboard import Rows, filled, headed, source, worker
-from grafana.source.panels import AMBER, GREEN, RED, Stat, query, stat
+from grafana.source.parts import choices, marks
+from grafana.source.parts.dashboard import Rows, filled, headed
+from grafana.source.parts.heat import Heat, heat
+from grafana.source.parts.panels import AMBER, GREEN, RED, Stat, query, stat
+from grafana.source.pipeline import feeds, stages, workers
 
 
 def page() -> Dashboard:
     head = headed("pipeline", "Feeds, topics, both stages, checkpoints and workers, in the order records pass them.")
     rows: Rows = {
         "Overview": overview(),
+        "Latency": latency(),
         "Feeds": feeds.feeds(),
         "Input": feeds.inputs(),
         "First stage: blocks to slices": stages.first_stage(),
@@ -21,7 +24,11 @@ def page() -> Dashboard:
         "Checkpoints": workers.checkpoints(),
         "Workers": workers.workers(),
     }
-    return filled(head.variables([source(), worker()]).time("now-30m", "now").refresh("10s"), rows)
+    variables = [choices.prometheus(), choices.worker(), choices.console()]
+    page = head.variables(variables).time("now-30m", "now").refresh("10s")
+    for mark in marks.of_workers():
+        page.annotation(mark)
+    return filled(page, rows)
 
 
 def overview() -> Iterator[Stat]:
@@ -109,4 +116,21 @@ def overview() -> Iterator[Stat]:
         width=3,
         decimals=0,
         levels={None: GREEN, 1: AMBER, 5: RED},
+    )
+
+
+def latency() -> Iterator[Heat]:
+    chosen = 'instance=~"$instance"'
+    yield heat(
+        "Event to result, of bars",
+        "Flushes per second, by the time from the event that waited longest to the flush. A second, higher band is a "
+        "partition or a source that lags.",
+        "tickertape_event_to_result_seconds",
+        chosen + ', topic="bars"',
+    )
+    yield heat(
+        "Commits",
+        "Commits per second, by their duration, from publishing what is open until Kafka acknowledges the commit.",
+        "tickertape_commit_seconds",
+        chosen,
     )

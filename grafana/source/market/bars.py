@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.units import LocaleFormat, PercentUnit, Seconds, Short
 
-from grafana.source.panels import HALF, Graph, Stat, graph, newest, query, stat
+from grafana.source.parts.links import symbol_in_console, symbol_on
+from grafana.source.parts.panels import HALF, Graph, Stat, graph, newest, query, stat
 
-# Label matchers for the choices at the top of the page, without and with the resolution.
+# Label matchers for the choices at the top of the page: without a resolution, of all sources combined, and with one.
 CHOSEN = 'symbol=~"$symbol", source=~"$source", instance=~"$instance"'
+ALL_SOURCES = 'symbol=~"$symbol", source="all", instance=~"$instance"'
 BARS = 'symbol=~"$symbol", source=~"$source", resolution=~"$resolution", instance=~"$instance"'
 
 BASIS_POINTS = "suffix: bps"
@@ -20,7 +22,7 @@ def now() -> Iterator[Stat]:
         LocaleFormat,
         newest("{{symbol}} {{source}}", "tickertape_bars_close", BARS),
         width=6,
-    )
+    ).data_links([symbol_in_console(), symbol_on("social"), symbol_on("signals")])
     yield stat(
         "Volume",
         "Volume of the newest bar; it grows until the bar ends.",

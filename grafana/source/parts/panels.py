@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from string import ascii_uppercase
 from typing import TypeVar
 
+from grafana_foundation_sdk.builders import candlestick, heatmap, prometheus, statushistory, timeseries
 from grafana_foundation_sdk.builders import common as options
-from grafana_foundation_sdk.builders import prometheus, timeseries
 from grafana_foundation_sdk.builders import stat as stats
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.models.common import (
@@ -24,7 +24,7 @@ from grafana_foundation_sdk.models.prometheus import QueryEditorMode
 Query = prometheus.Dataquery
 Stat = stats.Panel
 Graph = timeseries.Panel
-Panel = TypeVar("Panel", Stat, Graph)
+Panel = TypeVar("Panel", Stat, Graph, heatmap.Panel, statushistory.Panel, candlestick.Panel)
 
 # The user chooses the Prometheus at the top of each page.
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -77,7 +77,7 @@ def stat(
     )
     if decimals is not None:
         panel.decimals(decimals)
-    return _labelled(panel, title, description, unit, queries)
+    return labelled(panel, title, description, unit, queries)
 
 
 def graph(title: str, description: str, unit: str, *queries: Query) -> Graph:
@@ -94,10 +94,11 @@ def graph(title: str, description: str, unit: str, *queries: Query) -> Graph:
         .span(THIRD)
         .height(8)
     )
-    return _labelled(panel, title, description, unit, queries)
+    return labelled(panel, title, description, unit, queries)
 
 
-def _labelled(panel: Panel, title: str, description: str, unit: str, queries: Iterable[Query]) -> Panel:
+def labelled(panel: Panel, title: str, description: str, unit: str, queries: Iterable[Query]) -> Panel:
+    """Return a panel with what each has: a title, what it shows, a unit, and queries with letters of their own."""
     for letter, one in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(one.ref_id(letter))
     return panel.title(title).description(description).unit(unit).datasource(PROMETHEUS)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.units import BytesIEC, PercentUnit, Seconds, Short
 
-from grafana.source.panels import Graph, graph, query
+from grafana.source.parts.panels import Graph, graph, query
 
 
 def checkpoints() -> Iterator[Graph]:
@@ -110,12 +110,12 @@ def workers() -> Iterator[Graph]:
         PercentUnit,
         query(
             "{{job}} {{instance}}",
-            'rate(process_cpu_seconds_total{job=~"worker|feed|supervisor"}[$__rate_interval])',
+            'rate(process_cpu_seconds_total{job=~"worker|feed|supervisor|alerts"}[$__rate_interval])',
         ),
     ).min(0)
     yield graph(
         "Memory",
         "Resident memory of each process.",
         BytesIEC,
-        query("{{job}} {{instance}}", 'process_resident_memory_bytes{job=~"worker|feed|supervisor"}'),
+        query("{{job}} {{instance}}", 'process_resident_memory_bytes{job=~"worker|feed|supervisor|alerts"}'),
     ).min(0)

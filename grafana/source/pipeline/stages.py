@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from grafana_foundation_sdk.models.units import CountsPerSecond, PercentUnit, Seconds, Short
 
-from grafana.source.panels import STACKED, Graph, graph, query
+from grafana.source.parts.panels import STACKED, Graph, graph, query
 
 
 def first_stage() -> Iterator[Graph]:

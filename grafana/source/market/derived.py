@@ -1,11 +1,11 @@
-"""Rows of the market's page on what is derived from bars: sliding windows, indicators and signals."""
+"""Rows of the market's page on what is derived from bars: sliding windows and indicators."""
 
 from collections.abc import Iterator
 
-from grafana_foundation_sdk.models.units import LocaleFormat, PercentUnit, Seconds, Short
+from grafana_foundation_sdk.models.units import LocaleFormat, PercentUnit, Short
 
-from grafana.source.bars import BARS, BASIS_POINTS, CHOSEN
-from grafana.source.panels import HALF, Graph, Query, graph, newest, query
+from grafana.source.market.bars import BARS, BASIS_POINTS, CHOSEN
+from grafana.source.parts.panels import HALF, Graph, Query, graph, newest
 
 # As the setting `rolling_ms` names them by default.
 WIDTHS = ("10s", "1m", "5m")
@@ -91,38 +91,3 @@ def indicators() -> Iterator[Graph]:
         Short,
         newest("{{symbol}} {{source}}", "tickertape_indicators_percent_b", of_bollinger),
     ).span(HALF)
-
-
-def signals() -> Iterator[Graph]:
-    yield graph(
-        "Value and level",
-        "Field value at each rule's newest signal, and the level that it passed.",
-        Short,
-        query(
-            "{{rule}} {{symbol}} {{source}}",
-            "max by (rule, symbol, source) (tickertape_signals_value{" + CHOSEN + "})",
-        ),
-        query(
-            "{{rule}} {{symbol}} {{source}} level",
-            "max by (rule, symbol, source) (tickertape_signals_level{" + CHOSEN + "})",
-        ),
-    )
-    yield graph(
-        "Age of the newest signal",
-        "Time since each rule's newest signal; it drops to zero with a new one. Rules are in the file that the setting "
-        "`signals` names.",
-        Seconds,
-        query(
-            "{{rule}} {{symbol}} {{source}}",
-            "time() - max by (rule, symbol, source) (tickertape_signals_start_seconds{" + CHOSEN + "})",
-        ),
-    ).min(0)
-    yield graph(
-        "Signals",
-        "Signals per minute for all symbols, watched or not. One that is provisional at first counts again when final.",
-        Short,
-        query(
-            "a minute",
-            '60 * sum(rate(tickertape_results_total{topic="signals", instance=~"$instance"}[$__rate_interval]))',
-        ),
-    ).min(0)
