@@ -77,6 +77,7 @@ def test_three_pages_take_a_quarter_of_a_core_at_most(browser: Browser, tmp_path
         print(f"{share:.1%} of a core at {rate:,.0f} events/s; {demo.server.memory_info().rss / MiB:.0f} MiB")
         for page in pages:
             page.context.close()
+    assert rate > 15_000, "the machine is too busy to tell"
     assert share < 0.25
 
 

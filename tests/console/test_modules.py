@@ -27,12 +27,13 @@ def test_of_the_results_of_a_window_the_highest_final_and_revision_counts(page: 
           series.add(at(1000, false, 9)), series.add(at(3000, false, 1)), series.add(at(2000, true, 1)),
           series.add(at(1000, true, 6, true)), series.add(at(4000, false, 1)),
         ];
-        return [said, series.results.map((one) => [one.start_ms, one.final, one.revision])];
+        return [said, series.results.map((one) => [one.start_ms, one.final, one.revision]), series.cut];
         """,
     )
     assert found == [
         ["newer", "", "newer", "", "newer", "older", "older", "newer"],
         [[2000, True, 1], [3000, False, 1], [4000, False, 1]],
+        True,
     ]
 
 

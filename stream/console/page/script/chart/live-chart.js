@@ -188,7 +188,11 @@ export class LiveChart {
       if (where) points.push(result);
       known.add(result.start_ms);
     }
-    if (whole) { this.#fill(feed); return; }
+    if (whole || feed.series.cut) {
+      feed.series.cut = false;
+      this.#fill(feed);
+      return;
+    }
     for (const { layer, drawn } of feed.layers) {
       let last = before;
       for (const result of points) {

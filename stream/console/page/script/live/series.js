@@ -1,8 +1,13 @@
 // The results of one series in time order. Of the results of one window, the highest (final, revision) counts.
-export class Series {
-  results = []; #most;
+// As many as the server sends at first: a page that is left open for days holds no more.
+const MOST = 900;
+// It is cut when it is this much longer, because a chart is then filled anew.
+const SLACK = 1.2;
 
-  constructor(most = 5000) { this.#most = most; }
+export class Series {
+  results = []; cut = false; #most;
+
+  constructor(most = MOST) { this.#most = most; }
 
   get last() { return this.results[this.results.length - 1]; }
 
@@ -24,7 +29,10 @@ export class Series {
     }
     results.splice(at, 0, result);
     const newest = at === results.length - 1;
-    if (results.length > this.#most) results.splice(0, results.length - this.#most);
+    if (results.length > this.#most * SLACK) {
+      results.splice(0, results.length - this.#most);
+      this.cut = true;
+    }
     return newest ? "newer" : "older";
   }
 }
