@@ -17,7 +17,8 @@ from tickertape.stream.feeds.publish.publisher import Batches, Publisher
 from tickertape.stream.feeds.publish.resume import resumed
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.stores.control import Control
-from tickertape.stream.telemetry.metrics import FEED, PATH, PRODUCER_BUFFER, served
+from tickertape.stream.telemetry.metrics import FEED, PRODUCER_BUFFER
+from tickertape.stream.telemetry.serving import PATH, served
 
 if TYPE_CHECKING:
     from tickertape.stream.feeds.live.live import Live
