@@ -136,6 +136,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     console_metrics
         Where `tickertape up` shows its metrics, as ``127.0.0.1:9108``, for what the page says of workers. Empty: it
         says only what Kafka knows of them.
+    console_sql
+        True to answer SQL queries at ``/api/v1/sql``: see docs/sql.md. It needs DuckDB.
     console_requests
         How many requests per second a client's address may make, on average.
     """
@@ -183,6 +185,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     console_key: str = ""
     console_columns: str = ""
     console_metrics: str = ""
+    console_sql: bool = False
     console_requests: Seconds = 50.0
 
     @property
