@@ -20,6 +20,7 @@ LEVELS = {
     "stream.configuration": 2,
     "stream.extensions": 1,
     "stream.templates": 0,
+    "stream.progress": 1,
     "stream.telemetry": 3,
     "stream.kafka": 1,
     "stream.kafka.access": 3,

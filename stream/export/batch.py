@@ -61,6 +61,8 @@ class Batch:
     ----------
     position
         By partition: the offset after the last record that was added.
+    read
+        The number of offsets that were added.
     """
 
     def __init__(self, topics: dict[str, Copied], *, finals: bool, most_rows: int, most_bytes: int = 32 << 20) -> None:
@@ -70,6 +72,7 @@ class Batch:
         self._newest: dict[str, dict[tuple[Any, ...], tuple[tuple[bool, int], bytes]]] = {}
         self._count, self._size_bytes = 0, 0
         self.position: dict[TopicPartition, int] = {}
+        self.read = 0
 
     def __len__(self) -> int:
         return self._count
@@ -107,6 +110,7 @@ class Batch:
                 assert value is not None
                 newest[key] = rank, value
                 self._size_bytes += len(value)
+        self.read += block.end - block.start
         self.position[TopicPartition(block.topic, block.partition)] = block.end
         for outcome, count in (("unreadable", unreadable), ("superseded", superseded), ("not final", left_out)):
             metrics.EXPORT_RECORDS.labels(block.topic, outcome).inc(count)

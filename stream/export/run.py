@@ -13,6 +13,7 @@ from tickertape.stream.export.define.database import Database, Unavailable, Writ
 from tickertape.stream.export.define.table import Table
 from tickertape.stream.export.plan import exported
 from tickertape.stream.export.source import Source
+from tickertape.stream.progress.shown import NOWHERE, Counting, Progress
 from tickertape.stream.recent.tailing import existing
 from tickertape.stream.telemetry import metrics
 
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
 
-async def run(settings: Settings, database: Database, *, once: bool = False) -> int:
+async def run(settings: Settings, database: Database, *, once: bool = False, progress: Progress = NOWHERE) -> int:
     """Copy results until cancelled.
 
     Parameters
@@ -32,6 +33,8 @@ async def run(settings: Settings, database: Database, *, once: bool = False) -> 
         Where they go.
     once
         True to return when all that was on the topics at the start has been written.
+    progress
+        Where progress is shown, if it is to end.
 
     Returns
     -------
@@ -57,17 +60,32 @@ async def run(settings: Settings, database: Database, *, once: bool = False) -> 
     ):
         await target.reach()
         log.info("copying %s to %s", ", ".join(there), database.name)
-        ends = await source.ends() if once else {}
-        sent = 0
-        while True:
-            batch, generation = await _read(topics, source, database, once=once)
-            if batch.position:
-                sent += await target.write(batch)
-                # Otherwise the next owner reads it again, and writes what is there already.
-                if source.generation == generation:
-                    await source.commit(batch.position)
-            elif once and await source.has_committed(ends):
-                return sent
+        if not once:
+            while True:
+                await _turn(topics, source, target, database, once=False)
+        ends = await source.ends()
+        written, sent = Counting(await source.left(ends)), 0
+        with progress.of("copied", "records", written):
+            while True:
+                records, rows = await _turn(topics, source, target, database, once=True)
+                written.done += records
+                sent += rows
+                if not records and not await source.left(ends):
+                    return sent
+
+
+async def _turn(
+    topics: dict[str, Copied], source: Source, target: "_Target", database: Database, *, once: bool
+) -> tuple[int, int]:
+    """Read, write and commit; return the number of records read, and of rows sent."""
+    batch, generation = await _read(topics, source, database, once=once)
+    if not batch.position:
+        return 0, 0
+    rows = await target.write(batch)
+    # Otherwise the next owner reads it again, and writes what is there already.
+    if source.generation == generation:
+        await source.commit(batch.position)
+    return batch.read, rows
 
 
 async def _read(topics: dict[str, Copied], source: Source, database: Database, *, once: bool) -> tuple[Batch, int]:

@@ -141,14 +141,20 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         except KafkaError as error:
             raise unread(self._settings, error, self._group) from error
 
-    async def has_committed(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Return whether all before these offsets has been written, by this process or another one of the group."""
+    async def left(self, ends: Mapping[TopicPartition, int]) -> int:
+        """Return how many records before these offsets are still to be written, by this process or another one.
+
+        Raises
+        ------
+        BrokerError
+            Kafka refuses.
+        """
         try:
             begins = await self._consumer.beginning_offsets(list(ends))
             committed = {tp: await self._consumer.committed(tp) for tp in ends}
         except KafkaError as error:
             raise unread(self._settings, error, self._group) from error
-        return all(end <= max(begins[tp], committed[tp] or 0) for tp, end in ends.items())
+        return sum(max(0, end - max(begins[tp], committed[tp] or 0)) for tp, end in ends.items())
 
     async def _tell_what_is_gone(self) -> None:
         """Count what was deleted from topics before it was read."""
