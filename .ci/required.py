@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 # Markers, and why their tests can run.
-REQUIRED = {"prometheus": "CI installs it", "browser": "CI installs Chromium"}
+REQUIRED = {"prometheus": "CI installs it", "browser": "CI installs Chromium", "postgres": "CI installs it"}
 if os.environ.get("RECORDED"):
     REQUIRED["recorded"] = "the recorded input is there"
 

@@ -17,6 +17,7 @@ from tickertape.schemas.topics import TRADES
 from tickertape.stream.cluster import scale
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.kafka.admin import topics
+from tickertape.stream.progress.shown import NOWHERE
 from tickertape.stream.replay import verify
 
 STEPS = (4, 8)
@@ -54,7 +55,7 @@ def measure(broker: str) -> dict[str, float]:
         time.sleep(3)
     times = asyncio.run(latency.sent(broker))
     with tempfile.TemporaryDirectory() as folder:
-        compared = asyncio.run(verify.verify(settings, TRADES.name, 2, Path(folder), Console(quiet=True)))
+        compared = asyncio.run(verify.verify(settings, TRADES.name, 2, Path(folder), NOWHERE))
     (trades,) = topics.describe(settings, [TRADES])
     during = {
         of: these

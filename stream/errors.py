@@ -7,6 +7,7 @@
         ``AccessError``     Kafka denies access: TLS, credentials or rights (exit 7)
     ``EmbeddedKafkaError``  the embedded Kafka can't start, or has ended (exit 5)
     ``LawBroken``           a check has failed, or results don't add up (exit 6)
+    ``DatabaseError``       a database refuses rows, tables or who asks (exit 8)
 
 A command prints such an error as one line, and exits with its code. Any other exception is a bug, and prints its
 traceback.
@@ -43,6 +44,10 @@ class EmbeddedKafkaError(TickertapeError):
 
 class LawBroken(TickertapeError):  # noqa: N818 - the result of a check, not a fault of the program
     exit_code = 6
+
+
+class DatabaseError(TickertapeError):
+    exit_code = 8
 
 
 def one_line(text: str, limit: int = 200) -> str:

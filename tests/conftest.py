@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from docs.pictures.live import chromium
+from tests.export import servers
 
 # What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
 # and deadlines of its own.
@@ -33,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("postgres") and servers.postgres_programs() is None:
+        pytest.skip("needs PostgreSQL: on Debian and Ubuntu, apt-get install postgresql")
     if item.get_closest_marker("prometheus") and not all(map(shutil.which, ("prometheus", "promtool"))):
         pytest.skip("needs prometheus and promtool: on Debian and Ubuntu, apt-get install prometheus")
     if item.get_closest_marker("browser") and chromium() is None:

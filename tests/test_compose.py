@@ -20,7 +20,7 @@ from tickertape.stream.configuration.settings import PREFIX, Settings
 from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.embedded.jars import JARS
 from tickertape.stream.kafka.embedded.listeners import PROPERTIES
-from tickertape.stream.telemetry.metrics import reserve
+from tickertape.stream.telemetry.serving import reserve
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -32,7 +32,16 @@ if TYPE_CHECKING:
     from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Steps, Sum
     from tickertape.stream.engine.define.recipes import Recursion, Rolling, Signals, Slicing, Windowing
     from tickertape.stream.engine.define.sketches import Distinct, Frequent
-    from tickertape.stream.errors import AccessError, BrokerError, ConfigError, InputError, TickertapeError
+    from tickertape.stream.errors import (
+        AccessError,
+        BrokerError,
+        ConfigError,
+        DatabaseError,
+        InputError,
+        TickertapeError,
+    )
+    from tickertape.stream.export.define.database import Database, Unavailable, Writer
+    from tickertape.stream.export.define.table import Column, Row, Table
     from tickertape.stream.feeds.define.feed import Feed
     from tickertape.stream.feeds.define.format import Format
     from tickertape.stream.feeds.define.other import Other
@@ -68,7 +77,16 @@ _PLACES = {
     f"{_ENGINE}.define.aggregate": ("FLOAT", "INT", "Aggregate", "Extreme", "Reducer", "Steps", "Sum"),
     f"{_ENGINE}.define.recipes": ("Recursion", "Rolling", "Signals", "Slicing", "Windowing"),
     f"{_ENGINE}.define.sketches": ("Distinct", "Frequent"),
-    "tickertape.stream.errors": ("AccessError", "BrokerError", "ConfigError", "InputError", "TickertapeError"),
+    "tickertape.stream.errors": (
+        "AccessError",
+        "BrokerError",
+        "ConfigError",
+        "DatabaseError",
+        "InputError",
+        "TickertapeError",
+    ),
+    "tickertape.stream.export.define.database": ("Database", "Unavailable", "Writer"),
+    "tickertape.stream.export.define.table": ("Column", "Row", "Table"),
     "tickertape.stream.feeds.define.feed": ("Feed",),
     "tickertape.stream.feeds.define.format": ("Format",),
     "tickertape.stream.feeds.define.other": ("Other",),
@@ -97,8 +115,11 @@ __all__ = [
     "BrokerError",
     "Channel",
     "Chatter",
+    "Column",
     "Columns",
     "ConfigError",
+    "Database",
+    "DatabaseError",
     "Distinct",
     "Event",
     "Extreme",
@@ -122,6 +143,7 @@ __all__ = [
     "Refused",
     "Results",
     "Rolling",
+    "Row",
     "Schema",
     "Secret",
     "Settings",
@@ -130,10 +152,13 @@ __all__ = [
     "Source",
     "Steps",
     "Sum",
+    "Table",
     "TickertapeError",
     "Topic",
     "Trade",
+    "Unavailable",
     "Windowing",
+    "Writer",
     "flags",
     "floats",
     "ints",

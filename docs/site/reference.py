@@ -44,6 +44,7 @@ GROUPS = {
     "Events and topics": ["Trade", "Quote", "Post", "Event", "Heartbeat", "Topic"],
     "Write feeds and formats": ["Feed", "Source", "Format", "Other"],
     "Write alert channels": ["Channel", "Message", "Alert", "Http", "Answer", "Secret", "NotSent", "Refused"],
+    "Write kinds of databases": ["Database", "Writer", "Table", "Column", "Row", "Unavailable", "DatabaseError"],
     "Settings": ["load_settings", "Settings"],
     "Errors": ["TickertapeError", "ConfigError", "InputError", "BrokerError", "AccessError"],
 }

@@ -14,10 +14,9 @@ from msgspec import Meta, Struct, field
 from tickertape.schemas.alert import Alert, Severity
 from tickertape.schemas.topics import ALERTS
 from tickertape.stream.alerts.define.channel import Channel
-from tickertape.stream.configuration.connection import Secret, secret_from
+from tickertape.stream.configuration.entries import entry_of, kinds_in
 from tickertape.stream.configuration.numbers import not_finite
 from tickertape.stream.errors import ConfigError
-from tickertape.stream.extensions.loading import modules
 
 # Our own channels are found in the same way as those of users.
 OURS = "tickertape.stream.alerts.channels"
@@ -174,62 +173,15 @@ def load(path: str, places: Sequence[str], environ: Mapping[str, str] | None = N
         raise ConfigError("setting: alerts names no file, so there is no channel; see docs/alerts.md")
     try:
         file = msgspec.toml.decode(Path(path).read_bytes(), type=_File)
-        kinds = kinds_of_channels(places)
-        channels = [_channel(one, kinds, Path(path).parent, environ or os.environ) for one in file.channel]
+        kinds = kinds_in([OURS, *places], Channel, "channel")  # type: ignore[type-abstract]  # it is never made itself
+        given = environ or os.environ
+        channels = [entry_of(one, kinds, "channel", Path(path).parent, given) for one in file.channel]
     except (OSError, ValueError) as error:
         raise ConfigError(f"setting: alerts={path}: {error}; see docs/alerts.md") from None
     plan = Plan(file.severity, {channel.name: channel for channel in channels}, file.route)
     if wrong := _wrong(plan, [channel.name for channel in channels]):
         raise ConfigError(f"setting: alerts={path}: {wrong}; see docs/alerts.md")
     return plan
-
-
-def kinds_of_channels(places: Sequence[str]) -> dict[str, type[Channel]]:
-    """Return the kinds of channels, ours and those of users.
-
-    Raises
-    ------
-    ConfigError
-        A place can't be loaded, or two kinds have one name.
-    """
-    found: dict[str, type[Channel]] = {}
-    for module in modules([OURS, *places]):
-        for value in vars(module).values():
-            if not (isinstance(value, type) and issubclass(value, Channel) and hasattr(value, "kind")):
-                continue
-            if found.setdefault(value.kind, value) is not value:
-                raise ConfigError(f"{module.__file__}: a kind of channel {value.kind} exists already: rename it")
-    return found
-
-
-def _channel(
-    entry: Mapping[str, Any], kinds: Mapping[str, type[Channel]], folder: Path, environ: Mapping[str, str]
-) -> Channel:
-    values = dict(entry)
-    name, kind = values.get("name"), values.pop("kind", None)
-    if kind not in kinds:
-        raise ValueError(f"channel {name}: no such kind, {kind}; there are {', '.join(sorted(kinds))}")
-    secrets = [one.name for one in msgspec.structs.fields(kinds[kind]) if one.type is Secret]
-    for secret in secrets:
-        if secret in values:
-            raise ValueError(f"channel {name}: {secret} is a secret: write {secret}_env or {secret}_file instead")
-        variable, file = values.pop(f"{secret}_env", None), values.pop(f"{secret}_file", None)
-        if variable is not None:
-            if not environ.get(variable):
-                raise ValueError(f"channel {name}: {secret}_env names {variable}, which isn't set")
-            values[secret] = environ[variable]
-        elif file is not None:
-            try:
-                values[secret] = (folder / file).read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"channel {name}: {secret}_file can't be read: {type(error).__name__}") from None
-    try:
-        channel = msgspec.convert(values, kinds[kind], dec_hook=secret_from)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"channel {name}: {error}") from None
-    if wrong := channel.wrong():
-        raise ValueError(f"channel {name}: {wrong}")
-    return channel
 
 
 def _wrong(plan: Plan, names: Sequence[str]) -> str:

@@ -79,7 +79,7 @@ async def deny(scope: Scope, receive: Receive, send: Send, response: Response) -
 
 _LINES = {
     404: "there is nothing at this path: GET /api/v1/openapi.json lists what there is",
-    405: "this path is only for GET",
+    405: "this path doesn't take that method: GET /api/v1/openapi.json lists what it takes",
 }
 
 #: What answers to the errors of routes.

@@ -165,8 +165,17 @@ def whole_in(query: QueryParams, name: str, default: int, most: int) -> int:
 def time_in(query: QueryParams, name: str) -> int | None:
     """Return a time in ms since 1970 UTC, from ISO 8601 or ms."""
     text = one_in(query, name)
-    if text is None:
-        return None
+    return None if text is None else time_of(text, name)
+
+
+def time_of(text: str, name: str) -> int:
+    """Return a time in ms since 1970 UTC, from ISO 8601 or ms.
+
+    Raises
+    ------
+    Refused
+        It can't be read; the line has this name of it.
+    """
     if _is_whole(text):
         time_ms = int(text)
     else:

@@ -57,7 +57,7 @@ def written(form: Form, sink: Sink, found: Sequence[Held], following: str | None
     if form == JSON:
         return b'{"results":[%s],"next":%s}' % (b",".join([held.json for held in found]), encode(following))
     tables = _tables(sink, found)
-    return _arrow(sink, tables) if form == ARROW else _csv(sink, tables)
+    return arrow(_table(tables, _kinds(sink, tables))) if form == ARROW else _csv(sink, tables)
 
 
 def _tables(sink: Sink, found: Sequence[Held]) -> Mapping[str, list[Any]]:
@@ -78,18 +78,26 @@ def _kinds(sink: Sink, tables: Mapping[str, list[Any]]) -> list[tuple[str, Kind]
     return [(name, kind) for name, kind in sink.kinds.items() if name in tables or not tables]
 
 
-def _arrow(sink: Sink, tables: Mapping[str, list[Any]]) -> bytes:
-    kinds = _kinds(sink, tables)
+def as_table(sink: Sink, found: Sequence[Held]) -> pa.Table:
+    """Return results as a table with the columns of all kinds of the sink; those that a kind lacks are null."""
+    return _table(_tables(sink, found), list(sink.kinds.items()))
+
+
+def _table(tables: Mapping[str, list[Any]], kinds: Sequence[tuple[str, Kind]]) -> pa.Table:
     parts = []
     for name, kind in kinds:
         part = table_of(kind.record, tables.get(name, []))
         if name and name != ANY:
             part = part.append_column(kind.named, pa.array([name] * len(part), pa.string()))
         parts.append(part)
-    whole = pa.concat_tables(parts, promote_options="default")
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def arrow(table: pa.Table) -> bytes:
+    """Return a table as a stream of Arrow's IPC format."""
     out = BytesIO()
-    with pa.ipc.new_stream(out, whole.schema) as stream:
-        stream.write_table(whole)
+    with pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
     return out.getvalue()
 
 
@@ -102,11 +110,12 @@ def _csv(sink: Sink, tables: Mapping[str, list[Any]]) -> bytes:
     writer.writerow([*tagged, *names])
     for name, _ in kinds:
         for row in tables.get(name, []):
-            writer.writerow([*([name] if tagged else []), *(_cell(getattr(row, field, None)) for field in names)])
+            writer.writerow([*([name] if tagged else []), *(cell(getattr(row, field, None)) for field in names)])
     return out.getvalue().encode()
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a value as it is in CSV: what isn't a text or a number as JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if value is None or isinstance(value, str | int | float) else msgspec.json.encode(value).decode()

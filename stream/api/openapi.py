@@ -9,6 +9,7 @@ from tickertape.schemas.topics import BARS, SIGNALS
 from tickertape.stream.api.answers import JSON
 from tickertape.stream.api.asked import DEFAULT_RESULTS, MOST_MS, MOST_RESULTS
 from tickertape.stream.api.formats import ARROW, CSV
+from tickertape.stream.api.sql import Question
 from tickertape.stream.recent.sinks import Sink
 
 ROOT = "/api/v1"
@@ -28,6 +29,8 @@ _MEANINGS = {
     406: "None of the forms in Accept is one of ours.",
     410: "Kafka no longer has the records after this id.",
     413: "The request is too large.",
+    415: "The body isn't JSON.",
+    422: "The query takes more time or memory than it may.",
     429: "Too many requests; Retry-After says when to try again.",
     503: "Kafka can't be read, or too much is asked for.",
 }
@@ -87,6 +90,7 @@ def description(sinks: Mapping[str, Sink], version: str) -> dict[str, Any]:
             {_EVENTS: {"schema": {"type": "string"}}},
             (404, 410, 503),
         ),
+        f"{ROOT}/sql": {"post": _SQL},
         f"{ROOT}/pipeline": _get("Workers, partitions, lag and memory.", [], _json({"type": "object"})),
         f"{ROOT}/openapi.json": _get("This description.", [], _json({"type": "object"})),
     }
@@ -104,10 +108,14 @@ def description(sinks: Mapping[str, Sink], version: str) -> dict[str, Any]:
 
 
 def _get(summary: str, parameters: list[Any], content: Any, refusals: tuple[int, ...] = ()) -> dict[str, Any]:
+    return {"get": {"summary": summary, "parameters": parameters, "responses": _answers(content, refusals)}}
+
+
+def _answers(content: Any, refusals: tuple[int, ...]) -> dict[str, Any]:
     answers = {"200": {"description": "What was asked for.", "content": content}}
     for status in sorted({*_ALWAYS, *refusals}):
         answers[str(status)] = {"description": _MEANINGS[status], "content": _json(_ERROR)}
-    return {"get": {"summary": summary, "parameters": parameters, "responses": answers}}
+    return answers
 
 
 def _json(schema: Any) -> dict[str, Any]:
@@ -157,3 +165,20 @@ _RANGE = [
 _AFTER = _query(
     "after", {"type": "string", "pattern": r"^([0-9]+:[0-9]+(,[0-9]+:[0-9]+)*)?$"}, "Go on after this event's id."
 )
+_SQL = {
+    "summary": "The rows of an SQL query over results. It is off unless the setting `console_sql` allows it.",
+    "requestBody": {"required": True, "content": _json(msgspec.json.schema(Question))},
+    "responses": _answers(
+        _forms(
+            {
+                "type": "object",
+                "required": ["rows", "is_cut"],
+                "properties": {
+                    "rows": {"type": "array", "items": {"type": "object"}},
+                    "is_cut": {"type": "boolean", "description": "True if there would have been more rows."},
+                },
+            }
+        ),
+        (406, 415, 422, 503),
+    ),
+}

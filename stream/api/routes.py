@@ -29,6 +29,7 @@ from tickertape.stream.api.formats import Form, form_in, written
 from tickertape.stream.api.live import Live
 from tickertape.stream.api.openapi import ROOT, SHORT, description
 from tickertape.stream.api.pipeline import Pipeline
+from tickertape.stream.api.sql import Sql
 from tickertape.stream.api.streams import EventStream, serve_socket
 from tickertape.stream.recent.held import Held
 from tickertape.stream.recent.history import Gone, History, TooMuch
@@ -53,13 +54,18 @@ class Api:
         The state of the pipeline.
     hello
         What the page's socket is told first: ``version``, and whether this is the ``demo``.
+    sql
+        What answers SQL; None: nothing does.
     """
 
-    def __init__(self, recent: Recent, history: History, pipeline: Pipeline, hello: dict[str, Any]) -> None:
+    def __init__(
+        self, recent: Recent, history: History, pipeline: Pipeline, hello: dict[str, Any], sql: Sql | None = None
+    ) -> None:
         self._recent = recent
         self._history = history
         self._pipeline = pipeline
         self._hello = hello
+        self._sql = sql
 
     @property
     def routes(self) -> Sequence[BaseRoute]:
@@ -71,6 +77,7 @@ class Api:
             Route(f"{ROOT}/latest/{{topic}}", self.latest),
             Route(f"{ROOT}/stream/{{topic}}", self.events),
             WebSocketRoute(f"{ROOT}/stream/{{topic}}", self.changes),
+            Route(f"{ROOT}/sql", self.sql, methods=["POST"]),
             Route(f"{ROOT}/pipeline", self.pipeline),
             Route(f"{ROOT}/openapi.json", self.openapi),
             WebSocketRoute(f"{ROOT}/live", self.live),
@@ -186,6 +193,13 @@ class Api:
             return await self._history.between(sink, *asked)
         except TooMuch as too_much:
             raise Refused(503, str(too_much), RETRY) from None
+
+    async def sql(self, request: Request) -> Response:
+        """Answer an SQL query."""
+        check_names(request.query_params, ())
+        if self._sql is None:
+            raise Refused(403, "SQL is turned off here: set console_sql")
+        return await self._sql.answer(request)
 
     async def pipeline(self, request: Request) -> Response:
         """Return the state of the pipeline."""

@@ -20,6 +20,7 @@ from tickertape.stream.api.answers import HANDLERS
 from tickertape.stream.api.guard import Guard, check_reach
 from tickertape.stream.api.pipeline import Pipeline
 from tickertape.stream.api.routes import Api
+from tickertape.stream.api.sql import Sql
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.errors import ConfigError, TickertapeError
@@ -79,7 +80,10 @@ class Console:
         if worker_numbers is None and settings.console_metrics:
             worker_numbers = WorkerNumbers(f"http://{settings.console_metrics}/sd")
         self.pipeline = Pipeline(settings, read, self.recent, worker_numbers or dict)
-        api = Api(self.recent, History(settings), self.pipeline, {"version": version("tickertape"), "demo": demo})
+        history = History(settings)
+        hello = {"version": version("tickertape"), "demo": demo}
+        sql = Sql(self.recent, history) if settings.console_sql else None
+        api = Api(self.recent, history, self.pipeline, hello, sql)
         check_reach(settings)
         app = Starlette(
             routes=[*api.routes, *routes],

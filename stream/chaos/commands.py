@@ -20,7 +20,16 @@ from tickertape.stream.errors import ConfigError, LawBroken
 )
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="Inject only this kind of fault; repeatable.")
 @click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the outcome to this JSON file.")
-def chaos(seed: int, minutes: float, workers: int, busy: int, faults: tuple[str, ...], summary: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Show progress as JSON, an object on each line.")
+def chaos(
+    seed: int,
+    minutes: float,
+    workers: int,
+    busy: int,
+    faults: tuple[str, ...],
+    summary: Path | None,
+    as_json: bool,
+) -> None:
     """Inject faults into workers, broker, feeds and sinks while trades flow, and compare every result with an oracle.
 
     The command runs an embedded Kafka, which it kills too. The exit code is 0 only if every final bar and every tally
@@ -30,6 +39,7 @@ def chaos(seed: int, minutes: float, workers: int, busy: int, faults: tuple[str,
 
     from tickertape.stream.chaos.faults import FAULTS
     from tickertape.stream.chaos.run import Plan, run
+    from tickertape.stream.progress.shown import Progress
 
     if unknown := [fault for fault in faults if fault not in FAULTS]:
         raise ConfigError(f"{unknown[0]}: no such fault; there are {', '.join(FAULTS)}")
@@ -39,7 +49,15 @@ def chaos(seed: int, minutes: float, workers: int, busy: int, faults: tuple[str,
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     plan = Plan(seed=seed, minutes=minutes, workers=workers, busy=busy, faults=list(faults) or list(FAULTS))
     began = time.monotonic()
-    found = run(plan, lambda line: click.echo(f"{time.monotonic() - began:6.1f} s  {line}"))
+    progress = Progress(Console(stderr=True), as_json=as_json)
+
+    def say(line: str) -> None:
+        if as_json:
+            progress.say(line)
+        else:
+            click.echo(f"{time.monotonic() - began:6.1f} s  {line}")
+
+    found = run(plan, say, progress)
     Console().print(found.table())
     click.echo(str(found))
     if summary is not None:

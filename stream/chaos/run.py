@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
-from rich.console import Console
 
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.schemas.topics import BARS, DEAD_LETTERS, LATE, POSTS, QUOTES, SLICES, TRADES
@@ -39,6 +38,8 @@ from tickertape.stream.engine.define.recipes import Recursion
 from tickertape.stream.kafka.admin import topics
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
+from tickertape.stream.progress.meter import Count
+from tickertape.stream.progress.shown import NOWHERE, Progress
 from tickertape.stream.replay.verify import NOT_YET, verify
 
 # The lateness for even and for odd seeds. With the first, a zombie wakes while slices with its records are still open.
@@ -102,7 +103,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         return f"tickertape chaos --seed {self.seed} --minutes {self.minutes:g} --workers {self.workers}{load}{kinds}"
 
 
-def run(plan: Plan, say: Say) -> Summary:
+def run(plan: Plan, say: Say, progress: Progress = NOWHERE) -> Summary:
     """Perform a run on an embedded Kafka.
 
     Parameters
@@ -110,7 +111,9 @@ def run(plan: Plan, say: Say) -> Summary:
     plan
         The run's parameters.
     say
-        Called with each line of progress.
+        Called with each line about what happens.
+    progress
+        Where the time of the faults is shown.
 
     Raises
     ------
@@ -135,7 +138,7 @@ def run(plan: Plan, say: Say) -> Summary:
             },
         )
         topics.create(settings)
-        return asyncio.run(_Run(plan, settings, kafka, folder, say).run())
+        return asyncio.run(_Run(plan, settings, kafka, folder, say, progress).run())
 
 
 @contextmanager
@@ -154,7 +157,10 @@ def _folder(say: Say) -> Iterator[Path]:
 
 
 class _Run:
-    def __init__(self, plan: Plan, settings: Settings, kafka: EmbeddedKafka, folder: Path, say: Say) -> None:
+    def __init__(
+        self, plan: Plan, settings: Settings, kafka: EmbeddedKafka, folder: Path, say: Say, progress: Progress
+    ) -> None:
+        self._progress = progress
         self._plan, self._settings, self._kafka, self._folder, self._say = plan, settings, kafka, folder, say
         self._sink = Sink()
         self._worker_log = WorkerLog(folder / "workers.log")
@@ -182,7 +188,9 @@ class _Run:
             stage = Stage(settings, self._kafka, self._supervisor, feeds, plan.workers, self._folder, [], self._refused)
             stage.use(0, settings.partitions[TRADES.name])
             feeds |= {feed.source: self._feed(feed) for feed in plans}
-            await self._strike(stage)
+            began, seconds = time.monotonic(), plan.minutes * 60
+            with self._progress.of("struck for", "s", lambda: Count(time.monotonic() - began, seconds)):
+                await self._strike(stage)
             await asyncio.to_thread(_end, feeds)
             truth, values = await self._truth()
             bars = await asyncio.to_thread(truth.bars)
@@ -324,7 +332,7 @@ class _Run:
         for topic in TOPICS:
             folder = self._folder / f"replay-{topic.name}"
             folder.mkdir()
-            for compared in await verify(settings, topic.name, 1, folder, Console(quiet=True)):
+            for compared in await verify(settings, topic.name, 1, folder, NOWHERE):
                 agree[compared.output] = compared.agree
                 differences += compared.differences
                 if not_yet := compared.left_out[NOT_YET]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from msgspec import json
 
 from tickertape.stream.configuration.settings import PREFIX, Settings
-from tickertape.stream.telemetry.metrics import reserve
+from tickertape.stream.telemetry.serving import reserve
 
 
 class MetricsPorts:

@@ -27,6 +27,8 @@ from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.kafka.stores.control import Control, write_workers
 from tickertape.stream.kafka.stores.states import KafkaStates, find
+from tickertape.stream.progress.meter import Count
+from tickertape.stream.progress.shown import NOWHERE, Counting, Progress
 
 GONE_SECONDS = 30.0
 DRAIN_SECONDS = 45.0
@@ -38,7 +40,7 @@ LANES_EVERY = 500
 _PLAN = TP(RESHARDED.name, 0)
 
 
-def run(settings: Settings, shards: int, say: Say) -> None:
+def run(settings: Settings, shards: int, say: Say, progress: Progress = NOWHERE) -> None:
     """Drain the workers, run `reshard`, and start the workers again.
 
     Parameters
@@ -47,6 +49,8 @@ def run(settings: Settings, shards: int, say: Say) -> None:
         See `reshard`.
     say
         Receives each line about the progress.
+    progress
+        Where the progress of copying is shown.
 
     Raises
     ------
@@ -56,7 +60,7 @@ def run(settings: Settings, shards: int, say: Say) -> None:
     began = time.monotonic()
     workers = asyncio.run(_drain(settings, say))
     try:
-        records = reshard(settings, shards)
+        records = reshard(settings, shards, progress)
         say(f"{SLICES.name} has {shards} shards; copied {records:,} records of frames that open windows need")
     finally:
         if workers:
@@ -114,7 +118,7 @@ class Plan(Struct, frozen=True, array_like=True):
     topics: dict[str, Views]
 
 
-def reshard(settings: Settings, shards: int) -> int:
+def reshard(settings: Settings, shards: int, progress: Progress = NOWHERE) -> int:
     """Create ``slices`` again with another number of partitions, and the frames that open windows need.
 
     No worker may run. If a call is interrupted at any point, the next call finishes it.
@@ -125,6 +129,8 @@ def reshard(settings: Settings, shards: int) -> int:
         The settings of the pipeline; ``broker`` is set.
     shards
         The new number of shards.
+    progress
+        Where the progress of copying is shown.
 
     Returns
     -------
@@ -144,7 +150,7 @@ def reshard(settings: Settings, shards: int) -> int:
         plan = _plan(admin, settings, group)
         if plan is None:
             _delete(admin, RESHARDED)
-            plan = Plan(shards, _stage(admin, settings, group, shards))
+            plan = Plan(shards, _stage(admin, settings, group, shards, progress))
             _keep(admin, settings, group, plan)
         elif plan.shards != shards:
             raise ConfigError(
@@ -156,7 +162,7 @@ def reshard(settings: Settings, shards: int) -> int:
         # The snapshots belong to the old shards.
         _delete(admin, WINDOW_STATE)
         _create(settings, WINDOW_STATE, shards)
-        ends = asyncio.run(_copy(settings, shards))
+        ends = asyncio.run(_copy(settings, shards, progress))
         _commit(admin, settings, group, plan, ends)
         _delete(admin, RESHARDED)
         retrying(lambda: admin.delete_groups([_plan_group(group)]))
@@ -184,7 +190,9 @@ def _keep(admin: KafkaAdminClient, settings: Settings, group: str, plan: Plan) -
     retrying(lambda: admin.alter_group_offsets(_plan_group(group), offsets))
 
 
-def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int) -> dict[str, Views]:
+def _stage(
+    admin: KafkaAdminClient, settings: Settings, group: str, shards: int, progress: Progress
+) -> dict[str, Views]:
     """Write the frames that open windows need to the staging topic, split for the new shards; return their views."""
     before = len(admin.describe_topics([SLICES.name])[0]["partitions"])
     if not before:
@@ -194,7 +202,8 @@ def _stage(admin: KafkaAdminClient, settings: Settings, group: str, shards: int)
     }
     _create(settings, RESHARDED, shards)
     resharding = Resharding(before, shards, slice_ms=settings.slice_ms, epoch=settings.epoch)
-    asyncio.run(_split(settings, resharding, {shard: commit.offset for shard, commit in said.items()}))
+    needed = {shard: commit.offset for shard, commit in said.items()}
+    asyncio.run(_split(settings, resharding, needed, progress))
     whole = _whole(settings, {TP(SLICES.name, shard): commit.metadata for shard, commit in said.items()})
     return merged([windows_from(whole.get(TP(SLICES.name, n), "")) or WindowCheckpoint() for n in range(before)])
 
@@ -216,7 +225,7 @@ def _short(settings: Settings, group: str, metadata: Mapping[TP, str]) -> dict[T
     return asyncio.run(run()) if any(map(is_long, metadata.values())) else dict(metadata)
 
 
-async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int]) -> None:
+async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int, int], progress: Progress) -> None:
     inspectors = {slicing.topic.name: Inspector(slicing.aggregate) for slicing in configured(settings)[0]}
     encode = msgspec.msgpack.Encoder().encode
     async with Reader(settings, [SLICES.name], from_beginning=True) as reader, Producer(settings) as producer:
@@ -237,35 +246,40 @@ async def _split(settings: Settings, resharding: Resharding, needed: Mapping[int
 
         ends = await reader.ends()
         await reader.skip({Part(SLICES.name, shard): offset for shard, offset in needed.items()})
-        until_lanes = LANES_EVERY
-        while not await reader.has_read(ends):
-            for record in await reader.read():
-                try:
-                    frames = frames_in(record.value or b"")
+        until_lanes, begins = LANES_EVERY, await reader.positions()
+        split = Counting(sum(end - begins[tp] for tp, end in ends.items()))
+        with progress.of("split", "records", split):
+            while not await reader.has_read(ends):
+                for record in await reader.read():
+                    split.done += 1
+                    try:
+                        frames = frames_in(record.value or b"")
+                        for frame in frames:
+                            inspectors[frame.topic].inspect(frame)
+                    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame, KeyError):
+                        # No agent reads such a record. If it isn't ours, the shard's owner has sent it to dead letters.
+                        continue
                     for frame in frames:
-                        inspectors[frame.topic].inspect(frame)
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadFrame, KeyError):
-                    # No agent reads such a record. If it isn't ours, the shard's owner has sent it to dead letters.
-                    continue
-                for frame in frames:
-                    send(resharding.split(record.partition, frame))
-                until_lanes -= len(frames)
-                if until_lanes <= 0:
-                    until_lanes = max(LANES_EVERY, send(resharding.lanes()))
-            await producer.room()
+                        send(resharding.split(record.partition, frame))
+                    until_lanes -= len(frames)
+                    if until_lanes <= 0:
+                        until_lanes = max(LANES_EVERY, send(resharding.lanes()))
+                await producer.room()
         send(resharding.lanes(end=True))
 
 
-async def _copy(settings: Settings, shards: int) -> list[int]:
+async def _copy(settings: Settings, shards: int, progress: Progress) -> list[int]:
     """Copy the staged records to ``slices``, which is empty; return the number of records of each shard."""
     copied = [0] * shards
     async with Reader(settings, [RESHARDED.name], from_beginning=True) as reader, Producer(settings) as producer:
-        ends = await reader.ends()
-        while not await reader.has_read(ends):
-            for record in await reader.read():
-                producer.send(SLICES.name, record.partition, record.key, record.value)
-                copied[record.partition] += 1
-            await producer.room()
+        begins, ends = await reader.begins(), await reader.ends()
+        total = sum(end - begins[tp] for tp, end in ends.items())
+        with progress.of("copied", "records", lambda: Count(sum(copied), total)):
+            while not await reader.has_read(ends):
+                for record in await reader.read():
+                    producer.send(SLICES.name, record.partition, record.key, record.value)
+                    copied[record.partition] += 1
+                await producer.room()
     return copied
 
 

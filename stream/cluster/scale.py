@@ -19,6 +19,7 @@ from tickertape.stream.kafka.admin import members, topics
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.clients.reader import Reader
 from tickertape.stream.kafka.stores.control import Control, write_schedule, write_workers
+from tickertape.stream.progress.shown import NOWHERE, Counting, Progress
 
 # The topic on which results of an input topic appear first.
 RESULTS = {TRADES.name: BARS, QUOTES.name: QUOTE_BARS, POSTS.name: SOCIAL}
@@ -66,7 +67,9 @@ class ScaleOutcome(Struct, frozen=True, kw_only=True):
     longest_gap_seconds: float | None
 
 
-def run(settings: Settings, topic: str, partitions: int, workers: int | None, say: Say) -> ScaleOutcome:
+def run(
+    settings: Settings, topic: str, partitions: int, workers: int | None, say: Say, progress: Progress = NOWHERE
+) -> ScaleOutcome:
     """Add partitions to a topic, and make feeds use them once the workers own them all.
 
     If a call is interrupted, the next call continues it.
@@ -83,6 +86,8 @@ def run(settings: Settings, topic: str, partitions: int, workers: int | None, sa
         The number of workers that each ``tickertape up`` of the group must run from now on; None leaves it unchanged.
     say
         Receives each line about the progress.
+    progress
+        Where is shown how far workers have caught up.
 
     Raises
     ------
@@ -91,10 +96,12 @@ def run(settings: Settings, topic: str, partitions: int, workers: int | None, sa
     BrokerError
         Kafka can't be reached, or the workers don't take over the partitions.
     """
-    return asyncio.run(scale(settings, topic, partitions, workers, say))
+    return asyncio.run(scale(settings, topic, partitions, workers, say, progress))
 
 
-async def scale(settings: Settings, topic: str, partitions: int, workers: int | None, say: Say) -> ScaleOutcome:
+async def scale(
+    settings: Settings, topic: str, partitions: int, workers: int | None, say: Say, progress: Progress = NOWHERE
+) -> ScaleOutcome:
     """See `run`, which runs this in an event loop of its own."""
     declared = {known.name: known for known in discover(settings.agents).topics}
     chosen = declared.get(topic)
@@ -107,7 +114,7 @@ async def scale(settings: Settings, topic: str, partitions: int, workers: int | 
     ):
         results = asyncio.create_task(_watch(reader, stamps := set[int]()))
         try:
-            report = await _Scaling(settings, chosen, partitions, workers, say).run(producer, control)
+            report = await _Scaling(settings, chosen, partitions, workers, say, progress).run(producer, control)
         finally:
             results.cancel()
             with suppress(asyncio.CancelledError):
@@ -148,8 +155,22 @@ class _Look(Struct, frozen=True):
     watermark_ms: int
 
 
+def _lag(look: _Look, mark: _Look) -> int:
+    """Return how many of the records that were present at one look are still to be read at another."""
+    return sum(max(0, end - upto) for upto, end in zip(look.uptos, mark.ends, strict=True))
+
+
 class _Scaling:
-    def __init__(self, settings: Settings, topic: Topic, partitions: int, workers: int | None, say: Say) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topic: Topic,
+        partitions: int,
+        workers: int | None,
+        say: Say,
+        progress: Progress,
+    ) -> None:
+        self._progress = progress
         self._settings = settings
         self._topic = topic
         self._partitions = partitions
@@ -281,11 +302,16 @@ class _Scaling:
     async def _caught_up(self, mark: _Look, done: str) -> bool:
         """Wait until all records that were present at a moment have been read and committed."""
         until = time.monotonic() + CAUGHT_UP_SECONDS
-        while any(upto < end for upto, end in zip((await self._look()).uptos, mark.ends, strict=True)):
-            if time.monotonic() > until:
-                self._say(f"the workers lag: {self._topic.name} is not read up to {CAUGHT_UP_SECONDS:g} s ago")
-                return False
-            await asyncio.sleep(POLL_SECONDS)
+        lag = _lag(mark, mark)
+        read = Counting(lag)
+        with self._progress.of("read", "records", read):
+            while left := _lag(await self._look(), mark):
+                read.done = lag - left
+                if time.monotonic() > until:
+                    self._say(f"the workers lag: {self._topic.name} is not read up to {CAUGHT_UP_SECONDS:g} s ago")
+                    return False
+                await asyncio.sleep(POLL_SECONDS)
+            read.done = lag
         if done:
             self._say(f"{done}, after {self._seconds()}")
         return True

@@ -13,6 +13,7 @@ from tickertape.stream.command_line.commands import dashboards, doctor, metrics,
 from tickertape.stream.command_line.new import new
 from tickertape.stream.console.commands import console
 from tickertape.stream.errors import ConfigError, TickertapeError
+from tickertape.stream.export.commands import export
 from tickertape.stream.feeds.commands import feed
 from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
@@ -72,6 +73,7 @@ for command in (
     dashboards,
     demo,
     doctor,
+    export,
     feed,
     kafka,
     metrics,

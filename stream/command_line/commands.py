@@ -175,6 +175,7 @@ def metrics(settings: Settings) -> None:
         "feed": "Feeds",
         "supervisor": "The supervisor, `tickertape up`",
         "alerts": "Alerts, `tickertape alerts run`",
+        "export": "Copies in databases, `tickertape export run`",
     }
     for kind, title in titles.items():
         _print_section(title, declared(kind))

@@ -150,6 +150,13 @@ def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             load(settings.alerts, settings.agents)
         except TickertapeError as error:
             yield str(error), "correct the file, or set the variable that it names"
+    if settings.databases:
+        from tickertape.stream.export.plan import load as load_databases
+
+        try:
+            load_databases(settings.databases, settings.agents)
+        except TickertapeError as error:
+            yield str(error), "correct the file, or set the variable that it names"
     known = {topic.name for topic in agents.topics}
     for table in ("lateness_ms", "partitions"):
         for name in sorted(getattr(settings, table).keys() - known):

@@ -182,7 +182,7 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
                     "sasl_password_file (its secret)"
                 )
             url = urlsplit(self.sasl_token_url)
-            if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOOPBACK):
+            if url.scheme != "https" and not (url.scheme == "http" and is_here(url.hostname or "")):
                 raise ConfigError("setting: sasl_token_url must begin with https://, because a secret is sent there")
         for text in self.sasl_extensions:
             _name_and_value(text)
@@ -198,6 +198,11 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _OF_TOKENS = ("sasl_token_file", "sasl_token_url", "sasl_scope", "sasl_extensions")
+
+
+def is_here(host: str) -> bool:
+    """Return whether a host is this machine itself, to which a secret may be sent without TLS."""
+    return host in _LOOPBACK
 
 
 def secret_from(kind: type, value: Any) -> Any:

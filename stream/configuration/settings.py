@@ -87,6 +87,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
         A TOML file of rules; a result that fulfils a rule is a signal. See docs/signals.md. Empty: no signals.
     alerts
         A TOML file of channels and of routes from signals to them. See docs/alerts.md. Empty: no alerts.
+    databases
+        A TOML file of databases to which results are copied. See docs/export.md. Empty: none.
     rolling_ms
         The widths of sliding windows, by name. Each width is a multiple of the finest resolution.
     compression
@@ -134,6 +136,8 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     console_metrics
         Where `tickertape up` shows its metrics, as ``127.0.0.1:9108``, for what the page says of workers. Empty: it
         says only what Kafka knows of them.
+    console_sql
+        True to answer SQL queries at ``/api/v1/sql``: see docs/sql.md. It needs DuckDB.
     console_requests
         How many requests per second a client's address may make, on average.
     """
@@ -157,6 +161,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     resolutions: dict[str, list[str]] = field(default_factory=dict)
     signals: str = ""
     alerts: str = ""
+    databases: str = ""
     rolling_ms: dict[str, Whole] = field(default_factory=lambda: {"10s": 10_000, "1m": 60_000, "5m": 300_000})
     compression: str = "none"
     fill: bool = False
@@ -180,6 +185,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     console_key: str = ""
     console_columns: str = ""
     console_metrics: str = ""
+    console_sql: bool = False
     console_requests: Seconds = 50.0
 
     @property
@@ -275,7 +281,7 @@ def _from_file(path: str) -> dict[str, Any]:
     folder = Path(path).resolve().parent
     if isinstance(places := values.get("agents"), list):
         values["agents"] = [str(folder / at) if isinstance(at, str) and is_folder(at) else at for at in places]
-    for name in ("signals", "alerts", "aliases", "console_certificate", "console_key", "console_columns"):
+    for name in ("signals", "alerts", "databases", "aliases", "console_certificate", "console_key", "console_columns"):
         if isinstance(named := values.get(name), str) and named:
             values[name] = str(folder / named)
     return values

@@ -149,7 +149,12 @@ def show(settings: Settings, name: str, as_json: bool) -> None:
     metavar="N",
     help="The new number of workers of each `tickertape up` in the group.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON, and progress to standard error.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the outcome as JSON, and progress to standard error, as lines of JSON.",
+)
 @click.pass_obj
 def scale(settings: Settings, topic: str, partitions: int, workers: int | None, as_json: bool) -> None:
     """Give a topic more partitions while feeds and workers run, and have feeds use them.
@@ -157,10 +162,14 @@ def scale(settings: Settings, topic: str, partitions: int, workers: int | None, 
     Nothing is restarted, lost or counted twice. Feeds use the new partitions from an event time on that is a few
     seconds ahead. If the command is interrupted, run it again: it continues.
     """
+    from rich.console import Console
+
     from tickertape.stream.cluster.scale import run
+    from tickertape.stream.progress.shown import Progress
 
     settings.the_broker()
-    report = run(settings, topic, partitions, workers, lambda line: click.echo(line, err=as_json))
+    progress = Progress(Console(stderr=True), as_json=as_json)
+    report = run(settings, topic, partitions, workers, progress.say if as_json else click.echo, progress)
     if as_json:
         _print_json(report)
 
@@ -168,18 +177,23 @@ def scale(settings: Settings, topic: str, partitions: int, workers: int | None, 
 @click.command()
 @click.argument("topic", type=click.Choice([SLICES.name]), expose_value=False)
 @click.option("--shards", type=click.IntRange(1), required=True, help="The new number of shards.", metavar="N")
+@click.option("--json", "as_json", is_flag=True, help="Show progress as JSON, an object on each line.")
 @click.pass_obj
-def reshard(settings: Settings, shards: int) -> None:
+def reshard(settings: Settings, shards: int, as_json: bool) -> None:
     """Change the number of shards of the second stage, which is the most workers that can share its work.
 
     The workers of each `tickertape up` drain and stop, the frames of open windows are split among the new shards, and
     the workers start again. Feeds keep running, and their records wait. If the command is interrupted, run it again: it
     continues.
     """
+    from rich.console import Console
+
     from tickertape.stream.cluster.reshard import run
+    from tickertape.stream.progress.shown import Progress
 
     settings.the_broker()
-    run(settings, shards, click.echo)
+    progress = Progress(Console(stderr=True), as_json=as_json)
+    run(settings, shards, progress.say if as_json else click.echo, progress)
 
 
 def _topics(settings: Settings) -> tuple[Topic, ...]:

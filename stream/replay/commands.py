@@ -16,6 +16,7 @@ from tickertape.stream.feeds.options import source_name
 _processes = click.option(
     "--processes", type=click.IntRange(1), metavar="N", help="Number of processes; by default one per core."
 )
+_as_json = click.option("--json", "as_json", is_flag=True, help="Show progress as JSON, an object on each line.")
 
 
 @click.command()
@@ -38,6 +39,7 @@ _processes = click.option(
     help="Number of partitions over which a feed would spread the files; by default as set for each topic.",
 )
 @source_name
+@_as_json
 @click.pass_obj
 def replay(
     settings: Settings,
@@ -49,6 +51,7 @@ def replay(
     processes: int | None,
     partitions: int | None,
     source: str | None,
+    as_json: bool,
 ) -> None:
     """Compute the workers' results from recorded files, or from a topic's retained records, and write them as Parquet.
 
@@ -61,6 +64,7 @@ def replay(
 
     from tickertape.stream.cluster.supervisor import cores
     from tickertape.stream.feeds.define.registry import format_named, formats
+    from tickertape.stream.progress.shown import Progress
     from tickertape.stream.replay import run
 
     if bool(paths) == bool(topic):
@@ -73,14 +77,14 @@ def replay(
     if topic:
         settings.the_broker()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    console = Console(stderr=True)
+    progress = Progress(Console(stderr=True), as_json=as_json)
     with _folder(out) as made:
         folder = Path(made)
         if topic:
-            outcome = asyncio.run(run.of_topic(settings, topic, processes or cores(), folder, console))
+            outcome = asyncio.run(run.of_topic(settings, topic, processes or cores(), folder, progress))
         else:
             recorded = run.Files(paths, kind, partitions, sort, source)
-            outcome = asyncio.run(run.of_files(settings, recorded, processes or cores(), folder, console))
+            outcome = asyncio.run(run.of_files(settings, recorded, processes or cores(), folder, progress))
         written = run.write(outcome, folder, out)
     click.echo(str(outcome))
     for line in written:
@@ -92,8 +96,9 @@ def replay(
 @click.command()
 @click.option("--topic", default=TRADES.name, show_default=True, metavar="NAME", help="Input topic of the results.")
 @_processes
+@_as_json
 @click.pass_obj
-def verify(settings: Settings, topic: str, processes: int | None) -> None:
+def verify(settings: Settings, topic: str, processes: int | None, as_json: bool) -> None:
     """Replay a topic's retained records, and compare the outcome bit by bit with the final results on the sinks.
 
     The exit code is 6 if they differ. The settings must be the same as the workers'.
@@ -101,12 +106,14 @@ def verify(settings: Settings, topic: str, processes: int | None) -> None:
     from rich.console import Console
 
     from tickertape.stream.cluster.supervisor import cores
+    from tickertape.stream.progress.shown import Progress
     from tickertape.stream.replay import verify
 
     settings.the_broker()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with TemporaryDirectory(prefix="tickertape-verify-") as folder:
-        compared = asyncio.run(verify.verify(settings, topic, processes or cores(), Path(folder), Console(stderr=True)))
+        progress = Progress(Console(stderr=True), as_json=as_json)
+        compared = asyncio.run(verify.verify(settings, topic, processes or cores(), Path(folder), progress))
     for one in compared:
         click.echo(str(one))
     if differences := [difference for one in compared for difference in one.differences]:

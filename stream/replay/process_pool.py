@@ -11,11 +11,10 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from rich.console import Console
-
 from tickertape.stream.engine.worker import memory
 from tickertape.stream.errors import TickertapeError
-from tickertape.stream.feeds.publish import progress
+from tickertape.stream.progress.meter import Count
+from tickertape.stream.progress.shown import Progress
 
 T = TypeVar("T")
 
@@ -29,12 +28,12 @@ class ProcessPool:
     ----------
     processes
         The number of processes.
-    console
-        The console on which progress is shown.
+    progress
+        Where progress is shown.
     """
 
-    def __init__(self, processes: int, console: Console) -> None:
-        self._console = console
+    def __init__(self, processes: int, progress: Progress) -> None:
+        self._progress = progress
         context = multiprocessing.get_context("spawn")
         self._counted = context.Array("q", 2)
         self._pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(self._counted,))
@@ -51,17 +50,9 @@ class ProcessPool:
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
 
-    @property
-    def events(self) -> int:
-        """The number of events that the tasks of this run have counted."""
-        return int(self._counted[0])
-
-    @property
-    def newest_ms(self) -> int:
-        """The newest event time that the tasks have met, in ms."""
-        return int(self._counted[1])
-
-    async def run(self, done: str, what: str, task: Callable[..., T], each: Sequence[tuple[Any, ...]]) -> list[T]:
+    async def run(
+        self, done: str, what: str, task: Callable[..., T], each: Sequence[tuple[Any, ...]], total: int | None = None
+    ) -> list[T]:
         """Run a task once for each tuple of arguments, and return the results in that order.
 
         Parameters
@@ -72,6 +63,8 @@ class ProcessPool:
             A function at the top level of a module.
         each
             The arguments of each call.
+        total
+            How many events or results the tasks will count; None: how far they are is told by how many have ended.
 
         Raises
         ------
@@ -79,8 +72,14 @@ class ProcessPool:
             A process was killed.
         """
         self._counted[:] = [0, 0]
-        async with progress.shown(self, self._console, done, what):
-            futures = [asyncio.wrap_future(self._pool.submit(task, *arguments)) for arguments in each]
+        futures: list[asyncio.Future[T]] = []
+
+        def count() -> Count:
+            ended = sum(future.done() for future in futures)
+            return Count(self._counted[0], total, ended / max(len(each), 1), self._counted[1])
+
+        with self._progress.of(done, what, count):
+            futures += [asyncio.wrap_future(self._pool.submit(task, *arguments)) for arguments in each]
             try:
                 return list(await asyncio.gather(*futures))
             except BrokenProcessPool:

@@ -8,7 +8,6 @@ from time import time
 import msgspec
 import pyarrow as pa
 from msgspec import Struct
-from rich.console import Console
 
 from tickertape.schemas.events import TOPICS
 from tickertape.schemas.frame import Tallies
@@ -24,6 +23,7 @@ from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.publish.channel import LONGEST_BAR_MS
 from tickertape.stream.feeds.tally import Tally
 from tickertape.stream.kafka.admin import topics
+from tickertape.stream.progress.shown import Progress
 from tickertape.stream.replay import fold, parquet
 from tickertape.stream.replay import partition_files as deal
 from tickertape.stream.replay.final_lanes import FinalLanes, Sliced, final_lanes
@@ -96,7 +96,7 @@ class Outcome(Struct):
         return "\n".join([*lines, f"read {self.read:,} = {self.tallies}"])
 
 
-async def of_files(settings: Settings, source: Files, processes: int, folder: Path, console: Console) -> Outcome:
+async def of_files(settings: Settings, source: Files, processes: int, folder: Path, progress: Progress) -> Outcome:
     """Replay files, and leave the resulting tables in a folder.
 
     Parameters
@@ -109,8 +109,8 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
         The number of processes.
     folder
         The folder for intermediate files and tables.
-    console
-        The console on which progress is shown.
+    progress
+        Where progress is shown.
 
     Raises
     ------
@@ -122,7 +122,7 @@ async def of_files(settings: Settings, source: Files, processes: int, folder: Pa
     ranges = [deal_out(path) for path in source.paths]
     each = [one for of_file in ranges for one in of_file]
     partitions = _partitions(settings, source)
-    with ProcessPool(processes, console) as pool:
+    with ProcessPool(processes, progress) as pool:
         bounds = deal.Bounds(settings.skew_ms, now_ms())
         tasks = [(one, n, folder, partitions, bounds, sort) for n, one in enumerate(each)]
         dealt = await pool.run("read", "events", _deal, tasks)
@@ -145,7 +145,7 @@ def _partitions(settings: Settings, source: Files) -> dict[str, int]:
     return {t.name: source.partitions or settings.partitions.get(t.name, t.partitions) for t in known if t.name in read}
 
 
-async def of_topic(settings: Settings, topic: str, processes: int, folder: Path, console: Console) -> Outcome:
+async def of_topic(settings: Settings, topic: str, processes: int, folder: Path, progress: Progress) -> Outcome:
     """Replay a topic's retained records up to its present end; see `of_files` for the parameters.
 
     Raises
@@ -162,7 +162,7 @@ async def of_topic(settings: Settings, topic: str, processes: int, folder: Path,
     if not state.exists:
         raise BrokerError(f"topic {topic} doesn't exist on {settings.broker}: run `tickertape topics create`")
     each: list[Log] = [OfTopic(settings, p.start, p.end) for p in state.partitions]
-    with ProcessPool(processes, console) as pool:
+    with ProcessPool(processes, progress) as pool:
         return await _replay(pool, Job(settings, topic, len(each), processes, str(folder)), each)
 
 
@@ -203,7 +203,10 @@ async def _replay(pool: ProcessPool, job: Job, each: Sequence[Log]) -> Outcome:
     agents = configured(job.settings)
     # Report wrong settings once, here, and not from each process.
     outputs_of(agents.windowings, agents.recipes, job.settings)
-    sliced = await pool.run("folded", "events", _slice, [(job, partition, log) for partition, log in enumerate(each)])
+    # In a log with bundles there are more events than offsets.
+    total = sum(log.end - log.start for log in each if isinstance(log, OfTopic)) or None
+    tasks = [(job, partition, log) for partition, log in enumerate(each)]
+    sliced = await pool.run("folded", "events", _slice, tasks, total)
     known = final_lanes(sliced, int(job.settings.idle_seconds * 1000))
     merged = await pool.run("made", "results", _merge, [(job, shard, known) for shard in range(job.shards)])
     outcome = Outcome(sum(one.read for one in sliced), _sum([one.tallies for one in sliced]), {}, {})

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, field
-from rich.console import Console
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.derived.derived import Derived
 from tickertape.stream.kafka.clients.reader import Reader
+from tickertape.stream.progress.shown import Counting, Progress
 from tickertape.stream.replay import run
 from tickertape.stream.replay.run import Outcome
 
@@ -102,7 +102,7 @@ LOST = "of a series that restarted without a snapshot of its past, marked incomp
 NOT_FILLED = "without events, not filled by the workers: `fill` may have been off"
 
 
-async def verify(settings: Settings, topic: str, processes: int, folder: Path, console: Console) -> list[Compared]:
+async def verify(settings: Settings, topic: str, processes: int, folder: Path, progress: Progress) -> list[Compared]:
     """Compare the sinks of a topic's metrics with a replay of its retained records.
 
     The sinks are read first, so every result on them comes from input that the replay covers.
@@ -117,8 +117,8 @@ async def verify(settings: Settings, topic: str, processes: int, folder: Path, c
         The number of processes that replay.
     folder
         The folder for the replay's intermediate files.
-    console
-        The console on which progress is shown.
+    progress
+        Where progress is shown.
     """
     agents = configured(settings)
     made: list[Made] = []
@@ -128,33 +128,36 @@ async def verify(settings: Settings, topic: str, processes: int, folder: Path, c
             made.append(Made(windowing.output, name, widths))
             following = Derived(windowing, agents.recipes, settings)
             made += [Made(output, name, widths, follows=True) for output in following.outputs]
-    held = await _held(settings, [one.output for one in made]) if made else {}
-    outcome = await run.of_topic(settings, topic, processes, folder, console)
+    held = await _held(settings, [one.output for one in made], progress) if made else {}
+    outcome = await run.of_topic(settings, topic, processes, folder, progress)
     return [compare(one, held[one.output.name], _replayed(one.output, folder), outcome) for one in made]
 
 
-async def _held(settings: Settings, outputs: list[Output]) -> dict[str, dict[str, Held]]:
+async def _held(settings: Settings, outputs: list[Output], progress: Progress) -> dict[str, dict[str, Held]]:
     sinks = sorted({output.sink for output in outputs})
     names = {(output.sink, output.kind): output.name for output in outputs}
     held: dict[str, dict[str, Held]] = {output.name: {} for output in outputs}
     standing = msgspec.json.Decoder(_Standing).decode
     async with Reader(settings, sinks, from_beginning=True) as reader:
-        ends = await reader.ends()
-        while not await reader.has_read(ends):
-            for record in await reader.read():
-                key = (record.key or b"").decode(errors="replace")
-                try:
-                    now = standing(record.value or b"")
-                except (msgspec.MsgspecError, UnicodeDecodeError):
-                    now = None
-                match = _KEY.fullmatch(key)
-                name = names.get((record.topic, match[1] or "")) if match else None
-                if now is None or name is None:
-                    # Anybody may write to a topic: skip records that are not our results.
-                    continue
-                known = held[name].get(key)
-                if known is None or (now.final, now.revision) >= (known.final, known.revision):
-                    held[name][key] = Held(record.value, now.final, now.revision, record.partition, record.offset)
+        begins, ends = await reader.begins(), await reader.ends()
+        read = Counting(sum(end - begins[tp] for tp, end in ends.items()))
+        with progress.of("read", "results", read):
+            while not await reader.has_read(ends):
+                for record in await reader.read():
+                    read.done += 1
+                    key = (record.key or b"").decode(errors="replace")
+                    try:
+                        now = standing(record.value or b"")
+                    except (msgspec.MsgspecError, UnicodeDecodeError):
+                        now = None
+                    match = _KEY.fullmatch(key)
+                    name = names.get((record.topic, match[1] or "")) if match else None
+                    if now is None or name is None:
+                        # Anybody may write to a topic: skip records that are not our results.
+                        continue
+                    known = held[name].get(key)
+                    if known is None or (now.final, now.revision) >= (known.final, known.revision):
+                        held[name][key] = Held(record.value, now.final, now.revision, record.partition, record.offset)
     return held
 
 

@@ -48,12 +48,14 @@ def sql(settings: Settings, query: str, hours: float, finals: bool, rows: int, s
     limits of time and memory.
     """
     settings.the_broker()
-    from tickertape.stream.sql.question import Bounds, answer, tables_in
+    from tickertape.stream.sql.question import Bounds, answer, check
     from tickertape.stream.sql.tables import tables
 
-    wanted = tables_in(query)
+    check()
     found = answer(
-        query, tables(settings, wanted, timedelta(hours=hours), finals=finals), Bounds(seconds=seconds, rows=rows)
+        query,
+        lambda wanted: tables(settings, wanted, timedelta(hours=hours), finals=finals),
+        Bounds(seconds=seconds, rows=rows),
     )
     _PRINT[form](found.table)
     if found.is_cut:

@@ -7,7 +7,7 @@ killed when its time is over.
 import multiprocessing
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -87,15 +87,16 @@ def _names(tree: object) -> list[str]:
             return []
 
 
-def answer(sql: str, tables: Mapping[str, pa.Table], bounds: Bounds) -> Answer:
-    """Return the rows of a query.
+def answer(sql: str, tables: Callable[[Collection[str]], Mapping[str, pa.Table]], bounds: Bounds) -> Answer:
+    """Return the rows of a query. It blocks for as long as `bounds` allows, twice, and for as long as `tables` takes.
 
     Parameters
     ----------
     sql
         One query. It can't change anything, nor read files or other databases.
     tables
-        The tables, by name.
+        Returns the tables, by name. It is called with the names that the query reads, whose rows are needed; those of
+        others may be left out.
     bounds
         What it may take.
 
@@ -106,32 +107,51 @@ def answer(sql: str, tables: Mapping[str, pa.Table], bounds: Bounds) -> Answer:
     InputError
         It took too much time or memory.
     """
-    context = multiprocessing.get_context("spawn")
+    # Its processes are copies of one that has imported this module, and has done nothing else.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "duckdb"])
     ours, its = context.Pipe()
-    packed = {name: _packed(table) for name, table in tables.items()}
-    process = context.Process(target=_serve, args=(its, sql, packed, bounds), daemon=True)
+    # What somebody else wrote isn't even parsed in this process.
+    process = context.Process(target=_serve, args=(its, sql, bounds), daemon=True)
     process.start()
     its.close()
     try:
-        if not ours.poll(bounds.seconds):
-            raise InputError(f"the query took more than {bounds.seconds:g} s and was ended: ask for less")
-        is_answer, is_cut, data = ours.recv()
-    except EOFError:
-        raise InputError(f"the query needs more than {bounds.mib} MiB: ask for less") from None
+        names = _received(ours, bounds)
+        ours.send({name: _packed(table) for name, table in tables(names).items()})
+        is_cut, data = _received(ours, bounds)
+    except (EOFError, ConnectionError):
+        raise InputError(f"the query needs more than {bounds.mib} MiB, or is nested too deeply: ask for less") from None
     finally:
         process.kill()
         process.join()
-    if not is_answer:
-        raise (InputError if is_cut else ConfigError)(data)
+        ours.close()
     return Answer(pa.ipc.open_stream(data).read_all(), is_cut)
 
 
-def _serve(out: Connection, sql: str, packed: Mapping[str, bytes], bounds: Bounds) -> None:
-    """Send the answer: (True, whether rows are cut, Arrow's bytes), or (False, whether the query is too large, why)."""
-    duckdb = _duckdb()
-    tables = {name: pa.ipc.open_stream(data).read_all() for name, data in packed.items()}
-    _limit(bounds.mib)
+def _received(from_: Connection, bounds: Bounds) -> Any:
+    if not from_.poll(bounds.seconds):
+        raise InputError(f"the query took more than {bounds.seconds:g} s and was ended: ask for less")
+    error, found = from_.recv()
+    if error is not None:
+        raise error(found)
+    return found
+
+
+def _serve(out: Connection, sql: str, bounds: Bounds) -> None:
+    """Send the names of the tables that are read, receive them, and send whether the rows are cut, and the rows.
+
+    What is sent is (None, that), or the class of an error and its text.
+    """
     try:
+        duckdb = _duckdb()
+    except ConfigError as error:
+        out.send((ConfigError, str(error)))
+        return
+    try:
+        _limit(bounds.mib)
+        out.send((None, tables_in(sql)))
+        tables = {name: pa.ipc.open_stream(data).read_all() for name, data in out.recv().items()}
+        _limit(bounds.mib)
         with duckdb.connect(config=_SETTINGS | {"memory_limit": f"{bounds.mib // 2}MiB"}) as database:
             for name, table in tables.items():
                 database.register(name, table)
@@ -143,19 +163,21 @@ def _serve(out: Connection, sql: str, packed: Mapping[str, bytes], bounds: Bound
                 left -= batch.num_rows
                 if left < 0:
                     break
-            out.send((True, left < 0, _packed(pa.Table.from_batches(rows, reader.schema))))
+            out.send((None, (left < 0, _packed(pa.Table.from_batches(rows, reader.schema)))))
     except (MemoryError, duckdb.OutOfMemoryException):
-        out.send((False, True, f"the query needs more than {bounds.mib} MiB: ask for less"))
+        out.send((InputError, f"the query needs more than {bounds.mib} MiB: ask for less"))
+    except ConfigError as error:
+        out.send((ConfigError, str(error)))
     except duckdb.Error as error:
-        out.send((False, False, f"sql: {one_line(str(error))}"))
+        out.send((ConfigError, f"sql: {one_line(str(error))}"))
 
 
 def _limit(mib: int) -> None:
     if sys.platform != "linux":
         return  # nothing else says how much is mapped already
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    most = mapped + (mib + _OVERHEAD_MIB << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + (mib + _OVERHEAD_MIB << 20), most))
 
 
 def _packed(table: pa.Table) -> bytes:
@@ -164,6 +186,17 @@ def _packed(table: pa.Table) -> bytes:
         stream.write_table(table)
     packed: bytes = sink.getvalue().to_pybytes()
     return packed
+
+
+def check() -> None:
+    """Check that DuckDB is installed.
+
+    Raises
+    ------
+    ConfigError
+        It isn't.
+    """
+    _duckdb()
 
 
 def _duckdb() -> Any:

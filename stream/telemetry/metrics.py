@@ -1,16 +1,12 @@
-"""All metrics of the processes, with unit, labels and meaning, and the server that shows them.
+"""All metrics of the processes, with unit, labels and meaning.
 
 A name ends with its base unit, and a counter's name also with ``_total``. Labels have few values: topics, partitions,
 sources, workers, and symbols of the watch list only. A worker sets its metrics once per block, flush, second or commit,
 never once per event. ``tickertape metrics`` prints all of them.
 """
 
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from threading import Thread
-from typing import Any, NamedTuple, TypeAlias
-from wsgiref.simple_server import make_server
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,18 +17,10 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    make_wsgi_app,
 )
 from prometheus_client.metrics import MetricWrapperBase
 
-from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.errors import ConfigError
-from tickertape.stream.telemetry.serving import Handler, Server
-
 PREFIX = "tickertape_"
-PATH = "/metrics"
-# How often the server checks whether it must end.
-_POLL_SECONDS = 0.1
 
 # Without this, the time at which each series began would be a second series.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
@@ -47,8 +35,8 @@ def _registry() -> CollectorRegistry:
 
 
 #: The metrics that each kind of process shows.
-WORKER, FEED, SUPERVISOR, ALERTING = _registry(), _registry(), _registry(), _registry()
-REGISTRIES = {"worker": WORKER, "feed": FEED, "supervisor": SUPERVISOR, "alerts": ALERTING}
+WORKER, FEED, SUPERVISOR, ALERTING, EXPORTING = (_registry() for _ in range(5))
+REGISTRIES = {"worker": WORKER, "feed": FEED, "supervisor": SUPERVISOR, "alerts": ALERTING, "export": EXPORTING}
 
 # Histogram buckets: for the time of a block or a flush, and for the time of a commit or from an event to its result.
 _BRIEF = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -346,6 +334,48 @@ ALERTS_OWNER = Gauge(
 )
 
 
+# Copies of results in databases. Databases are those of the file that the setting `databases` names.
+
+EXPORT_RECORDS = Counter(
+    "tickertape_export_records",
+    "Results read, by outcome: written (sent to the database), superseded (by a newer one of the same write), not "
+    "final (left out, as finals only are copied), unreadable (no result of the topic).",
+    ("topic", "outcome"),
+    registry=EXPORTING,
+)
+EXPORT_LOST = Counter(
+    "tickertape_export_lost_records",
+    "Results that the topic's retention deleted before they were written.",
+    ("topic",),
+    registry=EXPORTING,
+)
+EXPORT_LAG = Gauge(
+    "tickertape_export_lag_records",
+    "The number of results of the partition that are still to be written, as of the last write.",
+    ("topic", "partition"),
+    registry=EXPORTING,
+)
+EXPORT_NEWEST = Gauge(
+    "tickertape_export_newest_timestamp_seconds",
+    "The start of the newest window among the results of the last write.",
+    ("topic",),
+    registry=EXPORTING,
+)
+EXPORT_WRITE_SECONDS = Histogram(
+    "tickertape_export_write_seconds",
+    "The time of a write, with the time that the database was away.",
+    ("database",),
+    registry=EXPORTING,
+    buckets=_LONGER,
+)
+EXPORT_FAILURES = Counter(
+    "tickertape_export_failed_writes",
+    "Tries to write that failed, and are repeated.",
+    ("database",),
+    registry=EXPORTING,
+)
+
+
 class Declared(NamedTuple):
     """The description of a metric."""
 
@@ -364,70 +394,3 @@ def declared(kind: str) -> Iterator[Declared]:
             name = family.name + "_total" if family.type == "counter" else family.name
             unit = family.name.rpartition("_")[2]
             yield Declared(name, family.type, unit, tuple(metric._labelnames), family.documentation)
-
-
-#: Returns the contents of a page; its argument is the host and port that the client asked.
-Page: TypeAlias = Callable[[str], bytes]
-
-
-@contextmanager
-def served(settings: Settings, registry: CollectorRegistry, pages: Mapping[str, Page] | None = None) -> Iterator[str]:
-    """Serve metrics over HTTP while the ``with`` block runs.
-
-    Parameters
-    ----------
-    settings
-        The settings; ``metrics_port`` and ``metrics_host`` are used.
-    registry
-        The metrics to serve.
-    pages
-        Further pages of JSON, by path; None for none.
-
-    Yields
-    ------
-    str
-        The address, ``http://127.0.0.1:9108``; empty if the settings turn metrics off.
-
-    Raises
-    ------
-    ConfigError
-        The server can't listen at this host and port.
-    """
-    if settings.metrics_port < 0:
-        yield ""
-        return
-    show, other = make_wsgi_app(registry), pages or {}
-
-    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        page = other.get(environ["PATH_INFO"])
-        if page is None:
-            return show(environ, start_response)
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [page(environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")]
-
-    host, port = settings.metrics_host, settings.metrics_port
-    try:
-        server = make_server(host, port, answer, Server, Handler)
-    except OSError as error:
-        raise ConfigError(
-            f"metrics can't be served at {host}:{port} ({error.strerror}): set TICKERTAPE_METRICS_PORT to another "
-            "port, to 0 for a free one, or to -1 for none"
-        ) from None
-    with server:
-        Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="metrics", daemon=True).start()
-        try:
-            yield f"http://{host}:{server.server_port}"
-        finally:
-            server.shutdown()
-
-
-def reserve(host: str) -> socket.socket:
-    """Reserve a free port for another process.
-
-    On Linux, no process is given this port by chance, but a process that asks for it by number can listen there: two
-    sockets may share an address while neither listens.
-    """
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind((host, 0))
-    return held

@@ -1,14 +1,22 @@
-"""An HTTP server with limits, so clients that send slowly or never finish can't block it."""
+"""The server of ``/metrics``, with limits, so clients that send slowly or never finish can't block it."""
 
 import socket
 import time
-from contextlib import suppress
-from threading import BoundedSemaphore, Lock
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import BoundedSemaphore, Lock, Thread
+from typing import Any, TypeAlias
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.errors import ConfigError
+
+PATH = "/metrics"
+# How often the server checks whether it must end.
+_POLL_SECONDS = 0.1
 # How long a request may take: for its next bytes, and as a whole.
 WAIT_SECONDS = 5.0
 WHOLE_SECONDS = 15.0
@@ -60,3 +68,70 @@ class Server(ThreadingWSGIServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log nothing for a client that closed its connection."""
+
+
+#: Returns the contents of a page; its argument is the host and port that the client asked.
+Page: TypeAlias = Callable[[str], bytes]
+
+
+@contextmanager
+def served(settings: Settings, registry: CollectorRegistry, pages: Mapping[str, Page] | None = None) -> Iterator[str]:
+    """Serve metrics over HTTP while the ``with`` block runs.
+
+    Parameters
+    ----------
+    settings
+        The settings; ``metrics_port`` and ``metrics_host`` are used.
+    registry
+        The metrics to serve.
+    pages
+        Further pages of JSON, by path; None for none.
+
+    Yields
+    ------
+    str
+        The address, ``http://127.0.0.1:9108``; empty if the settings turn metrics off.
+
+    Raises
+    ------
+    ConfigError
+        The server can't listen at this host and port.
+    """
+    if settings.metrics_port < 0:
+        yield ""
+        return
+    show, other = make_wsgi_app(registry), pages or {}
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        page = other.get(environ["PATH_INFO"])
+        if page is None:
+            return show(environ, start_response)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [page(environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")]
+
+    host, port = settings.metrics_host, settings.metrics_port
+    try:
+        server = make_server(host, port, answer, Server, Handler)
+    except OSError as error:
+        raise ConfigError(
+            f"metrics can't be served at {host}:{port} ({error.strerror}): set TICKERTAPE_METRICS_PORT to another "
+            "port, to 0 for a free one, or to -1 for none"
+        ) from None
+    with server:
+        Thread(target=server.serve_forever, args=(_POLL_SECONDS,), name="metrics", daemon=True).start()
+        try:
+            yield f"http://{host}:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def reserve(host: str) -> socket.socket:
+    """Reserve a free port for another process.
+
+    On Linux, no process is given this port by chance, but a process that asks for it by number can listen there: two
+    sockets may share an address while neither listens.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind((host, 0))
+    return held

@@ -6,8 +6,10 @@ import pytest
 
 from tests.alerts.made import alert
 from tickertape.stream.alerts.channels.webhook import Webhook
-from tickertape.stream.alerts.plan import Plan, Quiet, Route, kinds_of_channels, load
+from tickertape.stream.alerts.define.channel import Channel
+from tickertape.stream.alerts.plan import OURS, Plan, Quiet, Route, load
 from tickertape.stream.configuration.connection import Secret
+from tickertape.stream.configuration.entries import kinds_in
 from tickertape.stream.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "alerts.toml"
@@ -40,7 +42,7 @@ def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     for name in ("slack-token", "mail-password"):
         (tmp_path / name).write_text("hush\n")
     plan = load(str(tmp_path / "alerts.toml"), [], {"TELEGRAM_TOKEN": "1:AA", "PAGER_URL": "https://pager.example.org"})
-    assert {channel.kind for channel in plan.channels.values()} == set(kinds_of_channels([]))
+    assert {channel.kind for channel in plan.channels.values()} == set(kinds_in([OURS], Channel, "channel"))
     assert len(plan.routes) >= 3
 
 
@@ -93,7 +95,7 @@ def test_a_channel_of_a_users_own_is_found(tmp_path: Path) -> None:
 def test_two_kinds_of_one_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pager.py").write_text(PAGER.format(kind="slack"))
     with pytest.raises(ConfigError, match="a kind of channel slack exists already"):
-        kinds_of_channels([f"{tmp_path}/"])
+        kinds_in([OURS, f"{tmp_path}/"], Channel, "channel")
 
 
 def test_routes_choose_by_what_a_signal_is() -> None:

@@ -28,7 +28,7 @@ def whole(second: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def schema() -> Iterator[Any]:
     with made_topics() as made:
-        told = Told(broker=made.broker, console_requests=1e6)
+        told = Told(broker=made.broker, console_requests=1e6, console_sql=True)
         told.rounds([whole(second) for second in range(3)])
         # A stream then ends after its beginning.
         told.recent.end()

@@ -34,7 +34,7 @@ from tickertape.stream.kafka.admin import members
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 from tickertape.stream.kafka.partition import partition_for
-from tickertape.stream.telemetry.metrics import reserve
+from tickertape.stream.telemetry.serving import reserve
 
 pytestmark = [pytest.mark.kafka, pytest.mark.prometheus, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests.monitoring.queries import ROOT, Query
-from tickertape.stream.telemetry.metrics import reserve
+from tickertape.stream.telemetry.serving import reserve
 
 STEP_SECONDS = 1
 

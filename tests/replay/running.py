@@ -2,18 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import pyarrow.parquet as pq
-from rich.console import Console
 
 from tickertape.agents.market.bars import Bar
 from tickertape.agents.market.quote_bars import QuoteBar
 from tickertape.schemas.trade import Trade
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.progress.shown import NOWHERE
 from tickertape.stream.replay import run
 from tickertape.stream.replay.run import Files, Outcome
 
@@ -35,7 +34,7 @@ def replay(
     folder.mkdir(parents=True)
     settings = msgspec.structs.replace(Settings(), **changes)
     files = Files(tuple(paths), kind, partitions, by_event_time)
-    outcome = asyncio.run(run.of_files(settings, files, processes, folder, Console(file=StringIO())))
+    outcome = asyncio.run(run.of_files(settings, files, processes, folder, NOWHERE))
     run.write(outcome, folder, out)
     return outcome
 

@@ -175,6 +175,47 @@ def test_alerts_are_sent_with_the_rights_that_are_listed(
     assert f"user {user} lacks the right Read on group tickertape-alerts; docs/security.md" in done.stderr
 
 
+NOWHERE = """
+from typing import ClassVar
+from tickertape import Database, Writer
+
+class Nowhere(Database, frozen=True, kw_only=True):
+    kind: ClassVar[str] = "nowhere"
+    def writer(self) -> Writer: return Drops()
+    def statements(self, tables): return []
+
+class Drops(Writer):
+    async def __aenter__(self): return self
+    async def __aexit__(self, *_): pass
+    async def prepare(self, tables): pass
+    async def write(self, table, rows): pass
+"""
+
+
+def test_results_are_copied_with_the_rights_that_are_listed(fed: SecuredKafka, tmp_path: Path) -> None:
+    (tmp_path / "nowhere.py").write_text(NOWHERE)
+    (tmp_path / "databases.toml").write_text('[[database]]\nname = "n"\nkind = "nowhere"\n')
+
+    def run(user: str, rights: list[Right]) -> "subprocess.CompletedProcess[str]":
+        fed.add(user, rights)
+        return subprocess.run(
+            [sys.executable, "-m", "tickertape", "--agents", str(tmp_path), "export", "run", "n", "--once"],
+            env=environ(fed.user(user), tmp_path) | {"TICKERTAPE_DATABASES": str(tmp_path / "databases.toml")},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    done = run("export", listed("export"))
+    assert done.returncode == 0, done.stderr
+    assert " rows" in done.stderr
+    user = "export-without-group"
+    done = run(user, [right for right in listed("export") if right.sort != "group"])
+    assert done.returncode == 7, done.stderr
+    assert f"user {user} lacks the right Read on group tickertape-export-n; docs/security.md" in done.stderr
+
+
 COMMANDS = {
     "tail": ("tail", "bars", "--from-beginning", "--until-caught-up"),
     "replay": ("replay", "--topic", "trades", "--out", "OUT"),

@@ -1,4 +1,4 @@
 """What the author of an alert channel imports: the channel, its messages, and HTTP with clear errors.
 
-May import: schemas, stream.configuration, stream.errors.
+May import: schemas, stream.configuration.
 """

@@ -2,17 +2,13 @@
 
 from abc import abstractmethod
 from typing import ClassVar
-from urllib.parse import quote
-
-from msgspec import Struct, structs
 
 from tickertape.stream.alerts.define.http import Http
 from tickertape.stream.alerts.define.message import Message
-from tickertape.stream.configuration.connection import Secret
-from tickertape.stream.errors import one_line
+from tickertape.stream.configuration.entries import Entry
 
 
-class Channel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Channel(Entry, frozen=True, kw_only=True):
     """The base of a kind of channel. The class's fields are what a ``[[channel]]`` in the file of alerts may set.
 
     A field of the type `Secret` is set by its name with ``_env`` or ``_file``: ``token_env = "PAGER_TOKEN"``.
@@ -28,6 +24,7 @@ class Channel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Examples
     --------
+    >>> from tickertape import Secret
     >>> class Pager(Channel, frozen=True, kw_only=True):
     ...     kind: ClassVar[str] = "pager"
     ...     url: str
@@ -39,10 +36,7 @@ class Channel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ...         return str((await http.post(self.url, json=body, headers=headers)).json().get("id", ""))
     """
 
-    kind: ClassVar[str]
     takes_pictures: ClassVar[bool] = False
-
-    name: str
 
     @abstractmethod
     async def send(self, message: Message, http: Http) -> str:
@@ -55,15 +49,3 @@ class Channel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Refused
             The channel refuses this very message.
         """
-
-    def wrong(self) -> str:
-        """Return what is wrong with the fields; empty if nothing is."""
-        return ""
-
-    def hide(self, text: str) -> str:
-        """Return a text in one line, with each of the channel's secrets replaced."""
-        for value in structs.astuple(self):
-            if isinstance(value, Secret) and value:
-                for shown in (value.reveal(), quote(value.reveal()), quote(value.reveal(), safe="")):
-                    text = text.replace(shown, "…")
-        return one_line(text)

@@ -11,13 +11,15 @@ from rich.console import Console
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError
-from tickertape.stream.feeds.publish import progress
 from tickertape.stream.feeds.publish.bundler import Bundler
 from tickertape.stream.feeds.publish.publisher import Batches, Publisher
 from tickertape.stream.feeds.publish.resume import resumed
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.stores.control import Control
-from tickertape.stream.telemetry.metrics import FEED, PATH, PRODUCER_BUFFER, served
+from tickertape.stream.progress.meter import Count
+from tickertape.stream.progress.shown import Progress
+from tickertape.stream.telemetry.metrics import FEED, PRODUCER_BUFFER
+from tickertape.stream.telemetry.serving import PATH, served
 
 if TYPE_CHECKING:
     from tickertape.stream.feeds.live.live import Live
@@ -85,7 +87,7 @@ async def feed(
     ):
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
         publisher = Publisher(records, kinds=kinds, control=control, spread=spread, skew_ms=settings.skew_ms)
-        async with progress.shown(publisher, console):
+        with Progress(console).of("fed", "events", lambda: Count(publisher.events, newest_ms=publisher.newest_ms)):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
             loop, told = asyncio.get_running_loop(), asyncio.Event()
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -3,14 +3,12 @@
 import asyncio
 import re
 from collections import defaultdict
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from msgspec import json
-from rich.console import Console
 
 from tests.integration.in_place.left import load, put_back
 from tests.integration.in_place.record import GROUP, KINDS, READ_SECONDS, ROLLING_MS, RULES, START_MS
@@ -25,6 +23,7 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.cluster.supervisor import Supervisor
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.columns import Floats
+from tickertape.stream.progress.shown import NOWHERE
 from tickertape.stream.replay import verify
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -131,7 +130,7 @@ def test_a_pipeline_goes_on_with_what_another_commit_left(
     for topic in (TRADES, QUOTES, POSTS):
         folder = tmp_path / topic.name
         folder.mkdir()
-        compared = asyncio.run(verify.verify(settings, topic.name, 1, folder, Console(file=StringIO())))
+        compared = asyncio.run(verify.verify(settings, topic.name, 1, folder, NOWHERE))
         found = [difference for one in compared for difference in one.differences]
         differences = [difference for difference in found if not is_of_another_order(difference)]
         assert [difference for difference in differences if ": vwap is " not in difference] == []

@@ -1,0 +1,4 @@
+"""One module for each kind of database.
+
+May import: stream.configuration, stream.errors, stream.export.define.
+"""
