@@ -98,8 +98,7 @@ class Screen:
     def keys(self, press: Callable[[str], None]) -> Iterator[None]:
         """Call `press` with each key while the block runs, if there is a terminal with a keyboard."""
         keyboard = sys.stdin.fileno()
-        # A background process that touches the terminal is stopped by the system.
-        if not (self._console.is_terminal and os.isatty(keyboard) and os.tcgetpgrp(keyboard) == os.getpgrp()):
+        if not (self._console.is_terminal and _is_ours(keyboard)):
             yield
             return
         import termios
@@ -121,3 +120,15 @@ class Screen:
             self._keys = ""
             loop.remove_reader(keyboard)
             termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
+
+
+def _is_ours(keyboard: int) -> bool:
+    """Return whether a file is a terminal that listens to this process.
+
+    A background process that touches the terminal is stopped by the system; and a terminal that isn't the one that
+    controls this session, as after `setsid`, tells nobody its foreground.
+    """
+    try:
+        return os.tcgetpgrp(keyboard) == os.getpgrp()
+    except OSError:
+        return False
