@@ -105,7 +105,7 @@ class Screen:
             yield
         finally:
             leaving.set()
-            self._top.exit()
+            self._top.end()
             await asyncio.wait([showing])
             self._top = None
             for text in self._later:

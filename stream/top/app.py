@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from typing import ClassVar
 
 from msgspec import Struct
@@ -98,30 +99,37 @@ class Top(App[None]):
         self._trouble = ""
         self._since = time.monotonic()
         self.heading = ""
+        # Found here, whatever screen is before it.
+        self._who, self._heading, self._summary = (
+            Static(id="name"),
+            Static(id="heading"),
+            Static("asking Kafka …", id="summary"),
+        )
+        self._why, self._lines, self._happened = Static(id="trouble"), Static(id="more"), Static(id="notes")
+        self._line = Sparkline(list(self._rates), id="rates")
+        self._crew, self._table = Grid(id="workers"), Grid(id="chosen")
+        self._body = Vertical(self._crew, self._table, id="body")
         self._begun = False
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="head"):
-            yield Static(id="name")
-            yield Static(id="heading")
-        yield Static(id="trouble")
-        with Horizontal(id="sum"):
-            yield Static("asking Kafka …", id="summary")
-            yield Sparkline(list(self._rates), id="rates")
-        with Vertical(id="body"):
-            yield Grid(id="workers")
-            yield Grid(id="chosen")
-        yield Static(id="more")
-        yield Static(id="notes")
+        yield Horizontal(self._who, self._heading, id="head")
+        yield self._why
+        yield Horizontal(self._summary, self._line, id="sum")
+        yield self._body
+        yield self._lines
+        yield self._happened
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._asked_in = asyncio.get_running_loop()
+        # Widgets find their view by it, which the thread's own lacks.
+        self._within = copy_context()
         self._begun = True
         for key in self._keys.values():
             self.bind(key.key, f"press('{key.key}')", description=key.label)
-        self.query_one("#workers").can_focus = False
-        self.query_one("#chosen").focus()
+        self._crew.can_focus = False
+        self._table.focus()
+        self._happened.update(Text("\n".join(self._notes)))
         self.set_interval(0.5, self._tick)
         self._tick()
         self._asking.start()
@@ -130,6 +138,16 @@ class Top(App[None]):
         self._begun = False
         self._asking.stop()
 
+    @property
+    def _shows(self) -> bool:
+        """Whether there is anything to show things on: not before the view begins, nor while it ends."""
+        return self._begun and self._body.is_attached
+
+    def end(self) -> None:
+        """End the view. What comes from now on is not shown: parts of the view may be gone already."""
+        self._begun = False
+        self.exit()
+
     def put(self, table: Table) -> None:
         """Show a table of the caller's, before those of the pipeline until the user chooses."""
         self._tables = {table.name: table} | self._tables | {table.name: table}
@@ -137,23 +155,23 @@ class Top(App[None]):
 
     def more(self, lines: Sequence[str]) -> None:
         """Show lines below the table, in place of those before."""
-        if self._begun:
-            self.query_one("#more", Static).update(Text("\n".join(lines)))
-            self.query_one("#more").display = bool(lines)
+        if self._shows:
+            self._lines.update(Text("\n".join(lines)))
+            self._lines.display = bool(lines)
 
     def note(self, text: str) -> None:
         """Show a line on what happened, with the time."""
         self._notes.append(f"{time.strftime('%H:%M:%S')}  {text}")
-        if self._begun:
-            self.query_one("#notes", Static).update(Text("\n".join(self._notes)))
+        if self._shows:
+            self._happened.update(Text("\n".join(self._notes)))
 
     def _told(self, answer: State | str) -> None:
         # The thread may hear of an answer after the loop has ended.
         with suppress(RuntimeError):
-            self._asked_in.call_soon_threadsafe(self._answered, answer)
+            self._asked_in.call_soon_threadsafe(self._answered, answer, context=self._within)
 
     def _answered(self, answer: State | str) -> None:
-        if not self._begun:
+        if not self._shows:
             return
         if isinstance(answer, str):
             if not self._trouble:
@@ -171,40 +189,40 @@ class Top(App[None]):
         if before is not None:
             for line in changes(before, state):
                 self.note(line)
-        self.query_one("#summary", Static).update(Text(tables.line(state)))
+        self._summary.update(Text(tables.line(state)))
         if before is not None:
             self._rates.append(tables.rate(state))
-            self.query_one("#rates", Sparkline).data = list(self._rates)
-        workers = self.query_one("#workers", Grid)
-        workers.put(tables.workers(state))
+            self._line.data = list(self._rates)
+        self._crew.put(tables.workers(state))
         # Its border, its head and its rows.
-        workers.styles.height = 3 + max(1, min(len(state.workers), MOST_WORKERS_SHOWN))
+        self._crew.styles.height = 3 + max(1, min(len(state.workers), MOST_WORKERS_SHOWN))
         self._tables["partitions"] = tables.partitions(state)
         self._show_chosen()
 
     def _show_chosen(self) -> None:
-        if self._begun and self._tables:
+        if self._shows and self._tables:
             table = self._tables.get(self._chosen) or next(iter(self._tables.values()))
-            self.query_one("#chosen", Grid).put(table)
+            self._table.put(table)
 
     def _tick(self) -> None:
         """Show what goes with time alone."""
+        if not self._shows:
+            return
         dot, style = ("●", "green") if not self._trouble else ("●", "red")
         if not self._trouble and (self._state is None or not self._state.stable):
             style = "yellow"
         name = Text.assemble((f" {dot} ", style), ("Tickertape", "bold"), f"  {self._shown_name}")
-        self.query_one("#name", Static).update(name)
-        self.query_one("#heading", Static).update(Text(self.heading or time.strftime("%H:%M:%S")))
-        trouble = self.query_one("#trouble", Static)
-        trouble.display = bool(self._trouble)
+        self._who.update(name)
+        self._heading.update(Text(self.heading or time.strftime("%H:%M:%S")))
+        self._why.display = bool(self._trouble)
         if self._trouble:
             seconds = age(time.monotonic() - self._since)
-            trouble.update(Text(f" {self._trouble}; for {seconds}, and it is tried again"))
-        self.query_one("#body").set_class(bool(self._trouble), "stale")
+            self._why.update(Text(f" {self._trouble}; for {seconds}, and it is tried again"))
+        self._body.set_class(bool(self._trouble), "stale")
 
     async def action_quit(self) -> None:
         if self._quits is None:
-            self.exit()
+            self.end()
         else:
             self._quits()
 
@@ -217,10 +235,10 @@ class Top(App[None]):
             self._show_chosen()
 
     def action_sort(self) -> None:
-        self.query_one("#chosen", Grid).sort_next()
+        self._table.sort_next()
 
     def action_turn(self) -> None:
-        self.query_one("#chosen", Grid).turn()
+        self._table.turn()
 
     def action_help(self) -> None:
         self.push_screen(Help([(key.key, key.label) for key in self._keys.values()]))
