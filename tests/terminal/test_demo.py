@@ -11,7 +11,7 @@ import pytest
 
 from tickertape.schemas.topics import TRADES
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
 def test_the_demo_balances_and_leaves_nothing(tmp_path: Path) -> None:

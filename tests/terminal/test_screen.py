@@ -42,7 +42,6 @@ asyncio.run(run())
 """
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("key", [b"q", b"\x03"])
 def test_in_a_terminal_it_is_the_view_with_keys(key: bytes) -> None:
     environ = {name: text for name, text in os.environ.items() if not name.startswith("TICKERTAPE_")}
