@@ -32,6 +32,7 @@ function sums(inputs, workers, atMs) {
     lag: add(inputs.map((one) => one.lag)),
     ageSeconds: fed.length ? Math.max(0, atMs - Math.min(...fed.map((one) => one.watermarkMs))) / 1000 : null,
     memory: add(workers.map((one) => one.memory)),
+    restarts: add(workers.map((one) => one.restarts)),
     tallies,
   };
 }

@@ -4,7 +4,7 @@ import { SHARDS, stateOf } from "./state.js";
 const EVENTS = 100;
 
 export class Pipeline extends EventTarget {
-  state = null; events = []; takeovers = 0; trouble = "";
+  state = null; events = []; trouble = "";
   // By name of a worker that was killed: how far its partitions were read then.
   #away = new Map();
 
@@ -43,17 +43,13 @@ export class Pipeline extends EventTarget {
         const goesOn = [...worker.inputs, ...worker.shards].some((one) => since.has(one.key) && one.upto > since.get(one.key));
         if (goesOn || (!worker.inputs.length && !worker.shards.length && worker.up)) {
           this.#away.delete(worker.name);
-          this.takeovers++;
           this.tell(`${short(worker.name)} is back, and goes on where it was`, now.atMs);
         }
       }
       worker.up &&= !this.#away.has(worker.name);
     }
     for (const name of this.#away.keys()) if (!now.workers.some((one) => one.name === name)) this.#away.delete(name);
-    for (const text of changes(before, now)) {
-      if (text.includes(" took over ")) this.takeovers++;
-      this.tell(text, now.atMs);
-    }
+    for (const text of changes(before, now)) this.tell(text, now.atMs);
   }
 }
 

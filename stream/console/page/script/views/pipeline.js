@@ -46,14 +46,14 @@ export class PipelineView {
   }
 
   #draw = () => {
-    const { state, takeovers, trouble } = this.#pipeline;
+    const { state, trouble } = this.#pipeline;
     write(by("pipeline-story"), trouble || (state ? told(state) : ""));
     if (!state) return;
     this.#picture.draw(state);
     const { sums, recent, workers } = state;
     const facts = [
       ["Events a second", sums.rate === null ? "–" : number(Math.round(sums.rate))], ["Lag", count(sums.lag)], ["Watermark age", seconds(sums.ageSeconds)],
-      ["Workers", `${workers.filter((one) => one.up).length} of ${workers.length}`], ["Takeovers seen", count(takeovers)], ["Their memory", bytes(sums.memory)],
+      ["Workers", `${workers.filter((one) => one.up).length} of ${workers.length}`], ["Restarts", count(sums.restarts)], ["Their memory", bytes(sums.memory)],
       ["Page's memory", bytes(recent.bytes)],
       ...Object.entries(NAMES).filter(([name]) => name in sums.tallies).map(([name, title]) => [title, number(sums.tallies[name])]),
     ];
