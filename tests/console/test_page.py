@@ -205,6 +205,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_window(
     assert found == []
 
 
+@pytest.mark.long
 def test_five_thousand_symbols_scroll(page: Page, demo: Demo, producer: KafkaProducer) -> None:
     start_ms = int(time.time()) * 1000 - 5000
     for number in range(5000):
