@@ -137,6 +137,10 @@ class Slot:
             assert process.stdout is not None
             for line in process.stdout:
                 self._tell(line.rstrip())
+            # What a process that is gone could not be told is still in the buffer, and closing tries again.
+            with self._lock, suppress(OSError):
+                assert process.stdin is not None
+                process.stdin.close()
         return process.returncode
 
 

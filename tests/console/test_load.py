@@ -120,7 +120,8 @@ def test_memory_stays_for_twenty_minutes(browser: Browser, tmp_path: Path) -> No
 
 
 def test_the_first_candles_are_there_within_a_second_and_a_half(browser: Browser, tmp_path: Path) -> None:
-    with live.demo(tmp_path / "log") as demo:
+    # A market that leaves the machine some time for a browser.
+    with live.demo(tmp_path / "log", "--rate", "500") as demo:
         opened(browser, demo, "market").evaluate(FILLED)
         took_ms = []
         for _ in range(5):

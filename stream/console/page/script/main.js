@@ -76,8 +76,10 @@ connection.addEventListener("state", ({ detail }) => {
   document.body.dataset.state = detail;
   write(by("state-text"), STATES[detail]);
 });
-// After a restart the pipeline may publish other topics.
-connection.addEventListener("hello", learn);
+// At once, beside the socket; and again when that comes back, because after a restart the pipeline may publish other topics.
+learn();
+let met = false;
+connection.addEventListener("hello", () => { if (met) learn(); met = true; });
 async function learn() {
   try { await outputs.load(); } catch { setTimeout(learn, AGAIN_MS); }
 }
