@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, settings
 from docs.pictures.live import chromium
 from tests.export import servers
 
-# What these test is a function of its arguments, or of what one broker holds: it runs beside what has processes, faults
-# and deadlines of its own.
-BESIDE = {"agents", "compiled", "engine", "extensions", "kafka", "model", "monitoring", "replay", "results", "schemas"}
+# These have processes, faults and deadlines of their own, so that two at once would disturb each other. What the others
+# test is a function of its arguments, or of what one broker holds: they run beside.
+ALONE = {"alerts", "chaos", "cluster", "console", "feeds", "integration", "secured", "terminal", "top"}
 
 # No example fails because the machine is slow.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Have tests that would disturb each other run one after the other."""
     for item in items:
         folder = item.path.parent.relative_to(item.config.rootpath / "tests").parts[:1]
-        if not BESIDE.intersection(folder):
+        if ALONE.intersection(folder):
             item.add_marker(pytest.mark.xdist_group("clock"))
         elif item.get_closest_marker("kafka"):
             item.add_marker(pytest.mark.xdist_group("kafka"))

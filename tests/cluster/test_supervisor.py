@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -206,22 +207,23 @@ def test_a_signal_drains_and_commits(settings: Settings, number: signal.Signals,
 
 @pytest.mark.kafka
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGKILL, -9)])
-def test_no_worker_outlives_its_supervisor(settings: Settings, number: signal.Signals, code: int) -> None:
+def test_no_process_outlives_the_supervisor(settings: Settings, number: signal.Signals, code: int) -> None:
     supervisor = subprocess.Popen(
         [*COMMAND, "up", "--workers", "2"], env=environment(settings), stderr=subprocess.PIPE, text=True
     )
     assert supervisor.stderr is not None
     said: list[str] = []
-    while sum("is up" in line for line in said) < 2:
+    up = re.compile(r"(worker-\d) \| .*is up")
+    while {found[1] for line in said if (found := up.match(line))} != {"worker-0", "worker-1"}:
         said.append(supervisor.stderr.readline())
         assert said[-1], said
-    assert {line.partition(" | ")[0] for line in said} == {"worker-0", "worker-1"}
-    workers = psutil.Process(supervisor.pid).children(recursive=True)
-    assert len(workers) == 2
+    # The workers, and the page.
+    processes = psutil.Process(supervisor.pid).children(recursive=True)
+    assert len(processes) == 3
     supervisor.send_signal(number)
     supervisor.communicate(timeout=STOPPED_SECONDS)
     assert supervisor.returncode == code
-    _, alive = psutil.wait_procs(workers, timeout=STOPPED_SECONDS)
+    _, alive = psutil.wait_procs(processes, timeout=STOPPED_SECONDS)
     assert not alive
 
 
