@@ -208,10 +208,11 @@ def shared(settings: Settings) -> bool:
 
 
 def running(up: psutil.Process) -> list[psutil.Process]:
+    """Return the workers that run; the page's process isn't one."""
     found = []
     for child in up.children():
-        with suppress(psutil.NoSuchProcess):
-            if child.status() != psutil.STATUS_ZOMBIE:
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "worker" in child.cmdline():
                 found.append(child)
     return found
 
