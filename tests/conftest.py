@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from docs.pictures.live import chromium
-from tests.export import servers
+from tests.export.installed import postgres_programs
 
 # These have processes, faults and deadlines of their own, so that two at once would disturb each other. What the others
 # test is a function of its arguments, or of what one broker holds: they run beside.
@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("postgres") and servers.postgres_programs() is None:
+    if item.get_closest_marker("postgres") and postgres_programs() is None:
         pytest.skip("needs PostgreSQL: on Debian and Ubuntu, apt-get install postgresql")
     if item.get_closest_marker("prometheus") and not all(map(shutil.which, ("prometheus", "promtool"))):
         pytest.skip("needs prometheus and promtool: on Debian and Ubuntu, apt-get install prometheus")

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import psutil
 
-UP = "the page is at "
+from tickertape.stream.console.told import UP
+
 UP_SECONDS = 120.0
 END_SECONDS = 60.0
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")

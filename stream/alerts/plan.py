@@ -1,6 +1,5 @@
 """The file that the setting ``alerts`` names: channels, and routes from signals to them."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from fnmatch import fnmatchcase
@@ -14,7 +13,7 @@ from msgspec import Meta, Struct, field
 from tickertape.schemas.alert import Alert, Severity
 from tickertape.schemas.topics import ALERTS
 from tickertape.stream.alerts.define.channel import Channel
-from tickertape.stream.configuration.entries import entry_of, kinds_in
+from tickertape.stream.configuration.entries import entries_in
 from tickertape.stream.configuration.numbers import not_finite
 from tickertape.stream.errors import ConfigError
 
@@ -173,36 +172,32 @@ def load(path: str, places: Sequence[str], environ: Mapping[str, str] | None = N
         raise ConfigError("setting: alerts names no file, so there is no channel; see docs/alerts.md")
     try:
         file = msgspec.toml.decode(Path(path).read_bytes(), type=_File)
-        kinds = kinds_in([OURS, *places], Channel, "channel")  # type: ignore[type-abstract]  # it is never made itself
-        given = environ or os.environ
-        channels = [entry_of(one, kinds, "channel", Path(path).parent, given) for one in file.channel]
+        base: type[Channel] = Channel  # type: ignore[type-abstract]  # it is never made itself
+        channels = entries_in(file.channel, base, "channel", [OURS, *places], Path(path).parent, environ)
+        plan = Plan(file.severity, channels, file.route)
+        _check(plan)
     except (OSError, ValueError) as error:
         raise ConfigError(f"setting: alerts={path}: {error}; see docs/alerts.md") from None
-    plan = Plan(file.severity, {channel.name: channel for channel in channels}, file.route)
-    if wrong := _wrong(plan, [channel.name for channel in channels]):
-        raise ConfigError(f"setting: alerts={path}: {wrong}; see docs/alerts.md")
     return plan
 
 
-def _wrong(plan: Plan, names: Sequence[str]) -> str:
-    for name in names:
-        if names.count(name) > 1:
-            return f"two channels have the name {name}"
+def _check(plan: Plan) -> None:
+    for name in plan.channels:
         try:
             msgspec.convert(name, Name)
         except msgspec.ValidationError:
-            return f"channel {name!r}: a name has letters, digits, `_`, `.` and `-`, and at most 64"
+            wrong = "a name has letters, digits, `_`, `.` and `-`, and at most 64"
+            raise ValueError(f"channel {name!r}: {wrong}") from None
     for number, route in enumerate(plan.routes, 1):
         for name in route.channels:
             if name not in plan.channels:
-                return f"route {number}: there is no channel {name}"
+                raise ValueError(f"route {number}: there is no channel {name}")
         for path in not_finite(route):
-            return f"route {number}: {path} isn't a finite number"
+            raise ValueError(f"route {number}: {path} isn't a finite number")
         if route.quiet is not None:
             try:
                 ZoneInfo(route.quiet.zone)
             except (ZoneInfoNotFoundError, ValueError, OSError):
-                return f"route {number}: no such time zone, {route.quiet.zone}"
+                raise ValueError(f"route {number}: no such time zone, {route.quiet.zone}") from None
             if route.quiet.begins == route.quiet.ends:
-                return f"route {number}: the quiet hours end when they begin"
-    return ""
+                raise ValueError(f"route {number}: the quiet hours end when they begin")

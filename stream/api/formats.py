@@ -1,7 +1,7 @@
 """Results as JSON, CSV or Arrow, as the client's header ``Accept`` says."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO, StringIO
 from typing import Any, Literal, TypeAlias
 
@@ -105,16 +105,24 @@ def _csv(sink: Sink, tables: Mapping[str, list[Any]]) -> bytes:
     kinds = _kinds(sink, tables)
     names = list(dict.fromkeys(field for _, kind in kinds for field in kind.record.__struct_fields__))
     tagged = [kind.named for name, kind in kinds if name and name != ANY][:1]
+    rows = (
+        [*([name] if tagged else []), *(getattr(row, field, None) for field in names)]
+        for name, _ in kinds
+        for row in tables.get(name, [])
+    )
+    return in_csv([*tagged, *names], rows).encode()
+
+
+def in_csv(names: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as CSV, below their names."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([*tagged, *names])
-    for name, _ in kinds:
-        for row in tables.get(name, []):
-            writer.writerow([*([name] if tagged else []), *(cell(getattr(row, field, None)) for field in names)])
-    return out.getvalue().encode()
+    writer.writerow(names)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
 
 
-def cell(value: Any) -> Any:
+def _cell(value: Any) -> Any:
     """Return a value as it is in CSV: what isn't a text or a number as JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -1,9 +1,7 @@
 """SQL over recent results: one query, read only, in a process of its own, with bounds on time, memory and rows."""
 
 import asyncio
-import csv
 from collections.abc import Collection, Mapping
-from io import StringIO
 from itertools import islice
 from typing import Annotated, Any
 
@@ -15,7 +13,7 @@ from starlette.responses import Response
 
 from tickertape.stream.api.answers import JSON, Refused
 from tickertape.stream.api.asked import MOST_MS, time_of
-from tickertape.stream.api.formats import ARROW, Form, arrow, as_table, cell, form_in
+from tickertape.stream.api.formats import ARROW, Form, arrow, as_table, form_in, in_csv
 from tickertape.stream.errors import ConfigError, InputError
 from tickertape.stream.recent.history import History, TooMuch
 from tickertape.stream.recent.recent import Recent
@@ -148,9 +146,5 @@ def _written(form: Form, found: Answer) -> bytes:
         return arrow(found.table)
     if form == JSON:
         return _encode({"rows": found.table.to_pylist(), "is_cut": found.is_cut})
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(found.table.column_names)
     columns = [column.to_pylist() for column in found.table.columns]
-    writer.writerows([cell(value) for value in row] for row in zip(*columns, strict=True))
-    return out.getvalue().encode(errors="replace")
+    return in_csv(found.table.column_names, zip(*columns, strict=True)).encode(errors="replace")

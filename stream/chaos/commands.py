@@ -9,6 +9,7 @@ import click
 
 from tickertape.stream.configuration.numbers import FiniteRange
 from tickertape.stream.errors import ConfigError, LawBroken
+from tickertape.stream.progress import options
 
 
 @click.command()
@@ -20,7 +21,7 @@ from tickertape.stream.errors import ConfigError, LawBroken
 )
 @click.option("--fault", "faults", multiple=True, metavar="NAME", help="Inject only this kind of fault; repeatable.")
 @click.option("--summary", type=click.Path(path_type=Path, dir_okay=False), help="Write the outcome to this JSON file.")
-@click.option("--json", "as_json", is_flag=True, help="Show progress as JSON, an object on each line.")
+@options.as_json
 def chaos(
     seed: int,
     minutes: float,
@@ -49,7 +50,7 @@ def chaos(
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     plan = Plan(seed=seed, minutes=minutes, workers=workers, busy=busy, faults=list(faults) or list(FAULTS))
     began = time.monotonic()
-    progress = Progress(Console(stderr=True), as_json=as_json)
+    progress = Progress.on_stderr(as_json=as_json)
 
     def say(line: str) -> None:
         if as_json:

@@ -1,5 +1,6 @@
 """Entries of a settings' file whose kind is a small class, ours or a user's: an alert's channel, or a database."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -42,6 +43,47 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 Some = TypeVar("Some", bound=Entry)
+
+
+def entries_in(
+    values: Sequence[Mapping[str, Any]],
+    base: type[Some],
+    what: str,
+    places: Sequence[str],
+    folder: Path,
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, Some]:
+    """Make the objects that the entries of a file describe, and return them by name.
+
+    Parameters
+    ----------
+    values
+        The entries: see `entry_of`.
+    base
+        What their kinds inherit from.
+    what
+        What an entry is, for messages: ``channel``.
+    places
+        Packages and folders that define the kinds: ours, and the setting ``agents``.
+    folder
+        What files with secrets are relative to.
+    environ
+        The environment that ``…_env`` is about; by default that of the process.
+
+    Raises
+    ------
+    ValueError
+        Something in an entry isn't valid, or two have one name. The message never shows a secret.
+    ConfigError
+        A place can't be loaded, or two kinds have one name.
+    """
+    kinds = kinds_in(places, base, what)
+    given = os.environ if environ is None else environ
+    found: dict[str, Some] = {}
+    for entry in (entry_of(one, kinds, what, folder, given) for one in values):
+        if found.setdefault(entry.name, entry) is not entry:
+            raise ValueError(f"two {what}s have the name {entry.name}")
+    return found
 
 
 def kinds_in(places: Sequence[str], base: type[Some], what: str) -> dict[str, type[Some]]:

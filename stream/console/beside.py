@@ -22,6 +22,7 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.console.browser import open_page
 from tickertape.stream.console.told import ASKED, UP, Note, Told
 from tickertape.stream.errors import ConfigError
+from tickertape.stream.telemetry.serving import reserve
 
 NAME = "page"
 # How often the page's process is told about the workers.
@@ -159,16 +160,10 @@ def _port(host: str, asked: int | None, usual: int, say: Callable[[str], None]) 
         The port that was asked for is taken, or the host can't be used.
     """
     port = usual if asked is None else asked
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    held = socket.socket(family)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        held.bind((host, port))
+        return reserve(host, port)
     except OSError as error:
         if asked is None and error.errno == errno.EADDRINUSE:
             say(f"port {port} is taken, so the page takes a free one")
-            held.bind((host, 0))
-            return held
-        held.close()
+            return reserve(host)
         raise ConfigError(f"the page can't be served at {host}:{port}: {error.strerror}") from None
-    return held

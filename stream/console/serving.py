@@ -15,7 +15,6 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.console import pages
 from tickertape.stream.console.desk import Desk
 from tickertape.stream.console.told import UP, Told
-from tickertape.stream.errors import TickertapeError
 
 
 class Page:
@@ -64,15 +63,12 @@ class Page:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._ended.set)
-        try:
-            async with self._console.serving() as address:
-                self._say(f"{UP}{address}")
-                up(address)
-                if supervised:
-                    threading.Thread(target=self._listen, args=(loop,), daemon=True).start()
-                await self._ended.wait()
-        except* TickertapeError as errors:
-            raise _first(errors) from None
+        async with self._console.serving() as address:
+            self._say(f"{UP}{address}")
+            up(address)
+            if supervised:
+                threading.Thread(target=self._listen, args=(loop,), daemon=True).start()
+            await self._ended.wait()
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         decode = msgspec.json.Decoder(Told).decode
@@ -95,10 +91,3 @@ def say(line: str) -> None:
         print(line, flush=True)
     except BrokenPipeError:
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _first(errors: BaseExceptionGroup[TickertapeError]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

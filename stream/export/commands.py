@@ -24,8 +24,6 @@ def run(settings: Settings, name: str, once: bool, as_json: bool) -> None:
 
     It goes on where it was stopped. Several processes may run for one database: they share the work.
     """
-    from rich.console import Console
-
     from tickertape.stream.export.plan import chosen
     from tickertape.stream.export.run import run as copy
     from tickertape.stream.progress.shown import Progress
@@ -36,7 +34,7 @@ def run(settings: Settings, name: str, once: bool, as_json: bool) -> None:
     settings.the_broker()
     logs.set_up(settings.log_format)
     database = chosen(settings, name)
-    progress = Progress(Console(stderr=True), as_json=as_json)
+    progress = Progress.on_stderr(as_json=as_json)
 
     async def until_stopped() -> None:
         copying = asyncio.ensure_future(copy(settings, database, once=once, progress=progress))

@@ -1,6 +1,5 @@
 """The file that the setting ``databases`` names: where results are copied."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from tickertape.stream.configuration.entries import entry_of, kinds_in
+from tickertape.stream.configuration.entries import entries_in
 from tickertape.stream.configuration.numbers import not_finite
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError
@@ -46,16 +45,13 @@ def load(path: str, places: Sequence[str], environ: Mapping[str, str] | None = N
         raise ConfigError("setting: databases names no file, so there is no database; see docs/export.md")
     try:
         file = msgspec.toml.decode(Path(path).read_bytes(), type=_File)
-        kinds = kinds_in([OURS, *places], Database, "database")  # type: ignore[type-abstract]  # it is never made itself
-        given = os.environ if environ is None else environ
-        found = [entry_of(one, kinds, "database", Path(path).parent, given) for one in file.database]
+        base: type[Database] = Database  # type: ignore[type-abstract]  # it is never made itself
+        found = entries_in(file.database, base, "database", [OURS, *places], Path(path).parent, environ)
+        for database in found.values():
+            _check(database)
     except (OSError, ValueError) as error:
         raise ConfigError(f"setting: databases={path}: {error}; see docs/export.md") from None
-    names = [database.name for database in found]
-    for database in found:
-        if wrong := _wrong(database, names):
-            raise ConfigError(f"setting: databases={path}: {wrong}; see docs/export.md")
-    return {database.name: database for database in found}
+    return found
 
 
 def chosen(settings: Settings, name: str) -> Database:
@@ -88,11 +84,8 @@ def exported(settings: Settings, database: Database) -> dict[str, tuple[Sink, Ta
     return {topic: (some[topic], table) for topic, table in tables_of(list(some.values())).items()}
 
 
-def _wrong(database: Database, names: Sequence[str]) -> str:
-    if names.count(database.name) > 1:
-        return f"two databases have the name {database.name}"
+def _check(database: Database) -> None:
     if not database.name.replace("-", "_").isidentifier():
-        return f"database {database.name!r}: a name has letters, digits, `_` and `-`"
+        raise ValueError(f"database {database.name!r}: a name has letters, digits, `_` and `-`")
     for path in not_finite(database):
-        return f"database {database.name}: {path} isn't a finite number"
-    return ""
+        raise ValueError(f"database {database.name}: {path} isn't a finite number")

@@ -11,6 +11,7 @@ from tickertape.schemas.frame import Tallies
 from tickertape.schemas.topics import SLICES, Topic
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError, EmbeddedKafkaError, LawBroken
+from tickertape.stream.progress import options
 
 
 @click.command()
@@ -162,13 +163,11 @@ def scale(settings: Settings, topic: str, partitions: int, workers: int | None, 
     Nothing is restarted, lost or counted twice. Feeds use the new partitions from an event time on that is a few
     seconds ahead. If the command is interrupted, run it again: it continues.
     """
-    from rich.console import Console
-
     from tickertape.stream.cluster.scale import run
     from tickertape.stream.progress.shown import Progress
 
     settings.the_broker()
-    progress = Progress(Console(stderr=True), as_json=as_json)
+    progress = Progress.on_stderr(as_json=as_json)
     report = run(settings, topic, partitions, workers, progress.say if as_json else click.echo, progress)
     if as_json:
         _print_json(report)
@@ -177,7 +176,7 @@ def scale(settings: Settings, topic: str, partitions: int, workers: int | None, 
 @click.command()
 @click.argument("topic", type=click.Choice([SLICES.name]), expose_value=False)
 @click.option("--shards", type=click.IntRange(1), required=True, help="The new number of shards.", metavar="N")
-@click.option("--json", "as_json", is_flag=True, help="Show progress as JSON, an object on each line.")
+@options.as_json
 @click.pass_obj
 def reshard(settings: Settings, shards: int, as_json: bool) -> None:
     """Change the number of shards of the second stage, which is the most workers that can share its work.
@@ -186,13 +185,11 @@ def reshard(settings: Settings, shards: int, as_json: bool) -> None:
     the workers start again. Feeds keep running, and their records wait. If the command is interrupted, run it again: it
     continues.
     """
-    from rich.console import Console
-
     from tickertape.stream.cluster.reshard import run
     from tickertape.stream.progress.shown import Progress
 
     settings.the_broker()
-    progress = Progress(Console(stderr=True), as_json=as_json)
+    progress = Progress.on_stderr(as_json=as_json)
     run(settings, shards, progress.say if as_json else click.echo, progress)
 
 

@@ -33,6 +33,11 @@ class Progress:
         self.console = console
         self._form: Form = "json" if as_json else "terminal" if console.is_terminal else "plain"
 
+    @classmethod
+    def on_stderr(cls, *, as_json: bool) -> "Progress":
+        """Return progress on standard error."""
+        return cls(Console(stderr=True), as_json=as_json)
+
     @contextmanager
     def of(self, what: str, unit: str, count: Callable[[], Count]) -> Iterator[None]:
         """Show the progress of what the block does.

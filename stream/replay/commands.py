@@ -12,11 +12,11 @@ from tickertape.schemas.topics import TRADES
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError, LawBroken
 from tickertape.stream.feeds.options import source_name
+from tickertape.stream.progress import options
 
 _processes = click.option(
     "--processes", type=click.IntRange(1), metavar="N", help="Number of processes; by default one per core."
 )
-_as_json = click.option("--json", "as_json", is_flag=True, help="Show progress as JSON, an object on each line.")
 
 
 @click.command()
@@ -39,7 +39,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Show progress a
     help="Number of partitions over which a feed would spread the files; by default as set for each topic.",
 )
 @source_name
-@_as_json
+@options.as_json
 @click.pass_obj
 def replay(
     settings: Settings,
@@ -60,8 +60,6 @@ def replay(
 
     The formats are those of `feed file`.
     """
-    from rich.console import Console
-
     from tickertape.stream.cluster.supervisor import cores
     from tickertape.stream.feeds.define.registry import format_named, formats
     from tickertape.stream.progress.shown import Progress
@@ -77,7 +75,7 @@ def replay(
     if topic:
         settings.the_broker()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    progress = Progress(Console(stderr=True), as_json=as_json)
+    progress = Progress.on_stderr(as_json=as_json)
     with _folder(out) as made:
         folder = Path(made)
         if topic:
@@ -96,15 +94,13 @@ def replay(
 @click.command()
 @click.option("--topic", default=TRADES.name, show_default=True, metavar="NAME", help="Input topic of the results.")
 @_processes
-@_as_json
+@options.as_json
 @click.pass_obj
 def verify(settings: Settings, topic: str, processes: int | None, as_json: bool) -> None:
     """Replay a topic's retained records, and compare the outcome bit by bit with the final results on the sinks.
 
     The exit code is 6 if they differ. The settings must be the same as the workers'.
     """
-    from rich.console import Console
-
     from tickertape.stream.cluster.supervisor import cores
     from tickertape.stream.progress.shown import Progress
     from tickertape.stream.replay import verify
@@ -112,7 +108,7 @@ def verify(settings: Settings, topic: str, processes: int | None, as_json: bool)
     settings.the_broker()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with TemporaryDirectory(prefix="tickertape-verify-") as folder:
-        progress = Progress(Console(stderr=True), as_json=as_json)
+        progress = Progress.on_stderr(as_json=as_json)
         compared = asyncio.run(verify.verify(settings, topic, processes or cores(), Path(folder), progress))
     for one in compared:
         click.echo(str(one))

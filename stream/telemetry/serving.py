@@ -125,13 +125,22 @@ def served(settings: Settings, registry: CollectorRegistry, pages: Mapping[str, 
             server.shutdown()
 
 
-def reserve(host: str) -> socket.socket:
-    """Reserve a free port for another process.
+def reserve(host: str, port: int = 0) -> socket.socket:
+    """Reserve a port for another process; by default, a free one.
 
     On Linux, no process is given this port by chance, but a process that asks for it by number can listen there: two
     sockets may share an address while neither listens.
+
+    Raises
+    ------
+    OSError
+        The port is taken, or the host can't be used.
     """
-    held = socket.socket()
+    held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind((host, 0))
+    try:
+        held.bind((host, port))
+    except OSError:
+        held.close()
+        raise
     return held

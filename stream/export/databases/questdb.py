@@ -5,11 +5,9 @@ asks which rows of the same keys are there, and sends only higher ones.
 """
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -17,7 +15,7 @@ from tickertape.stream.configuration.connection import Secret
 from tickertape.stream.errors import DatabaseError
 from tickertape.stream.export.define.database import Database, Unavailable, Writer
 from tickertape.stream.export.define.table import Row, Table
-from tickertape.stream.export.define.web import Web, wrong_url
+from tickertape.stream.export.define.web import WebWriter, basic, wrong_url
 
 _TYPES = {"text": "VARCHAR", "integer": "LONG", "number": "DOUBLE", "flag": "BOOLEAN", "list": "VARCHAR"}
 # The designated timestamp.
@@ -61,24 +59,13 @@ class QuestDB(Database, frozen=True, kw_only=True):
         return [_creating(table) for table in tables]
 
 
-class _Writer(Writer):
+class _Writer(WebWriter):
     def __init__(self, database: QuestDB) -> None:
-        headers = {}
         if database.token:
-            headers["Authorization"] = f"Bearer {database.token.reveal()}"
-        elif database.user:
-            who = b64encode(f"{database.user}:{database.password.reveal()}".encode()).decode()
-            headers["Authorization"] = f"Basic {who}"
-        self._web = Web(database.url, headers)
-
-    async def __aenter__(self) -> Self:
-        await self._web.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._web.__aexit__(kind, error, trace)
+            who = f"Bearer {database.token.reveal()}"
+        else:
+            who = basic(database.user, database.password) if database.user else ""
+        super().__init__(database.url, who)
 
     async def prepare(self, tables: Sequence[Table]) -> None:
         for table in tables:
@@ -102,7 +89,7 @@ class _Writer(Writer):
             higher = await self._higher(table, some)
             for at in range(0, len(higher), _MOST_LINES):
                 lines = b"".join(_line(table, row) for row in higher[at : at + _MOST_LINES])
-                await self._web.ask("POST", "/write", {"precision": "ms"}, lines)
+                await self.web.ask("POST", "/write", {"precision": "ms"}, lines)
 
     async def _higher(self, table: Table, rows: Sequence[Row]) -> list[Row]:
         """Return those rows that are higher than what the table has."""
@@ -138,7 +125,7 @@ class _Writer(Writer):
             await asyncio.sleep(_ASK_SECONDS)
 
     async def _run(self, statement: str) -> list[list[Any]]:
-        answer = msgspec.json.decode(await self._web.ask("GET", "/exec", {"query": statement, "nm": "true"}))
+        answer = msgspec.json.decode(await self.web.ask("GET", "/exec", {"query": statement, "nm": "true"}))
         rows: list[list[Any]] = answer.get("dataset", [])
         return rows
 

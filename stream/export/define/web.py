@@ -1,5 +1,6 @@
 """HTTP for databases: one request, with the answers that mean "later" and "never" as errors."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -7,9 +8,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from tickertape.stream.configuration.connection import is_here
+from tickertape.stream.configuration.connection import Secret, is_here
 from tickertape.stream.errors import DatabaseError, one_line
-from tickertape.stream.export.define.database import Unavailable
+from tickertape.stream.export.define.database import Unavailable, Writer
 
 # How long a request may take as a whole, and until a connection stands.
 REQUEST_SECONDS, CONNECT_SECONDS = 60.0, 10.0
@@ -82,6 +83,35 @@ async def _whole(answer: aiohttp.ClientResponse) -> bytes:
         if len(found) > _ANSWER_BYTES:
             raise DatabaseError(f"an answer has more than {_ANSWER_BYTES >> 20} MiB")
     return bytes(found)
+
+
+class WebWriter(Writer):
+    """The base of a writer that reaches its database by HTTP alone.
+
+    Parameters
+    ----------
+    url
+        The database's address.
+    authorization
+        The header ``Authorization``; empty: none.
+    """
+
+    def __init__(self, url: str, authorization: str = "") -> None:
+        self.web = Web(url, {"Authorization": authorization} if authorization else {})
+
+    async def __aenter__(self) -> Self:
+        await self.web.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.web.__aexit__(kind, error, trace)
+
+
+def basic(user: str, password: Secret) -> str:
+    """Return the header ``Authorization`` of a user."""
+    return "Basic " + b64encode(f"{user}:{password.reveal()}".encode()).decode()
 
 
 def wrong_url(url: str, *secrets: Any) -> str:

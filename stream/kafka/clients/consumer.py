@@ -1,4 +1,4 @@
-"""Connect a consumer that is in no group; if that fails, one line says why."""
+"""Connect a consumer; if that fails, one line says why."""
 
 import asyncio
 from typing import Any

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.export.conftest import Real
 from tests.export.made import NAMES, row, table
-from tests.export.servers import PASSWORD, free_port
+from tests.export.servers import PASSWORD
 from tickertape.stream.configuration.connection import Secret
 from tickertape.stream.errors import DatabaseError
 from tickertape.stream.export.databases.clickhouse import ClickHouse
@@ -20,6 +20,7 @@ from tickertape.stream.export.databases.postgres import Postgres
 from tickertape.stream.export.databases.questdb import QuestDB
 from tickertape.stream.export.define.database import Database, Unavailable, Writer
 from tickertape.stream.export.define.table import Column, Row, Table
+from tickertape.stream.kafka.embedded.ports import free_ports
 
 # Few of each, so that they meet: symbol, second, final, revision.
 results = st.tuples(st.sampled_from("AB"), st.integers(0, 2), st.booleans(), st.integers(0, 4))
@@ -121,7 +122,7 @@ def test_a_new_field_is_a_new_column(real: Real, table_name: str) -> None:
 )
 def test_one_that_does_not_answer_may_come_back(away: object) -> None:
     with pytest.raises(Unavailable) as told:
-        written(away(free_port()), table("t"), [])  # type: ignore[operator]  # one of the functions above
+        written(away(next(free_ports("127.0.0.1"))), table("t"), [])  # type: ignore[operator]  # one of the functions above
     assert PASSWORD[:4] not in str(told.value)
 
 
