@@ -173,6 +173,11 @@ HELD_PARTITIONS = Gauge(
     "Partitions with a backlog that the worker doesn't read for now, because they are ahead of others in event time.",
     registry=WORKER,
 )
+HOLDS = Counter(
+    "tickertape_holds_total",
+    "How often the worker began to hold a partition with a backlog, because it was ahead of others in event time.",
+    registry=WORKER,
+)
 
 # Work, by the topic of the blocks.
 

@@ -29,7 +29,9 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=environ | {"TERM": "xterm-256color"},
+            # Its size is the terminal's own, whatever that of who runs the tests is.
+            env={name: text for name, text in environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+            | {"TERM": "xterm-256color"},
             start_new_session=True,
             # Keys such as Ctrl-C reach who is in its foreground.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),

@@ -1,5 +1,6 @@
 """How busy a worker is: its agents record it, and its fetches and flushes are paced by it."""
 
+from collections.abc import Callable
 from time import monotonic
 
 from faust.types import TP
@@ -33,9 +34,12 @@ class Workload:
     ----------
     least_seconds
         The least time from an answer that brought records to the next fetch, seconds.
+    count_holds
+        Is given the number of partitions that begin to be held, when some do.
     """
 
-    def __init__(self, least_seconds: float = 0.0) -> None:
+    def __init__(self, least_seconds: float = 0.0, count_holds: Callable[[int], None] = lambda _: None) -> None:
+        self._count_holds = count_holds
         self._least_seconds = least_seconds
         # The partitions with a backlog, and the event time that each has reached, ms.
         self._backlog: dict[TP, int] = {}
@@ -109,9 +113,12 @@ class Workload:
 
     def _hold(self) -> None:
         limit_ms = self._limit_ms
-        self.held = frozenset(
+        held = frozenset(
             tp for tp, at_ms in self._backlog.items() if tp.topic in limit_ms and at_ms > limit_ms[tp.topic]
         )
+        if begun := len(held - self.held):
+            self._count_holds(begun)
+        self.held = held
 
     @property
     def behind(self) -> bool:

@@ -40,7 +40,7 @@ from tickertape.stream.kafka.stores.control import Control
 from tickertape.stream.kafka.stores.counts import Counts
 from tickertape.stream.kafka.stores.snapshots import KafkaSnapshots
 from tickertape.stream.kafka.stores.states import KafkaStates
-from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, PRODUCER_BUFFER, WORKER
+from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, HOLDS, PRODUCER_BUFFER, WORKER
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self._outputs = outputs_of(self.windowings, self.recipes, settings)
         topics = [slicing.topic.name for slicing in self.slicings] + [SLICES.name] * bool(self.windowings)
         blocks = Blocks(frozenset(topics), settings.block_records, settings.block_bytes)
-        self.coordinator = Coordinator(blocks, Workload(settings.coalesce_ms / 1000))
+        self.coordinator = Coordinator(blocks, Workload(settings.coalesce_ms / 1000, HOLDS.inc))
         # Created in on_start, because it belongs to the event loop.
         self._output: Producer | None = None
         self._opened = AsyncExitStack()
