@@ -21,10 +21,10 @@ from tickertape.schemas.topics import Topic
 from tickertape.stream.engine.core.columns import Bools, Ints, ints
 from tickertape.stream.engine.core.names import Names
 from tickertape.stream.feeds.define.registry import format_named
+from tickertape.stream.feeds.files import own
 from tickertape.stream.feeds.files import reading as files
 from tickertape.stream.feeds.files.archive import is_plain
 from tickertape.stream.feeds.files.lines import texts
-from tickertape.stream.feeds.sources import own
 from tickertape.stream.feeds.tally import Tally
 from tickertape.stream.kafka.partition import partition_for
 from tickertape.stream.replay.frame_files import FrameFile

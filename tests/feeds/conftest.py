@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tickertape.stream.feeds.sources import pairs
+from tickertape.stream.feeds.exchanges import pairs
 
 
 @pytest.fixture(autouse=True)

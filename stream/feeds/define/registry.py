@@ -13,7 +13,7 @@ from tickertape.stream.feeds.define.feed import Feed
 from tickertape.stream.feeds.define.format import Format
 
 # Our own feeds and formats are found in the same way as those of users.
-OURS = ("tickertape.stream.feeds.sources", "tickertape.stream.feeds.files")
+OURS = ("tickertape.stream.feeds.exchanges", "tickertape.stream.feeds.networks", "tickertape.stream.feeds.files")
 Named = TypeVar("Named", Feed, Format)
 
 

@@ -1,4 +1,4 @@
 """Recorded files of any format and compression, read as events in order.
 
-May import: schemas, stream.configuration, stream.errors, stream.feeds, stream.feeds.define, stream.feeds.sources.
+May import: schemas, stream.configuration, stream.errors, stream.feeds, stream.feeds.define.
 """

@@ -16,7 +16,7 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.define.format import Format
-from tickertape.stream.feeds.sources.units import convert
+from tickertape.stream.feeds.define.units import convert
 
 BATCH_ROWS = 8192
 # Other names of a field's column, accepted if it holds timestamps.

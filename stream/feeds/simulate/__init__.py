@@ -1,4 +1,4 @@
 """A simulated market, and simulated posts about it.
 
-May import: schemas, stream.errors, stream.feeds.publish, stream.feeds.sources.
+May import: schemas, stream.errors, stream.feeds.networks, stream.feeds.publish.
 """

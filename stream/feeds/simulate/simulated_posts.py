@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tickertape.schemas.post import Post
+from tickertape.stream.feeds.networks.sentiment import sentiment
 from tickertape.stream.feeds.simulate.simulated_market import TICK_MS, ZIPF, Floats, Ints
-from tickertape.stream.feeds.sources.sentiment import sentiment
 
 SECOND_TICKS = 1000 / TICK_MS
 # Bursts of all symbols together. A burst adds good or bad posts about one symbol: at first `LOUDER` times the usual

@@ -10,7 +10,7 @@ from tests.engine.blocks import tallied
 from tests.integration import recorded_posts
 from tickertape.agents.social.chatter import CHATTER, Chatter
 from tickertape.agents.social.posts import AUTHORS
-from tickertape.stream.feeds.sources import twitter
+from tickertape.stream.feeds.networks import twitter
 
 pytestmark = recorded_posts.needed
 

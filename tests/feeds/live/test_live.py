@@ -16,10 +16,10 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import ConfigError, InputError
+from tickertape.stream.feeds.exchanges.binance_live import Binance
 from tickertape.stream.feeds.live import live
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
-from tickertape.stream.feeds.sources.binance_live import Binance
 from tickertape.stream.telemetry.metrics import FEED
 
 PATIENCE = Patience(

@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.feeds.exchange import Exchange, post, quote, refusal, trade
-from tests.feeds.sources.test_bluesky_live import SECOND_US, START_US, Jetstream
+from tests.feeds.networks.test_bluesky_live import SECOND_US, START_US, Jetstream
 from tests.integration.running import read
 from tickertape.schemas.post import Post
 from tickertape.schemas.topics import CONTROL, POSTS, QUOTES, TRADES

@@ -17,9 +17,9 @@ from tests.feeds.exchange import Exchange, breaks, stays, trade
 from tests.integration import recorded
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.exchanges.binance_live import Binance
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
-from tickertape.stream.feeds.sources.binance_live import Binance
 
 pytestmark = recorded.needed
 

@@ -7,12 +7,12 @@ import pytest
 
 from tickertape.schemas.control import Position
 from tickertape.stream.feeds.define.source import Source
+from tickertape.stream.feeds.exchanges.binance_live import Binance
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
+from tickertape.stream.feeds.networks.bluesky_live import Bluesky
 from tickertape.stream.feeds.publish import resume
 from tickertape.stream.feeds.publish.resume import resumed
-from tickertape.stream.feeds.sources.binance_live import Binance
-from tickertape.stream.feeds.sources.bluesky_live import Bluesky
 
 
 class Records:

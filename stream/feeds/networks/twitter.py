@@ -9,9 +9,9 @@ from msgspec import Struct
 from tickertape.schemas.fields import hash_of
 from tickertape.schemas.post import Post
 from tickertape.stream.feeds.define.format import Format
-from tickertape.stream.feeds.sources.posts import cashtags, check_size, check_text, symbols
-from tickertape.stream.feeds.sources.sentiment import sentiment
-from tickertape.stream.feeds.sources.units import convert
+from tickertape.stream.feeds.define.units import convert
+from tickertape.stream.feeds.networks.posts import cashtags, check_size, check_text, symbols
+from tickertape.stream.feeds.networks.sentiment import sentiment
 
 SOURCE = "twitter"
 _TIME = "%a %b %d %H:%M:%S %z %Y"

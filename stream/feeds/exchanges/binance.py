@@ -10,8 +10,8 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.sources.pairs import pair
-from tickertape.stream.feeds.sources.units import convert
+from tickertape.stream.feeds.define.units import convert
+from tickertape.stream.feeds.exchanges.pairs import pair
 
 SOURCE = "binance"
 

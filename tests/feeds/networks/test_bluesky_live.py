@@ -16,7 +16,7 @@ from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.files import reading as files
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
-from tickertape.stream.feeds.sources.bluesky_live import Bluesky
+from tickertape.stream.feeds.networks.bluesky_live import Bluesky
 from tickertape.stream.feeds.tally import Tally
 
 START_US = 1_783_175_889_000_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tickertape.stream.feeds.sources.posts import cashtags
+from tickertape.stream.feeds.networks.posts import cashtags
 
 
 @pytest.mark.parametrize(

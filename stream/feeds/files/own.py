@@ -10,7 +10,7 @@ from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.format import Format
-from tickertape.stream.feeds.sources.units import with_unit
+from tickertape.stream.feeds.define.units import with_unit
 
 _shape = msgspec.json.Decoder(Shape).decode
 _decode: dict[type, Callable[[bytes], Event]] = {

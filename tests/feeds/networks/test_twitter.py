@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration import recorded_posts
 from tickertape.schemas.post import Post
-from tickertape.stream.feeds.sources import twitter
+from tickertape.stream.feeds.networks import twitter
 
 STATUS: dict[str, Any] = {
     "created_at": "Wed May 21 14:30:05 +0000 2014",

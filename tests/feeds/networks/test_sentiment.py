@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer, SentiText
 
-from tickertape.stream.feeds.sources.sentiment import sentiment
+from tickertape.stream.feeds.networks.sentiment import sentiment
 
 ANALYZER = SentimentIntensityAnalyzer()
 SCORE = ANALYZER.polarity_scores

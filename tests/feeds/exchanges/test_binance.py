@@ -5,7 +5,7 @@ import pytest
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.sources.binance import normalise, pair
+from tickertape.stream.feeds.exchanges.binance import normalise, pair
 
 SOLD = (
     b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,'

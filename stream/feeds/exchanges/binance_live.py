@@ -12,8 +12,8 @@ from tickertape.stream.errors import ConfigError
 from tickertape.stream.feeds.define.feed import Feed
 from tickertape.stream.feeds.define.other import Other, renamed
 from tickertape.stream.feeds.define.source import Source
-from tickertape.stream.feeds.sources import binance
-from tickertape.stream.feeds.sources.pairs import ask, pair
+from tickertape.stream.feeds.exchanges import binance
+from tickertape.stream.feeds.exchanges.pairs import ask, pair
 
 # Binance allows 1,024 streams on a connection, but only five messages per second to subscribe to them. Streams in the
 # address need no message. This many make an address of 4 KB, which every server on the way accepts.

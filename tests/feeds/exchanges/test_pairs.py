@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from tickertape.stream.feeds.sources import pairs
-from tickertape.stream.feeds.sources.pairs import ask, cached, forget, pair
+from tickertape.stream.feeds.exchanges import pairs
+from tickertape.stream.feeds.exchanges.pairs import ask, cached, forget, pair
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def _listed() -> dict[str, str]:
 @cache
 def _shipped() -> tuple[list[str], set[str]]:
     """Return the built-in quote assets, the likeliest first, and all built-in assets."""
-    table = tomllib.loads(files("tickertape.stream.feeds.sources").joinpath("binance.toml").read_text())
+    table = tomllib.loads(files("tickertape.stream.feeds.exchanges").joinpath("binance.toml").read_text())
     return table["quotes"].split(), set(table["assets"].split())
 
 

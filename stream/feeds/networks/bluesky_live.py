@@ -11,7 +11,7 @@ from tickertape.schemas.post import Post
 from tickertape.stream.feeds.define.feed import Feed
 from tickertape.stream.feeds.define.other import Other, renamed
 from tickertape.stream.feeds.define.source import Source
-from tickertape.stream.feeds.sources import bluesky
+from tickertape.stream.feeds.networks import bluesky
 
 SECOND_US = 1_000_000
 # A Jetstream's events are not quite in order of time, so its documentation advises to go back by some seconds.

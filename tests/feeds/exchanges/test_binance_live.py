@@ -3,7 +3,7 @@
 import pytest
 
 from tickertape.stream.errors import ConfigError
-from tickertape.stream.feeds.sources.binance_live import Binance
+from tickertape.stream.feeds.exchanges.binance_live import Binance
 
 
 def test_trades_and_quotes_of_each_symbol_are_asked_for_in_the_address() -> None:

@@ -11,9 +11,9 @@ from tickertape.schemas.fields import hash_of
 from tickertape.schemas.post import Post
 from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.sources.posts import CASH_SIGNS, cashtags, check_size, check_text, symbols
-from tickertape.stream.feeds.sources.sentiment import sentiment
-from tickertape.stream.feeds.sources.units import convert
+from tickertape.stream.feeds.define.units import convert
+from tickertape.stream.feeds.networks.posts import CASH_SIGNS, cashtags, check_size, check_text, symbols
+from tickertape.stream.feeds.networks.sentiment import sentiment
 
 SOURCE = "bluesky"
 POSTS = "app.bsky.feed.post"

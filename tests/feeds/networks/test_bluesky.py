@@ -9,8 +9,8 @@ import pytest
 from tests.integration import recorded_posts
 from tickertape.schemas.post import Post
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.sources import bluesky
-from tickertape.stream.feeds.sources.bluesky import normalise
+from tickertape.stream.feeds.networks import bluesky
+from tickertape.stream.feeds.networks.bluesky import normalise
 
 POST = "app.bsky.feed.post"
 # 2026-07-04T14:38:08.420Z
