@@ -7,6 +7,7 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.stream import Answer, Stream
 
 
 class Source(ABC):
@@ -30,6 +31,10 @@ class Source(ABC):
         The first messages to send on each connection, such as subscriptions that are not in the address.
     resumes
         True if the source can resume from a `position`, so that no event needs to be lost.
+    ping
+        A message to send regularly, and the seconds between two; None if the source asks for none.
+    messages_per_second
+        How many messages a connection may send.
     leap
         If the position grows by more than this from one message to the next, the source has not kept the messages
         between, and a warning reports the gap.
@@ -44,6 +49,8 @@ class Source(ABC):
     hello: Sequence[str] = ()
     resumes: bool = False
     leap: int = 0
+    ping: tuple[str, float] | None = None
+    messages_per_second: float = 5.0
 
     @abstractmethod
     def urls(self, position: int) -> Sequence[str]:
@@ -56,14 +63,38 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
-        """Decode a message into an event, or into an `Other` if it is something else.
+    def normalise(self, frame: bytes, received_ms: int) -> Event | list[Event] | Other:
+        """Decode a message into an event, or several in the order in which they happened.
+
+        A message that is something else becomes an `Other`.
 
         Raises
         ------
         ValueError
             The message can't be read.
         """
+
+    def streams(self, line: int) -> Sequence[Stream]:  # noqa: ARG002 - for sources that are told what to send
+        """Return what is wanted of a connection, which is known by its place in `urls`.
+
+        Each stream is awaited: one that isn't confirmed, or stays silent, is reported and asked for again.
+        """
+        return ()
+
+    def subscribe(self, streams: Sequence[Stream]) -> Sequence[str]:  # noqa: ARG002 - see `streams`
+        """Return the messages that ask for these streams, each as large as the source allows.
+
+        No messages: the streams are in the address.
+        """
+        return ()
+
+    def unsubscribe(self, streams: Sequence[Stream]) -> Sequence[str]:  # noqa: ARG002 - see `streams`
+        """Return the messages that end these streams."""
+        return ()
+
+    def answer(self, frame: bytes) -> Answer | None:  # noqa: ARG002 - see `streams`
+        """Return what a message says of subscriptions; None if it is no answer. It is asked before `normalise`."""
+        return None
 
     def position(self, frame: bytes) -> int:  # noqa: ARG002 - for sources that resume
         """Return the position of a message, to resume from; 0 if it has none."""

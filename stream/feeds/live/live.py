@@ -189,8 +189,8 @@ class Live:
             if isinstance(found, Other):
                 others[found.kind] += 1
                 continue
-            if self._is_new(found, now):
-                events.append(found)
+            several = found if isinstance(found, list) else [found]
+            events += [event for event in several if self._is_new(event, now)]
         yield self._counted(events)
 
     def _counted(self, events: list[Event]) -> list[Event]:
