@@ -12,7 +12,7 @@ from tests.export.installed import postgres_programs
 
 # These have processes, faults and deadlines of their own, so that two at once would disturb each other. What the others
 # test is a function of its arguments, or of what one broker holds: they run beside.
-ALONE = {"alerts", "chaos", "cluster", "console", "feeds", "integration", "secured", "terminal", "top"}
+ALONE = {"alerts", "chaos", "cluster", "console", "integration", "live", "terminal", "top"}
 
 # No example fails because the machine is slow.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

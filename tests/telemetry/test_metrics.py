@@ -34,6 +34,7 @@ UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "c
     "events",
     "alerts",
     "writes",
+    "holds",
 }
 
 

@@ -160,9 +160,10 @@ class Finality:
             self._stamp[partition] = frame.upto
             self._idle[partition] = {lane.source for lane in lanes if lane.idle}, frame.idle
             self._ended[partition] = {lane.source for lane in lanes if lane.ended}
-            if frame.evicted_ms != NEVER_MS:
+            # Once a lane was evicted, each newer frame says which are there.
+            if frame.evicted_ms != NEVER_MS or partition in self._here:
                 self._here[partition] = {lane.source for lane in lanes}
-                self._evicted_ms[partition] = frame.evicted_ms
+                self._evicted_ms[partition] = max(frame.evicted_ms, self._evicted_ms.get(partition, NEVER_MS))
         if len(self._standings) < len(self._sources):
             # A new source has a state in each partition.
             self._standings |= {source: Standing() for source in self._sources - self._standings.keys()}

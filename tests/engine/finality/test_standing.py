@@ -1,6 +1,6 @@
 """The least number by state, and both frontiers against what plain Python finds in all lanes."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.engine.blocks import HOUR_MS
@@ -79,8 +79,9 @@ class Plain:
             self.at[p, lane.source] = max(lane.frontier_ms, self.at.get((p, lane.source), NEVER_MS))
         if p not in self.newest or one.upto >= self.newest[p].upto:
             self.newest[p] = one
-            if one.evicted_ms != NEVER_MS:
-                self.here[p] = {lane.source for lane in one.lanes}, one.evicted_ms
+            if one.evicted_ms != NEVER_MS or p in self.here:
+                evicted_ms = max(one.evicted_ms, self.here[p][1] if p in self.here else NEVER_MS)
+                self.here[p] = {lane.source for lane in one.lanes}, evicted_ms
         for name in ("all", *{source for _, source in self.at}):
             if not self.advance(name):
                 every = min(self.final.get("all", NEVER_MS) - HORIZON_MS, self.fold.get("all", NEVER_MS))
@@ -121,7 +122,18 @@ class Plain:
         self.fold[name] = max(fold, self.fold.get(name, NEVER_MS))
 
 
+def owned(upto: int, evicted: int | None, *lanes: Lane) -> Frame:
+    made = frame(upto, partition=0, partitions=1, resting=False, evicted=evicted)
+    made.lanes.extend(lanes)
+    return made
+
+
+AT_0 = Lane("u", NEVER_MS, HOUR_MS, False, False)
+
+
 @given(st.lists(frames(), max_size=25))
+# Its lane is evicted and closed up to 1 ms, and returns in a frame that says nothing of that.
+@example([owned(0, None, AT_0), owned(1, 1), owned(2, None, Lane("u", NEVER_MS, HOUR_MS, False, True))])
 def test_the_frontiers_are_what_plain_python_finds(said: list[Frame]) -> None:
     finality, plain = Finality(HORIZON_MS, LONGEST_MS, Views()), Plain()
     for one in said:
