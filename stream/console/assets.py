@@ -9,6 +9,7 @@ from importlib.resources.abc import Traversable
 
 from msgspec import Struct
 
+from tickertape.stream.console import bundle
 from tickertape.stream.errors import ConfigError
 
 # Lightweight Charts 5.1.0 of TradingView, Apache-2.0.
@@ -20,6 +21,9 @@ CHARTS_STYLE = (
     "margin:0;padding:0;border:0;z-index:3;}a#tv-attr-logo[data-dark]{--fill:#D1D4DC;--stroke:#131722;}"
 )
 NOTICES = "notices.txt"
+# What the page's source names, and what takes its place.
+MODULE, SCRIPT = "script/main.js", "script/all.js"
+SHEET = "style/all.css"
 
 _TYPES = {
     "html": "text/html; charset=utf-8",
@@ -62,7 +66,8 @@ def load() -> dict[str, Asset]:
     charts = (files("litecharts") / "js" / "lightweight-charts.js").read_bytes()
     if sha256(charts).hexdigest() != CHARTS_SHA256:
         raise ConfigError("the package litecharts has another chart library than expected: install litecharts 0.2.0")
-    found["index.html"] = _preloaded(found)
+    found[SCRIPT] = bundle.script(found, MODULE)
+    found["index.html"], found[SHEET] = bundle.page(found, "index.html", (MODULE, SCRIPT), SHEET)
     found[CHARTS] = charts
     found[NOTICES] = _notices(charts)
     return {path: _asset(path, content) for path, content in found.items() if path.rpartition(".")[2] in _TYPES}
@@ -94,13 +99,6 @@ def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, bytes]]:
         else:
             found.append((prefix + entry.name, entry.read_bytes()))
     return found
-
-
-def _preloaded(found: dict[str, bytes]) -> bytes:
-    """Return the page with a line for each module, so that a browser asks for all at once, not by who imports whom."""
-    modules = sorted(path for path in found if path.endswith(".js") and b"\nexport " in b"\n" + found[path])
-    lines = "".join(f'<link rel="modulepreload" href="{path}">\n' for path in modules)
-    return found["index.html"].replace(b"</head>", lines.encode() + b"</head>", 1)
 
 
 def _asset(path: str, content: bytes) -> Asset:

@@ -29,7 +29,8 @@ export function setUpTools(board, list) {
   kept.addEventListener("lists", fill);
   place.addEventListener("move", (event) => {
     if (event.detail.has("list")) fill();
-    if (event.detail.has("find") && find.value !== place.get("find")) find.value = place.get("find");
+    // Not while a word is being typed after a space.
+    if (event.detail.has("find") && find.value.trim() !== place.get("find")) find.value = place.get("find");
   });
 
   const filter = seldom(() => place.set({ find: find.value.trim() }), FILTER_MS);
