@@ -281,6 +281,6 @@ def test_an_address_that_is_none_is_one_line() -> None:
     live = Live(Binance("https://localhost/stream", ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
     with pytest.raises(
         ConfigError,
-        match=r"^binance: .*https://localhost/stream\?streams=.* isn't a valid URI: .*; TICKERTAPE_BINANCE_URL sets",
+        match=r"^binance: .*https://localhost/stream\?streams=.* isn't a valid URL: .*; TICKERTAPE_BINANCE_URL sets",
     ):
         asyncio.run(hear(live, last_is(1)))
