@@ -9,7 +9,7 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
 
 
 class Source(ABC):
@@ -58,8 +58,8 @@ class Source(ABC):
     leap: int = 0
     ping: tuple[str, float] | None = None
     messages_per_second: float = 5.0
-    connections: Limit = Limit(60, 300.0)
-    requests: Limit = Limit(60, 60.0)
+    connections: Limit = CAREFUL_CONNECTIONS
+    requests: Limit = CAREFUL_REQUESTS
 
     @abstractmethod
     def urls(self, position: int) -> Sequence[str]:

@@ -14,12 +14,12 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Struct, field
 
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +70,8 @@ class Budget:
     def __init__(
         self,
         host: str,
-        connections: Limit,
-        requests: Limit,
+        connections: Limit = CAREFUL_CONNECTIONS,
+        requests: Limit = CAREFUL_REQUESTS,
         *,
         folder: Path | None = None,
         clock: Callable[[], float] = time.time,
@@ -176,6 +176,14 @@ class Budget:
         if not self._is_told:
             self._is_told = True
             log.warning("the budget of %s isn't shared with other feeds: %s", self._host, error)
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, whose budget it is; of what is no address, the text itself."""
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url
 
 
 def cache_folder() -> Path:

@@ -26,3 +26,8 @@ class Limit(Struct, frozen=True):
     def per_second(self) -> float:
         """How many uses come back a second. With those at once, no window has more than the limit."""
         return max(self.count - self.at_once, 1.0) / self.seconds
+
+
+#: What hosts bear whose limits aren't known.
+CAREFUL_CONNECTIONS = Limit(60, 300.0)
+CAREFUL_REQUESTS = Limit(60, 60.0)

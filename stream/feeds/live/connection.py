@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Any, NoReturn, Protocol, Self
+from urllib.request import proxy_bypass
 
 from msgspec import Struct
 from picows import WSError, WSInvalidURL
@@ -22,7 +23,7 @@ from python_socks import ProxyError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from tickertape.stream.errors import ConfigError, InputError, one_line
-from tickertape.stream.feeds.hosts.budget import BUSY, Budget, asked_seconds
+from tickertape.stream.feeds.hosts.budget import BUSY, Budget, asked_seconds, host_of
 
 log = logging.getLogger(__name__)
 # It would log each connection, and each fault of a server, which we tell of in our own words.
@@ -263,17 +264,18 @@ class Line:
 
     async def _connect(self) -> ClientConnection:
         await self._end.budget.connection()
-        patience = self._patience
+        patience, url = self._patience, self._end.url()
         try:
             async with asyncio.timeout(patience.open_seconds):
                 return await connect(
-                    self._end.url(),
+                    url,
                     open_timeout=patience.open_seconds,
                     ping_interval=patience.ping_seconds,
                     ping_timeout=patience.ping_seconds,
                     close_timeout=CLOSE_SECONDS,
                     max_size=MOST_FRAME_BYTES,
                     logger=_quiet,
+                    proxy=None if proxy_bypass(host_of(url)) else True,
                 )
         except (WSInvalidURL, InvalidURI, InvalidProxy) as error:
             raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} sets its address") from None

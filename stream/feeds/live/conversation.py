@@ -65,6 +65,7 @@ class Conversation:
         self.is_watched = bool(streams)
         self._waiting: deque[str] = deque(source.hello)
         self._news = asyncio.Event()
+        self._is_left = False
         self.is_over = False
         self.stands = asyncio.Event()
         self.heard: dict[tuple[type, str], int] = {}
@@ -120,6 +121,10 @@ class Conversation:
         self._say(self._subscriptions.look(now, self.heard))
         if self.heard and self._subscriptions.is_settled:
             self.stands.set()
+        if self._subscriptions.is_deaf and not self._is_left:
+            self._is_left = True
+            log.warning("%s: nothing is answered; the connection is renewed", self._name)
+            self._renew()
 
     def listen(self, now: float, silence: Silence) -> None:
         """Look for streams that have fallen silent, and do something about it."""

@@ -2,11 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.define.stream import Stream
-from tickertape.stream.feeds.hosts.budget import Budget
+from tickertape.stream.feeds.hosts.budget import Budget, host_of
 from tickertape.stream.feeds.live.conversation import Conversation
 from tickertape.stream.feeds.live.message_tally import MessageTally
 from tickertape.stream.feeds.live.silence import Silence
@@ -53,7 +52,7 @@ class SourceEnd:
         self.setting = source.setting
         self.leaves = None if type(source).leaves is Source.leaves else source.leaves
         self.room = receiver.room
-        self.budget = Budget(_host(addresses[number % len(addresses)]), source.connections, source.requests)
+        self.budget = Budget(host_of(addresses[number % len(addresses)]), source.connections, source.requests)
         self.streams: tuple[Stream, ...] = tuple(source.streams(number % len(addresses)))
         self._receiver = receiver
         self._silence = Silence(self.streams, unknown_seconds)
@@ -100,11 +99,3 @@ class SourceEnd:
         tally.streams["refused"] += refused
         tally.streams["silent"] += silent
         tally.streams["confirmed"] += len(self.streams) - awaited - refused
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or url
-    except ValueError:
-        # It isn't an address, and whoever connects will say so.
-        return url

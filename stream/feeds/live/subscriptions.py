@@ -1,6 +1,7 @@
 """What a connection has asked its source for: each stream is awaited, and one that fails alone is asked for again."""
 
 import logging
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tickertape.stream.feeds.define.source import Source
@@ -14,6 +15,8 @@ ANSWER_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 600.0
 NO_ANSWER = "no answer"
+# A connection on which nothing was ever answered, as often as this in turn, is of no use.
+DEAF_TIMES = 3
 # A log line names so many symbols.
 NAMED = 8
 
@@ -55,6 +58,13 @@ class Subscriptions:
         for stream in streams:
             self._by_name.setdefault((stream.channel, stream.name), []).append(stream)
         self._open: dict[Stream, _Open] = {}
+        # How often in turn; after any answer, never again.
+        self._unanswered = 0.0
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the connection answers nothing at all."""
+        return self._unanswered >= DEAF_TIMES
 
     @property
     def open(self) -> Collection[Stream]:
@@ -82,6 +92,7 @@ class Subscriptions:
 
     def answered(self, answer: Answer, now: float) -> None:
         """Take an answer."""
+        self._unanswered = -math.inf
         self._confirm(self._named(answer.confirmed))
         self._refuse(self._named(answer.refused), answer.why or "no reason given", now)
 
@@ -103,7 +114,10 @@ class Subscriptions:
                 if heard.get((stream.kind, stream.symbol), 0) / 1e9 > state.asked
             ]
         )
+        if len(self._open) < len(self._streams):
+            self._unanswered = -math.inf
         overdue = [stream for stream, state in self._open.items() if now >= state.until and not state.is_refused]
+        self._unanswered += bool(overdue)
         self._refuse(overdue, NO_ANSWER, now)
         return self._ask([stream for stream, state in self._open.items() if now >= state.until], now)
 

@@ -266,6 +266,50 @@ def test_a_half_open_connection_is_given_up(caplog: pytest.LogCaptureFixture) ->
     assert len(heard) == 2
 
 
+def test_a_connection_on_which_nothing_is_answered_is_renewed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(subscriptions, "ANSWER_SECONDS", 0.1)
+    # Its reader hangs; pings are answered all the same, and heartbeats come.
+    exchange = Exchange(beats(HEARTBEAT), Desk(once=beside(says(trade(1), then=stays))))
+    run(exchange, lambda _, heard: ids(heard) == [1])
+    assert "acme: nothing is answered; the connection is renewed" in caplog.messages
+
+
+def test_a_connection_goes_through_a_proxy_unless_its_host_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        host, port = asked[-1].split()[1].decode().split(":")
+        onward_reader, onward_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await asyncio.gather(pipe(reader, onward_writer), pipe(onward_reader, writer))
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while read := await reader.read(1 << 16):
+            writer.write(read)
+        writer.close()
+
+    exchange = Exchange(Desk(once=beside(says(trade(1), then=stays))))
+
+    async def scenario() -> None:
+        proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with proxy, exchange.open():
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
+            for _ in range(2):
+                live = Live(Acme(exchange.url, SYMBOLS), PATIENCE, buffer_bytes=1 << 20)
+                async with asyncio.timeout(10), aclosing(live.batches()) as batches:
+                    async for _events in batches:
+                        break
+                monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    asyncio.run(scenario())
+    assert len(asked) == 1
+    assert asked[0].startswith(b"CONNECT 127.0.0.1:")
+    assert len(exchange.asked) == 2
+
+
 def test_while_there_is_no_connection_nothing_is_silent(caplog: pytest.LogCaptureFixture) -> None:
     exchange = Exchange(
         Desk(once=beside(says(trade(1), then=breaks))),

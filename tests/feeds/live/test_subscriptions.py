@@ -97,6 +97,19 @@ def test_one_that_is_never_answered_is_as_good_as_refused(caplog: pytest.LogCapt
     assert asks(asked.look(20.1, {})) == [("subscribe", ["B_USD", "C_USD"])]
 
 
+def test_a_connection_that_never_answers_is_deaf_after_three_times() -> None:
+    deaf, hears = subscriptions(), subscriptions()
+    deaf.begin(0.0)
+    hears.begin(0.0)
+    hears.answered(confirmed("A_USD"), 0.1)
+    for second in range(1, 71):
+        deaf.look(second, {})
+        hears.look(second, {})
+    # Asked at 0, 20 and 50 s, and each time for ten seconds.
+    assert deaf.is_deaf
+    assert not hears.is_deaf
+
+
 def test_the_time_for_an_answer_begins_when_the_last_message_is_sent() -> None:
     asked = subscriptions(most_asked=1)
     asked._source.messages_per_second = 0.1
