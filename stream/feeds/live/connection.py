@@ -281,6 +281,8 @@ class Line:
             raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} sets its address") from None
         except InvalidStatus as error:
             raise self._refused(error) from None
+        except TimeoutError:
+            raise _LostError(f"can't connect (no answer within {patience.open_seconds:g} s)") from None
         except (InvalidHandshake, ProxyError, WSError, OSError, EOFError) as error:
             raise _LostError(f"can't connect ({_one_line(error)})") from None
 

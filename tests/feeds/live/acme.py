@@ -1,17 +1,27 @@
-"""An exchange that isn't there: the source of its feed, and scripts of its server."""
+"""An exchange that isn't there: the source of its feed, scripts of its server, and how both are run."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import aclosing
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import MIDNIGHT_MS, Script, stays
+from tests.feeds.exchange import MIDNIGHT_MS, Exchange, Script, stays
+from tests.feeds.live.test_live import PATIENCE
+from tickertape.schemas.events import Event
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.define.stream import Answer, Stream
+from tickertape.stream.feeds.live.live import Live
+
+Enough = Callable[[Live, list[Event]], bool]
+SYMBOLS = ("BTC-USD", "ETH-USD")
+HEARTBEAT = '{"event": "heartbeat"}'
 
 
 class _Message(Struct):
@@ -159,3 +169,64 @@ class Desk:
                 yield json.dumps({"event": "error", "arg": name, "msg": f"{name} doesn't exist"})
             elif name not in self._mute:
                 yield json.dumps({"event": "subscribed", "arg": name})
+
+
+def run(
+    exchange: Exchange,
+    enough: Enough,
+    kind: type[Acme] = Acme,
+    symbols: Sequence[str] = SYMBOLS,
+    *,
+    redundant: bool = False,
+    **changes: float,
+) -> tuple[list[Event], Live]:
+    """Run a feed until there is enough."""
+    heard: list[Event] = []
+
+    async def listen(live: Live) -> None:
+        async with aclosing(live.batches()) as batches:
+            async for events in batches:
+                heard.extend(events)
+
+    async def scenario() -> Live:
+        async with exchange.open():
+            patience = replace(PATIENCE, **changes)
+            live = Live(kind(exchange.url, symbols), patience, buffer_bytes=64 << 20, redundant=redundant)
+            listening = asyncio.create_task(listen(live))
+            async with asyncio.timeout(20):
+                while not enough(live, heard):
+                    await asyncio.sleep(0.005)
+                    if listening.done():
+                        listening.result()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            return live
+
+    return heard, asyncio.run(scenario())
+
+
+def ids(events: list[Event], symbol: str = "BTC-USD") -> list[int | str]:
+    return [event.id for event in events if event.symbol == symbol]
+
+
+def beside(script: Script) -> Callable[[ServerConnection, list[str]], Awaitable[None]]:
+    """Return what begins a script beside the answers to subscriptions."""
+    tasks: list[asyncio.Future[None]] = []
+
+    async def begin(socket: ServerConnection, _: list[str]) -> None:
+        tasks.append(asyncio.ensure_future(script(socket)))
+
+    return begin
+
+
+def counts(symbol: str = "BTC-USD", first: int = 1) -> Script:
+    """Return a script that says one trade after the other."""
+
+    async def script(socket: ServerConnection) -> None:
+        number = first
+        while True:
+            await socket.send(trade(number, symbol))
+            number += 1
+            await asyncio.sleep(0.01)
+
+    return script

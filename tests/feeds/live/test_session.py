@@ -1,10 +1,8 @@
-"""A source that is asked for streams, over connections that misbehave."""
+"""A source that is asked for streams: each is awaited, watched and asked for again."""
 
 import asyncio
 import json
-import logging
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -12,89 +10,27 @@ import pytest
 from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import Exchange, Script, beats, breaks, closes, drips, floods, refusal, says, stays
-from tests.feeds.live.acme import Acme, Desk, InTheAddress, WithTexts, trade
+from tests.feeds.exchange import Exchange, Script, beats, breaks, refusal, says, stays
+from tests.feeds.live.acme import (
+    HEARTBEAT,
+    Acme,
+    Desk,
+    Enough,
+    InTheAddress,
+    WithTexts,
+    beside,
+    counts,
+    ids,
+    run,
+    trade,
+)
 from tests.feeds.live.test_live import PATIENCE
 from tickertape.schemas.events import Event
-from tickertape.stream.feeds.hosts.limit import Limit
-from tickertape.stream.feeds.live import live as lives
 from tickertape.stream.feeds.live import silence, subscriptions
 from tickertape.stream.feeds.live.live import Live
 from tickertape.stream.telemetry.metrics import FEED
 
-Enough = Callable[[Live, list[Event]], bool]
-SYMBOLS = ("BTC-USD", "ETH-USD")
-HEARTBEAT = '{"event": "heartbeat"}'
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Have waits of seconds last parts of one."""
-    caplog.set_level(logging.INFO, "tickertape")
-    monkeypatch.setattr(lives, "TICK_SECONDS", 0.02)
-    monkeypatch.setattr(subscriptions, "ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr(subscriptions, "FIRST_WAIT_SECONDS", 0.2)
-
-
-def run(
-    exchange: Exchange,
-    enough: Enough,
-    kind: type[Acme] = Acme,
-    symbols: Sequence[str] = SYMBOLS,
-    *,
-    redundant: bool = False,
-    **changes: float,
-) -> tuple[list[Event], Live]:
-    """Run a feed until there is enough."""
-    heard: list[Event] = []
-
-    async def listen(live: Live) -> None:
-        async with aclosing(live.batches()) as batches:
-            async for events in batches:
-                heard.extend(events)
-
-    async def scenario() -> Live:
-        async with exchange.open():
-            patience = replace(PATIENCE, **changes)
-            live = Live(kind(exchange.url, symbols), patience, buffer_bytes=64 << 20, redundant=redundant)
-            listening = asyncio.create_task(listen(live))
-            async with asyncio.timeout(20):
-                while not enough(live, heard):
-                    await asyncio.sleep(0.005)
-                    if listening.done():
-                        listening.result()
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-            return live
-
-    return heard, asyncio.run(scenario())
-
-
-def ids(events: list[Event], symbol: str = "BTC-USD") -> list[int | str]:
-    return [event.id for event in events if event.symbol == symbol]
-
-
-def beside(script: Script) -> Callable[[ServerConnection, list[str]], Awaitable[None]]:
-    """Return what begins a script beside the answers to subscriptions."""
-    tasks: list[asyncio.Future[None]] = []
-
-    async def begin(socket: ServerConnection, _: list[str]) -> None:
-        tasks.append(asyncio.ensure_future(script(socket)))
-
-    return begin
-
-
-def counts(symbol: str = "BTC-USD", first: int = 1) -> Script:
-    """Return a script that says one trade after the other."""
-
-    async def script(socket: ServerConnection) -> None:
-        number = first
-        while True:
-            await socket.send(trade(number, symbol))
-            number += 1
-            await asyncio.sleep(0.01)
-
-    return script
+pytestmark = pytest.mark.usefixtures("fast")
 
 
 def asked_again(desk: Desk, message: str, times: int = 2) -> Enough:
@@ -259,13 +195,6 @@ def test_pings_of_the_client_are_sent_and_their_pongs_are_no_data(caplog: pytest
     assert "silent" in caplog.text
 
 
-def test_a_half_open_connection_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
-    exchange = Exchange(Desk(once=beside(says(trade(1), then=stays))), Desk(once=beside(says(trade(2), then=stays))))
-    heard, _ = run(exchange, lambda _, heard: ids(heard) == [1, 2], silence_seconds=0.5, ping_seconds=30.0)
-    assert "acme: nothing came for 0.5 s; connecting again" in caplog.messages
-    assert len(heard) == 2
-
-
 def test_a_connection_on_which_nothing_is_answered_is_renewed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -276,40 +205,6 @@ def test_a_connection_on_which_nothing_is_answered_is_renewed(
     assert "acme: nothing is answered; the connection is renewed" in caplog.messages
 
 
-def test_a_connection_goes_through_a_proxy_unless_its_host_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readuntil(b"\r\n\r\n"))
-        host, port = asked[-1].split()[1].decode().split(":")
-        onward_reader, onward_writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        await asyncio.gather(pipe(reader, onward_writer), pipe(onward_reader, writer))
-
-    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while read := await reader.read(1 << 16):
-            writer.write(read)
-        writer.close()
-
-    exchange = Exchange(Desk(once=beside(says(trade(1), then=stays))))
-
-    async def scenario() -> None:
-        proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
-        async with proxy, exchange.open():
-            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
-            for _ in range(2):
-                live = Live(Acme(exchange.url, SYMBOLS), PATIENCE, buffer_bytes=1 << 20)
-                async with asyncio.timeout(10), aclosing(live.batches()) as batches:
-                    async for _events in batches:
-                        break
-                monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-    asyncio.run(scenario())
-    assert len(asked) == 1
-    assert asked[0].startswith(b"CONNECT 127.0.0.1:")
-    assert len(exchange.asked) == 2
-
-
 def test_while_there_is_no_connection_nothing_is_silent(caplog: pytest.LogCaptureFixture) -> None:
     exchange = Exchange(
         Desk(once=beside(says(trade(1), then=breaks))),
@@ -318,41 +213,6 @@ def test_while_there_is_no_connection_nothing_is_silent(caplog: pytest.LogCaptur
     )
     run(exchange, lambda *_: len(exchange.asked) == 3, silence_seconds=0.3)
     assert "silent" not in caplog.text
-
-
-@pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 1012, 1013, 4000])
-def test_a_connection_that_is_closed_is_opened_again_and_its_code_told(
-    caplog: pytest.LogCaptureFixture, code: int
-) -> None:
-    exchange = Exchange(
-        Desk(once=beside(says(trade(1), then=closes(code, "so")))), Desk(once=beside(says(trade(2), then=stays)))
-    )
-    heard, _ = run(exchange, lambda _, heard: ids(heard) == [1, 2])
-    assert (
-        f"acme: the connection ended (received {code} (so), then sent {code} (so)); connecting again" in caplog.messages
-    )
-    assert len(heard) == 2
-
-
-def test_a_message_that_drips_is_one_message() -> None:
-    heard, live = run(Exchange(Desk(once=beside(drips(trade(1), then=stays)))), lambda _, heard: bool(heard))
-    assert ids(heard) == [1]
-    assert live.tally.garbage == 0
-
-
-def test_a_flood_comes_whole_and_in_order() -> None:
-    messages = [trade(number) for number in range(1, 50_001)]
-    exchange = Exchange(Desk(once=beside(floods(*messages, then=stays))))
-    heard, live = run(exchange, lambda _, heard: len(heard) >= 50_000)
-    assert ids(heard) == list(range(1, 50_001))
-    assert (live.tally.dropped, live.tally.missing, live.tally.repeats) == (0, 0, 0)
-
-
-def test_repeats_gaps_wrong_order_and_garbage_are_counted() -> None:
-    said = [*map(trade, (1, 2, 2, 5, 4, 1, 6)), "{", "", '{"trade": 7}', trade(9)]
-    heard, live = run(Exchange(Desk(once=beside(says(*said, then=stays)))), lambda _, heard: ids(heard)[-1:] == [9])
-    assert ids(heard) == [1, 2, 5, 4, 6, 9]
-    assert (live.tally.repeats, live.tally.missing, live.tally.gaps, live.tally.garbage) == (2, 3, 2, 3)
 
 
 def test_two_connections_at_once_lose_nothing_that_one_of_them_has() -> None:
@@ -390,32 +250,6 @@ def test_ids_that_are_texts_are_taken_once_too() -> None:
     )
     assert ids(heard) == names
     assert live.tally.missing == 0
-
-
-@pytest.mark.parametrize(("status", "header"), [(HTTPStatus.TOO_MANY_REQUESTS, "3"), (HTTPStatus.IM_A_TEAPOT, "3")])
-def test_a_host_that_was_asked_too_often_is_left_alone_also_by_the_next_feed(
-    caplog: pytest.LogCaptureFixture, status: HTTPStatus, header: str
-) -> None:
-    exchange = Exchange(refusal(status, "banned", Retry_After=header), Desk(once=beside(says(trade(1), then=stays))))
-    # The first feed ends before the time is over, and another one begins.
-    run(exchange, lambda live, _: live.tally.blocked_seconds > 0)
-    assert len(exchange.asked) == 1
-    assert f"can't connect (HTTP {status.value} {status.phrase}: banned); trying again in 3.0 s" in caplog.text
-    heard, _ = run(exchange, lambda _, heard: bool(heard))
-    assert ids(heard) == [1]
-    assert len(exchange.asked) == 2
-    assert "127.0.0.1: no connections are allowed for" in caplog.text
-
-
-def test_attempts_are_no_more_than_the_host_allows() -> None:
-    class Strict(Acme):
-        connections = Limit(4, 4.0)
-
-    exchange = Exchange(breaks)
-    began = time.monotonic()
-    run(exchange, lambda *_: len(exchange.asked) == 4, Strict)
-    # Two at once, then one every two seconds; without the limit they would come within milliseconds.
-    assert time.monotonic() - began > 3.5
 
 
 def test_silence_is_not_told_from_what_waits_for_kafka(
