@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import random
+import re
 import time
+from collections import Counter
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -10,11 +13,11 @@ import pytest
 from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import Exchange, breaks, closes, drips, floods, refusal, says, stays
-from tests.feeds.live.acme import SYMBOLS, Acme, Desk, beside, ids, run, trade
+from tests.feeds.exchange import Exchange, beats, breaks, closes, drips, floods, refusal, says, stays
+from tests.feeds.live.acme import HEARTBEAT, SYMBOLS, Acme, Desk, beside, ids, run, trade
 from tests.feeds.live.test_live import PATIENCE
 from tickertape.stream.feeds.hosts.limit import Limit
-from tickertape.stream.feeds.live import connection
+from tickertape.stream.feeds.live import connection, silence
 from tickertape.stream.feeds.live.live import Live
 
 pytestmark = pytest.mark.usefixtures("fast")
@@ -161,3 +164,88 @@ def test_attempts_are_no_more_than_the_host_allows() -> None:
     run(exchange, lambda *_: len(exchange.asked) == 4, Strict)
     # Two at once, then one every two seconds; without the limit they would come within milliseconds.
     assert time.monotonic() - began > 3.5
+
+
+class Worse:
+    """Answers subscriptions, says trades that all connections share, and ends each in another way.
+
+    Attributes
+    ----------
+    said
+        The ids that any connection has said.
+    ends
+        How often a connection ended so.
+    """
+
+    def __init__(self, seed: int, trades: int) -> None:
+        self._random = random.Random(seed)
+        self._trades = trades
+        self._at = 1
+        self.said: set[int] = set()
+        self.ends: Counter[str] = Counter()
+
+    async def __call__(self, socket: ServerConnection) -> None:
+        said = json.loads(await socket.recv())
+        for name in said["args"]:
+            await socket.send(json.dumps({"event": "subscribed", "arg": name}))
+        how = ("drops", "closes", "mad", "silent", "skips", "repeats")[self.ends.total() % 6]
+        if self._at <= self._trades:
+            await self._say(socket, self._random.randrange(20, 200))
+            self.ends[how] += 1
+        if self._at > self._trades:
+            await says(trade(self._trades + 1), then=stays)(socket)
+        elif how == "skips":
+            self._at += self._random.randrange(1, 30)
+        elif how == "repeats":
+            self._at = max(1, self._at - self._random.randrange(1, 100))
+        if how == "closes":
+            await socket.close(self._random.choice([1000, 1001, 1008, 1011, 1012, 4001]))
+        elif how == "mad":
+            socket.transport.write(self._random.randbytes(50) + b"\xff" * 50)
+            await stays(socket)
+        elif how == "silent":
+            await beats(HEARTBEAT)(socket)
+        else:
+            await breaks(socket)
+
+    async def _say(self, socket: ServerConnection, count: int) -> None:
+        numbers = list(range(self._at, min(self._at + count, self._trades + 1)))
+        self._at += count
+        # Neighbours come in any order.
+        for first in range(0, len(numbers), 5):
+            some = numbers[first : first + 5]
+            self._random.shuffle(some)
+            for number in some:
+                if self._random.random() < 0.02:
+                    continue
+                self.said.add(number)
+                await socket.send(trade(number))
+                if self._random.random() < 0.05:
+                    await socket.send(self._random.choice([trade(number), "{", "", HEARTBEAT, '{"trade": 1}', "\x00"]))
+
+
+@pytest.mark.parametrize(("seed", "redundant"), [(1, False), (2, False), (3, True)])
+def test_whatever_the_server_does_each_trade_comes_once_or_its_gap_is_named(
+    seed: int, redundant: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "LEAST_SECONDS", 0.3)
+    # Any number of connections.
+    monkeypatch.setattr(Acme, "connections", Limit(10_000, 1.0))
+    server = Worse(seed, 2000)
+    heard, live = run(
+        Exchange(server),
+        lambda _, heard: 2001 in ids(heard),
+        symbols=["BTC-USD"],
+        redundant=redundant,
+        silence_seconds=0.4,
+    )
+    came = [number for number in ids(heard) if isinstance(number, int)]
+    assert len(came) == len(set(came))
+    # Whatever was said before the last connection's last breath has come, but for what died with a connection.
+    assert set(came) - {2001} <= server.said
+    named = [range(int(a), int(b) + 1) for a, b in re.findall(r"missing, ids (\d+) to (\d+)", caplog.text)]
+    lost = set(range(min(came), 2002)) - set(came)
+    assert lost == {number for numbers in named for number in numbers} - set(came)
+    assert live.tally.missing == len(lost)
+    assert live.tally.garbage
+    assert len(server.ends) == 6
