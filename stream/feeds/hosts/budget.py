@@ -179,11 +179,11 @@ class Budget:
 
 
 def host_of(url: str) -> str:
-    """Return the host of an address, whose budget it is; of what is no address, the text itself."""
+    """Return the host of an address, whose budget it is; ``unknown`` for what is no address."""
     try:
-        return urlsplit(url).hostname or url
+        return urlsplit(url).hostname or "unknown"
     except ValueError:
-        return url
+        return "unknown"
 
 
 def cache_folder() -> Path:

@@ -277,7 +277,7 @@ class Line:
                     logger=_quiet,
                     proxy=None if proxy_bypass(host_of(url)) else True,
                 )
-        except (WSInvalidURL, InvalidURI, InvalidProxy) as error:
+        except (WSInvalidURL, InvalidURI, InvalidProxy, ValueError) as error:
             raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} sets its address") from None
         except InvalidStatus as error:
             raise self._refused(error) from None

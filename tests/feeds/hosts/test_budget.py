@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickertape.stream.feeds.hosts import budget as budgets
-from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS, Budget, asked_seconds, cache_folder
+from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS, Budget, asked_seconds, cache_folder, host_of
 from tickertape.stream.feeds.hosts.limit import Limit
 
 ANY = Limit(1000, 1.0)
@@ -206,6 +206,19 @@ def test_the_files_are_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_how_long_a_host_wants_to_be_left_alone(status: int, header: str, seconds: float) -> None:
     assert asked_seconds(status, header, 1_700_000_000.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("wss://Stream.Example:9443/ws?key=secret", "stream.example"),
+        ("wss://[::1]:80/", "::1"),
+        ("wss:///nobody", "unknown"),
+        ("wss://[", "unknown"),
+    ],
+)
+def test_a_budget_is_a_host_s_whatever_its_port_and_path(url: str, host: str) -> None:
+    assert host_of(url) == host
 
 
 def test_logging_is_quiet_otherwise(tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
