@@ -133,17 +133,14 @@ class Conversation:
             return
         anew = [silent.stream for silent in found]
         messages = [] if any(silent.renew for silent in found) else self._subscriptions.again(anew, now)
-        log.warning(
-            "%s: silent: %s, %s; %s",
-            self._name,
-            named(anew),
-            _of(found[0]),
-            "asked for again" if messages else "the connection is renewed",
-        )
-        if messages:
-            self._say(messages)
-        else:
+        if not messages and silence.may_renew(now):
             self._renew()
+            done = "the connection is renewed"
+        else:
+            messages = messages or self._subscriptions.again(anew, now)
+            done = "asked for again" if messages else "the connection was renewed lately"
+        log.warning("%s: silent: %s, %s; %s", self._name, named(anew), _of(found[0]), done)
+        self._say(messages)
 
     @property
     def states(self) -> tuple[int, int]:

@@ -4,8 +4,12 @@ A stream's pace is the longest time between two of its events within the last qu
 once it is silent for four times as long, but for no less than `LEAST_SECONDS`. Until events came in `SURE` different
 seconds, it is suspicious after `unknown_seconds` at the earliest. First it is asked for again; if it stays silent for
 twice as long, its connection is renewed; after twice that it is asked for again, and so on. The first event ends it.
+
+A connection isn't renewed for that within `RENEW_SECONDS` of the last time: of hundreds of streams whose pace isn't
+known, some would always be suspicious.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,6 +19,7 @@ TIMES = 4.0
 LEAST_SECONDS = 5.0
 SURE = 20
 PERIOD_SECONDS = 900.0
+RENEW_SECONDS = 600.0
 # Patience doubles at most so often: from a minute to seventeen hours.
 MOST_STRIKES = 10
 
@@ -91,6 +96,7 @@ class Silence:
         self._streams = [stream for stream in streams if not stream.is_rare]
         self._unknown_seconds = unknown_seconds
         self._paces: dict[Stream, _Pace] = {}
+        self._renewed_at = -math.inf
 
     @property
     def silent(self) -> int:
@@ -101,6 +107,13 @@ class Silence:
         """Begin with a new connection, or after a time in which nothing could be heard."""
         for pace in self._paces.values():
             pace.anew(now)
+
+    def may_renew(self, now: float) -> bool:
+        """Return whether the connection may be renewed; if so, it counts as renewed."""
+        if now - self._renewed_at < RENEW_SECONDS:
+            return False
+        self._renewed_at = now
+        return True
 
     def look(self, now: float, heard: Mapping[tuple[type, str], int], unasked: Collection[Stream]) -> list[Silent]:
         """Return the streams that have become suspicious since the last look; call it about once a second.

@@ -153,6 +153,16 @@ def test_where_streams_are_in_the_address_the_connection_is_renewed_at_once(capl
     assert told.endswith("the connection is renewed")
 
 
+def test_a_connection_that_was_renewed_lately_is_not_renewed_again(caplog: pytest.LogCaptureFixture) -> None:
+    exchange = Exchange(beats(HEARTBEAT))
+    run(exchange, lambda *_: "renewed lately" in caplog.text, InTheAddress, silence_seconds=0.3)
+    assert len(exchange.asked) == 2
+    assert [message.rpartition("; ")[2] for message in caplog.messages if "silent" in message] == [
+        "the connection is renewed",
+        "the connection was renewed lately",
+    ]
+
+
 def test_a_new_connection_brings_all_before_the_old_one_is_closed() -> None:
     """The second answers only after a while; until then the first goes on."""
     release = asyncio.Event()

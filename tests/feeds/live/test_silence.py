@@ -146,3 +146,8 @@ def test_kinds_of_one_symbol_are_told_apart_and_rare_ones_are_left_alone() -> No
     world = World(FAST, quotes, rare)
     found = world.go_on(62, (FAST, always))
     assert [one.stream for _, one in found] == [quotes]
+
+
+def test_a_connection_is_renewed_for_it_every_ten_minutes_at_most() -> None:
+    world = World(FAST)
+    assert [second for second in range(1800) if world.silence.may_renew(second)] == [0, 600, 1200]
