@@ -12,7 +12,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from bench import capacity, fan_out, latency, memory, mix, restart, scaling, throughput
+from bench import capacity, fan_out, feed, latency, memory, mix, restart, scaling, throughput
 from bench.peers import report, turns
 from bench.peers.contestants import CONTESTANTS
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
@@ -25,7 +25,9 @@ console = Console(width=110)
 @click.option("--rounds", default=5, show_default=True, help="Rounds of each contestant; the median counts.")
 @click.option(
     "--only",
-    type=click.Choice(["throughput", "peers", "mix", "latency", "memory", "scaling", "fan-out", "capacity", "restart"]),
+    type=click.Choice(
+        ["throughput", "peers", "mix", "latency", "memory", "scaling", "fan-out", "feed", "capacity", "restart"]
+    ),
     help="Measure only this.",
 )
 @click.option(
@@ -98,6 +100,11 @@ def main(
             fans = fan_out.measure(kafka.broker)
             figures["fan_out"] = fans
             ok &= fan_out.show(console, fans)
+    if only in (None, "feed"):
+        with EmbeddedKafka() as kafka:
+            taken = feed.measure(console, kafka.broker, rounds)
+        figures["feed"] = taken
+        ok &= feed.show(console, taken)
     if only in (None, "capacity"):
         with EmbeddedKafka() as kafka:
             constants = capacity.measure(kafka)

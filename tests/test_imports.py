@@ -41,6 +41,7 @@ LEVELS = {
     "stream.engine.windows": 8,
     "stream.engine.worker": 9,
     "stream.feeds": 3,
+    "stream.feeds.hosts": 3,
     "stream.feeds.define": 4,
     "stream.feeds.live": 5,
     "stream.feeds.exchanges": 6,

@@ -42,11 +42,15 @@ if TYPE_CHECKING:
     )
     from tickertape.stream.export.define.database import Database, Unavailable, Writer
     from tickertape.stream.export.define.table import Column, Row, Table
+    from tickertape.stream.feeds.define.change import Change
     from tickertape.stream.feeds.define.feed import Feed
     from tickertape.stream.feeds.define.format import Format
     from tickertape.stream.feeds.define.other import Other
     from tickertape.stream.feeds.define.registry import load as load_settings
     from tickertape.stream.feeds.define.source import Source
+    from tickertape.stream.feeds.define.stream import Answer as StreamAnswer
+    from tickertape.stream.feeds.define.stream import Stream
+    from tickertape.stream.feeds.hosts.limit import Limit
     from tickertape.stream.results.read import read
     from tickertape.stream.results.stream import Results, results
 
@@ -87,15 +91,19 @@ _PLACES = {
     ),
     "tickertape.stream.export.define.database": ("Database", "Unavailable", "Writer"),
     "tickertape.stream.export.define.table": ("Column", "Row", "Table"),
+    "tickertape.stream.feeds.define.change": ("Change",),
     "tickertape.stream.feeds.define.feed": ("Feed",),
     "tickertape.stream.feeds.define.format": ("Format",),
     "tickertape.stream.feeds.define.other": ("Other",),
     "tickertape.stream.feeds.define.source": ("Source",),
+    "tickertape.stream.feeds.define.stream": ("Stream",),
+    "tickertape.stream.feeds.hosts.limit": ("Limit",),
     "tickertape.stream.results.read": ("read",),
     "tickertape.stream.results.stream": ("Results", "results"),
 }
 _HOME = {name: (module, name) for module, names in _PLACES.items() for name in names} | {
     "load_settings": ("tickertape.stream.feeds.define.registry", "load"),
+    "StreamAnswer": ("tickertape.stream.feeds.define.stream", "Answer"),
 }
 
 __all__ = [
@@ -113,6 +121,7 @@ __all__ = [
     "Answer",
     "Bar",
     "BrokerError",
+    "Change",
     "Channel",
     "Chatter",
     "Column",
@@ -131,6 +140,7 @@ __all__ = [
     "Http",
     "InputError",
     "Ints",
+    "Limit",
     "Message",
     "NotSent",
     "Other",
@@ -151,6 +161,8 @@ __all__ = [
     "Slicing",
     "Source",
     "Steps",
+    "Stream",
+    "StreamAnswer",
     "Sum",
     "Table",
     "TickertapeError",

@@ -42,7 +42,7 @@ GROUPS = {
     ],
     "Columns": ["Records", "floats", "ints", "flags", "Floats", "Ints", "Columns", "Schema", "FLOAT", "INT"],
     "Events and topics": ["Trade", "Quote", "Post", "Event", "Heartbeat", "Topic"],
-    "Write feeds and formats": ["Feed", "Source", "Format", "Other"],
+    "Write feeds and formats": ["Feed", "Source", "Stream", "StreamAnswer", "Limit", "Change", "Format", "Other"],
     "Write alert channels": ["Channel", "Message", "Alert", "Http", "Answer", "Secret", "NotSent", "Refused"],
     "Write kinds of databases": ["Database", "Writer", "Table", "Column", "Row", "Unavailable", "DatabaseError"],
     "Settings": ["load_settings", "Settings"],

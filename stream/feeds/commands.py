@@ -266,6 +266,13 @@ _record = click.option(
     help="Record each message as it comes, in one file per hour, for `tickertape feed file`.",
 )
 
+_redundant = click.option(
+    "--redundant",
+    is_flag=True,
+    help="Have two connections for each one at once, and take what both bring once. What one of them loses, the other "
+    "has.",
+)
+
 
 def _command_of(live: "Feed") -> click.Command:
     """Return the command that runs a live feed."""
@@ -274,6 +281,7 @@ def _command_of(live: "Feed") -> click.Command:
     def run(
         settings: Settings,
         record: Path | None,
+        redundant: bool,
         spread: tuple[tuple[str, int], ...],
         bundle_seconds: float,
         source: str | None,
@@ -283,9 +291,9 @@ def _command_of(live: "Feed") -> click.Command:
 
         settings.the_broker()
         connected = live.connect(settings_of(live, settings.feeds), symbols, source or live.name)
-        _send_live(settings, connected, record, spread, bundle_seconds)
+        _send_live(settings, connected, record, spread, bundle_seconds, redundant=redundant)
 
-    decorated = _record(_spread(bundle_option(source_name(lambda: None))))
+    decorated = _record(_redundant(_spread(bundle_option(source_name(lambda: None)))))
     options: list[click.Parameter] = list(getattr(decorated, "__click_params__", ()))
     asked = [click.Argument(["symbols"], nargs=-1, required=True, metavar="SYMBOL...")] if live.takes_symbols else []
     return click.Command(
@@ -302,6 +310,8 @@ def _send_live(
     record: Path | None,
     spread: tuple[tuple[str, int], ...] = (),
     bundle_seconds: float = 0.0,
+    *,
+    redundant: bool = False,
 ) -> None:
     """Send a live source's events until stopped, then print what became of its messages."""
     settings.the_broker()
@@ -318,7 +328,7 @@ def _send_live(
         ping_seconds=settings.feed_ping_seconds,
         renew_seconds=settings.feed_renew_seconds,
     )
-    live = Live(source, patience, buffer_bytes=settings.feed_buffer_bytes, folder=record)
+    live = Live(source, patience, buffer_bytes=settings.feed_buffer_bytes, folder=record, redundant=redundant)
     try:
         asyncio.run(
             session.feed(

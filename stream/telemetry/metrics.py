@@ -289,6 +289,24 @@ FEED_WAITING = Gauge(
     ("source",),
     registry=FEED,
 )
+FEED_CONNECTIONS = Gauge(
+    "tickertape_feed_connections",
+    "Connections to the source that are open; for a moment two where one replaces the other.",
+    ("source",),
+    registry=FEED,
+)
+FEED_STREAMS = Gauge(
+    "tickertape_feed_streams",
+    "Streams that the source was asked for, by state: awaited, confirmed, refused, or silent against their own pace.",
+    ("source", "state"),
+    registry=FEED,
+)
+FEED_BLOCKED = Gauge(
+    "tickertape_feed_blocked_seconds",
+    "For how long the source's host wants to be left alone, because it was asked too often.",
+    ("source",),
+    registry=FEED,
+)
 
 # The supervisor.
 

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 
@@ -140,3 +141,42 @@ def post(time_us: int) -> str:
     return json.dumps(
         {"did": f"did:plc:{time_us % 7}", "time_us": time_us, "kind": "commit", "commit": commit | {"record": record}}
     )
+
+
+def drips(message: str, piece_bytes: int = 7, then: Script | None = None) -> Script:
+    """Return a script that sends the frame of a message in small pieces, with pauses between."""
+
+    async def script(socket: ServerConnection) -> None:
+        frame = Frame(Opcode.TEXT, message.encode()).serialize(mask=False)
+        for first in range(0, len(frame), piece_bytes):
+            socket.transport.write(frame[first : first + piece_bytes])
+            await asyncio.sleep(0.005)
+        if then is not None:
+            await then(socket)
+
+    return script
+
+
+def floods(*messages: str, then: Script | None = None) -> Script:
+    """Return a script that sends messages as fast as they are taken."""
+
+    async def script(socket: ServerConnection) -> None:
+        for first in range(0, len(messages), 1000):
+            frames = [Frame(Opcode.TEXT, message.encode()) for message in messages[first : first + 1000]]
+            socket.transport.write(b"".join(frame.serialize(mask=False) for frame in frames))
+            await socket.drain()
+        if then is not None:
+            await then(socket)
+
+    return script
+
+
+def beats(message: str, seconds: float = 0.02) -> Script:
+    """Return a script that says the same again and again: a heartbeat."""
+
+    async def script(socket: ServerConnection) -> None:
+        while True:
+            await socket.send(message)
+            await asyncio.sleep(seconds)
+
+    return script

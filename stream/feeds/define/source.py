@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
+from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
 
 
 class Source(ABC):
@@ -24,7 +26,8 @@ class Source(ABC):
     contiguous
         Kinds whose ids count up by one within a symbol. Ids that are left out are missing events, and are reported.
     rising
-        Kinds whose ids rise within a symbol, but not by one. A repeated id of these or of contiguous kinds is dropped.
+        Kinds whose ids rise within a symbol, but not by one. What comes after a higher one is dropped. Of trades and
+        quotes that are in neither, those with one of the last `MOST_RECENT` ids are.
     symbols
         The requested symbols, as events of these two groups name them. A warning lists those without any event.
     hello
@@ -35,6 +38,10 @@ class Source(ABC):
         A message to send regularly, and the seconds between two; None if the source asks for none.
     messages_per_second
         How many messages a connection may send.
+    connections
+        How many connections its host allows an address to open. All feeds of the machine share it.
+    requests
+        How many requests by HTTP, or how much weight of them, its host allows an address. It is shared too.
     leap
         If the position grows by more than this from one message to the next, the source has not kept the messages
         between, and a warning reports the gap.
@@ -51,6 +58,8 @@ class Source(ABC):
     leap: int = 0
     ping: tuple[str, float] | None = None
     messages_per_second: float = 5.0
+    connections: Limit = CAREFUL_CONNECTIONS
+    requests: Limit = CAREFUL_REQUESTS
 
     @abstractmethod
     def urls(self, position: int) -> Sequence[str]:
@@ -63,8 +72,8 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def normalise(self, frame: bytes, received_ms: int) -> Event | list[Event] | Other:
-        """Decode a message into an event, or several in the order in which they happened.
+    def normalise(self, frame: bytes, received_ms: int) -> Event | Change | list[Event | Change] | Other:
+        """Decode a message into an event or a change of a book, or several in the order in which they happened.
 
         A message that is something else becomes an `Other`.
 
@@ -77,7 +86,8 @@ class Source(ABC):
     def streams(self, line: int) -> Sequence[Stream]:  # noqa: ARG002 - for sources that are told what to send
         """Return what is wanted of a connection, which is known by its place in `urls`.
 
-        Each stream is awaited: one that isn't confirmed, or stays silent, is reported and asked for again.
+        Each stream is awaited: one that isn't confirmed, or falls silent, is reported and asked for again. Its first
+        event confirms it too; and if `answer` isn't defined, asking does.
         """
         return ()
 
@@ -93,7 +103,10 @@ class Source(ABC):
         return ()
 
     def answer(self, frame: bytes) -> Answer | None:  # noqa: ARG002 - see `streams`
-        """Return what a message says of subscriptions; None if it is no answer. It is asked before `normalise`."""
+        """Return what a message says of subscriptions; None if it is no answer.
+
+        It is asked only of messages of which `normalise` makes no event: an `Other`, or an error.
+        """
         return None
 
     def position(self, frame: bytes) -> int:  # noqa: ARG002 - for sources that resume

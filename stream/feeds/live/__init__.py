@@ -1,4 +1,4 @@
-"""Live sources: connections, the buffer before Kafka, gaps in ids, recording.
+"""Live sources: connections, subscriptions, silence, the buffer before Kafka, gaps in ids, recording.
 
-May import: schemas, stream.errors, stream.feeds.define, stream.telemetry.
+May import: schemas, stream.errors, stream.feeds.define, stream.feeds.hosts, stream.telemetry.
 """

@@ -2,17 +2,33 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
-from typing import NoReturn, Protocol
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Any, NoReturn, Protocol, Self
+from urllib.request import proxy_bypass
 
 from msgspec import Struct
+from picows import WSError, WSInvalidURL
+from picows.websockets.asyncio.client import ClientConnection, connect
+from picows.websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    InvalidURI,
+)
+from python_socks import ProxyError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
 
-from tickertape.stream.errors import ConfigError, InputError
+from tickertape.stream.errors import ConfigError, InputError, one_line
+from tickertape.stream.feeds.hosts.budget import BUSY, Budget, asked_seconds, host_of
 
 log = logging.getLogger(__name__)
+# It would log each connection, and each fault of a server, which we tell of in our own words.
+_quiet = logging.getLogger("tickertape.picows")
+_quiet.setLevel(logging.CRITICAL)
 
 # How long to wait for the answer to a closing handshake. The next connection waits for that too.
 CLOSE_SECONDS = 1.0
@@ -35,9 +51,10 @@ class Patience(Struct, frozen=True, kw_only=True):
     ping_seconds
         The time between two pings. A ping without an answer for this long ends the connection.
     renew_seconds
-        The age at which a connection is replaced, before the server ends it.
+        The age at which a connection is replaced, before the server ends it. A random part of up to a tenth is taken
+        off, so that two connections are not replaced at once.
     overlap_seconds
-        How long an old connection is still read after the first message of the new one.
+        How long an old connection is still read after the new one stands.
     healthy_seconds
         A connection that lived for less counts as a failed attempt.
     first_wait_seconds, longest_wait_seconds
@@ -55,6 +72,20 @@ class Patience(Struct, frozen=True, kw_only=True):
     longest_wait_seconds: float = 60.0
 
 
+class Talk(Protocol):
+    """What is said on one connection."""
+
+    @property
+    def stands(self) -> asyncio.Event:
+        """Set once the connection brings what is wanted of it."""
+
+    async def speak(self) -> None:
+        """Send what there is to send, until cancelled."""
+
+    def came(self) -> None:
+        """Take note of the first message."""
+
+
 class End(Protocol):
     """What a line connects to, and what receives its messages."""
 
@@ -67,17 +98,29 @@ class End(Protocol):
         """The environment variable that sets the address, for errors."""
 
     @property
-    def hello(self) -> Sequence[str]:
-        """The messages to send first, such as subscriptions that are not in the address."""
+    def budget(self) -> Budget:
+        """The budget of the host."""
+
+    @property
+    def leaves(self) -> Callable[[bytes], bool] | None:
+        """Returns whether a message announces that the server will close the connection soon; None: none does."""
 
     def url(self) -> str:
         """Return the address; called for each connection."""
 
-    def receive(self, frame: bytes) -> bool:
-        """Take a message. If there is no room, return False: the line closes, and connects once there is room."""
+    def begin(self, send: Callable[[str], Awaitable[None]], renew: Callable[[], None]) -> Talk:
+        """Begin to talk on a new connection.
 
-    def leaves(self, frame: bytes) -> bool:
-        """Return whether the message announces that the server will close the connection soon."""
+        Parameters
+        ----------
+        send
+            Sends a message.
+        renew
+            Has the connection replaced; the new one stands before this one is closed.
+        """
+
+    def receive(self, frame: bytes, talk: Any) -> bool:
+        """Take a message. If there is no room, return False: the line closes, and connects once there is room."""
 
     async def room(self) -> None:
         """Wait until there is room."""
@@ -89,6 +132,35 @@ class _LostError(Exception):
     def __init__(self, why: str, wait_seconds: float = 0.0) -> None:
         super().__init__(why)
         self.wait_seconds = wait_seconds
+
+
+class _Watch:
+    """Ends its block by a TimeoutError if ``last`` isn't set for a time. That costs no timer for each message."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._clock = asyncio.get_running_loop().time
+        self._limit = asyncio.timeout(None)
+        self._timer: asyncio.TimerHandle
+        self.last = self._clock()
+
+    async def __aenter__(self) -> Self:
+        await self._limit.__aenter__()
+        self._look()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        await self._limit.__aexit__(kind, error, trace)
+
+    def _look(self) -> None:
+        left_seconds = self.last + self._seconds - self._clock()
+        if left_seconds <= 0:
+            self._limit.reschedule(self._clock())
+        else:
+            self._timer = asyncio.get_running_loop().call_later(left_seconds, self._look)
 
 
 class Line:
@@ -109,6 +181,8 @@ class Line:
     ----------
     connections
         The number of connections so far.
+    open
+        How many are open now: two while one replaces the other.
     """
 
     def __init__(self, end: End, patience: Patience) -> None:
@@ -116,6 +190,7 @@ class Line:
         self._patience = patience
         self._jitter = wait_random_exponential(patience.first_wait_seconds, patience.longest_wait_seconds)
         self.connections = 0
+        self.open = 0
 
     async def run(self) -> NoReturn:
         """Stay connected until cancelled.
@@ -168,80 +243,121 @@ class Line:
 
     async def _once(self, heard: asyncio.Event, leaving: asyncio.Event) -> None:
         patience, clock = self._patience, asyncio.get_running_loop().time
+        socket = await self._connect()
+        self.connections += 1
+        self.open += 1
+        log.info("%s: connected", self._end.name)
+        began = clock()
+        age_seconds = patience.renew_seconds * random.uniform(0.9, 1.0)
+        renewal = asyncio.get_running_loop().call_later(age_seconds, leaving.set)
         try:
-            connecting = connect(
-                self._end.url(),
-                open_timeout=patience.open_seconds,
-                ping_interval=patience.ping_seconds,
-                ping_timeout=patience.ping_seconds,
-                close_timeout=CLOSE_SECONDS,
-                max_size=MOST_FRAME_BYTES,
-            )
-            async with connecting as socket:
-                self.connections += 1
-                log.info("%s: connected", self._end.name)
-                began = clock()
-                renewal = asyncio.get_running_loop().call_later(patience.renew_seconds, leaving.set)
-                try:
-                    why = await self._listen(socket, heard, leaving)
-                finally:
-                    renewal.cancel()
-        except (InvalidURI, InvalidProxy) as error:
-            raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} sets its address") from None
-        except InvalidStatus as error:
-            raise self._refused(error) from None
-        except (InvalidHandshake, OSError, EOFError) as error:
-            raise _LostError(f"can't connect ({_one_line(error)})") from None
+            why = await self._listen(socket, heard, leaving)
+        finally:
+            renewal.cancel()
+            self.open -= 1
+            await socket.close()
         # The next connection is under way, or a healthy one ended: then the next attempt comes without a wait.
         if not leaving.is_set() and why:
             if clock() - began < patience.healthy_seconds:
                 raise _LostError(why)
             log.warning("%s: %s; connecting again", self._end.name, why)
 
+    async def _connect(self) -> ClientConnection:
+        await self._end.budget.connection()
+        patience, url = self._patience, self._end.url()
+        try:
+            async with asyncio.timeout(patience.open_seconds):
+                return await connect(
+                    url,
+                    open_timeout=patience.open_seconds,
+                    ping_interval=patience.ping_seconds,
+                    ping_timeout=patience.ping_seconds,
+                    close_timeout=CLOSE_SECONDS,
+                    max_size=MOST_FRAME_BYTES,
+                    logger=_quiet,
+                    proxy=None if proxy_bypass(host_of(url)) else True,
+                )
+        except (WSInvalidURL, InvalidURI, InvalidProxy, ValueError) as error:
+            raise ConfigError(f"{self._end.name}: {error}; {self._end.setting} sets its address") from None
+        except InvalidStatus as error:
+            raise self._refused(error) from None
+        except TimeoutError:
+            raise _LostError(f"can't connect (no answer within {patience.open_seconds:g} s)") from None
+        except (InvalidHandshake, ProxyError, WSError, OSError, EOFError) as error:
+            raise _LostError(f"can't connect ({_one_line(error)})") from None
+
     async def _listen(self, socket: ClientConnection, heard: asyncio.Event, leaving: asyncio.Event) -> str:
         """Receive messages until the connection ends. Return why it ended, or an empty text if we closed it."""
-        end, patience, loop = self._end, self._patience, asyncio.get_running_loop()
-        healthy = loop.time() + patience.healthy_seconds
+        end, patience, clock = self._end, self._patience, asyncio.get_running_loop().time
+        recv, receive, leaves, began = socket.recv, end.receive, end.leaves, clock()
+
+        def leave() -> None:
+            # Not at once if the connection is new: the next one may be as short-lived.
+            asyncio.get_running_loop().call_at(max(clock(), began + patience.healthy_seconds), leaving.set)
+
+        talk = end.begin(socket.send, leave)
+        tasks = [asyncio.create_task(talk.speak()), asyncio.create_task(_pass_on(talk.stands, heard))]
         try:
-            for message in end.hello:
-                await socket.send(message)
-            while True:
-                async with asyncio.timeout(patience.silence_seconds):
-                    frame = await socket.recv(decode=False)
-                heard.set()
-                if not end.receive(frame):
-                    log.warning("%s: closed, as the buffer is full; it resumes from here once there is room", end.name)
-                    return ""
-                if end.leaves(frame):
-                    log.warning("%s: the server is about to close the connection; opening a new one", end.name)
-                    # Not at once if the connection is new: the next one may be as short-lived.
-                    loop.call_at(max(loop.time(), healthy), leaving.set)
-        except asyncio.CancelledError:
-            # This sends the code of a normal end.
-            await socket.close()
-            raise
+            async with _Watch(patience.silence_seconds) as watch:
+                while True:
+                    frame: Any = await recv(decode=False)
+                    watch.last = clock()
+                    if not receive(frame, talk):
+                        log.warning(
+                            "%s: closed, as the buffer is full; it resumes from here once there is room", end.name
+                        )
+                        return ""
+                    if not heard.is_set():
+                        talk.came()
+                    if leaves is not None and leaves(frame):
+                        log.warning("%s: the server is about to close the connection; opening a new one", end.name)
+                        leave()
         except TimeoutError:
-            # The server would not answer the closing handshake either.
-            socket.transport.abort()
             return f"nothing came for {patience.silence_seconds:g} s"
         except ConnectionClosed as error:
-            return f"the connection ended ({_one_line(error)})"
+            return f"the connection ended ({_told(error)})"
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _refused(self, error: InvalidStatus) -> Exception:
         """Return the error for an HTTP answer that refuses the handshake."""
         response = error.response
-        body = " ".join((response.body or b"").decode(errors="replace").split())[:BODY_SHOWN]
+        # As much of the body as came with the headers.
+        body = one_line(getattr(error.__cause__, "raw_body", b"").decode(errors="replace"), BODY_SHOWN)
         why = f"HTTP {response.status_code} {response.reason_phrase}" + (f": {body}" if body else "")
         if 400 <= response.status_code < 500 and response.status_code not in PASSING and not self.connections:
             return InputError(f"{self._end.name}: the server refuses ({why}); {self._end.setting} sets its address")
-        after = response.headers.get("Retry-After", "")
-        return _LostError(f"can't connect ({why})", float(after) if after.isdecimal() else 0.0)
+        wait_seconds = asked_seconds(response.status_code, response.headers.get("Retry-After", ""), time.time())
+        if response.status_code in BUSY:
+            # For all feeds of this machine.
+            self._end.budget.block(wait_seconds)
+        return _LostError(f"can't connect ({why})", wait_seconds)
+
+
+async def _pass_on(stands: asyncio.Event, heard: asyncio.Event) -> None:
+    await stands.wait()
+    heard.set()
 
 
 def _lost(state: RetryCallState) -> _LostError:
     error = state.outcome.exception() if state.outcome else None
     assert isinstance(error, _LostError)
     return error
+
+
+def _told(error: ConnectionClosed) -> str:
+    """Return how a connection was closed: ``received 1001 (going away)``."""
+    frames = [("received", error.rcvd), ("sent", error.sent)]
+    if error.rcvd is not None and not error.rcvd_then_sent:
+        frames.reverse()
+    told = [f"{verb} {_code(frame.code)} ({frame.reason})" for verb, frame in frames if frame is not None]
+    return ", then ".join(told) or "no close frame received or sent"
+
+
+def _code(code: Any) -> int:
+    return int(getattr(code, "value", code))
 
 
 def _one_line(error: BaseException) -> str:

@@ -8,6 +8,8 @@ log = logging.getLogger(__name__)
 
 # Two overlapping connections differ by less than this.
 SETTLE_SECONDS = 1.0
+# How many ids are remembered at least of events whose ids say nothing of others. Two connections differ by far less.
+MOST_RECENT = 50_000
 # The most gaps per symbol. The oldest is forgotten, and an id of it that comes later counts as a repeat.
 MOST_GAPS = 1000
 
@@ -22,6 +24,32 @@ class Gap:
         self.last = last
         self.since = since
         self.named = named
+
+
+class Recent:
+    """The newest ids of events whose ids say nothing of others, such as UUIDs.
+
+    Attributes
+    ----------
+    repeats
+        The number of repeated ids.
+    """
+
+    def __init__(self) -> None:
+        # When the new ones are many, they become the old ones, which are forgotten.
+        self._new: set[Hashable] = set()
+        self._old: set[Hashable] = set()
+        self.repeats = 0
+
+    def is_new(self, key: Hashable) -> bool:
+        """Return whether an id has not come before; at most twice `MOST_RECENT` are remembered."""
+        if key in self._new or key in self._old:
+            self.repeats += 1
+            return False
+        self._new.add(key)
+        if len(self._new) >= MOST_RECENT:
+            self._new, self._old = set(), self._new
+        return True
 
 
 class Ids:
@@ -76,9 +104,10 @@ class Ids:
             For an aggregate, the last id; None for a single event.
         """
         last = number if last is None else last
-        newest_ms = self._newest_ms.get(symbol, 0)
-        self._newest_ms[symbol] = max(newest_ms, time_ms)
         highest = self._highest.get(symbol)
+        newest_ms = self._newest_ms.get(symbol, 0)
+        if time_ms > newest_ms:
+            self._newest_ms[symbol] = time_ms
         if highest is None or number == highest + 1 or (number > highest and not self._contiguous):
             self._highest[symbol] = last
             return True

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 log = logging.getLogger(__name__)
 
@@ -14,10 +14,11 @@ BATCH_MESSAGES = 1000
 
 
 class Message(NamedTuple):
-    """A message as it came, and its receipt by our clock."""
+    """A message as it came, its receipt by our clock, and the conversation that it is part of."""
 
     received_ns: int
     frame: bytes
+    talk: Any = None
 
 
 class Inbox:
@@ -65,6 +66,11 @@ class Inbox:
         """The size of the messages that wait."""
         return self._bytes
 
+    @property
+    def oldest_ns(self) -> int:
+        """The receipt of the oldest message that waits; 0 if none does."""
+        return self._messages[0].received_ns if self._messages else 0
+
     def add(self, message: Message) -> bool:
         """Add a message; return False if it is refused, which happens only if messages are never dropped."""
         size_bytes = len(message.frame) + OVERHEAD_BYTES
@@ -76,8 +82,8 @@ class Inbox:
         self._messages.append(message)
         self._bytes += size_bytes
         self._some.set()
-        while self._bytes > self._most_bytes and len(self._messages) > 1:
-            self._drop()
+        if self._bytes > self._most_bytes:
+            self._make_room()
         return True
 
     def fail(self, error: BaseException) -> None:
@@ -90,7 +96,8 @@ class Inbox:
         await self._some.wait()
         if not self._messages and self._failure is not None:
             raise self._failure
-        taken = [self._messages.popleft() for _ in range(min(BATCH_MESSAGES, len(self._messages)))]
+        pop = self._messages.popleft
+        taken = [pop() for _ in range(min(BATCH_MESSAGES, len(self._messages)))]
         self._bytes -= sum(len(message.frame) + OVERHEAD_BYTES for message in taken)
         if self._bytes <= self._most_bytes // 2:
             self._room.set()
@@ -102,6 +109,10 @@ class Inbox:
     async def room(self) -> None:
         """Wait until a message would not be refused."""
         await self._room.wait()
+
+    def _make_room(self) -> None:
+        while self._bytes > self._most_bytes and len(self._messages) > 1:
+            self._drop()
 
     def _drop(self) -> None:
         message = self._messages.popleft()

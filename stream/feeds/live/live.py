@@ -4,26 +4,33 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tickertape.schemas.events import TOPICS, Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.live.connection import Line, Patience
-from tickertape.stream.feeds.live.ids import Ids
+from tickertape.stream.feeds.live.conversation import Conversation
+from tickertape.stream.feeds.live.ids import Ids, Recent
 from tickertape.stream.feeds.live.inbox import Inbox, Message
 from tickertape.stream.feeds.live.message_tally import MessageMetrics, MessageTally
 from tickertape.stream.feeds.live.recording import Recording
+from tickertape.stream.feeds.live.source_end import SourceEnd
 
 log = logging.getLogger(__name__)
 
-# The interval at which recordings are written, gaps reported and metrics updated.
+# The interval at which recordings are written, gaps reported, silence looked for and metrics updated.
 TICK_SECONDS = 1.0
+# After a tick that is later than this, or if the clock was set, nobody knows what could have been heard.
+LATE_SECONDS = 3.0
 # How long messages are decoded before sockets are read again.
 TURN_SECONDS = 0.02
 # The least time between two log lines about messages that can't be read.
@@ -44,6 +51,8 @@ class Live:
         The most bytes of messages that may wait for Kafka.
     folder
         Where to record each message as it comes; None to record nothing.
+    redundant
+        True to have two connections for each line at once. Events that both bring are taken once.
 
     Attributes
     ----------
@@ -60,33 +69,56 @@ class Live:
         The folder can't be written to.
     """
 
-    def __init__(self, source: Source, patience: Patience, *, buffer_bytes: int, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        patience: Patience,
+        *,
+        buffer_bytes: int,
+        folder: Path | None = None,
+        redundant: bool = False,
+    ) -> None:
         self.source = source
         self.position = 0
         self.handed_over = 0
         self._patience = patience
         self._inbox = Inbox(source.name, buffer_bytes, loses=not source.resumes)
-        count = len(source.urls(0))
-        names = [source.name if count == 1 else f"{source.name}, line {n + 1} of {count}" for n in range(count)]
-        self._lines = [Line(_End(self, number, name), patience) for number, name in enumerate(names)]
-        self._recordings = [Recording(folder, f"{source.name}-{number}") for number in range(count)] if folder else []
+        self._ends = [
+            SourceEnd(self, number, name, patience.silence_seconds)
+            for number, name in enumerate(_names(source.name, len(source.urls(0)), twice=redundant))
+        ]
+        self._lines = [Line(end, patience) for end in self._ends]
+        self._recordings = [Recording(folder, f"{source.name}-{end.number}") for end in self._ends] if folder else []
         self._ids: dict[type, Ids] = {
             kind: Ids(source.name, TOPICS[kind].name, contiguous=kind in source.contiguous)
             for kind in (*source.contiguous, *source.rising)
+        }
+        self._recent = Recent()
+        # By kind: returns whether an event is to be sent.
+        self._checks: dict[type, Callable[[Any, float], bool]] = {
+            Trade: self._is_new,
+            Quote: self._is_new,
+            Change: self._is_of_a_book,
         }
         self._tally = MessageTally()
         self._metrics = MessageMetrics(source.name)
         self._garbage_told = 0
         self._garbage_told_at = -math.inf
+        self._looked = (0.0, 0.0, 0)
 
     @property
     def tally(self) -> MessageTally:
         """The counts of messages so far."""
         ids, tally = self._ids.values(), self._tally
-        tally.repeats = sum(each.repeats for each in ids)
+        tally.repeats = sum(each.repeats for each in ids) + self._recent.repeats
         tally.gaps, tally.missing = sum(each.gaps for each in ids), sum(each.missing for each in ids)
         tally.dropped, tally.unsent = self._inbox.dropped, len(self._inbox)
         tally.reconnects = sum(max(line.connections - 1, 0) for line in self._lines)
+        tally.connections = sum(line.open for line in self._lines)
+        tally.blocked_seconds = max(end.budget.blocked_seconds for end in self._ends)
+        tally.streams.clear()
+        for end in self._ends:
+            end.count(tally)
         return tally
 
     async def batches(self) -> AsyncIterator[list[Event]]:
@@ -118,13 +150,13 @@ class Live:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._look_after(math.inf)
 
-    def receive(self, frame: bytes, line: int) -> bool:
+    def receive(self, frame: bytes, line: int, talk: Conversation) -> bool:
         """Take a message from a line; return False if there is no room for it."""
-        message = Message(time.time_ns(), frame)
-        if not self._inbox.add(message):
+        received_ns = time.time_ns()
+        if not self._inbox.add(Message(received_ns, frame, talk)):
             return False
         if self._recordings:
-            self._recordings[line].add(message.frame, message.received_ns)
+            self._recordings[line].add(frame, received_ns)
         if self.source.resumes:
             self._move(self.source.position(frame))
         return True
@@ -151,10 +183,17 @@ class Live:
             self._inbox.fail(error)
 
     async def _tick(self) -> None:
-        began = time.monotonic()
-        while (now := time.monotonic()) - began < self._patience.silence_seconds:
+        began, told = time.monotonic(), any(end.streams for end in self._ends)
+        while True:
             await asyncio.sleep(TICK_SECONDS)
-            self._look_after(now)
+            self._look_after(now := time.monotonic())
+            self._listen(now, time.time())
+            # Where streams are known, each is looked after by itself.
+            if not told and now - began >= self._patience.silence_seconds:
+                told = True
+                self._tell_of_unheard()
+
+    def _tell_of_unheard(self) -> None:
         heard = {symbol for ids in self._ids.values() for symbol in ids.symbols}
         if unheard := [symbol for symbol in self.source.symbols if symbol not in heard]:
             log.warning(
@@ -162,9 +201,6 @@ class Live:
                 self.source.name,
                 ", ".join(unheard),
             )
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            self._look_after(time.monotonic())
 
     def _look_after(self, now: float) -> None:
         for recording in self._recordings:
@@ -173,37 +209,65 @@ class Live:
             ids.name_gaps(now)
         self._metrics.look(self.tally, self._inbox.size_bytes)
 
+    def _listen(self, now: float, wall: float) -> None:
+        """Look after the streams of each line, as of the last message that is decoded.
+
+        While Kafka is away, messages wait undecoded, and no silence can be told from that.
+        """
+        before, wall_before, dropped = self._looked
+        self._looked = (now, wall, self._inbox.dropped)
+        is_late = not before or max(now - before, abs(wall - wall_before)) > TICK_SECONDS + LATE_SECONDS
+        for end in self._ends:
+            end.look(self._inbox.oldest_ns / 1e9 or wall, anew=is_late or self._inbox.dropped != dropped)
+
     def _read(self, messages: list[Message]) -> Iterator[list[Event]]:
         """Decode messages and yield their events, as many at a time as `TURN_SECONDS` allows."""
-        normalise, others, turn = self.source.normalise, self._tally.others, time.monotonic()
+        normalise, others, clock, checks = self.source.normalise, self._tally.others, time.monotonic, self._checks
+        turn = clock()
         events: list[Event] = []
-        for message in messages:
-            if (now := time.monotonic()) - turn > TURN_SECONDS:
+        for received_ns, frame, talk in messages:
+            if (now := clock()) - turn > TURN_SECONDS:
                 yield self._counted(events)
                 events, turn = [], now
             try:
-                found = normalise(message.frame, message.received_ns // 1_000_000)
+                found = normalise(frame, received_ns // 1_000_000)
             except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-                self._turn_down(message.frame, error, now)
+                if not talk.answered(frame, received_ns):
+                    self._turn_down(frame, error, now)
                 continue
             if isinstance(found, Other):
                 others[found.kind] += 1
+                talk.answered(frame, received_ns)
                 continue
-            several = found if isinstance(found, list) else [found]
-            events += [event for event in several if self._is_new(event, now)]
+            heard, is_watched = talk.heard, talk.is_watched
+            several: list[Any] | tuple[Any] = found if isinstance(found, list) else (found,)
+            for event in several:
+                kind = type(event)
+                if is_watched:
+                    heard[kind, getattr(event, "symbol", "")] = received_ns
+                check = checks.get(kind)
+                if check is None or check(event, now):
+                    events.append(event)
         yield self._counted(events)
 
     def _counted(self, events: list[Event]) -> list[Event]:
-        self._tally.events.update(TOPICS[type(event)].name for event in events)
+        for kind, count in Counter(map(type, events)).items():
+            self._tally.events[TOPICS[kind].name] += count
         return events
 
-    def _is_new(self, event: Event, now: float) -> bool:
-        ids = self._ids.get(type(event))
-        # An id that is a text says nothing of others. A worker counts a repeated one once.
-        if ids is None or not isinstance(event, Trade | Quote) or isinstance(event.id, str):
-            return True
+    def _is_of_a_book(self, _: Change, _now: float) -> bool:
+        # Nobody keeps books yet.
+        self._tally.others["book"] += 1
+        return False
+
+    def _is_new(self, event: Trade | Quote, now: float) -> bool:
+        kind = type(event)
+        ids, number = self._ids.get(kind), event.id
+        # An id that is a text says nothing of others.
+        if ids is None or isinstance(number, str):
+            return self._recent.is_new((kind, event.symbol, number))
         last = event.last_id if isinstance(event, Trade) else None
-        return ids.is_new(event.symbol, event.id, now, event.time_ms, last=last)
+        return ids.is_new(event.symbol, number, now, event.time_ms, last=last)
 
     def _turn_down(self, frame: bytes, error: Exception, now: float) -> None:
         self._tally.garbage += 1
@@ -218,20 +282,7 @@ class Live:
         log.warning("%s: %d messages can't be read; the last, %r: %s", self.source.name, count, text, error)
 
 
-class _End:
-    """The `End` of one line: its part of the source, and the `Live` that receives its messages."""
-
-    def __init__(self, live: Live, number: int, name: str) -> None:
-        self.number = number
-        self.name = name
-        self.setting = live.source.setting
-        self.hello = live.source.hello
-        self.leaves = live.source.leaves
-        self.room = live.room
-        self._live = live
-
-    def url(self) -> str:
-        return self._live.source.urls(self._live.position)[self.number]
-
-    def receive(self, frame: bytes) -> bool:
-        return self._live.receive(frame, self.number)
+def _names(source: str, count: int, *, twice: bool) -> list[str]:
+    """Return the name of each line; if there are two of each, the second ones come last."""
+    names = [source if count == 1 else f"{source}, line {n + 1} of {count}" for n in range(count)]
+    return [f"{name}, {which}" for which in ("first", "second") for name in names] if twice else names

@@ -13,6 +13,7 @@ _COUNTERS = {
     "dropped": metrics.FEED_DROPPED,
     "reconnects": metrics.FEED_RECONNECTS,
 }
+STATES = ("awaited", "confirmed", "refused", "silent")
 
 
 class MessageTally(Struct):
@@ -38,6 +39,12 @@ class MessageTally(Struct):
         Messages that were still waiting when the feed was stopped.
     reconnects
         Connections beyond each line's first.
+    connections
+        Connections that are open.
+    streams
+        How many streams are in each of `STATES`; a silent one is confirmed too.
+    blocked_seconds
+        For how long a host wants to be left alone.
     """
 
     events: Counter[str] = field(default_factory=Counter)
@@ -50,6 +57,9 @@ class MessageTally(Struct):
     dropped: int = 0
     unsent: int = 0
     reconnects: int = 0
+    connections: int = 0
+    streams: Counter[str] = field(default_factory=Counter)
+    blocked_seconds: float = 0.0
 
     def __bool__(self) -> bool:
         return bool(self.events or self.others or self.garbage or self.dropped or self.unsent or self.reconnects)
@@ -66,6 +76,7 @@ class MessageTally(Struct):
             f"{self.unsent:,} not sent when stopped",
             f"{self.reconnects:,} reconnects",
         ]
+        parts += [f"{self.streams[state]:,} streams {state}" for state in ("refused", "silent") if self.streams[state]]
         return "; ".join(parts)
 
 
@@ -84,6 +95,9 @@ class MessageMetrics:
         self._missing = metrics.FEED_MISSING.labels(source)
         self._gaps = metrics.FEED_GAPS.labels(source)
         self._waiting = metrics.FEED_WAITING.labels(source)
+        self._connections = metrics.FEED_CONNECTIONS.labels(source)
+        self._blocked = metrics.FEED_BLOCKED.labels(source)
+        self._streams = {state: metrics.FEED_STREAMS.labels(source, state) for state in STATES}
 
     def look(self, tally: MessageTally, waiting_bytes: int) -> None:
         """Update the metrics; call it about once per second."""
@@ -94,3 +108,7 @@ class MessageMetrics:
         self._missing.set(tally.missing)
         self._gaps.set(tally.gaps)
         self._waiting.set(waiting_bytes)
+        self._connections.set(tally.connections)
+        self._blocked.set(tally.blocked_seconds)
+        for state, gauge in self._streams.items():
+            gauge.set(tally.streams[state])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickertape.stream.feeds.live import ids
-from tickertape.stream.feeds.live.ids import Ids
+from tickertape.stream.feeds.live.ids import Ids, Recent
 
 
 @pytest.fixture
@@ -102,3 +102,13 @@ def test_numbers_of_books_begin_anew_where_they_are_far_behind(caplog: pytest.Lo
     assert new(quotes, 9_990, time_ms=2) == []
     assert new(quotes, 3, 7, time_ms=3) == [3, 7]
     assert caplog.messages == ["binance: A-B: ids of quotes start again at 3 after 10000"]
+
+
+def test_the_newest_ids_that_are_texts_are_remembered_and_the_oldest_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "MOST_RECENT", 100)
+    recent = Recent()
+    assert all(recent.is_new(f"uuid {number}") for number in range(1000))
+    # At least the last hundred, and at most the last two hundred.
+    assert not any(recent.is_new(f"uuid {number}") for number in range(900, 1000))
+    assert recent.repeats == 100
+    assert recent.is_new("uuid 799")

@@ -16,7 +16,7 @@ def message(second: int) -> Message:
 
 
 def seconds(messages: list[Message]) -> list[int]:
-    return [received_ns // 1_000_000_000 for received_ns, _ in messages]
+    return [received_ns // 1_000_000_000 for received_ns, *_ in messages]
 
 
 def test_what_comes_goes_out_at_once_in_order_and_in_batches_that_are_decoded_in_milliseconds() -> None:

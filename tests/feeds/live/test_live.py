@@ -277,10 +277,15 @@ def test_a_refusal_after_there_was_a_connection_is_outlasted() -> None:
     assert ids(run(exchange, last_is(2))[0]) == [1, 2]
 
 
-def test_an_address_that_is_none_is_one_line() -> None:
-    live = Live(Binance("https://localhost/stream", ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
-    with pytest.raises(
-        ConfigError,
-        match=r"^binance: .*https://localhost/stream\?streams=.* isn't a valid URI: .*; TICKERTAPE_BINANCE_URL sets",
-    ):
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://localhost/stream", r"https://localhost/stream\?streams=.* isn't a valid URL: .*"),
+        ("wss://localhost:99999/stream", "Port out of range 0-65535"),
+        ("wss:///stream", r"wss:///stream\?streams=.* isn't a valid URL: .*"),
+    ],
+)
+def test_an_address_that_is_none_is_one_line(url: str, why: str) -> None:
+    live = Live(Binance(url, ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
+    with pytest.raises(ConfigError, match=rf"^binance: {why}; TICKERTAPE_BINANCE_URL sets its address$"):
         asyncio.run(hear(live, last_is(1)))

@@ -174,6 +174,35 @@ def test_kafka_freezes_and_what_had_no_room_is_named(kafka: EmbeddedKafka, tmp_p
     assert arrived == {number: recorded[number] for number in arrived}
 
 
+def test_two_connections_at_once_and_what_both_bring_once(kafka: EmbeddedKafka) -> None:
+    async def says_all(socket: ServerConnection) -> None:
+        # Each connection leaves out some, and the two never the same.
+        skipped = len(exchange.asked) - 1
+        for number in range(1, 501):
+            if number % 7 != skipped:
+                await socket.send(trade(number))
+        await socket.wait_closed()
+
+    exchange = Exchange(says_all)
+
+    async def scenario() -> str:
+        options = ("binance", "BTC-USDT", "--redundant", "--source", "twice")
+        async with exchange.open(), feed(kafka.broker, *options, binance_url=exchange.url) as process:
+            async with asyncio.timeout(60):
+                while len([one for one in trades() if one.source == "twice"]) < 500:  # noqa: ASYNC110 - of another process
+                    await asyncio.sleep(0.2)
+            return await ended(process, signal.SIGTERM)
+
+    def trades() -> list[Trade]:
+        return [msgspec.json.decode(record, type=Trade) for record in records(kafka, "trades")]
+
+    said = asyncio.run(scenario())
+    assert sorted(one.id for one in trades() if one.source == "twice") == list(range(1, 501))
+    assert len(exchange.asked) == 2
+    # One leaves out 71, the other 72, and the rest came twice.
+    assert "357 repeated; 0 missing in 0 gaps" in said
+
+
 def test_a_killed_feed_goes_on_where_it_was(kafka: EmbeddedKafka) -> None:
     kept = [START_US + n * SECOND_US for n in range(1000)]
 
