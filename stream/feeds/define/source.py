@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from tickertape.schemas.events import Event
+from tickertape.schemas.instrument import Instrument
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.other import Other
@@ -27,6 +28,8 @@ class Source(ABC):
         Kinds whose ids rise within a symbol, but not by one. A repeated id of these or of contiguous kinds is dropped.
     symbols
         The requested symbols, as events of these two groups name them. A warning lists those without any event.
+    instruments
+        What is known of the symbols; published when the feed connects.
     hello
         The first messages to send on each connection, such as subscriptions that are not in the address.
     resumes
@@ -46,6 +49,7 @@ class Source(ABC):
     contiguous: tuple[type[Trade | Quote], ...] = ()
     rising: tuple[type[Trade | Quote], ...] = ()
     symbols: Sequence[str] = ()
+    instruments: Sequence[Instrument] = ()
     hello: Sequence[str] = ()
     resumes: bool = False
     leap: int = 0
