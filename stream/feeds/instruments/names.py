@@ -40,15 +40,22 @@ class ListedNames:
         self._listing = listing
         self._by_symbol: dict[str, Instrument] = {}
         self._by_name: dict[str, Instrument] = {}
+        # These two are for each message.
+        self._symbols: dict[str, str] = {}
+        self._units: dict[str, float] = {}
         for one in listing.instruments:
-            self._add(one)
+            self._add(one, one.name)
         for one in listing.instruments:
             for name in one.also:
-                self._by_name.setdefault(name, one)
+                if name not in self._by_name:
+                    self._add(one, name)
 
-    def _add(self, one: Instrument) -> None:
+    def _add(self, one: Instrument, name: str) -> None:
         self._by_symbol[one.symbol] = one
-        self._by_name[one.name] = one
+        self._by_name[name] = one
+        self._symbols[name] = one.symbol
+        if not one.inverse:
+            self._units[name] = float(one.contract_value)
 
     @property
     def origin(self) -> str:
@@ -63,7 +70,10 @@ class ListedNames:
         ValueError
             The source has no such instrument.
         """
-        return self.instrument(name).symbol
+        try:
+            return self._symbols[name]
+        except KeyError:
+            raise self._not_listed(name) from None
 
     def theirs(self, symbol: str) -> str:
         """Return the source's own name of a symbol, which may be written in our form or in the source's, in any case.
@@ -101,8 +111,11 @@ class ListedNames:
         """
         found = self._by_name.get(name)
         if found is None:
-            raise ValueError(f"{self._listing.source} has no instrument {name[:64]!r} in {self.origin}")
+            raise self._not_listed(name)
         return found
+
+    def _not_listed(self, name: str) -> ValueError:
+        return ValueError(f"{self._listing.source} has no instrument {name[:64]!r} in {self.origin}")
 
     def base_per_unit(self, name: str) -> float:
         """Return how much of the base currency one unit of quantity is: 0.01 for a contract of 0.01 BTC, 1 for spot.
@@ -112,10 +125,11 @@ class ListedNames:
         ValueError
             The source has no such instrument; or it is inverse, and `quantity` needs the price.
         """
+        unit = self._units.get(name)
+        if unit is not None:
+            return unit
         one = self.instrument(name)
-        if one.inverse:
-            raise ValueError(f"{name} is inverse: a unit is {one.contract_value} {one.quote}, for any price")
-        return float(one.contract_value)
+        raise ValueError(f"{name} is inverse: a unit is {one.contract_value} {one.quote}, for any price")
 
     def quantity(self, name: str, quantity: float, price: float) -> float:
         """Return a quantity of the source's own unit in the base currency.
@@ -167,7 +181,7 @@ class ListedNames:
             if name in self._by_name:
                 return self._by_name[name]
             log.warning("%s: %s is not in %s; it is read as %s", listing.source, name, listing.origin, one.symbol)
-            self._add(one)
+            self._add(one, name)
             return one
         raise self._unknown(symbol)
 

@@ -32,9 +32,13 @@ async def announced(connection: Connection, instruments: Sequence[Instrument]) -
     try:
         yield
     finally:
-        await asyncio.wait((task,), timeout=LAST_CHANCE_SECONDS)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        try:
+            await asyncio.wait((task,), timeout=LAST_CHANCE_SECONDS)
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
+        if not task.cancelled():
+            task.result()
 
 
 async def _publish(connection: Connection, instruments: Sequence[Instrument]) -> None:

@@ -6,12 +6,16 @@ import time
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.feeds.instruments.lists.test_lists import body, okx_answer, okx_contract, okx_entry
 from tests.feeds.rest import Rest, products, refuses
+from tickertape.schemas.instrument import Kind
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.instruments.kept import Listing, path_of
+from tickertape.stream.feeds.instruments.lists.entry import instrument, unique
 from tickertape.stream.feeds.instruments.names import ListedNames, UnknownSymbol, names_of
 from tickertape.stream.feeds.instruments.shipped import shipped
 from tickertape.stream.feeds.instruments.sources import SOURCES
@@ -263,3 +267,24 @@ def test_a_large_list_is_searched_in_time(rest: Rest, caplog: pytest.LogCaptureF
         names.theirs("ASSET12345-" + "USDT" * 100)
     assert time.process_time() - began < 2
     assert os.listdir(path_of("coinbase").parent) == ["coinbase.json"]
+
+
+ASSETS = st.text(st.sampled_from("ABCXYZ19币x"), min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(ASSETS, ASSETS, st.sampled_from(["spot", "perpetual"]), st.booleans()), max_size=30))
+def test_every_name_of_any_list_leads_to_its_symbol_and_back(pairs: list[tuple[str, str, Kind, bool]]) -> None:
+    entries = [
+        instrument("x", f"{base}.{quote}.{kind}", (base, quote), kind, "trading" if trades else "halted", also=[base])
+        for base, quote, kind, trades in pairs
+    ]
+    listing = Listing("x", unique("x", entries), "url", time.time_ns() // 1_000_000)
+    names = ListedNames(listing)
+    assert {one.symbol for one in listing.instruments} == {one.symbol for one in entries}
+    for one in listing.instruments:
+        assert names.ours(names.theirs(one.symbol)) == one.symbol
+        assert names.theirs(names.ours(one.name)) == one.name
+        assert names.ours(one.also[0]) in {other.symbol for other in listing.instruments if other.also == one.also}
+        # If one of its symbol trades, it does.
+        assert one.status == "trading" or all(e.status == "halted" for e in entries if e.symbol == one.symbol)
+    assert msgspec.json.decode(msgspec.json.encode(listing), type=Listing) == listing
