@@ -13,7 +13,7 @@ from msgspec import Struct
 from tickertape.schemas.instrument import Instrument
 from tickertape.stream.feeds.instruments.fetch import FetchError
 from tickertape.stream.feeds.instruments.shipped import shipped
-from tickertape.stream.feeds.instruments.sources import fetch
+from tickertape.stream.feeds.instruments.sources import fetch, source_named
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ def listing_of(source: str, url: str, fresh_seconds: float = FRESH_SECONDS) -> L
     ConfigError
         We know no list of this source.
     """
+    source_named(source)
     known = kept(source)
     if known is not None and not url:
         return known

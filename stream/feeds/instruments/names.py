@@ -219,7 +219,10 @@ def names_of(source: str, info_url: str) -> ListedNames:
         forget()
         return found
 
-    return ListedNames(listing(FRESH_SECONDS), partial(listing, RECENT_SECONDS) if info_url else None)
+    found = listing(FRESH_SECONDS)
+    # Who has just failed to fetch it doesn't ask again at once.
+    can_ask = bool(info_url) and found.is_younger(FRESH_SECONDS)
+    return ListedNames(found, partial(listing, RECENT_SECONDS) if can_ask else None)
 
 
 class RecordedPairs:

@@ -200,6 +200,15 @@ def test_without_a_list_a_clear_name_is_read_and_said(caplog: pytest.LogCaptureF
         ]
 
 
+def test_a_source_that_refuses_is_not_asked_again_for_an_unknown_symbol(rest: Rest) -> None:
+    rest.answers = [refuses(418, Retry_After="600")]
+    names = names_of("coinbase", rest.url)
+    assert names.theirs("NEW-USD") == "NEW-USD"
+    with pytest.raises(UnknownSymbol):
+        names.theirs("NEWUSD")
+    assert len(rest.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("source", "symbol"),
     [

@@ -103,7 +103,7 @@ def test_a_symbol_of_any_names_can_be_in_a_key(name: str, base: str, quote: str)
     check(one.symbol)
     check(one.name)
     assert one.symbol.split("-") == [base, quote, "PERP"]
-    assert len(one.symbol) <= 67
+    assert len(one.symbol) <= 64
 
 
 def test_two_instruments_of_one_symbol_are_told(caplog: pytest.LogCaptureFixture) -> None:
