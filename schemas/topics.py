@@ -188,6 +188,14 @@ CONTROL = Topic(
     retention_ms=-1,
     cleanup="compact",
 )
+INSTRUMENTS = Topic(
+    name="instruments",
+    holds="an instrument of a source, as JSON: names, kind, tick, step, contract; per key, the last record is valid",
+    key="symbol, source",
+    partitions=1,
+    retention_ms=-1,
+    cleanup="compact",
+)
 
 # Holds the frames of `slices` while that topic is created again, and is deleted afterwards.
 RESHARDED = structs.replace(SLICES, name="slices-resharded")
@@ -195,5 +203,5 @@ RESHARDED = structs.replace(SLICES, name="slices-resharded")
 CATALOGUE = (
     *(TRADES, QUOTES, POSTS, SLICES),
     *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL, SIGNALS),
-    *(LATE, DEAD_LETTERS, WINDOW_STATE, COMMIT_STATE, ALERTS, CONTROL),
+    *(LATE, DEAD_LETTERS, WINDOW_STATE, COMMIT_STATE, ALERTS, CONTROL, INSTRUMENTS),
 )

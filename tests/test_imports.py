@@ -43,6 +43,8 @@ LEVELS = {
     "stream.feeds": 3,
     "stream.feeds.hosts": 3,
     "stream.feeds.define": 4,
+    "stream.feeds.instruments": 5,
+    "stream.feeds.instruments.lists": 4,
     "stream.feeds.live": 5,
     "stream.feeds.exchanges": 6,
     "stream.feeds.networks": 6,

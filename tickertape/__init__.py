@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tickertape.schemas.alert import Alert
     from tickertape.schemas.events import Event
     from tickertape.schemas.heartbeat import Heartbeat
+    from tickertape.schemas.instrument import Instrument
     from tickertape.schemas.post import Post
     from tickertape.schemas.quote import Quote
     from tickertape.schemas.topics import Topic
@@ -66,6 +67,7 @@ _PLACES = {
     "tickertape.schemas.alert": ("Alert",),
     "tickertape.schemas.events": ("Event",),
     "tickertape.schemas.heartbeat": ("Heartbeat",),
+    "tickertape.schemas.instrument": ("Instrument",),
     "tickertape.schemas.post": ("Post",),
     "tickertape.schemas.quote": ("Quote",),
     "tickertape.schemas.topics": ("Topic",),
@@ -139,6 +141,7 @@ __all__ = [
     "Heartbeat",
     "Http",
     "InputError",
+    "Instrument",
     "Ints",
     "Limit",
     "Message",

@@ -16,6 +16,7 @@ from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.export.commands import export
 from tickertape.stream.feeds.commands import feed
 from tickertape.stream.feeds.define.registry import load
+from tickertape.stream.feeds.instruments.commands import instruments
 from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
 from tickertape.stream.replay.commands import replay, verify
 from tickertape.stream.sql.commands import sql
@@ -75,6 +76,7 @@ for command in (
     doctor,
     export,
     feed,
+    instruments,
     kafka,
     metrics,
     new,

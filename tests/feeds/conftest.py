@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tickertape.stream.feeds.exchanges import pairs
+from tests.feeds.rest import Rest
+from tickertape.stream.feeds.instruments import names
 
 
 @pytest.fixture(autouse=True)
@@ -13,6 +14,13 @@ def _no_list_of_pairs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setitem(os.environ, "XDG_CACHE_HOME", str(home))
     monkeypatch.setitem(os.environ, "TICKERTAPE_BINANCE_INFO_URL", "")
-    pairs.forget()
+    names.forget()
     yield home
-    pairs.forget()
+    names.forget()
+
+
+@pytest.fixture
+def rest() -> Iterator[Rest]:
+    found = Rest()
+    with found.open():
+        yield found

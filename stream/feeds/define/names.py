@@ -13,4 +13,7 @@ class Names(Protocol):
         """Return ``BTCUSDT`` for ``BTC-USDT`` or for ``BTCUSDT``, or raise ValueError if there is no such symbol."""
 
     def base_per_unit(self, name: str) -> float:
-        """Return how much of the base currency one unit of quantity is: 0.01 for a contract of 0.01 BTC, 1 for spot."""
+        """Return how much of the base currency one unit of quantity is: 0.01 for a contract of 0.01 BTC, 1 for spot.
+
+        Raise ValueError if the source has no such instrument, or if it is inverse: how much it is depends on the price.
+        """

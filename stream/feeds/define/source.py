@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from tickertape.schemas.events import Event
+from tickertape.schemas.instrument import Instrument
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.change import Change
@@ -30,6 +31,8 @@ class Source(ABC):
         quotes that are in neither, those with one of the last `MOST_RECENT` ids are.
     symbols
         The requested symbols, as events of these two groups name them. A warning lists those without any event.
+    instruments
+        What is known of the symbols; published when the feed connects.
     hello
         The first messages to send on each connection, such as subscriptions that are not in the address.
     resumes
@@ -53,6 +56,7 @@ class Source(ABC):
     contiguous: tuple[type[Trade | Quote], ...] = ()
     rising: tuple[type[Trade | Quote], ...] = ()
     symbols: Sequence[str] = ()
+    instruments: Sequence[Instrument] = ()
     hello: Sequence[str] = ()
     resumes: bool = False
     leap: int = 0

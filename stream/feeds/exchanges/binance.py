@@ -1,6 +1,7 @@
 """Binance: messages of a combined stream, decoded into a `Trade` or a `Quote`."""
 
 import math
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
@@ -11,9 +12,10 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.units import convert
-from tickertape.stream.feeds.exchanges.pairs import pair
+from tickertape.stream.feeds.instruments.names import RecordedPairs
 
 SOURCE = "binance"
+_RECORDED = RecordedPairs()
 
 
 class _Envelope(Struct):
@@ -44,7 +46,7 @@ _trade = msgspec.json.Decoder(_Trade).decode
 _book_ticker = msgspec.json.Decoder(_BookTicker).decode
 
 
-def normalise(message: bytes, received_ms: int) -> Trade | Quote | Other:
+def normalise(message: bytes, received_ms: int, named: Callable[[str], str] = _RECORDED.ours) -> Trade | Quote | Other:
     """Decode a message of a combined stream (``{"stream": …, "data": …}``).
 
     Parameters
@@ -53,6 +55,8 @@ def normalise(message: bytes, received_ms: int) -> Trade | Quote | Other:
         The message as received.
     received_ms
         Its receipt by the feed's clock, ms. A ``bookTicker`` has no time of its own, so this is its event time too.
+    named
+        Returns our symbol for Binance's: ``BTC-USDT`` for ``BTCUSDT``.
 
     Raises
     ------
@@ -62,18 +66,18 @@ def normalise(message: bytes, received_ms: int) -> Trade | Quote | Other:
     envelope = _open(message)
     kind = envelope.stream.partition("@")[2].partition("@")[0]
     if kind == "trade":
-        return _as_trade(_trade(envelope.data), received_ms)
+        return _as_trade(_trade(envelope.data), received_ms, named)
     if kind == "bookTicker":
-        return _as_quote(_book_ticker(envelope.data), received_ms)
+        return _as_quote(_book_ticker(envelope.data), received_ms, named)
     return Other(kind or "unnamed")
 
 
-def _as_trade(raw: _Trade, received_ms: int) -> Trade:
+def _as_trade(raw: _Trade, received_ms: int, named: Callable[[str], str]) -> Trade:
     price, quantity = float(raw.p), float(raw.q)
     if not (0 < price < math.inf and 0 < quantity < math.inf):
         raise ValueError(f"trade {raw.t} of {raw.s}: price {raw.p} and quantity {raw.q} must be finite and above zero")
     fields = {
-        "symbol": pair(raw.s),
+        "symbol": named(raw.s),
         "source": SOURCE,
         "id": raw.t,
         "time_ms": raw.T,
@@ -86,7 +90,7 @@ def _as_trade(raw: _Trade, received_ms: int) -> Trade:
     return convert(fields, Trade)
 
 
-def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
+def _as_quote(raw: _BookTicker, received_ms: int, named: Callable[[str], str]) -> Quote:
     numbers = bid, bid_quantity, ask, ask_quantity = float(raw.b), float(raw.B), float(raw.a), float(raw.A)
     if not all(0 < number < math.inf for number in numbers):
         raise ValueError(
@@ -94,7 +98,7 @@ def _as_quote(raw: _BookTicker, received_ms: int) -> Quote:
             "must be finite and above zero"
         )
     fields = {
-        "symbol": pair(raw.s),
+        "symbol": named(raw.s),
         "source": SOURCE,
         # The number of the book's last update: it rises, with gaps.
         "id": raw.u,

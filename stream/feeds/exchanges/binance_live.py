@@ -8,12 +8,11 @@ from msgspec import Struct
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.errors import ConfigError
 from tickertape.stream.feeds.define.feed import Feed
 from tickertape.stream.feeds.define.other import Other, renamed
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.exchanges import binance
-from tickertape.stream.feeds.exchanges.pairs import ask, pair
+from tickertape.stream.feeds.instruments.names import ListedNames, names_of
 
 # Binance allows 1,024 streams on a connection, but only five messages per second to subscribe to them. Streams in the
 # address need no message. This many make an address of 4 KB, which every server on the way accepts.
@@ -32,11 +31,13 @@ class Binance(Source):
         The symbols in Binance's form or ours: ``BTCUSDT``, ``btcusdt``, ``BTC-USDT``.
     name
         The source's name in each record.
+    names
+        The names of Binance's symbols; None: as they are without its list.
 
     Raises
     ------
     ConfigError
-        A symbol is invalid.
+        There is no such symbol.
     """
 
     setting = "TICKERTAPE_BINANCE_URL"
@@ -44,11 +45,15 @@ class Binance(Source):
     contiguous = (Trade,)
     rising = (Quote,)
 
-    def __init__(self, url: str, symbols: Sequence[str], name: str = binance.SOURCE) -> None:
+    def __init__(
+        self, url: str, symbols: Sequence[str], name: str = binance.SOURCE, names: ListedNames | None = None
+    ) -> None:
         self.name = name
-        names = dict.fromkeys(map(_named, symbols))
-        self.symbols = [pair(name) for name in names]
-        streams = [f"{quote(name.lower())}@{stream}" for name in names for stream in STREAMS]
+        self._names = names or names_of(binance.SOURCE, "")
+        theirs = dict.fromkeys(map(self._names.theirs, symbols))
+        self.symbols = list(map(self._names.ours, theirs))
+        self.instruments = self._names.listed(self.symbols, name)
+        streams = [f"{quote(name.lower())}@{stream}" for name in theirs for stream in STREAMS]
         groups = [streams[first : first + STREAMS_A_LINE] for first in range(0, len(streams), STREAMS_A_LINE)]
         join = "&" if "?" in url else "?"
         self._urls = [f"{url}{join}streams={'/'.join(group)}" for group in groups]
@@ -57,21 +62,11 @@ class Binance(Source):
         return self._urls
 
     def normalise(self, frame: bytes, received_ms: int) -> Event | Other:
-        return renamed(binance.normalise(frame, received_ms), self.name)
+        return renamed(binance.normalise(frame, received_ms, self._names.ours), self.name)
 
     def leaves(self, frame: bytes) -> bool:
         # With or without an envelope: the documentation shows both.
         return b'"serverShutdown"' in frame
-
-
-def _named(symbol: str) -> str:
-    """Return a symbol in Binance's form, ``BTCUSDT``."""
-    name = symbol.replace("-", "").upper()
-    try:
-        pair(name)
-    except ValueError as error:
-        raise ConfigError(f"{error}; write it as BTCUSDT or BTC-USDT") from None
-    return name
 
 
 class BinanceSettings(Struct, frozen=True):
@@ -82,7 +77,7 @@ class BinanceSettings(Struct, frozen=True):
     url
         The address of combined streams to connect to.
     info_url
-        The address of Binance's list of symbols, which says how to split its pairs. The list is kept for a day. Empty:
+        The address of Binance's list of instruments, by which symbols are named. The list is kept for a day. Empty:
         the list is not requested.
     """
 
@@ -91,9 +86,8 @@ class BinanceSettings(Struct, frozen=True):
 
 
 def connect(settings: BinanceSettings, symbols: Sequence[str], name: str) -> Binance:
-    """Return the source, after requesting Binance's list of symbols."""
-    ask(settings.info_url)
-    return Binance(settings.url, symbols, name)
+    """Return the source, after requesting Binance's list of instruments."""
+    return Binance(settings.url, symbols, name, names_of(binance.SOURCE, settings.info_url))
 
 
 FEED = Feed(

@@ -12,6 +12,7 @@ from rich.console import Console
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError
 from tickertape.stream.feeds.publish.bundler import Bundler
+from tickertape.stream.feeds.publish.instruments import announced
 from tickertape.stream.feeds.publish.publisher import Batches, Publisher
 from tickertape.stream.feeds.publish.resume import resumed
 from tickertape.stream.kafka.clients.producer import Producer
@@ -83,6 +84,7 @@ async def feed(
         _showing_metrics(settings, console),
         producer,
         Control(settings) as control,
+        nullcontext() if live is None else announced(settings, live.source.instruments),
         nullcontext() if live is None else resumed(live, records, control),
     ):
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)

@@ -5,7 +5,7 @@ import pytest
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.exchanges.binance import normalise, pair
+from tickertape.stream.feeds.exchanges.binance import normalise
 
 SOLD = (
     b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,'
@@ -117,21 +117,3 @@ def test_other_messages_are_named_by_their_kind(message: bytes, kind: str) -> No
 def test_what_is_no_trade_or_quote_though_it_says_so_is_refused(message: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says of it
         normalise(message, 1723161254087)
-
-
-@pytest.mark.parametrize(
-    ("symbol", "expected"),
-    [
-        ("BTCUSDT", "BTC-USDT"),
-        ("BTCFDUSD", "BTC-FDUSD"),
-        ("BTCUSDC", "BTC-USDC"),
-        ("USDCUSDT", "USDC-USDT"),
-        ("ETHBTC", "ETH-BTC"),
-        ("BNBETH", "BNB-ETH"),
-        ("BTCEUR", "BTC-EUR"),
-        ("USDTTRY", "USDT-TRY"),
-        ("1000SATSUSDT", "1000SATS-USDT"),
-    ],
-)
-def test_symbols_are_split_at_the_quote_asset(symbol: str, expected: str) -> None:
-    assert pair(symbol) == expected

@@ -33,10 +33,15 @@ def test_many_symbols_are_several_lines_of_addresses_that_pass_everywhere() -> N
     [
         (
             "BTC/USDT",
-            "symbol 'BTC/USDT' has a character that is not allowed, or is not 1 to 30 characters long; "
-            "write it as BTCUSDT or BTC-USDT",
+            "binance: no instrument 'BTC/USDT' in the built-in list of its main pairs; symbol 'BTC/USDT' has a "
+            "character that is not allowed, or is not 1 to 30 characters long; did you mean BTC-USDT or LTC-USDT? "
+            "(`tickertape instruments binance` prints it)",
         ),
-        ("WHATISIT", "symbol 'WHATISIT' doesn't end in a known quote asset; write it as BTCUSDT or BTC-USDT"),
+        (
+            "WHATISIT",
+            "binance: no instrument 'WHATISIT' in the built-in list of its main pairs; symbol 'WHATISIT' doesn't end "
+            "in a known quote asset (`tickertape instruments binance` prints it)",
+        ),
     ],
 )
 def test_a_symbol_that_cannot_be_one_is_one_line(symbol: str, why: str) -> None:
