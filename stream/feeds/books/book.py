@@ -1,6 +1,7 @@
 """The order book of one symbol: it follows a source's changes, and knows when it can't be trusted."""
 
 import math
+from collections.abc import Hashable
 from enum import Enum
 
 from tickertape.stream.feeds.books.held import Held
@@ -51,7 +52,7 @@ class Book:
         What the book can be used for.
     pace
         When it asks for a snapshot.
-    line
+    connection
         The connection that its last change came from.
     number
         The number of the last change; None without a snapshot, or if the source gives no numbers.
@@ -74,7 +75,7 @@ class Book:
         self._stream_ms = math.inf
         self.pace = Pace(rule.ways)
         self.state = State.SYNCING
-        self.line = 0
+        self.connection: Hashable = None
         self.number: int | None = None
         self.time_ms = 0
         self.received_ms = 0
@@ -83,7 +84,7 @@ class Book:
         if rule.ways[0] == "subscribe":
             self.pace.expect(now)
 
-    def take(self, change: Change, now: float, line: int) -> bool:
+    def take(self, change: Change, now: float, connection: Hashable) -> bool:
         """Take a change. Return whether the book has changed; it is then live.
 
         Parameters
@@ -92,7 +93,7 @@ class Book:
             The change.
         now
             The time.
-        line
+        connection
             The connection that it came from; for a snapshot that was fetched, it doesn't matter.
 
         Raises
@@ -103,12 +104,12 @@ class Book:
         rule = self._rule
         try:
             if change.is_snapshot or (rule.restarts_at is not None and change.last == rule.restarts_at):
-                return self._begin(change, now, line)
+                return self._begin(change, now, connection)
             self._is_heard = True
             # A numbered book whose connection was lost goes on if nothing is missing.
             if self.state is State.LIVE or self.number is not None:
-                return self._continue(change, now, line)
-            self.line = line
+                return self._continue(change, now, connection)
+            self.connection = connection
             if rule.ways[0] == "fetch" and not len(self._held):
                 self.pace.need(now)
             if "fetch" in rule.ways and not self._held.add(change):
@@ -167,17 +168,17 @@ class Book:
         """Return the best bids and asks, at most so many a side, the best first."""
         return self._bids.top(count), self._asks.top(count)
 
-    def _continue(self, change: Change, now: float, line: int) -> bool:
+    def _continue(self, change: Change, now: float, connection: Hashable) -> bool:
         rule, was_live = self._rule, self.state is State.LIVE
         if self.number is not None:
             verdict = judge(rule, change, self.number, self._stream_ms)
         else:
             # Changes of two connections come in no common order.
-            verdict = Verdict.APPLY if line == self.line else Verdict.IGNORE
+            verdict = Verdict.APPLY if connection == self.connection else Verdict.IGNORE
         if verdict is Verdict.IGNORE:
             self.ignored += 1
             return False
-        self.line = line
+        self.connection = connection
         if "fetch" in rule.ways and (self._renews or verdict is not Verdict.APPLY):
             self._held.add(change)
         if verdict is not Verdict.APPLY:
@@ -190,7 +191,7 @@ class Book:
         self._check(now)
         return True
 
-    def _begin(self, change: Change, now: float, line: int) -> bool:
+    def _begin(self, change: Change, now: float, connection: Hashable) -> bool:
         """Begin with a snapshot, and with what was held for it."""
         rule, number, newest = self._rule, change.last, change
         if rule.is_numbered and number is None:
@@ -218,7 +219,7 @@ class Book:
                 self.pace.need(now)
                 return False
         else:
-            self.line = line
+            self.connection = connection
         self._held.clear()
         self._bids, self._asks, self._renews, self.state = bids, asks, False, State.LIVE
         self._move(newest)

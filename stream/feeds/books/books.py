@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from msgspec import Struct, field
 
@@ -123,7 +123,7 @@ class Books:
         self._most_levels = most_levels
         self._kept: dict[str, _Kept] = {}
         # By connection: the number of its last message.
-        self._counts: dict[int, int] = {}
+        self._counts: dict[Hashable, int] = {}
         # The symbols whose books may need a snapshot, in the order in which they began to.
         self._wanting: dict[str, None] = {}
         self._told_at = -TOLD_SECONDS
@@ -152,7 +152,7 @@ class Books:
         kept = self._kept.get(symbol)
         return None if kept is None else kept.book.state.value
 
-    def take(self, change: Change, now: float, line: int = 0) -> Quote | None:
+    def take(self, change: Change, now: float, connection: Hashable = None) -> Quote | None:
         """Take a change of a book, in the order received. Return a quote if that changes the best bid or ask.
 
         Parameters
@@ -161,8 +161,9 @@ class Books:
             A change from the stream, or a snapshot that was fetched.
         now
             The time.
-        line
-            The connection that it came from; for a snapshot that was fetched, it doesn't matter.
+        connection
+            The connection that it came from, by any name that no other has; for a snapshot that was fetched, it doesn't
+            matter.
         """
         self.tally.changes += 1
         kept = self._kept.get(change.symbol)
@@ -172,7 +173,7 @@ class Books:
                 return None
             kept = self._new(change.symbol, now)
         try:
-            has_changed = kept.book.take(change, now, line)
+            has_changed = kept.book.take(change, now, connection)
         except Broken as why:
             self._broke(change.symbol, str(why), now)
             return None
@@ -184,24 +185,31 @@ class Books:
         self.tally.quotes += quote is not None
         return quote
 
-    def count(self, number: int, now: float, line: int = 0) -> None:
+    def count(self, number: int, now: float, connection: Hashable = None) -> None:
         """Take the number of a message, of a source that counts all messages of a connection from 0 or 1 on.
 
         Call it for each message, before `take`. A gap may have hit any book of the connection, so all begin anew.
         """
-        before = self._counts.get(line)
-        self._counts[line] = number
+        before = self._counts.get(connection)
+        self._counts[connection] = number
         if before is not None and number != before + 1:
             for symbol, kept in self._kept.items():
-                if kept.book.line == line and kept.book.state is State.LIVE:
+                if kept.book.connection == connection and kept.book.state is State.LIVE:
                     kept.book.doubt(now)
                     self._broke(symbol, "messages lost", now)
 
-    def lose(self, line: int, now: float) -> None:
-        """Say that a connection has ended. Books that it carried are not used until they are known to be right."""
-        self._counts.pop(line, None)
+    def miss(self, now: float) -> None:
+        """Say that messages were dropped before they came here. Books without numbers can't know, and begin anew."""
         for symbol, kept in self._kept.items():
-            if kept.book.line == line:
+            if not self._rule.is_numbered and kept.book.state is State.LIVE:
+                kept.book.doubt(now)
+                self._broke(symbol, "messages lost", now)
+
+    def lose(self, connection: Hashable, now: float) -> None:
+        """Say that a connection has ended. Books that it carried are not used until they are known to be right."""
+        self._counts.pop(connection, None)
+        for symbol, kept in self._kept.items():
+            if kept.book.connection == connection:
                 kept.book.lose(now)
                 self._wanting[symbol] = None
 

@@ -62,8 +62,8 @@ class Following:
     def now_ms(self) -> int:
         return START_MS + self.sender.market.ms
 
-    def give(self, change: Change, line: int = 0) -> None:
-        quote = self.books.take(change, self.now, line)
+    def give(self, change: Change) -> None:
+        quote = self.books.take(change, self.now)
         if quote is not None:
             self.quotes.append(quote)
 

@@ -25,10 +25,10 @@ def prices(of: Book) -> tuple[list[str], list[str]]:
     return [at for at, _ in bids], [at for at, _ in asks]
 
 
-def broken(of: Book, change: Change, now: float = 0.0, line: int = 0) -> str:
+def broken(of: Book, change: Change, now: float = 0.0, connection: int = 0) -> str:
     """Return why the book breaks by this change."""
     with pytest.raises(Broken) as why:
-        of.take(change, now, line)
+        of.take(change, now, connection)
     return str(why.value)
 
 
@@ -284,7 +284,7 @@ class TestConnections:
         one.lose(1.0)
         assert (one.state, one.best()) == (State.SYNCING, None)
         assert one.take(change([("98", "1")], first=101, last=102), 2.0, 1)
-        assert (one.state, one.line, prices(one)) == (State.LIVE, 1, (["99", "98"], ["101"]))
+        assert (one.state, one.connection, prices(one)) == (State.LIVE, 1, (["99", "98"], ["101"]))
 
     def test_a_numbered_book_with_a_gap_between_connections(self) -> None:
         one = live(rules.BINANCE)

@@ -197,12 +197,21 @@ class TestConnections:
         books = of(rules.COINBASE)
         books.count(7, 0.0)
         start(books)
-        books.lose(0, 1.0)
+        books.lose(None, 1.0)
         assert books.states == {"syncing": 1, "live": 0, "stale": 0}
         books.count(0, 2.0)
         assert start(books) is None  # the same top as before
         books.count(1, 2.0)
         assert (books.states["live"], books.tally.broken) == (1, {})
+
+    def test_dropped_messages_are_a_gap_where_no_number_tells_of_them(self) -> None:
+        """Such as those of a full buffer, while Kafka is away."""
+        without, numbered = of(rules.COINBASE), of(rules.BYBIT)
+        for books in (without, numbered):
+            start(books)
+            books.miss(1.0)
+        assert (without.state(SYMBOL), without.requests(1.0)) == ("stale", [Request(SYMBOL, "subscribe")])
+        assert (numbered.state(SYMBOL), numbered.requests(1.0)) == ("live", [])
 
     def test_only_books_of_the_lost_connection_are_in_doubt(self) -> None:
         books = of(rules.COINBASE, symbols=())
