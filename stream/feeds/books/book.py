@@ -110,7 +110,7 @@ class Book:
             if self.state is State.LIVE or self.number is not None:
                 return self._continue(change, now, connection)
             self.connection = connection
-            if rule.ways[0] == "fetch" and not len(self._held):
+            if rule.ways[0] == "fetch" and self.pace.due is None:
                 self.pace.need(now)
             if "fetch" in rule.ways and not self._held.add(change):
                 raise Broken("too many held")

@@ -34,10 +34,13 @@ class Request(Struct, frozen=True):
         The book's symbol.
     way
         How to get it: subscribe to its stream again, or fetch it over REST.
+    connection
+        The connection that the book's last change came from; None if none has come.
     """
 
     symbol: str
     way: Way
+    connection: Hashable = None
 
 
 class BookTally(Struct):
@@ -228,11 +231,11 @@ class Books:
         """
         requests = []
         for symbol in [*self._wanting]:
-            pace = self._kept[symbol].book.pace
-            if pace.due is None:
+            book = self._kept[symbol].book
+            if book.pace.due is None:
                 del self._wanting[symbol]
-            elif (way := pace.request(now)) is not None:
-                requests.append(Request(symbol, way))
+            elif (way := book.pace.request(now)) is not None:
+                requests.append(Request(symbol, way, book.connection))
                 self.tally.requests[way] += 1
         return requests
 

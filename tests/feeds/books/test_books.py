@@ -188,7 +188,7 @@ class TestConnections:
         books.count(4, 1.0, 1)
         assert books.states == {"live": 2, "stale": 1, "syncing": 0}
         books.count(2, 1.0, 0)
-        assert (books.state("A"), books.requests(1.0)[-2:]) == ("live", [Request("C", "subscribe")])
+        assert (books.state("A"), books.requests(1.0)[-2:]) == ("live", [Request("C", "subscribe", 1)])
         books.count(4, 1.0, 0)
         assert [books.state(symbol) for symbol in "ABC"] == ["stale", "stale", "stale"]
         assert books.tally.broken == {"messages lost": 3}

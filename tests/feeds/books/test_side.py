@@ -78,7 +78,7 @@ def test_a_depth_is_cut_without_forgetting_what_may_come_again() -> None:
 )
 def test_what_is_no_level(level: tuple[str, ...]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the texts differ
-        Side(1, 10).apply([("5", "1"), level])  # type: ignore[list-item]
+        Side(1, 10).apply([("5", "1"), level])  # type: ignore[list-item]  # some are no pairs
 
 
 @pytest.mark.parametrize("text", ["0.000000001234567890", "123456789012345000", "61837.6300000000000", "1.5e-08"])
