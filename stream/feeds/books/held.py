@@ -45,6 +45,9 @@ class Held:
             A change has no number.
         """
         time_ms = math.inf
+        if not rule.may_fall:
+            # Of two connections one may be behind, and bring what the other has lost.
+            self._changes = deque(sorted(self._changes, key=lambda change: -1 if change.last is None else change.last))
         while self._changes:
             change = self._changes[0]
             verdict = judge(rule, change, number, time_ms)

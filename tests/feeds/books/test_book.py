@@ -76,6 +76,13 @@ class TestFetched:
         assert one.take(change([BID], [ASK], snapshot=True, last=104), 0.0, 0)
         assert prices(one) == (["99", "97"], ["101"])
 
+    def test_one_connection_brings_what_the_other_has_lost(self) -> None:
+        one = book(rules.BINANCE)
+        for number, connection in ((101, 0), (103, 0), (100, 1), (101, 1), (102, 1)):
+            one.take(change([(str(number - 100), "1")], first=number, last=number), 0.0, connection)
+        assert one.take(change([BID], [ASK], snapshot=True, last=100), 0.0, 0)
+        assert (one.number, prices(one)[0]) == (103, ["99", "3", "2", "1"])
+
     def test_after_the_snapshot_alone_the_next_change_must_begin_in_it(self) -> None:
         one = live(rules.BINANCE)
         assert broken(one, change([BID], first=102, last=103)) == "gap"
