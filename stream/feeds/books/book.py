@@ -71,6 +71,8 @@ class Book:
         # Whether a new snapshot is awaited while the book is live.
         self._renews = False
         self._crossed_since: float | None = None
+        # Of a book without numbers: another connection that brings its changes.
+        self._other: Hashable = None
         # The event time of the last change from the stream; a fetched snapshot may have none by the same clock.
         self._stream_ms = math.inf
         self.pace = Pace(rule.ways)
@@ -140,13 +142,21 @@ class Book:
         self._held.clear()
         self._end(now)
 
-    def lose(self, now: float) -> None:
-        """Say that the connection was lost. A numbered book may go on later, if nothing is missing then."""
+    def lose(self, connection: Hashable, now: float) -> None:
+        """Say that a connection was lost. A numbered book may go on later, if nothing is missing then."""
+        if connection == self._other:
+            self._other = None
+        if connection != self.connection:
+            return
         self.state, self._is_heard, self._renews, self._crossed_since = State.SYNCING, False, False, None
         self._held.clear()
         if not self._rule.is_numbered:
             self._clear()
-        if self._rule.ways[0] == "subscribe":
+        if self._other is not None:
+            # A snapshot comes sooner over a connection that stands than over a new one.
+            self.connection, self._other = self._other, None
+            self.pace.need(now)
+        elif self._rule.ways[0] == "subscribe":
             self.pace.expect(now)
         else:
             # It is asked for once changes come again.
@@ -177,6 +187,7 @@ class Book:
             verdict = Verdict.APPLY if connection == self.connection else Verdict.IGNORE
         if verdict is Verdict.IGNORE:
             self.ignored += 1
+            self._other = None if self.number is not None else connection
             return False
         self.connection = connection
         if "fetch" in rule.ways and (self._renews or verdict is not Verdict.APPLY):

@@ -212,8 +212,8 @@ class Books:
         """Say that a connection has ended. Books that it carried are not used until they are known to be right."""
         self._counts.pop(connection, None)
         for symbol, kept in self._kept.items():
-            if kept.book.connection == connection:
-                kept.book.lose(now)
+            kept.book.lose(connection, now)
+            if kept.book.pace.due is not None:
                 self._wanting[symbol] = None
 
     def look(self, now: float) -> None:

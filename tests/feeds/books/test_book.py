@@ -288,14 +288,14 @@ class TestUsedUp:
 class TestConnections:
     def test_a_numbered_book_goes_on_if_nothing_is_missing(self) -> None:
         one = live(rules.BINANCE)
-        one.lose(1.0)
+        one.lose(0, 1.0)
         assert (one.state, one.best()) == (State.SYNCING, None)
         assert one.take(change([("98", "1")], first=101, last=102), 2.0, 1)
         assert (one.state, one.connection, prices(one)) == (State.LIVE, 1, (["99", "98"], ["101"]))
 
     def test_a_numbered_book_with_a_gap_between_connections(self) -> None:
         one = live(rules.BINANCE)
-        one.lose(1.0)
+        one.lose(0, 1.0)
         assert one.pace.request(100.0) is None
         assert broken(one, change(first=102, last=103), 100.0, 1) == "connection lost"
         assert one.pace.request(100.0) == "fetch"
@@ -303,7 +303,7 @@ class TestConnections:
     @pytest.mark.parametrize("rule", [rules.COINBASE, rules.kraken(10)])
     def test_a_book_without_numbers_begins_anew(self, rule: BookRule) -> None:
         one = live(rule)
-        one.lose(1.0)
+        one.lose(0, 1.0)
         assert not one.take(change([("98", "1")]), 2.0, 1)
         assert (one.state, prices(one)) == (State.SYNCING, ([], []))
         assert (one.pace.request(5.9), one.pace.request(6.0)) == (None, "subscribe")
@@ -324,6 +324,21 @@ class TestConnections:
         assert not one.take(change([("100", "0")]), 0.0, 0)
         assert one.take(change([("98", "1")]), 0.0, 1)
         assert prices(one) == (["100", "99", "98"], ["101"])
+
+    def test_when_one_of_two_without_numbers_is_lost_the_other_is_asked_at_once(self) -> None:
+        one = live(rules.COINBASE)
+        one.take(change(), 0.0, 1)
+        one.lose(0, 1.0)
+        assert (one.state, one.connection, one.pace.request(1.0)) == (State.SYNCING, 1, "subscribe")
+        assert one.take(change([BID], [ASK], snapshot=True), 1.1, 1)
+
+    def test_when_the_other_was_lost_before_nobody_is_asked(self) -> None:
+        one = live(rules.COINBASE)
+        one.take(change(), 0.0, 1)
+        one.lose(1, 1.0)
+        assert one.state is State.LIVE
+        one.lose(0, 2.0)
+        assert (one.state, one.pace.request(6.9), one.pace.request(7.0)) == (State.SYNCING, None, "subscribe")
 
 
 def test_numbers_that_fall_break_a_book() -> None:
