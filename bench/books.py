@@ -84,7 +84,7 @@ def _change(
 
 
 def follow(changes: Sequence[Change], *, quotes: bool) -> Books:
-    books = Books("bench", RULE, quotes=quotes, most_levels=100_000, now=0.0)
+    books = Books("bench", RULE, ["BTC-USDT"], quotes=quotes, most_levels=100_000, now=0.0)
     for change in changes:
         books.take(change, 0.0)
     return books

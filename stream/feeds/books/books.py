@@ -17,8 +17,6 @@ log = logging.getLogger(__name__)
 
 #: The most levels a side that a book keeps.
 MOST_LEVELS = 5000
-#: The most books; changes of other symbols are refused.
-MOST_BOOKS = 10_000
 #: The levels a side that are published.
 SHOWN_LEVELS = 20
 # How often a log line tells of broken books.
@@ -51,7 +49,7 @@ class BookTally(Struct):
     changes
         Changes taken, snapshots included.
     refused
-        Changes of more symbols than there may be books.
+        Changes of other symbols than were asked for.
     broken
         How often a book broke, or a snapshot was no use, by reason.
     requests
@@ -92,7 +90,7 @@ class Books:
     rule
         How its books are kept.
     symbols
-        The symbols whose books should come; others may.
+        The symbols whose books were asked for. Changes of others are refused, so that no source can make it grow.
     quotes
         True to make quotes: for sources that send none.
     base_per_unit
@@ -112,7 +110,7 @@ class Books:
         self,
         source: str,
         rule: BookRule,
-        symbols: Sequence[str] = (),
+        symbols: Sequence[str],
         *,
         quotes: bool,
         base_per_unit: Callable[[str], float] = _one,
@@ -122,8 +120,6 @@ class Books:
         self._source = source
         self._rule = rule
         self._quotes = quotes
-        self._base_per_unit = base_per_unit
-        self._most_levels = most_levels
         self._kept: dict[str, _Kept] = {}
         # By connection: the number of its last message.
         self._counts: dict[Hashable, int] = {}
@@ -133,7 +129,9 @@ class Books:
         self._second = 0
         self.tally = BookTally()
         for symbol in symbols:
-            self._new(symbol, now)
+            told = Told(symbol, source, base_per_unit(symbol))
+            self._kept[symbol] = _Kept(Book(rule, most_levels, now), told)
+            self._wanting[symbol] = None
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -171,10 +169,8 @@ class Books:
         self.tally.changes += 1
         kept = self._kept.get(change.symbol)
         if kept is None:
-            if len(self._kept) >= MOST_BOOKS:
-                self.tally.refused += 1
-                return None
-            kept = self._new(change.symbol, now)
+            self.tally.refused += 1
+            return None
         try:
             has_changed = kept.book.take(change, now, connection)
         except Broken as why:
@@ -254,12 +250,6 @@ class Books:
         found = [depth for depth in all_ if depth is not None]
         self.tally.depths += len(found)
         return found
-
-    def _new(self, symbol: str, now: float) -> _Kept:
-        book = Book(self._rule, self._most_levels, now)
-        kept = self._kept[symbol] = _Kept(book, Told(symbol, self._source, self._base_per_unit(symbol)))
-        self._wanting[symbol] = None
-        return kept
 
     def _broke(self, symbol: str, why: str, now: float) -> None:
         self._wanting[symbol] = None

@@ -7,7 +7,6 @@ import pytest
 from tests.feeds.books.market import START_MS, SYMBOL, change
 from tickertape.schemas.book import Depth
 from tickertape.schemas.quote import Quote
-from tickertape.stream.feeds.books import books as module
 from tickertape.stream.feeds.books import rules
 from tickertape.stream.feeds.books.books import Books, Request
 from tickertape.stream.feeds.define.book_rule import BookRule
@@ -181,7 +180,7 @@ class TestRequests:
 class TestConnections:
     def test_a_gap_in_the_numbers_of_a_connection_hits_all_of_its_books(self) -> None:
         """Coinbase Advanced counts all messages of a connection."""
-        books = of(rules.COINBASE, symbols=())
+        books = of(rules.COINBASE, symbols=("A", "B", "C"))
         for number, (symbol, line) in enumerate([("A", 0), ("B", 0), ("C", 1)]):
             books.count(number, 0.0, line)
             books.take(change(BIDS, ASKS, snapshot=True, symbol=symbol), 0.0, line)
@@ -214,7 +213,7 @@ class TestConnections:
         assert (numbered.state(SYMBOL), numbered.requests(1.0)) == ("live", [])
 
     def test_only_books_of_the_lost_connection_are_in_doubt(self) -> None:
-        books = of(rules.COINBASE, symbols=())
+        books = of(rules.COINBASE, symbols=("A", "B"))
         for symbol, line in (("A", 0), ("B", 1)):
             books.take(change(BIDS, ASKS, snapshot=True, symbol=symbol), 0.0, line)
         books.lose(1, 0.0)
@@ -233,12 +232,11 @@ def test_counts() -> None:
     assert tally.broken == {"gap": 1}
 
 
-def test_more_symbols_than_there_may_be_books(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_BOOKS", 2)
-    books = of(rules.COINBASE, symbols=())
+def test_symbols_that_nobody_has_asked_for() -> None:
+    books = of(rules.COINBASE, symbols=("A", "B"))
     for symbol in "ABCD":
         books.take(change(BIDS, ASKS, snapshot=True, symbol=symbol), 0.0)
-    assert (len(books), books.tally.refused, books.state("C")) == (2, 2, None)
+    assert (len(books), books.states["live"], books.tally.refused, books.state("C")) == (2, 2, 2, None)
 
 
 def test_broken_books_are_told_of_now_and_then(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.feeds.books.following import EXCHANGES
-from tests.feeds.books.market import START_MS, change
+from tests.feeds.books.market import START_MS, SYMBOL, change
 from tickertape.schemas.book import Depth
 from tickertape.schemas.quote import Quote
 from tickertape.stream.feeds.books import rules
@@ -49,7 +49,7 @@ STEPS = st.lists(
 
 
 def run(rule: BookRule, steps: list[Change | str]) -> tuple[list[Quote], list[Depth], Books]:
-    books = Books("here", rule, quotes=True, now=0.0)
+    books = Books("here", rule, [SYMBOL], quotes=True, now=0.0)
     quotes, depths = [], []
     for n, step in enumerate(steps):
         now = n / 5

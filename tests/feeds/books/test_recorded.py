@@ -49,7 +49,9 @@ def read() -> tuple[list[Change], Tops]:
 
 
 def followed(changes: list[Change], snapshot_levels: int | None) -> tuple[Books, list[Quote]]:
-    books = Books("binance", replace(rules.BINANCE, snapshot_levels=snapshot_levels), quotes=True, now=0.0)
+    books = Books(
+        "binance", replace(rules.BINANCE, snapshot_levels=snapshot_levels), ["BTC-USDT"], quotes=True, now=0.0
+    )
     made = (books.take(change, change.received_ms / 1000) for change in changes)
     return books, [quote for quote in made if quote is not None]
 
@@ -90,7 +92,7 @@ def test_the_market_leaves_what_the_snapshot_has_shown() -> None:
 def test_it_asks_for_a_new_snapshot_in_time() -> None:
     """Half a minute before the end, while it is live: a fetch takes less than a second."""
     changes, _ = read()
-    books = Books("binance", replace(rules.BINANCE, snapshot_levels=1000), quotes=True, now=0.0)
+    books = Books("binance", replace(rules.BINANCE, snapshot_levels=1000), ["BTC-USDT"], quotes=True, now=0.0)
     asked_at = []
     for change in changes:
         now = change.received_ms / 1000
