@@ -2,7 +2,6 @@
 
 import math
 import tracemalloc
-from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -15,37 +14,42 @@ from tickertape.schemas.quote import Quote
 from tickertape.stream.feeds.books import rules
 from tickertape.stream.feeds.books.books import Books
 from tickertape.stream.feeds.define.book_rule import BookRule
-from tickertape.stream.feeds.define.change import Change, Level
+from tickertape.stream.feeds.define.change import Change
 
-PRICES = st.sampled_from(["1", "1.0", "2", "3", "4", "5"])
+PRICES = st.sampled_from(["1", "1.0", "2", "3", "4", "5", "6"])
 QUANTITIES = st.sampled_from(["0", "1", "2.50"])
 GARBAGE = st.sampled_from(["-1", "nan", "inf", "-inf", "", "0", "1e999", "1e-999", "1_0", "٣", "0.-1", "9" * 100, " 1"])
-SANE = st.lists(st.tuples(PRICES, QUANTITIES), max_size=4)
+# Now and then a bid meets an ask.
+BIDS = st.lists(st.tuples(st.sampled_from(["1", "1.0", "2", "3", "4"]), QUANTITIES), max_size=3)
+ASKS = st.lists(st.tuples(st.sampled_from(["4", "5", "6", "6.0", "7"]), QUANTITIES), max_size=3)
 ANY = st.lists(st.tuples(PRICES | GARBAGE, QUANTITIES | GARBAGE), max_size=4)
 NUMBERS = st.none() | st.integers(-1, 12)
 RULES = st.sampled_from([rule for rule, _ in EXCHANGES.values()])
+WORDS = st.sampled_from(["look", "lose 0", "lose 1", "requests", "count"])
 
 
 @st.composite
-def changes(draw: st.DrawFn, levels: st.SearchStrategy[Sequence[Level]]) -> Change:
-    return change(
-        draw(levels),
-        draw(levels),
-        snapshot=draw(st.booleans()),
-        ms=draw(st.integers(0, 5000)),
-        first=draw(NUMBERS),
-        last=draw(NUMBERS),
-        previous=draw(NUMBERS),
-        checksum=draw(st.none() | st.integers(0, 1)),
-    )
-
-
-STEPS = st.lists(
-    st.one_of(
-        changes(SANE), changes(SANE), changes(ANY), st.sampled_from(["look", "lose 0", "lose 1", "requests", "count"])
-    ),
-    max_size=60,
-)
+def sessions(draw: st.DrawFn) -> list[Change | str]:
+    """Return what comes, mostly in order, and what is done meanwhile."""
+    steps: list[Change | str] = []
+    number = 0
+    for ms in range(0, 200 * draw(st.integers(0, 60)), 200):
+        kind = draw(st.sampled_from(["next"] * 8 + ["snapshot", "gap", "repeat", "invalid", "anything", "word"]))
+        is_sane = kind not in {"invalid", "anything"}
+        sides = draw(BIDS if is_sane else ANY), draw(ASKS if is_sane else ANY)
+        if kind == "word":
+            steps.append(draw(WORDS))
+        elif kind == "anything":
+            numbers = {name: draw(NUMBERS) for name in ("first", "last", "previous", "checksum")}
+            steps.append(change(*sides, snapshot=draw(st.booleans()), ms=draw(st.integers(0, 9999)), **numbers))
+        else:
+            before = number + {"gap": 3, "repeat": -1}.get(kind, 0)
+            number = max(number, before + 1)
+            is_snapshot = kind == "snapshot" or not steps
+            steps.append(
+                change(*sides, snapshot=is_snapshot, ms=ms, first=before + 1, last=before + 1, previous=before)
+            )
+    return steps
 
 
 def run(rule: BookRule, steps: list[Change | str]) -> tuple[list[Quote], list[Depth], Books]:
@@ -59,18 +63,18 @@ def run(rule: BookRule, steps: list[Change | str]) -> tuple[list[Quote], list[De
             case "requests":
                 books.requests(now)
             case "count":
-                books.count(n, now)
+                books.count(n, now, connection=False)
             case "lose 0" | "lose 1":
-                books.lose(int(step[-1]), now)
+                books.lose(step[-1] == "1", now)
             case Change():
-                quote = books.take(step, now, n % 2)
+                quote = books.take(step, now, n % 8 == 0)
                 quotes += [quote] if quote is not None else []
         depths += books.depths(START_MS + 200 * n)
     return quotes, depths, books
 
 
 @settings(max_examples=300)
-@given(RULES, STEPS)
+@given(RULES, sessions())
 def test_nothing_that_is_published_is_crossed_or_invalid(rule: BookRule, steps: list[Change | str]) -> None:
     quotes, depths, _ = run(rule, steps)
     for quote in quotes:
@@ -100,9 +104,9 @@ def test_nothing_grows(rule: BookRule) -> None:
                 books.take(change(levels, symbol="A", last=n, snapshot=True), n / 100)
 
     tracemalloc.start()
-    flood(1, 2500)
+    flood(1, 1500)
     before, _ = tracemalloc.get_traced_memory()
-    flood(2501, 2500)
+    flood(1501, 1500)
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert after < before + (1 << 20)
