@@ -9,16 +9,20 @@ BINANCE = BookRule(ways=("fetch",), is_numbered=True, snapshot_levels=5000)
 BINANCE_USDM = BookRule(ways=("fetch",), is_numbered=True, snapshot_levels=1000)
 #: Coinbase Exchange, and Coinbase Advanced, whose numbers are those of all messages of a connection; see `Books.count`.
 COINBASE = BookRule(ways=("subscribe",))
-#: Bybit: the number 1 says that the service has started again.
-BYBIT = BookRule(ways=("subscribe",), is_numbered=True, restarts_at=1)
 #: OKX: numbers may fall after maintenance. The stream's snapshots are to end. Checksums are in old recordings alone.
 OKX = BookRule(
     ways=("subscribe", "fetch"),
     is_numbered=True,
     may_fall=True,
+    depth=400,
     checksum=checksums.okx,
     checksum_levels=25,
 )
+
+
+def bybit(depth: int) -> BookRule:
+    """Return Bybit's rule for books of a depth: 1, 50, 200 or 1000 levels a side. Its number 1 is a new beginning."""
+    return BookRule(ways=("subscribe",), is_numbered=True, restarts_at=1, depth=depth)
 
 
 def kraken(depth: int) -> BookRule:

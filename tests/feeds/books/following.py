@@ -24,7 +24,9 @@ EXCHANGES: dict[str, tuple[BookRule, Callable[[Market], Sender]]] = {
     "binance": (rules.BINANCE, lambda market: Numbered(market, "spot")),
     "binance-usdm": (rules.BINANCE_USDM, lambda market: Numbered(market, "usdm")),
     "coinbase": (rules.COINBASE, Plain),
-    "bybit": (rules.BYBIT, lambda market: Numbered(market, "bybit")),
+    # No such depth is on offer; with this one the best twenty levels need the rest.
+    "bybit": (rules.bybit(25), lambda market: Numbered(market, "bybit", 25)),
+    "bybit-deep": (rules.bybit(1000), lambda market: Numbered(market, "bybit")),
     "okx": (rules.OKX, lambda market: Numbered(market, "okx")),
     "kraken": (rules.kraken(25), lambda market: Summed(market, 25)),
 }

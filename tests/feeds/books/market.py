@@ -57,7 +57,7 @@ class Market:
         How many levels a side it begins with.
     """
 
-    def __init__(self, seed: int, levels: int = 40) -> None:
+    def __init__(self, seed: int, levels: int = 80) -> None:
         self.random = random.Random(seed)
         self.middle = 500_000
         self.bids = {self.middle - n: self._units() for n in range(1, levels + 1)}
@@ -103,6 +103,23 @@ def texts(changes: dict[int, int]) -> list[Level]:
     return [(price(at), quantity(units)) for at, units in changes.items()]
 
 
+def step_of_best(market: Market, depth: int) -> list[list[Level]]:
+    """Let a market change; return what is told of its best levels, in any order.
+
+    What leaves them because better ones come isn't told; what enters them is.
+    """
+    before = market.best(depth)
+    whole = market.step()
+    sides = []
+    for changes, was, now in zip(whole, before, market.best(depth), strict=True):
+        old = dict(was)
+        told = [(at, units) for at, units in now if old.get(at) != units]
+        told += [(price(at), quantity(0)) for at, units in changes.items() if not units and price(at) in old]
+        market.random.shuffle(told)
+        sides.append(told)
+    return sides
+
+
 class Numbered:
     """What Binance spot, Binance USD-M, Bybit or OKX send of a market.
 
@@ -112,16 +129,22 @@ class Numbered:
         The market.
     style
         ``spot``, ``usdm``, ``bybit`` or ``okx``.
+    depth
+        How many levels a side are told; None: all.
     """
 
-    def __init__(self, market: Market, style: str) -> None:
+    def __init__(self, market: Market, style: str, depth: int | None = None) -> None:
         self.market = market
         self.style = style
+        self.depth = depth
         self.last = 1000
 
     def delta(self) -> Change:
         """Return the next change."""
-        bids, asks = self.market.step()
+        if self.depth is None:
+            bids, asks = map(texts, self.market.step())
+        else:
+            bids, asks = step_of_best(self.market, self.depth)
         before, some = self.last, self.market.random
         # Only on spot and Bybit does a change begin right after the one before it.
         first = before + (1 if self.style in {"spot", "bybit"} else some.randint(1, 50))
@@ -132,11 +155,11 @@ class Numbered:
             "bybit": {"last": self.last},
             "okx": {"last": self.last, "previous": before},
         }[self.style]
-        return change(texts(bids), texts(asks), ms=self.market.ms, **named)
+        return change(bids, asks, ms=self.market.ms, **named)
 
     def snapshot(self) -> Change:
-        """Return the whole book as it is now."""
-        return change(*self.market.best(), snapshot=True, ms=self.market.ms, last=self.last)
+        """Return the book as it is now."""
+        return change(*self.market.best(self.depth), snapshot=True, ms=self.market.ms, last=self.last)
 
 
 class Plain:
@@ -154,27 +177,15 @@ class Plain:
 
 
 class Summed:
-    """What Kraken sends of a market: the best levels alone, with a checksum.
-
-    What leaves the best levels because better ones come isn't told; what enters them is.
-    """
+    """What Kraken sends of a market: the best levels alone, with a checksum."""
 
     def __init__(self, market: Market, depth: int) -> None:
         self.market = market
         self.depth = depth
 
     def delta(self) -> Change:
-        before = self.market.best(self.depth)
-        whole = self.market.step()
-        after = self.market.best(self.depth)
-        sides = []
-        for side, changes in enumerate(whole):
-            old, new = dict(before[side]), dict(after[side])
-            told = [(at, units) for at, units in new.items() if old.get(at) != units]
-            told += [(price(at), quantity(0)) for at, units in changes.items() if not units and price(at) in old]
-            self.market.random.shuffle(told)
-            sides.append(told)
-        return change(*sides, ms=self.market.ms, checksum=self.sum())
+        bids, asks = step_of_best(self.market, self.depth)
+        return change(bids, asks, ms=self.market.ms, checksum=self.sum())
 
     def snapshot(self) -> Change:
         return change(*self.market.best(self.depth), snapshot=True, ms=self.market.ms, checksum=self.sum())

@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.feeds.books.market import change, price, quantity
-from tickertape.stream.feeds.books import rules
 from tickertape.stream.feeds.books.book import Book
+from tickertape.stream.feeds.define.book_rule import BookRule
 from tickertape.stream.feeds.define.change import Level
+
+RULE = BookRule(ways=("subscribe",), is_numbered=True)
 
 Plain = tuple[dict[float, Level], dict[float, Level]]
 
@@ -32,7 +34,7 @@ def follow(seed: int, changes: int, levels: int) -> None:
     some = random.Random(seed)
     middle = 500_000
     whole = [[(price(middle + sign * n), quantity(n)) for n in range(1, levels)] for sign in (-1, 1)]
-    book, plain = Book(rules.BYBIT, 10 * changes, 0.0), (dict[float, Level](), dict[float, Level]())
+    book, plain = Book(RULE, 10 * changes, 0.0), (dict[float, Level](), dict[float, Level]())
     book.take(change(*whole, snapshot=True, last=10), 0.0, 0)
     apply(plain, *whole)
     done, number = 0, 10

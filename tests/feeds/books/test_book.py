@@ -127,7 +127,7 @@ class TestFetched:
 class TestSubscribed:
     """The stream begins with a snapshot."""
 
-    @pytest.mark.parametrize("rule", [rules.COINBASE, rules.BYBIT, rules.OKX, rules.kraken(10)])
+    @pytest.mark.parametrize("rule", [rules.COINBASE, rules.bybit(1000), rules.OKX, rules.kraken(10)])
     def test_changes_before_the_snapshot_are_nothing(self, rule: BookRule) -> None:
         one = book(rule)
         assert not one.take(change([("98", "1")], last=90, previous=80), 0.0, 0)
@@ -144,14 +144,14 @@ class TestSubscribed:
         assert prices(one) == (["90"], ["91"])
 
     def test_bybits_number_1_is_a_new_beginning(self) -> None:
-        one = live(rules.BYBIT)
+        one = live(rules.bybit(1000))
         assert one.take(change([("90", "1")], [("91", "1")], last=1), 0.0, 0)
         assert (one.number, prices(one)) == (1, (["90"], ["91"]))
         assert one.take(change([("90", "0")], last=2), 0.0, 0)
 
     def test_bybits_book_of_snapshots_alone(self) -> None:
         """`orderbook.1` repeats the last one with the same number after three seconds."""
-        one = live(rules.BYBIT)
+        one = live(rules.bybit(1000))
         for ms, last, bid in ((10, 101, "98"), (3010, 101, "98"), (3020, 150, "97")):
             assert one.take(change([(bid, "1")], [ASK], snapshot=True, last=last, ms=ms), 0.0, 0)
             assert prices(one) == ([bid], ["101"])
@@ -342,7 +342,7 @@ class TestConnections:
 
 
 def test_numbers_that_fall_break_a_book() -> None:
-    one = live(rules.BYBIT)
+    one = live(rules.bybit(1000))
     assert not one.take(change([("98", "1")], last=50, ms=1000), 0.0, 0)
     assert broken(one, change([("98", "1")], last=51, ms=1001)) == "numbers fell"
 

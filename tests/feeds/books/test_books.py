@@ -26,7 +26,7 @@ def start(books: Books, *, last: int = 100, ms: int = 0) -> Quote | None:
 
 class TestQuotes:
     def test_a_quote(self) -> None:
-        assert start(of(rules.BYBIT)) == Quote(
+        assert start(of(rules.bybit(1000))) == Quote(
             symbol=SYMBOL,
             source="here",
             id=100,
@@ -39,7 +39,7 @@ class TestQuotes:
         )
 
     def test_only_a_change_of_the_top_makes_one(self) -> None:
-        books = of(rules.BYBIT)
+        books = of(rules.bybit(1000))
         start(books)
         told = [
             books.take(change([("98", "5")], last=101), 0.0),  # behind the best bid
@@ -61,13 +61,13 @@ class TestQuotes:
         ]
 
     def test_an_empty_side_has_no_quote(self) -> None:
-        books = of(rules.BYBIT)
+        books = of(rules.bybit(1000))
         start(books)
         assert books.take(change([("99", "0"), ("98", "0")], last=101), 0.0) is None
         assert books.take(change([("97", "1")], last=102), 0.0) is not None
 
     def test_none_for_a_source_that_sends_its_own(self) -> None:
-        books = of(rules.BYBIT, quotes=False)
+        books = of(rules.bybit(1000), quotes=False)
         assert start(books) is None
         assert len(books.depths(START_MS)) == 1
 
@@ -104,7 +104,7 @@ class TestNumbersOfQuotes:
 
 class TestDepth:
     def test_a_depth(self) -> None:
-        books = of(rules.BYBIT)
+        books = of(rules.bybit(1000))
         start(books)
         assert books.depths(START_MS + 1789) == [
             Depth(
@@ -122,7 +122,7 @@ class TestDepth:
         ]
 
     def test_one_a_second_also_without_a_change(self) -> None:
-        books = of(rules.BYBIT)
+        books = of(rules.bybit(1000))
         start(books)
         made = [books.depths(START_MS + ms) for ms in (0, 10, 990, 1010, 2500, 2400)]
         assert [[depth.time_ms - START_MS for depth in some] for some in made] == [[0], [], [], [1000], [2000], []]
@@ -205,7 +205,7 @@ class TestConnections:
 
     def test_dropped_messages_are_a_gap_where_no_number_tells_of_them(self) -> None:
         """Such as those of a full buffer, while Kafka is away."""
-        without, numbered = of(rules.COINBASE), of(rules.BYBIT)
+        without, numbered = of(rules.COINBASE), of(rules.bybit(1000))
         for books in (without, numbered):
             start(books)
             books.miss(1.0)
@@ -221,7 +221,7 @@ class TestConnections:
 
 
 def test_counts() -> None:
-    books = of(rules.BYBIT)
+    books = of(rules.bybit(1000))
     start(books)
     books.take(change([("99", "5")], last=101), 0.0)
     books.take(change([("99", "5")], last=101), 0.0)

@@ -91,7 +91,7 @@ def test_nothing_that_is_published_is_crossed_or_invalid(rule: BookRule, steps: 
     assert [depth.id for depth in depths] == sorted(depth.id for depth in depths)
 
 
-@pytest.mark.parametrize("rule", [rules.BINANCE, rules.COINBASE, rules.BYBIT, rules.OKX, rules.kraken(10)])
+@pytest.mark.parametrize("rule", [rules.BINANCE, rules.COINBASE, rules.bybit(1000), rules.OKX, rules.kraken(10)])
 def test_nothing_grows(rule: BookRule) -> None:
     """A flood of new prices, in order or not, with or without a snapshot; then one that is a million levels large."""
     books = Books("here", rule, ["A"], quotes=True, most_levels=1000, now=0.0)

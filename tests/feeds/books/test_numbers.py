@@ -44,7 +44,7 @@ def test_binance_usdm(previous: int, first: int, last: int, verdict: Verdict) ->
 
 @pytest.mark.parametrize(("last", "verdict"), [(101, A), (102, G), (100, I), (50, I)])
 def test_bybit(last: int, verdict: Verdict) -> None:
-    assert judge(rules.BYBIT, change(last=last), 100, START_MS) is verdict
+    assert judge(rules.bybit(1000), change(last=last), 100, START_MS) is verdict
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_any_change_continues_the_empty_book_of_a_new_pair() -> None:
     assert judge(rules.BINANCE, change(first=5, last=9), -1, math.inf) is Verdict.APPLY
 
 
-@pytest.mark.parametrize("rule", [rules.BINANCE, rules.BYBIT])
+@pytest.mark.parametrize("rule", [rules.BINANCE, rules.bybit(1000)])
 def test_an_old_number_with_a_new_time_is_no_repeat(rule: BookRule) -> None:
     """Otherwise a book whose source counts anew, and says so in a message that was lost, would never change again."""
     assert judge(rule, change(first=50, last=50, ms=1000), 100, START_MS) is Verdict.IGNORE
