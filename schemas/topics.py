@@ -73,6 +73,14 @@ QUOTES = Topic(
     growable=True,
     max_record_bytes=16 << 20,
 )
+BOOKS = Topic(
+    name="books",
+    holds="the best levels of an order book in one second, as JSON; or a bundle of them; or a heartbeat",
+    key="symbol",
+    partitions=4,
+    retention_ms=DAY_MS,
+    max_record_bytes=16 << 20,
+)
 POSTS = Topic(
     name="posts",
     holds="a post, normalised, as JSON; or a bundle of them; or a heartbeat",
@@ -201,7 +209,7 @@ INSTRUMENTS = Topic(
 RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
 CATALOGUE = (
-    *(TRADES, QUOTES, POSTS, SLICES),
+    *(TRADES, QUOTES, BOOKS, POSTS, SLICES),
     *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL, SIGNALS),
     *(LATE, DEAD_LETTERS, WINDOW_STATE, COMMIT_STATE, ALERTS, CONTROL, INSTRUMENTS),
 )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tickertape.agents.social.chatter import CHATTER, Chatter
     from tickertape.agents.social.posts import POST_SLICES
     from tickertape.schemas.alert import Alert
+    from tickertape.schemas.book import Depth
     from tickertape.schemas.events import Event
     from tickertape.schemas.heartbeat import Heartbeat
     from tickertape.schemas.instrument import Instrument
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     )
     from tickertape.stream.export.define.database import Database, Unavailable, Writer
     from tickertape.stream.export.define.table import Column, Row, Table
+    from tickertape.stream.feeds.define.book_rule import BookRule
     from tickertape.stream.feeds.define.change import Change
     from tickertape.stream.feeds.define.feed import Feed
     from tickertape.stream.feeds.define.format import Format
@@ -65,6 +67,7 @@ _PLACES = {
     "tickertape.agents.social.chatter": ("CHATTER", "Chatter"),
     "tickertape.agents.social.posts": ("POST_SLICES",),
     "tickertape.schemas.alert": ("Alert",),
+    "tickertape.schemas.book": ("Depth",),
     "tickertape.schemas.events": ("Event",),
     "tickertape.schemas.heartbeat": ("Heartbeat",),
     "tickertape.schemas.instrument": ("Instrument",),
@@ -93,6 +96,7 @@ _PLACES = {
     ),
     "tickertape.stream.export.define.database": ("Database", "Unavailable", "Writer"),
     "tickertape.stream.export.define.table": ("Column", "Row", "Table"),
+    "tickertape.stream.feeds.define.book_rule": ("BookRule",),
     "tickertape.stream.feeds.define.change": ("Change",),
     "tickertape.stream.feeds.define.feed": ("Feed",),
     "tickertape.stream.feeds.define.format": ("Format",),
@@ -122,6 +126,7 @@ __all__ = [
     "Alert",
     "Answer",
     "Bar",
+    "BookRule",
     "BrokerError",
     "Change",
     "Channel",
@@ -131,6 +136,7 @@ __all__ = [
     "ConfigError",
     "Database",
     "DatabaseError",
+    "Depth",
     "Distinct",
     "Event",
     "Extreme",

@@ -29,6 +29,7 @@ class Record(Struct):
 SHOWN = {
     "trades": ("time_ms", "symbol", "source", "side", "price", "quantity", "id"),
     "quotes": ("time_ms", "symbol", "source", "bid_quantity", "bid", "ask", "ask_quantity", "id"),
+    "books": ("time_ms", "symbol", "source", "bid_quantities", "bids", "asks", "ask_quantities", "id"),
     "bars": ("start_ms", "symbol", "source", "resolution", "open", "high", "low", "close", "volume", "count", "final"),
     "quote-bars": (
         *("start_ms", "symbol", "source", "resolution", "bid", "ask", "spread_bps", "time_weighted_spread_bps"),
@@ -129,6 +130,10 @@ def _lanes(lanes: list[dict[str, Any]]) -> str:
     )
 
 
+def _levels(numbers: list[float]) -> str:
+    return " ".join(f"{number:.8g}" for number in numbers[:3]) + (" …" if len(numbers) > 3 else "")
+
+
 def _bytes(encoded: str) -> str:
     return _cut(base64.b64decode(encoded, validate=True).decode(errors="backslashreplace"))
 
@@ -141,6 +146,7 @@ def _cut(text: str) -> str:
 _SPECIAL: dict[str, Callable[[Any], str]] = {
     "lanes": _lanes,
     "value": _bytes,
+    **dict.fromkeys(("bids", "bid_quantities", "asks", "ask_quantities"), _levels),
     "late_by_ms": str,
     "symbols": lambda symbols: " ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else ""),
     "final": lambda final: "final" if final else "open",

@@ -30,6 +30,14 @@ def test_times() -> None:
     assert time_text(1 << 62) == str(1 << 62)
 
 
+def test_the_best_levels_of_a_book() -> None:
+    book = result(
+        bids=[99.5, 99.0, 98.5, 98.0], bid_quantities=[1.0, 2.0, 3.0, 4.0], asks=[100.0], ask_quantities=[0.25]
+    )
+    (line,) = Columns("books").lines(book)[1:]
+    assert " ".join(line.split()) == "1 2 3 … 99.5 99 98.5 … 100 0.25"
+
+
 def test_bytes_that_are_not_base64_are_shown_as_they_are() -> None:
     (line,) = Columns("dead-letters").lines(result(value="not?base64", reason="x"))[1:]
     assert line.endswith("not?base64")

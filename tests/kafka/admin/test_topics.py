@@ -206,6 +206,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert tickertape(own, "topics", "create").splitlines() == [
         "trades: 2 partitions, new",
         "quotes: 4 partitions, new",
+        "books: 4 partitions, new",
         "posts: 4 partitions, new",
         "slices: 3 partitions, new",
         *(f"{name}: 4 partitions, new" for name in RESULTS),
@@ -259,6 +260,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(x["name"], len(x["partitions"])) for x in listed] == [
         ("trades", 2),
         ("quotes", 4),
+        ("books", 4),
         ("posts", 4),
         ("slices", 3),
         *((name, 4) for name in RESULTS),
@@ -285,7 +287,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^unknown topic nope; the topics are trades, quotes, posts, slices, bars, .*, alerts, control$",
+        match=r"^unknown topic nope; the topics are trades, quotes, books, posts, slices, bars, .*, alerts, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
 
