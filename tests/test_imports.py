@@ -42,6 +42,7 @@ LEVELS = {
     "stream.engine.worker": 9,
     "stream.feeds": 3,
     "stream.feeds.define": 4,
+    "stream.feeds.adapt": 5,
     "stream.feeds.live": 5,
     "stream.feeds.exchanges": 6,
     "stream.feeds.networks": 6,

@@ -120,11 +120,13 @@ def dashboards(out: Path) -> None:
 def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
     """Return the Structs of each topic's records, for the topics whose records are JSON."""
     from tickertape.schemas.alert import Due, Position, Sending, Sent, Skipped
+    from tickertape.schemas.events import TOPICS
     from tickertape.schemas.refused import DeadLetter, Late, LateSlice
     from tickertape.schemas.topics import ALERTS, DEAD_LETTERS, LATE
     from tickertape.stream.results.described import described_outputs
 
-    found: dict[str, list[Any]] = {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
+    found: dict[str, list[Any]] = {topic.name: [kind] for kind, topic in TOPICS.items()}
+    found |= {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
     for output in described_outputs(agents, settings):
         found.setdefault(output.sink, []).append(output.result)
     found[ALERTS.name] = [Due, Sending, Sent, Skipped, Position]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 
@@ -63,8 +64,8 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def normalise(self, frame: bytes, received_ms: int) -> Event | list[Event] | Other:
-        """Decode a message into an event, or several in the order in which they happened.
+    def normalise(self, frame: bytes, received_ms: int) -> Event | Change | list[Event | Change] | Other:
+        """Decode a message into an event or a change of a book, or several in the order in which they happened.
 
         A message that is something else becomes an `Other`.
 

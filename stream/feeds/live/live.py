@@ -12,6 +12,7 @@ import msgspec
 from tickertape.schemas.events import TOPICS, Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.live.connection import Line, Patience
@@ -190,7 +191,12 @@ class Live:
                 others[found.kind] += 1
                 continue
             several = found if isinstance(found, list) else [found]
-            events += [event for event in several if self._is_new(event, now)]
+            for event in several:
+                if isinstance(event, Change):
+                    # Nobody keeps books yet.
+                    others["book"] += 1
+                elif self._is_new(event, now):
+                    events.append(event)
         yield self._counted(events)
 
     def _counted(self, events: list[Event]) -> list[Event]:
@@ -225,7 +231,7 @@ class _End:
         self.number = number
         self.name = name
         self.setting = live.source.setting
-        self.hello = live.source.hello
+        self.hello = (*live.source.hello, *live.source.subscribe(live.source.streams(number)))
         self.leaves = live.source.leaves
         self.room = live.room
         self._live = live

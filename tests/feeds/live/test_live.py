@@ -11,12 +11,11 @@ from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
-from tests.feeds.exchange import Exchange, breaks, closes, freezes, quote, refusal, says, stays, trade
+from tests.feeds.exchange import Exchange, binance_at, breaks, closes, freezes, quote, refusal, says, stays, trade
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import ConfigError, InputError
-from tickertape.stream.feeds.exchanges.binance_live import Binance
 from tickertape.stream.feeds.live import live
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
@@ -42,7 +41,7 @@ def _log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def binance(exchange: Exchange, *symbols: str, **changes: float) -> Live:
-    source = Binance(exchange.url, symbols or ("BTCUSDT",))
+    source = binance_at(exchange.url, symbols or ("BTCUSDT",))
     return Live(source, replace(PATIENCE, **changes), buffer_bytes=1 << 20)
 
 
@@ -278,7 +277,7 @@ def test_a_refusal_after_there_was_a_connection_is_outlasted() -> None:
 
 
 def test_an_address_that_is_none_is_one_line() -> None:
-    live = Live(Binance("https://localhost/stream", ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
+    live = Live(binance_at("https://localhost/stream", ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
     with pytest.raises(
         ConfigError,
         match=r"^binance: .*https://localhost/stream\?streams=.* isn't a valid URI: .*; TICKERTAPE_BINANCE_URL sets",

@@ -260,6 +260,8 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("trades", 2),
         ("quotes", 4),
         ("posts", 4),
+        ("perpetuals", 1),
+        ("liquidations", 1),
         ("slices", 3),
         *((name, 4) for name in RESULTS),
         ("late", 1),

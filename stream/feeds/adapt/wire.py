@@ -1,0 +1,237 @@
+"""What fields of exchanges' messages may be, and how they become fields of events.
+
+Decoders of these types are lax (``strict=False``): most exchanges write numbers as texts. The bounds are checked while
+a message is decoded, so an event is made of its fields as they are.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tickertape.schemas.fields import EARLIEST_MS, LATEST_MS
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.change import Change, Level
+from tickertape.stream.feeds.define.other import Other
+
+#: A price or quantity of a quote: zero if that side of the book is empty.
+Amount = Annotated[float, Meta(ge=0, le=1e18)]
+#: A time in ms, or in µs.
+Time = Annotated[int, Meta(ge=EARLIEST_MS, le=1000 * LATEST_MS)]
+#: A time as text, with its offset from UTC.
+Moment = Annotated[datetime, Meta(tz=True)]
+#: A number whose text counts.
+Text = Annotated[str, Meta(min_length=1, max_length=64)]
+Levels = list[tuple[Text, Text]]
+
+MOST_LETTERS = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MS, _DAY_US = 86_400_000, 86_400_000_000
+
+T = TypeVar("T")
+
+
+def in_ms(time: int) -> int:
+    """Return a time in ms, given in ms or µs.
+
+    Raises
+    ------
+    ValueError
+        It is neither between 2000 and 2100.
+    """
+    return time if time <= LATEST_MS else _sane(time // 1000)
+
+
+def ms_of(moment: datetime) -> int:
+    """Return a time in ms since 1970 UTC.
+
+    Raises
+    ------
+    ValueError
+        It is not between 2000 and 2100.
+    """
+    since = moment - _EPOCH
+    return _sane(since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000)
+
+
+def us_of(moment: datetime) -> int:
+    """Return a time in µs since 1970 UTC."""
+    since = moment - _EPOCH
+    return since.days * _DAY_US + since.seconds * 1_000_000 + since.microseconds
+
+
+def _sane(time_ms: int) -> int:
+    if not EARLIEST_MS <= time_ms <= LATEST_MS:
+        raise ValueError(f"time {time_ms} ms is not between 2000 and 2100")
+    return time_ms
+
+
+def in_base(quantity: float, base_per_unit: float) -> float:
+    """Return a quantity in the base currency: 34.95 contracts of 0.01 BTC are 0.3495 BTC."""
+    if base_per_unit == 1:
+        return quantity
+    # As doubles, 34.95 × 0.01 would be 0.34950000000000003.
+    return float(Decimal(repr(quantity)) * Decimal(repr(base_per_unit)))
+
+
+def levels(of: Sequence[Level]) -> Sequence[Level]:
+    """Return levels of a book as they are.
+
+    Raises
+    ------
+    ValueError
+        A price is not a decimal above zero, or a quantity not a decimal of zero or more.
+    """
+    texts = [text for level in of for text in level]
+    digits = "".join(texts).replace(".", "")
+    if texts and not (digits.isascii() and digits.isdecimal() and max(map(len, texts)) <= MOST_LETTERS):
+        raise ValueError("a price or quantity of a book is not a decimal")
+    for price, quantity in of:
+        if not (0 < float(price) <= 1e18 and float(quantity) <= 1e18):
+            raise ValueError(f"a book can't have {quantity} at {price}")
+    return of
+
+
+def best(of: Sequence[Level], base_per_unit: float = 1.0) -> tuple[float, float]:
+    """Return price and quantity, in the base currency, of a book's first level; zeros if there is none.
+
+    Raises
+    ------
+    ValueError
+        They are no decimals.
+    """
+    if not of:
+        return 0.0, 0.0
+    price, quantity = levels(of[:1])[0]
+    return float(price), in_base(float(quantity), base_per_unit)
+
+
+def trade_of(
+    symbol: str,
+    source: str,
+    number: int | str,
+    time_ms: int,
+    received_ms: int,
+    price: float,
+    quantity: float,
+    side: Literal["buy", "sell"] | None,
+    last_id: int | None = None,
+    sequence: int | None = None,
+) -> Trade:
+    """Return a `Trade` from its fields; an aggregate's number is that of its first trade.
+
+    Raises
+    ------
+    ValueError
+        The last number of an aggregate is before the first, or too far behind it.
+    """
+    if isinstance(number, int) and last_id is not None:
+        if not 0 <= last_id - number < 1 << 31:
+            raise ValueError(f"an aggregate of the trades {number} to {last_id}")
+        if last_id == number:
+            last_id = None
+    return Trade(
+        symbol=symbol,
+        source=source,
+        id=number,
+        last_id=last_id,
+        sequence=sequence,
+        time_ms=time_ms,
+        price=price,
+        quantity=quantity,
+        side=side,
+        received_ms=received_ms,
+    )
+
+
+def quote_of(
+    symbol: str,
+    source: str,
+    number: int,
+    time_ms: int,
+    received_ms: int,
+    bid: float,
+    bids: float,
+    ask: float,
+    asks: float,
+) -> Quote | Other:
+    """Return a `Quote` from its fields; if a side of its book is empty, an `Other`, as that is no quote."""
+    if not (bid and bids and ask and asks):
+        return Other("empty book")
+    return Quote(
+        symbol=symbol,
+        source=source,
+        id=number,
+        time_ms=time_ms,
+        bid=bid,
+        bid_quantity=bids,
+        ask=ask,
+        ask_quantity=asks,
+        received_ms=received_ms,
+    )
+
+
+def change_of(
+    symbol: str,
+    source: str,
+    time_ms: int,
+    received_ms: int,
+    bids: Sequence[Level],
+    asks: Sequence[Level],
+    *,
+    is_snapshot: bool,
+    **numbers: int | None,
+) -> Change:
+    """Return a `Change` from its fields.
+
+    Raises
+    ------
+    ValueError
+        A level is invalid; see `levels`.
+    """
+    return Change(
+        symbol=symbol,
+        source=source,
+        time_ms=time_ms,
+        received_ms=received_ms,
+        is_snapshot=is_snapshot,
+        bids=levels(bids),
+        asks=levels(asks),
+        **numbers,
+    )
+
+
+class _Named(Struct):
+    type: Any = ""
+    channel: Any = ""
+    method: Any = ""
+    event: Any = ""
+
+
+_named = msgspec.json.Decoder(_Named).decode
+
+
+def reader(decoder: msgspec.json.Decoder[T]) -> Callable[[bytes], T | Other]:
+    """Return a function that decodes messages of a tagged union, and makes an `Other` of those with another tag.
+
+    The function raises ValueError if a message is not JSON, or has a known tag and is invalid.
+    """
+    kinds = get_args(decoder.type) or (decoder.type,)
+    known = {kind.__struct_config__.tag for kind in kinds}
+    decode = decoder.decode
+
+    def read(frame: bytes) -> T | Other:
+        try:
+            return decode(frame)
+        except msgspec.ValidationError:
+            named = _named(frame)
+            names = [name for name in (named.type, named.channel, named.method, named.event) if isinstance(name, str)]
+            if known.intersection(names):
+                raise
+            return Other(next(filter(None, names), "unnamed")[:MOST_LETTERS])
+
+    return read

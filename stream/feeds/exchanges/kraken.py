@@ -1,0 +1,163 @@
+"""Kraken, WebSocket v2: trades, quotes of the ticker, and books with checksums."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from tickertape.schemas.events import Event
+from tickertape.schemas.fields import Id, Positive
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.adapt import asking, wire
+from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
+from tickertape.stream.feeds.define.change import Change, Level
+from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.stream import Answer, Stream
+from tickertape.stream.feeds.exchanges.naming import feed_of
+
+# The most symbols in a request.
+MOST_ASKED = 100
+
+
+class _Trade(Struct):
+    symbol: str
+    side: Literal["buy", "sell"]
+    price: Positive
+    qty: Positive
+    trade_id: Id
+    timestamp: wire.Moment
+
+
+class _Trades(Struct, tag_field="channel", tag="trade"):
+    data: list[_Trade]
+
+
+class _Ticker(Struct):
+    symbol: str
+    bid: wire.Amount
+    bid_qty: wire.Amount
+    ask: wire.Amount
+    ask_qty: wire.Amount
+    timestamp: wire.Moment
+
+
+class _Tickers(Struct, tag_field="channel", tag="ticker"):
+    data: list[_Ticker]
+
+
+class _Level(Struct):
+    # Numbers as Kraken writes them, with zeros at the end: the checksum is that of these digits.
+    price: Raw
+    qty: Raw
+
+
+class _Book(Struct):
+    symbol: str
+    bids: list[_Level]
+    asks: list[_Level]
+    checksum: Annotated[int, Meta(ge=0, lt=2**32)]
+    timestamp: wire.Moment | None = None
+
+
+class _Books(Struct, tag_field="channel", tag="book"):
+    type: Literal["snapshot", "update"]
+    data: list[_Book]
+
+
+class _Answer(Struct):
+    success: bool
+    method: str = ""
+    req_id: int = -1
+    symbol: str = ""
+    error: str = ""
+    result: dict[str, Any] = {}
+
+
+_CHANNELS = ("trade", "ticker", "book")
+_read = wire.reader(msgspec.json.Decoder(_Trades | _Tickers | _Books))
+_answer = msgspec.json.Decoder(_Answer).decode
+
+
+class KrakenSettings(ExchangeSettings, frozen=True):
+    """The settings of the feed. A book may have 10, 25, 100, 500 or 1000 levels."""
+
+    url: str = "wss://ws.kraken.com/v2"
+    info_url: str = "https://api.kraken.com/0/public/AssetPairs"
+    depth: int = 100
+
+
+class Kraken(Exchange):
+    """Kraken's spot market; see `Exchange`."""
+
+    setting = "TICKERTAPE_KRAKEN_URL"
+    contiguous = (Trade,)
+    marks = (b'"method"',)
+    channels: ClassVar = {
+        "trades": (Channel("trade", Trade),),
+        "quotes": (Channel("ticker", Quote),),
+        "books": (Channel("book", Change),),
+    }
+
+    def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:
+        # A refusal names no channel. So the number of a request is that of its channel.
+        more = {"ticker": {"event_trigger": "bbo"}, "book": {"depth": self.settings.depth}}
+        asked = [
+            {"channel": channel, "symbol": some} | more.get(channel, {"snapshot": False})
+            for channel, names in asking.by_channel(streams).items()
+            for some in asking.parts(names, MOST_ASKED)
+        ]
+        return [
+            asking.text_of({"method": verb, "params": params, "req_id": _CHANNELS.index(params["channel"])})
+            for params in asked
+        ]
+
+    def answered(self, frame: bytes) -> Answer | None:
+        said = _answer(frame)
+        if said.method != "subscribe":
+            return None
+        if said.success:
+            return Answer(confirmed=((str(said.result.get("channel")), str(said.result.get("symbol"))),))
+        channel = _CHANNELS[said.req_id] if 0 <= said.req_id < len(_CHANNELS) else ""
+        return Answer(refused=((channel, said.symbol),), why=said.error)
+
+    def normalise(self, frame: bytes, received_ms: int) -> list[Event | Change] | Other:
+        said = _read(frame)
+        ours, name = self.names.ours, self.name
+        if isinstance(said, Other):
+            return said
+        if isinstance(said, _Trades):
+            return [
+                wire.trade_of(
+                    *(ours(raw.symbol), name, raw.trade_id, wire.ms_of(raw.timestamp), received_ms),
+                    *(raw.price, raw.qty, raw.side),
+                )
+                for raw in said.data
+            ]
+        if isinstance(said, _Tickers):
+            found = [self._quote(raw, received_ms) for raw in said.data]
+            return [quote for quote in found if not isinstance(quote, Other)] or Other("empty book")
+        return [self._change(raw, received_ms, is_snapshot=said.type == "snapshot") for raw in said.data]
+
+    def _quote(self, raw: _Ticker, received_ms: int) -> Quote | Other:
+        # Without a market, the time is 1970.
+        if not (raw.bid and raw.ask):
+            return Other("empty book")
+        symbol, number, time_ms = self.names.ours(raw.symbol), wire.us_of(raw.timestamp), wire.ms_of(raw.timestamp)
+        best = raw.bid, raw.bid_qty, raw.ask, raw.ask_qty
+        return wire.quote_of(symbol, self.name, number, time_ms, received_ms, *best)
+
+    def _change(self, raw: _Book, received_ms: int, *, is_snapshot: bool) -> Change:
+        symbol, time_ms = self.names.ours(raw.symbol), wire.ms_of(raw.timestamp) if raw.timestamp else received_ms
+        bids, asks = _levels(raw.bids), _levels(raw.asks)
+        return wire.change_of(
+            symbol, self.name, time_ms, received_ms, bids, asks, is_snapshot=is_snapshot, checksum=raw.checksum
+        )
+
+
+def _levels(of: Sequence[_Level]) -> Sequence[Level]:
+    return [(bytes(level.price).decode(), bytes(level.qty).decode()) for level in of]
+
+
+FEED = feed_of("kraken", "Kraken's spot trades and quotes. A symbol is written as BTC-USD.", Kraken, KrakenSettings)

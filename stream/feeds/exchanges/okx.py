@@ -1,0 +1,154 @@
+"""OKX v5, spot: trades, quotes and books."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from tickertape.schemas.events import Event
+from tickertape.schemas.fields import Id, Positive, TimeMs
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.adapt import asking, wire
+from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
+from tickertape.stream.feeds.define.change import Change, Level
+from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.stream import Answer, Stream
+from tickertape.stream.feeds.exchanges.naming import feed_of
+
+# A request may have 64 KB.
+MOST_ASKED = 200
+
+
+class _Argument(Struct, rename="camel"):
+    channel: str
+    inst_id: str = ""
+
+
+class Message(Struct):
+    arg: _Argument = _Argument("")
+    event: str = ""
+    code: str = ""
+    msg: str = ""
+    action: Literal["snapshot", "update", ""] = ""
+    data: Raw = Raw(b"null")
+
+
+class _Trade(Struct, rename="camel"):
+    inst_id: str
+    trade_id: Id
+    px: Positive
+    sz: Positive
+    side: Literal["buy", "sell"]
+    ts: TimeMs
+    # An aggregate has the number of its last trade.
+    count: Annotated[int, Meta(ge=1, le=1 << 30)] = 1
+
+
+class _Level(Struct, array_like=True):
+    price: wire.Text
+    quantity: wire.Text
+
+
+class _Book(Struct, rename="camel"):
+    bids: list[_Level]
+    asks: list[_Level]
+    ts: TimeMs
+    seq_id: Id
+    prev_seq_id: int = -1
+    checksum: int = 0
+
+
+message = msgspec.json.Decoder(Message).decode
+_trades = msgspec.json.Decoder(list[_Trade], strict=False).decode
+_books = msgspec.json.Decoder(list[_Book], strict=False).decode
+
+
+class Okx(Exchange):
+    """OKX's spot market; see `Exchange`."""
+
+    setting = "TICKERTAPE_OKX_URL"
+    contiguous = (Trade,)
+    rising = (Quote,)
+    ping = ("ping", 20.0)
+    messages_per_second = 3.0
+    marks = (b'"event"',)
+    channels: ClassVar = {
+        "trades": (Channel("trades-all", Trade, route=1),),
+        "aggregates": (Channel("trades", Trade),),
+        "quotes": (Channel("bbo-tbt", Quote),),
+        "books": (Channel("books", Change),),
+    }
+
+    def routes(self) -> Sequence[str]:
+        return [f"{self.settings.url}/public", f"{self.settings.url}/business"]
+
+    def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:
+        arguments = list({(each.channel, each.name): self.argument(each) for each in streams}.values())
+        return [asking.text_of({"op": verb, "args": some}) for some in asking.parts(arguments, MOST_ASKED)]
+
+    def argument(self, stream: Stream) -> dict[str, str]:
+        """Return what is asked for."""
+        return {"channel": stream.channel, "instId": stream.name}
+
+    def answered(self, frame: bytes) -> Answer | None:
+        said = message(frame)
+        if said.event == "subscribe":
+            return Answer(confirmed=((said.arg.channel, said.arg.inst_id),))
+        if said.event != "error":
+            return None
+        # In words: "channel:trades,instId:FOO-USDT doesn't exist".
+        channel, name = (re.search(rf"{key}: ?([\w-]+)", said.msg) for key in ("channel", "instId"))
+        refused = ((channel[1], name[1] if name else ""),) if channel else ()
+        return Answer(refused=refused, why=f"{said.code} {said.msg}")
+
+    def leaves(self, frame: bytes) -> bool:
+        # A notice of an upgrade, for which the server ends its connections.
+        return b'"64008"' in frame and b'"notice"' in frame
+
+    def normalise(self, frame: bytes, received_ms: int) -> Event | Change | list[Event | Change] | Other:
+        if frame == b"pong":
+            return Other("pong")
+        said, at = message(frame), received_ms
+        channel, source = said.arg.channel, self.name
+        if said.event or channel not in ("trades", "trades-all", "bbo-tbt", "books"):
+            return Other((said.event or channel or "unnamed")[: wire.MOST_LETTERS])
+        if channel.startswith("trades"):
+            return [self._trade(raw, at) for raw in _trades(said.data)]
+        symbol, per = self.names.ours(said.arg.inst_id), self.names.base_per_unit(said.arg.inst_id)
+        found: list[Event | Change] = []
+        for book in _books(said.data):
+            bids, asks = _levels(book.bids), _levels(book.asks)
+            if channel == "books":
+                previous = book.prev_seq_id if book.prev_seq_id >= 0 else None
+                numbers = {"last": book.seq_id, "previous": previous, "checksum": book.checksum or None}
+                whole = said.action == "snapshot"
+                found.append(wire.change_of(symbol, source, book.ts, at, bids, asks, is_snapshot=whole, **numbers))
+            else:
+                best = (*wire.best(bids, per), *wire.best(asks, per))
+                quote = wire.quote_of(symbol, source, book.seq_id, book.ts, at, *best)
+                found += [] if isinstance(quote, Other) else [quote]
+        return found or Other("empty book")
+
+    def _trade(self, raw: _Trade, at: int) -> Trade:
+        symbol, first = self.names.ours(raw.inst_id), raw.trade_id - raw.count + 1
+        if first < 0:
+            raise ValueError(f"trade {raw.trade_id} of {symbol} stands for {raw.count} trades")
+        quantity = wire.in_base(raw.sz, self.names.base_per_unit(raw.inst_id))
+        return wire.trade_of(symbol, self.name, first, raw.ts, at, raw.px, quantity, raw.side, last_id=raw.trade_id)
+
+
+def _levels(of: Sequence[_Level]) -> Sequence[Level]:
+    return [(level.price, level.quantity) for level in of]
+
+
+class OkxSettings(ExchangeSettings, frozen=True):
+    """The settings of the feed."""
+
+    url: str = "wss://ws.okx.com:8443/ws/v5"
+    info_url: str = "https://www.okx.com/api/v5/public/instruments?instType=SPOT"
+
+
+FEED = feed_of("okx", "OKX's spot trades and quotes. A symbol is written as BTC-USDT.", Okx, OkxSettings)
