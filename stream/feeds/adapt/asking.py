@@ -20,12 +20,12 @@ def text_of(message: object) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def by_channel(streams: Sequence[Stream]) -> dict[str, list[str]]:
-    """Return the names of symbols by channel, each once."""
+def by_channel(streams: Sequence[Stream], most: int = 10_000) -> list[tuple[str, list[str]]]:
+    """Return channels with the names of their symbols, each name once, and at most so many together."""
     found: dict[str, dict[str, None]] = {}
     for stream in streams:
         found.setdefault(stream.channel, {})[stream.name] = None
-    return {channel: list(names) for channel, names in found.items()}
+    return [(channel, list(some)) for channel, names in found.items() for some in parts(list(names), most)]
 
 
 def named_in(text: str, names: Sequence[str]) -> list[str]:

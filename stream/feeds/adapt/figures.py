@@ -9,33 +9,27 @@ from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
 from tickertape.stream.feeds.define.other import Other
 
-
-class Figures(Struct, kw_only=True):
-    """Figures in a message, as texts; empty where there is none. An adapter's Struct renames them as its source does.
-
-    The attributes are those of a `Perpetual`.
-    """
-
-    mark: str = ""
-    index: str = ""
-    funding_rate: str = ""
-    funding_interval_hours: str = ""
-    next_funding_ms: str = ""
-    open_interest: str = ""
+# The figures of a `Perpetual`.
+_NAMES = ("mark", "index", "funding_rate", "funding_interval_hours", "next_funding_ms", "open_interest")
 
 
-_NAMES = Figures.__struct_fields__
+def perpetual_of(raw: Struct, symbol: str, source: str, time_ms: int, received_ms: int) -> Perpetual | Other:
+    """Return the figures of a message; an `Other` if it has none.
 
-
-def perpetual_of(figures: Figures, symbol: str, source: str, time_ms: int, received_ms: int) -> Perpetual | Other:
-    """Return a record of figures; an `Other` if there are none.
+    Parameters
+    ----------
+    raw
+        The message. Its figures are texts, under the names that they have in a `Perpetual`; empty or left out if there
+        are none. Open interest is in the base currency.
+    symbol, source, time_ms, received_ms
+        See `Perpetual`.
 
     Raises
     ------
     ValueError
         A figure is no number, or out of bounds.
     """
-    found: dict[str, str | int] = {name: text for name in _NAMES if (text := getattr(figures, name))}
+    found: dict[str, str | int] = {name: text for name in _NAMES if (text := getattr(raw, name, ""))}
     if not found:
         return Other("no figures")
     if "open_interest" in found:

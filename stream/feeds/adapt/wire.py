@@ -28,6 +28,8 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Text = Annotated[str, Meta(min_length=1, max_length=64)]
 Levels = list[tuple[Text, Text]]
 
+Side = Literal["buy", "sell"]
+
 MOST_LETTERS = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS, _DAY_US = 86_400_000, 86_400_000_000
@@ -118,7 +120,7 @@ def trade_of(
     received_ms: int,
     price: float,
     quantity: float,
-    side: Literal["buy", "sell"] | None,
+    side: Side | None,
     last_id: int | None = None,
     sequence: int | None = None,
 ) -> Trade:
@@ -229,7 +231,7 @@ def reader(decoder: msgspec.json.Decoder[T]) -> Callable[[bytes], T | Other]:
             return decode(frame)
         except msgspec.ValidationError:
             named = _named(frame)
-            names = [name for name in (named.type, named.channel, named.method, named.event) if isinstance(name, str)]
+            names = [name for name in (named.channel, named.event, named.method, named.type) if isinstance(name, str)]
             if known.intersection(names):
                 raise
             return Other(next(filter(None, names), "unnamed")[:MOST_LETTERS])

@@ -1,7 +1,7 @@
 """Binance spot: trades, quotes and books, live and as recorded."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar
 from urllib.parse import quote
 
 import msgspec
@@ -67,7 +67,7 @@ class _Depth(Struct):
 
 envelope = msgspec.json.Decoder(Envelope).decode
 # If the buyer was the maker, the taker sold.
-_SIDES: dict[bool, Literal["buy", "sell"]] = {True: "sell", False: "buy"}
+_SIDES: dict[bool, wire.Side] = {True: "sell", False: "buy"}
 _trade = msgspec.json.Decoder(_Trade, strict=False).decode
 _aggregate = msgspec.json.Decoder(_Aggregate, strict=False).decode
 _book_ticker = msgspec.json.Decoder(_BookTicker, strict=False).decode
@@ -131,12 +131,8 @@ class BinanceSettings(ExchangeSettings, frozen=True):
     info_url: str = "https://api.binance.com/api/v3/exchangeInfo"
 
 
-FEED = feed_of(
-    "binance",
-    "Binance's spot trades and quotes (bookTicker). A symbol is written as BTCUSDT or BTC-USDT.",
-    Binance,
-    BinanceSettings,
-)
+ABOUT = "Binance's spot trades and quotes (bookTicker). A symbol is written as BTCUSDT or BTC-USDT."
+FEED = feed_of("binance", ABOUT, Binance, BinanceSettings)
 _recorded = Binance(BinanceSettings(), (), names_of("binance", ""), "binance")
 
 

@@ -14,18 +14,22 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import wire
 from tickertape.stream.feeds.adapt.exchange import Channel, ExchangeSettings
-from tickertape.stream.feeds.adapt.figures import Figures, liquidation_of, perpetual_of
+from tickertape.stream.feeds.adapt.figures import liquidation_of, perpetual_of
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.binance import Binance, envelope
 from tickertape.stream.feeds.exchanges.naming import feed_of
 
 
-class _Mark(Figures, rename={"mark": "p", "index": "i", "funding_rate": "r"}, kw_only=True):
+class _Mark(Struct, rename={"mark": "p", "index": "i", "funding_rate": "r", "next": "T"}):
     s: str
     E: TimeMs
+    mark: str = ""
+    index: str = ""
+    funding_rate: str = ""
     # Zero for contracts that are delivered.
-    T: int = 0
+    next: int = 0
+    next_funding_ms: str = ""
 
 
 class _Order(Struct):
@@ -69,7 +73,7 @@ class BinanceUsdm(Binance):
             return found
         if found.kind == "markPrice":
             mark = _mark(envelope(frame).data)
-            mark.next_funding_ms = str(mark.T) if mark.T else ""
+            mark.next_funding_ms = str(mark.next) if mark.next else ""
             return perpetual_of(mark, self.names.ours(mark.s), self.name, mark.E, at)
         if found.kind == "forceOrder":
             order = _forced(envelope(frame).data).o

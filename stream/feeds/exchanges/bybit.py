@@ -56,7 +56,7 @@ class _Book(Struct):
 message = msgspec.json.Decoder(Message, strict=False).decode
 _trades = msgspec.json.Decoder(list[_Trade], strict=False).decode
 _book = msgspec.json.Decoder(_Book, strict=False).decode
-SIDES: dict[str, Literal["buy", "sell"]] = {"Buy": "buy", "Sell": "sell"}
+SIDES: dict[str, wire.Side] = {"Buy": "buy", "Sell": "sell"}
 
 
 class Bybit(Exchange):

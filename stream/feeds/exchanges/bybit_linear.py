@@ -11,7 +11,7 @@ from tickertape.schemas.fields import Positive, TimeMs
 from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
 from tickertape.stream.feeds.adapt.exchange import Channel
-from tickertape.stream.feeds.adapt.figures import Figures, liquidation_of, perpetual_of
+from tickertape.stream.feeds.adapt.figures import liquidation_of, perpetual_of
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.bybit import Bybit, BybitSettings, message
@@ -27,8 +27,14 @@ _FIGURES = {
 }
 
 
-class _Ticker(Figures, rename=_FIGURES, kw_only=True):
+class _Ticker(Struct, rename=_FIGURES):
     symbol: str
+    mark: str = ""
+    index: str = ""
+    funding_rate: str = ""
+    funding_interval_hours: str = ""
+    next_funding_ms: str = ""
+    open_interest: str = ""
 
 
 class _Liquidation(Struct):

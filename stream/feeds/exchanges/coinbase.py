@@ -24,7 +24,7 @@ class _Match(Struct, tag_field="type", tag="match"):
     time: wire.Moment
     price: Positive
     size: Positive
-    side: Literal["buy", "sell"]
+    side: wire.Side
 
 
 # The trade before the subscription. After a gap it shows how many are missing.
@@ -87,7 +87,7 @@ class Coinbase(Exchange):
     }
 
     def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:
-        asked = asking.by_channel(streams)
+        asked = dict(asking.by_channel(streams))
         if verb == "subscribe":
             # Without heartbeats, a connection with quiet products would seem dead.
             asked["heartbeat"] = list(dict.fromkeys(stream.name for stream in streams))
@@ -110,7 +110,7 @@ class Coinbase(Exchange):
         symbol = self.names.ours(said.product_id)
         if isinstance(said, _Match):
             # It is the side of the maker, whose order was in the book.
-            side: Literal["buy", "sell"] = "buy" if said.side == "sell" else "sell"
+            side: wire.Side = "buy" if said.side == "sell" else "sell"
             time_ms = wire.ms_of(said.time)
             return wire.trade_of(symbol, self.name, said.trade_id, time_ms, received_ms, said.price, said.size, side)
         time_ms = wire.ms_of(said.time) if said.time else received_ms

@@ -12,7 +12,7 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import asking, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
-from tickertape.stream.feeds.define.change import Change
+from tickertape.stream.feeds.define.change import Change, Level
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.naming import feed_of
@@ -27,14 +27,6 @@ class _Trade(Struct):
     time: wire.Moment
 
 
-class _Traded(Struct):
-    trades: list[_Trade]
-
-
-class _Trades(Struct, tag_field="channel", tag="market_trades"):
-    events: list[_Traded]
-
-
 class _Ticker(Struct):
     product_id: str
     best_bid: wire.Amount
@@ -43,46 +35,34 @@ class _Ticker(Struct):
     best_ask_quantity: wire.Amount
 
 
-class _Ticked(Struct):
-    tickers: list[_Ticker]
-
-
-class _Tickers(Struct, tag_field="channel", tag="ticker"):
-    timestamp: wire.Moment
-    events: list[_Ticked]
-
-
 class _Level(Struct):
     side: Literal["bid", "offer"]
     price_level: wire.Text
     new_quantity: wire.Text
 
 
-class _Changed(Struct):
-    type: Literal["snapshot", "update"]
-    product_id: str
-    updates: list[_Level]
+class _Event(Struct):
+    type: str = ""
+    product_id: str = ""
+    trades: list[_Trade] = []
+    tickers: list[_Ticker] = []
+    updates: list[_Level] = []
+    subscriptions: dict[str, list[str]] = {}
 
 
-class _Books(Struct, tag_field="channel", tag="l2_data"):
-    timestamp: wire.Moment
-    sequence_num: Id
-    events: list[_Changed]
-
-
-class _Subscribed(Struct):
-    subscriptions: dict[str, list[str]]
-
-
-class _Answer(Struct):
+class _Message(Struct):
+    channel: str = ""
+    timestamp: wire.Moment | None = None
+    sequence_num: Id = 0
+    events: list[_Event] = []
+    # Of an error.
     type: str = ""
     message: str = ""
-    channel: str = ""
-    events: list[_Subscribed] = []
 
 
-_read = wire.reader(msgspec.json.Decoder(_Trades | _Tickers | _Books, strict=False))
-_answer = msgspec.json.Decoder(_Answer).decode
+_message = msgspec.json.Decoder(_Message, strict=False).decode
+_TAKER: dict[str, wire.Side] = {"BUY": "buy", "SELL": "sell"}
+_MAKER: dict[str, wire.Side] = {"BUY": "sell", "SELL": "buy"}
 
 
 class CoinbaseAdvanced(Exchange):
@@ -102,11 +82,11 @@ class CoinbaseAdvanced(Exchange):
     def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:
         return [
             asking.text_of({"type": verb, "product_ids": names, "channel": channel})
-            for channel, names in asking.by_channel(streams).items()
+            for channel, names in asking.by_channel(streams)
         ]
 
     def answered(self, frame: bytes) -> Answer | None:
-        said = _answer(frame)
+        said = _message(frame)
         if said.type == "error":
             refused = tuple(("", name) for name in asking.named_in(said.message, self.theirs))
             return Answer(refused=refused, why=said.message)
@@ -116,44 +96,37 @@ class CoinbaseAdvanced(Exchange):
         return Answer(confirmed=tuple((channel, name) for channel, names in lists for name in names))
 
     def normalise(self, frame: bytes, received_ms: int) -> list[Event | Change] | Other:
-        said, at = _read(frame), received_ms
-        ours, source = self.names.ours, self.name
-        if isinstance(said, Other):
-            return said
-        if isinstance(said, _Trades):
-            sides = _SIDES[self.settings.side_of]
-            # The newest is first.
-            trades = [raw for event in said.events for raw in reversed(event.trades)]
-            return [
-                wire.trade_of(
-                    *(ours(raw.product_id), source, raw.trade_id, wire.ms_of(raw.time), at),
-                    *(raw.price, raw.size, sides[raw.side]),
-                )
-                for raw in trades
-            ] or Other("market_trades")
-        time_ms = wire.ms_of(said.timestamp)
+        said, at, ours, source = _message(frame), received_ms, self.names.ours, self.name
         found: list[Event | Change] = []
-        if isinstance(said, _Tickers):
-            for raw in (ticker for event in said.events for ticker in event.tickers):
-                best = raw.best_bid, raw.best_bid_quantity, raw.best_ask, raw.best_ask_quantity
-                number = wire.us_of(said.timestamp)
-                quote = wire.quote_of(ours(raw.product_id), source, number, time_ms, at, *best)
-                found += [] if isinstance(quote, Other) else [quote]
-            return found or Other("empty book")
-        for event in said.events:
-            bids = [(level.price_level, level.new_quantity) for level in event.updates if level.side == "bid"]
-            asks = [(level.price_level, level.new_quantity) for level in event.updates if level.side == "offer"]
-            whole, symbol = event.type == "snapshot", ours(event.product_id)
-            numbers = {"last": said.sequence_num}
-            found.append(wire.change_of(symbol, source, time_ms, at, bids, asks, is_snapshot=whole, **numbers))
-        return found
+        if said.channel == "market_trades":
+            sides = _MAKER if self.settings.side_of == "maker" else _TAKER
+            for event in said.events:
+                # The newest is first.
+                for t in reversed(event.trades):
+                    symbol, time_ms = ours(t.product_id), wire.ms_of(t.time)
+                    found.append(wire.trade_of(symbol, source, t.trade_id, time_ms, at, t.price, t.size, sides[t.side]))
+        elif said.channel in ("ticker", "l2_data"):
+            if said.timestamp is None:
+                raise ValueError(f"a message of {said.channel} without a timestamp")
+            time_ms, number = wire.ms_of(said.timestamp), wire.us_of(said.timestamp)
+            for event in said.events:
+                for raw in event.tickers:
+                    best = raw.best_bid, raw.best_bid_quantity, raw.best_ask, raw.best_ask_quantity
+                    quote = wire.quote_of(ours(raw.product_id), source, number, time_ms, at, *best)
+                    found += [] if isinstance(quote, Other) else [quote]
+                if said.channel == "l2_data":
+                    found.append(self._change(event, time_ms, at, said.sequence_num))
+        return found or Other((said.channel or said.type or "unnamed")[: wire.MOST_LETTERS])
 
-
-Side = Literal["buy", "sell"]
-_SIDES: dict[str, dict[str, Side]] = {
-    "maker": {"SELL": "buy", "BUY": "sell"},
-    "taker": {"BUY": "buy", "SELL": "sell"},
-}
+    def _change(self, event: _Event, time_ms: int, at: int, number: int) -> Change:
+        if event.type not in ("snapshot", "update"):
+            raise ValueError(f"a book's {event.type[: wire.MOST_LETTERS]!r}")
+        symbol, whole = self.names.ours(event.product_id), event.type == "snapshot"
+        sides: dict[str, list[Level]] = {"bid": [], "offer": []}
+        for level in event.updates:
+            sides[level.side].append((level.price_level, level.new_quantity))
+        bids, asks = sides["bid"], sides["offer"]
+        return wire.change_of(symbol, self.name, time_ms, at, bids, asks, is_snapshot=whole, last=number)
 
 
 class CoinbaseAdvancedSettings(ExchangeSettings, frozen=True):
@@ -170,9 +143,5 @@ class CoinbaseAdvancedSettings(ExchangeSettings, frozen=True):
     side_of: Literal["maker", "taker"] = "maker"
 
 
-FEED = feed_of(
-    "coinbaseadvanced",
-    "Coinbase Advanced's trades and quotes. A symbol is written as BTC-USD.",
-    CoinbaseAdvanced,
-    CoinbaseAdvancedSettings,
-)
+ABOUT = "Coinbase Advanced's trades and quotes. A symbol is written as BTC-USD."
+FEED = feed_of("coinbaseadvanced", ABOUT, CoinbaseAdvanced, CoinbaseAdvancedSettings)

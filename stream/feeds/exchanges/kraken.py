@@ -17,13 +17,10 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.naming import feed_of
 
-# The most symbols in a request.
-MOST_ASKED = 100
-
 
 class _Trade(Struct):
     symbol: str
-    side: Literal["buy", "sell"]
+    side: wire.Side
     price: Positive
     qty: Positive
     trade_id: Id
@@ -75,7 +72,7 @@ class _Answer(Struct):
     result: dict[str, Any] = {}
 
 
-_CHANNELS = ("trade", "ticker", "book")
+_CHANNELS = ["trade", "ticker", "book"]
 _read = wire.reader(msgspec.json.Decoder(_Trades | _Tickers | _Books))
 _answer = msgspec.json.Decoder(_Answer).decode
 
@@ -101,17 +98,13 @@ class Kraken(Exchange):
     }
 
     def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:
-        # A refusal names no channel. So the number of a request is that of its channel.
         more = {"ticker": {"event_trigger": "bbo"}, "book": {"depth": self.settings.depth}}
-        asked = [
-            {"channel": channel, "symbol": some} | more.get(channel, {"snapshot": False})
-            for channel, names in asking.by_channel(streams).items()
-            for some in asking.parts(names, MOST_ASKED)
-        ]
-        return [
-            asking.text_of({"method": verb, "params": params, "req_id": _CHANNELS.index(params["channel"])})
-            for params in asked
-        ]
+        found = []
+        for channel, names in asking.by_channel(streams, most=100):
+            params = {"channel": channel, "symbol": names} | more.get(channel, {"snapshot": False})
+            # A refusal names no channel. So the number of a request is that of its channel.
+            found.append(asking.text_of({"method": verb, "params": params, "req_id": _CHANNELS.index(channel)}))
+        return found
 
     def answered(self, frame: bytes) -> Answer | None:
         said = _answer(frame)
@@ -119,41 +112,34 @@ class Kraken(Exchange):
             return None
         if said.success:
             return Answer(confirmed=((str(said.result.get("channel")), str(said.result.get("symbol"))),))
-        channel = _CHANNELS[said.req_id] if 0 <= said.req_id < len(_CHANNELS) else ""
-        return Answer(refused=((channel, said.symbol),), why=said.error)
+        return Answer(refused=((dict(enumerate(_CHANNELS)).get(said.req_id, ""), said.symbol),), why=said.error)
 
     def normalise(self, frame: bytes, received_ms: int) -> list[Event | Change] | Other:
-        said = _read(frame)
-        ours, name = self.names.ours, self.name
+        said, at = _read(frame), received_ms
         if isinstance(said, Other):
             return said
         if isinstance(said, _Trades):
-            return [
-                wire.trade_of(
-                    *(ours(raw.symbol), name, raw.trade_id, wire.ms_of(raw.timestamp), received_ms),
-                    *(raw.price, raw.qty, raw.side),
-                )
-                for raw in said.data
-            ]
+            return [self._trade(raw, at) for raw in said.data]
         if isinstance(said, _Tickers):
-            found = [self._quote(raw, received_ms) for raw in said.data]
+            found = [self._quote(raw, at) for raw in said.data]
             return [quote for quote in found if not isinstance(quote, Other)] or Other("empty book")
-        return [self._change(raw, received_ms, is_snapshot=said.type == "snapshot") for raw in said.data]
+        return [self._change(raw, at, is_snapshot=said.type == "snapshot") for raw in said.data]
 
-    def _quote(self, raw: _Ticker, received_ms: int) -> Quote | Other:
+    def _trade(self, t: _Trade, at: int) -> Trade:
+        symbol, time_ms = self.names.ours(t.symbol), wire.ms_of(t.timestamp)
+        return wire.trade_of(symbol, self.name, t.trade_id, time_ms, at, t.price, t.qty, t.side)
+
+    def _quote(self, raw: _Ticker, at: int) -> Quote | Other:
         # Without a market, the time is 1970.
         if not (raw.bid and raw.ask):
             return Other("empty book")
-        symbol, number, time_ms = self.names.ours(raw.symbol), wire.us_of(raw.timestamp), wire.ms_of(raw.timestamp)
-        best = raw.bid, raw.bid_qty, raw.ask, raw.ask_qty
-        return wire.quote_of(symbol, self.name, number, time_ms, received_ms, *best)
+        symbol, best = self.names.ours(raw.symbol), (raw.bid, raw.bid_qty, raw.ask, raw.ask_qty)
+        return wire.quote_of(symbol, self.name, wire.us_of(raw.timestamp), wire.ms_of(raw.timestamp), at, *best)
 
-    def _change(self, raw: _Book, received_ms: int, *, is_snapshot: bool) -> Change:
-        symbol, time_ms = self.names.ours(raw.symbol), wire.ms_of(raw.timestamp) if raw.timestamp else received_ms
-        bids, asks = _levels(raw.bids), _levels(raw.asks)
-        return wire.change_of(
-            symbol, self.name, time_ms, received_ms, bids, asks, is_snapshot=is_snapshot, checksum=raw.checksum
-        )
+    def _change(self, raw: _Book, at: int, *, is_snapshot: bool) -> Change:
+        symbol, time_ms = self.names.ours(raw.symbol), wire.ms_of(raw.timestamp) if raw.timestamp else at
+        of = symbol, self.name, time_ms, at, _levels(raw.bids), _levels(raw.asks)
+        return wire.change_of(*of, is_snapshot=is_snapshot, checksum=raw.checksum)
 
 
 def _levels(of: Sequence[_Level]) -> Sequence[Level]:

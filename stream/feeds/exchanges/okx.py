@@ -13,16 +13,13 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import asking, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
-from tickertape.stream.feeds.define.change import Change, Level
+from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.naming import feed_of
 
-# A request may have 64 KB.
-MOST_ASKED = 200
 
-
-class _Argument(Struct, rename="camel"):
+class _Argument(Struct, rename="camel", frozen=True):
     channel: str
     inst_id: str = ""
 
@@ -41,7 +38,7 @@ class _Trade(Struct, rename="camel"):
     trade_id: Id
     px: Positive
     sz: Positive
-    side: Literal["buy", "sell"]
+    side: wire.Side
     ts: TimeMs
     # An aggregate has the number of its last trade.
     count: Annotated[int, Meta(ge=1, le=1 << 30)] = 1
@@ -86,11 +83,10 @@ class Okx(Exchange):
         return [f"{self.settings.url}/public", f"{self.settings.url}/business"]
 
     def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:
-        arguments = list({(each.channel, each.name): self.argument(each) for each in streams}.values())
-        return [asking.text_of({"op": verb, "args": some}) for some in asking.parts(arguments, MOST_ASKED)]
+        arguments = list({tuple(one.items()): one for one in map(self.argument, streams)}.values())
+        return [asking.text_of({"op": verb, "args": some}) for some in asking.parts(arguments, most=200)]
 
     def argument(self, stream: Stream) -> dict[str, str]:
-        """Return what is asked for."""
         return {"channel": stream.channel, "instId": stream.name}
 
     def answered(self, frame: bytes) -> Answer | None:
@@ -100,8 +96,8 @@ class Okx(Exchange):
         if said.event != "error":
             return None
         # In words: "channel:trades,instId:FOO-USDT doesn't exist".
-        channel, name = (re.search(rf"{key}: ?([\w-]+)", said.msg) for key in ("channel", "instId"))
-        refused = ((channel[1], name[1] if name else ""),) if channel else ()
+        found = re.search(r"channel: ?([\w-]+)(?:, ?instId: ?([\w-]+))?", said.msg)
+        refused = ((found[1], found[2] or ""),) if found else ()
         return Answer(refused=refused, why=f"{said.code} {said.msg}")
 
     def leaves(self, frame: bytes) -> bool:
@@ -111,8 +107,8 @@ class Okx(Exchange):
     def normalise(self, frame: bytes, received_ms: int) -> Event | Change | list[Event | Change] | Other:
         if frame == b"pong":
             return Other("pong")
-        said, at = message(frame), received_ms
-        channel, source = said.arg.channel, self.name
+        said, at, source = message(frame), received_ms, self.name
+        channel = said.arg.channel
         if said.event or channel not in ("trades", "trades-all", "bbo-tbt", "books"):
             return Other((said.event or channel or "unnamed")[: wire.MOST_LETTERS])
         if channel.startswith("trades"):
@@ -120,11 +116,10 @@ class Okx(Exchange):
         symbol, per = self.names.ours(said.arg.inst_id), self.names.base_per_unit(said.arg.inst_id)
         found: list[Event | Change] = []
         for book in _books(said.data):
-            bids, asks = _levels(book.bids), _levels(book.asks)
+            bids, asks = ([(level.price, level.quantity) for level in side] for side in (book.bids, book.asks))
             if channel == "books":
-                previous = book.prev_seq_id if book.prev_seq_id >= 0 else None
+                previous, whole = book.prev_seq_id if book.prev_seq_id >= 0 else None, said.action == "snapshot"
                 numbers = {"last": book.seq_id, "previous": previous, "checksum": book.checksum or None}
-                whole = said.action == "snapshot"
                 found.append(wire.change_of(symbol, source, book.ts, at, bids, asks, is_snapshot=whole, **numbers))
             else:
                 best = (*wire.best(bids, per), *wire.best(asks, per))
@@ -138,10 +133,6 @@ class Okx(Exchange):
             raise ValueError(f"trade {raw.trade_id} of {symbol} stands for {raw.count} trades")
         quantity = wire.in_base(raw.sz, self.names.base_per_unit(raw.inst_id))
         return wire.trade_of(symbol, self.name, first, raw.ts, at, raw.px, quantity, raw.side, last_id=raw.trade_id)
-
-
-def _levels(of: Sequence[_Level]) -> Sequence[Level]:
-    return [(level.price, level.quantity) for level in of]
 
 
 class OkxSettings(ExchangeSettings, frozen=True):

@@ -1,7 +1,6 @@
 """OKX v5, perpetual swaps: what spot has, their figures, and liquidations."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -12,7 +11,7 @@ from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
 from tickertape.stream.feeds.adapt import wire
 from tickertape.stream.feeds.adapt.exchange import Channel
-from tickertape.stream.feeds.adapt.figures import Figures, liquidation_of, perpetual_of
+from tickertape.stream.feeds.adapt.figures import liquidation_of, perpetual_of
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Stream
@@ -21,30 +20,38 @@ from tickertape.stream.feeds.exchanges.okx import Okx, OkxSettings, message
 
 HOUR_MS = 3_600_000
 _FIGURES = {
+    "name": "instId",
     "mark": "markPx",
     "index": "idxPx",
     "funding_rate": "fundingRate",
     "next_funding_ms": "fundingTime",
-    # In the base currency; `oi` is in contracts.
+    "next_but_one_ms": "nextFundingTime",
+    # `oi` is in contracts.
     "open_interest": "oiCcy",
 }
 
 
-class _Figures(Figures, rename=_FIGURES, kw_only=True):
-    instId: str  # noqa: N815 - the exchange's name for it
+class _Figures(Struct, rename=_FIGURES):
+    name: str
     ts: TimeMs
-    nextFundingTime: TimeMs = 0  # noqa: N815 - as above
+    mark: str = ""
+    index: str = ""
+    funding_rate: str = ""
+    next_funding_ms: str = ""
+    next_but_one_ms: str = ""
+    open_interest: str = ""
+    funding_interval_hours: str = ""
 
 
-class _Detail(Struct):
-    side: Literal["buy", "sell"]
+class _Detail(Struct, rename="camel"):
+    side: wire.Side
     sz: Positive
-    bkPx: Positive  # noqa: N815 - as above
+    bk_px: Positive
     ts: TimeMs
 
 
-class _Liquidated(Struct):
-    instId: str  # noqa: N815 - as above
+class _Liquidated(Struct, rename="camel"):
+    inst_id: str
     details: list[_Detail]
 
 
@@ -86,22 +93,22 @@ class OkxSwap(Okx):
         return found
 
     def _perpetual(self, raw: _Figures, at: int) -> Perpetual | Other:
-        if raw.nextFundingTime:
-            hours = (raw.nextFundingTime - int(raw.next_funding_ms or 0)) / HOUR_MS
-            raw.funding_interval_hours = repr(hours)
-        name = f"{raw.instId.removesuffix('-SWAP')}-SWAP"
+        if raw.next_funding_ms and raw.next_but_one_ms:
+            raw.funding_interval_hours = repr((int(raw.next_but_one_ms) - int(raw.next_funding_ms)) / HOUR_MS)
+        # An index has the name of its spot pair.
+        name = f"{raw.name.removesuffix('-SWAP')}-SWAP"
         return perpetual_of(raw, self.names.ours(name), self.name, raw.ts, at)
 
     def _liquidations(self, data: msgspec.Raw, at: int) -> list[Event | Change]:
         return [
             liquidation_of(
-                *(self.names.ours(raw.instId), self.name, one.ts, at, one.side),
-                *(wire.in_base(one.sz, self.names.base_per_unit(raw.instId)), one.bkPx),
+                *(self.names.ours(raw.inst_id), self.name, one.ts, at, one.side),
+                *(wire.in_base(one.sz, self.names.base_per_unit(raw.inst_id)), one.bk_px),
                 price_is="bankruptcy",
                 is_sample=True,
             )
             for raw in _liquidated(data)
-            if raw.instId in self.theirs
+            if raw.inst_id in self.theirs
             for one in raw.details
         ]
 
