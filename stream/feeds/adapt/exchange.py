@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from tickertape.schemas.liquidation import Liquidation
+from tickertape.schemas.perpetual import Perpetual
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.feeds.adapt.asking import parts
 from tickertape.stream.feeds.define.change import Change
@@ -24,8 +26,6 @@ class Channel(Struct, frozen=True):
         The kind of event that it brings.
     route
         Which of the exchange's addresses has it.
-    is_of_perpetuals
-        True if only perpetuals have it.
     cut
         What names lack here at their end.
     """
@@ -33,12 +33,13 @@ class Channel(Struct, frozen=True):
     name: str
     kind: type
     route: int = 0
-    is_of_perpetuals: bool = False
     cut: str = ""
 
-    def name_of(self, name: str) -> str:
-        """Return what the channel calls the symbol of this name."""
-        return name.removesuffix(self.cut)
+    def stream_of(self, name: str, symbol: str) -> Stream:
+        """Return the channel's stream of a symbol, given in the exchange's own form and in ours."""
+        is_rare = self.kind is Liquidation
+        own = name.removesuffix(self.cut)
+        return Stream(kind=self.kind, symbol=symbol, channel=self.name, name=own, is_rare=is_rare)
 
 
 class ExchangeSettings(Struct, frozen=True):
@@ -105,19 +106,16 @@ class Exchange(Source):
         self.symbols = [names.ours(one) for one in self.theirs]
         chosen = self._chosen()
         self.kinds = tuple(dict.fromkeys(channel.kind for channel in chosen if channel.kind is not Change))
-        self._lines = [
-            (url, some)
-            for route, url in enumerate(self.routes())
-            for some in parts(
-                [
-                    Stream(kind=channel.kind, symbol=symbol, channel=channel.name, name=channel.name_of(one))
-                    for one, symbol in zip(self.theirs, self.symbols, strict=True)
-                    for channel in chosen
-                    if channel.route == route and (symbol.endswith("-PERP") or not channel.is_of_perpetuals)
-                ],
-                self.most_streams,
-            )
-        ]
+        self._lines: list[tuple[str, Sequence[Stream]]] = []
+        for route, url in enumerate(self.routes()):
+            wanted = [
+                channel.stream_of(one, symbol)
+                for one, symbol in zip(self.theirs, self.symbols, strict=True)
+                for channel in chosen
+                # Contracts that are delivered have no such figures.
+                if channel.route == route and (channel.kind is not Perpetual or symbol.endswith("-PERP"))
+            ]
+            self._lines += [(url, some) for some in parts(wanted, self.most_streams)]
 
     def words(self) -> Mapping[str, Sequence[Channel]]:
         """Return the exchange's channels for each word that the setting ``channels`` may have."""
@@ -140,7 +138,10 @@ class Exchange(Source):
 
     def _theirs(self, symbol: str) -> str:
         try:
-            return self.names.theirs(symbol)
+            name = self.names.theirs(symbol)
+            # A contract that is worth some of the quote currency has no fixed size.
+            self.names.base_per_unit(name)
+            return name
         except ValueError as error:
             raise ConfigError(str(error)) from None
 

@@ -16,12 +16,15 @@ class Stream(Struct, frozen=True, kw_only=True):
         The source's own name for the channel: ``publicTrade``.
     name
         The source's own name for the symbol: ``BTCUSDT``.
+    is_rare
+        True if hours may pass without an event, as with liquidations: silence then says nothing.
     """
 
     kind: type
     symbol: str
     channel: str
     name: str
+    is_rare: bool = False
 
 
 class Answer(Struct, frozen=True, kw_only=True):
