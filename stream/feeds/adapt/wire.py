@@ -45,7 +45,7 @@ def in_ms(time: int) -> int:
     ValueError
         It is neither between 2000 and 2100.
     """
-    return time if time <= LATEST_MS else _sane(time // 1000)
+    return time if time <= LATEST_MS else sane(time // 1000)
 
 
 def ms_of(moment: datetime) -> int:
@@ -57,7 +57,7 @@ def ms_of(moment: datetime) -> int:
         It is not between 2000 and 2100.
     """
     since = moment - _EPOCH
-    return _sane(since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000)
+    return sane(since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000)
 
 
 def us_of(moment: datetime) -> int:
@@ -66,7 +66,30 @@ def us_of(moment: datetime) -> int:
     return since.days * _DAY_US + since.seconds * 1_000_000 + since.microseconds
 
 
-def _sane(time_ms: int) -> int:
+def ns_of(text: str) -> int:
+    """Return a time in ns since 1970 UTC, given as text with up to nine digits behind the second.
+
+    Raises
+    ------
+    ValueError
+        It is no time with its offset from UTC.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"time {text} without an offset from UTC")
+    # What `datetime` cuts off.
+    rest = text.partition(".")[2][6:9].rstrip("Z")
+    return us_of(moment) * 1000 + (int(rest.ljust(3, "0")) if rest.isdecimal() else 0)
+
+
+def sane(time_ms: int) -> int:
+    """Return a time in ms as it is.
+
+    Raises
+    ------
+    ValueError
+        It is not between 2000 and 2100.
+    """
     if not EARLIEST_MS <= time_ms <= LATEST_MS:
         raise ValueError(f"time {time_ms} ms is not between 2000 and 2100")
     return time_ms
@@ -208,6 +231,7 @@ def change_of(
 
 
 class _Named(Struct):
+    T: Any = ""
     type: Any = ""
     channel: Any = ""
     method: Any = ""
@@ -231,7 +255,11 @@ def reader(decoder: msgspec.json.Decoder[T]) -> Callable[[bytes], T | Other]:
             return decode(frame)
         except msgspec.ValidationError:
             named = _named(frame)
-            names = [name for name in (named.channel, named.event, named.method, named.type) if isinstance(name, str)]
+            names = [
+                name
+                for name in (named.channel, named.event, named.method, named.type, named.T)
+                if isinstance(name, str)
+            ]
             if known.intersection(names):
                 raise
             return Other(next(filter(None, names), "unnamed")[:MOST_LETTERS])

@@ -1,4 +1,4 @@
 """One module per exchange, which decodes its messages into trades and quotes.
 
-May import: schemas, stream.feeds.adapt, stream.feeds.define.
+May import: schemas, stream.configuration, stream.errors, stream.feeds.adapt, stream.feeds.define.
 """

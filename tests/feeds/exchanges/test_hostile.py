@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.feeds.exchanges import (
+    test_alpaca,
     test_binance,
     test_binance_usdm,
     test_bybit,
@@ -19,14 +20,14 @@ from tests.feeds.exchanges import (
     test_kraken,
     test_okx,
 )
-from tickertape.stream.feeds.adapt.exchange import Exchange
 from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.source import Source
 
 _OKX, _SWAP = test_okx.okx(), test_okx.swap()
 _LINEAR, _USDM = test_bybit.linear(), test_binance_usdm.usdm()
 _BINANCE, _COINBASE = test_binance.binance(), test_coinbase.coinbase(symbols=("BTC-USD", "ETH-USD"))
 _ADVANCED, _KRAKEN = test_coinbase_advanced.advanced(), test_kraken.kraken()
-SAID: list[tuple[Exchange, bytes]] = [
+SAID: list[tuple[Source, bytes]] = [
     *(
         (_BINANCE, each)
         for each in (test_binance.SOLD, test_binance.AGGREGATE, test_binance.QUOTED, test_binance.DEPTH)
@@ -45,6 +46,8 @@ SAID: list[tuple[Exchange, bytes]] = [
     (_OKX, test_okx.pushed("books", test_okx.BOOK, action="update")),
     (_SWAP, test_okx.pushed("funding-rate", {"instId": "BTC-USDT-SWAP", "ts": "1700000000000", "fundingRate": "1"})),
 ]
+_ALPACA = test_alpaca.alpaca()
+SAID += [(_ALPACA, f"[{each}]".encode()) for each in (test_alpaca.TRADE, test_alpaca.QUOTE)]
 HOSTILE: list[Any] = [
     *(
         "",
@@ -68,7 +71,7 @@ HOSTILE: list[Any] = [
 ]
 
 
-def check(source: Exchange, message: bytes) -> None:
+def check(source: Source, message: bytes) -> None:
     """Decode a message; what comes of it must be valid."""
     source.answer(message)
     source.leaves(message)
@@ -101,7 +104,7 @@ def changed(message: Any, at: tuple[Any, ...], value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("source", "message"), SAID, ids=[f"{source.name}-{n}" for n, (source, _) in enumerate(SAID)])
-def test_any_value_in_any_place_is_valid_or_refused(source: Exchange, message: bytes) -> None:
+def test_any_value_in_any_place_is_valid_or_refused(source: Source, message: bytes) -> None:
     said = json.loads(message)
     for at in places(said):
         for value in HOSTILE:
@@ -111,7 +114,7 @@ def test_any_value_in_any_place_is_valid_or_refused(source: Exchange, message: b
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SAID), st.data())
-def test_any_bytes_are_valid_or_refused(said: tuple[Exchange, bytes], data: st.DataObject) -> None:
+def test_any_bytes_are_valid_or_refused(said: tuple[Source, bytes], data: st.DataObject) -> None:
     source, message = said
     first = data.draw(st.integers(0, len(message)))
     last = data.draw(st.integers(first, min(first + 20, len(message))))
@@ -120,7 +123,7 @@ def test_any_bytes_are_valid_or_refused(said: tuple[Exchange, bytes], data: st.D
 
 @pytest.mark.parametrize("what", ["9", "0." + "1" * 1000, "[", "x"])
 @pytest.mark.parametrize("source", dict(SAID).items(), ids=lambda of: of[0].name)
-def test_ten_megabytes_take_no_longer_than_others(source: tuple[Exchange, bytes], what: str) -> None:
+def test_ten_megabytes_take_no_longer_than_others(source: tuple[Source, bytes], what: str) -> None:
     (exchange, message), much = source, what.encode() * (10_000_000 // len(what))
     cut = message.rindex(b":") + 1
     began = time.process_time()

@@ -121,13 +121,13 @@ def test_garbage_is_counted_told_once_and_never_fatal(caplog: pytest.LogCaptureF
         quote(2).replace("1.5", "NaN"),
         "null",
     ]
-    others = ['{"result": null, "id": 1}', '{"stream": "btcusdt@depth@100ms", "data": {}}']
+    others = ['{"result": null, "id": 1}', '{"stream": "btcusdt@kline_1m", "data": {}}']
     exchange = Exchange(says(trade(1), *nonsense, *others, trade(2), then=stays))
     heard, live = run(exchange, last_is(2))
     assert ids(heard) == [1, 2]
     # A frame of text that isn't UTF-8 ends the connection by the protocol, so it isn't sent as one; see `says`.
     assert live.tally.garbage == len(nonsense)
-    assert live.tally.others == {"unnamed": 1, "depth": 1}
+    assert live.tally.others == {"unnamed": 1, "kline_1m": 1}
     told = [message for message in caplog.messages if "can't be read" in message]
     assert len(told) == 1
 
