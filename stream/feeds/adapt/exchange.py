@@ -57,12 +57,16 @@ class ExchangeSettings(Struct, frozen=True):
         feeds.
     depth
         How many levels a side a book has, if the exchange has books of several depths.
+    decimals
+        True to keep all digits of prices and quantities as the exchange writes them. False: they become doubles, which
+        have 15 digits or more.
     """
 
     url: str = ""
     info_url: str = ""
     channels: str = "trades quotes"
     depth: int = 0
+    decimals: bool = False
 
 
 class Exchange(Source):
@@ -85,6 +89,8 @@ class Exchange(Source):
         The most streams of a connection.
     channels
         The exchange's channels for each word that the setting ``channels`` may have.
+    exact
+        Whether all digits are kept: the setting ``decimals``.
     marks
         What an answer to a subscription has in it: one of these.
 
@@ -102,6 +108,7 @@ class Exchange(Source):
         self.settings: Any = settings
         self.name = name
         self.names = names
+        self.exact = settings.decimals
         self.theirs = list(dict.fromkeys(map(self._theirs, symbols)))
         self.symbols = [names.ours(one) for one in self.theirs]
         chosen = self._chosen()

@@ -6,8 +6,8 @@ a message is decoded, so an event is made of its fields as they are.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from decimal import Context, Decimal
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -31,10 +31,16 @@ Levels = list[tuple[Text, Text]]
 Side = Literal["buy", "sell"]
 
 MOST_LETTERS = 64
+_DIGITS = Context(prec=4 * MOST_LETTERS)
+_LEAST, _MOST = Decimal("1e-64"), Decimal("1e18")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS, _DAY_US = 86_400_000, 86_400_000_000
 
 T = TypeVar("T")
+#: The numbers of a generic message: doubles with bounds, or `Decimal`, with all digits as the source has written them.
+N = TypeVar("N")
+M = TypeVar("M")
+Number = float | Decimal
 
 
 def in_ms(time: int) -> int:
@@ -95,12 +101,37 @@ def sane(time_ms: int) -> int:
     return time_ms
 
 
-def in_base(quantity: float, base_per_unit: float) -> float:
+def in_base(quantity: Number, base_per_unit: float) -> Number:
     """Return a quantity in the base currency: 34.95 contracts of 0.01 BTC are 0.3495 BTC."""
     if base_per_unit == 1:
         return quantity
     # As doubles, 34.95 × 0.01 would be 0.34950000000000003.
-    return float(Decimal(repr(quantity)) * Decimal(repr(base_per_unit)))
+    unit = Decimal(repr(base_per_unit))
+    if isinstance(quantity, Decimal):
+        return _DIGITS.multiply(quantity, unit)
+    return float(_DIGITS.multiply(Decimal(repr(quantity)), unit))
+
+
+def check(number: Decimal) -> None:
+    """Look at a decimal for a field of an event. Of doubles, decoders see to it.
+
+    Raises
+    ------
+    ValueError
+        It is not above zero, is beyond 1e18, or has too many digits.
+    """
+    if not (number.is_finite() and _LEAST <= number <= _MOST and len(str(number)) <= MOST_LETTERS):
+        raise ValueError(f"{str(number)[:MOST_LETTERS]} is not above zero, or too large or long")
+
+
+def decoders(plain: type[T], exact: object) -> tuple[Callable[[bytes], T], Callable[[bytes], T]]:
+    """Return the decoders of a message with its numbers as doubles, and as decimals."""
+    return tuple(msgspec.json.Decoder(kind, strict=False).decode for kind in (plain, exact))  # type: ignore[return-value]  # as many as are given
+
+
+def readers(plain: object, exact: object) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """Return the readers of a tagged union with its numbers as doubles, and as decimals; see `reader`."""
+    return tuple(reader(msgspec.json.Decoder(kind, strict=False)) for kind in (plain, exact))  # type: ignore[return-value]  # as many as are given
 
 
 def levels(of: Sequence[Level]) -> Sequence[Level]:
@@ -121,7 +152,7 @@ def levels(of: Sequence[Level]) -> Sequence[Level]:
     return of
 
 
-def best(of: Sequence[Level], base_per_unit: float = 1.0) -> tuple[float, float]:
+def best(of: Sequence[Level], base_per_unit: float = 1.0, *, exact: bool = False) -> tuple[Number, Number]:
     """Return price and quantity, in the base currency, of a book's first level; zeros if there is none.
 
     Raises
@@ -132,6 +163,8 @@ def best(of: Sequence[Level], base_per_unit: float = 1.0) -> tuple[float, float]
     if not of:
         return 0.0, 0.0
     price, quantity = levels(of[:1])[0]
+    if exact:
+        return Decimal(price), in_base(Decimal(quantity), base_per_unit)
     return float(price), in_base(float(quantity), base_per_unit)
 
 
@@ -141,8 +174,8 @@ def trade_of(
     number: int | str,
     time_ms: int,
     received_ms: int,
-    price: float,
-    quantity: float,
+    price: Number,
+    quantity: Number,
     side: Side | None,
     last_id: int | None = None,
     sequence: int | None = None,
@@ -159,6 +192,9 @@ def trade_of(
             raise ValueError(f"an aggregate of the trades {number} to {last_id}")
         if last_id == number:
             last_id = None
+    if isinstance(price, Decimal):
+        for each in (price, quantity):
+            check(each)  # type: ignore[arg-type]  # they are of one type
     return Trade(
         symbol=symbol,
         source=source,
@@ -166,8 +202,8 @@ def trade_of(
         last_id=last_id,
         sequence=sequence,
         time_ms=time_ms,
-        price=price,
-        quantity=quantity,
+        price=price,  # type: ignore[arg-type]  # the JSON of a decimal has its digits
+        quantity=quantity,  # type: ignore[arg-type]  # as above
         side=side,
         received_ms=received_ms,
     )
@@ -179,23 +215,26 @@ def quote_of(
     number: int,
     time_ms: int,
     received_ms: int,
-    bid: float,
-    bids: float,
-    ask: float,
-    asks: float,
+    bid: Number,
+    bids: Number,
+    ask: Number,
+    asks: Number,
 ) -> Quote | Other:
     """Return a `Quote` from its fields; if a side of its book is empty, an `Other`, as that is no quote."""
     if not (bid and bids and ask and asks):
         return Other("empty book")
+    if isinstance(bid, Decimal):
+        for each in (bid, bids, ask, asks):
+            check(each)  # type: ignore[arg-type]  # they are of one type
     return Quote(
         symbol=symbol,
         source=source,
         id=number,
         time_ms=time_ms,
-        bid=bid,
-        bid_quantity=bids,
-        ask=ask,
-        ask_quantity=asks,
+        bid=bid,  # type: ignore[arg-type]  # as in `trade_of`
+        bid_quantity=bids,  # type: ignore[arg-type]  # as in `trade_of`
+        ask=ask,  # type: ignore[arg-type]  # as in `trade_of`
+        ask_quantity=asks,  # type: ignore[arg-type]  # as in `trade_of`
         received_ms=received_ms,
     )
 
@@ -247,7 +286,7 @@ def reader(decoder: msgspec.json.Decoder[T]) -> Callable[[bytes], T | Other]:
     The function raises ValueError if a message is not JSON, or has a known tag and is invalid.
     """
     kinds = get_args(decoder.type) or (decoder.type,)
-    known = {kind.__struct_config__.tag for kind in kinds}
+    known = {(get_origin(kind) or kind).__struct_config__.tag for kind in kinds}
     decode = decoder.decode
 
     def read(frame: bytes) -> T | Other:

@@ -1,7 +1,8 @@
 """Alpaca: trades and quotes of US equities."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from decimal import Decimal
+from typing import Annotated, ClassVar, Generic
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,23 +25,23 @@ from tickertape.stream.feeds.define.stream import Answer, Stream
 _Mark = Annotated[str, Meta(max_length=8)]
 
 
-class _Trade(Struct, tag_field="T", tag="t"):
+class _Trade(Struct, Generic[wire.N], tag_field="T", tag="t"):
     S: str
     i: Id
-    p: Positive
-    s: Positive
+    p: wire.N
+    s: wire.N
     t: wire.Text
     # Where it was traded, and the tape that tells of it. Ids are unique within both.
     x: _Mark = ""
     z: _Mark = ""
 
 
-class _Quote(Struct, tag_field="T", tag="q", rename={"asks": "as"}):
+class _Quote(Struct, Generic[wire.N], tag_field="T", tag="q", rename={"asks": "as"}):
     S: str
-    bp: wire.Amount
-    bs: wire.Amount
-    ap: wire.Amount
-    asks: wire.Amount
+    bp: wire.N
+    bs: wire.N
+    ap: wire.N
+    asks: wire.N
     t: wire.Text
 
 
@@ -53,7 +54,7 @@ class _Said(Struct):
 
 
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_read = wire.reader(msgspec.json.Decoder(_Trade | _Quote, strict=False))
+_read = wire.readers(_Trade[Positive] | _Quote[wire.Amount], _Trade[Decimal] | _Quote[Decimal])
 _said = msgspec.json.Decoder(list[_Said]).decode
 
 
@@ -124,7 +125,7 @@ class Alpaca(Exchange):
         found: list[Event | Change] = []
         other = Other("nothing")
         for item in _items(frame):
-            said = _read(item)
+            said = _read[self.exact](item)
             event = said if isinstance(said, Other) else self._event(said, received_ms)
             if isinstance(event, Other):
                 other = event
@@ -132,7 +133,7 @@ class Alpaca(Exchange):
                 found.append(event)
         return found or other
 
-    def _event(self, raw: _Trade | _Quote, at: int) -> Trade | Quote | Other:
+    def _event(self, raw: _Trade[float] | _Quote[float], at: int) -> Trade | Quote | Other:
         symbol, source, time_ns = self.names.ours(raw.S), self.name, wire.ns_of(raw.t)
         time_ms = wire.sane(time_ns // 1_000_000)
         if isinstance(raw, _Quote):

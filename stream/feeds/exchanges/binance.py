@@ -1,7 +1,8 @@
 """Binance spot: trades, quotes and books, live and as recorded."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from decimal import Decimal
+from typing import ClassVar, Generic
 from urllib.parse import quote
 
 import msgspec
@@ -24,32 +25,32 @@ class Envelope(Struct):
     data: Raw = Raw()
 
 
-class _Trade(Struct):
+class _Trade(Struct, Generic[wire.N]):
     s: str
     t: Id
-    p: Positive
-    q: Positive
+    p: wire.N
+    q: wire.N
     T: wire.Time
     m: bool
 
 
-class _Aggregate(Struct):
+class _Aggregate(Struct, Generic[wire.N]):
     s: str
     f: Id
     l: Id  # noqa: E741 - Binance's name for it
-    p: Positive
-    q: Positive
+    p: wire.N
+    q: wire.N
     T: wire.Time
     m: bool
 
 
-class _BookTicker(Struct):
+class _BookTicker(Struct, Generic[wire.N]):
     s: str
     u: Id
-    b: wire.Amount
-    B: wire.Amount
-    a: wire.Amount
-    A: wire.Amount
+    b: wire.N
+    B: wire.N
+    a: wire.N
+    A: wire.N
     # Only futures say when.
     T: wire.Time | None = None
 
@@ -68,9 +69,9 @@ class _Depth(Struct):
 envelope = msgspec.json.Decoder(Envelope).decode
 # If the buyer was the maker, the taker sold.
 _SIDES: dict[bool, wire.Side] = {True: "sell", False: "buy"}
-_trade = msgspec.json.Decoder(_Trade, strict=False).decode
-_aggregate = msgspec.json.Decoder(_Aggregate, strict=False).decode
-_book_ticker = msgspec.json.Decoder(_BookTicker, strict=False).decode
+_trade = wire.decoders(_Trade[Positive], _Trade[Decimal])
+_aggregate = wire.decoders(_Aggregate[Positive], _Aggregate[Decimal])
+_book_ticker = wire.decoders(_BookTicker[wire.Amount], _BookTicker[Decimal])
 _depth = msgspec.json.Decoder(_Depth).decode
 
 
@@ -107,15 +108,15 @@ class Binance(Exchange):
         said, at = envelope(frame), received_ms
         channel, ours, source = said.stream.partition("@")[2].partition("@")[0], self.names.ours, self.name
         if channel == "trade":
-            t = _trade(said.data)
+            t = _trade[self.exact](said.data)
             return wire.trade_of(ours(t.s), source, t.t, wire.in_ms(t.T), at, t.p, t.q, _SIDES[t.m])
         if channel == "bookTicker":
-            b = _book_ticker(said.data)
+            b = _book_ticker[self.exact](said.data)
             # On spot it has no time.
             time_ms = wire.in_ms(b.T) if b.T else at
             return wire.quote_of(ours(b.s), source, b.u, time_ms, at, b.b, b.B, b.a, b.A)
         if channel == "aggTrade":
-            g = _aggregate(said.data)
+            g = _aggregate[self.exact](said.data)
             return wire.trade_of(ours(g.s), source, g.f, wire.in_ms(g.T), at, g.p, g.q, _SIDES[g.m], g.l)
         if channel == "depth":
             d = _depth(said.data)

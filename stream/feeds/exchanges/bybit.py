@@ -2,7 +2,8 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from decimal import Decimal
+from typing import Generic, Literal
 
 import msgspec
 from msgspec import Raw, Struct
@@ -35,12 +36,12 @@ class Message(Struct):
     req_id: str = ""
 
 
-class _Trade(Struct):
+class _Trade(Struct, Generic[wire.N]):
     s: str
     i: TextId
     T: TimeMs
-    p: Positive
-    v: Positive
+    p: wire.N
+    v: wire.N
     S: Literal["Buy", "Sell"]
     seq: Id | None = None
     BT: bool = False
@@ -54,7 +55,7 @@ class _Book(Struct):
 
 
 message = msgspec.json.Decoder(Message, strict=False).decode
-_trades = msgspec.json.Decoder(list[_Trade], strict=False).decode
+_trades = wire.decoders(list[_Trade[Positive]], list[_Trade[Decimal]])
 _book = msgspec.json.Decoder(_Book, strict=False).decode
 SIDES: dict[str, wire.Side] = {"Buy": "buy", "Sell": "sell"}
 
@@ -105,7 +106,7 @@ class Bybit(Exchange):
             # Block trades are not made in the book.
             return [
                 wire.trade_of(ours(t.s), source, t.i, t.T, at, t.p, t.v, SIDES[t.S], sequence=t.seq)
-                for t in _trades(said.data)
+                for t in _trades[self.exact](said.data)
                 if not t.BT
             ] or Other("block trades")
         if channel != "orderbook":
@@ -113,7 +114,8 @@ class Bybit(Exchange):
         book, time_ms = _book(said.data), said.cts or said.ts or at
         symbol = ours(book.s)
         if said.topic.startswith("orderbook.1."):
-            return wire.quote_of(symbol, source, book.u, time_ms, at, *wire.best(book.b), *wire.best(book.a))
+            best = (*wire.best(book.b, exact=self.exact), *wire.best(book.a, exact=self.exact))
+            return wire.quote_of(symbol, source, book.u, time_ms, at, *best)
         # Number 1: the service has started again, with a new book.
         whole = said.type == "snapshot" or book.u == 1
         numbers = {"first": book.u, "last": book.u}

@@ -1,7 +1,8 @@
 """Coinbase Exchange: trades, quotes of the ticker, and books."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from decimal import Decimal
+from typing import ClassVar, Generic, Literal
 
 import msgspec
 from msgspec import Struct
@@ -18,28 +19,28 @@ from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.naming import feed_of
 
 
-class _Match(Struct, tag_field="type", tag="match"):
+class _Match(Struct, Generic[wire.N], tag_field="type", tag="match"):
     product_id: str
     trade_id: Id
     time: wire.Moment
-    price: Positive
-    size: Positive
+    price: wire.N
+    size: wire.N
     side: wire.Side
 
 
 # The trade before the subscription. After a gap it shows how many are missing.
-class _LastMatch(_Match, tag_field="type", tag="last_match"):
+class _LastMatch(_Match[wire.N], Generic[wire.N], tag_field="type", tag="last_match"):
     pass
 
 
-class _Ticker(Struct, tag_field="type", tag="ticker"):
+class _Ticker(Struct, Generic[wire.N], tag_field="type", tag="ticker"):
     product_id: str
     sequence: Id
     time: wire.Moment | None = None
-    best_bid: wire.Amount = 0.0
-    best_bid_size: wire.Amount = 0.0
-    best_ask: wire.Amount = 0.0
-    best_ask_size: wire.Amount = 0.0
+    best_bid: wire.N | None = None
+    best_bid_size: wire.N | None = None
+    best_ask: wire.N | None = None
+    best_ask_size: wire.N | None = None
 
 
 class _Snapshot(Struct, tag_field="type", tag="snapshot"):
@@ -67,7 +68,10 @@ class _Answer(Struct):
     reason: str = ""
 
 
-_read = wire.reader(msgspec.json.Decoder(_Match | _LastMatch | _Ticker | _Snapshot | _Update, strict=False))
+_read = wire.readers(
+    _Match[Positive] | _LastMatch[Positive] | _Ticker[wire.Amount] | _Snapshot | _Update,
+    _Match[Decimal] | _LastMatch[Decimal] | _Ticker[Decimal] | _Snapshot | _Update,
+)
 _answer = msgspec.json.Decoder(_Answer).decode
 
 
@@ -104,7 +108,7 @@ class Coinbase(Exchange):
         return Answer(refused=tuple(("", name) for name in asking.named_in(why, self.theirs)), why=why)
 
     def normalise(self, frame: bytes, received_ms: int) -> Event | Change | Other:
-        said = _read(frame)
+        said = _read[self.exact](frame)
         if isinstance(said, Other):
             return said
         symbol = self.names.ours(said.product_id)
@@ -115,7 +119,7 @@ class Coinbase(Exchange):
             return wire.trade_of(symbol, self.name, said.trade_id, time_ms, received_ms, said.price, said.size, side)
         time_ms = wire.ms_of(said.time) if said.time else received_ms
         if isinstance(said, _Ticker):
-            best = said.best_bid, said.best_bid_size, said.best_ask, said.best_ask_size
+            best = (each or 0.0 for each in (said.best_bid, said.best_bid_size, said.best_ask, said.best_ask_size))
             return wire.quote_of(symbol, self.name, said.sequence, time_ms, received_ms, *best)
         if isinstance(said, _Snapshot):
             bids, asks = said.bids, said.asks

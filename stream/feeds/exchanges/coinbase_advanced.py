@@ -1,9 +1,9 @@
 """Coinbase Advanced Trade: trades, quotes of the ticker, and books."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from decimal import Decimal
+from typing import ClassVar, Generic, Literal
 
-import msgspec
 from msgspec import Struct
 
 from tickertape.schemas.events import Event
@@ -18,21 +18,21 @@ from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.naming import feed_of
 
 
-class _Trade(Struct):
+class _Trade(Struct, Generic[wire.N]):
     trade_id: Id
     product_id: str
-    price: Positive
-    size: Positive
+    price: wire.N
+    size: wire.N
     side: Literal["BUY", "SELL"]
     time: wire.Moment
 
 
-class _Ticker(Struct):
+class _Ticker(Struct, Generic[wire.M]):
     product_id: str
-    best_bid: wire.Amount
-    best_bid_quantity: wire.Amount
-    best_ask: wire.Amount
-    best_ask_quantity: wire.Amount
+    best_bid: wire.M
+    best_bid_quantity: wire.M
+    best_ask: wire.M
+    best_ask_quantity: wire.M
 
 
 class _Level(Struct):
@@ -41,26 +41,26 @@ class _Level(Struct):
     new_quantity: wire.Text
 
 
-class _Event(Struct):
+class _Event(Struct, Generic[wire.N, wire.M]):
     type: str = ""
     product_id: str = ""
-    trades: list[_Trade] = []
-    tickers: list[_Ticker] = []
+    trades: list[_Trade[wire.N]] = []
+    tickers: list[_Ticker[wire.M]] = []
     updates: list[_Level] = []
     subscriptions: dict[str, list[str]] = {}
 
 
-class _Message(Struct):
+class _Message(Struct, Generic[wire.N, wire.M]):
     channel: str = ""
     timestamp: wire.Moment | None = None
     sequence_num: Id = 0
-    events: list[_Event] = []
+    events: list[_Event[wire.N, wire.M]] = []
     # Of an error.
     type: str = ""
     message: str = ""
 
 
-_message = msgspec.json.Decoder(_Message, strict=False).decode
+_message = wire.decoders(_Message[Positive, wire.Amount], _Message[Decimal, Decimal])
 _TAKER: dict[str, wire.Side] = {"BUY": "buy", "SELL": "sell"}
 _MAKER: dict[str, wire.Side] = {"BUY": "sell", "SELL": "buy"}
 
@@ -86,7 +86,7 @@ class CoinbaseAdvanced(Exchange):
         ]
 
     def answered(self, frame: bytes) -> Answer | None:
-        said = _message(frame)
+        said = _message[self.exact](frame)
         if said.type == "error":
             refused = tuple(("", name) for name in asking.named_in(said.message, self.theirs))
             return Answer(refused=refused, why=said.message)
@@ -96,7 +96,7 @@ class CoinbaseAdvanced(Exchange):
         return Answer(confirmed=tuple((channel, name) for channel, names in lists for name in names))
 
     def normalise(self, frame: bytes, received_ms: int) -> list[Event | Change] | Other:
-        said, at, ours, source = _message(frame), received_ms, self.names.ours, self.name
+        said, at, ours, source = _message[self.exact](frame), received_ms, self.names.ours, self.name
         found: list[Event | Change] = []
         if said.channel == "market_trades":
             sides = _MAKER if self.settings.side_of == "maker" else _TAKER
@@ -118,7 +118,7 @@ class CoinbaseAdvanced(Exchange):
                     found.append(self._change(event, time_ms, at, said.sequence_num))
         return found or Other((said.channel or said.type or "unnamed")[: wire.MOST_LETTERS])
 
-    def _change(self, event: _Event, time_ms: int, at: int, number: int) -> Change:
+    def _change(self, event: _Event[float, float], time_ms: int, at: int, number: int) -> Change:
         if event.type not in ("snapshot", "update"):
             raise ValueError(f"a book's {event.type[: wire.MOST_LETTERS]!r}")
         symbol, whole = self.names.ours(event.product_id), event.type == "snapshot"

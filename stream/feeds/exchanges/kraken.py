@@ -1,7 +1,8 @@
 """Kraken, WebSocket v2: trades, quotes of the ticker, and books with checksums."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Generic, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -18,30 +19,30 @@ from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.naming import feed_of
 
 
-class _Trade(Struct):
+class _Trade(Struct, Generic[wire.N]):
     symbol: str
     side: wire.Side
-    price: Positive
-    qty: Positive
+    price: wire.N
+    qty: wire.N
     trade_id: Id
     timestamp: wire.Moment
 
 
-class _Trades(Struct, tag_field="channel", tag="trade"):
-    data: list[_Trade]
+class _Trades(Struct, Generic[wire.N], tag_field="channel", tag="trade"):
+    data: list[_Trade[wire.N]]
 
 
-class _Ticker(Struct):
+class _Ticker(Struct, Generic[wire.N]):
     symbol: str
-    bid: wire.Amount
-    bid_qty: wire.Amount
-    ask: wire.Amount
-    ask_qty: wire.Amount
+    bid: wire.N
+    bid_qty: wire.N
+    ask: wire.N
+    ask_qty: wire.N
     timestamp: wire.Moment
 
 
-class _Tickers(Struct, tag_field="channel", tag="ticker"):
-    data: list[_Ticker]
+class _Tickers(Struct, Generic[wire.N], tag_field="channel", tag="ticker"):
+    data: list[_Ticker[wire.N]]
 
 
 class _Level(Struct):
@@ -73,7 +74,7 @@ class _Answer(Struct):
 
 
 _CHANNELS = ["trade", "ticker", "book"]
-_read = wire.reader(msgspec.json.Decoder(_Trades | _Tickers | _Books))
+_read = wire.readers(_Trades[Positive] | _Tickers[wire.Amount] | _Books, _Trades[Decimal] | _Tickers[Decimal] | _Books)
 _answer = msgspec.json.Decoder(_Answer).decode
 
 
@@ -115,7 +116,7 @@ class Kraken(Exchange):
         return Answer(refused=((dict(enumerate(_CHANNELS)).get(said.req_id, ""), said.symbol),), why=said.error)
 
     def normalise(self, frame: bytes, received_ms: int) -> list[Event | Change] | Other:
-        said, at = _read(frame), received_ms
+        said, at = _read[self.exact](frame), received_ms
         if isinstance(said, Other):
             return said
         if isinstance(said, _Trades):
@@ -125,11 +126,11 @@ class Kraken(Exchange):
             return [quote for quote in found if not isinstance(quote, Other)] or Other("empty book")
         return [self._change(raw, at, is_snapshot=said.type == "snapshot") for raw in said.data]
 
-    def _trade(self, t: _Trade, at: int) -> Trade:
+    def _trade(self, t: _Trade[float], at: int) -> Trade:
         symbol, time_ms = self.names.ours(t.symbol), wire.ms_of(t.timestamp)
         return wire.trade_of(symbol, self.name, t.trade_id, time_ms, at, t.price, t.qty, t.side)
 
-    def _quote(self, raw: _Ticker, at: int) -> Quote | Other:
+    def _quote(self, raw: _Ticker[float], at: int) -> Quote | Other:
         # Without a market, the time is 1970.
         if not (raw.bid and raw.ask):
             return Other("empty book")

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from decimal import Decimal
+from typing import Annotated, ClassVar, Generic, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
@@ -33,11 +34,11 @@ class Message(Struct):
     data: Raw = Raw(b"null")
 
 
-class _Trade(Struct, rename="camel"):
+class _Trade(Struct, Generic[wire.N], rename="camel"):
     inst_id: str
     trade_id: Id
-    px: Positive
-    sz: Positive
+    px: wire.N
+    sz: wire.N
     side: wire.Side
     ts: TimeMs
     # An aggregate has the number of its last trade.
@@ -59,7 +60,7 @@ class _Book(Struct, rename="camel"):
 
 
 message = msgspec.json.Decoder(Message).decode
-_trades = msgspec.json.Decoder(list[_Trade], strict=False).decode
+_trades = wire.decoders(list[_Trade[Positive]], list[_Trade[Decimal]])
 _books = msgspec.json.Decoder(list[_Book], strict=False).decode
 
 
@@ -112,7 +113,7 @@ class Okx(Exchange):
         if said.event or channel not in ("trades", "trades-all", "bbo-tbt", "books"):
             return Other((said.event or channel or "unnamed")[: wire.MOST_LETTERS])
         if channel.startswith("trades"):
-            return [self._trade(raw, at) for raw in _trades(said.data)]
+            return [self._trade(raw, at) for raw in _trades[self.exact](said.data)]
         symbol, per = self.names.ours(said.arg.inst_id), self.names.base_per_unit(said.arg.inst_id)
         found: list[Event | Change] = []
         for book in _books(said.data):
@@ -122,12 +123,12 @@ class Okx(Exchange):
                 numbers = {"last": book.seq_id, "previous": previous, "checksum": book.checksum or None}
                 found.append(wire.change_of(symbol, source, book.ts, at, bids, asks, is_snapshot=whole, **numbers))
             else:
-                best = (*wire.best(bids, per), *wire.best(asks, per))
+                best = (*wire.best(bids, per, exact=self.exact), *wire.best(asks, per, exact=self.exact))
                 quote = wire.quote_of(symbol, source, book.seq_id, book.ts, at, *best)
                 found += [] if isinstance(quote, Other) else [quote]
         return found or Other("empty book")
 
-    def _trade(self, raw: _Trade, at: int) -> Trade:
+    def _trade(self, raw: _Trade[float], at: int) -> Trade:
         symbol, first = self.names.ours(raw.inst_id), raw.trade_id - raw.count + 1
         if first < 0:
             raise ValueError(f"trade {raw.trade_id} of {symbol} stands for {raw.count} trades")

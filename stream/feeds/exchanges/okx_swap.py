@@ -103,7 +103,7 @@ class OkxSwap(Okx):
         return [
             liquidation_of(
                 *(self.names.ours(raw.inst_id), self.name, one.ts, at, one.side),
-                *(wire.in_base(one.sz, self.names.base_per_unit(raw.inst_id)), one.bk_px),
+                *(float(wire.in_base(one.sz, self.names.base_per_unit(raw.inst_id))), one.bk_px),
                 price_is="bankruptcy",
                 is_sample=True,
             )
