@@ -4,6 +4,7 @@ Decoders of these types are lax (``strict=False``): most exchanges write numbers
 a message is decoded, so an event is made of its fields as they are.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal
@@ -17,6 +18,7 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.change import Change, Level
 from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.units import with_unit
 
 #: A price or quantity of a quote: zero if that side of the book is empty.
 Amount = Annotated[float, Meta(ge=0, le=1e18)]
@@ -86,6 +88,14 @@ def ns_of(text: str) -> int:
     # What `datetime` cuts off.
     rest = text.partition(".")[2][6:9].rstrip("Z")
     return us_of(moment) * 1000 + (int(rest.ljust(3, "0")) if rest.isdecimal() else 0)
+
+
+def reason_of(message: bytes, error: Exception) -> str:
+    """Return why a message can't be read; if it is a time in another unit, with that unit."""
+    reason = str(error)
+    field = re.search(r"\$\.(\w+)", reason)
+    number = re.search(rb'"%s":(\d{1,20})\b' % field[1].encode(), message) if field else None
+    return with_unit(reason, {field[1]: int(number[1])}) if field and number else reason
 
 
 def sane(time_ms: int) -> int:

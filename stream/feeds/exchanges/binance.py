@@ -140,8 +140,8 @@ _recorded = Binance(BinanceSettings(), (), names_of("binance", ""), "binance")
 def _parse(line: bytes) -> Event | Other:
     stamp, _, message = line.partition(b" ")
     found = _recorded.normalise(message, int(stamp) // 1_000_000)
-    return Other("book") if isinstance(found, Change) else found
+    return Other("depth") if isinstance(found, Change) else found
 
 
 #: Lines of ``<ns received> <message of a combined stream>``.
-FORMAT = Format("binance", _parse, (Trade, Quote))
+FORMAT = Format("binance", _parse, (Trade, Quote), wire.reason_of)

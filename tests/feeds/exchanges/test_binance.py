@@ -112,7 +112,7 @@ def test_times_may_be_microseconds(message: bytes) -> None:
 def test_a_recorded_line_begins_with_its_receipt() -> None:
     assert FORMAT.parse is not None
     assert FORMAT.parse(b"1723161254087123456 " + SOLD) == normalise(SOLD, 1723161254087)
-    assert FORMAT.parse(b"1723161254087123456 " + DEPTH) == Other("book")
+    assert FORMAT.parse(b"1723161254087123456 " + DEPTH) == Other("depth")
 
 
 def test_a_quote_happened_when_it_came() -> None:
