@@ -14,9 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tickertape.schemas.fields import EARLIEST_MS, LATEST_MS
-from tickertape.schemas.quote import Quote
-from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.define.change import Change, Level
+from tickertape.stream.feeds.define.change import Level
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.units import with_unit
 
@@ -33,7 +31,7 @@ Levels = list[tuple[Text, Text]]
 Side = Literal["buy", "sell"]
 
 MOST_LETTERS = 64
-_DIGITS = Context(prec=4 * MOST_LETTERS)
+_DIGITS = Context(prec=4 * MOST_LETTERS, traps=[])
 _LEAST, _MOST = Decimal("1e-64"), Decimal("1e18")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS, _DAY_US = 86_400_000, 86_400_000_000
@@ -153,13 +151,17 @@ def levels(of: Sequence[Level]) -> Sequence[Level]:
         A price is not a decimal above zero, or a quantity not a decimal of zero or more.
     """
     texts = [text for level in of for text in level]
-    digits = "".join(texts).replace(".", "")
-    if texts and not (digits.isascii() and digits.isdecimal() and max(map(len, texts)) <= MOST_LETTERS):
+    if texts and not (_is_decimal("".join(texts)) and max(map(len, texts)) <= MOST_LETTERS):
         raise ValueError("a price or quantity of a book is not a decimal")
     for price, quantity in of:
         if not (0 < float(price) <= 1e18 and float(quantity) <= 1e18):
             raise ValueError(f"a book can't have {quantity} at {price}")
     return of
+
+
+def _is_decimal(text: str) -> bool:
+    """Return whether a text has digits and points alone, as decimals written one after the other."""
+    return text.isascii() and text.replace(".", "").isdecimal()
 
 
 def best(of: Sequence[Level], base_per_unit: float = 1.0, *, exact: bool = False) -> tuple[Number, Number]:
@@ -172,111 +174,13 @@ def best(of: Sequence[Level], base_per_unit: float = 1.0, *, exact: bool = False
     """
     if not of:
         return 0.0, 0.0
-    price, quantity = levels(of[:1])[0]
+    texts = of[0]
+    price, quantity = map(float, texts)
+    if not (_is_decimal("".join(texts)) and price <= 1e18 and quantity <= 1e18):
+        raise ValueError("a price or quantity of a book is not a decimal, or too large")
     if exact:
-        return Decimal(price), in_base(Decimal(quantity), base_per_unit)
-    return float(price), in_base(float(quantity), base_per_unit)
-
-
-def trade_of(
-    symbol: str,
-    source: str,
-    number: int | str,
-    time_ms: int,
-    received_ms: int,
-    price: Number,
-    quantity: Number,
-    side: Side | None,
-    last_id: int | None = None,
-    sequence: int | None = None,
-) -> Trade:
-    """Return a `Trade` from its fields; an aggregate's number is that of its first trade.
-
-    Raises
-    ------
-    ValueError
-        The last number of an aggregate is before the first, or too far behind it.
-    """
-    if isinstance(number, int) and last_id is not None:
-        if not 0 <= last_id - number < 1 << 31:
-            raise ValueError(f"an aggregate of the trades {number} to {last_id}")
-        if last_id == number:
-            last_id = None
-    if isinstance(price, Decimal):
-        for each in (price, quantity):
-            check(each)  # type: ignore[arg-type]  # they are of one type
-    return Trade(
-        symbol=symbol,
-        source=source,
-        id=number,
-        last_id=last_id,
-        sequence=sequence,
-        time_ms=time_ms,
-        price=price,  # type: ignore[arg-type]  # the JSON of a decimal has its digits
-        quantity=quantity,  # type: ignore[arg-type]  # as above
-        side=side,
-        received_ms=received_ms,
-    )
-
-
-def quote_of(
-    symbol: str,
-    source: str,
-    number: int,
-    time_ms: int,
-    received_ms: int,
-    bid: Number,
-    bids: Number,
-    ask: Number,
-    asks: Number,
-) -> Quote | Other:
-    """Return a `Quote` from its fields; if a side of its book is empty, an `Other`, as that is no quote."""
-    if not (bid and bids and ask and asks):
-        return Other("empty book")
-    if isinstance(bid, Decimal):
-        for each in (bid, bids, ask, asks):
-            check(each)  # type: ignore[arg-type]  # they are of one type
-    return Quote(
-        symbol=symbol,
-        source=source,
-        id=number,
-        time_ms=time_ms,
-        bid=bid,  # type: ignore[arg-type]  # as in `trade_of`
-        bid_quantity=bids,  # type: ignore[arg-type]  # as in `trade_of`
-        ask=ask,  # type: ignore[arg-type]  # as in `trade_of`
-        ask_quantity=asks,  # type: ignore[arg-type]  # as in `trade_of`
-        received_ms=received_ms,
-    )
-
-
-def change_of(
-    symbol: str,
-    source: str,
-    time_ms: int,
-    received_ms: int,
-    bids: Sequence[Level],
-    asks: Sequence[Level],
-    *,
-    is_snapshot: bool,
-    **numbers: int | None,
-) -> Change:
-    """Return a `Change` from its fields.
-
-    Raises
-    ------
-    ValueError
-        A level is invalid; see `levels`.
-    """
-    return Change(
-        symbol=symbol,
-        source=source,
-        time_ms=time_ms,
-        received_ms=received_ms,
-        is_snapshot=is_snapshot,
-        bids=levels(bids),
-        asks=levels(asks),
-        **numbers,
-    )
+        return Decimal(texts[0]), in_base(Decimal(texts[1]), base_per_unit)
+    return price, in_base(quantity, base_per_unit)
 
 
 class _Named(Struct):

@@ -14,7 +14,7 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.configuration.connection import Secret, is_here
 from tickertape.stream.errors import ConfigError
-from tickertape.stream.feeds.adapt import asking, wire
+from tickertape.stream.feeds.adapt import asking, making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.feed import Feed
@@ -106,8 +106,8 @@ class Alpaca(Exchange):
             raise ConfigError("alpaca needs a key: set TICKERTAPE_ALPACA_KEY and TICKERTAPE_ALPACA_SECRET")
         if not (settings.url.startswith("wss:") or is_here(urlsplit(settings.url).hostname or "")):
             raise ConfigError(f"{self.setting} must begin with wss://, because a secret is sent there")
-        login = {"action": "auth", "key": settings.key.reveal(), "secret": settings.secret.reveal()}
-        self.hello = (asking.text_of(login),)
+        key, secret = settings.key.reveal(), settings.secret.reveal()
+        self.hello = (asking.text_of({"action": "auth", "key": key, "secret": secret}),)
 
     def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:
         return [asking.text_of({"action": verb} | dict(asking.by_channel(streams)))]
@@ -122,8 +122,7 @@ class Alpaca(Exchange):
         return None
 
     def normalise(self, frame: bytes, received_ms: int) -> list[Event | Change] | Other:
-        found: list[Event | Change] = []
-        other = Other("nothing")
+        found, other = list[Event | Change](), Other("nothing")
         for item in _items(frame):
             said = _read[self.exact](item)
             event = said if isinstance(said, Other) else self._event(said, received_ms)
@@ -138,8 +137,8 @@ class Alpaca(Exchange):
         time_ms = wire.sane(time_ns // 1_000_000)
         if isinstance(raw, _Quote):
             # It has no number, so its time is one.
-            return wire.quote_of(symbol, source, time_ns, time_ms, at, raw.bp, raw.bs, raw.ap, raw.asks)
-        return wire.trade_of(symbol, source, f"{raw.z}{raw.x}{raw.i}", time_ms, at, raw.p, raw.s, None)
+            return making.quote_of(symbol, source, time_ns, time_ms, at, raw.bp, raw.bs, raw.ap, raw.asks)
+        return making.trade_of(symbol, source, f"{raw.z}{raw.x}{raw.i}", time_ms, at, raw.p, raw.s, None)
 
 
 FEED = Feed(

@@ -12,7 +12,7 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Id, Positive
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.adapt import wire
+from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.format import Format
@@ -109,19 +109,21 @@ class Binance(Exchange):
         channel, ours, source = said.stream.partition("@")[2].partition("@")[0], self.names.ours, self.name
         if channel == "trade":
             t = _trade[self.exact](said.data)
-            return wire.trade_of(ours(t.s), source, t.t, wire.in_ms(t.T), at, t.p, t.q, _SIDES[t.m])
+            return making.trade_of(ours(t.s), source, t.t, wire.in_ms(t.T), at, t.p, t.q, _SIDES[t.m])
         if channel == "bookTicker":
             b = _book_ticker[self.exact](said.data)
             # On spot it has no time.
             time_ms = wire.in_ms(b.T) if b.T else at
-            return wire.quote_of(ours(b.s), source, b.u, time_ms, at, b.b, b.B, b.a, b.A)
+            return making.quote_of(ours(b.s), source, b.u, time_ms, at, b.b, b.B, b.a, b.A)
         if channel == "aggTrade":
             g = _aggregate[self.exact](said.data)
-            return wire.trade_of(ours(g.s), source, g.f, wire.in_ms(g.T), at, g.p, g.q, _SIDES[g.m], g.l)
+            return making.trade_of(ours(g.s), source, g.f, wire.in_ms(g.T), at, g.p, g.q, _SIDES[g.m], g.l)
         if channel == "depth":
             d = _depth(said.data)
             numbers = {"first": d.U, "last": d.u, "previous": d.pu}
-            return wire.change_of(ours(d.s), source, wire.in_ms(d.T or d.E), at, d.b, d.a, is_snapshot=False, **numbers)
+            return making.change_of(
+                ours(d.s), source, wire.in_ms(d.T or d.E), at, d.b, d.a, is_snapshot=False, **numbers
+            )
         return Other(channel[: wire.MOST_LETTERS] or "unnamed")
 
 

@@ -12,9 +12,8 @@ from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.adapt import wire
+from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, ExchangeSettings
-from tickertape.stream.feeds.adapt.figures import liquidation_of, perpetual_of
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.binance import Binance, envelope
@@ -74,13 +73,13 @@ class BinanceUsdm(Binance):
         if found.kind == "markPrice":
             mark = _mark(envelope(frame).data)
             mark.next_funding_ms = str(mark.next) if mark.next else ""
-            return perpetual_of(mark, self.names.ours(mark.s), self.name, mark.E, at)
+            return making.perpetual_of(mark, self.names.ours(mark.s), self.name, mark.E, at)
         if found.kind == "forceOrder":
             order = _forced(envelope(frame).data).o
             if not (order.z and order.ap):
                 # Nothing of it is filled yet.
                 return found
-            return liquidation_of(
+            return making.liquidation_of(
                 *(self.names.ours(order.s), self.name, order.T, at),
                 *("buy" if order.S == "BUY" else "sell", order.z, order.ap),
                 price_is="average",

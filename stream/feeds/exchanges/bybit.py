@@ -12,7 +12,7 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Id, Positive, TextId, TimeMs
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.adapt import asking, wire
+from tickertape.stream.feeds.adapt import asking, making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import Names
@@ -105,7 +105,7 @@ class Bybit(Exchange):
         if channel == "publicTrade":
             # Block trades are not made in the book.
             return [
-                wire.trade_of(ours(t.s), source, t.i, t.T, at, t.p, t.v, SIDES[t.S], sequence=t.seq)
+                making.trade_of(ours(t.s), source, t.i, t.T, at, t.p, t.v, SIDES[t.S], sequence=t.seq)
                 for t in _trades[self.exact](said.data)
                 if not t.BT
             ] or Other("block trades")
@@ -115,11 +115,11 @@ class Bybit(Exchange):
         symbol = ours(book.s)
         if said.topic.startswith("orderbook.1."):
             best = (*wire.best(book.b, exact=self.exact), *wire.best(book.a, exact=self.exact))
-            return wire.quote_of(symbol, source, book.u, time_ms, at, *best)
+            return making.quote_of(symbol, source, book.u, time_ms, at, *best)
         # Number 1: the service has started again, with a new book.
         whole = said.type == "snapshot" or book.u == 1
         numbers = {"first": book.u, "last": book.u}
-        return wire.change_of(symbol, source, time_ms, at, book.b, book.a, is_snapshot=whole, **numbers)
+        return making.change_of(symbol, source, time_ms, at, book.b, book.a, is_snapshot=whole, **numbers)
 
 
 def _pair(topic: str) -> tuple[str, str]:

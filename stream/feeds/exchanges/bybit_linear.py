@@ -10,8 +10,8 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Positive, TimeMs
 from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
+from tickertape.stream.feeds.adapt import making
 from tickertape.stream.feeds.adapt.exchange import Channel
-from tickertape.stream.feeds.adapt.figures import liquidation_of, perpetual_of
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.bybit import Bybit, BybitSettings, message
@@ -69,9 +69,9 @@ class BybitLinear(Bybit):
         if found.kind == "tickers":
             # Only what has changed is in it.
             raw = _ticker(said.data)
-            return perpetual_of(raw, self.names.ours(raw.symbol), self.name, said.ts or at, at)
+            return making.perpetual_of(raw, self.names.ours(raw.symbol), self.name, said.ts or at, at)
         return [
-            liquidation_of(
+            making.liquidation_of(
                 *(self.names.ours(raw.s), self.name, raw.T, at, "sell" if raw.S == "Buy" else "buy", raw.v, raw.p),
                 price_is="bankruptcy",
                 is_sample=False,

@@ -11,7 +11,7 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Id, Positive
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.adapt import asking, wire
+from tickertape.stream.feeds.adapt import asking, making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
@@ -116,17 +116,17 @@ class Coinbase(Exchange):
             # It is the side of the maker, whose order was in the book.
             side: wire.Side = "buy" if said.side == "sell" else "sell"
             time_ms = wire.ms_of(said.time)
-            return wire.trade_of(symbol, self.name, said.trade_id, time_ms, received_ms, said.price, said.size, side)
+            return making.trade_of(symbol, self.name, said.trade_id, time_ms, received_ms, said.price, said.size, side)
         time_ms = wire.ms_of(said.time) if said.time else received_ms
         if isinstance(said, _Ticker):
             best = (each or 0.0 for each in (said.best_bid, said.best_bid_size, said.best_ask, said.best_ask_size))
-            return wire.quote_of(symbol, self.name, said.sequence, time_ms, received_ms, *best)
+            return making.quote_of(symbol, self.name, said.sequence, time_ms, received_ms, *best)
         if isinstance(said, _Snapshot):
             bids, asks = said.bids, said.asks
         else:
             bids = [(price, size) for side, price, size in said.changes if side == "buy"]
             asks = [(price, size) for side, price, size in said.changes if side == "sell"]
-        return wire.change_of(
+        return making.change_of(
             symbol, self.name, time_ms, received_ms, bids, asks, is_snapshot=isinstance(said, _Snapshot)
         )
 

@@ -10,7 +10,7 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Id, Positive
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.adapt import asking, wire
+from tickertape.stream.feeds.adapt import asking, making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change, Level
 from tickertape.stream.feeds.define.other import Other
@@ -104,7 +104,9 @@ class CoinbaseAdvanced(Exchange):
                 # The newest is first.
                 for t in reversed(event.trades):
                     symbol, time_ms = ours(t.product_id), wire.ms_of(t.time)
-                    found.append(wire.trade_of(symbol, source, t.trade_id, time_ms, at, t.price, t.size, sides[t.side]))
+                    found.append(
+                        making.trade_of(symbol, source, t.trade_id, time_ms, at, t.price, t.size, sides[t.side])
+                    )
         elif said.channel in ("ticker", "l2_data"):
             if said.timestamp is None:
                 raise ValueError(f"a message of {said.channel} without a timestamp")
@@ -112,7 +114,7 @@ class CoinbaseAdvanced(Exchange):
             for event in said.events:
                 for raw in event.tickers:
                     best = raw.best_bid, raw.best_bid_quantity, raw.best_ask, raw.best_ask_quantity
-                    quote = wire.quote_of(ours(raw.product_id), source, number, time_ms, at, *best)
+                    quote = making.quote_of(ours(raw.product_id), source, number, time_ms, at, *best)
                     found += [] if isinstance(quote, Other) else [quote]
                 if said.channel == "l2_data":
                     found.append(self._change(event, time_ms, at, said.sequence_num))
@@ -126,7 +128,7 @@ class CoinbaseAdvanced(Exchange):
         for level in event.updates:
             sides[level.side].append((level.price_level, level.new_quantity))
         bids, asks = sides["bid"], sides["offer"]
-        return wire.change_of(symbol, self.name, time_ms, at, bids, asks, is_snapshot=whole, last=number)
+        return making.change_of(symbol, self.name, time_ms, at, bids, asks, is_snapshot=whole, last=number)
 
 
 class CoinbaseAdvancedSettings(ExchangeSettings, frozen=True):

@@ -11,9 +11,9 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Id, Positive
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.adapt import asking, wire
+from tickertape.stream.feeds.adapt import asking, making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
-from tickertape.stream.feeds.define.change import Change, Level
+from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.naming import feed_of
@@ -128,23 +128,21 @@ class Kraken(Exchange):
 
     def _trade(self, t: _Trade[float], at: int) -> Trade:
         symbol, time_ms = self.names.ours(t.symbol), wire.ms_of(t.timestamp)
-        return wire.trade_of(symbol, self.name, t.trade_id, time_ms, at, t.price, t.qty, t.side)
+        return making.trade_of(symbol, self.name, t.trade_id, time_ms, at, t.price, t.qty, t.side)
 
     def _quote(self, raw: _Ticker[float], at: int) -> Quote | Other:
         # Without a market, the time is 1970.
         if not (raw.bid and raw.ask):
             return Other("empty book")
         symbol, best = self.names.ours(raw.symbol), (raw.bid, raw.bid_qty, raw.ask, raw.ask_qty)
-        return wire.quote_of(symbol, self.name, wire.us_of(raw.timestamp), wire.ms_of(raw.timestamp), at, *best)
+        return making.quote_of(symbol, self.name, wire.us_of(raw.timestamp), wire.ms_of(raw.timestamp), at, *best)
 
     def _change(self, raw: _Book, at: int, *, is_snapshot: bool) -> Change:
         symbol, time_ms = self.names.ours(raw.symbol), wire.ms_of(raw.timestamp) if raw.timestamp else at
-        of = symbol, self.name, time_ms, at, _levels(raw.bids), _levels(raw.asks)
-        return wire.change_of(*of, is_snapshot=is_snapshot, checksum=raw.checksum)
-
-
-def _levels(of: Sequence[_Level]) -> Sequence[Level]:
-    return [(bytes(level.price).decode(), bytes(level.qty).decode()) for level in of]
+        both = raw.bids, raw.asks
+        bids, asks = ([(bytes(one.price).decode(), bytes(one.qty).decode()) for one in side] for side in both)
+        of = symbol, self.name, time_ms, at, bids, asks
+        return making.change_of(*of, is_snapshot=is_snapshot, checksum=raw.checksum)
 
 
 FEED = feed_of("kraken", "Kraken's spot trades and quotes. A symbol is written as BTC-USD.", Kraken, KrakenSettings)

@@ -12,7 +12,7 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Id, Positive, TimeMs
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.adapt import asking, wire
+from tickertape.stream.feeds.adapt import asking, making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
@@ -121,10 +121,10 @@ class Okx(Exchange):
             if channel == "books":
                 previous, whole = book.prev_seq_id if book.prev_seq_id >= 0 else None, said.action == "snapshot"
                 numbers = {"last": book.seq_id, "previous": previous, "checksum": book.checksum or None}
-                found.append(wire.change_of(symbol, source, book.ts, at, bids, asks, is_snapshot=whole, **numbers))
+                found.append(making.change_of(symbol, source, book.ts, at, bids, asks, is_snapshot=whole, **numbers))
             else:
                 best = (*wire.best(bids, per, exact=self.exact), *wire.best(asks, per, exact=self.exact))
-                quote = wire.quote_of(symbol, source, book.seq_id, book.ts, at, *best)
+                quote = making.quote_of(symbol, source, book.seq_id, book.ts, at, *best)
                 found += [] if isinstance(quote, Other) else [quote]
         return found or Other("empty book")
 
@@ -133,7 +133,7 @@ class Okx(Exchange):
         if first < 0:
             raise ValueError(f"trade {raw.trade_id} of {symbol} stands for {raw.count} trades")
         quantity = wire.in_base(raw.sz, self.names.base_per_unit(raw.inst_id))
-        return wire.trade_of(symbol, self.name, first, raw.ts, at, raw.px, quantity, raw.side, last_id=raw.trade_id)
+        return making.trade_of(symbol, self.name, first, raw.ts, at, raw.px, quantity, raw.side, last_id=raw.trade_id)
 
 
 class OkxSettings(ExchangeSettings, frozen=True):

@@ -9,9 +9,8 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Positive, TimeMs
 from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
-from tickertape.stream.feeds.adapt import wire
+from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel
-from tickertape.stream.feeds.adapt.figures import liquidation_of, perpetual_of
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Stream
@@ -97,11 +96,11 @@ class OkxSwap(Okx):
             raw.funding_interval_hours = repr((int(raw.next_but_one_ms) - int(raw.next_funding_ms)) / HOUR_MS)
         # An index has the name of its spot pair.
         name = f"{raw.name.removesuffix('-SWAP')}-SWAP"
-        return perpetual_of(raw, self.names.ours(name), self.name, raw.ts, at)
+        return making.perpetual_of(raw, self.names.ours(name), self.name, raw.ts, at)
 
     def _liquidations(self, data: msgspec.Raw, at: int) -> list[Event | Change]:
         return [
-            liquidation_of(
+            making.liquidation_of(
                 *(self.names.ours(raw.inst_id), self.name, one.ts, at, one.side),
                 *(float(wire.in_base(one.sz, self.names.base_per_unit(raw.inst_id))), one.bk_px),
                 price_is="bankruptcy",
