@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tickertape.schemas.alert import Alert
     from tickertape.schemas.events import Event
     from tickertape.schemas.heartbeat import Heartbeat
+    from tickertape.schemas.liquidation import Liquidation
+    from tickertape.schemas.perpetual import Perpetual
     from tickertape.schemas.post import Post
     from tickertape.schemas.quote import Quote
     from tickertape.schemas.topics import Topic
@@ -62,6 +64,8 @@ _PLACES = {
     "tickertape.schemas.alert": ("Alert",),
     "tickertape.schemas.events": ("Event",),
     "tickertape.schemas.heartbeat": ("Heartbeat",),
+    "tickertape.schemas.liquidation": ("Liquidation",),
+    "tickertape.schemas.perpetual": ("Perpetual",),
     "tickertape.schemas.post": ("Post",),
     "tickertape.schemas.quote": ("Quote",),
     "tickertape.schemas.topics": ("Topic",),
@@ -131,9 +135,11 @@ __all__ = [
     "Http",
     "InputError",
     "Ints",
+    "Liquidation",
     "Message",
     "NotSent",
     "Other",
+    "Perpetual",
     "Post",
     "Quote",
     "QuoteBar",

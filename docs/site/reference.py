@@ -41,7 +41,7 @@ GROUPS = {
         "Chatter",
     ],
     "Columns": ["Records", "floats", "ints", "flags", "Floats", "Ints", "Columns", "Schema", "FLOAT", "INT"],
-    "Events and topics": ["Trade", "Quote", "Post", "Event", "Heartbeat", "Topic"],
+    "Events and topics": ["Trade", "Quote", "Post", "Perpetual", "Liquidation", "Event", "Heartbeat", "Topic"],
     "Write feeds and formats": ["Feed", "Source", "Format", "Other"],
     "Write alert channels": ["Channel", "Message", "Alert", "Http", "Answer", "Secret", "NotSent", "Refused"],
     "Write kinds of databases": ["Database", "Writer", "Table", "Column", "Row", "Unavailable", "DatabaseError"],
