@@ -12,7 +12,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 
 from tickertape.stream.feeds.exchanges.binance import Binance, BinanceSettings
-from tickertape.stream.feeds.exchanges.naming import names_of
+from tickertape.stream.feeds.exchanges.feeding import names_of
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 

@@ -91,8 +91,8 @@ def ns_of(text: str) -> int:
 def reason_of(message: bytes, error: Exception) -> str:
     """Return why a message can't be read; if it is a time in another unit, with that unit."""
     reason = str(error)
-    field = re.search(r"\$\.(\w+)", reason)
-    number = re.search(rb'"%s":(\d{1,20})\b' % field[1].encode(), message) if field else None
+    field = re.search(r"\$\S*\.(\w+)`", reason)
+    number = re.search(rb'"%s": ?"?(\d{1,20})\b' % field[1].encode(), message) if field else None
     return with_unit(reason, {field[1]: int(number[1])}) if field and number else reason
 
 

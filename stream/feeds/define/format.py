@@ -21,8 +21,8 @@ class Format:
     name
         The value of ``--format``.
     parse
-        Decodes one line into an event, or an `Other`; raises ValueError if it is neither. None if the format has no
-        lines.
+        Decodes one line into an event, several, or an `Other`; raises ValueError if it is neither. None if the format
+        has no lines.
     kinds
         The kinds of events that a file may contain.
     reason
@@ -33,7 +33,7 @@ class Format:
     """
 
     name: str
-    parse: Callable[[bytes], Event | Other] | None
+    parse: Callable[[bytes], Event | list[Event] | Other] | None
     kinds: tuple[type, ...]
     reason: Callable[[bytes, Exception], str] = _as_it_is
     read: Callable[[Path, Callable[[str], None]], Iterable[Event | Other]] | None = None

@@ -21,6 +21,7 @@ from tickertape.stream.feeds.define.feed import Feed
 from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
+from tickertape.stream.feeds.exchanges.feeding import recorded
 
 _Mark = Annotated[str, Meta(max_length=8)]
 
@@ -141,9 +142,6 @@ class Alpaca(Exchange):
         return making.trade_of(symbol, source, f"{raw.z}{raw.x}{raw.i}", time_ms, at, raw.p, raw.s, None)
 
 
-FEED = Feed(
-    name="alpaca",
-    about="trades and quotes of US stocks from Alpaca, which needs a key. A symbol is written as AAPL.",
-    connect=lambda settings, symbols, name: Alpaca(settings, symbols, _Stocks(), name),
-    settings=AlpacaSettings,
-)
+ABOUT = "trades and quotes of US stocks from Alpaca, which needs a key. A symbol is written as AAPL."
+FEED = Feed("alpaca", ABOUT, lambda settings, symbols, name: Alpaca(settings, symbols, _Stocks(), name), AlpacaSettings)
+FORMAT = recorded(FEED, AlpacaSettings(key=Secret("none"), secret=Secret("none")))

@@ -15,9 +15,8 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
-from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.exchanges.naming import feed_of, names_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 
 
 class Envelope(Struct):
@@ -136,14 +135,4 @@ class BinanceSettings(ExchangeSettings, frozen=True):
 
 ABOUT = "Binance's spot trades and quotes (bookTicker). A symbol is written as BTCUSDT or BTC-USDT."
 FEED = feed_of("binance", ABOUT, Binance, BinanceSettings)
-_recorded = Binance(BinanceSettings(), (), names_of("binance", ""), "binance")
-
-
-def _parse(line: bytes) -> Event | Other:
-    stamp, _, message = line.partition(b" ")
-    found = _recorded.normalise(message, int(stamp) // 1_000_000)
-    return Other("depth") if isinstance(found, Change) else found
-
-
-#: Lines of ``<ns received> <message of a combined stream>``.
-FORMAT = Format("binance", _parse, (Trade, Quote), wire.reason_of)
+FORMAT = recorded(FEED)

@@ -17,7 +17,7 @@ from tickertape.stream.feeds.adapt.exchange import Channel, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.binance import Binance, envelope
-from tickertape.stream.feeds.exchanges.naming import feed_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 
 
 class _Mark(Struct, rename={"mark": "p", "index": "i", "funding_rate": "r", "next": "T"}):
@@ -102,3 +102,4 @@ FEED = feed_of(
     BinanceUsdm,
     BinanceUsdmSettings,
 )
+FORMAT = recorded(FEED, kinds=(Trade, Quote, Perpetual, Liquidation))

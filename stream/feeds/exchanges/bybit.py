@@ -18,7 +18,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
-from tickertape.stream.feeds.exchanges.naming import feed_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 
 # More in a request are refused on spot.
 MOST_ASKED = 10
@@ -136,3 +136,4 @@ class BybitSettings(ExchangeSettings, frozen=True):
 
 
 FEED = feed_of("bybit", "Bybit's spot trades and quotes. A symbol is written as BTC-USDT.", Bybit, BybitSettings)
+FORMAT = recorded(FEED)

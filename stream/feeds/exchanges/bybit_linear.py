@@ -10,12 +10,14 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Positive, TimeMs
 from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import making
 from tickertape.stream.feeds.adapt.exchange import Channel
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.bybit import Bybit, BybitSettings, message
-from tickertape.stream.feeds.exchanges.naming import feed_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 
 _FIGURES = {
     "mark": "markPrice",
@@ -94,3 +96,4 @@ FEED = feed_of(
     BybitLinear,
     BybitLinearSettings,
 )
+FORMAT = recorded(FEED, kinds=(Trade, Quote, Perpetual, Liquidation))

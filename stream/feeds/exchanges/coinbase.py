@@ -16,7 +16,7 @@ from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSe
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
-from tickertape.stream.feeds.exchanges.naming import feed_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 
 
 class _Match(Struct, Generic[wire.N], tag_field="type", tag="match"):
@@ -141,3 +141,4 @@ class CoinbaseSettings(ExchangeSettings, frozen=True):
 FEED = feed_of(
     "coinbase", "Coinbase Exchange's trades and quotes. A symbol is written as BTC-USD.", Coinbase, CoinbaseSettings
 )
+FORMAT = recorded(FEED)

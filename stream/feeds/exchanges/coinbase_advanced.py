@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import ClassVar, Generic, Literal
+from typing import Any, ClassVar, Generic, Literal
 
 from msgspec import Struct
 
@@ -15,7 +15,7 @@ from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSe
 from tickertape.stream.feeds.define.change import Change, Level
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
-from tickertape.stream.feeds.exchanges.naming import feed_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 
 
 class _Trade(Struct, Generic[wire.N]):
@@ -61,8 +61,7 @@ class _Message(Struct, Generic[wire.N, wire.M]):
 
 
 _message = wire.decoders(_Message[Positive, wire.Amount], _Message[Decimal, Decimal])
-_TAKER: dict[str, wire.Side] = {"BUY": "buy", "SELL": "sell"}
-_MAKER: dict[str, wire.Side] = {"BUY": "sell", "SELL": "buy"}
+_SIDES: dict[str, Any] = {"maker": {"BUY": "sell", "SELL": "buy"}, "taker": {"BUY": "buy", "SELL": "sell"}}
 
 
 class CoinbaseAdvanced(Exchange):
@@ -99,7 +98,7 @@ class CoinbaseAdvanced(Exchange):
         said, at, ours, source = _message[self.exact](frame), received_ms, self.names.ours, self.name
         found: list[Event | Change] = []
         if said.channel == "market_trades":
-            sides = _MAKER if self.settings.side_of == "maker" else _TAKER
+            sides = _SIDES[self.settings.side_of]
             for event in said.events:
                 # The newest is first.
                 for t in reversed(event.trades):
@@ -147,3 +146,4 @@ class CoinbaseAdvancedSettings(ExchangeSettings, frozen=True):
 
 ABOUT = "Coinbase Advanced's trades and quotes. A symbol is written as BTC-USD."
 FEED = feed_of("coinbaseadvanced", ABOUT, CoinbaseAdvanced, CoinbaseAdvancedSettings)
+FORMAT = recorded(FEED)

@@ -16,7 +16,7 @@ from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSe
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
-from tickertape.stream.feeds.exchanges.naming import feed_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 
 
 class _Trade(Struct, Generic[wire.N]):
@@ -146,3 +146,4 @@ class Kraken(Exchange):
 
 
 FEED = feed_of("kraken", "Kraken's spot trades and quotes. A symbol is written as BTC-USD.", Kraken, KrakenSettings)
+FORMAT = recorded(FEED)

@@ -17,7 +17,7 @@ from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSe
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
-from tickertape.stream.feeds.exchanges.naming import feed_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 
 
 class _Argument(Struct, rename="camel", frozen=True):
@@ -144,3 +144,4 @@ class OkxSettings(ExchangeSettings, frozen=True):
 
 
 FEED = feed_of("okx", "OKX's spot trades and quotes. A symbol is written as BTC-USDT.", Okx, OkxSettings)
+FORMAT = recorded(FEED)

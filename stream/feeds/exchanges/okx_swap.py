@@ -9,12 +9,14 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import Positive, TimeMs
 from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Stream
-from tickertape.stream.feeds.exchanges.naming import feed_of
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.exchanges.okx import Okx, OkxSettings, message
 
 HOUR_MS = 3_600_000
@@ -124,3 +126,4 @@ FEED = feed_of(
     OkxSwap,
     OkxSwapSettings,
 )
+FORMAT = recorded(FEED, kinds=(Trade, Quote, Perpetual, Liquidation))

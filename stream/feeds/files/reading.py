@@ -174,16 +174,17 @@ def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]
         if not line or line.isspace():
             continue
         try:
-            found = format_.parse(line)
+            parsed = format_.parse(line)
         except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             tally.turn_down(path, f"{path}:{number}: {format_.reason(line, error)}")
             continue
-        if isinstance(found, Other):
-            tally.others[found.kind] += 1
+        if isinstance(parsed, Other):
+            tally.others[parsed.kind] += 1
             tally.read_in.add(str(path))
-        else:
-            tally.count(path, (type(found),))
-            yield found
+            continue
+        events = parsed if isinstance(parsed, list) else [parsed]
+        tally.count(path, map(type, events))
+        yield from events
 
 
 def _lines(path: Path, tally: Tally) -> Iterator[bytes]:

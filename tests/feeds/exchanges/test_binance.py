@@ -11,7 +11,7 @@ from tickertape.stream.errors import ConfigError
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.binance import FORMAT, Binance, BinanceSettings
-from tickertape.stream.feeds.exchanges.naming import names_of
+from tickertape.stream.feeds.exchanges.feeding import names_of
 from tickertape.stream.feeds.exchanges.pairs import pair
 
 SOLD = (
@@ -111,8 +111,8 @@ def test_times_may_be_microseconds(message: bytes) -> None:
 
 def test_a_recorded_line_begins_with_its_receipt() -> None:
     assert FORMAT.parse is not None
-    assert FORMAT.parse(b"1723161254087123456 " + SOLD) == normalise(SOLD, 1723161254087)
-    assert FORMAT.parse(b"1723161254087123456 " + DEPTH) == Other("depth")
+    assert FORMAT.parse(b"1723161254087123456 " + SOLD) == [normalise(SOLD, 1723161254087)]
+    assert FORMAT.parse(b"1723161254087123456 " + DEPTH) == Other("book")
 
 
 def test_a_quote_happened_when_it_came() -> None:

@@ -289,7 +289,7 @@ def test_the_recorded_files_give_all_their_trades_and_quotes() -> None:
     assert isinstance(first, Trade)
     assert (first.price, first.quantity, first.side) == (61837.63, 0.02, "sell")
     assert tally.bad == 0
-    assert tally.others == {"depth": 6_885, "unnamed": 2}
+    assert tally.others == {"book": 6_885, "unnamed": 2}
 
 
 def test_posts_of_any_format_and_what_else_there_was(tmp_path: Path) -> None:

@@ -1,8 +1,18 @@
-"""The names of a source's instruments: a stand-in until the exchanges' lists of instruments are read."""
+"""Feeds of exchanges, and formats of what they record, with the names of their instruments."""
 
+from functools import cache
+
+from tickertape.schemas.events import Event
+from tickertape.schemas.quote import Quote
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.adapt import wire
 from tickertape.stream.feeds.adapt.exchange import Exchange, ExchangeSettings
+from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.feed import Feed
+from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.names import Names
+from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.exchanges.pairs import ask, pair
 
 
@@ -90,3 +100,31 @@ def feed_of(name: str, about: str, source: type[Exchange], settings: type[Exchan
         connect=lambda given, symbols, named: source(given, symbols, names_of(name, given.info_url), named),
         settings=settings,
     )
+
+
+def recorded(feed: Feed, settings: ExchangeSettings | None = None, kinds: tuple[type, ...] = (Trade, Quote)) -> Format:
+    """Return the format of what a feed records: lines of ``<ns received> <message>``.
+
+    Parameters
+    ----------
+    feed
+        The feed.
+    settings
+        Its settings; None: without a list of instruments, and otherwise as they are by default.
+    kinds
+        The kinds of events that a file may contain.
+    """
+
+    @cache
+    def source() -> Source:
+        return feed.connect(settings or feed.settings(info_url=""), (), feed.name)
+
+    def parse(line: bytes) -> list[Event] | Other:
+        stamp, _, message = line.partition(b" ")
+        found = source().normalise(message, int(stamp) // 1_000_000)
+        if isinstance(found, Other):
+            return found
+        several = found if isinstance(found, list) else [found]
+        return [event for event in several if not isinstance(event, Change)] or Other("book")
+
+    return Format(feed.name, parse, kinds, wire.reason_of)
