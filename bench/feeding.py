@@ -15,7 +15,8 @@ from websockets.asyncio.client import connect as connect_websockets
 from bench.flood import SYMBOLS
 from tickertape.schemas.events import Event
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.feeds.exchanges.binance_live import Binance
+from tickertape.stream.feeds.exchanges.binance import Binance, BinanceSettings
+from tickertape.stream.feeds.instruments.names import names_of
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
 from tickertape.stream.feeds.publish.bundler import Bundler
@@ -52,8 +53,12 @@ async def bundles(url: str, messages: int, broker: str) -> None:
     await _feed(url, messages, broker, BUNDLE_SECONDS)
 
 
+def _source(url: str) -> Binance:
+    return Binance(BinanceSettings(url=url, info_url=""), SYMBOLS, names_of("binance", ""), "binance")
+
+
 async def _feed(url: str, messages: int, broker: str, bundle_seconds: float) -> None:
-    settings, source = Settings(broker=broker), Binance(url, SYMBOLS)
+    settings, source = Settings(broker=broker), _source(url)
     async with Producer(settings, buffer_bytes=PRODUCER_BYTES) as producer, Control(settings) as control:
         sent_to = Bundler(producer, bundle_seconds) if bundle_seconds else producer
         publisher = Publisher(sent_to, kinds=source.kinds, control=control)

@@ -1,7 +1,7 @@
 """A live feed through a WebSocket: Coinbase's trades.
 
-Run it: tickertape --agents examples feed coinbase BTC-USD ETH-USD
-TICKERTAPE_COINBASE_URL sets another URL.
+Run it: tickertape --agents examples feed mycoinbase BTC-USD ETH-USD
+TICKERTAPE_MYCOINBASE_URL sets another URL.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ decode = msgspec.json.Decoder(Match).decode
 class Coinbase(Source):
     """Coinbase's trades of some products."""
 
-    setting = "TICKERTAPE_COINBASE_URL"
+    setting = "TICKERTAPE_MYCOINBASE_URL"
     kinds = (Trade,)
     contiguous = (Trade,)  # trade_id counts up by one within a product
 
@@ -73,7 +73,7 @@ class CoinbaseSettings(Struct, frozen=True):
 
 
 FEED = Feed(
-    name="coinbase",
+    name="mycoinbase",
     about="Coinbase's trades, live.",
     connect=lambda settings, symbols, name: Coinbase(settings.url, symbols, name),
     settings=CoinbaseSettings,

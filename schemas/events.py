@@ -5,9 +5,11 @@ from typing import Protocol
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from tickertape.schemas.book import Depth
+from tickertape.schemas.liquidation import Liquidation
+from tickertape.schemas.perpetual import Perpetual
 from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
-from tickertape.schemas.topics import BOOKS, POSTS, QUOTES, TRADES, Topic
+from tickertape.schemas.topics import BOOKS, LIQUIDATIONS, PERPETUALS, POSTS, QUOTES, TRADES, Topic
 from tickertape.schemas.trade import Trade
 
 
@@ -40,7 +42,14 @@ class Event(Protocol):
 
 
 # The topic of each kind. The field that the topic's ``key`` names decides the partition of an event.
-TOPICS: dict[type, Topic] = {Trade: TRADES, Quote: QUOTES, Depth: BOOKS, Post: POSTS}
+TOPICS: dict[type, Topic] = {
+    Trade: TRADES,
+    Quote: QUOTES,
+    Depth: BOOKS,
+    Post: POSTS,
+    Perpetual: PERPETUALS,
+    Liquidation: LIQUIDATIONS,
+}
 
 
 class Shape(Struct, gc=False):

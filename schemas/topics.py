@@ -90,6 +90,21 @@ POSTS = Topic(
     growable=True,
     max_record_bytes=16 << 20,
 )
+# No agent of ours reads these two, so they are no inputs.
+PERPETUALS = Topic(
+    name="perpetuals",
+    holds="figures of a perpetual, as JSON: mark price, index, funding, open interest; or a heartbeat",
+    key="symbol",
+    partitions=1,
+    retention_ms=7 * DAY_MS,
+)
+LIQUIDATIONS = Topic(
+    name="liquidations",
+    holds="a liquidation, as JSON; or a heartbeat",
+    key="symbol",
+    partitions=1,
+    retention_ms=7 * DAY_MS,
+)
 SLICES = Topic(
     name="slices",
     holds="frames: the slices that one flush of a worker sends to one shard, as columns; a frame for each partition",
@@ -209,7 +224,7 @@ INSTRUMENTS = Topic(
 RESHARDED = structs.replace(SLICES, name="slices-resharded")
 
 CATALOGUE = (
-    *(TRADES, QUOTES, BOOKS, POSTS, SLICES),
+    *(TRADES, QUOTES, BOOKS, POSTS, PERPETUALS, LIQUIDATIONS, SLICES),
     *(BARS, QUOTE_BARS, ROLLING, INDICATORS, SOCIAL, SIGNALS),
     *(LATE, DEAD_LETTERS, WINDOW_STATE, COMMIT_STATE, ALERTS, CONTROL, INSTRUMENTS),
 )

@@ -174,8 +174,8 @@ def test_the_feed_sends_what_an_exchange_says(settings: Settings) -> None:
     async def feed() -> Trade:
         async with serve(exchange, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            environ = environment(settings) | {"TICKERTAPE_COINBASE_URL": f"ws://127.0.0.1:{port}"}
-            words = ("-m", "tickertape", "--agents", str(EXAMPLES), "feed", "coinbase", "BTC-USD")
+            environ = environment(settings) | {"TICKERTAPE_MYCOINBASE_URL": f"ws://127.0.0.1:{port}"}
+            words = ("-m", "tickertape", "--agents", str(EXAMPLES), "feed", "mycoinbase", "BTC-USD")
             process = await asyncio.create_subprocess_exec(sys.executable, *words, env=environ)
             try:
                 return await asyncio.wait_for(first(), 60)
@@ -185,5 +185,5 @@ def test_the_feed_sends_what_an_exchange_says(settings: Settings) -> None:
 
     trade = asyncio.run(feed())
     assert asked[0]["product_ids"] == ["BTC-USD"]
-    assert (trade.symbol, trade.source, trade.id, trade.price) == ("BTC-USD", "coinbase", 7, 100.5)
+    assert (trade.symbol, trade.source, trade.id, trade.price) == ("BTC-USD", "mycoinbase", 7, 100.5)
     assert (trade.time_ms, trade.side) == (START_MS + 500, "buy")

@@ -43,6 +43,7 @@ LEVELS = {
     "stream.feeds": 3,
     "stream.feeds.hosts": 3,
     "stream.feeds.define": 4,
+    "stream.feeds.adapt": 5,
     "stream.feeds.books": 5,
     "stream.feeds.instruments": 5,
     "stream.feeds.instruments.lists": 4,

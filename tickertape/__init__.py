@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tickertape.schemas.events import Event
     from tickertape.schemas.heartbeat import Heartbeat
     from tickertape.schemas.instrument import Instrument
+    from tickertape.schemas.liquidation import Liquidation
+    from tickertape.schemas.perpetual import Perpetual
     from tickertape.schemas.post import Post
     from tickertape.schemas.quote import Quote
     from tickertape.schemas.topics import Topic
@@ -71,6 +73,8 @@ _PLACES = {
     "tickertape.schemas.events": ("Event",),
     "tickertape.schemas.heartbeat": ("Heartbeat",),
     "tickertape.schemas.instrument": ("Instrument",),
+    "tickertape.schemas.liquidation": ("Liquidation",),
+    "tickertape.schemas.perpetual": ("Perpetual",),
     "tickertape.schemas.post": ("Post",),
     "tickertape.schemas.quote": ("Quote",),
     "tickertape.schemas.topics": ("Topic",),
@@ -150,9 +154,11 @@ __all__ = [
     "Instrument",
     "Ints",
     "Limit",
+    "Liquidation",
     "Message",
     "NotSent",
     "Other",
+    "Perpetual",
     "Post",
     "Quote",
     "QuoteBar",

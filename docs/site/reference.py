@@ -41,8 +41,13 @@ GROUPS = {
         "Chatter",
     ],
     "Columns": ["Records", "floats", "ints", "flags", "Floats", "Ints", "Columns", "Schema", "FLOAT", "INT"],
-    "Events and topics": ["Trade", "Quote", "Post", "Event", "Heartbeat", "Instrument", "Depth", "Topic"],
-    "Write feeds and formats": ["Feed", "Source", "Stream", "StreamAnswer", "Limit", "Change", "Format", "Other", "BookRule"],
+    "Events and topics": [
+        *("Trade", "Quote", "Post", "Depth", "Perpetual", "Liquidation"),
+        *("Event", "Heartbeat", "Instrument", "Topic"),
+    ],
+    "Write feeds and formats": [
+        *("Feed", "Source", "Stream", "StreamAnswer", "Limit", "Change", "BookRule", "Format", "Other"),
+    ],
     "Write alert channels": ["Channel", "Message", "Alert", "Http", "Answer", "Secret", "NotSent", "Refused"],
     "Write kinds of databases": ["Database", "Writer", "Table", "Column", "Row", "Unavailable", "DatabaseError"],
     "Settings": ["load_settings", "Settings"],

@@ -1,6 +1,7 @@
 """Packs events into a bundle: the columns follow from the fields of the events' Struct."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from tickertape.schemas.bundle import Bundle, Column, Decimals, Floats, Integers, Texts, Values
 from tickertape.stream.bundles.unpacking import EXACT_DIGITS, TENS
 
+# What a column of decimals may have.
+MOST_EXPONENT, MOST_DIGITS = 400, 19
 _INT64 = range(-(2**63), 2**63)
 
 _encode = msgspec.msgpack.Encoder().encode
-_json = msgspec.json.Encoder().encode
+_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def pack(events: Sequence[Any]) -> bytes:
@@ -46,11 +49,26 @@ def _column(values: list[Any]) -> Column:
         return integers(np.array(values, np.int64))
     if kinds == {float}:
         return floats(np.array(values, np.float64))
+    if kinds == {Decimal} and (found := _exactly(values)) is not None:
+        return found
     if kinds == {str}:
         codes: dict[str, int] = {}
         indices = [codes.setdefault(value, len(codes)) for value in values]
         return Texts(list(codes), integers(np.array(indices, np.int64)))
     return Values(b"\n".join(map(_json, values)))
+
+
+def _exactly(values: list[Decimal]) -> Decimals | None:
+    """Return decimals as a column; None if they have too many digits for it."""
+    if not all(value.is_finite() for value in values):
+        return None
+    exponent = min(int(value.as_tuple().exponent) for value in values)
+    if abs(exponent) > MOST_EXPONENT or max(value.adjusted() for value in values) - exponent > MOST_DIGITS:
+        return None
+    mantissas = [int(value.scaleb(-exponent)) for value in values]
+    if min(mantissas) not in _INT64 or max(mantissas) not in _INT64:
+        return None
+    return Decimals(integers(np.array(mantissas, np.int64)), exponent)
 
 
 def integers(values: NDArray[np.int64]) -> Integers:

@@ -120,17 +120,16 @@ def dashboards(out: Path) -> None:
 def records_of(agents: "Agents", settings: Settings) -> dict[str, list[Any]]:
     """Return the Structs of each topic's records, for the topics whose records are JSON."""
     from tickertape.schemas.alert import Due, Position, Sending, Sent, Skipped
-    from tickertape.schemas.book import Depth
+    from tickertape.schemas.events import TOPICS
     from tickertape.schemas.instrument import Instrument
     from tickertape.schemas.refused import DeadLetter, Late, LateSlice
-    from tickertape.schemas.topics import ALERTS, BOOKS, DEAD_LETTERS, INSTRUMENTS, LATE
+    from tickertape.schemas.topics import ALERTS, DEAD_LETTERS, INSTRUMENTS, LATE
     from tickertape.stream.results.described import described_outputs
 
-    found: dict[str, list[Any]] = {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
+    found: dict[str, list[Any]] = {topic.name: [kind] for kind, topic in TOPICS.items()}
+    found |= {slicing.topic.name: [slicing.record] for slicing in agents.slicings}
     for output in described_outputs(agents, settings):
         found.setdefault(output.sink, []).append(output.result)
-    # No agent reads books yet; one of yours may.
-    found.setdefault(BOOKS.name, [Depth])
     found[ALERTS.name] = [Due, Sending, Sent, Skipped, Position]
     found[INSTRUMENTS.name] = [Instrument]
     return found | {LATE.name: [Late, LateSlice], DEAD_LETTERS.name: [DeadLetter]}

@@ -24,7 +24,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_there_is_one_for_each_topic_that_is_json(written: Path) -> None:
     assert {path.stem for path in written.iterdir()} == {
         *("trades", "quotes", "posts", "bars", "quote-bars", "rolling", "indicators", "social", "signals"),
-        *("books", "late", "dead-letters", "alerts", "instruments"),
+        *("books", "perpetuals", "liquidations", "late", "dead-letters", "alerts", "instruments"),
     }
 
 

@@ -166,13 +166,13 @@ def test_folders_of_the_command_line_are_added() -> None:
 
 @pytest.mark.parametrize("from_file", [True, False])
 def test_what_a_feed_declares_can_be_set_and_nothing_else(tmp_path: Path, from_file: bool) -> None:
-    (tmp_path / "coinbase.py").write_text(
+    (tmp_path / "acme.py").write_text(
         "from msgspec import Struct\n"
         "from tickertape import Feed\n"
         "class Settings(Struct):\n"
         '    url: str = "wss://usual"\n'
         "    depth: int = 5\n"
-        'FEED = Feed("coinbase", "trades.", lambda settings, symbols, name: None, Settings)\n'
+        'FEED = Feed("acme", "trades.", lambda settings, symbols, name: None, Settings)\n'
     )
 
     def read(**values: str) -> Settings:
@@ -183,17 +183,17 @@ def test_what_a_feed_declares_can_be_set_and_nothing_else(tmp_path: Path, from_f
         file.write_text("".join(f'{name} = "{value}"\n' for name, value in values.items()) + 'agents = ["./"]\n')
         return registry.load({"TICKERTAPE_CONFIG": str(file)})
 
-    found = read(coinbase_url="wss://mine", coinbase_depth="7")
-    feed = registry.feeds(found.agents)["coinbase"]
+    found = read(acme_url="wss://mine", acme_depth="7")
+    feed = registry.feeds(found.agents)["acme"]
     own = registry.settings_of(feed, found.feeds)
     assert (own.url, own.depth) == ("wss://mine", 7)
     assert registry.settings_of(feed, read().feeds) == feed.settings()
     # A process that is started with these settings has them too.
-    assert environment(found)["TICKERTAPE_COINBASE_URL"] == "wss://mine"
-    with pytest.raises(ConfigError, match=r"(?i)coinbase_urls: no such setting; see `tickertape settings`"):
-        read(coinbase_urls="x")
-    with pytest.raises(ConfigError, match=r"setting of coinbase: .*depth.*; see `tickertape settings`"):
-        registry.settings_of(feed, read(coinbase_depth="deep").feeds)
+    assert environment(found)["TICKERTAPE_ACME_URL"] == "wss://mine"
+    with pytest.raises(ConfigError, match=r"(?i)acme_urls: no such setting; see `tickertape settings`"):
+        read(acme_urls="x")
+    with pytest.raises(ConfigError, match=r"setting of acme: .*depth.*; see `tickertape settings`"):
+        registry.settings_of(feed, read(acme_depth="deep").feeds)
     with pytest.raises(ConfigError, match=r"(?i)feeds: no such setting"):
         read(feeds="x")
 

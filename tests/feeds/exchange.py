@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -11,6 +11,9 @@ from websockets.asyncio.server import Request, Response, Server, ServerConnectio
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
+
+from tickertape.stream.feeds.exchanges.binance import Binance, BinanceSettings
+from tickertape.stream.feeds.exchanges.feeding import names_of
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 
@@ -78,6 +81,11 @@ def refusal(status: HTTPStatus, body: str, **headers: str) -> Response:
     """Return an answer by HTTP that is no handshake."""
     named = Headers({name.replace("_", "-"): value for name, value in headers.items()}, Content_Length=str(len(body)))
     return Response(status.value, status.phrase, named, body.encode())
+
+
+def binance_at(url: str, symbols: Sequence[str] = ("BTCUSDT",)) -> Binance:
+    """Return Binance as a source, at another address."""
+    return Binance(BinanceSettings(url=url), symbols, names_of("binance", ""), "binance")
 
 
 def trade(number: int, symbol: str = "BTCUSDT") -> str:

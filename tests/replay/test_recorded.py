@@ -23,7 +23,7 @@ def test_recorded_files_give_what_polars_finds_byte_for_byte_the_same(tmp_path: 
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
     assert str(outcome) == (
-        "52,117 quotes, 15,863 trades; 6,887 other messages (6,885 depth, 2 unnamed)\n"
+        "52,117 quotes, 15,863 trades; 6,887 other messages (6,885 book, 2 unnamed)\n"
         "read 67,996 = counted 67,980 + late 0 + rejected 0 + repeated 0 + unmatched 0 + heartbeats 16"
     )
     found, compared = bars(tmp_path / "one"), 0

@@ -1,7 +1,8 @@
 """A format of recorded files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tickertape.schemas.events import Event
 from tickertape.stream.feeds.define.other import Other
@@ -20,15 +21,19 @@ class Format:
     name
         The value of ``--format``.
     parse
-        Decodes one line into an event, or an `Other`; raises ValueError if it is neither. None if the format has no
-        lines: such a file is read as Parquet.
+        Decodes one line into an event, several, or an `Other`; raises ValueError if it is neither. None if the format
+        has no lines.
     kinds
         The kinds of events that a file may contain.
     reason
         Returns why a line can't be read, from the line and the error of ``parse``.
+    read
+        For a format without lines: yields what a file contains. It calls its second argument with the place and the
+        reason of each part that can't be read.
     """
 
     name: str
-    parse: Callable[[bytes], Event | Other] | None
+    parse: Callable[[bytes], Event | list[Event] | Other] | None
     kinds: tuple[type, ...]
     reason: Callable[[bytes, Exception], str] = _as_it_is
+    read: Callable[[Path, Callable[[str], None]], Iterable[Event | Other]] | None = None

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tickertape.stream.configuration import settings as configuration
+from tickertape.stream.configuration.connection import secret_from
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.extensions.loading import modules
@@ -95,6 +96,6 @@ def settings_of(feed: Feed, values: Mapping[str, Any]) -> Any:
         name.removeprefix(f"{feed.name}_"): value for name, value in values.items() if name.startswith(f"{feed.name}_")
     }
     try:
-        return msgspec.convert(mine, feed.settings, strict=False)
+        return msgspec.convert(mine, feed.settings, strict=False, dec_hook=secret_from)
     except msgspec.ValidationError as error:
         raise ConfigError(f"setting of {feed.name}: {error}; see `tickertape settings`") from None

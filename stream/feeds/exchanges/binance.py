@@ -1,121 +1,139 @@
-"""Binance: messages of a combined stream, decoded into a `Trade` or a `Quote`."""
+"""Binance spot: trades, quotes and books, live and as recorded."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import ClassVar, Generic
+from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from tickertape.schemas.events import Event
+from tickertape.schemas.fields import Id, Positive
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.define.format import Format
+from tickertape.stream.feeds.adapt import making, wire
+from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
+from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.define.units import convert
+from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.instruments.names import RecordedPairs
 
-SOURCE = "binance"
-_RECORDED = RecordedPairs()
 
-
-class _Envelope(Struct):
+class Envelope(Struct):
     stream: str = ""
-    data: msgspec.Raw = msgspec.Raw()
+    data: Raw = Raw()
 
 
-class _Trade(Struct):
+class _Trade(Struct, Generic[wire.N]):
     s: str
-    t: int
-    p: str
-    q: str
-    T: int
+    t: Id
+    p: wire.N
+    q: wire.N
+    T: wire.Time
     m: bool
 
 
-class _BookTicker(Struct):
+class _Aggregate(Struct, Generic[wire.N]):
     s: str
-    u: int
-    b: str
-    B: str
-    a: str
-    A: str
+    f: Id
+    l: Id  # noqa: E741 - Binance's name for it
+    p: wire.N
+    q: wire.N
+    T: wire.Time
+    m: bool
 
 
-_open = msgspec.json.Decoder(_Envelope).decode
-_trade = msgspec.json.Decoder(_Trade).decode
-_book_ticker = msgspec.json.Decoder(_BookTicker).decode
+class _BookTicker(Struct, Generic[wire.N]):
+    s: str
+    u: Id
+    b: wire.N
+    B: wire.N
+    a: wire.N
+    A: wire.N
+    # Only futures say when.
+    T: wire.Time | None = None
 
 
-def normalise(message: bytes, received_ms: int, named: Callable[[str], str] = _RECORDED.ours) -> Trade | Quote | Other:
-    """Decode a message of a combined stream (``{"stream": …, "data": …}``).
+class _Depth(Struct):
+    s: str
+    E: wire.Time
+    U: Id
+    u: Id
+    b: wire.Levels
+    a: wire.Levels
+    T: wire.Time | None = None
+    pu: Id | None = None
 
-    Parameters
-    ----------
-    message
-        The message as received.
-    received_ms
-        Its receipt by the feed's clock, ms. A ``bookTicker`` has no time of its own, so this is its event time too.
-    named
-        Returns our symbol for Binance's: ``BTC-USDT`` for ``BTCUSDT``.
 
-    Raises
-    ------
-    ValueError
-        It is not JSON, or not a valid trade or quote.
+envelope = msgspec.json.Decoder(Envelope).decode
+# If the buyer was the maker, the taker sold.
+_SIDES: dict[bool, wire.Side] = {True: "sell", False: "buy"}
+_trade = wire.decoders(_Trade[Positive], _Trade[Decimal])
+_aggregate = wire.decoders(_Aggregate[Positive], _Aggregate[Decimal])
+_book_ticker = wire.decoders(_BookTicker[wire.Amount], _BookTicker[Decimal])
+_depth = msgspec.json.Decoder(_Depth).decode
+
+
+class Binance(Exchange):
+    """Binance's spot market, over combined streams; see `Exchange`.
+
+    Binance allows five messages a second, so streams are in the address. As many as a connection has make an address of
+    4 KB, which every server on the way accepts.
     """
-    envelope = _open(message)
-    kind = envelope.stream.partition("@")[2].partition("@")[0]
-    if kind == "trade":
-        return _as_trade(_trade(envelope.data), received_ms, named)
-    if kind == "bookTicker":
-        return _as_quote(_book_ticker(envelope.data), received_ms, named)
-    return Other(kind or "unnamed")
 
-
-def _as_trade(raw: _Trade, received_ms: int, named: Callable[[str], str]) -> Trade:
-    price, quantity = float(raw.p), float(raw.q)
-    if not (0 < price < math.inf and 0 < quantity < math.inf):
-        raise ValueError(f"trade {raw.t} of {raw.s}: price {raw.p} and quantity {raw.q} must be finite and above zero")
-    fields = {
-        "symbol": named(raw.s),
-        "source": SOURCE,
-        "id": raw.t,
-        "time_ms": raw.T,
-        "price": price,
-        "quantity": quantity,
-        # If the buyer was the maker, the taker sold.
-        "side": "sell" if raw.m else "buy",
-        "received_ms": received_ms,
+    setting = "TICKERTAPE_BINANCE_URL"
+    contiguous = (Trade,)
+    rising = (Quote,)
+    channels: ClassVar = {
+        "trades": (Channel("trade", Trade),),
+        "aggregates": (Channel("aggTrade", Trade),),
+        "quotes": (Channel("bookTicker", Quote),),
+        "books": (Channel("depth@100ms", Change),),
     }
-    return convert(fields, Trade)
+
+    def urls(self, position: int) -> Sequence[str]:
+        lines = enumerate(super().urls(position))
+        return [
+            f"{url}{'&' if '?' in url else '?'}streams="
+            + "/".join(f"{quote(stream.name.lower())}@{stream.channel}" for stream in self.streams(line))
+            for line, url in lines
+        ]
+
+    def leaves(self, frame: bytes) -> bool:
+        # With or without an envelope: the documentation shows both.
+        return b'"serverShutdown"' in frame
+
+    def normalise(self, frame: bytes, received_ms: int) -> Event | Change | Other:
+        said, at = envelope(frame), received_ms
+        channel, ours, source = said.stream.partition("@")[2].partition("@")[0], self.names.ours, self.name
+        if channel == "trade":
+            t = _trade[self.exact](said.data)
+            return making.trade_of(ours(t.s), source, t.t, wire.in_ms(t.T), at, t.p, t.q, _SIDES[t.m])
+        if channel == "bookTicker":
+            b = _book_ticker[self.exact](said.data)
+            # On spot it has no time.
+            time_ms = wire.in_ms(b.T) if b.T else at
+            return making.quote_of(ours(b.s), source, b.u, time_ms, at, b.b, b.B, b.a, b.A)
+        if channel == "aggTrade":
+            g = _aggregate[self.exact](said.data)
+            return making.trade_of(ours(g.s), source, g.f, wire.in_ms(g.T), at, g.p, g.q, _SIDES[g.m], g.l)
+        if channel == "depth":
+            d = _depth(said.data)
+            numbers = {"first": d.U, "last": d.u, "previous": d.pu}
+            return making.change_of(
+                ours(d.s), source, wire.in_ms(d.T or d.E), at, d.b, d.a, is_snapshot=False, **numbers
+            )
+        return Other(channel[: wire.MOST_LETTERS] or "unnamed")
 
 
-def _as_quote(raw: _BookTicker, received_ms: int, named: Callable[[str], str]) -> Quote:
-    numbers = bid, bid_quantity, ask, ask_quantity = float(raw.b), float(raw.B), float(raw.a), float(raw.A)
-    if not all(0 < number < math.inf for number in numbers):
-        raise ValueError(
-            f"quote {raw.u} of {raw.s}: {raw.B} bid at {raw.b} and {raw.A} asked at {raw.a} "
-            "must be finite and above zero"
-        )
-    fields = {
-        "symbol": named(raw.s),
-        "source": SOURCE,
-        # The number of the book's last update: it rises, with gaps.
-        "id": raw.u,
-        "time_ms": received_ms,
-        "bid": bid,
-        "bid_quantity": bid_quantity,
-        "ask": ask,
-        "ask_quantity": ask_quantity,
-        "received_ms": received_ms,
-    }
-    return convert(fields, Quote)
+class BinanceSettings(ExchangeSettings, frozen=True):
+    """The settings of the feed."""
+
+    url: str = "wss://stream.binance.com:9443/stream"
+    info_url: str = "https://api.binance.com/api/v3/exchangeInfo"
 
 
-def _recorded(line: bytes) -> Event | Other:
-    stamp, _, message = line.partition(b" ")
-    return normalise(message, int(stamp) // 1_000_000)
-
-
-#: Lines of ``<ns received> <message of a combined stream>``.
-FORMAT = Format("binance", _recorded, (Trade, Quote))
+ABOUT = "Binance's spot trades and quotes (bookTicker). A symbol is written as BTCUSDT or BTC-USDT."
+FEED = feed_of("binance", ABOUT, Binance, BinanceSettings)
+FORMAT = recorded("binance", Binance, BinanceSettings(), names=RecordedPairs())

@@ -17,7 +17,6 @@ from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.clock import Clock
 from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.other import Other, renamed
-from tickertape.stream.feeds.files import tables
 from tickertape.stream.feeds.files.archive import is_plain
 from tickertape.stream.feeds.files.lines import texts
 from tickertape.stream.feeds.tally import Tally
@@ -159,9 +158,13 @@ def _turns(path: Path, format_: Format, tally: Tally, clock: Clock, source: str 
 def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]:
     """Yield a file's events, and None whenever other tasks may run."""
     if format_.parse is None:
-        for event in tables.events(path, partial(tally.turn_down, path)):
-            tally.count(path, (type(event),))
-            yield event
+        for found in format_.read(path, partial(tally.turn_down, path)) if format_.read is not None else ():
+            if isinstance(found, Other):
+                tally.others[found.kind] += 1
+                tally.read_in.add(str(path))
+            else:
+                tally.count(path, (type(found),))
+                yield found
         return
     until = time.monotonic() + TURN_SECONDS
     for number, line in enumerate(_lines(path, tally), 1):
@@ -171,16 +174,17 @@ def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]
         if not line or line.isspace():
             continue
         try:
-            found = format_.parse(line)
+            parsed = format_.parse(line)
         except (ValueError, msgspec.MsgspecError, RecursionError) as error:
             tally.turn_down(path, f"{path}:{number}: {format_.reason(line, error)}")
             continue
-        if isinstance(found, Other):
-            tally.others[found.kind] += 1
+        if isinstance(parsed, Other):
+            tally.others[parsed.kind] += 1
             tally.read_in.add(str(path))
-        else:
-            tally.count(path, (type(found),))
-            yield found
+            continue
+        events = parsed if isinstance(parsed, list) else [parsed]
+        tally.count(path, map(type, events))
+        yield from events
 
 
 def _lines(path: Path, tally: Tally) -> Iterator[bytes]:

@@ -110,4 +110,4 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 #: Parquet files whose columns are named as the fields of an event.
-FORMAT = Format("parquet", None, (Trade, Quote, Post))
+FORMAT = Format("parquet", None, (Trade, Quote, Post), read=events)

@@ -16,6 +16,9 @@ from tickertape.stream.feeds.instruments.sources import source_named
 
 log = logging.getLogger(__name__)
 
+# A file with more names that no list has is hostile. They are read all the same, one by one.
+_MOST_UNLISTED = 1 << 16
+
 
 class UnknownSymbol(ConfigError, ValueError):  # noqa: N818 - what a user wrote, not a fault of the program
     """A source has no instrument of this name."""
@@ -223,6 +226,59 @@ def names_of(source: str, info_url: str) -> ListedNames:
     # Who has just failed to fetch it doesn't ask again at once.
     can_ask = bool(info_url) and found.is_younger(FRESH_SECONDS)
     return ListedNames(found, partial(listing, RECENT_SECONDS) if can_ask else None)
+
+
+class RecordedNames:
+    """The names of a source's instruments in recorded files: by its kept list, or else by the built-in one.
+
+    A file may have instruments that are no longer listed. Where the source separates base and quote, as in ``BTC/USD``,
+    these are named all the same. It is a `Names`.
+
+    Parameters
+    ----------
+    source
+        The source; see `tickertape.stream.feeds.instruments.sources.SOURCES`.
+    """
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._names = names_of(source, "")
+        self._unlisted: dict[str, str] = {}
+
+    def ours(self, name: str) -> str:
+        """Return ``BTC-USD`` for ``BTC/USD``.
+
+        Raises
+        ------
+        ValueError
+            The name is in neither list, and can be split in several ways.
+        """
+        try:
+            return self._names.ours(name)
+        except ValueError:
+            if (known := self._unlisted.get(name)) is not None:
+                return known
+            read = source_named(self._source).unlisted
+            if read is None:
+                raise
+        own, base, quote = read(name)
+        one = instrument(self._source, own, (base, quote), "spot", "unknown", separator="-/")
+        if len(self._unlisted) < _MOST_UNLISTED:
+            self._unlisted[name] = one.symbol
+        return one.symbol
+
+    def theirs(self, symbol: str) -> str:
+        """Return ``BTC/USD`` for ``BTC-USD``; raise ValueError if there is no such symbol."""
+        return self._names.theirs(symbol)
+
+    def base_per_unit(self, name: str) -> float:
+        """Return how much of the base currency a unit is; raise ValueError as `ours` does."""
+        try:
+            return self._names.base_per_unit(name)
+        except ValueError:
+            if name in self._unlisted:
+                return 1.0
+            raise
 
 
 class RecordedPairs:

@@ -15,7 +15,8 @@ from tickertape.stream.feeds.publish.records import Records
 # A larger bundle is sent in halves. It is half a producer's batch, and far below what readers accept.
 MOST_BYTES = 256 << 10
 
-_encode = Encoder().encode
+# A price may be a decimal, whose digits are all written.
+_encode = Encoder(decimal_format="number").encode
 
 
 class Bundler:

@@ -28,7 +28,8 @@ LONGEST_BAR_MS = HOUR_MS
 # seconds old.
 APPEAR_SECONDS = 10.0
 
-_encode = Encoder().encode
+# A price may be a decimal, whose digits are all written.
+_encode = Encoder(decimal_format="number").encode
 
 
 def _as_it_is(event: Event) -> Event:

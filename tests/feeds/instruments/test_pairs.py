@@ -1,9 +1,12 @@
 """What Binance's symbols are made of, in recorded files: by its kept list, and where there is none."""
 
+from typing import cast
+
 import pytest
 
 from tests.feeds.instruments.lists.test_lists import binance_symbol, body
 from tests.feeds.rest import Rest
+from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.exchanges.binance import FORMAT
 from tickertape.stream.feeds.instruments.kept import path_of
@@ -80,7 +83,8 @@ def test_the_kept_list_decides(rest: Rest) -> None:
         b'"p":"100.5","q":"0.25","T":1723161600000,"m":false,"M":true}}'
     )
     assert FORMAT.parse is not None
-    assert getattr(FORMAT.parse(line), "symbol", "") == "NEWCOIN-QQ"
+    (found,) = cast("list[Trade]", FORMAT.parse(line))
+    assert found.symbol == "NEWCOIN-QQ"
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"[]", b"[" * 100_000, b'{"source":"okx","instruments":[]}', b"\xff"])

@@ -11,12 +11,11 @@ from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
-from tests.feeds.exchange import Exchange, breaks, closes, freezes, quote, refusal, says, stays, trade
+from tests.feeds.exchange import Exchange, binance_at, breaks, closes, freezes, quote, refusal, says, stays, trade
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import ConfigError, InputError
-from tickertape.stream.feeds.exchanges.binance_live import Binance
 from tickertape.stream.feeds.live import live
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
@@ -42,7 +41,7 @@ def _log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def binance(exchange: Exchange, *symbols: str, **changes: float) -> Live:
-    source = Binance(exchange.url, symbols or ("BTCUSDT",))
+    source = binance_at(exchange.url, symbols or ("BTCUSDT",))
     return Live(source, replace(PATIENCE, **changes), buffer_bytes=1 << 20)
 
 
@@ -122,13 +121,13 @@ def test_garbage_is_counted_told_once_and_never_fatal(caplog: pytest.LogCaptureF
         quote(2).replace("1.5", "NaN"),
         "null",
     ]
-    others = ['{"result": null, "id": 1}', '{"stream": "btcusdt@depth@100ms", "data": {}}']
+    others = ['{"result": null, "id": 1}', '{"stream": "btcusdt@kline_1m", "data": {}}']
     exchange = Exchange(says(trade(1), *nonsense, *others, trade(2), then=stays))
     heard, live = run(exchange, last_is(2))
     assert ids(heard) == [1, 2]
     # A frame of text that isn't UTF-8 ends the connection by the protocol, so it isn't sent as one; see `says`.
     assert live.tally.garbage == len(nonsense)
-    assert live.tally.others == {"unnamed": 1, "depth": 1}
+    assert live.tally.others == {"unnamed": 1, "kline_1m": 1}
     told = [message for message in caplog.messages if "can't be read" in message]
     assert len(told) == 1
 
@@ -286,6 +285,6 @@ def test_a_refusal_after_there_was_a_connection_is_outlasted() -> None:
     ],
 )
 def test_an_address_that_is_none_is_one_line(url: str, why: str) -> None:
-    live = Live(Binance(url, ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
+    live = Live(binance_at(url, ["BTCUSDT"]), PATIENCE, buffer_bytes=1 << 20)
     with pytest.raises(ConfigError, match=rf"^binance: {why}; TICKERTAPE_BINANCE_URL sets its address$"):
         asyncio.run(hear(live, last_is(1)))

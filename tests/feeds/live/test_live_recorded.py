@@ -13,11 +13,10 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import Exchange, breaks, stays, trade
+from tests.feeds.exchange import Exchange, binance_at, breaks, stays, trade
 from tests.integration import recorded
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
-from tickertape.stream.feeds.exchanges.binance_live import Binance
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
 
@@ -85,7 +84,7 @@ def test_each_recorded_trade_comes_once_or_its_gap_is_named(caplog: pytest.LogCa
     async def scenario() -> tuple[list[Trade | Quote], Live]:
         heard: list[Trade | Quote] = []
         async with exchange.open():
-            live = Live(Binance(exchange.url, ["BTCUSDT"]), PATIENCE, buffer_bytes=64 << 20)
+            live = Live(binance_at(exchange.url, ["BTCUSDT"]), PATIENCE, buffer_bytes=64 << 20)
             async with asyncio.timeout(60), aclosing(live.batches()) as batches:
                 async for events in batches:
                     heard += [event for event in events if event.symbol == "BTC-USDT"]

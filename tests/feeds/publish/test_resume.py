@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
+from tests.feeds.exchange import binance_at
 from tickertape.schemas.control import Position
 from tickertape.stream.feeds.define.source import Source
-from tickertape.stream.feeds.exchanges.binance_live import Binance
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
 from tickertape.stream.feeds.networks.bluesky_live import Bluesky
@@ -85,7 +85,7 @@ def test_where_it_fails_nothing_is_kept() -> None:
 def test_a_source_that_cannot_resume_leaves_nothing() -> None:
     async def scenario() -> list[int]:
         records = Records()
-        async with resumed(live(Binance("ws://x", ["BTCUSDT"])), records, Positions()):
+        async with resumed(live(binance_at("ws://x", ["BTCUSDT"])), records, Positions()):
             pass
         return records.kept
 

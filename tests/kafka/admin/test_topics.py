@@ -262,6 +262,8 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("quotes", 4),
         ("books", 4),
         ("posts", 4),
+        ("perpetuals", 1),
+        ("liquidations", 1),
         ("slices", 3),
         *((name, 4) for name in RESULTS),
         ("late", 1),

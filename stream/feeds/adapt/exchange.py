@@ -1,0 +1,191 @@
+"""What the sources of all exchanges have in common: symbols, channels, and the connections that carry them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+from tickertape.schemas.liquidation import Liquidation
+from tickertape.schemas.perpetual import Perpetual
+from tickertape.stream.errors import ConfigError
+from tickertape.stream.feeds.adapt.asking import parts
+from tickertape.stream.feeds.define.change import Change
+from tickertape.stream.feeds.define.names import Names
+from tickertape.stream.feeds.define.source import Source
+from tickertape.stream.feeds.define.stream import Answer, Stream
+
+
+class Channel(Struct, frozen=True):
+    """A channel of an exchange.
+
+    Attributes
+    ----------
+    name
+        The exchange's own name for it.
+    kind
+        The kind of event that it brings.
+    route
+        Which of the exchange's addresses has it.
+    cut
+        What names lack here at their end.
+    """
+
+    name: str
+    kind: type
+    route: int = 0
+    cut: str = ""
+
+    def stream_of(self, name: str, symbol: str) -> Stream:
+        """Return the channel's stream of a symbol, given in the exchange's own form and in ours."""
+        is_rare = self.kind is Liquidation
+        own = name.removesuffix(self.cut)
+        return Stream(kind=self.kind, symbol=symbol, channel=self.name, name=own, is_rare=is_rare)
+
+
+class ExchangeSettings(Struct, frozen=True):
+    """The settings of an exchange's feed.
+
+    Attributes
+    ----------
+    url
+        The address to connect to.
+    info_url
+        The address of the exchange's list of instruments, which says what its names mean. The list is kept for a day.
+        Empty: the list is not requested.
+    channels
+        What to ask for, with spaces or commas between: ``trades``, ``quotes``, ``books`` and others, see the page on
+        feeds.
+    depth
+        How many levels a side a book has, if the exchange has books of several depths.
+    decimals
+        True to keep all digits of prices and quantities as the exchange writes them. False: they become doubles, which
+        have 15 digits or more.
+    """
+
+    url: str = ""
+    info_url: str = ""
+    channels: str = "trades quotes"
+    depth: int = 0
+    decimals: bool = False
+
+
+class Exchange(Source):
+    """A source that is asked for channels of symbols.
+
+    Parameters
+    ----------
+    settings
+        The settings of its feed.
+    symbols
+        The symbols, as we write them or as the exchange does.
+    names
+        The names of its instruments.
+    name
+        The source's name in each record.
+
+    Attributes
+    ----------
+    most_streams
+        The most streams of a connection.
+    channels
+        The exchange's channels for each word that the setting ``channels`` may have.
+    exact
+        Whether all digits are kept: the setting ``decimals``.
+    marks
+        What an answer to a subscription has in it: one of these.
+
+    Raises
+    ------
+    ConfigError
+        A symbol or a word in the setting ``channels`` is unknown.
+    """
+
+    most_streams = 200
+    channels: ClassVar[Mapping[str, Sequence[Channel]]] = {}
+    marks: ClassVar[tuple[bytes, ...]] = ()
+
+    def __init__(self, settings: ExchangeSettings, symbols: Sequence[str], names: Names, name: str) -> None:
+        self.settings: Any = settings
+        self.name = name
+        self.names = names
+        self.exact = settings.decimals
+        self.theirs = list(dict.fromkeys(map(self._theirs, symbols)))
+        self.symbols = [names.ours(one) for one in self.theirs]
+        chosen = self._chosen()
+        self.kinds = tuple(dict.fromkeys(channel.kind for channel in chosen if channel.kind is not Change))
+        self._lines: list[tuple[str, Sequence[Stream]]] = []
+        for route, url in enumerate(self.routes()):
+            wanted = [
+                channel.stream_of(one, symbol)
+                for one, symbol in zip(self.theirs, self.symbols, strict=True)
+                for channel in chosen
+                # Contracts that are delivered have no such figures.
+                if channel.route == route and (channel.kind is not Perpetual or symbol.endswith("-PERP"))
+            ]
+            self._lines += [(url, some) for some in parts(wanted, self.most_streams)]
+
+    def words(self) -> Mapping[str, Sequence[Channel]]:
+        """Return the exchange's channels for each word that the setting ``channels`` may have."""
+        return self.channels
+
+    def routes(self) -> Sequence[str]:
+        """Return the address of each route."""
+        return [self.settings.url]
+
+    def _chosen(self) -> list[Channel]:
+        words, setting = self.words(), self.setting.removesuffix("_URL") + "_CHANNELS"
+        asked = dict.fromkeys(self.settings.channels.replace(",", " ").split())
+        if not asked or asked.keys() - words.keys():
+            raise ConfigError(f"{setting}={self.settings.channels}: choose from {', '.join(words)}")
+        if {"trades", "aggregates"} <= asked.keys():
+            raise ConfigError(
+                f"{setting}: a source has trades or aggregates; for both, run two feeds with two --source"
+            )
+        return [channel for word in asked for channel in words[word]]
+
+    def _theirs(self, symbol: str) -> str:
+        try:
+            name = self.names.theirs(symbol)
+            # A contract that is worth some of the quote currency has no fixed size.
+            self.names.base_per_unit(name)
+            return name
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - exchanges can't resume from a position
+        return [url for url, _ in self._lines]
+
+    def streams(self, line: int) -> Sequence[Stream]:
+        return self._lines[line][1]
+
+    def subscribe(self, streams: Sequence[Stream]) -> Sequence[str]:
+        return self.ask("subscribe", streams) if streams else ()
+
+    def unsubscribe(self, streams: Sequence[Stream]) -> Sequence[str]:
+        return self.ask("unsubscribe", streams) if streams else ()
+
+    def answer(self, frame: bytes) -> Answer | None:
+        for mark in self.marks:
+            if mark in frame:
+                break
+        else:
+            return None
+        try:
+            return self.answered(frame)
+        except (ValueError, RecursionError):
+            # What it is else, `normalise` says.
+            return None
+
+    def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:  # noqa: ARG002 - see `subscribe`
+        """Return the messages that ``subscribe`` or ``unsubscribe``."""
+        return ()
+
+    def answered(self, frame: bytes) -> Answer | None:  # noqa: ARG002 - see `answer`
+        """Return what a message with one of the `marks` says of subscriptions; None if it is no answer.
+
+        Raises
+        ------
+        ValueError
+            It can't be read.
+        """
+        return None
