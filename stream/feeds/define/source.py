@@ -7,6 +7,7 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.stream import Answer, Stream
 
 
@@ -35,6 +36,8 @@ class Source(ABC):
         A message to send regularly, and the seconds between two; None if the source asks for none.
     messages_per_second
         How many messages a connection may send.
+    refills
+        True if `missed` returns trades that are missing. The kind `Trade` is then contiguous.
     leap
         If the position grows by more than this from one message to the next, the source has not kept the messages
         between, and a warning reports the gap.
@@ -49,6 +52,7 @@ class Source(ABC):
     hello: Sequence[str] = ()
     resumes: bool = False
     leap: int = 0
+    refills: bool = False
     ping: tuple[str, float] | None = None
     messages_per_second: float = 5.0
 
@@ -95,6 +99,27 @@ class Source(ABC):
     def answer(self, frame: bytes) -> Answer | None:  # noqa: ARG002 - see `streams`
         """Return what a message says of subscriptions; None if it is no answer. It is asked before `normalise`."""
         return None
+
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+        """Request missing trades, by the source's history. One request, or as few as a page needs.
+
+        Parameters
+        ----------
+        get
+            Requests an address.
+        symbol
+            The symbol, as events name it.
+        first, last
+            The numbers of the first and the last trade; None: all that the source has from the first one on.
+
+        Raises
+        ------
+        InputError
+            The source doesn't have them, or refuses.
+        OSError
+            The request failed; it may be repeated.
+        """
+        raise NotImplementedError
 
     def position(self, frame: bytes) -> int:  # noqa: ARG002 - for sources that resume
         """Return the position of a message, to resume from; 0 if it has none."""

@@ -14,10 +14,24 @@ BATCH_MESSAGES = 1000
 
 
 class Message(NamedTuple):
-    """A message as it came, and its receipt by our clock."""
+    """A message as it came, and its receipt by our clock; or, among the messages, the change of a line's state.
+
+    Attributes
+    ----------
+    received_ns
+        When it came, ns.
+    frame
+        The message.
+    line
+        The number of its line.
+    stands
+        For a change of state: whether the line has a connection now; None for a message.
+    """
 
     received_ns: int
     frame: bytes
+    line: int = 0
+    stands: bool | None = None
 
 
 class Inbox:
@@ -79,6 +93,16 @@ class Inbox:
         while self._bytes > self._most_bytes and len(self._messages) > 1:
             self._drop()
         return True
+
+    def mark(self, line: int, *, stands: bool) -> None:
+        """Add a change of a line's state. It is never dropped or refused."""
+        self._messages.append(Message(0, b"", line, stands))
+        self._bytes += OVERHEAD_BYTES
+        self._some.set()
+
+    def wake(self) -> None:
+        """Make `next_batch` return, though perhaps without a message."""
+        self._some.set()
 
     def fail(self, error: BaseException) -> None:
         """Make `next_batch` raise this error, once all messages before it are taken."""
