@@ -64,6 +64,19 @@ class Position(Struct, frozen=True):
     at: Annotated[int, Meta(ge=0)]
 
 
+class Complete(Struct, frozen=True):
+    """Up to where the trades of a source's symbols were acknowledged. The record's key is `complete_key`.
+
+    Attributes
+    ----------
+    symbols
+        By symbol: the number of the last trade before which none is missing but those that were given up, and its event
+        time, ms.
+    """
+
+    symbols: dict[str, tuple[int, int]]
+
+
 def schedule_key(topic: str) -> bytes:
     return f"schedule|{topic}".encode()
 
@@ -74,3 +87,8 @@ def workers_key(group: str) -> bytes:
 
 def position_key(source: str) -> bytes:
     return f"position|{source}".encode()
+
+
+def complete_key(source: str, part: int) -> bytes:
+    """Return the key of a part of a source's symbols: a record of all of them could be too long."""
+    return f"complete|{source}|{part}".encode()

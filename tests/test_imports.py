@@ -47,6 +47,7 @@ LEVELS = {
     "stream.feeds.books": 5,
     "stream.feeds.instruments": 5,
     "stream.feeds.instruments.lists": 4,
+    "stream.feeds.refill": 5,
     "stream.feeds.live": 6,
     "stream.feeds.exchanges": 6,
     "stream.feeds.networks": 6,

@@ -283,6 +283,24 @@ FEED_MISSING = Gauge(
     ("source",),
     registry=FEED,
 )
+FEED_REFILLED = Counter(
+    "tickertape_feed_refilled_records",
+    "Events that were missing, and that the feed requested and received.",
+    ("source",),
+    registry=FEED,
+)
+FEED_UNFILLABLE = Counter(
+    "tickertape_feed_unfillable_records",
+    "Events that were missing and that the feed gave up: the source doesn't have them, or not in time.",
+    ("source",),
+    registry=FEED,
+)
+FEED_HELD = Gauge(
+    "tickertape_feed_held_records",
+    "Events that the feed holds back until missing earlier ones are received or given up.",
+    ("source",),
+    registry=FEED,
+)
 FEED_WAITING = Gauge(
     "tickertape_feed_waiting_bytes",
     "The size of the source's messages that wait to be sent to Kafka.",

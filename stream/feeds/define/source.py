@@ -9,6 +9,7 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
 
@@ -45,6 +46,8 @@ class Source(ABC):
         How many connections its host allows an address to open. All feeds of the machine share it.
     requests
         How many requests by HTTP, or how much weight of them, its host allows an address. It is shared too.
+    refills
+        True if `missed` returns trades that are missing. The kind `Trade` is then contiguous.
     leap
         If the position grows by more than this from one message to the next, the source has not kept the messages
         between, and a warning reports the gap.
@@ -60,6 +63,7 @@ class Source(ABC):
     hello: Sequence[str] = ()
     resumes: bool = False
     leap: int = 0
+    refills: bool = False
     ping: tuple[str, float] | None = None
     messages_per_second: float = 5.0
     connections: Limit = CAREFUL_CONNECTIONS
@@ -112,6 +116,27 @@ class Source(ABC):
         It is asked only of messages of which `normalise` makes no event: an `Other`, or an error.
         """
         return None
+
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+        """Request missing trades, by the source's history. One request, or as few as a page needs.
+
+        Parameters
+        ----------
+        get
+            Requests an address.
+        symbol
+            The symbol, as events name it.
+        first, last
+            The numbers of the first and the last trade; None: all that the source has from the first one on.
+
+        Raises
+        ------
+        InputError
+            The source doesn't have them, or refuses.
+        OSError
+            The request failed; it may be repeated.
+        """
+        raise NotImplementedError
 
     def position(self, frame: bytes) -> int:  # noqa: ARG002 - for sources that resume
         """Return the position of a message, to resume from; 0 if it has none."""

@@ -119,6 +119,12 @@ class End(Protocol):
             Has the connection replaced; the new one stands before this one is closed.
         """
 
+    def stands(self) -> None:
+        """Take note that a connection brings what is wanted."""
+
+    def ended(self) -> None:
+        """Take note that the last open connection has ended."""
+
     def receive(self, frame: bytes, talk: Any) -> bool:
         """Take a message. If there is no room, return False: the line closes, and connects once there is room."""
 
@@ -255,6 +261,8 @@ class Line:
         finally:
             renewal.cancel()
             self.open -= 1
+            if not self.open:
+                self._end.ended()
             await socket.close()
         # The next connection is under way, or a healthy one ended: then the next attempt comes without a wait.
         if not leaving.is_set() and why:
@@ -296,7 +304,7 @@ class Line:
             asyncio.get_running_loop().call_at(max(clock(), began + patience.healthy_seconds), leaving.set)
 
         talk = end.begin(socket.send, leave)
-        tasks = [asyncio.create_task(talk.speak()), asyncio.create_task(_pass_on(talk.stands, heard))]
+        tasks = [asyncio.create_task(talk.speak()), asyncio.create_task(self._pass_on(talk.stands, heard))]
         try:
             async with _Watch(patience.silence_seconds) as watch:
                 while True:
@@ -321,6 +329,11 @@ class Line:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _pass_on(self, stands: asyncio.Event, heard: asyncio.Event) -> None:
+        await stands.wait()
+        self._end.stands()
+        heard.set()
+
     def _refused(self, error: InvalidStatus) -> Exception:
         """Return the error for an HTTP answer that refuses the handshake."""
         response = error.response
@@ -334,11 +347,6 @@ class Line:
             # For all feeds of this machine.
             self._end.budget.block(wait_seconds)
         return _LostError(f"can't connect ({why})", wait_seconds)
-
-
-async def _pass_on(stands: asyncio.Event, heard: asyncio.Event) -> None:
-    await stands.wait()
-    heard.set()
 
 
 def _lost(state: RetryCallState) -> _LostError:

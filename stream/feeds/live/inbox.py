@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -14,11 +15,29 @@ BATCH_MESSAGES = 1000
 
 
 class Message(NamedTuple):
-    """A message as it came, its receipt by our clock, and the conversation that it is part of."""
+    """A message as it came, its receipt by our clock, and the conversation that it is part of.
+
+    An empty frame with a `Mark` isn't a message: a line's state changes between the messages before and after it.
+    """
 
     received_ns: int
     frame: bytes
     talk: Any = None
+
+
+class Mark(NamedTuple):
+    """The state of a line from here on.
+
+    Attributes
+    ----------
+    line
+        Its number.
+    stands
+        Whether it has a connection that brings what is wanted.
+    """
+
+    line: int
+    stands: bool
 
 
 class Inbox:
@@ -85,6 +104,16 @@ class Inbox:
         if self._bytes > self._most_bytes:
             self._make_room()
         return True
+
+    def mark(self, mark: Mark) -> None:
+        """Add a change of a line's state. It is never refused."""
+        self._messages.append(Message(time.time_ns(), b"", mark))
+        self._bytes += OVERHEAD_BYTES
+        self._some.set()
+
+    def wake(self) -> None:
+        """Make `next_batch` return, though perhaps without a message."""
+        self._some.set()
 
     def fail(self, error: BaseException) -> None:
         """Make `next_batch` raise this error, once all messages before it are taken."""

@@ -19,11 +19,14 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.live.connection import Line, Patience
 from tickertape.stream.feeds.live.conversation import Conversation
-from tickertape.stream.feeds.live.ids import Ids, Recent
-from tickertape.stream.feeds.live.inbox import Inbox, Message
+from tickertape.stream.feeds.live.gaps import Gaps
+from tickertape.stream.feeds.live.ids import SETTLE_SECONDS, Ids, Recent
+from tickertape.stream.feeds.live.inbox import Inbox, Mark, Message
 from tickertape.stream.feeds.live.message_tally import MessageMetrics, MessageTally
 from tickertape.stream.feeds.live.recording import Recording
 from tickertape.stream.feeds.live.source_end import SourceEnd
+from tickertape.stream.feeds.refill import refill
+from tickertape.stream.feeds.refill.filling import Filling
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,8 @@ class Live:
         The most bytes of messages that may wait for Kafka.
     folder
         Where to record each message as it comes; None to record nothing.
+    refill_patience
+        How long missing trades are waited for, if the source `refills`.
     redundant
         True to have two connections for each line at once. Events that both bring are taken once.
 
@@ -77,6 +82,7 @@ class Live:
         buffer_bytes: int,
         folder: Path | None = None,
         redundant: bool = False,
+        refill_patience: refill.Patience | None = None,
     ) -> None:
         self.source = source
         self.position = 0
@@ -90,10 +96,21 @@ class Live:
         self._lines = [Line(end, patience) for end in self._ends]
         self._recordings = [Recording(folder, f"{source.name}-{end.number}") for end in self._ends] if folder else []
         self._ids: dict[type, Ids] = {
-            kind: Ids(source.name, TOPICS[kind].name, contiguous=kind in source.contiguous)
+            kind: Ids(
+                source.name,
+                TOPICS[kind].name,
+                contiguous=kind in source.contiguous,
+                # What is asked for is named only if it can't be had.
+                settle_seconds=math.inf if source.refills and kind is Trade else SETTLE_SECONDS,
+            )
             for kind in (*source.contiguous, *source.rising)
         }
         self._recent = Recent()
+        self._gaps: Gaps | None = None
+        if source.refills:
+            self._gaps = Gaps(source, self._ends, self._inbox, self._is_new, refill_patience or refill.Patience())
+        # Held while events that were released are handed over.
+        self._handing = asyncio.Lock()
         # By kind: returns whether an event is to be sent.
         self._checks: dict[type, Callable[[Any, float], bool]] = {
             Trade: self._is_new,
@@ -133,17 +150,20 @@ class Live:
         """
         tasks = [asyncio.create_task(self._keep(line)) for line in self._lines]
         tasks.append(asyncio.create_task(self._tick()))
+        if self._gaps is not None:
+            tasks.append(asyncio.create_task(self._gaps.run()))
         try:
             while True:
                 messages = await self._inbox.next_batch()
-                for events in self._read(messages):
-                    if events:
-                        yield events
-                    # Let sockets be read, even if the consumer of the events never waits.
-                    await asyncio.sleep(0)
+                async with self._handing:
+                    for events in self._read(messages):
+                        if events:
+                            yield events
+                        # Let sockets be read, even if the consumer of the events never waits.
+                        await asyncio.sleep(0)
                 if self.source.resumes:
-                    positions = [self.source.position(message.frame) for message in messages]
-                    self.handed_over = max(self.handed_over, *positions)
+                    positions = (self.source.position(message.frame) for message in messages)
+                    self.handed_over = max(self.handed_over, *positions, 0)
         finally:
             for task in tasks:
                 task.cancel()
@@ -160,6 +180,22 @@ class Live:
         if self.source.resumes:
             self._move(self.source.position(frame))
         return True
+
+    def mark(self, mark: Mark) -> None:
+        """Take note of the state of a line, between its messages."""
+        self._inbox.mark(mark)
+
+    @property
+    def filling(self) -> Filling | None:
+        """What asks for missing trades; None if the source doesn't refill."""
+        return None if self._gaps is None else self._gaps.filling
+
+    async def complete(self) -> dict[str, refill.Seen]:
+        """Return up to where each symbol's trades were handed over or given up; empty if the source doesn't refill."""
+        if self._gaps is None:
+            return {}
+        async with self._handing:
+            return self._gaps.filling.complete()
 
     async def room(self) -> None:
         """Wait until a message would be taken."""
@@ -222,10 +258,18 @@ class Live:
 
     def _read(self, messages: list[Message]) -> Iterator[list[Event]]:
         """Decode messages and yield their events, as many at a time as `TURN_SECONDS` allows."""
+        if self._gaps is not None:
+            self._gaps.look()
         normalise, others, clock, checks = self.source.normalise, self._tally.others, time.monotonic, self._checks
         turn = clock()
         events: list[Event] = []
         for received_ns, frame, talk in messages:
+            if not frame and isinstance(talk, Mark):
+                yield self._counted(events)
+                events = []
+                if self._gaps is not None:
+                    self._gaps.marked(talk)
+                continue
             if (now := clock()) - turn > TURN_SECONDS:
                 yield self._counted(events)
                 events, turn = [], now
@@ -251,6 +295,8 @@ class Live:
         yield self._counted(events)
 
     def _counted(self, events: list[Event]) -> list[Event]:
+        if self._gaps is not None:
+            events = self._gaps.through(events)
         for kind, count in Counter(map(type, events)).items():
             self._tally.events[TOPICS[kind].name] += count
         return events

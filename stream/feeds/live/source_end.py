@@ -1,12 +1,14 @@
 """One line's part of a source: its address, its streams, and what is known of them over all its connections."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.define.stream import Stream
 from tickertape.stream.feeds.hosts.budget import Budget, host_of
 from tickertape.stream.feeds.live.conversation import Conversation
+from tickertape.stream.feeds.live.inbox import Mark
 from tickertape.stream.feeds.live.message_tally import MessageTally
 from tickertape.stream.feeds.live.silence import Silence
 
@@ -21,6 +23,8 @@ class Receiver(Protocol):
     def position(self) -> int: ...
 
     def receive(self, frame: bytes, line: int, talk: Conversation) -> bool: ...
+
+    def mark(self, mark: Mark) -> None: ...
 
     async def room(self) -> None: ...
 
@@ -59,6 +63,24 @@ class SourceEnd:
         self._told: dict[Stream, str] = {}
         self._talk: Conversation | None = None
         self._is_new = False
+        self._stands = False
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The symbols whose trades it brings."""
+        if not self.streams:
+            return self._receiver.source.symbols
+        return [stream.symbol for stream in self.streams if stream.kind is Trade]
+
+    def stands(self) -> None:
+        if not self._stands:
+            self._stands = True
+            self._receiver.mark(Mark(self.number, stands=True))
+
+    def ended(self) -> None:
+        # Also if it never stood: it may have brought something.
+        self._stands = False
+        self._receiver.mark(Mark(self.number, stands=False))
 
     def url(self) -> str:
         urls = self._receiver.source.urls(self._receiver.position)

@@ -1,8 +1,8 @@
-"""Positions of sources that resume, stored in the topic ``control``: a feed resumes where the last one ended.
+"""Where a feed goes on after the last one ended, stored in the topic ``control``.
 
-A position is stored once its events are acknowledged. A feed that is killed leaves a position some seconds old, and
-the events since then are sent again. They count once, because a repeat has the same id and the same times: see
-docs/guarantees.md.
+Of a source that resumes, a position is stored; of one that refills, the last trade of each symbol. Either is stored
+once its events are acknowledged. A feed that is killed leaves a record some seconds old, and the events since then are
+sent again. They count once, because a repeat has the same id and the same times: see docs/guarantees.md.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from tickertape.stream.feeds.publish.records import Records
-from tickertape.stream.kafka.stores.control import write_position
+from tickertape.stream.feeds.refill.refill import Seen
+from tickertape.stream.kafka.stores.control import write_complete, write_position
 
 if TYPE_CHECKING:
     from tickertape.stream.feeds.live.live import Live
@@ -19,27 +20,33 @@ if TYPE_CHECKING:
 KEEP_SECONDS = 10.0
 
 
-class Positions(Protocol):
-    """The stored positions, such as those of `tickertape.stream.kafka.stores.control.Control`."""
+class Stored(Protocol):
+    """What was stored, as `tickertape.stream.kafka.stores.control.Control` reads it."""
 
     def position(self, source: str) -> int: ...
 
+    def complete(self, source: str) -> dict[str, tuple[int, int]]: ...
+
 
 @asynccontextmanager
-async def resumed(live: "Live", records: Records, positions: Positions) -> AsyncIterator[None]:
-    """Make a source resume from its stored position, and store its position while the block runs.
+async def resumed(live: "Live", records: Records, stored: Stored) -> AsyncIterator[None]:
+    """Make a source go on from what is stored, and store where it is while the block runs.
 
-    The last position is stored if the block ends without an error.
+    That is stored a last time if the block ends without an error.
 
     Raises
     ------
     BrokerError
-        The position can't be read, or the last one was not delivered.
+        What is stored can't be read, or the last record was not delivered.
     """
-    if not live.source.resumes:
+    source, filling = live.source, live.filling
+    if not source.resumes and filling is None:
         yield
         return
-    live.position = live.handed_over = positions.position(live.source.name)
+    if source.resumes:
+        live.position = live.handed_over = stored.position(source.name)
+    if filling is not None:
+        filling.resume({symbol: Seen(*seen) for symbol, seen in stored.complete(source.name).items()})
     keeping = asyncio.create_task(_keep(live, records))
     try:
         yield
@@ -56,8 +63,12 @@ async def _keep(live: "Live", records: Records) -> None:
 
 
 async def _put(live: "Live", records: Records) -> None:
-    at = live.handed_over
-    if at:
-        # The flush acknowledges all events up to this position.
+    name, at = live.source.name, live.handed_over
+    complete = await live.complete()
+    if at or complete:
+        # The flush acknowledges all events up to there.
         await records.flush()
-        write_position(records, live.source.name, at)
+    if at:
+        write_position(records, name, at)
+    if complete:
+        write_complete(records, name, {symbol: (seen.id, seen.time_ms) for symbol, seen in complete.items()})

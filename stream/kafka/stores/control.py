@@ -1,6 +1,7 @@
 """Read and write the topic ``control``: schedules, numbers of workers, and positions of feeds."""
 
-from itertools import pairwise
+from collections.abc import Mapping
+from itertools import count, pairwise
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -8,7 +9,17 @@ import msgspec
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 
-from tickertape.schemas.control import Position, Schedule, Step, Workers, position_key, schedule_key, workers_key
+from tickertape.schemas.control import (
+    Complete,
+    Position,
+    Schedule,
+    Step,
+    Workers,
+    complete_key,
+    position_key,
+    schedule_key,
+    workers_key,
+)
 from tickertape.schemas.topics import CONTROL
 from tickertape.stream.configuration.connection import Connection
 from tickertape.stream.errors import BrokerError
@@ -19,7 +30,10 @@ from tickertape.stream.kafka.clients.consumer import connected_consumer
 _WAIT_MS = 100
 _PART = TopicPartition(CONTROL.name, 0)
 
-T = TypeVar("T", Schedule, Workers, Position)
+T = TypeVar("T", Schedule, Workers, Position, Complete)
+
+# The symbols of a record; each takes less than 120 bytes.
+_SYMBOLS_A_RECORD = 4096
 
 
 class Records(Protocol):
@@ -141,6 +155,23 @@ class Control:
         found = self._last(position_key(source), Position)
         return 0 if found is None else found.at
 
+    def complete(self, source: str) -> dict[str, tuple[int, int]]:
+        """Return, by symbol, the number and the event time of the last trade before which none is missing.
+
+        Raises
+        ------
+        BrokerError
+            A record isn't valid.
+        """
+        found: dict[str, tuple[int, int]] = {}
+        for part in count():
+            record = self._last(complete_key(source, part), Complete)
+            if record is None:
+                return found
+            for symbol, seen in record.symbols.items():
+                found[symbol] = max(seen, found.get(symbol, seen))
+        raise AssertionError("the parts end")
+
     def _last(self, key: bytes, kind: type[T]) -> T | None:
         value = self._values.get(key)
         if value is None:
@@ -164,3 +195,11 @@ def write_workers(records: Records, group: str, workers: int, *, paused: bool = 
 def write_position(records: Records, source: str, at: int) -> None:
     """Store the position from which a source resumes. All of its events before it must have been acknowledged."""
     records.send(CONTROL.name, 0, position_key(source), msgspec.json.encode(Position(at)))
+
+
+def write_complete(records: Records, source: str, symbols: Mapping[str, tuple[int, int]]) -> None:
+    """Store up to where a source's trades are complete. All of its events up to there must have been acknowledged."""
+    names = sorted(symbols)
+    for part, first in enumerate(range(0, len(names), _SYMBOLS_A_RECORD)):
+        some = {name: symbols[name] for name in names[first : first + _SYMBOLS_A_RECORD]}
+        records.send(CONTROL.name, 0, complete_key(source, part), msgspec.json.encode(Complete(some)))

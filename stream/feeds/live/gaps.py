@@ -1,0 +1,96 @@
+"""What a live source does about missing trades: it asks for them, and holds back what is later."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from tickertape.schemas.events import Event
+from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.source import Source
+from tickertape.stream.feeds.hosts.budget import BUSY, Budget, host_of
+from tickertape.stream.feeds.hosts.request import RequestError, get
+from tickertape.stream.feeds.live.inbox import Inbox, Mark
+from tickertape.stream.feeds.live.source_end import SourceEnd
+from tickertape.stream.feeds.refill.filling import Filling
+from tickertape.stream.feeds.refill.refill import Patience
+
+
+class Gaps:
+    """Tells a `Filling` of the lines of a source, and passes trades through it.
+
+    Parameters
+    ----------
+    source
+        A source that refills.
+    ends
+        Its lines, by number. With two connections for each line, the second ones follow the first ones.
+    inbox
+        Where its messages wait.
+    is_new
+        Returns whether a trade hasn't come before.
+    patience
+        How long missing trades are waited for.
+
+    Attributes
+    ----------
+    filling
+        What asks for missing trades.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        ends: Sequence[SourceEnd],
+        inbox: Inbox,
+        is_new: Callable[[Trade, float], bool],
+        patience: Patience,
+    ) -> None:
+        self._source = source
+        self._ends = ends
+        self._inbox = inbox
+        self._patience = patience
+        self._distinct = len(source.urls(0))
+        # By the number of the first of two lines with the same streams: those of them that stand.
+        self._standing: dict[int, set[int]] = {}
+        self._dropped = 0
+        self.filling = Filling(source, self._get, lambda trade: is_new(trade, time.monotonic()), inbox.wake, patience)
+
+    async def run(self) -> None:
+        """Ask for what is missing, without end."""
+        try:
+            await self.filling.run()
+        except Exception as error:
+            self._inbox.fail(error)
+
+    async def _get(self, url: str, weight: float) -> bytes:
+        budget = Budget(host_of(url), self._source.connections, self._source.requests)
+        try:
+            return (await get(url, budget, weight=weight, patience_seconds=self._patience.most_seconds)).body
+        except RequestError as error:
+            if error.status in BUSY or not 400 <= error.status < 500:
+                raise OSError(str(error)) from None
+            raise
+
+    def look(self) -> None:
+        """Look whether messages were dropped before those that are read next. They may have been of any symbol."""
+        if self._dropped != self._inbox.dropped:
+            self._dropped = self._inbox.dropped
+            self.filling.disconnected(self._source.symbols)
+            self.filling.connected(self._source.symbols)
+
+    def marked(self, mark: Mark) -> None:
+        """Take note that a line stands, or doesn't. With two of each, symbols lack a connection if neither does."""
+        symbols = self._ends[mark.line].symbols
+        standing = self._standing.setdefault(mark.line % self._distinct, set())
+        stood = bool(standing)
+        (standing.add if mark.stands else standing.discard)(mark.line)
+        if standing and not stood:
+            self.filling.connected(symbols)
+        elif not standing:
+            # Also if it never stood: it may have brought something.
+            self.filling.disconnected(symbols)
+
+    def through(self, events: Sequence[Event]) -> list[Event]:
+        """Return the events to send: those given but for trades that are held back, and trades that no longer are."""
+        trades = [event for event in events if isinstance(event, Trade)]
+        others = [event for event in events if not isinstance(event, Trade)]
+        return [*others, *self.filling.take(trades)]
