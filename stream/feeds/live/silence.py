@@ -5,8 +5,8 @@ once it is silent for four times as long, but for no less than `LEAST_SECONDS`. 
 seconds, it is suspicious after `unknown_seconds` at the earliest. First it is asked for again; if it stays silent for
 twice as long, its connection is renewed; after twice that it is asked for again, and so on. The first event ends it.
 
-A connection isn't renewed for that within `RENEW_SECONDS` of the last time: of hundreds of streams whose pace isn't
-known, some would always be suspicious.
+Of hundreds of streams whose pace isn't known, some are always suspicious. So a connection isn't renewed for that within
+`RENEW_SECONDS` of the last time, unless half of the streams with a known pace are silent, or all if none is known.
 """
 
 import math
@@ -110,7 +110,11 @@ class Silence:
 
     def may_renew(self, now: float) -> bool:
         """Return whether the connection may be renewed; if so, it counts as renewed."""
-        if now - self._renewed_at < RENEW_SECONDS:
+        sure = [pace for pace in self._paces.values() if pace.sure >= SURE]
+        judged = sure or list(self._paces.values())
+        silent = sum(pace.strikes > 0 for pace in judged)
+        is_faulty = 2 * silent >= len(judged) if sure else silent == len(judged)
+        if not is_faulty and now - self._renewed_at < RENEW_SECONDS:
             return False
         self._renewed_at = now
         return True

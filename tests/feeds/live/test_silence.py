@@ -148,6 +148,16 @@ def test_kinds_of_one_symbol_are_told_apart_and_rare_ones_are_left_alone() -> No
     assert [one.stream for _, one in found] == [quotes]
 
 
-def test_a_connection_is_renewed_for_it_every_ten_minutes_at_most() -> None:
-    world = World(FAST)
-    assert [second for second in range(1800) if world.silence.may_renew(second)] == [0, 600, 1200]
+def test_a_connection_is_renewed_for_few_streams_every_ten_minutes_at_most() -> None:
+    world = World(FAST, SLOW, stream("SLOWER-USD"))
+    # None is known, and all are silent.
+    world.go_on(100)
+    assert world.silence.may_renew(world.now)
+    assert world.silence.may_renew(world.now + 1)
+    # One speaks, and is the only one that is known.
+    world.go_on(100, (FAST, always))
+    began = world.now
+    assert [second for second in range(1800) if world.silence.may_renew(began + second)] == [501, 1101, 1701]
+    # It falls silent, and for four times the hundred seconds in the beginning: of those that are known, that is all.
+    world.go_on(402)
+    assert world.silence.may_renew(began + 1702)
