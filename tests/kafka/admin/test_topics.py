@@ -207,6 +207,8 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "trades: 2 partitions, new",
         "quotes: 4 partitions, new",
         "posts: 4 partitions, new",
+        "perpetuals: 1 partitions, new",
+        "liquidations: 1 partitions, new",
         "slices: 3 partitions, new",
         *(f"{name}: 4 partitions, new" for name in RESULTS),
         "late: 1 partitions, new",
@@ -287,7 +289,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^unknown topic nope; the topics are trades, quotes, posts, slices, bars, .*, alerts, control$",
+        match=r"^unknown topic nope; the topics are trades, quotes, posts, perp.*, slices, bars, .*, alerts, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
 
