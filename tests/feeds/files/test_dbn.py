@@ -116,3 +116,11 @@ def test_a_cut_record_is_told_of_and_any_bytes_are_an_error_or_events(tmp_path: 
             except InputError:
                 continue
             assert all(isinstance(each, Trade | Quote | Other) for each in found)
+
+
+def test_a_number_is_of_an_instrument_only_on_its_days(tmp_path: Path) -> None:
+    # The mapping ends when it begins.
+    dated = unpacked(V3).replace((20231115).to_bytes(4, "little"), (20231114).to_bytes(4, "little"))
+    found, bad = read(tmp_path / "x.dbn", dated)
+    assert (found, len(bad)) == ([], 5)
+    assert bad[0].endswith("record 1: no symbol is known of the instrument 38 at that time")

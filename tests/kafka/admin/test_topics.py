@@ -208,6 +208,8 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "quotes: 4 partitions, new",
         "books: 4 partitions, new",
         "posts: 4 partitions, new",
+        "perpetuals: 1 partitions, new",
+        "liquidations: 1 partitions, new",
         "slices: 3 partitions, new",
         *(f"{name}: 4 partitions, new" for name in RESULTS),
         "late: 1 partitions, new",
@@ -289,7 +291,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^unknown topic nope; the topics are trades, quotes, books, posts, slices, bars, .*, alerts, control$",
+        match=r"^unknown topic nope; the topics are trades, quotes, books, posts, perp.*, slices, bars, .*, control$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
 
