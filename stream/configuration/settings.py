@@ -118,6 +118,9 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     feed_buffer_bytes
         How many bytes of a live source's messages may wait while Kafka accepts nothing. Beyond this, the oldest
         messages are dropped and counted. A source that can repeat them is asked for them again later.
+    feed_refill_seconds
+        How long a live feed holds back a source's trades while missing earlier ones are fetched. What isn't had by then
+        is given up, and named.
     recent_seconds
         How far back the page and the API begin to read results when they start.
     recent_mib
@@ -175,6 +178,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     feed_ping_seconds: Seconds = 20.0
     feed_renew_seconds: Seconds = 23 * 3600.0
     feed_buffer_bytes: Whole = 64 << 20
+    feed_refill_seconds: Seconds = 60.0
     recent_seconds: Seconds = 900.0
     recent_mib: Whole = 256
     console_host: str = "127.0.0.1"

@@ -320,6 +320,7 @@ def _send_live(
     from tickertape.stream.feeds.live.connection import Patience
     from tickertape.stream.feeds.live.live import Live
     from tickertape.stream.feeds.publish import session
+    from tickertape.stream.feeds.refill import refill
 
     console = Console(stderr=True)
     _log_to(console, settings.log_format)
@@ -328,7 +329,16 @@ def _send_live(
         ping_seconds=settings.feed_ping_seconds,
         renew_seconds=settings.feed_renew_seconds,
     )
-    live = Live(source, patience, buffer_bytes=settings.feed_buffer_bytes, folder=record, redundant=redundant)
+    live = Live(
+        source,
+        patience,
+        buffer_bytes=settings.feed_buffer_bytes,
+        folder=record,
+        redundant=redundant,
+        refill_patience=refill.Patience(
+            most_seconds=settings.feed_refill_seconds, most_bytes=settings.feed_buffer_bytes
+        ),
+    )
     try:
         asyncio.run(
             session.feed(

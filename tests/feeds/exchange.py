@@ -83,9 +83,10 @@ def refusal(status: HTTPStatus, body: str, **headers: str) -> Response:
     return Response(status.value, status.phrase, named, body.encode())
 
 
-def binance_at(url: str, symbols: Sequence[str] = ("BTCUSDT",)) -> Binance:
-    """Return Binance as a source, at another address."""
-    return Binance(BinanceSettings(url=url), symbols, names_of("binance", ""), "binance")
+def binance_at(url: str, symbols: Sequence[str] = ("BTCUSDT",), history_url: str = "") -> Binance:
+    """Return Binance as a source, at other addresses; without one of its history it asks for no missing trades."""
+    settings = BinanceSettings(url=url, history_url=history_url)
+    return Binance(settings, symbols, names_of("binance", ""), "binance")
 
 
 def trade(number: int, symbol: str = "BTCUSDT") -> str:

@@ -59,7 +59,7 @@ class Rest:
             self.server.server_close()
 
 
-def refuses(status: int, **headers: str) -> Answer:
+def refuses(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
         for name, value in headers.items():

@@ -52,6 +52,8 @@ class ExchangeSettings(Struct, frozen=True):
     info_url
         The address of the exchange's list of instruments, which says what its names mean. The list is kept for a day.
         Empty: the list is not requested.
+    history_url
+        The address at which missing trades are asked for. Empty: they are not.
     channels
         What to ask for, with spaces or commas between: ``trades``, ``quotes``, ``books`` and others, see the page on
         feeds.
@@ -64,6 +66,7 @@ class ExchangeSettings(Struct, frozen=True):
 
     url: str = ""
     info_url: str = ""
+    history_url: str = ""
     channels: str = "trades quotes"
     depth: int = 0
     decimals: bool = False
@@ -112,6 +115,9 @@ class Exchange(Source):
         self.theirs = list(dict.fromkeys(map(self._theirs, symbols)))
         self.symbols = [names.ours(one) for one in self.theirs]
         chosen = self._chosen()
+        # Aggregates are never refilled by single trades.
+        has_trades = "trades" in settings.channels.replace(",", " ").split()
+        self.refills = type(self).missed is not Source.missed and bool(settings.history_url) and has_trades
         self.kinds = tuple(dict.fromkeys(channel.kind for channel in chosen if channel.kind is not Change))
         self._lines: list[tuple[str, Sequence[Stream]]] = []
         for route, url in enumerate(self.routes()):

@@ -254,6 +254,8 @@ class Refill:
                 return unknown
             gap = unknown or _Range(come.next, None, come.newest_ms, now)
             gap.last = first - 1
+            # A later trade has come, so a connection stands.
+            gap.known_at = min(gap.known_at, now)
             self._ranges.setdefault(symbol, []).append(gap)
         elif not ranges:
             self._ranges.pop(symbol, None)
@@ -267,7 +269,8 @@ class Refill:
                 parts = [_Range(gap.first, first - 1, gap.since_ms, gap.began)] if first > gap.first else []
                 if last < gap.last:
                     parts.append(_Range(last + 1, gap.last, max(gap.since_ms, time_ms), gap.began))
-                    parts[-1].asked_at = gap.asked_at
+                    # A page may end here: the next is asked for at once.
+                    parts[-1].known_at = gap.known_at
                 ranges[at : at + 1] = parts
                 if not ranges:
                     del self._ranges[symbol]

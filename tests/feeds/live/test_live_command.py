@@ -17,10 +17,12 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.feeds.exchange import Exchange, post, quote, refusal, trade
+from tests.feeds.live.test_refilled import past
 from tests.feeds.networks.test_bluesky_live import SECOND_US, START_US, Jetstream
+from tests.feeds.rest import Rest
 from tests.integration.running import read
 from tickertape.schemas.post import Post
-from tickertape.schemas.topics import CONTROL, POSTS, QUOTES, TRADES
+from tickertape.schemas.topics import CONTROL, INSTRUMENTS, POSTS, QUOTES, TRADES
 from tickertape.schemas.trade import Trade
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.define.registry import format_named
@@ -36,7 +38,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 def kafka() -> Iterator[EmbeddedKafka]:
     """A Kafka that these tests may freeze."""
     with EmbeddedKafka() as embedded:
-        create(Settings(embedded.broker), [TRADES, QUOTES, POSTS, CONTROL])
+        create(Settings(embedded.broker), [TRADES, QUOTES, POSTS, INSTRUMENTS, CONTROL])
         yield embedded
 
 
@@ -236,6 +238,36 @@ def test_a_killed_feed_goes_on_where_it_was(kafka: EmbeddedKafka) -> None:
     # What came again is the same to the last bit.
     assert len({found.id for found in posts}) == len({repr(found) for found in posts}) == len(came_us)
     assert len(posts) > len(came_us)
+
+
+def test_a_feed_that_starts_again_fetches_what_came_between(kafka: EmbeddedKafka, rest: Rest) -> None:
+    market = Market()
+    exchange = Exchange(market)
+    rest.answers = [lambda handler: past(market.now)(handler)]
+
+    def sent() -> list[int]:
+        trades = (msgspec.json.decode(record, type=Trade) for record in records(kafka, "trades"))
+        return [one.id for one in trades if one.source == "again" and isinstance(one.id, int)]
+
+    async def run(until: int) -> str:
+        addresses = {"binance_url": exchange.url, "binance_history_url": rest.url}
+        async with feed(kafka.broker, "binance", "BTC-USDT", "--source", "again", **addresses) as process:
+            async with asyncio.timeout(60):
+                while len(await asyncio.to_thread(sent)) < until:  # noqa: ASYNC110 - of another process
+                    await asyncio.sleep(0.2)
+            return await ended(process, signal.SIGTERM)
+
+    async def scenario() -> str:
+        async with exchange.open():
+            await run(300)
+            # A thousand trades of which nobody hears.
+            market.now += 1000
+            return await run(1500)
+
+    said = asyncio.run(scenario())
+    ids = sent()
+    assert ids == list(range(1, max(ids) + 1))
+    assert "0 missing in 0 gaps" in said
 
 
 def test_a_server_that_refuses_for_good_is_one_line(kafka: EmbeddedKafka) -> None:

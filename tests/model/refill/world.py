@@ -62,13 +62,14 @@ class World:
         # By symbol: a feed that was never heard of it owes nothing before this number.
         self._owed_from: dict[str, int] = {}
         self._connected = False
+        self._noticed_at = 0
         self._longest = 0
         self._held_since: int | None = None
 
     def run(self) -> list[str]:
         """Return what is wrong."""
         self._feed = self._begin()
-        for step in range(400):
+        for step in range(500):
             quiet = step > 250
             if step < 300:
                 self._trade(step)
@@ -117,6 +118,9 @@ class World:
             self._feed.disconnected(SYMBOLS, step / 10)
         elif not self._connected and (quiet or chance < 0.1):
             self._connected = True
+            # That is noticed somewhat later, and trades may come before.
+            self._noticed_at = step + self._random.randrange(3)
+        if self._connected and step == self._noticed_at:
             self._feed.connected(SYMBOLS, step / 10)
         arrived = [trade for at, trade in self._flying if at <= step]
         self._flying = [(at, trade) for at, trade in self._flying if at > step]

@@ -1,0 +1,4 @@
+"""Trades that were missed, from each exchange's history: a file an exchange.
+
+May import: schemas, stream.feeds.adapt, stream.feeds.define.
+"""
