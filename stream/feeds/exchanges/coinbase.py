@@ -17,6 +17,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.hosts.limit import Limit
 
 
 class _Match(Struct, Generic[wire.N], tag_field="type", tag="match"):
@@ -79,6 +80,7 @@ class Coinbase(Exchange):
     """Coinbase Exchange; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASE_URL"
+    connections = Limit(8, 1.0)
     contiguous = (Trade,)
     rising = (Quote,)
     messages_per_second = 20.0

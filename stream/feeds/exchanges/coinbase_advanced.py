@@ -16,6 +16,7 @@ from tickertape.stream.feeds.define.change import Change, Level
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.hosts.limit import Limit
 
 
 class _Trade(Struct, Generic[wire.N]):
@@ -68,6 +69,7 @@ class CoinbaseAdvanced(Exchange):
     """Coinbase Advanced Trade; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASEADVANCED_URL"
+    connections = Limit(8, 1.0)
     contiguous = (Trade,)
     # Without heartbeats, a connection without updates ends after a minute.
     hello = ('{"type":"subscribe","channel":"heartbeats"}',)

@@ -17,6 +17,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.hosts.limit import Limit
 
 
 class _Trade(Struct, Generic[wire.N]):
@@ -90,6 +91,7 @@ class Kraken(Exchange):
     """Kraken's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_KRAKEN_URL"
+    connections = Limit(150, 600.0)
     contiguous = (Trade,)
     marks = (b'"method"',)
     channels: ClassVar = {

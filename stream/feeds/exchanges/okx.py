@@ -18,6 +18,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.hosts.limit import Limit
 
 
 class _Argument(Struct, rename="camel", frozen=True):
@@ -68,6 +69,7 @@ class Okx(Exchange):
     """OKX's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_OKX_URL"
+    connections = Limit(3, 1.0)
     contiguous = (Trade,)
     rising = (Quote,)
     ping = ("ping", 20.0)

@@ -87,6 +87,11 @@ class Ids:
         self.restarts = 0
         self.missing = 0
 
+    def resume(self, symbol: Hashable, number: int, time_ms: int) -> None:
+        """Go on after a number that came before this process: what follows it may be missing."""
+        self._highest[symbol] = number
+        self._newest_ms[symbol] = time_ms
+
     def is_new(self, symbol: Hashable, number: int, now: float, time_ms: int, *, last: int | None = None) -> bool:
         """Return whether an event has not come before, by its id.
 

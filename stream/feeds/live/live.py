@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,13 @@ class Live:
     def filling(self) -> Filling | None:
         """What asks for missing trades; None if the source doesn't refill."""
         return None if self._gaps is None else self._gaps.filling
+
+    def resume(self, complete: Mapping[str, refill.Seen]) -> None:
+        """Go on from where an earlier feed's trades were complete, by symbol. Call it before `batches`."""
+        if self._gaps is not None:
+            for symbol, seen in complete.items():
+                self._ids[Trade].resume(symbol, seen.id, seen.time_ms)
+            self._gaps.filling.resume(complete)
 
     async def complete(self) -> dict[str, refill.Seen]:
         """Return up to where each symbol's trades were handed over or given up; empty if the source doesn't refill."""

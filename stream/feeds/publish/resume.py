@@ -46,7 +46,7 @@ async def resumed(live: "Live", records: Records, stored: Stored) -> AsyncIterat
     if source.resumes:
         live.position = live.handed_over = stored.position(source.name)
     if filling is not None:
-        filling.resume({symbol: Seen(*seen) for symbol, seen in stored.complete(source.name).items()})
+        live.resume({symbol: Seen(*seen) for symbol, seen in stored.complete(source.name).items()})
     keeping = asyncio.create_task(_keep(live, records))
     try:
         yield
