@@ -72,7 +72,7 @@ def test_a_kafka_without_the_topic_gets_the_events_all_the_same(
 
     said = asyncio.run(scenario())
     assert "the instruments are not published, but the events are: " in said
-    assert len(read(older.broker, TRADES.name)) > 500
+    assert len(list(read(older.broker, TRADES.name))) > 500
 
 
 def test_each_start_publishes_all_of_them(older: EmbeddedKafka, rest: Rest) -> None:
