@@ -253,6 +253,10 @@ def test_instruments_are_those_of_the_asked_symbols(rest: Rest) -> None:
     ]
 
 
+def test_the_built_in_list_displaces_nothing_on_the_topic() -> None:
+    assert names_of("coinbase", "").listed(["BTC-USD"], "coinbase") == []
+
+
 def test_each_source_has_a_built_in_list() -> None:
     for source in SOURCES:
         found = shipped(source)

@@ -20,7 +20,7 @@ from tests.feeds.exchange import Exchange, post, quote, refusal, trade
 from tests.feeds.networks.test_bluesky_live import SECOND_US, START_US, Jetstream
 from tests.integration.running import read
 from tickertape.schemas.post import Post
-from tickertape.schemas.topics import CONTROL, POSTS, QUOTES, TRADES
+from tickertape.schemas.topics import CONTROL, INSTRUMENTS, POSTS, QUOTES, TRADES
 from tickertape.schemas.trade import Trade
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.feeds.define.registry import format_named
@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 def kafka() -> Iterator[EmbeddedKafka]:
     """A Kafka that these tests may freeze."""
     with EmbeddedKafka() as embedded:
-        create(Settings(embedded.broker), [TRADES, QUOTES, POSTS, CONTROL])
+        create(Settings(embedded.broker), [TRADES, QUOTES, POSTS, CONTROL, INSTRUMENTS])
         yield embedded
 
 
