@@ -69,8 +69,7 @@ class CoinbaseAdvanced(Exchange):
     """Coinbase Advanced Trade; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASEADVANCED_URL"
-    connections = Limit(8, 1.0)
-    contiguous = (Trade,)
+    contiguous, connections = (Trade,), Limit(8, 1.0)
     # Without heartbeats, a connection without updates ends after a minute.
     hello = ('{"type":"subscribe","channel":"heartbeats"}',)
     marks = (b'"subscriptions"', b'"error"')

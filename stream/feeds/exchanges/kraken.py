@@ -91,8 +91,7 @@ class Kraken(Exchange):
     """Kraken's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_KRAKEN_URL"
-    connections = Limit(150, 600.0)
-    contiguous = (Trade,)
+    contiguous, connections = (Trade,), Limit(150, 600.0)
     marks = (b'"method"',)
     channels: ClassVar = {
         "trades": (Channel("trade", Trade),),

@@ -156,7 +156,12 @@ class ListedNames:
         return worth / price if one.inverse else worth
 
     def listed(self, symbols: Iterable[str], source: str) -> list[Instrument]:
-        """Return the instruments of some symbols, with the source's name in the records; without unknown ones."""
+        """Return the instruments of some symbols, with the source's name in the records; without unknown ones.
+
+        Of the built-in list, none: without ticks and status, they would displace better ones on the topic.
+        """
+        if not self._listing.is_own:
+            return []
         found = (self._by_symbol.get(symbol) for symbol in symbols)
         return [structs.replace(one, source=source) for one in found if one is not None]
 

@@ -168,13 +168,14 @@ def test_a_new_symbol_is_looked_for_in_a_new_list(rest: Rest) -> None:
     assert names.theirs("NEW-USD") == "NEW-USD"
     assert len(rest.asked) == 2
     assert (names.ours("NEW-USD"), names.ours("BTC-USD")) == ("NEW-USD", "BTC-USD")
-    # Once: a list of typing errors is no storm of requests.
+    # Not if the list is of just now.
+    with pytest.raises(UnknownSymbol):
+        names_of("coinbase", rest.url).theirs("NEWER-USD")
+    # And once only: a list of typing errors is no storm of requests.
+    older("coinbase", 3600)
     for _ in range(3):
         with pytest.raises(UnknownSymbol):
             names.theirs("NEWER-USD")
-    # And not if the list is of just now.
-    with pytest.raises(UnknownSymbol):
-        names_of("coinbase", rest.url).theirs("NEWER-USD")
     assert len(rest.asked) == 2
 
 
@@ -251,6 +252,10 @@ def test_instruments_are_those_of_the_asked_symbols(rest: Rest) -> None:
         ("BTC-USDT-PERP", "okx-eea", "BTC-USDT-SWAP"),
         ("BTC-USD", "okx-eea", "BTC-USD"),
     ]
+
+
+def test_the_built_in_list_displaces_nothing_on_the_topic() -> None:
+    assert names_of("coinbase", "").listed(["BTC-USD"], "coinbase") == []
 
 
 def test_each_source_has_a_built_in_list() -> None:

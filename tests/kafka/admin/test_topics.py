@@ -218,6 +218,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "commit-state: 1 partitions, new",
         "alerts: 1 partitions, new",
         "control: 1 partitions, new",
+        "instruments: 1 partitions, new",
     ]
     assert tickertape(own, "topics", "create").splitlines()[0] == "trades: 2 partitions"
 
@@ -274,6 +275,7 @@ def test_the_commands(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("commit-state", 1),
         ("alerts", 1),
         ("control", 1),
+        ("instruments", 1),
     ]
 
 
@@ -291,7 +293,7 @@ def test_the_command_says_in_a_line_that_no_kafka_is_there() -> None:
 def test_show_names_the_topics_that_there_are() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"^unknown topic nope; the topics are trades, quotes, books, posts, perp.*, slices, bars, .*, control$",
+        match=r"^unknown topic nope; the topics are trades, quotes, books, posts, perp.*, slices, bars, .*, instruments$",
     ):
         CliRunner().invoke(cli, ["topics", "show", "nope"], catch_exceptions=False)
 
