@@ -56,7 +56,6 @@ class _Message(Struct, Generic[wire.N, wire.M]):
     timestamp: wire.Moment | None = None
     sequence_num: Id = 0
     events: list[_Event[wire.N, wire.M]] = []
-    # Of an error.
     type: str = ""
     message: str = ""
 

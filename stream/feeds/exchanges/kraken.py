@@ -140,8 +140,7 @@ class Kraken(Exchange):
 
     def _change(self, raw: _Book, at: int, *, is_snapshot: bool) -> Change:
         symbol, time_ms = self.names.ours(raw.symbol), wire.ms_of(raw.timestamp) if raw.timestamp else at
-        both = raw.bids, raw.asks
-        bids, asks = ([(bytes(one.price).decode(), bytes(one.qty).decode()) for one in side] for side in both)
+        bids, asks = ([(bytes(n.price).decode(), bytes(n.qty).decode()) for n in side] for side in (raw.bids, raw.asks))
         of = symbol, self.name, time_ms, at, bids, asks
         return making.change_of(*of, is_snapshot=is_snapshot, checksum=raw.checksum)
 
