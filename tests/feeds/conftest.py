@@ -14,7 +14,7 @@ def _no_list_of_pairs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     home = tmp_path_factory.mktemp("cache")
     monkeypatch.setitem(os.environ, "XDG_CACHE_HOME", str(home))
     monkeypatch.setitem(os.environ, "TICKERTAPE_BINANCE_INFO_URL", "")
-    monkeypatch.setitem(os.environ, "TICKERTAPE_BINANCE_HISTORY_URL", "")
+    monkeypatch.setitem(os.environ, "TICKERTAPE_BINANCE_REFILL", "false")
     names.forget()
     yield home
     names.forget()

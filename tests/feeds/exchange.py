@@ -85,7 +85,7 @@ def refusal(status: HTTPStatus, body: str, **headers: str) -> Response:
 
 def binance_at(url: str, symbols: Sequence[str] = ("BTCUSDT",), history_url: str = "") -> Binance:
     """Return Binance as a source, at other addresses; without one of its history it asks for no missing trades."""
-    settings = BinanceSettings(url=url, history_url=history_url)
+    settings = BinanceSettings(url=url, refill=bool(history_url), history_url=history_url)
     return Binance(settings, symbols, names_of("binance", ""), "binance")
 
 

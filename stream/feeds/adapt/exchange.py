@@ -1,16 +1,20 @@
 """What the sources of all exchanges have in common: symbols, channels, and the connections that carry them."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from msgspec import Struct
 
 from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
 from tickertape.stream.errors import ConfigError
+from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.asking import parts
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import Names
+from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.define.stream import Answer, Stream
 
@@ -42,6 +46,64 @@ class Channel(Struct, frozen=True):
         return Stream(kind=self.kind, symbol=symbol, channel=self.name, name=own, is_rare=is_rare)
 
 
+class Asked(Struct, frozen=True):
+    """Trades that an exchange is asked for.
+
+    Attributes
+    ----------
+    url
+        The address of its history.
+    name
+        The exchange's own name of the symbol, quoted for an address.
+    first, last
+        The numbers of the first and the last trade; None: all from the first one on.
+    exact
+        True to keep all digits.
+    """
+
+    url: str
+    name: str
+    first: int
+    last: int | None
+    exact: bool
+
+    def most(self, page: int) -> int:
+        """Return how many trades to ask for, if a page has so many at most."""
+        return page if self.last is None else min(page, self.last - self.first + 1)
+
+
+class Row(Struct, frozen=True, order=True):
+    """A trade of a history: its number, its time in ms, and what else it has."""
+
+    number: int
+    time_ms: int
+    price: wire.Number
+    quantity: wire.Number
+    side: wire.Side
+
+
+class Rows(Struct, frozen=True):
+    """An answer of a history: some trades in any order, and whether there are more of what was asked for."""
+
+    rows: Sequence[Row]
+    has_more: bool
+
+
+class History(Struct, frozen=True):
+    """An exchange's history of trades by number.
+
+    Attributes
+    ----------
+    url
+        The exchange's own address of it.
+    asked
+        Requests some trades; see `Source.missed`.
+    """
+
+    url: str
+    asked: Callable[[Asked, Get], Awaitable[Rows]]
+
+
 class ExchangeSettings(Struct, frozen=True):
     """The settings of an exchange's feed.
 
@@ -52,8 +114,10 @@ class ExchangeSettings(Struct, frozen=True):
     info_url
         The address of the exchange's list of instruments, which says what its names mean. The list is kept for a day.
         Empty: the list is not requested.
+    refill
+        True to ask for missing trades, if the exchange has a history by number.
     history_url
-        The address at which missing trades are asked for. Empty: they are not.
+        The address at which they are asked for. Empty: the exchange's own.
     channels
         What to ask for, with spaces or commas between: ``trades``, ``quotes``, ``books`` and others, see the page on
         feeds.
@@ -66,6 +130,7 @@ class ExchangeSettings(Struct, frozen=True):
 
     url: str = ""
     info_url: str = ""
+    refill: bool = True
     history_url: str = ""
     channels: str = "trades quotes"
     depth: int = 0
@@ -94,6 +159,8 @@ class Exchange(Source):
         The exchange's channels for each word that the setting ``channels`` may have.
     exact
         Whether all digits are kept: the setting ``decimals``.
+    history
+        The exchange's history of trades by number; None if it has none.
     marks
         What an answer to a subscription has in it: one of these.
 
@@ -106,6 +173,7 @@ class Exchange(Source):
     most_streams = 200
     channels: ClassVar[Mapping[str, Sequence[Channel]]] = {}
     marks: ClassVar[tuple[bytes, ...]] = ()
+    history: ClassVar[History | None] = None
 
     def __init__(self, settings: ExchangeSettings, symbols: Sequence[str], names: Names, name: str) -> None:
         self.settings: Any = settings
@@ -117,7 +185,7 @@ class Exchange(Source):
         chosen = self._chosen()
         # Aggregates are never refilled by single trades.
         has_trades = "trades" in settings.channels.replace(",", " ").split()
-        self.refills = type(self).missed is not Source.missed and bool(settings.history_url) and has_trades
+        self.refills = self.history is not None and settings.refill and has_trades
         self.kinds = tuple(dict.fromkeys(channel.kind for channel in chosen if channel.kind is not Change))
         self._lines: list[tuple[str, Sequence[Stream]]] = []
         for route, url in enumerate(self.routes()):
@@ -181,6 +249,28 @@ class Exchange(Source):
         except (ValueError, RecursionError):
             # What it is else, `normalise` says.
             return None
+
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+        assert self.history is not None
+        name, url = self.names.theirs(symbol), self.settings.history_url or self.history.url
+        found = await self.history.asked(Asked(url, quote(name, safe=""), first, last, self.exact), get)
+        per = self.names.base_per_unit(name)
+        received_ms = time.time_ns() // 1_000_000
+        wanted = sorted(one for one in found.rows if one.number >= first and (last is None or one.number <= last))
+        trades = [
+            making.trade_of(
+                symbol,
+                self.name,
+                one.number,
+                one.time_ms,
+                received_ms,
+                one.price,
+                wire.in_base(one.quantity, per),
+                one.side,
+            )
+            for one in wanted
+        ]
+        return Page(trades, has_more=found.has_more)
 
     def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:  # noqa: ARG002 - see `subscribe`
         """Return the messages that ``subscribe`` or ``unsubscribe``."""

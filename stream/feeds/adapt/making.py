@@ -169,9 +169,3 @@ def liquidation_of(
         price_is=price_is,
         is_sample=is_sample,
     )
-
-
-def number_of(trade: Trade) -> int:
-    """Return the number of a trade whose id is one."""
-    assert isinstance(trade.id, int)
-    return trade.id

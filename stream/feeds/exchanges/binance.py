@@ -16,9 +16,8 @@ from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
-from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
-from tickertape.stream.feeds.history import binance as history
+from tickertape.stream.feeds.history.binance import HISTORY
 from tickertape.stream.feeds.hosts.limit import Limit
 from tickertape.stream.feeds.instruments.names import RecordedPairs
 
@@ -88,7 +87,7 @@ class Binance(Exchange):
     setting = "TICKERTAPE_BINANCE_URL"
     contiguous = (Trade,)
     rising = (Quote,)
-    connections, requests = Limit(300, 300.0), Limit(6000, 60.0)
+    connections, requests, history = Limit(300, 300.0), Limit(6000, 60.0), HISTORY
     channels: ClassVar = {
         "trades": (Channel("trade", Trade),),
         "aggregates": (Channel("aggTrade", Trade),),
@@ -103,9 +102,6 @@ class Binance(Exchange):
             + "/".join(f"{quote(stream.name.lower())}@{stream.channel}" for stream in self.streams(line))
             for line, url in lines
         ]
-
-    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
-        return await history.missed(self, get, symbol, first, last)
 
     def leaves(self, frame: bytes) -> bool:
         # With or without an envelope: the documentation shows both.
@@ -139,7 +135,6 @@ class BinanceSettings(ExchangeSettings, frozen=True):
 
     url: str = "wss://stream.binance.com:9443/stream"
     info_url: str = "https://api.binance.com/api/v3/exchangeInfo"
-    history_url: str = "https://api.binance.com/api/v3/historicalTrades"
 
 
 ABOUT = "Binance's spot trades and quotes (bookTicker). A symbol is written as BTCUSDT or BTC-USDT."

@@ -17,6 +17,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.history.coinbase import HISTORY
 from tickertape.stream.feeds.hosts.limit import Limit
 
 
@@ -80,7 +81,7 @@ class Coinbase(Exchange):
     """Coinbase Exchange; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASE_URL"
-    connections = Limit(8, 1.0)
+    connections, requests, history = Limit(8, 1.0), Limit(10, 1.0), HISTORY
     contiguous = (Trade,)
     rising = (Quote,)
     messages_per_second = 20.0

@@ -18,6 +18,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.history.okx import HISTORY
 from tickertape.stream.feeds.hosts.limit import Limit
 
 
@@ -69,8 +70,8 @@ class Okx(Exchange):
     """OKX's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_OKX_URL"
-    connections = Limit(3, 1.0)
-    contiguous = (Trade,)
+    contiguous, history = (Trade,), HISTORY
+    connections, requests = Limit(3, 1.0), Limit(20, 2.0)
     rising = (Quote,)
     ping = ("ping", 20.0)
     messages_per_second = 3.0
@@ -98,7 +99,6 @@ class Okx(Exchange):
             return Answer(confirmed=((said.arg.channel, said.arg.inst_id),))
         if said.event != "error":
             return None
-        # In words: "channel:trades,instId:FOO-USDT doesn't exist".
         found = re.search(r"channel: ?([\w-]+)(?:, ?instId: ?([\w-]+))?", said.msg)
         refused = ((found[1], found[2] or ""),) if found else ()
         return Answer(refused=refused, why=f"{said.code} {said.msg}")

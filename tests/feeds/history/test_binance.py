@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -76,10 +77,10 @@ def test_another_answer_is_an_error(body: bytes) -> None:
 
 
 def test_only_single_trades_are_refilled() -> None:
-    def refills(**settings: str) -> bool:
+    def refills(**settings: Any) -> bool:
         return Binance(BinanceSettings(**settings), ["BTCUSDT"], RecordedPairs(), "binance").refills
 
     assert refills()
-    assert not refills(history_url="")
+    assert not refills(refill=False)
     assert not refills(channels="aggregates")
     assert not refills(channels="quotes")

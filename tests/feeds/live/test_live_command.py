@@ -250,7 +250,7 @@ def test_a_feed_that_starts_again_fetches_what_came_between(kafka: EmbeddedKafka
         return [one.id for one in trades if one.source == "again" and isinstance(one.id, int)]
 
     async def run(until: int) -> str:
-        addresses = {"binance_url": exchange.url, "binance_history_url": rest.url}
+        addresses = {"binance_url": exchange.url, "binance_history_url": rest.url, "binance_refill": "true"}
         async with feed(kafka.broker, "binance", "BTC-USDT", "--source", "again", **addresses) as process:
             async with asyncio.timeout(60):
                 while len(await asyncio.to_thread(sent)) < until:  # noqa: ASYNC110 - of another process

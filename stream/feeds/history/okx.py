@@ -1,0 +1,52 @@
+"""OKX: trades by number, of the last three months."""
+
+from decimal import Decimal
+from typing import Generic
+
+from msgspec import Struct
+
+from tickertape.schemas.fields import Id, Positive
+from tickertape.stream.feeds.adapt import wire
+from tickertape.stream.feeds.adapt.exchange import Asked, History, Row, Rows
+from tickertape.stream.feeds.define.page import Get
+
+_PAGE = 100
+
+
+class _Trade(Struct, Generic[wire.N], rename="camel"):
+    trade_id: Id
+    px: wire.N
+    sz: wire.N
+    side: wire.Side
+    ts: wire.Time
+
+
+class _Answer(Struct, Generic[wire.N]):
+    data: list[_Trade[wire.N]]
+    code: str = "0"
+    msg: str = ""
+
+
+_read = wire.decoders(_Answer[Positive], _Answer[Decimal])
+
+
+async def _asked(asked: Asked, get: Get) -> Rows:
+    """Request trades older than a number; where the end isn't known, the newest first."""
+    url = f"{asked.url}?instId={asked.name}&limit={_PAGE}&type=1"
+    if asked.last is None:
+        rows = _rows(await get(url, 1.0), exact=asked.exact)
+        if not rows or min(rows).number <= asked.first:
+            return Rows(rows, has_more=False)
+    end = asked.first + asked.most(_PAGE)
+    rows = _rows(await get(f"{url}&after={end}", 1.0), exact=asked.exact)
+    return Rows(rows, has_more=asked.last is None or end <= asked.last)
+
+
+def _rows(body: bytes, *, exact: bool) -> list[Row]:
+    answer = _read[exact](body)
+    if answer.code != "0":
+        raise ValueError(f"{answer.code} {answer.msg[:200]}")
+    return [Row(one.trade_id, wire.in_ms(one.ts), one.px, one.sz, one.side) for one in answer.data]
+
+
+HISTORY = History("https://www.okx.com/api/v5/market/history-trades", _asked)
