@@ -46,6 +46,7 @@ LEVELS = {
     "stream.feeds.adapt": 5,
     "stream.feeds.books": 5,
     "stream.feeds.history": 6,
+    "stream.feeds.snapshots": 6,
     "stream.feeds.instruments": 5,
     "stream.feeds.instruments.lists": 4,
     "stream.feeds.refill": 5,

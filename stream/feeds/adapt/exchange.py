@@ -7,9 +7,11 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from tickertape.schemas.book import Depth
 from tickertape.schemas.liquidation import Liquidation
 from tickertape.schemas.perpetual import Perpetual
-from tickertape.stream.errors import ConfigError
+from tickertape.schemas.quote import Quote
+from tickertape.stream.errors import ConfigError, InputError
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.asking import parts
 from tickertape.stream.feeds.define.change import Change
@@ -104,6 +106,21 @@ class History(Struct, frozen=True):
     asked: Callable[[Asked, Get], Awaitable[Rows]]
 
 
+class Snapshots(Struct, frozen=True):
+    """An exchange's snapshots of order books.
+
+    Attributes
+    ----------
+    url
+        The exchange's own address of them.
+    asked
+        Requests one: of an address, the exchange's own name of a symbol, our symbol, and the source's name in records.
+    """
+
+    url: str
+    asked: Callable[[Get, str, str, str, str], Awaitable[Change]]
+
+
 class ExchangeSettings(Struct, frozen=True):
     """The settings of an exchange's feed.
 
@@ -118,6 +135,8 @@ class ExchangeSettings(Struct, frozen=True):
         True to ask for missing trades, if the exchange has a history by number.
     history_url
         The address at which they are asked for. Empty: the exchange's own.
+    snapshot_url
+        The address at which snapshots of books are asked for, if the exchange doesn't stream them. Empty: its own.
     channels
         What to ask for, with spaces or commas between: ``trades``, ``quotes``, ``books`` and others, see the page on
         feeds.
@@ -132,6 +151,7 @@ class ExchangeSettings(Struct, frozen=True):
     info_url: str = ""
     refill: bool = True
     history_url: str = ""
+    snapshot_url: str = ""
     channels: str = "trades quotes"
     depth: int = 0
     decimals: bool = False
@@ -184,9 +204,13 @@ class Exchange(Source):
         self.symbols = [names.ours(one) for one in self.theirs]
         chosen = self._chosen()
         # Aggregates are never refilled by single trades.
+        self.snapshots: Snapshots | None = None
         has_trades = "trades" in settings.channels.replace(",", " ").split()
         self.refills = self.history is not None and settings.refill and has_trades
-        self.kinds = tuple(dict.fromkeys(channel.kind for channel in chosen if channel.kind is not Change))
+        kinds = dict.fromkeys(channel.kind for channel in chosen)
+        # Of books come their depth, and quotes where no channel has them.
+        more = (Depth, Quote) if kinds.pop(Change, self) is None else ()
+        self.kinds = tuple(dict.fromkeys((*kinds, *more)))
         self._lines: list[tuple[str, Sequence[Stream]]] = []
         for route, url in enumerate(self.routes()):
             wanted = [
@@ -271,6 +295,15 @@ class Exchange(Source):
             for one in wanted
         ]
         return Page(trades, has_more=found.has_more)
+
+    def base_per_unit(self, symbol: str) -> float:
+        return self.names.base_per_unit(self.names.theirs(symbol))
+
+    async def snapshot(self, get: Get, symbol: str) -> Change:
+        if self.snapshots is None:
+            raise InputError(f"{self.name} has no snapshots of books to request")
+        url, name = self.settings.snapshot_url or self.snapshots.url, self.names.theirs(symbol)
+        return await self.snapshots.asked(get, url, name, symbol, self.name)
 
     def ask(self, verb: str, streams: Sequence[Stream]) -> Sequence[str]:  # noqa: ARG002 - see `subscribe`
         """Return the messages that ``subscribe`` or ``unsubscribe``."""

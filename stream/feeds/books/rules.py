@@ -28,3 +28,13 @@ def bybit(depth: int) -> BookRule:
 def kraken(depth: int) -> BookRule:
     """Return Kraken's rule for books of a depth: 10, 25, 100, 500 or 1000 levels a side."""
     return BookRule(ways=("subscribe",), depth=depth, checksum=checksums.kraken, checksum_levels=10)
+
+
+def rule_of(source: str, depth: int) -> BookRule | None:
+    """Return the rule of a feed's books, by the feed's name and the depth that is asked for; None if there is none."""
+    if source.startswith("bybit"):
+        return bybit(depth)
+    if source == "kraken":
+        return kraken(depth)
+    rules = {"binance": BINANCE, "binanceusdm": BINANCE_USDM, "coinbase": COINBASE, "coinbaseadvanced": COINBASE}
+    return (rules | {"okx": OKX, "okxswap": OKX}).get(source)

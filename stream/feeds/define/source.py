@@ -7,6 +7,7 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.instrument import Instrument
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.book_rule import BookRule
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.page import Get, Page
@@ -48,6 +49,8 @@ class Source(ABC):
         How many requests by HTTP, or how much weight of them, its host allows an address. It is shared too.
     refills
         True if `missed` returns trades that are missing. The kind `Trade` is then contiguous.
+    book_rule
+        How its order books are kept, if it sends their changes; None: they are only counted.
     leap
         If the position grows by more than this from one message to the next, the source has not kept the messages
         between, and a warning reports the gap.
@@ -64,6 +67,7 @@ class Source(ABC):
     resumes: bool = False
     leap: int = 0
     refills: bool = False
+    book_rule: BookRule | None = None
     ping: tuple[str, float] | None = None
     messages_per_second: float = 5.0
     connections: Limit = CAREFUL_CONNECTIONS
@@ -137,6 +141,26 @@ class Source(ABC):
             The request failed; it may be repeated.
         """
         raise NotImplementedError
+
+    async def snapshot(self, get: Get, symbol: str) -> Change:
+        """Request a snapshot of an order book, for a `BookRule` with the way ``fetch``.
+
+        Raises
+        ------
+        InputError
+            The source doesn't have it, or refuses.
+        OSError
+            The request failed; it may be repeated.
+        """
+        raise NotImplementedError
+
+    def base_per_unit(self, symbol: str) -> float:  # noqa: ARG002 - for sources that count contracts
+        """Return how much of the base currency one unit of a book's quantities is."""
+        return 1.0
+
+    def number(self, frame: bytes) -> int | None:  # noqa: ARG002 - for sources that number all messages
+        """Return the number of a message among all of its connection; None if there are none."""
+        return None
 
     def position(self, frame: bytes) -> int:  # noqa: ARG002 - for sources that resume
         """Return the position of a message, to resume from; 0 if it has none."""

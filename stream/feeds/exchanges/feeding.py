@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from tickertape.schemas.book import Depth
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import wire
 from tickertape.stream.feeds.adapt.exchange import Exchange, ExchangeSettings
+from tickertape.stream.feeds.books.rules import rule_of
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.feed import Feed
 from tickertape.stream.feeds.define.format import Format
@@ -16,6 +18,10 @@ from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.instruments.names import RecordedNames, names_of
+from tickertape.stream.feeds.snapshots import binance
+
+# The exchanges that don't stream snapshots of their books.
+SNAPSHOTS = {"binance": binance.SPOT, "binanceusdm": binance.USDM}
 
 
 def feed_of(name: str, about: str, source: type[Exchange], settings: type[ExchangeSettings]) -> Feed:
@@ -25,6 +31,8 @@ def feed_of(name: str, about: str, source: type[Exchange], settings: type[Exchan
         names = names_of(name, given.info_url)
         found = source(given, symbols, names, named)
         found.instruments = names.listed(found.symbols, named)
+        found.book_rule = rule_of(name, given.depth) if Depth in found.kinds else None
+        found.snapshots = SNAPSHOTS.get(name)
         return found
 
     return Feed(name, about, connect, settings)

@@ -1,14 +1,15 @@
 """Requests by HTTP, within the budget of their host."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 from msgspec import Struct
 from yarl import URL
 
 from tickertape.stream.errors import InputError, one_line
-from tickertape.stream.feeds.hosts.budget import BUSY, LONGEST_SECONDS, Budget, asked_seconds
+from tickertape.stream.feeds.hosts.budget import BUSY, LONGEST_SECONDS, Budget, asked_seconds, host_of
+from tickertape.stream.feeds.hosts.limit import Limit
 
 MOST_BYTES = 64 << 20
 _REASON_BYTES = 400
@@ -114,6 +115,24 @@ async def get(
         answer.status,
         wait_seconds,
     )
+
+
+def getter(connections: Limit, requests: Limit, patience_seconds: float) -> Callable[[str, float], Awaitable[bytes]]:
+    """Return a function that requests an address at a weight, within the budget of its host, and returns the body.
+
+    The function raises OSError where asking again may help, and RequestError where it won't.
+    """
+
+    async def ask(url: str, weight: float) -> bytes:
+        budget = Budget(host_of(url), connections, requests)
+        try:
+            return (await get(url, budget, weight=weight, patience_seconds=patience_seconds)).body
+        except RequestError as error:
+            if error.status in BUSY or not 400 <= error.status < 500:
+                raise OSError(str(error)) from None
+            raise
+
+    return ask
 
 
 async def _read(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:

@@ -122,8 +122,8 @@ class End(Protocol):
     def stands(self) -> None:
         """Take note that a connection brings what is wanted."""
 
-    def ended(self) -> None:
-        """Take note that the last open connection has ended."""
+    def ended(self, talk: Any, *, is_last: bool) -> None:
+        """Take note that a connection has ended, after its last message; and whether none is open now."""
 
     def receive(self, frame: bytes, talk: Any) -> bool:
         """Take a message. If there is no room, return False: the line closes, and connects once there is room."""
@@ -261,8 +261,6 @@ class Line:
         finally:
             renewal.cancel()
             self.open -= 1
-            if not self.open:
-                self._end.ended()
             await socket.close()
         # The next connection is under way, or a healthy one ended: then the next attempt comes without a wait.
         if not leaving.is_set() and why:
@@ -327,6 +325,7 @@ class Line:
         finally:
             for task in tasks:
                 task.cancel()
+            end.ended(talk, is_last=self.open == 1)
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pass_on(self, stands: asyncio.Event, heard: asyncio.Event) -> None:

@@ -61,6 +61,7 @@ class Conversation:
         self._name = name
         self._send = send
         self._renew = renew
+        self._streams = streams
         self._subscriptions = Subscriptions(source, streams, name, told)
         self.is_watched = bool(streams)
         self._waiting: deque[str] = deque(source.hello)
@@ -141,6 +142,12 @@ class Conversation:
             done = "asked for again" if messages else "the connection was renewed lately"
         log.warning("%s: silent: %s, %s; %s", self._name, named(anew), _of(found[0]), done)
         self._say(messages)
+
+    def again(self, kind: type, symbol: str) -> None:
+        """Ask for a symbol's streams of a kind again."""
+        streams = [stream for stream in self._streams if stream.kind is kind and stream.symbol == symbol]
+        if streams and not self.is_over:
+            self._say(self._subscriptions.again(streams, time.time()))
 
     @property
     def states(self) -> tuple[int, int]:

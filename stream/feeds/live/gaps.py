@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from tickertape.schemas.events import Event
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.source import Source
-from tickertape.stream.feeds.hosts.budget import BUSY, Budget, host_of
-from tickertape.stream.feeds.hosts.request import RequestError, get
+from tickertape.stream.feeds.hosts.request import getter
 from tickertape.stream.feeds.live.inbox import Inbox, Mark
 from tickertape.stream.feeds.live.source_end import SourceEnd
 from tickertape.stream.feeds.refill.filling import Filling
@@ -47,12 +46,12 @@ class Gaps:
         self._source = source
         self._ends = ends
         self._inbox = inbox
-        self._patience = patience
         self._distinct = len(source.urls(0))
         # By the number of the first of two lines with the same streams: those of them that stand.
         self._standing: dict[int, set[int]] = {}
         self._dropped = 0
-        self.filling = Filling(source, self._get, lambda trade: is_new(trade, time.monotonic()), inbox.wake, patience)
+        get = getter(source.connections, source.requests, patience.most_seconds)
+        self.filling = Filling(source, get, lambda trade: is_new(trade, time.monotonic()), inbox.wake, patience)
 
     async def run(self) -> None:
         """Ask for what is missing, without end."""
@@ -60,15 +59,6 @@ class Gaps:
             await self.filling.run()
         except Exception as error:
             self._inbox.fail(error)
-
-    async def _get(self, url: str, weight: float) -> bytes:
-        budget = Budget(host_of(url), self._source.connections, self._source.requests)
-        try:
-            return (await get(url, budget, weight=weight, patience_seconds=self._patience.most_seconds)).body
-        except RequestError as error:
-            if error.status in BUSY or not 400 <= error.status < 500:
-                raise OSError(str(error)) from None
-            raise
 
     def look(self) -> None:
         """Look whether messages were dropped before those that are read next. They may have been of any symbol."""
@@ -79,6 +69,8 @@ class Gaps:
 
     def marked(self, mark: Mark) -> None:
         """Take note that a line stands, or doesn't. With two of each, symbols lack a connection if neither does."""
+        if mark.stands is None:
+            return
         symbols = self._ends[mark.line].symbols
         standing = self._standing.setdefault(mark.line % self._distinct, set())
         stood = bool(standing)

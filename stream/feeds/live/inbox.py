@@ -33,11 +33,14 @@ class Mark(NamedTuple):
     line
         Its number.
     stands
-        Whether it has a connection that brings what is wanted.
+        Whether it has a connection that brings what is wanted; None: as before.
+    over
+        The conversation of a connection that has ended; None if none has.
     """
 
     line: int
-    stands: bool
+    stands: bool | None
+    over: Any = None
 
 
 class Inbox:

@@ -17,6 +17,7 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
+from tickertape.stream.feeds.live.bookkeeping import Bookkeeping
 from tickertape.stream.feeds.live.connection import Line, Patience
 from tickertape.stream.feeds.live.conversation import Conversation
 from tickertape.stream.feeds.live.gaps import Gaps
@@ -112,11 +113,10 @@ class Live:
         # Held while events that were released are handed over.
         self._handing = asyncio.Lock()
         # By kind: returns whether an event is to be sent.
-        self._checks: dict[type, Callable[[Any, float], bool]] = {
-            Trade: self._is_new,
-            Quote: self._is_new,
-            Change: self._is_of_a_book,
-        }
+        self._checks: dict[type, Callable[[Any, float], bool]] = {Trade: self._is_new, Quote: self._is_new}
+        self._books: Bookkeeping | None = None
+        if source.book_rule is not None:
+            self._books = Bookkeeping(source, source.book_rule, self._ends, self._inbox)
         self._tally = MessageTally()
         self._metrics = MessageMetrics(source.name)
         self._garbage_told = 0
@@ -152,6 +152,8 @@ class Live:
         tasks.append(asyncio.create_task(self._tick()))
         if self._gaps is not None:
             tasks.append(asyncio.create_task(self._gaps.run()))
+        if self._books is not None:
+            tasks.append(asyncio.create_task(self._books.run()))
         try:
             while True:
                 messages = await self._inbox.next_batch()
@@ -268,18 +270,21 @@ class Live:
         if self._gaps is not None:
             self._gaps.look()
         normalise, others, clock, checks = self.source.normalise, self._tally.others, time.monotonic, self._checks
-        turn = clock()
+        books, turn = self._books, clock()
+        if books is not None:
+            books.look(turn)
         events: list[Event] = []
         for received_ns, frame, talk in messages:
             if not frame and isinstance(talk, Mark):
                 yield self._counted(events)
                 events = []
-                if self._gaps is not None:
-                    self._gaps.marked(talk)
+                self._marked(talk, clock())
                 continue
             if (now := clock()) - turn > TURN_SECONDS:
                 yield self._counted(events)
                 events, turn = [], now
+            if books is not None:
+                books.count(frame, now, talk)
             try:
                 found = normalise(frame, received_ns // 1_000_000)
             except (ValueError, msgspec.MsgspecError, RecursionError) as error:
@@ -296,6 +301,9 @@ class Live:
                 kind = type(event)
                 if is_watched:
                     heard[kind, getattr(event, "symbol", "")] = received_ns
+                if kind is Change:
+                    self._take(event, now, talk)
+                    continue
                 check = checks.get(kind)
                 if check is None or check(event, now):
                     events.append(event)
@@ -304,14 +312,24 @@ class Live:
     def _counted(self, events: list[Event]) -> list[Event]:
         if self._gaps is not None:
             events = self._gaps.through(events)
+        if self._books is not None:
+            self._books.ask()
+            events = [*events, *self._books.drained()]
         for kind, count in Counter(map(type, events)).items():
             self._tally.events[TOPICS[kind].name] += count
         return events
 
-    def _is_of_a_book(self, _: Change, _now: float) -> bool:
-        # Nobody keeps books yet.
-        self._tally.others["book"] += 1
-        return False
+    def _marked(self, mark: Mark, now: float) -> None:
+        if self._gaps is not None:
+            self._gaps.marked(mark)
+        if self._books is not None and mark.over is not None:
+            self._books.books.lose(mark.over, now)
+
+    def _take(self, change: Change, now: float, talk: Conversation) -> None:
+        if self._books is None:
+            self._tally.others["book"] += 1
+        else:
+            self._books.take(change, now, talk)
 
     def _is_new(self, event: Trade | Quote, now: float) -> bool:
         kind = type(event)
@@ -324,6 +342,9 @@ class Live:
 
     def _turn_down(self, frame: bytes, error: Exception, now: float) -> None:
         self._tally.garbage += 1
+        if self._books is not None:
+            # It may have been of a book.
+            self._books.books.miss(now)
         if now - self._garbage_told_at < GARBAGE_SECONDS:
             return
         count, self._garbage_told, self._garbage_told_at = (

@@ -66,6 +66,11 @@ class SourceEnd:
         self._stands = False
 
     @property
+    def talk(self) -> Conversation | None:
+        """What is said on its newest connection; None before the first."""
+        return self._talk
+
+    @property
     def symbols(self) -> Sequence[str]:
         """The symbols whose trades it brings."""
         if not self.streams:
@@ -77,10 +82,10 @@ class SourceEnd:
             self._stands = True
             self._receiver.mark(Mark(self.number, stands=True))
 
-    def ended(self) -> None:
+    def ended(self, talk: Conversation, *, is_last: bool) -> None:
         # Also if it never stood: it may have brought something.
-        self._stands = False
-        self._receiver.mark(Mark(self.number, stands=False))
+        self._stands = self._stands and not is_last
+        self._receiver.mark(Mark(self.number, False if is_last else None, talk))
 
     def url(self) -> str:
         urls = self._receiver.source.urls(self._receiver.position)

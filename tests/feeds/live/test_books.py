@@ -1,0 +1,118 @@
+"""Books of a live source: a server that sends changes, loses one, and is asked for snapshots."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from http.server import BaseHTTPRequestHandler
+
+from websockets.asyncio.server import ServerConnection
+
+from tests.feeds.exchange import MIDNIGHT_MS, Exchange, stays
+from tests.feeds.rest import Rest
+from tickertape.schemas.book import Depth
+from tickertape.schemas.events import Event
+from tickertape.schemas.quote import Quote
+from tickertape.stream.feeds.exchanges import binance, kraken
+from tickertape.stream.feeds.live.connection import Patience
+from tickertape.stream.feeds.live.live import Live
+
+PATIENCE = Patience(silence_seconds=30.0, healthy_seconds=0.0, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+
+
+def run(live: Callable[[], Live], exchange: Exchange, enough: Callable[[Sequence[Event]], bool]) -> list[Event]:
+    async def scenario() -> list[Event]:
+        heard: list[Event] = []
+        async with exchange.open(), asyncio.timeout(20), aclosing(live().batches()) as batches:
+            async for events in batches:
+                heard += events
+                if enough(heard):
+                    break
+        return heard
+
+    return asyncio.run(scenario())
+
+
+def tops(heard: Sequence[Event]) -> list[tuple[float, float, float, float]]:
+    return [(one.bid, one.bid_quantity, one.ask, one.ask_quantity) for one in heard if isinstance(one, Quote)]
+
+
+def change(first: int, last: int, bids: object = (), asks: object = ()) -> str:
+    data = {"e": "depthUpdate", "E": MIDNIGHT_MS + last, "s": "BTCUSDT", "U": first, "u": last, "b": bids, "a": asks}
+    return json.dumps({"stream": "btcusdt@depth@100ms", "data": data})
+
+
+def test_quotes_and_depths_of_binance_begin_with_a_snapshot_and_anew_after_a_gap(rest: Rest) -> None:
+    asked: list[int] = []
+
+    def snapshot(handler: BaseHTTPRequestHandler) -> None:
+        # The first is of number 10, the second of 20.
+        last = 10 * (len(asked) + 1)
+        asked.append(last)
+        body = json.dumps(
+            {"lastUpdateId": last, "bids": [["100.0", "1.0"], ["99.0", "2.0"]], "asks": [["101.0", str(last)]]}
+        ).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    rest.answers = [snapshot]
+
+    async def says(socket: ServerConnection) -> None:
+        await socket.send(change(9, 11, [["100.5", "3.0"]]))
+        while not asked:  # noqa: ASYNC110 - of another thread
+            await asyncio.sleep(0.01)
+        await socket.send(change(12, 12, [["100.5", "0"]]))
+        # 13 is lost.
+        await socket.send(change(14, 14, [["100.7", "5.0"]]))
+        await socket.send(change(15, 21, [["100.2", "4.0"]]))
+        await stays(socket)
+
+    exchange = Exchange(says)
+
+    def live() -> Live:
+        settings = binance.BinanceSettings(
+            url=exchange.url, info_url="", channels="books", snapshot_url=rest.url, refill=False
+        )
+        return Live(binance.FEED.connect(settings, ["BTCUSDT"], "binance"), PATIENCE, buffer_bytes=1 << 20)
+
+    heard = run(live, exchange, lambda heard: any(isinstance(one, Depth) and one.id == 21 for one in heard))
+    # The snapshot with the change that holds its number; the removal; and, after the gap, the second snapshot with the
+    # change that holds its number. Never what came after the gap on the old book.
+    assert tops(heard) == [(100.5, 3.0, 101.0, 10.0), (100.0, 1.0, 101.0, 10.0), (100.2, 4.0, 101.0, 20.0)]
+    depth = next(one for one in heard if isinstance(one, Depth) and one.id == 21)
+    assert depth.symbol == "BTC-USDT"
+    assert asked == [10, 20]
+
+
+def test_a_book_of_kraken_with_a_wrong_checksum_is_subscribed_to_anew() -> None:
+    said: list[dict[str, object]] = []
+
+    def book(kind: str, bid: str, checksum: int) -> str:
+        data = f'{{"symbol":"BTC/USD","bids":[{{"price":{bid},"qty":1.00}}],"asks":[{{"price":101.0,"qty":2.00}}]'
+        return f'{{"channel":"book","type":"{kind}","data":[{data},"checksum":{checksum}}}]}}'
+
+    async def says(socket: ServerConnection) -> None:
+        # Of asks, then bids: 1010 200 1000 100, and 1010 200 1002 100, as zlib.crc32 has them.
+        snapshots = [book("snapshot", "100.0", 123_052_387), book("snapshot", "100.2", 2_908_514_792)]
+        while True:
+            request = json.loads(await socket.recv())
+            said.append(request)
+            if request["method"] != "subscribe":
+                continue
+            answer = {"method": "subscribe", "success": True, "result": {"channel": "book", "symbol": "BTC/USD"}}
+            await socket.send(json.dumps(answer | {"req_id": request.get("req_id")}))
+            await socket.send(snapshots.pop(0))
+            if len(said) == 1:
+                await socket.send(book("update", "100.5", 7))
+
+    exchange = Exchange(says)
+
+    def live() -> Live:
+        settings = kraken.KrakenSettings(url=exchange.url, info_url="", channels="books", depth=10)
+        return Live(kraken.FEED.connect(settings, ["BTC-USD"], "kraken"), PATIENCE, buffer_bytes=1 << 20)
+
+    heard = run(live, exchange, lambda heard: len(tops(heard)) == 2)
+    assert tops(heard) == [(100.0, 1.0, 101.0, 2.0), (100.2, 1.0, 101.0, 2.0)]
+    assert [one["method"] for one in said] == ["subscribe", "unsubscribe", "subscribe"]
