@@ -71,9 +71,9 @@ class _Pace:
         least = LEAST_SECONDS if self.sure >= SURE else unknown_seconds
         return max(TIMES * self.usual, least) * 2.0 ** min(self.strikes, MOST_STRIKES)
 
-    def spoke(self, at: float, now: float, unknown_seconds: float) -> None:
-        """Learn from a silence that has ended. If it was a fault, it mustn't count for much more than was borne."""
-        self.longest = max(self.longest, min(self.quiet, 2.0 * self.patience(unknown_seconds)))
+    def spoke(self, at: float, now: float) -> None:
+        """Learn from a silence that has ended. If it was a fault, it is forgotten with the period."""
+        self.longest = max(self.longest, self.quiet)
         self.spoke_at = at
         self.sure += 1
         self.strikes = 0
@@ -138,7 +138,7 @@ class Silence:
                 pace = self._paces[stream] = _Pace(now)
             at = heard.get((stream.kind, stream.symbol), 0) / 1e9
             if at > max(pace.spoke_at, pace.since):
-                pace.spoke(at, now, self._unknown_seconds)
+                pace.spoke(at, now)
             elif stream in unasked and not pace.strikes:
                 pace.anew(now)
             pace.quiet = now - max(pace.spoke_at, pace.since)

@@ -172,7 +172,8 @@ def test_a_new_connection_brings_all_before_the_old_one_is_closed() -> None:
     async def slow(socket: ServerConnection) -> None:
         await socket.send(HEARTBEAT)
         async for _ in socket:
-            await release.wait()
+            async with asyncio.timeout(10):
+                await release.wait()
             for name in ("BTC_USD", "ETH_USD"):
                 await socket.send(json.dumps({"event": "subscribed", "arg": name}))
 

@@ -98,16 +98,16 @@ def test_one_that_is_never_answered_is_as_good_as_refused(caplog: pytest.LogCapt
 
 
 def test_a_connection_that_never_answers_is_deaf_after_three_times() -> None:
-    deaf, hears = subscriptions(), subscriptions()
-    deaf.begin(0.0)
-    hears.begin(0.0)
-    hears.answered(confirmed("A_USD"), 0.1)
+    deaf, answers, brings = subscriptions(), subscriptions(), subscriptions()
+    for asked in (deaf, answers, brings):
+        asked.begin(0.0)
+    answers.answered(confirmed("A_USD"), 0.1)
     for second in range(1, 71):
         deaf.look(second, {})
-        hears.look(second, {})
+        answers.look(second, {})
+        brings.look(second, {(Trade, "A-USD"): second * 1_000_000_000})
     # Asked at 0, 20 and 50 s, and each time for ten seconds.
-    assert deaf.is_deaf
-    assert not hears.is_deaf
+    assert [asked.is_deaf for asked in (deaf, answers, brings)] == [True, False, False]
 
 
 def test_the_time_for_an_answer_begins_when_the_last_message_is_sent() -> None:
