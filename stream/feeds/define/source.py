@@ -49,6 +49,9 @@ class Source(ABC):
         How many requests by HTTP, or how much weight of them, its host allows an address. It is shared too.
     refills
         True if `missed` returns trades that are missing. The kind `Trade` is then contiguous.
+    counter
+        What stands in a message before its number among all messages of the connection, as in ``"sequence_num":``.
+        Empty: messages have no such numbers. A gap in them may have hit any order book.
     book_rule
         How its order books are kept, if it sends their changes; None: they are only counted.
     leap
@@ -68,6 +71,7 @@ class Source(ABC):
     leap: int = 0
     refills: bool = False
     book_rule: BookRule | None = None
+    counter: bytes = b""
     ping: tuple[str, float] | None = None
     messages_per_second: float = 5.0
     connections: Limit = CAREFUL_CONNECTIONS
@@ -157,10 +161,6 @@ class Source(ABC):
     def base_per_unit(self, symbol: str) -> float:  # noqa: ARG002 - for sources that count contracts
         """Return how much of the base currency one unit of a book's quantities is."""
         return 1.0
-
-    def number(self, frame: bytes) -> int | None:  # noqa: ARG002 - for sources that number all messages
-        """Return the number of a message among all of its connection; None if there are none."""
-        return None
 
     def position(self, frame: bytes) -> int:  # noqa: ARG002 - for sources that resume
         """Return the position of a message, to resume from; 0 if it has none."""

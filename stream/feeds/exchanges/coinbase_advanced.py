@@ -68,7 +68,7 @@ class CoinbaseAdvanced(Exchange):
     """Coinbase Advanced Trade; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASEADVANCED_URL"
-    contiguous, connections = (Trade,), Limit(8, 1.0)
+    contiguous, connections, counter = (Trade,), Limit(8, 1.0), b'"sequence_num":'
     # Without heartbeats, a connection without updates ends after a minute.
     hello = ('{"type":"subscribe","channel":"heartbeats"}',)
     marks = (b'"subscriptions"', b'"error"')

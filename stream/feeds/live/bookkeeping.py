@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Sequence
 
@@ -50,7 +51,7 @@ class Bookkeeping:
         self._source = source
         self._ends = ends
         self._inbox = inbox
-        self._numbers = type(source).number is not Source.number
+        self._number = re.compile(re.escape(source.counter) + rb" ?(\d{1,18})") if source.counter else None
         self._get = getter(source.connections, source.requests, PATIENCE_SECONDS)
         streams = [stream for end in ends for stream in end.streams]
         self.books = Books(
@@ -89,8 +90,8 @@ class Bookkeeping:
 
     def count(self, frame: bytes, now: float, talk: Conversation) -> None:
         """Take note of a message, before its changes, if the source numbers all messages of a connection."""
-        if self._numbers and (number := self._source.number(frame)) is not None:
-            self.books.count(number, now, talk)
+        if self._number is not None and (found := self._number.search(frame)) is not None:
+            self.books.count(int(found[1]), now, talk)
 
     def take(self, change: Change, now: float, talk: Conversation | None) -> None:
         """Take a change."""

@@ -84,5 +84,7 @@ class Gaps:
     def through(self, events: Sequence[Event]) -> list[Event]:
         """Return the events to send: those given but for trades that are held back, and trades that no longer are."""
         trades = [event for event in events if isinstance(event, Trade)]
-        others = [event for event in events if not isinstance(event, Trade)]
-        return [*others, *self.filling.take(trades)]
+        sent = self.filling.take(trades)
+        if len(sent) == len(trades) and all(one is other for one, other in zip(sent, trades, strict=True)):
+            return list(events)
+        return [*(event for event in events if not isinstance(event, Trade)), *sent]

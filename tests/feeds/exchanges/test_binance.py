@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tickertape.schemas.book import Depth
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import ConfigError
@@ -210,7 +211,8 @@ def test_trades_and_quotes_of_each_symbol_are_asked_for_in_the_address() -> None
 def test_other_channels_are_asked_for_by_the_setting() -> None:
     source = binance(["BTCUSDT"], "aggregates, books")
     assert source.urls(0) == ["wss://example/stream?streams=btcusdt@aggTrade/btcusdt@depth@100ms"]
-    assert source.kinds == (Trade,)
+    # Of books come their depth, and quotes where no channel has them.
+    assert source.kinds == (Trade, Depth, Quote)
     with pytest.raises(ConfigError, match="a source has trades or aggregates"):
         binance(["BTCUSDT"], "trades aggregates")
 

@@ -9,6 +9,7 @@ import pytest
 from tests.feeds.exchanges.playing import play
 from tests.feeds.exchanges.table import Table
 from tests.integration import recorded
+from tickertape.schemas.book import Depth
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import ConfigError
@@ -187,7 +188,7 @@ def test_it_asks_for_its_channels_with_heartbeats_and_ends_them() -> None:
     }
     (ended,) = source.unsubscribe(streams[:1])
     assert json.loads(ended) == {"type": "unsubscribe", "channels": [{"name": "matches", "product_ids": ["ETH-USD"]}]}
-    assert (source.kinds, source.symbols) == ((Trade,), both)
+    assert (source.kinds, source.symbols) == ((Trade, Depth, Quote), both)
 
 
 def test_a_word_or_a_symbol_that_is_not_known_is_one_line() -> None:

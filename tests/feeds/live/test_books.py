@@ -13,7 +13,7 @@ from tests.feeds.rest import Rest
 from tickertape.schemas.book import Depth
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
-from tickertape.stream.feeds.exchanges import binance, kraken
+from tickertape.stream.feeds.exchanges import binance, coinbase_advanced, kraken
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
 
@@ -116,3 +116,42 @@ def test_a_book_of_kraken_with_a_wrong_checksum_is_subscribed_to_anew() -> None:
     heard = run(live, exchange, lambda heard: len(tops(heard)) == 2)
     assert tops(heard) == [(100.0, 1.0, 101.0, 2.0), (100.2, 1.0, 101.0, 2.0)]
     assert [one["method"] for one in said] == ["subscribe", "unsubscribe", "subscribe"]
+
+
+def test_a_gap_in_the_numbers_of_a_connection_begins_all_of_its_books_anew() -> None:
+    asked: list[dict[str, object]] = []
+
+    def message(number: int, symbol: str, kind: str, bid: str) -> str:
+        levels = [("bid", bid, "1.0"), ("offer", "101.0", "2.0")]
+        updates = [{"side": side, "price_level": price, "new_quantity": quantity} for side, price, quantity in levels]
+        event = {"type": kind, "product_id": symbol, "updates": updates}
+        time = {"timestamp": "2023-11-14T22:13:20.000000000Z", "sequence_num": number}
+        return json.dumps({"channel": "l2_data", "client_id": "", **time, "events": [event]})
+
+    async def says(socket: ServerConnection) -> None:
+        # Of heartbeats, and of both books.
+        while len(asked) < 2:
+            asked.append(json.loads(await socket.recv()))
+        await socket.send(message(0, "BTC-USD", "snapshot", "100.0"))
+        await socket.send(message(1, "ETH-USD", "snapshot", "90.0"))
+        # 2 is lost. It may have been of either.
+        await socket.send(message(3, "BTC-USD", "update", "100.5"))
+        while len(asked) < 6:
+            asked.append(json.loads(await socket.recv()))
+        await socket.send(message(4, "BTC-USD", "snapshot", "100.7"))
+        await socket.send(message(5, "ETH-USD", "snapshot", "90.7"))
+        await stays(socket)
+
+    exchange = Exchange(says)
+
+    def live() -> Live:
+        settings = coinbase_advanced.CoinbaseAdvancedSettings(url=exchange.url, info_url="", channels="books")
+        source = coinbase_advanced.FEED.connect(settings, ["BTC-USD", "ETH-USD"], "coinbaseadvanced")
+        return Live(source, PATIENCE, buffer_bytes=1 << 20)
+
+    heard = run(live, exchange, lambda heard: len(tops(heard)) == 4)
+    assert [top[0] for top in tops(heard)] == [100.0, 90.0, 100.7, 90.7]
+    assert sorted(str(one["product_ids"]) for one in asked[2:] if one["type"] == "subscribe") == [
+        "['BTC-USD']",
+        "['ETH-USD']",
+    ]
