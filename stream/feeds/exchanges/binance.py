@@ -13,7 +13,7 @@ from tickertape.schemas.fields import Id, Positive
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import making, wire
-from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
+from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings, History
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
@@ -87,7 +87,8 @@ class Binance(Exchange):
     setting = "TICKERTAPE_BINANCE_URL"
     contiguous = (Trade,)
     rising = (Quote,)
-    connections, requests, history = Limit(300, 300.0), Limit(6000, 60.0), HISTORY
+    connections, requests = Limit(300, 300.0), Limit(6000, 60.0)
+    history: ClassVar[History | None] = HISTORY
     channels: ClassVar = {
         "trades": (Channel("trade", Trade),),
         "aggregates": (Channel("aggTrade", Trade),),
