@@ -301,6 +301,18 @@ FEED_HELD = Gauge(
     ("source",),
     registry=FEED,
 )
+FEED_BOOKS = Gauge(
+    "tickertape_feed_books",
+    "Order books of the source, by state: syncing, live or stale. Only live ones are published.",
+    ("source", "state"),
+    registry=FEED,
+)
+FEED_BOOK_BREAKS = Counter(
+    "tickertape_feed_book_breaks",
+    "How often an order book could not be trusted any more and began anew, by reason.",
+    ("source", "reason"),
+    registry=FEED,
+)
 FEED_WAITING = Gauge(
     "tickertape_feed_waiting_bytes",
     "The size of the source's messages that wait to be sent to Kafka.",

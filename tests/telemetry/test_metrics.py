@@ -23,7 +23,7 @@ from tickertape.stream.telemetry.serving import reserve, served
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 # Each has few values; a symbol's are those of the watch list.
-BOUNDED = {"topic", "partition", "source", "outcome", "worker", "channel", "database", "state"}
+BOUNDED = {"topic", "partition", "source", "outcome", "worker", "channel", "database", "state", "reason"}
 UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "commits", "results", "windows"} | {
     "restarts",
     "workers",
@@ -37,6 +37,8 @@ UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "c
     "holds",
     "connections",
     "streams",
+    "books",
+    "breaks",
 }
 
 

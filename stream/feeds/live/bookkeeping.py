@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -19,6 +20,7 @@ from tickertape.stream.feeds.hosts.request import getter
 from tickertape.stream.feeds.live.conversation import Conversation
 from tickertape.stream.feeds.live.inbox import Inbox
 from tickertape.stream.feeds.live.source_end import SourceEnd
+from tickertape.stream.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Bookkeeping:
             now=time.monotonic(),
         )
         self._dropped = 0
+        self._told = Counter[str]()
         self._made: list[Event] = []
         self._fetches: dict[str, asyncio.Task[None]] = {}
 
@@ -74,6 +77,7 @@ class Bookkeeping:
                 self.books.look(time.monotonic())
                 self._made += self.books.depths(time.time_ns() // 1_000_000)
                 self.ask()
+                self._count()
                 if self._made:
                     self._inbox.wake()
         except Exception as error:
@@ -81,6 +85,15 @@ class Bookkeeping:
         finally:
             for task in self._fetches.values():
                 task.cancel()
+
+    def _count(self) -> None:
+        """Update the metrics."""
+        source = self._source.name
+        for state, count in self.books.states.items():
+            metrics.FEED_BOOKS.labels(source, state).set(count)
+        for reason, count in (self.books.tally.broken - self._told).items():
+            metrics.FEED_BOOK_BREAKS.labels(source, reason).inc(count)
+        self._told = Counter(self.books.tally.broken)
 
     def look(self, now: float) -> None:
         """Look whether messages were dropped before those that are read next."""
