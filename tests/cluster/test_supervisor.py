@@ -217,9 +217,10 @@ def test_no_process_outlives_the_supervisor(settings: Settings, number: signal.S
     while {found[1] for line in said if (found := up.match(line))} != {"worker-0", "worker-1"}:
         said.append(supervisor.stderr.readline())
         assert said[-1], said
-    # The workers, and the page.
-    processes = psutil.Process(supervisor.pid).children(recursive=True)
-    assert len(processes) == 3
+    # The workers, and the page, which starts after them.
+    children = psutil.Process(supervisor.pid).children
+    until("the page runs too", lambda: len(children(recursive=True)) == 3)
+    processes = children(recursive=True)
     supervisor.send_signal(number)
     supervisor.communicate(timeout=STOPPED_SECONDS)
     assert supervisor.returncode == code
