@@ -129,7 +129,7 @@ def test_without_from_beginning_only_what_comes(filled: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
-        (("nothing",), ConfigError, "the topics are trades, quotes, posts"),
+        (("nothing",), ConfigError, "the topics are trades, quotes, books, posts"),
         (("trades", "--finals", *ALL), ConfigError, "neither open nor final"),
         (("dead-letters", "--symbol", "x", *ALL), ConfigError, "no symbol"),
     ],
