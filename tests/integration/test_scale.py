@@ -190,7 +190,7 @@ def test_without_workers_the_step_is_past_all_that_can_have_been_sent(own_kafka:
     [
         (["trades", "--partitions", "1"], "trades has 4 partitions, and Kafka can't remove any: ask for 4 or more"),
         (["bars", "--partitions", "9"], "bars can't get more partitions"),
-        (["nope", "--partitions", "9"], "unknown topic nope; the topics are trades, quotes, posts"),
+        (["nope", "--partitions", "9"], "unknown topic nope; the topics are trades, quotes, books, posts"),
     ],
 )
 def test_what_it_refuses_is_one_line(own_kafka: str, arguments: list[str], told: str) -> None:
