@@ -64,7 +64,6 @@ class Bookkeeping:
             base_per_unit=source.base_per_unit,
             now=time.monotonic(),
         )
-        self._dropped = 0
         self._told = Counter[str]()
         self._made: list[Event] = []
         self._fetches: dict[str, asyncio.Task[None]] = {}
@@ -80,8 +79,6 @@ class Bookkeeping:
                 self._count()
                 if self._made:
                     self._inbox.wake()
-        except Exception as error:
-            self._inbox.fail(error)
         finally:
             for task in self._fetches.values():
                 task.cancel()
@@ -94,12 +91,6 @@ class Bookkeeping:
         for reason, count in (self.books.tally.broken - self._told).items():
             metrics.FEED_BOOK_BREAKS.labels(source, reason).inc(count)
         self._told = Counter(self.books.tally.broken)
-
-    def look(self, now: float) -> None:
-        """Look whether messages were dropped before those that are read next."""
-        if self._dropped != self._inbox.dropped:
-            self._dropped = self._inbox.dropped
-            self.books.miss(now)
 
     def count(self, frame: bytes, now: float, talk: Conversation) -> None:
         """Take note of a message, before its changes, if the source numbers all messages of a connection."""

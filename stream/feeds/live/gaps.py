@@ -45,27 +45,16 @@ class Gaps:
     ) -> None:
         self._source = source
         self._ends = ends
-        self._inbox = inbox
         self._distinct = len(source.urls(0))
         # By the number of the first of two lines with the same streams: those of them that stand.
         self._standing: dict[int, set[int]] = {}
-        self._dropped = 0
         get = getter(source.connections, source.requests, patience.most_seconds)
         self.filling = Filling(source, get, lambda trade: is_new(trade, time.monotonic()), inbox.wake, patience)
 
-    async def run(self) -> None:
-        """Ask for what is missing, without end."""
-        try:
-            await self.filling.run()
-        except Exception as error:
-            self._inbox.fail(error)
-
-    def look(self) -> None:
-        """Look whether messages were dropped before those that are read next. They may have been of any symbol."""
-        if self._dropped != self._inbox.dropped:
-            self._dropped = self._inbox.dropped
-            self.filling.disconnected(self._source.symbols)
-            self.filling.connected(self._source.symbols)
+    def missed(self) -> None:
+        """Take note that messages of any symbol were dropped, while the lines stand."""
+        self.filling.disconnected(self._source.symbols)
+        self.filling.connected(self._source.symbols)
 
     def marked(self, mark: Mark) -> None:
         """Take note that a line stands, or doesn't. With two of each, symbols lack a connection if neither does."""

@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,7 @@ class Live:
         self._metrics = MessageMetrics(source.name)
         self._garbage_told = 0
         self._garbage_told_at = -math.inf
+        self._dropped = 0
         self._looked = (0.0, 0.0, 0)
 
     @property
@@ -148,12 +149,9 @@ class Live:
         InputError
             The server refuses permanently.
         """
-        tasks = [asyncio.create_task(self._keep(line)) for line in self._lines]
+        parts = (*self._lines, self.filling, self._books)
+        tasks = [asyncio.create_task(self._keep(part.run)) for part in parts if part is not None]
         tasks.append(asyncio.create_task(self._tick()))
-        if self._gaps is not None:
-            tasks.append(asyncio.create_task(self._gaps.run()))
-        if self._books is not None:
-            tasks.append(asyncio.create_task(self._books.run()))
         try:
             while True:
                 messages = await self._inbox.next_batch()
@@ -221,9 +219,10 @@ class Live:
                 position,
             )
 
-    async def _keep(self, line: Line) -> None:
+    async def _keep(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run something that never ends. If it fails, so does `batches`."""
         try:
-            await line.run()
+            await run()
         except Exception as error:
             self._inbox.fail(error)
 
@@ -267,12 +266,11 @@ class Live:
 
     def _read(self, messages: list[Message]) -> Iterator[list[Event]]:
         """Decode messages and yield their events, as many at a time as `TURN_SECONDS` allows."""
-        if self._gaps is not None:
-            self._gaps.look()
         normalise, others, clock, checks = self.source.normalise, self._tally.others, time.monotonic, self._checks
         books, turn = self._books, clock()
-        if books is not None:
-            books.look(turn)
+        if self._dropped != self._inbox.dropped:
+            self._dropped = self._inbox.dropped
+            self._missed(turn)
         events: list[Event] = []
         for received_ns, frame, talk in messages:
             if not frame and isinstance(talk, Mark):
@@ -318,6 +316,13 @@ class Live:
         for kind, count in Counter(map(type, events)).items():
             self._tally.events[TOPICS[kind].name] += count
         return events
+
+    def _missed(self, now: float) -> None:
+        """Take note that messages were dropped before those that are read next. They may have been of any symbol."""
+        if self._gaps is not None:
+            self._gaps.missed()
+        if self._books is not None:
+            self._books.books.miss(now)
 
     def _marked(self, mark: Mark, now: float) -> None:
         if self._gaps is not None:
