@@ -1,7 +1,7 @@
 """What the sources of all exchanges have in common: symbols, channels, and the connections that carry them."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from tickertape.schemas.quote import Quote
 from tickertape.stream.errors import ConfigError, InputError
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.asking import parts
+from tickertape.stream.feeds.adapt.rest import Asked, History, Snapshots
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.page import Get, Page
@@ -46,79 +47,6 @@ class Channel(Struct, frozen=True):
         is_rare = self.kind is Liquidation
         own = name.removesuffix(self.cut)
         return Stream(kind=self.kind, symbol=symbol, channel=self.name, name=own, is_rare=is_rare)
-
-
-class Asked(Struct, frozen=True):
-    """Trades that an exchange is asked for.
-
-    Attributes
-    ----------
-    url
-        The address of its history.
-    name
-        The exchange's own name of the symbol, quoted for an address.
-    first, last
-        The numbers of the first and the last trade; None: all from the first one on.
-    exact
-        True to keep all digits.
-    """
-
-    url: str
-    name: str
-    first: int
-    last: int | None
-    exact: bool
-
-    def most(self, page: int) -> int:
-        """Return how many trades to ask for, if a page has so many at most."""
-        return page if self.last is None else min(page, self.last - self.first + 1)
-
-
-class Row(Struct, frozen=True, order=True):
-    """A trade of a history: its number, its time in ms, and what else it has."""
-
-    number: int
-    time_ms: int
-    price: wire.Number
-    quantity: wire.Number
-    side: wire.Side
-
-
-class Rows(Struct, frozen=True):
-    """An answer of a history: some trades in any order, and whether there are more of what was asked for."""
-
-    rows: Sequence[Row]
-    has_more: bool
-
-
-class History(Struct, frozen=True):
-    """An exchange's history of trades by number.
-
-    Attributes
-    ----------
-    url
-        The exchange's own address of it.
-    asked
-        Requests some trades; see `Source.missed`.
-    """
-
-    url: str
-    asked: Callable[[Asked, Get], Awaitable[Rows]]
-
-
-class Snapshots(Struct, frozen=True):
-    """An exchange's snapshots of order books.
-
-    Attributes
-    ----------
-    url
-        The exchange's own address of them.
-    asked
-        Requests one: of an address, the exchange's own name of a symbol, our symbol, and the source's name in records.
-    """
-
-    url: str
-    asked: Callable[[Get, str, str, str, str], Awaitable[Change]]
 
 
 class ExchangeSettings(Struct, frozen=True):
@@ -181,6 +109,8 @@ class Exchange(Source):
         Whether all digits are kept: the setting ``decimals``.
     history
         The exchange's history of trades by number; None if it has none.
+    snapshots
+        The exchange's snapshots of books, if it doesn't stream them.
     marks
         What an answer to a subscription has in it: one of these.
 
@@ -194,6 +124,7 @@ class Exchange(Source):
     channels: ClassVar[Mapping[str, Sequence[Channel]]] = {}
     marks: ClassVar[tuple[bytes, ...]] = ()
     history: ClassVar[History | None] = None
+    snapshots: ClassVar[Snapshots | None] = None
 
     def __init__(self, settings: ExchangeSettings, symbols: Sequence[str], names: Names, name: str) -> None:
         self.settings: Any = settings
@@ -204,7 +135,6 @@ class Exchange(Source):
         self.symbols = [names.ours(one) for one in self.theirs]
         chosen = self._chosen()
         # Aggregates are never refilled by single trades.
-        self.snapshots: Snapshots | None = None
         has_trades = "trades" in settings.channels.replace(",", " ").split()
         self.refills = self.history is not None and settings.refill and has_trades
         kinds = dict.fromkeys(channel.kind for channel in chosen)

@@ -19,6 +19,7 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.binance import Binance, envelope
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.snapshots.binance import USDM
 
 
 class _Mark(Struct, rename={"mark": "p", "index": "i", "funding_rate": "r", "next": "T"}):
@@ -57,6 +58,7 @@ class BinanceUsdm(Binance):
     setting = "TICKERTAPE_BINANCEUSDM_URL"
     # Its history has no aggregates by the numbers of their trades.
     requests, history = Limit(2400, 60.0), None
+    snapshots = USDM
     channels: ClassVar = {
         # There are no streams of single trades.
         "trades": (Channel("aggTrade", Trade, route=1),),

@@ -18,10 +18,6 @@ from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.instruments.names import RecordedNames, names_of
-from tickertape.stream.feeds.snapshots import binance
-
-# The exchanges that don't stream snapshots of their books.
-SNAPSHOTS = {"binance": binance.SPOT, "binanceusdm": binance.USDM}
 
 
 def feed_of(name: str, about: str, source: type[Exchange], settings: type[ExchangeSettings]) -> Feed:
@@ -32,7 +28,6 @@ def feed_of(name: str, about: str, source: type[Exchange], settings: type[Exchan
         found = source(given, symbols, names, named)
         found.instruments = names.listed(found.symbols, named)
         found.book_rule = rule_of(name, given.depth) if Depth in found.kinds else None
-        found.snapshots = SNAPSHOTS.get(name)
         return found
 
     return Feed(name, about, connect, settings)

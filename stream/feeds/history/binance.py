@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tickertape.schemas.fields import Id, Positive
 from tickertape.stream.feeds.adapt import wire
-from tickertape.stream.feeds.adapt.exchange import Asked, History, Row, Rows
+from tickertape.stream.feeds.adapt.rest import Asked, History, Row, Rows
 from tickertape.stream.feeds.define.page import Get
 
 # Of the 6,000 a minute that an address has.

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from tickertape.schemas.fields import Id, Positive
 from tickertape.stream.feeds.adapt import wire
-from tickertape.stream.feeds.adapt.exchange import Asked, History, Row, Rows
+from tickertape.stream.feeds.adapt.rest import Asked, History, Row, Rows
 from tickertape.stream.feeds.define.page import Get
+from tickertape.stream.feeds.history.downwards import downwards
 
 _PAGE = 100
 
@@ -31,22 +32,14 @@ _read = wire.decoders(_Answer[Positive], _Answer[Decimal])
 
 
 async def _asked(asked: Asked, get: Get) -> Rows:
-    """Request trades older than a number; where the end isn't known, the newest first."""
-    url = f"{asked.url}?instId={asked.name}&limit={_PAGE}&type=1"
-    if asked.last is None:
-        rows = _rows(await get(url, 1.0), exact=asked.exact)
-        if not rows or min(rows).number <= asked.first:
-            return Rows(rows, has_more=False)
-    end = asked.first + asked.most(_PAGE)
-    rows = _rows(await get(f"{url}&after={end}", 1.0), exact=asked.exact)
-    return Rows(rows, has_more=asked.last is None or end <= asked.last)
+    async def older(end: str) -> list[Row]:
+        body = await get(f"{asked.url}?instId={asked.name}&limit={_PAGE}&type=1{end}", 1.0)
+        answer = _read[asked.exact](body)
+        if answer.code != "0":
+            raise ValueError(f"{answer.code} {answer.msg[:200]}")
+        return [Row(one.trade_id, wire.in_ms(one.ts), one.px, one.sz, one.side) for one in answer.data]
 
-
-def _rows(body: bytes, *, exact: bool) -> list[Row]:
-    answer = _read[exact](body)
-    if answer.code != "0":
-        raise ValueError(f"{answer.code} {answer.msg[:200]}")
-    return [Row(one.trade_id, wire.in_ms(one.ts), one.px, one.sz, one.side) for one in answer.data]
+    return await downwards(asked, _PAGE, older)
 
 
 HISTORY = History("https://www.okx.com/api/v5/market/history-trades", _asked)

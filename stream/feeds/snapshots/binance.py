@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tickertape.schemas.fields import Id
 from tickertape.stream.feeds.adapt import making, wire
-from tickertape.stream.feeds.adapt.exchange import Snapshots
+from tickertape.stream.feeds.adapt.rest import Snapshots
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.page import Get
 

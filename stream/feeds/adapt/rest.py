@@ -1,0 +1,82 @@
+"""What exchanges are asked by HTTP: trades that were missed, and snapshots of order books."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec import Struct
+
+from tickertape.stream.feeds.adapt import wire
+from tickertape.stream.feeds.define.change import Change
+from tickertape.stream.feeds.define.page import Get
+
+
+class Asked(Struct, frozen=True):
+    """Trades that an exchange is asked for.
+
+    Attributes
+    ----------
+    url
+        The address of its history.
+    name
+        The exchange's own name of the symbol, quoted for an address.
+    first, last
+        The numbers of the first and the last trade; None: all from the first one on.
+    exact
+        True to keep all digits.
+    """
+
+    url: str
+    name: str
+    first: int
+    last: int | None
+    exact: bool
+
+    def most(self, page: int) -> int:
+        """Return how many trades to ask for, if a page has so many at most."""
+        return page if self.last is None else min(page, self.last - self.first + 1)
+
+
+class Row(Struct, frozen=True, order=True):
+    """A trade of a history: its number, its time in ms, and what else it has."""
+
+    number: int
+    time_ms: int
+    price: wire.Number
+    quantity: wire.Number
+    side: wire.Side
+
+
+class Rows(Struct, frozen=True):
+    """An answer of a history: some trades in any order, and whether there are more of what was asked for."""
+
+    rows: Sequence[Row]
+    has_more: bool
+
+
+class History(Struct, frozen=True):
+    """An exchange's history of trades by number.
+
+    Attributes
+    ----------
+    url
+        The exchange's own address of it.
+    asked
+        Requests some trades; see `Source.missed`.
+    """
+
+    url: str
+    asked: Callable[[Asked, Get], Awaitable[Rows]]
+
+
+class Snapshots(Struct, frozen=True):
+    """An exchange's snapshots of order books.
+
+    Attributes
+    ----------
+    url
+        The exchange's own address of them.
+    asked
+        Requests one: of an address, the exchange's own name of a symbol, our symbol, and the source's name in records.
+    """
+
+    url: str
+    asked: Callable[[Get, str, str, str, str], Awaitable[Change]]
