@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from msgspec import Struct, field
 
+from tickertape.stream.feeds.hosts.cache import cache_folder
 from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class Budget:
     @contextmanager
     def _file(self) -> Iterator[IO[bytes] | None]:
         try:
-            folder = self._folder or cache_folder()
+            folder = self._folder or cache_folder("hosts")
             folder.mkdir(parents=True, exist_ok=True)
             number = os.open(folder / f"{quote(self._host, safe='')}.json", os.O_RDWR | os.O_CREAT, 0o600)
         except (OSError, RuntimeError) as error:
@@ -184,11 +185,6 @@ def host_of(url: str) -> str:
         return urlsplit(url).hostname or "unknown"
     except ValueError:
         return "unknown"
-
-
-def cache_folder() -> Path:
-    """Return the folder of the budgets' files."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tickertape" / "hosts"
 
 
 def asked_seconds(status: int, retry_after: str, now: float) -> float:

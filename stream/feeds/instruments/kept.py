@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tickertape.schemas.instrument import Instrument
+from tickertape.stream.feeds.hosts.cache import cache_folder
 from tickertape.stream.feeds.instruments.fetch import FetchError
 from tickertape.stream.feeds.instruments.shipped import shipped
 from tickertape.stream.feeds.instruments.sources import fetch, source_named
@@ -108,8 +109,7 @@ def kept(source: str) -> Listing | None:
 
 def path_of(source: str) -> Path:
     """Return the path of a kept list."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "tickertape" / "instruments" / f"{source}.json"
+    return cache_folder("instruments") / f"{source}.json"
 
 
 def _keep(listing: Listing) -> None:

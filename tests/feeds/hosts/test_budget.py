@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickertape.stream.feeds.hosts import budget as budgets
-from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS, Budget, asked_seconds, cache_folder, host_of
+from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS, Budget, asked_seconds, host_of
+from tickertape.stream.feeds.hosts.cache import cache_folder
 from tickertape.stream.feeds.hosts.limit import Limit
 
 ANY = Limit(1000, 1.0)
@@ -195,10 +196,10 @@ for _ in range(1000):
 
 def test_the_files_are_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "tickertape" / "hosts"
+    assert cache_folder("hosts") == tmp_path / "tickertape" / "hosts"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "tickertape" / "hosts"
+    assert cache_folder("hosts") == tmp_path / "home" / ".cache" / "tickertape" / "hosts"
 
 
 @pytest.mark.parametrize(
