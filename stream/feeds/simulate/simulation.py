@@ -22,8 +22,9 @@ from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.feeds.simulate.simulated_market import TICK_MS, Book, Ints, Market, Tick
 from tickertape.stream.feeds.simulate.simulated_posts import Crowd, Talk
 
-# A live market sends so often.
+# A live market sends so often in a tick of at least so many trades; otherwise once a tick.
 PART_MS = 2
+PARTED_TRADES = 10
 
 
 class Ledger:
@@ -160,7 +161,8 @@ class Simulation:
     async def batches(self) -> AsyncIterator[list[Event]]:
         """Yield the events of each tick when they are due, and count their trades in the ledger before.
 
-        A live tick comes in parts: a market doesn't send in bursts each ten milliseconds.
+        A live tick with many trades comes in parts: a busy market doesn't send in bursts each ten milliseconds. One
+        with few comes at once, because each part wakes the feed, the broker and a worker.
         """
         clock = asyncio.get_running_loop().time
         epoch_seconds, began, left = time.time(), clock(), self._events
@@ -181,12 +183,13 @@ class Simulation:
                     tick, book, talk, int((epoch_seconds + at) * 1000), clock() - began + epoch_seconds
                 )
                 continue
-            for since_ms in range(0, TICK_MS, PART_MS):
+            part_ms = PART_MS if len(tick.id) >= PARTED_TRADES else TICK_MS
+            for since_ms in range(0, TICK_MS, part_ms):
                 part_at = at + since_ms / 1000 / self._speed
                 if (wait := part_at - (clock() - began)) > 0:
                     await asyncio.sleep(wait)
                 first_ms = number * TICK_MS + since_ms
-                trades, quotes, posts = (_part(one, first_ms, first_ms + PART_MS) for one in (tick, book, talk))
+                trades, quotes, posts = (_part(one, first_ms, first_ms + part_ms) for one in (tick, book, talk))
                 live_ms = int((epoch_seconds + part_at) * 1000)
                 if events := self._events_of(trades, quotes, posts, live_ms, clock() - began + epoch_seconds):
                     yield events

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.feeds.recorder import Recorder
+from tickertape.schemas.events import Event
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.simulate.simulated_market import Market
@@ -55,6 +56,14 @@ def test_history_has_the_markets_own_clock_and_closes_every_bar() -> None:
     assert all(trade.received_ms == trade.time_ms for trade in recorder.trades)
     assert recorder.steps()[-1][2] == recorder.trades[-1].time_ms
     assert recorder.ends()[-1]
+
+
+@pytest.mark.parametrize(("rate", "parts"), [(800, 1), (20_000, 5)])
+def test_a_live_tick_comes_in_parts_only_if_it_has_many_trades(rate: float, parts: int) -> None:
+    async def tick() -> list[list[Event]]:
+        return [batch async for batch in Simulation(market(rate=rate), seconds=0.01).batches()]
+
+    assert len(asyncio.run(tick())) == parts
 
 
 def test_live_trades_have_the_wall_clock_and_else_the_same_content() -> None:
