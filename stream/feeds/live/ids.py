@@ -2,7 +2,7 @@
 
 import logging
 from bisect import bisect_left
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable
 
 log = logging.getLogger(__name__)
 
@@ -151,11 +151,6 @@ class Ids:
             for gap in gaps:
                 if not gap.named and now - gap.since >= self._settle_seconds:
                     self._name(symbol, gap)
-
-    @property
-    def symbols(self) -> Collection[Hashable]:
-        """The symbols for which any id came."""
-        return self._highest.keys()
 
     @property
     def gaps(self) -> int:

@@ -68,6 +68,8 @@ class Live:
         The highest position received. Set it before `batches` to resume from there.
     handed_over
         The highest position whose event, if it had one, was handed to the producer.
+    heard
+        By symbol: when its newest event was received, ns; as of the last second.
 
     Raises
     ------
@@ -88,6 +90,7 @@ class Live:
         self.source = source
         self.position = 0
         self.handed_over = 0
+        self.heard: dict[str, int] = {}
         self._patience = patience
         self._inbox = Inbox(source.name, buffer_bytes, loses=not source.resumes)
         self._ends = [
@@ -238,8 +241,7 @@ class Live:
                 self._tell_of_unheard()
 
     def _tell_of_unheard(self) -> None:
-        heard = {symbol for ids in self._ids.values() for symbol in ids.symbols}
-        if unheard := [symbol for symbol in self.source.symbols if symbol not in heard]:
+        if unheard := [symbol for symbol in self.source.symbols if symbol not in self.heard]:
             log.warning(
                 "%s: no events received for %s: quiet, or unknown to the source",
                 self.source.name,
@@ -251,6 +253,8 @@ class Live:
             recording.flush()
         for ids in self._ids.values():
             ids.name_gaps(now)
+        for end in self._ends:
+            end.note_heard(self.heard)
         self._metrics.look(self.tally, self._inbox.size_bytes)
 
     def _listen(self, now: float, wall: float) -> None:
@@ -293,12 +297,11 @@ class Live:
                 others[found.kind] += 1
                 talk.answered(frame, received_ns)
                 continue
-            heard, is_watched = talk.heard, talk.is_watched
+            heard = talk.heard
             several: list[Any] | tuple[Any] = found if isinstance(found, list) else (found,)
             for event in several:
                 kind = type(event)
-                if is_watched:
-                    heard[kind, getattr(event, "symbol", "")] = received_ns
+                heard[kind, getattr(event, "symbol", "")] = received_ns
                 if kind is Change:
                     self._take(event, now, talk)
                     continue
