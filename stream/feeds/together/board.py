@@ -15,7 +15,7 @@ from tickertape.stream.progress.shown import SECONDS, Form
 
 Statuses = Callable[[], Sequence[Status]]
 COLUMNS = ("source", "state", "symbols", "events", "/s", "gaps", "missing", "refilled", "refused", "silent", "failures")
-_STYLES = {"connected": "green", "connecting": "yellow", "failed": "red"}
+_STYLES = {"connected": "green", "connecting": "yellow", "failed": "red", "stopped": "dim"}
 
 
 class Board:

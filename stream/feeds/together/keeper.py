@@ -16,7 +16,7 @@ from tickertape.stream.feeds.publish.resume import resumed
 from tickertape.stream.feeds.publish.session import live_of
 from tickertape.stream.feeds.together.followed import Followed
 from tickertape.stream.feeds.together.plan import Plan
-from tickertape.stream.feeds.together.status import Status
+from tickertape.stream.feeds.together.status import State, Status
 from tickertape.stream.progress.meter import Count, Meter
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class Keeper:
         self._sent_before = 0
         self._failures = 0
         self._why = ""
+        self._is_stopped = False
 
     async def run(self, records: Records, control: Followed) -> None:
         """Run the feed until cancelled. Then it sends the rest.
@@ -78,6 +79,12 @@ class Keeper:
         BrokerError
             Kafka can't be reached, or a record was not delivered. That is no failure of this feed alone.
         """
+        try:
+            await self._keep(records, control)
+        finally:
+            self._is_stopped = True
+
+    async def _keep(self, records: Records, control: Followed) -> None:
         clock, wait_seconds = asyncio.get_running_loop().time, FIRST_WAIT_SECONDS
         while True:
             began = clock()
@@ -106,7 +113,7 @@ class Keeper:
         newest_ms = publisher.newest_ms if publisher else 0
         return Status(
             source=self._plan.source,
-            state="failed" if self._why else "connected" if tally.connections else "connecting",
+            state=self._state(tally.connections),
             connections=tally.connections,
             symbols=len(symbols),
             heard=len(self.live.heard.keys() & set(symbols)),
@@ -121,6 +128,13 @@ class Keeper:
             failures=self._failures,
             why=self._why,
         )
+
+    def _state(self, connections: int) -> State:
+        if self._is_stopped:
+            return "stopped"
+        if self._why:
+            return "failed"
+        return "connected" if connections else "connecting"
 
     async def _once(self, records: Records, control: Followed) -> None:
         settings, live = self._settings, self.live

@@ -50,7 +50,8 @@ def run(settings: Settings, plans: Sequence[Plan], folder: Path | None, console:
         asyncio.run(_run(settings, list(zip(plans, keepers, strict=True)), Board(console, as_json=as_json)))
     finally:
         for plan, keeper in zip(plans, keepers, strict=True):
-            console.print(f"{plan.source}: {keeper.live.tally}", highlight=False, soft_wrap=True, markup=False)
+            if tally := keeper.live.tally:
+                console.print(f"{plan.source}: {tally}", highlight=False, soft_wrap=True, markup=False)
 
 
 async def _run(settings: Settings, kept: Sequence[tuple[Plan, Keeper]], board: Board) -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-State = Literal["connecting", "connected", "failed"]
+State = Literal["connecting", "connected", "failed", "stopped"]
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,98 @@
+"""The server of Lemon, the exchange that `markets/lemon.py` reads, and processes that run feeds."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from websockets.asyncio.server import ServerConnection
+
+MARKETS = Path(__file__).parent / "markets"
+# The time between two trades of a pair.
+PACE_MS = 20
+
+
+class Lemons:
+    """A script: trades of each pair that is asked for, from 1 on, without those left out.
+
+    Parameters
+    ----------
+    left_out
+        Numbers that no connection brings; the history has them.
+    refused
+        Pairs that it refuses.
+    mute
+        Pairs that it confirms, and says nothing of.
+    behind_ms
+        How long ago trades happened.
+    """
+
+    def __init__(
+        self,
+        left_out: Collection[int] = (),
+        *,
+        refused: Collection[str] = (),
+        mute: Collection[str] = (),
+        behind_ms: int = 0,
+    ) -> None:
+        self._left_out = left_out
+        self._refused = refused
+        self._mute = mute
+        self._behind_ms = behind_ms
+        self._began_ms = 0
+
+    async def __call__(self, socket: ServerConnection) -> None:
+        pairs = json.loads(await socket.recv())["ask"]
+        for pair in pairs:
+            no = {"said": "no", "pair": pair, "why": f"{pair} isn't traded"}
+            await socket.send(json.dumps(no if pair in self._refused else {"said": "yes", "pair": pair}))
+        self._began_ms = int(time.time() * 1000) - self._behind_ms
+        number = 0
+        while True:
+            number += 1
+            for pair in set(pairs) - {*self._refused, *self._mute}:
+                if number not in self._left_out:
+                    await socket.send(json.dumps(self._trade(number, pair)))
+            await socket.send('{"said": "heartbeat"}')
+            await asyncio.sleep(PACE_MS / 1000)
+
+    def history(self, handler: BaseHTTPRequestHandler) -> None:
+        """Answer with ten trades from a number on."""
+        parts = urlsplit(handler.path)
+        first, pair = int(parse_qs(parts.query)["from"][0]), parts.path.rpartition("/")[2]
+        body = json.dumps([self._trade(number, pair) for number in range(first, first + 10)]).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def _trade(self, number: int, pair: str) -> dict[str, object]:
+        at = self._began_ms + number * PACE_MS
+        return {"pair": pair, "n": number, "at": at, "p": 100.5, "q": 0.25, "by": "buyer"}
+
+
+@asynccontextmanager
+async def feeds(*words: object, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run ``tickertape feed`` with Lemon among the feeds. The process is gone afterwards."""
+    command = [sys.executable, "-m", "tickertape", "--agents", str(MARKETS), "feed", *map(str, words)]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | environ, stdout=pipe, stderr=pipe)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def said(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
+    """Return its exit code and what it said, once it has ended."""
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
