@@ -68,6 +68,8 @@ class Live:
         The highest position received. Set it before `batches` to resume from there.
     handed_over
         The highest position whose event, if it had one, was handed to the producer.
+    ends
+        Its lines, each with its streams.
     heard
         By symbol: when its newest event was received, ns; as of the last second.
 
@@ -93,12 +95,12 @@ class Live:
         self.heard: dict[str, int] = {}
         self._patience = patience
         self._inbox = Inbox(source.name, buffer_bytes, loses=not source.resumes)
-        self._ends = [
+        self.ends = [
             SourceEnd(self, number, name, patience.silence_seconds)
             for number, name in enumerate(_names(source.name, len(source.urls(0)), twice=redundant))
         ]
-        self._lines = [Line(end, patience) for end in self._ends]
-        self._recordings = [Recording(folder, f"{source.name}-{end.number}") for end in self._ends] if folder else []
+        self._lines = [Line(end, patience) for end in self.ends]
+        self._recordings = [Recording(folder, f"{source.name}-{end.number}") for end in self.ends] if folder else []
         self._ids: dict[type, Ids] = {
             kind: Ids(
                 source.name,
@@ -112,14 +114,14 @@ class Live:
         self._recent = Recent()
         self._gaps: Gaps | None = None
         if source.refills:
-            self._gaps = Gaps(source, self._ends, self._inbox, self._is_new, refill_patience or refill.Patience())
+            self._gaps = Gaps(source, self.ends, self._inbox, self._is_new, refill_patience or refill.Patience())
         # Held while events that were released are handed over.
         self._handing = asyncio.Lock()
         # By kind: returns whether an event is to be sent.
         self._checks: dict[type, Callable[[Any, float], bool]] = {Trade: self._is_new, Quote: self._is_new}
         self._books: Bookkeeping | None = None
         if source.book_rule is not None:
-            self._books = Bookkeeping(source, source.book_rule, self._ends, self._inbox)
+            self._books = Bookkeeping(source, source.book_rule, self.ends, self._inbox)
         self._tally = MessageTally()
         self._metrics = MessageMetrics(source.name)
         self._garbage_told = 0
@@ -136,9 +138,9 @@ class Live:
         tally.dropped, tally.unsent = self._inbox.dropped, len(self._inbox)
         tally.reconnects = sum(max(line.connections - 1, 0) for line in self._lines)
         tally.connections = sum(line.open for line in self._lines)
-        tally.blocked_seconds = max(end.budget.blocked_seconds for end in self._ends)
+        tally.blocked_seconds = max(end.budget.blocked_seconds for end in self.ends)
         tally.streams.clear()
-        for end in self._ends:
+        for end in self.ends:
             end.count(tally)
         return tally
 
@@ -230,7 +232,7 @@ class Live:
             self._inbox.fail(error)
 
     async def _tick(self) -> None:
-        began, told = time.monotonic(), any(end.streams for end in self._ends)
+        began, told = time.monotonic(), any(end.streams for end in self.ends)
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self._look_after(now := time.monotonic())
@@ -253,7 +255,7 @@ class Live:
             recording.flush()
         for ids in self._ids.values():
             ids.name_gaps(now)
-        for end in self._ends:
+        for end in self.ends:
             end.note_heard(self.heard)
         self._metrics.look(self.tally, self._inbox.size_bytes)
 
@@ -265,7 +267,7 @@ class Live:
         before, wall_before, dropped = self._looked
         self._looked = (now, wall, self._inbox.dropped)
         is_late = not before or max(now - before, abs(wall - wall_before)) > TICK_SECONDS + LATE_SECONDS
-        for end in self._ends:
+        for end in self.ends:
             end.look(self._inbox.oldest_ns / 1e9 or wall, anew=is_late or self._inbox.dropped != dropped)
 
     def _read(self, messages: list[Message]) -> Iterator[list[Event]]:

@@ -67,7 +67,7 @@ class Plan:
         try:
             found = self.feed.connect(self.settings, self.symbols if symbols is None else symbols, self.source)
         except UnknownSymbol as error:
-            raise UnknownSymbol(self._at(f"symbols: {error}")) from None
+            raise UnknownSymbol(self._at(str(error), "symbols: ")) from None
         except ConfigError as error:
             raise ConfigError(self._at(str(error))) from None
         for url in found.urls(0):
@@ -75,13 +75,13 @@ class Plan:
                 raise ConfigError(self._at(f"{found.setting}: {url} isn't the address of a WebSocket, wss://HOST/…"))
         return found
 
-    def _at(self, text: str) -> str:
+    def _at(self, text: str, key: str = "") -> str:
         """Return an error with its place. In a file, a setting has another name than in the environment."""
         if not self.place:
             return text
         for one in structs.fields(type(self.settings)):
             text = text.replace(f"{PREFIX}{self.feed.name}_{one.name}".upper(), one.name)
-        return f"{self.place}: {text}"
+        return f"{self.place}: {key}{text}"
 
 
 def of_arguments(name: str, symbols: Sequence[str], settings: Settings) -> Plan:

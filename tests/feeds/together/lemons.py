@@ -14,8 +14,6 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import ServerConnection
 
 MARKETS = Path(__file__).parent / "markets"
-# The time between two trades of a pair.
-PACE_MS = 20
 
 
 class Lemons:
@@ -45,36 +43,37 @@ class Lemons:
         self._refused = refused
         self._mute = mute
         self._behind_ms = behind_ms
-        self._began_ms = 0
+        self._at_ms: dict[int, int] = {}
 
     async def __call__(self, socket: ServerConnection) -> None:
         pairs = json.loads(await socket.recv())["ask"]
         for pair in pairs:
             no = {"said": "no", "pair": pair, "why": f"{pair} isn't traded"}
             await socket.send(json.dumps(no if pair in self._refused else {"said": "yes", "pair": pair}))
-        self._began_ms = int(time.time() * 1000) - self._behind_ms
         number = 0
         while True:
             number += 1
             for pair in set(pairs) - {*self._refused, *self._mute}:
+                trade = self._trade(number, pair)
                 if number not in self._left_out:
-                    await socket.send(json.dumps(self._trade(number, pair)))
+                    await socket.send(json.dumps(trade))
             await socket.send('{"said": "heartbeat"}')
-            await asyncio.sleep(PACE_MS / 1000)
+            await asyncio.sleep(0.02)
 
     def history(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer with ten trades from a number on."""
         parts = urlsplit(handler.path)
         first, pair = int(parse_qs(parts.query)["from"][0]), parts.path.rpartition("/")[2]
-        body = json.dumps([self._trade(number, pair) for number in range(first, first + 10)]).encode()
+        body = json.dumps([self._trade(n, pair) for n in range(first, first + 10) if n in self._at_ms]).encode()
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         handler.wfile.write(body)
 
     def _trade(self, number: int, pair: str) -> dict[str, object]:
-        at = self._began_ms + number * PACE_MS
-        return {"pair": pair, "n": number, "at": at, "p": 100.5, "q": 0.25, "by": "buyer"}
+        # What comes again has the time that it had.
+        at_ms = self._at_ms.setdefault(number, int(time.time() * 1000) - self._behind_ms)
+        return {"pair": pair, "n": number, "at": at_ms, "p": 100.5, "q": 0.25, "by": "buyer"}
 
 
 @asynccontextmanager
