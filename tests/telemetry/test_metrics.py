@@ -18,7 +18,8 @@ from tickertape.stream.command_line.commands import metrics
 from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.telemetry import serving
-from tickertape.stream.telemetry.metrics import REGISTRIES, declared
+from tickertape.stream.telemetry.declared import declared
+from tickertape.stream.telemetry.registries import REGISTRIES
 from tickertape.stream.telemetry.serving import reserve, served
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -4,7 +4,7 @@ from collections import Counter
 
 from msgspec import Struct, field
 
-from tickertape.stream.telemetry import metrics
+from tickertape.stream.telemetry import feed_metrics as metrics
 
 # Fields of a tally that only grow. Gaps and missing events don't: late events fill gaps.
 _COUNTERS = {

@@ -23,7 +23,8 @@ from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.stores.control import Control
 from tickertape.stream.progress.meter import Count
 from tickertape.stream.progress.shown import Progress
-from tickertape.stream.telemetry.metrics import FEED, PRODUCER_BUFFER
+from tickertape.stream.telemetry.metrics import PRODUCER_BUFFER
+from tickertape.stream.telemetry.registries import FEED
 from tickertape.stream.telemetry.serving import PATH, served
 
 # How long a stopped feed may take to send the rest.

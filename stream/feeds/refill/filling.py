@@ -12,7 +12,7 @@ from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.define.page import Get
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.refill.refill import Ask, Lost, Patience, Refill, Seen
-from tickertape.stream.telemetry import metrics
+from tickertape.stream.telemetry import feed_metrics as metrics
 
 log = logging.getLogger(__name__)
 

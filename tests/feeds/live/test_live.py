@@ -19,7 +19,7 @@ from tickertape.stream.errors import ConfigError, InputError
 from tickertape.stream.feeds.live import live
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
-from tickertape.stream.telemetry.metrics import FEED
+from tickertape.stream.telemetry.registries import FEED
 
 PATIENCE = Patience(
     open_seconds=2.0,
