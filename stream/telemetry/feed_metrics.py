@@ -1,8 +1,23 @@
-"""The metrics of feeds, with unit, labels and meaning. See `metrics` for the rules of their names."""
+"""The metrics of feeds, with unit, labels and meaning. See `metrics` for the rules of their names.
 
-from prometheus_client import Counter, Gauge
+The label ``symbol`` has the first `MOST_SYMBOLS` symbols that a source is asked for, and `OTHERS` for all the others.
+"""
+
+from collections.abc import Callable, Sequence
+
+from prometheus_client import Counter, Gauge, Histogram
 
 from tickertape.stream.telemetry.registries import FEED
+
+MOST_SYMBOLS = 100
+OTHERS = "others"
+
+
+def label_of(symbols: Sequence[str]) -> Callable[[str], str]:
+    """Return a function from a symbol to its label, for a source that is asked for some symbols."""
+    known = frozenset(symbols[:MOST_SYMBOLS])
+    return lambda symbol: symbol if symbol in known else OTHERS
+
 
 FEED_SENT = Counter(
     "tickertape_feed_sent_records",
@@ -46,25 +61,25 @@ FEED_REPEATED = Counter(
 FEED_GAPS = Gauge(
     "tickertape_feed_gaps",
     "Gaps in the source's contiguous ids. Events that arrive late fill them.",
-    ("source",),
+    ("source", "symbol"),
     registry=FEED,
 )
 FEED_MISSING = Gauge(
     "tickertape_feed_missing_records",
     "Events that are missing in the gaps of the source's ids.",
-    ("source",),
+    ("source", "symbol"),
     registry=FEED,
 )
 FEED_REFILLED = Counter(
     "tickertape_feed_refilled_records",
     "Events that were missing, and that the feed requested and received.",
-    ("source",),
+    ("source", "symbol"),
     registry=FEED,
 )
 FEED_UNFILLABLE = Counter(
     "tickertape_feed_unfillable_records",
     "Events that were missing and that the feed gave up: the source doesn't have them, or not in time.",
-    ("source",),
+    ("source", "symbol"),
     registry=FEED,
 )
 FEED_HELD = Gauge(
@@ -106,6 +121,39 @@ FEED_STREAMS = Gauge(
 FEED_BLOCKED = Gauge(
     "tickertape_feed_blocked_seconds",
     "For how long the source's host wants to be left alone, because it was asked too often.",
+    ("source",),
+    registry=FEED,
+)
+FEED_SILENT = Gauge(
+    "tickertape_feed_silent_streams",
+    "Streams that are silent against their own pace, by symbol.",
+    ("source", "symbol"),
+    registry=FEED,
+)
+FEED_RECEIVED = Gauge(
+    "tickertape_feed_received_timestamp_seconds",
+    "When the feed received the newest event of the symbol.",
+    ("source", "symbol"),
+    registry=FEED,
+)
+FEED_DELAY = Histogram(
+    "tickertape_feed_delay_seconds",
+    "The time from an event to its receipt, by the clocks of the source and of the feed, for the first event of each "
+    "batch. Below zero, one of the clocks is wrong.",
+    ("source",),
+    registry=FEED,
+    buckets=(-1.0, -0.1, 0.0, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+FEED_BUDGET = Gauge(
+    "tickertape_feed_budget_used_ratio",
+    "How much of what a host allows at once is used: connections, or requests by their weight. All feeds of the "
+    "machine share it. At 1, they wait.",
+    ("host", "budget"),
+    registry=FEED,
+)
+FEED_FAILURES = Counter(
+    "tickertape_feed_failures",
+    "How often a feed of `tickertape feed run` failed and was started again.",
     ("source",),
     registry=FEED,
 )

@@ -26,6 +26,7 @@ CHOSEN = {
     "$candle": "5s",
     "$against": "BTC-USD",
     "$rule": ".*",
+    "$feed": ".*",
     "$__rate_interval": "5s",
     "$__range": "60s",
 }

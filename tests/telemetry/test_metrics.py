@@ -23,8 +23,12 @@ from tickertape.stream.telemetry.registries import REGISTRIES
 from tickertape.stream.telemetry.serving import reserve, served
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-# Each has few values; a symbol's are those of the watch list.
-BOUNDED = {"topic", "partition", "source", "outcome", "worker", "channel", "database", "state", "reason"}
+# Each has few values; a symbol's are those of the watch list, or so many of those that a feed is asked for.
+BOUNDED = {"topic", "partition", "source", "outcome", "worker", "channel", "database", "state", "reason"} | {
+    "symbol",
+    "host",
+    "budget",
+}
 UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "commits", "results", "windows"} | {
     "restarts",
     "workers",
@@ -40,6 +44,8 @@ UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "c
     "streams",
     "books",
     "breaks",
+    "ratio",
+    "failures",
 }
 
 

@@ -157,6 +157,15 @@ class Ids:
         """The number of gaps."""
         return sum(map(len, self._gaps.values()))
 
+    @property
+    def holes(self) -> dict[Hashable, tuple[int, int]]:
+        """The number of gaps, and of missing ids in them, of each symbol that has gaps."""
+        return {
+            symbol: (len(gaps), sum(gap.last - gap.first + 1 for gap in gaps))
+            for symbol, gaps in self._gaps.items()
+            if gaps
+        }
+
     def _open(self, symbol: Hashable, gap: Gap) -> None:
         gaps = self._gaps.setdefault(symbol, [])
         gaps.append(gap)

@@ -26,8 +26,10 @@ from tickertape.stream.feeds.live.inbox import Inbox, Mark, Message
 from tickertape.stream.feeds.live.message_tally import MessageMetrics, MessageTally
 from tickertape.stream.feeds.live.recording import Recording
 from tickertape.stream.feeds.live.source_end import SourceEnd
+from tickertape.stream.feeds.live.symbol_metrics import SymbolMetrics
 from tickertape.stream.feeds.refill import refill
 from tickertape.stream.feeds.refill.filling import Filling
+from tickertape.stream.telemetry.feed_metrics import FEED_DELAY
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +126,8 @@ class Live:
             self._books = Bookkeeping(source, source.book_rule, self.ends, self._inbox)
         self._tally = MessageTally()
         self._metrics = MessageMetrics(source.name)
+        self._by_symbol = SymbolMetrics(source)
+        self._delay = FEED_DELAY.labels(source.name)
         self._garbage_told = 0
         self._garbage_told_at = -math.inf
         self._dropped = 0
@@ -258,6 +262,8 @@ class Live:
         for end in self.ends:
             end.note_heard(self.heard)
         self._metrics.look(self.tally, self._inbox.size_bytes)
+        silent = [stream for end in self.ends for stream in end.silent]
+        self._by_symbol.look(self._ids.values(), silent, self.heard)
 
     def _listen(self, now: float, wall: float) -> None:
         """Look after the streams of each line, as of the last message that is decoded.
@@ -318,6 +324,9 @@ class Live:
         if self._books is not None:
             self._books.ask()
             events = [*events, *self._books.drained()]
+        if events and (received_ms := events[0].received_ms) and received_ms != events[0].time_ms:
+            # An event without a time of its own has that of its receipt.
+            self._delay.observe((received_ms - events[0].time_ms) / 1000)
         for kind, count in Counter(map(type, events)).items():
             self._tally.events[TOPICS[kind].name] += count
         return events

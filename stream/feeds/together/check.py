@@ -18,6 +18,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import UnknownSymbol
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.live.live import Live
+from tickertape.stream.feeds.publish.publisher import Batches
 from tickertape.stream.feeds.publish.session import live_of
 from tickertape.stream.feeds.together.plan import Plan
 
@@ -113,12 +114,16 @@ class Check:
             return
         with suppress(TimeoutError):
             try:
-                async with asyncio.timeout(seconds), aclosing(self._live.batches()) as batches:
-                    async for events in batches:
-                        for event in events:
-                            self._came.setdefault(getattr(event, "symbol", ""), _Came()).take(event)
+                async with asyncio.timeout(seconds):
+                    await self._take(self._live.batches())
             except TickertapeError as error:
                 self._failure = str(error)
+
+    async def _take(self, batches: Batches) -> None:
+        async with aclosing(batches) as open_batches:  # type: ignore[type-var]  # an iterator that can't be closed fails here
+            async for events in open_batches:
+                for event in events:
+                    self._came.setdefault(getattr(event, "symbol", ""), _Came()).take(event)
 
     def result(self, seconds: float) -> list[Heard]:
         """Return what came of each symbol; ``seconds`` is for how long it was listened to."""

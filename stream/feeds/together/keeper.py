@@ -18,6 +18,7 @@ from tickertape.stream.feeds.together.followed import Followed
 from tickertape.stream.feeds.together.plan import Plan
 from tickertape.stream.feeds.together.status import State, Status
 from tickertape.stream.progress.meter import Count, Meter
+from tickertape.stream.telemetry.feed_metrics import FEED_FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Keeper:
         self._failures = 0
         self._why = ""
         self._is_stopped = False
+        FEED_FAILURES.labels(plan.source)
 
     async def run(self, records: Records, control: Followed) -> None:
         """Run the feed until cancelled. Then it sends the rest.
@@ -154,6 +156,7 @@ class Keeper:
 
     def _failed(self, error: Exception, wait_seconds: float) -> None:
         self._failures += 1
+        FEED_FAILURES.labels(self._plan.source).inc()
         self._why = str(error) if isinstance(error, TickertapeError) else name_and_text(error)
         log.error(
             "%s: the feed failed (%s); it is started again in %g s, and the others go on",
