@@ -171,7 +171,7 @@ class Live:
                         # Let sockets be read, even if the consumer of the events never waits.
                         await asyncio.sleep(0)
                 if self.source.resumes:
-                    positions = (self.source.position(message.frame) for message in messages)
+                    positions = (self.source.position(message.frame) for message in messages if message.frame)
                     self.handed_over = max(self.handed_over, *positions, 0)
         finally:
             for task in tasks:

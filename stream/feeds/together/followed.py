@@ -1,9 +1,15 @@
 """The topic ``control`` as several feeds of one process read it: one reader, and all are told."""
 
 import asyncio
+from typing import Protocol
 
 from tickertape.schemas.control import Step
-from tickertape.stream.kafka.stores.control import Control
+from tickertape.stream.feeds.publish.publisher import Schedules
+from tickertape.stream.feeds.publish.resume import Stored
+
+
+class Topic(Schedules, Stored, Protocol):
+    """What reads the topic, such as `tickertape.stream.kafka.stores.control.Control`."""
 
 
 class Followed:
@@ -20,7 +26,7 @@ class Followed:
         As given, for the positions of feeds.
     """
 
-    def __init__(self, stored: Control) -> None:
+    def __init__(self, stored: Topic) -> None:
         self.stored = stored
         self._news = asyncio.Event()
         self._keys: set[bytes] = set()

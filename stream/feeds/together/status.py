@@ -63,5 +63,5 @@ class Status(Struct, frozen=True, kw_only=True):
         parts += [f"{self.events:,} events", f"{self.rate:,.0f}/s"]
         told = {"gaps": self.gaps, "missing": self.missing, "refilled": self.refilled}
         told |= {"refused": self.refused, "silent": self.silent, "failures": self.failures}
-        parts += [f"{count:,} {what}" for what, count in told.items() if count]
+        parts += [f"{what} {count:,}" for what, count in told.items() if count]
         return "   ".join(parts)
