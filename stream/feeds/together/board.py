@@ -70,14 +70,21 @@ class Board:
 
 
 def _table(statuses: Sequence[Status]) -> Table:
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, expand=True)
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in ("source", "state") else "right", no_wrap=True)
+    # It has the room that the others leave; the log has all of it.
+    table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
     for one in statuses:
-        state = Text(f"failed: {one.why}"[:60] if one.why else one.state, style=_STYLES[one.state])
-        numbers = (one.gaps, one.missing, one.refilled, one.refused, one.silent, one.failures)
         heard = f"{one.heard}/{one.symbols}" if one.symbols else ""
+        counts = (one.gaps, one.missing, one.refilled, one.refused, one.silent, one.failures)
         table.add_row(
-            Text(one.source), state, heard, f"{one.events:,}", f"{one.rate:,.0f}", *(f"{each:,}" for each in numbers)
+            Text(one.source),
+            Text(one.state, style=_STYLES[one.state]),
+            heard,
+            f"{one.events:,}",
+            f"{one.rate:,.0f}",
+            *(f"{each:,}" for each in counts),
+            Text(one.why),
         )
     return table
