@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from statistics import median
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 from tickertape.schemas.book import Depth
 from tickertape.schemas.events import TOPICS, Event
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.errors import TickertapeError
+from tickertape.stream.errors import TickertapeError, name_and_text
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import UnknownSymbol
 from tickertape.stream.feeds.define.source import Source
@@ -112,12 +112,14 @@ class Check:
         """Listen for so many seconds, or until the source refuses."""
         if self._live is None:
             return
-        with suppress(TimeoutError):
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._take(self._live.batches())
-            except TickertapeError as error:
-                self._failure = str(error)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._take(self._live.batches())
+        except TimeoutError:
+            pass
+        except Exception as error:
+            # The others go on. What isn't a mistake of the user is one of the feed's author.
+            self._failure = str(error) if isinstance(error, TickertapeError) else name_and_text(error)
 
     async def _take(self, batches: Batches) -> None:
         async with aclosing(batches) as open_batches:  # type: ignore[type-var]  # an iterator that can't be closed fails here

@@ -122,9 +122,15 @@ class _Reader:
             said = with_secrets(table, secrets, self._path.parent, self._environ)
         except ValueError as error:
             raise ConfigError(f"{place}: {error}") from None
-        said = {key: value for key, value in shared.items() if key in types or key in _SHARED_OPTIONS} | said
+        lent = {
+            key: value for key, value in shared.items() if (key in types or key in _SHARED_OPTIONS) and key not in said
+        }
+        said |= lent
         kinds = types | _OPTIONS
-        said = {key: _value(value, kinds[key], f"{place}: {key}") for key, value in said.items()}
+        said = {
+            key: _value(value, kinds[key], f"{self._path}: {SHARED}: {key}" if key in lent else f"{place}: {key}")
+            for key, value in said.items()
+        }
         options = Options(**{key: value for key, value in said.items() if key in _OPTIONS})
         own = {f"{feed.name}_{key}": value for key, value in said.items() if key not in _OPTIONS}
         if wrong := wrong_symbols(feed, options.symbols):

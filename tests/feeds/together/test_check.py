@@ -107,6 +107,47 @@ symbols = ["BTC-USDT"]
     assert refused.startswith("binance: the server refuses (HTTP 403 Forbidden: not from here)")
 
 
+FAULTY = """
+from tickertape import Feed, Source, Trade
+
+
+class Plum(Source):
+    name, setting, kinds, symbols = "plum", "TICKERTAPE_PLUM_URL", (Trade,), ("BTC-USD",)
+
+    def __init__(self, *_):
+        self.hello = ['{"ask": ["BTC_USD"]}']
+
+    def urls(self, position):
+        return ["URL"]
+
+    def normalise(self, frame, received_ms):
+        return {}["price"]
+
+
+FEED = Feed("plum", "trades.", Plum)
+"""
+
+
+def test_a_fault_of_a_feed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    exchange = Exchange(Lemons())
+    more, file = tmp_path / "more", tmp_path / "feeds.toml"
+    more.mkdir()
+    file.write_text('[feeds.plum]\nsymbols = ["BTC-USD"]\n[feeds.lemon]\nsymbols = ["ETH-USD"]\n')
+
+    async def scenario() -> tuple[int | None, str, str]:
+        async with exchange.open():
+            (more / "plum.py").write_text(FAULTY.replace("URL", exchange.url))
+            environ = {"TICKERTAPE_LEMON_URL": exchange.url, "TICKERTAPE_AGENTS": str(more)}
+            async with feeds("check", file, "--for", "3", "--json", **environ) as process:
+                return await said(process)
+
+    code, out, err = asyncio.run(scenario())
+    assert code == 1, err
+    found = rows(out)
+    assert found["BTC-USD"]["problems"] == ["KeyError: 'price'"]
+    assert (found["ETH-USD"]["problems"], found["ETH-USD"]["events"]["trades"] > 0) == ([], True)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -84,6 +84,7 @@ BTC = 'symbols = ["BTC-USD"]'
         (f"[feeds.k]\nfeed = 3\n{BTC}\n", "feeds.k: no feed is called 3; there are alpaca, binance"),
         (f"[feeds.kraken]\n{BTC}\nchanels = 'trades'\n", "feeds.kraken: no key chanels; did you mean channels?"),
         (f"[shared]\nchanels = 'x'\n[feeds.kraken]\n{BTC}\n", "shared: no key chanels; did you mean channels?"),
+        (f"[shared]\ndecimals = 3\n[feeds.kraken]\n{BTC}\n", "shared: decimals: Expected `bool`, got `int`"),
         # Others may have it, but none of this file.
         (f"[shared]\nkey_env = 'x'\n[feeds.kraken]\n{BTC}\n", "shared: no key key_env; there are "),
         (f"[shared]\nsymbols = []\n[feeds.kraken]\n{BTC}\n", "shared: no key symbols; there are "),
