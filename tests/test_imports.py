@@ -56,6 +56,7 @@ LEVELS = {
     "stream.feeds.publish": 7,
     "stream.feeds.files": 7,
     "stream.feeds.simulate": 8,
+    "stream.feeds.together": 8,
     "stream.results": 8,
     "stream.sql": 9,
     "stream.alerts": 10,

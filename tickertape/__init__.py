@@ -50,7 +50,9 @@ if TYPE_CHECKING:
     from tickertape.stream.feeds.define.change import Change
     from tickertape.stream.feeds.define.feed import Feed
     from tickertape.stream.feeds.define.format import Format
+    from tickertape.stream.feeds.define.names import UnknownSymbol
     from tickertape.stream.feeds.define.other import Other
+    from tickertape.stream.feeds.define.page import Page
     from tickertape.stream.feeds.define.registry import load as load_settings
     from tickertape.stream.feeds.define.source import Source
     from tickertape.stream.feeds.define.stream import Answer as StreamAnswer
@@ -104,7 +106,9 @@ _PLACES = {
     "tickertape.stream.feeds.define.change": ("Change",),
     "tickertape.stream.feeds.define.feed": ("Feed",),
     "tickertape.stream.feeds.define.format": ("Format",),
+    "tickertape.stream.feeds.define.names": ("UnknownSymbol",),
     "tickertape.stream.feeds.define.other": ("Other",),
+    "tickertape.stream.feeds.define.page": ("Page",),
     "tickertape.stream.feeds.define.source": ("Source",),
     "tickertape.stream.feeds.define.stream": ("Stream",),
     "tickertape.stream.feeds.hosts.limit": ("Limit",),
@@ -158,6 +162,7 @@ __all__ = [
     "Message",
     "NotSent",
     "Other",
+    "Page",
     "Perpetual",
     "Post",
     "Quote",
@@ -184,6 +189,7 @@ __all__ = [
     "Topic",
     "Trade",
     "Unavailable",
+    "UnknownSymbol",
     "Windowing",
     "Writer",
     "flags",

@@ -46,7 +46,8 @@ GROUPS = {
         *("Event", "Heartbeat", "Instrument", "Topic"),
     ],
     "Write feeds and formats": [
-        *("Feed", "Source", "Stream", "StreamAnswer", "Limit", "Change", "BookRule", "Format", "Other"),
+        *("Feed", "Source", "Stream", "StreamAnswer", "Limit", "Page", "UnknownSymbol"),
+        *("Change", "BookRule", "Format", "Other"),
     ],
     "Write alert channels": ["Channel", "Message", "Alert", "Http", "Answer", "Secret", "NotSent", "Refused"],
     "Write kinds of databases": ["Database", "Writer", "Table", "Column", "Row", "Unavailable", "DatabaseError"],

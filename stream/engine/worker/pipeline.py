@@ -40,7 +40,8 @@ from tickertape.stream.kafka.stores.control import Control
 from tickertape.stream.kafka.stores.counts import Counts
 from tickertape.stream.kafka.stores.snapshots import KafkaSnapshots
 from tickertape.stream.kafka.stores.states import KafkaStates
-from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, HOLDS, PRODUCER_BUFFER, WORKER
+from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, HOLDS, PRODUCER_BUFFER
+from tickertape.stream.telemetry.registries import WORKER
 
 log = logging.getLogger(__name__)
 

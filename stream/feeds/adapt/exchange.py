@@ -16,7 +16,7 @@ from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.asking import parts
 from tickertape.stream.feeds.adapt.rest import Asked, History, Snapshots
 from tickertape.stream.feeds.define.change import Change
-from tickertape.stream.feeds.define.names import Names
+from tickertape.stream.feeds.define.names import Names, UnknownSymbol
 from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.define.stream import Answer, Stream
@@ -178,7 +178,7 @@ class Exchange(Source):
             self.names.base_per_unit(name)
             return name
         except ValueError as error:
-            raise ConfigError(str(error)) from None
+            raise UnknownSymbol(str(error)) from None
 
     def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - exchanges can't resume from a position
         return [url for url, _ in self._lines]

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -53,6 +53,18 @@ _decode = msgspec.json.Decoder(_State).decode
 _encode = msgspec.json.Encoder().encode
 
 
+# The last of each host in this process, by the host's name.
+_budgets: dict[str, "Budget"] = {}
+
+
+def used_ratios() -> dict[tuple[str, str], float]:
+    """Return how much of each host's budgets is used, by host and by ``connections`` or ``requests``.
+
+    It is a part of what is allowed at once; at 1, the feeds of the machine wait.
+    """
+    return {(host, name): ratio for host, one in _budgets.items() for name, ratio in one.used_ratios().items()}
+
+
 class Budget:
     """What may be asked of one host.
 
@@ -83,6 +95,7 @@ class Budget:
         self._clock = clock
         self._state = _State()
         self._is_told = False
+        _budgets[host] = self
 
     async def connection(self) -> None:
         """Wait until another attempt to connect is allowed, and count it."""
@@ -108,6 +121,21 @@ class Budget:
         """For how long the host is to be left alone, as far as this process knows."""
         return max(self._state.until - self._clock(), 0.0)
 
+    def used_ratios(self) -> dict[str, float]:
+        """Return how much of each limit is used; see the function of this name. It waits for no lock."""
+        with suppress(OSError, RuntimeError):
+            line, end, _ = self._path().read_bytes().partition(b"\n")
+            self._state = _state_of(line) if end else self._state
+        found = {"connections": self._state.connections, "requests": self._state.requests}
+        return {name: self._left(name, use) / self._limits[name].at_once for name, use in found.items()}
+
+    def _left(self, name: str, use: _Use) -> float:
+        """Return how much of a use hasn't worn off."""
+        return max(use.used - max(self._clock() - use.at, 0.0) * self._limits[name].per_second, 0.0)
+
+    def _path(self) -> Path:
+        return (self._folder or cache_folder("hosts")) / f"{quote(self._host, safe='')}.json"
+
     async def _take(self, name: str, weight: float, within_seconds: float) -> float:
         until, is_told = self._clock() + within_seconds, False
         while wait_seconds := self._ask(name, weight):
@@ -126,7 +154,7 @@ class Budget:
             if now < state.until <= now + LONGEST_SECONDS:
                 return state.until - now
             use: _Use = getattr(state, name)
-            used = max(use.used - max(now - use.at, 0.0) * limit.per_second, 0.0)
+            used = self._left(name, use)
             # A single one that is heavier than all is allowed when nothing else is used.
             over = used + min(weight, limit.at_once) - limit.at_once
             # A thousandth is the error of rounding.
@@ -156,9 +184,9 @@ class Budget:
     @contextmanager
     def _file(self) -> Iterator[IO[bytes] | None]:
         try:
-            folder = self._folder or cache_folder("hosts")
-            folder.mkdir(parents=True, exist_ok=True)
-            number = os.open(folder / f"{quote(self._host, safe='')}.json", os.O_RDWR | os.O_CREAT, 0o600)
+            path = self._path()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except (OSError, RuntimeError) as error:
             # A RuntimeError says that there is no home folder.
             self._tell(error)

@@ -8,7 +8,7 @@ from functools import cache, partial
 from msgspec import structs
 
 from tickertape.schemas.instrument import Instrument
-from tickertape.stream.errors import ConfigError
+from tickertape.stream.feeds.define.names import UnknownSymbol
 from tickertape.stream.feeds.instruments.kept import FRESH_SECONDS, RECENT_SECONDS, Listing, kept, listing_of
 from tickertape.stream.feeds.instruments.lists.entry import instrument
 from tickertape.stream.feeds.instruments.pairs import joined
@@ -18,10 +18,6 @@ log = logging.getLogger(__name__)
 
 # A file with more names that no list has is hostile. They are read all the same, one by one.
 _MOST_UNLISTED = 1 << 16
-
-
-class UnknownSymbol(ConfigError, ValueError):  # noqa: N818 - what a user wrote, not a fault of the program
-    """A source has no instrument of this name."""
 
 
 class ListedNames:

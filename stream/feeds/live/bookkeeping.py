@@ -20,7 +20,7 @@ from tickertape.stream.feeds.hosts.request import getter
 from tickertape.stream.feeds.live.conversation import Conversation
 from tickertape.stream.feeds.live.inbox import Inbox
 from tickertape.stream.feeds.live.source_end import SourceEnd
-from tickertape.stream.telemetry import metrics
+from tickertape.stream.telemetry import feed_metrics as metrics
 
 log = logging.getLogger(__name__)
 

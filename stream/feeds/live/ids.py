@@ -2,7 +2,7 @@
 
 import logging
 from bisect import bisect_left
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable
 
 log = logging.getLogger(__name__)
 
@@ -153,14 +153,18 @@ class Ids:
                     self._name(symbol, gap)
 
     @property
-    def symbols(self) -> Collection[Hashable]:
-        """The symbols for which any id came."""
-        return self._highest.keys()
-
-    @property
     def gaps(self) -> int:
         """The number of gaps."""
         return sum(map(len, self._gaps.values()))
+
+    @property
+    def holes(self) -> dict[Hashable, tuple[int, int]]:
+        """The number of gaps, and of missing ids in them, of each symbol that has gaps."""
+        return {
+            symbol: (len(gaps), sum(gap.last - gap.first + 1 for gap in gaps))
+            for symbol, gaps in self._gaps.items()
+            if gaps
+        }
 
     def _open(self, symbol: Hashable, gap: Gap) -> None:
         gaps = self._gaps.setdefault(symbol, [])

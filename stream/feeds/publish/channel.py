@@ -18,7 +18,7 @@ from tickertape.stream.feeds.clock import now_ms, receipt_ms
 from tickertape.stream.feeds.publish.bundler import Bundler
 from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.feeds.publish.routing import Routing
-from tickertape.stream.telemetry.metrics import FEED_NEWEST, FEED_SENT
+from tickertape.stream.telemetry.feed_metrics import FEED_NEWEST, FEED_SENT
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.define.page import Get
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.refill.refill import Ask, Lost, Patience, Refill, Seen
-from tickertape.stream.telemetry import metrics
+from tickertape.stream.telemetry import feed_metrics as metrics
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +59,10 @@ class Filling:
         self._wake = wake
         self._clock = clock
         self._refill = Refill(patience)
-        self._refilled = metrics.FEED_REFILLED.labels(source.name)
-        self._lost = metrics.FEED_UNFILLABLE.labels(source.name)
+        self._label = metrics.label_of(source.symbols)
+        for symbol in source.symbols:
+            for counter in (metrics.FEED_REFILLED, metrics.FEED_UNFILLABLE):
+                counter.labels(source.name, self._label(symbol))
         self._held = metrics.FEED_HELD.labels(source.name)
         self.lost = 0
 
@@ -124,7 +126,7 @@ class Filling:
         refill.take([trade for trade in page.trades if self._is_new(trade)], self._clock(), asked=True)
         refill.answered(ask, last=_last(page.trades[-1]) if page.trades else None, more=page.has_more)
         if count := refill.refilled - before:
-            self._refilled.inc(count)
+            metrics.FEED_REFILLED.labels(source.name, self._label(ask.symbol)).inc(count)
             log.info("%s: %s: %d missing trades came from id %d on", source.name, ask.symbol, count, ask.first)
 
     def _tell(self) -> None:
@@ -133,7 +135,7 @@ class Filling:
             if lost.last is not None:
                 count = lost.last - lost.first + 1
                 self.lost += count
-                self._lost.inc(count)
+                metrics.FEED_UNFILLABLE.labels(self._source.name, self._label(lost.symbol)).inc(count)
         self._refill.lost.clear()
 
 

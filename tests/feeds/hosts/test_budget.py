@@ -48,6 +48,22 @@ def test_half_of_a_limit_may_be_used_at_once_and_the_rest_over_the_window(tmp_pa
     assert one._ask("connections", 1.0) == 0.0
 
 
+def test_how_much_is_used_is_known_of_all_feeds_of_the_machine(tmp_path: Path, clock: Clock) -> None:
+    one, other = (budget(tmp_path, clock, Limit(300, 300.0), Limit(20, 10.0)) for _ in range(2))
+    for _ in range(75):
+        one._ask("connections", 1.0)
+    one._ask("requests", 4.0)
+    # Half of 300, and half of 20, may be used at once.
+    expected = {"connections": 75 / 150, "requests": 4 / 10}
+    assert one.used_ratios() == other.used_ratios() == pytest.approx(expected)
+    assert budgets.used_ratios()["api.example", "requests"] == pytest.approx(0.4)
+    # It wears off: 150 in 300 s, and 10 in 10 s.
+    clock.now += 2.0
+    assert other.used_ratios() == pytest.approx({"connections": 74 / 150, "requests": 2 / 10})
+    clock.now += 1000.0
+    assert other.used_ratios() == {"connections": 0.0, "requests": 0.0}
+
+
 @given(
     count=st.integers(1, 50),
     seconds=st.floats(0.5, 600.0),
