@@ -14,6 +14,7 @@ import msgspec
 from tickertape.schemas.events import TOPICS, Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.errors import counted
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
@@ -358,7 +359,8 @@ class Live:
             now,
         )
         text = frame[:GARBAGE_SHOWN].decode(errors="replace")
-        log.warning("%s: %d messages can't be read; the last, %r: %s", self.source.name, count, text, error)
+        what = counted(count, "messages")
+        log.warning("%s: %s can't be read; the last, %r: %s", self.source.name, what, text, error)
 
 
 def _names(source: str, count: int, *, twice: bool) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from tickertape.schemas.trade import Trade
-from tickertape.stream.errors import InputError
+from tickertape.stream.errors import InputError, counted
 from tickertape.stream.feeds.define.page import Get
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.refill.refill import Ask, Lost, Patience, Refill, Seen
@@ -125,7 +125,9 @@ class Filling:
         refill.answered(ask, last=_last(page.trades[-1]) if page.trades else None, more=page.has_more)
         if count := refill.refilled - before:
             self._refilled.inc(count)
-            log.info("%s: %s: %d missing trades came from id %d on", source.name, ask.symbol, count, ask.first)
+            log.info(
+                "%s: %s: %s came from id %d on", source.name, ask.symbol, counted(count, "missing trades"), ask.first
+            )
 
     def _tell(self) -> None:
         for lost in self._refill.lost:
@@ -146,4 +148,5 @@ def _last(trade: Trade) -> int:
 def _words(lost: Lost) -> str:
     if lost.last is None:
         return f"it isn't known whether trades are missing from id {lost.first} on: {lost.why}"
-    return f"{lost.last - lost.first + 1} trades can't be had, ids {lost.first} to {lost.last}: {lost.why}"
+    ids = f"ids {lost.first} to {lost.last}" if lost.last > lost.first else f"id {lost.first}"
+    return f"{counted(lost.last - lost.first + 1, 'trades')} can't be had, {ids}: {lost.why}"

@@ -128,7 +128,7 @@ def test_what_is_refused_is_given_up_at_once(caplog: pytest.LogCaptureFixture) -
         return desk.take()
 
     assert asyncio.run(scenario()) == [trade(3)]
-    assert "x: BTC-USD: 1 trades can't be had, ids 2 to 2: HTTP 451: not from your country" in caplog.text
+    assert "x: BTC-USD: 1 trade can't be had, id 2: HTTP 451: not from your country" in caplog.text
 
 
 def test_what_fails_is_asked_for_again() -> None:
