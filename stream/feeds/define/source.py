@@ -125,7 +125,7 @@ class Source(ABC):
         """
         return None
 
-    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None, since_ms: int) -> Page:
         """Request missing trades, by the source's history. One request, or as few as a page needs.
 
         Parameters
@@ -136,6 +136,8 @@ class Source(ABC):
             The symbol, as events name it.
         first, last
             The numbers of the first and the last trade; None: all that the source has from the first one on.
+        since_ms
+            The event time of the trade before the first one, for a history that is asked by time.
 
         Raises
         ------

@@ -18,6 +18,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.binance import Binance, envelope
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.history.binance import USDM as HISTORY
 from tickertape.stream.feeds.hosts.limit import Limit
 from tickertape.stream.feeds.snapshots.binance import USDM
 
@@ -56,8 +57,8 @@ class BinanceUsdm(Binance):
     """
 
     setting = "TICKERTAPE_BINANCEUSDM_URL"
-    # Its history has no aggregates by the numbers of their trades.
-    requests, history = Limit(2400, 60.0), None
+    requests = Limit(2400, 60.0)
+    histories: ClassVar = {"trades": HISTORY}
     snapshots = USDM
     channels: ClassVar = {
         # There are no streams of single trades.

@@ -81,11 +81,11 @@ class Coinbase(Exchange):
     """Coinbase Exchange; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASE_URL"
-    connections, requests, history = Limit(8, 1.0), Limit(10, 1.0), HISTORY
+    connections, requests = Limit(8, 1.0), Limit(10, 1.0)
+    histories: ClassVar = {"trades": HISTORY}
     contiguous = (Trade,)
     rising = (Quote,)
     messages_per_second = 20.0
-
     marks = (b'"subscriptions"', b'"error"')
     channels: ClassVar = {
         "trades": (Channel("matches", Trade),),

@@ -16,6 +16,7 @@ from tickertape.stream.feeds.define.change import Change, Level
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.history.coinbase import HISTORY
 from tickertape.stream.feeds.hosts.limit import Limit
 
 
@@ -68,7 +69,9 @@ class CoinbaseAdvanced(Exchange):
     """Coinbase Advanced Trade; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASEADVANCED_URL"
-    contiguous, connections, counter = (Trade,), Limit(8, 1.0), b'"sequence_num":'
+    contiguous, connections, requests, counter = (Trade,), Limit(8, 1.0), Limit(10, 1.0), b'"sequence_num":'
+    # Coinbase Exchange has the same trades under the same numbers. Advanced's own history is by time alone.
+    histories: ClassVar = {"trades": HISTORY}
     # Without heartbeats, a connection without updates ends after a minute.
     hello = ('{"type":"subscribe","channel":"heartbeats"}',)
     marks = (b'"subscriptions"', b'"error"')

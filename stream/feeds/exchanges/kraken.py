@@ -17,6 +17,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
+from tickertape.stream.feeds.history.kraken import HISTORY
 from tickertape.stream.feeds.hosts.limit import Limit
 
 
@@ -91,7 +92,8 @@ class Kraken(Exchange):
     """Kraken's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_KRAKEN_URL"
-    contiguous, connections = (Trade,), Limit(150, 600.0)
+    contiguous, connections, requests = (Trade,), Limit(150, 600.0), Limit(1, 1.0)
+    histories: ClassVar = {"trades": HISTORY}
     marks = (b'"method"',)
     channels: ClassVar = {
         "trades": (Channel("trade", Trade),),

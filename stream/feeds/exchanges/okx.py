@@ -70,7 +70,8 @@ class Okx(Exchange):
     """OKX's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_OKX_URL"
-    contiguous, history = (Trade,), HISTORY
+    contiguous = (Trade,)
+    histories: ClassVar = {"trades": HISTORY}
     connections, requests = Limit(3, 1.0), Limit(20, 2.0)
     rising = (Quote,)
     ping = ("ping", 20.0)

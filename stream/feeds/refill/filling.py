@@ -113,7 +113,7 @@ class Filling:
     async def _request(self, ask: Ask) -> None:
         source, refill = self._source, self._refill
         try:
-            page = await source.missed(self._get, ask.symbol, ask.first, ask.last)
+            page = await source.missed(self._get, ask.symbol, ask.first, ask.last, ask.since_ms)
         except InputError as error:
             refill.give_up(ask, str(error))
             return
@@ -122,7 +122,7 @@ class Filling:
             return
         before = refill.refilled
         refill.take([trade for trade in page.trades if self._is_new(trade)], self._clock(), asked=True)
-        refill.answered(ask, last=_last(page.trades[-1]) if page.trades else None, more=page.has_more)
+        refill.answered(ask, last=page.reaches, more=page.has_more)
         if count := refill.refilled - before:
             self._refilled.inc(count)
             log.info(
@@ -137,12 +137,6 @@ class Filling:
                 self.lost += count
                 self._lost.inc(count)
         self._refill.lost.clear()
-
-
-def _last(trade: Trade) -> int:
-    last = trade.id if trade.last_id is None else trade.last_id
-    assert isinstance(last, int)
-    return last
 
 
 def _words(lost: Lost) -> str:
