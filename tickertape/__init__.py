@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from tickertape.stream.feeds.define.source import Source
     from tickertape.stream.feeds.define.stream import Answer as StreamAnswer
     from tickertape.stream.feeds.define.stream import Stream
-    from tickertape.stream.feeds.hosts.limit import Limit
+    from tickertape.stream.feeds.hosts.limit import Busy, Limit, Limits
     from tickertape.stream.results.read import read
     from tickertape.stream.results.stream import Results, results
 
@@ -93,6 +93,7 @@ _PLACES = {
     "tickertape.stream.errors": (
         "AccessError",
         "BrokerError",
+        "Busy",
         "ConfigError",
         "DatabaseError",
         "InputError",
@@ -107,7 +108,7 @@ _PLACES = {
     "tickertape.stream.feeds.define.other": ("Other",),
     "tickertape.stream.feeds.define.source": ("Source",),
     "tickertape.stream.feeds.define.stream": ("Stream",),
-    "tickertape.stream.feeds.hosts.limit": ("Limit",),
+    "tickertape.stream.feeds.hosts.limit": ("Busy", "Limit", "Limits"),
     "tickertape.stream.results.read": ("read",),
     "tickertape.stream.results.stream": ("Results", "results"),
 }
@@ -132,6 +133,7 @@ __all__ = [
     "Bar",
     "BookRule",
     "BrokerError",
+    "Busy",
     "Change",
     "Channel",
     "Chatter",
@@ -154,6 +156,7 @@ __all__ = [
     "Instrument",
     "Ints",
     "Limit",
+    "Limits",
     "Liquidation",
     "Message",
     "NotSent",

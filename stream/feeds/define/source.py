@@ -12,7 +12,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.stream import Answer, Stream
-from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
+from tickertape.stream.feeds.hosts.limit import Limits
 
 
 class Source(ABC):
@@ -43,10 +43,8 @@ class Source(ABC):
         A message to send regularly, and the seconds between two; None if the source asks for none.
     messages_per_second
         How many messages a connection may send.
-    connections
-        How many connections its host allows an address to open. All feeds of the machine share it.
-    requests
-        How many requests by HTTP, or how much weight of them, its host allows an address. It is shared too.
+    limits
+        How many connections and requests its hosts allow an address. All feeds of the machine share them.
     refills
         True if `missed` returns trades that are missing. The kind `Trade` is then contiguous.
     counter
@@ -74,8 +72,7 @@ class Source(ABC):
     counter: bytes = b""
     ping: tuple[str, float] | None = None
     messages_per_second: float = 5.0
-    connections: Limit = CAREFUL_CONNECTIONS
-    requests: Limit = CAREFUL_REQUESTS
+    limits: Limits = Limits()
 
     @abstractmethod
     def urls(self, position: int) -> Sequence[str]:

@@ -18,7 +18,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.history.binance import HISTORY, SPOT_AGGREGATES
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts import known
 from tickertape.stream.feeds.instruments.names import RecordedPairs
 from tickertape.stream.feeds.snapshots.binance import SPOT
 
@@ -88,7 +88,7 @@ class Binance(Exchange):
     setting = "TICKERTAPE_BINANCE_URL"
     contiguous = (Trade,)
     rising = (Quote,)
-    connections, requests = Limit(300, 300.0), Limit(6000, 60.0)
+    limits = known.BINANCE
     histories: ClassVar = {"trades": HISTORY, "aggregates": SPOT_AGGREGATES}
     snapshots = SPOT
     channels: ClassVar = {

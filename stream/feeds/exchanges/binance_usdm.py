@@ -19,7 +19,7 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.binance import Binance, envelope
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.history.binance import USDM as HISTORY
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts import known
 from tickertape.stream.feeds.snapshots.binance import USDM
 
 
@@ -57,7 +57,7 @@ class BinanceUsdm(Binance):
     """
 
     setting = "TICKERTAPE_BINANCEUSDM_URL"
-    requests = Limit(2400, 60.0)
+    limits = known.BINANCE_USDM
     histories: ClassVar = {"trades": HISTORY}
     snapshots = USDM
     channels: ClassVar = {

@@ -18,7 +18,7 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.history.coinbase import HISTORY
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts import known
 
 
 class _Match(Struct, Generic[wire.N], tag_field="type", tag="match"):
@@ -81,7 +81,7 @@ class Coinbase(Exchange):
     """Coinbase Exchange; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASE_URL"
-    connections, requests = Limit(8, 1.0), Limit(10, 1.0)
+    limits = known.COINBASE
     histories: ClassVar = {"trades": HISTORY}
     contiguous = (Trade,)
     rising = (Quote,)

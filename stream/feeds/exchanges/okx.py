@@ -19,7 +19,7 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.history.okx import HISTORY
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts import known
 
 
 class _Argument(Struct, rename="camel", frozen=True):
@@ -70,10 +70,9 @@ class Okx(Exchange):
     """OKX's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_OKX_URL"
-    contiguous = (Trade,)
+    contiguous, rising = (Trade,), (Quote,)
     histories: ClassVar = {"trades": HISTORY}
-    connections, requests = Limit(3, 1.0), Limit(20, 2.0)
-    rising = (Quote,)
+    limits = known.OKX
     ping = ("ping", 20.0)
     messages_per_second = 3.0
     marks = (b'"event"',)

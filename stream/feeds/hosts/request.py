@@ -8,8 +8,8 @@ from msgspec import Struct
 from yarl import URL
 
 from tickertape.stream.errors import InputError, one_line
-from tickertape.stream.feeds.hosts.budget import BUSY, LONGEST_SECONDS, Budget, asked_seconds, host_of
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS, Budget, asked_seconds, host_of
+from tickertape.stream.feeds.hosts.limit import Limits
 
 MOST_BYTES = 64 << 20
 _REASON_BYTES = 400
@@ -24,12 +24,15 @@ class RequestError(InputError):
         The status of the answer; 0 if there is none.
     wait_seconds
         How long the host wants to be left alone; 0 if it doesn't say.
+    may_pass
+        Whether asking again may help.
     """
 
-    def __init__(self, text: str, status: int = 0, wait_seconds: float = 0.0) -> None:
+    def __init__(self, text: str, status: int = 0, wait_seconds: float = 0.0, *, may_pass: bool = True) -> None:
         super().__init__(text)
         self.status = status
         self.wait_seconds = wait_seconds
+        self.may_pass = may_pass
 
 
 class Answered(Struct, frozen=True):
@@ -59,8 +62,8 @@ async def get(
 ) -> Answered:
     """Ask for a page, once the budget of its host allows it. Redirects aren't followed.
 
-    If the host says that it was asked too often (429, 418), all feeds of the machine leave it alone for as long as it
-    says.
+    If the host says that it was asked too often, all feeds of the machine leave it alone for as long as it says; see
+    `Limits`.
 
     Parameters
     ----------
@@ -104,31 +107,34 @@ async def get(
         raise RequestError(f"{url}: {one_line(str(error)) or type(error).__name__}") from None
     if is_good and len(body) > most_bytes:
         raise RequestError(f"{url}: the answer has more than {most_bytes} bytes", answer.status)
-    if is_good:
+    why = body[:_REASON_BYTES].decode(errors="replace")
+    busy_seconds = budget.limits.busy_seconds(answer.status, why)
+    if is_good and busy_seconds is None:
         return Answered(body, {name.lower(): value for name, value in answer.headers.items()})
-    wait_seconds = asked_seconds(answer.status, answer.headers.get("Retry-After", ""), time.time())
-    if answer.status in BUSY:
+    wait_seconds = asked_seconds(answer.headers.get("Retry-After", ""), busy_seconds or 0.0, time.time())
+    if busy_seconds is not None:
         budget.block(wait_seconds)
-    why = one_line(body[:_REASON_BYTES].decode(errors="replace"))
+    why = one_line(why)
     raise RequestError(
         f"{url}: HTTP {answer.status} {answer.reason or ''}".rstrip() + (f": {why}" if why else ""),
         answer.status,
         wait_seconds,
+        may_pass=busy_seconds is not None or not 400 <= answer.status < 500,
     )
 
 
-def getter(connections: Limit, requests: Limit, patience_seconds: float) -> Callable[[str, float], Awaitable[bytes]]:
+def getter(limits: Limits, patience_seconds: float) -> Callable[[str, float], Awaitable[bytes]]:
     """Return a function that requests an address at a weight, within the budget of its host, and returns the body.
 
     The function raises OSError where asking again may help, and RequestError where it won't.
     """
 
     async def ask(url: str, weight: float) -> bytes:
-        budget = Budget(host_of(url), connections, requests)
+        budget = Budget(host_of(url), limits)
         try:
             return (await get(url, budget, weight=weight, patience_seconds=patience_seconds)).body
         except RequestError as error:
-            if error.status in BUSY or not 400 <= error.status < 500:
+            if error.may_pass:
                 raise OSError(str(error)) from None
             raise
 

@@ -23,10 +23,10 @@ from tickertape.stream.feeds.exchanges.binance_usdm import BinanceUsdm, BinanceU
 from tickertape.stream.feeds.exchanges.kraken import Kraken, KrakenSettings
 from tickertape.stream.feeds.history import binance as binance_history
 from tickertape.stream.feeds.history import kraken as kraken_history
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
 from tickertape.stream.feeds.hosts.request import getter
 
-MANY = Limit(1_000_000, 1.0)
+MANY = Limits(requests=Limit(1_000_000, 1.0))
 # An hour ago, as USD-M has the last two days.
 T = time.time_ns() // 1_000_000 - 3_600_000
 Answer = Callable[[str], Any]
@@ -102,7 +102,7 @@ def serves(answer: Answer) -> Callable[[BaseHTTPRequestHandler], None]:
 
 
 def over_http(source: Exchange, first: int, last: int | None, since_ms: int = T) -> Page:
-    get = getter(MANY, MANY, 5.0)
+    get = getter(MANY, 5.0)
     return asyncio.run(source.missed(get, source.symbols[0], first, last, since_ms))
 
 

@@ -10,16 +10,16 @@ from aiohttp import web
 
 from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.hosts.budget import Budget
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
 from tickertape.stream.feeds.hosts.request import Answered, RequestError, get
 
-ANY = Limit(1000, 1.0)
+ANY = Limits(connections=Limit(1000, 1.0), requests=Limit(1000, 1.0))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture
 def budget(tmp_path: Path) -> Budget:
-    return Budget("localhost", ANY, ANY, folder=tmp_path)
+    return Budget("localhost", ANY, folder=tmp_path)
 
 
 def ask(handler: Handler, budget: Budget, **options: object) -> Answered:
@@ -78,7 +78,7 @@ def test_a_host_that_is_asked_too_often_is_left_alone_by_all(
     with pytest.raises(RequestError, match=f"HTTP {status}") as told:
         ask(refuses(status, **headers), budget)
     assert told.value.wait_seconds == seconds
-    other = Budget("localhost", ANY, ANY, folder=tmp_path)
+    other = Budget("localhost", ANY, folder=tmp_path)
     with pytest.raises(RequestError, match="its host allows no request for") as told:
         ask(tells, other, patience_seconds=1.0)
     assert seconds - 20 < told.value.wait_seconds <= seconds

@@ -16,7 +16,9 @@ from websockets.asyncio.server import ServerConnection
 from tests.feeds.exchange import Exchange, beats, breaks, closes, drips, floods, refusal, says, stays
 from tests.feeds.live.acme import HEARTBEAT, SYMBOLS, Acme, Desk, beside, ids, run, trade
 from tests.feeds.live.test_live import PATIENCE
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.errors import InputError
+from tickertape.stream.feeds.hosts import known
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
 from tickertape.stream.feeds.live import connection, silence
 from tickertape.stream.feeds.live.live import Live
 
@@ -155,9 +157,28 @@ def test_a_host_that_was_asked_too_often_is_left_alone_also_by_the_next_feed(
     assert "127.0.0.1: no connections are allowed for" in caplog.text
 
 
+def test_a_status_that_a_host_gives_to_who_asks_too_often_is_no_refusal_for_good(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Often(Acme):
+        limits = Limits(busy=known.BYBIT.busy)
+
+    run(Exchange(refusal(HTTPStatus.FORBIDDEN, "access too frequent")), lambda *_: bool(caplog.messages), Often)
+    assert "can't connect (HTTP 403 Forbidden: access too frequent); trying again in 600.0 s" in caplog.text
+
+
+def test_a_country_that_is_not_served_is_a_refusal_for_good() -> None:
+    class Often(Acme):
+        limits = Limits(busy=known.BYBIT.busy)
+
+    body = "configured to block access from your country"
+    with pytest.raises(InputError, match="the server refuses"):
+        run(Exchange(refusal(HTTPStatus.FORBIDDEN, body)), lambda *_: False, Often)
+
+
 def test_attempts_are_no_more_than_the_host_allows() -> None:
     class Strict(Acme):
-        connections = Limit(4, 4.0)
+        limits = Limits(connections=Limit(4, 4.0))
 
     exchange = Exchange(breaks)
     began = time.monotonic()
@@ -230,7 +251,7 @@ def test_whatever_the_server_does_each_trade_comes_once_or_its_gap_is_named(
 ) -> None:
     monkeypatch.setattr(silence, "LEAST_SECONDS", 0.3)
     # Any number of connections.
-    monkeypatch.setattr(Acme, "connections", Limit(10_000, 1.0))
+    monkeypatch.setattr(Acme, "limits", Limits(connections=Limit(10_000, 1.0)))
     server = Worse(seed, 2000)
     heard, live = run(
         Exchange(server),
