@@ -19,7 +19,6 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.history.binance import HISTORY, SPOT_AGGREGATES
 from tickertape.stream.feeds.hosts import known
-from tickertape.stream.feeds.instruments.names import RecordedPairs
 from tickertape.stream.feeds.snapshots.binance import SPOT
 
 
@@ -142,4 +141,4 @@ class BinanceSettings(ExchangeSettings, frozen=True):
 
 ABOUT = "Binance's spot trades and quotes (bookTicker). A symbol is written as BTCUSDT or BTC-USDT."
 FEED = feed_of("binance", ABOUT, Binance, BinanceSettings)
-FORMAT = recorded("binance", Binance, BinanceSettings(), names=RecordedPairs())
+FORMAT = recorded("binance", Binance, BinanceSettings())

@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
-import aiohttp
 from msgspec import Struct
-from yarl import URL
 
 from tickertape.stream.errors import InputError, one_line
 from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS, Budget, asked_seconds, host_of
 from tickertape.stream.feeds.hosts.limit import Limits
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
 
 MOST_BYTES = 64 << 20
 _REASON_BYTES = 400
@@ -18,8 +20,19 @@ _REASON_BYTES = 400
 class RequestError(InputError):
     """A request failed.
 
+    Parameters
+    ----------
+    url
+        Its address.
+    why
+        The reason, in one line.
+    status, wait_seconds, may_pass
+        As below.
+
     Attributes
     ----------
+    why
+        The reason, without the address.
     status
         The status of the answer; 0 if there is none.
     wait_seconds
@@ -28,8 +41,11 @@ class RequestError(InputError):
         Whether asking again may help.
     """
 
-    def __init__(self, text: str, status: int = 0, wait_seconds: float = 0.0, *, may_pass: bool = True) -> None:
-        super().__init__(text)
+    def __init__(
+        self, url: str, why: str, status: int = 0, wait_seconds: float = 0.0, *, may_pass: bool = True
+    ) -> None:
+        super().__init__(f"{url}: {why}")
+        self.why = why
         self.status = status
         self.wait_seconds = wait_seconds
         self.may_pass = may_pass
@@ -88,7 +104,11 @@ async def get(
         There is no answer in time, it has another status than 200, it is too large, or the budget is used up.
     """
     if wait_seconds := await budget.request(weight, patience_seconds):
-        raise RequestError(f"{url}: its host allows no request for {wait_seconds:.0f} s", 0, wait_seconds)
+        raise RequestError(url, f"its host allows no request for {wait_seconds:.0f} s", 0, wait_seconds)
+    # They take a fifth of a second, and most commands ask for nothing.
+    import aiohttp
+    from yarl import URL
+
     try:
         async with (
             aiohttp.ClientSession(
@@ -102,11 +122,11 @@ async def get(
             is_good = answer.status == 200
             body = await _read(answer, most_bytes if is_good else _REASON_BYTES)
     except TimeoutError:
-        raise RequestError(f"{url}: no answer within {seconds:g} s") from None
+        raise RequestError(url, f"no answer within {seconds:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise RequestError(f"{url}: {one_line(str(error)) or type(error).__name__}") from None
+        raise RequestError(url, one_line(str(error)) or type(error).__name__) from None
     if is_good and len(body) > most_bytes:
-        raise RequestError(f"{url}: the answer has more than {most_bytes} bytes", answer.status)
+        raise RequestError(url, f"the answer has more than {most_bytes:,} bytes", answer.status)
     why = body[:_REASON_BYTES].decode(errors="replace")
     busy_seconds = budget.limits.busy_seconds(answer.status, why)
     if is_good and busy_seconds is None:
@@ -116,7 +136,8 @@ async def get(
         budget.block(wait_seconds)
     why = one_line(why)
     raise RequestError(
-        f"{url}: HTTP {answer.status} {answer.reason or ''}".rstrip() + (f": {why}" if why else ""),
+        url,
+        f"HTTP {answer.status} {answer.reason or ''}".rstrip() + (f": {why}" if why else ""),
         answer.status,
         wait_seconds,
         may_pass=busy_seconds is not None or not 400 <= answer.status < 500,
@@ -141,7 +162,7 @@ def getter(limits: Limits, patience_seconds: float) -> Callable[[str, float], Aw
     return ask
 
 
-async def _read(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+async def _read(answer: "ClientResponse", most_bytes: int) -> bytes:
     """Return a body; of one that is too large, somewhat more than the most."""
     found = bytearray()
     async for part in answer.content.iter_any():

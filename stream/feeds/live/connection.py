@@ -33,8 +33,8 @@ _quiet.setLevel(logging.CRITICAL)
 # How long to wait for the answer to a closing handshake. The next connection waits for that too.
 CLOSE_SECONDS = 1.0
 MOST_FRAME_BYTES = 16 << 20
-# After a status of 4xx another attempt would fail too, except for a time-out, too early, and one that says that the host
-# was asked too often.
+# After a status of 4xx another attempt would fail too, except for a time-out, too early, and one that says that the
+# host was asked too often.
 PASSING = frozenset({408, 425})
 BODY_SHOWN = 200
 

@@ -10,7 +10,7 @@ from tests.feeds.exchanges.test_binance import binance
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.page import Page
 from tickertape.stream.feeds.exchanges.binance import Binance, BinanceSettings
-from tickertape.stream.feeds.instruments.names import RecordedPairs
+from tickertape.stream.feeds.instruments.names import RecordedNames
 
 T = 1_499_865_549_590
 
@@ -78,7 +78,7 @@ def test_another_answer_is_an_error(body: bytes) -> None:
 
 def test_single_trades_are_refilled_and_aggregates_by_aggregates() -> None:
     def refills(**settings: Any) -> bool:
-        return Binance(BinanceSettings(**settings), ["BTCUSDT"], RecordedPairs(), "binance").refills
+        return Binance(BinanceSettings(**settings), ["BTCUSDT"], RecordedNames("binance"), "binance").refills
 
     assert refills()
     assert not refills(refill=False)

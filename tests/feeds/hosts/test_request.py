@@ -89,7 +89,7 @@ def test_an_answer_has_a_limit_of_bytes_unpacked(budget: Budget) -> None:
         return web.Response(body=gzip.compress(b" " * 3_000_000), headers={"Content-Encoding": "gzip"})
 
     assert len(ask(handler, budget, most_bytes=3_000_000).body) == 3_000_000
-    with pytest.raises(RequestError, match="the answer has more than 2999999 bytes"):
+    with pytest.raises(RequestError, match="the answer has more than 2,999,999 bytes"):
         ask(handler, budget, most_bytes=2_999_999)
 
 

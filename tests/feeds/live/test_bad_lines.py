@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import re
 import time
 from collections import Counter
 from contextlib import aclosing
@@ -13,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import Exchange, beats, breaks, closes, drips, floods, refusal, says, stays
+from tests.feeds.exchange import Exchange, beats, breaks, closes, drips, floods, named_missing, refusal, says, stays
 from tests.feeds.live.acme import HEARTBEAT, SYMBOLS, Acme, Desk, beside, ids, run, trade
 from tests.feeds.live.test_live import PATIENCE
 from tickertape.stream.errors import InputError
@@ -264,7 +263,7 @@ def test_whatever_the_server_does_each_trade_comes_once_or_its_gap_is_named(
     assert len(came) == len(set(came))
     # Whatever was said before the last connection's last breath has come, but for what died with a connection.
     assert set(came) - {2001} <= server.said
-    named = [range(int(a), int(b) + 1) for a, b in re.findall(r"missing, ids (\d+) to (\d+)", caplog.text)]
+    named = named_missing(caplog.text)
     lost = set(range(min(came), 2002)) - set(came)
     assert lost == {number for numbers in named for number in numbers} - set(came)
     assert live.tally.missing == len(lost)

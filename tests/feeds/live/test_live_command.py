@@ -16,7 +16,7 @@ import psutil
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import Exchange, post, quote, refusal, trade
+from tests.feeds.exchange import Exchange, named_missing, post, quote, refusal, trade
 from tests.feeds.live.test_refilled import past
 from tests.feeds.networks.test_bluesky_live import SECOND_US, START_US, Jetstream
 from tests.feeds.rest import Rest
@@ -149,7 +149,7 @@ def test_kafka_freezes_and_what_had_no_room_is_named(kafka: EmbeddedKafka, tmp_p
     # Whatever isn't there has its name.
     there = Counter(msgspec.json.decode(record, type=Trade).id for record in records(kafka, "trades"))
     assert set(there.values()) == {1}
-    named = [range(int(first), int(last) + 1) for first, last in re.findall(r"missing, ids (\d+) to (\d+)", said)]
+    named = named_missing(said)
     missing = sorted(number for numbers in named for number in numbers)
     assert len(missing) > 100
     assert sorted([*there, *missing]) == list(range(1, max(there) + 1))
