@@ -52,6 +52,8 @@ class Source(ABC):
         Empty: messages have no such numbers. A gap in them may have hit any order book.
     book_rule
         How its order books are kept, if it sends their changes; None: they are only counted.
+    poll_seconds
+        How often `poll` is called for each symbol; 0: never.
     leap
         If the position grows by more than this from one message to the next, the source has not kept the messages
         between, and a warning reports the gap.
@@ -68,6 +70,7 @@ class Source(ABC):
     resumes: bool = False
     leap: int = 0
     refills: bool = False
+    poll_seconds: float = 0.0
     book_rule: BookRule | None = None
     counter: bytes = b""
     ping: tuple[str, float] | None = None
@@ -147,6 +150,18 @@ class Source(ABC):
 
     async def snapshot(self, get: Get, symbol: str) -> Change:
         """Request a snapshot of an order book, for a `BookRule` with the way ``fetch``.
+
+        Raises
+        ------
+        InputError
+            The source doesn't have it, or refuses.
+        OSError
+            The request failed; it may be repeated.
+        """
+        raise NotImplementedError
+
+    async def poll(self, get: Get, symbol: str) -> Sequence[Event]:
+        """Request what the source doesn't stream of a symbol.
 
         Raises
         ------

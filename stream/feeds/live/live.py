@@ -25,6 +25,7 @@ from tickertape.stream.feeds.live.gaps import Gaps
 from tickertape.stream.feeds.live.ids import SETTLE_SECONDS, Ids, Recent
 from tickertape.stream.feeds.live.inbox import Inbox, Mark, Message
 from tickertape.stream.feeds.live.message_tally import MessageMetrics, MessageTally
+from tickertape.stream.feeds.live.polling import Polling
 from tickertape.stream.feeds.live.recording import Recording
 from tickertape.stream.feeds.live.source_end import SourceEnd
 from tickertape.stream.feeds.refill import refill
@@ -118,6 +119,7 @@ class Live:
         self._books: Bookkeeping | None = None
         if source.book_rule is not None:
             self._books = Bookkeeping(source, source.book_rule, self._ends, self._inbox)
+        self._polling = Polling(source, self._inbox.wake) if source.poll_seconds and source.symbols else None
         self._tally = MessageTally()
         self._metrics = MessageMetrics(source.name)
         self._garbage_told = 0
@@ -150,7 +152,7 @@ class Live:
         InputError
             The server refuses permanently.
         """
-        parts = (*self._lines, self.filling, self._books)
+        parts = (*self._lines, self.filling, self._books, self._polling)
         tasks = [asyncio.create_task(self._keep(part.run)) for part in parts if part is not None]
         tasks.append(asyncio.create_task(self._tick()))
         try:
@@ -314,6 +316,8 @@ class Live:
         if self._books is not None:
             self._books.ask()
             events = [*events, *self._books.drained()]
+        if self._polling is not None:
+            events = [*events, *self._polling.drained()]
         for kind, count in Counter(map(type, events)).items():
             self._tally.events[TOPICS[kind].name] += count
         return events
