@@ -88,10 +88,12 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def normalise(self, frame: bytes, received_ms: int) -> Event | Change | list[Event | Change] | Other:
+    def normalise(
+        self, frame: bytes, received_ms: int
+    ) -> Event | Change | list[Event | Change] | list[Event | Change | Other] | Other:
         """Decode a message into an event or a change of a book, or several in the order in which they happened.
 
-        A message that is something else becomes an `Other`.
+        A message that is something else becomes an `Other`, and so does a part of one.
 
         Raises
         ------

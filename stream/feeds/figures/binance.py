@@ -61,10 +61,8 @@ class Figures:
         """
         if (now := time.monotonic()) >= self._until:
             found = _intervals(await get(f"{url}/fundingInfo", 1.0))
-            self._hours, self._until = (
-                {one.symbol: one.funding_interval_hours for one in found},
-                now + _INTERVALS_SECONDS,
-            )
+            self._hours = {one.symbol: one.funding_interval_hours for one in found}
+            self._until = now + _INTERVALS_SECONDS
         raw = _interest(await get(f"{url}/openInterest?symbol={quote(name, safe='')}", 1.0))
         raw.funding_interval_hours = str(self._hours.get(name, _USUAL_HOURS))
         event = making.perpetual_of(raw, symbol, source, raw.time, time.time_ns() // 1_000_000)

@@ -300,8 +300,12 @@ class Live:
             several: list[Any] | tuple[Any] = found if isinstance(found, list) else (found,)
             for event in several:
                 kind = type(event)
-                if is_watched:
+                if is_watched and kind is not Other:
                     heard[kind, getattr(event, "symbol", "")] = received_ns
+                if kind is Other:
+                    others[event.kind] += 1
+                    talk.answered(frame, received_ns)
+                    continue
                 if kind is Change:
                     self._take(event, now, talk)
                     continue

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from contextlib import aclosing
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from tests.feeds.exchange import Exchange, beats, breaks, closes, drips, floods,
 from tests.feeds.live.acme import HEARTBEAT, SYMBOLS, Acme, Desk, beside, ids, run, trade
 from tests.feeds.live.test_live import PATIENCE
 from tickertape.stream.errors import InputError
+from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.hosts import known
 from tickertape.stream.feeds.hosts.limit import Limit, Limits
 from tickertape.stream.feeds.live import connection, silence
@@ -139,6 +141,19 @@ def test_repeats_gaps_wrong_order_and_garbage_are_counted() -> None:
     heard, live = run(Exchange(Desk(once=beside(says(*said, then=stays)))), lambda _, heard: ids(heard)[-1:] == [9])
     assert ids(heard) == [1, 2, 5, 4, 6, 9]
     assert (live.tally.repeats, live.tally.missing, live.tally.gaps, live.tally.garbage) == (2, 3, 2, 3)
+
+
+def test_what_else_a_message_has_is_counted_beside_its_events() -> None:
+    class Mixed(Acme):
+        def normalise(self, frame: bytes, received_ms: int) -> list[Any] | Other:
+            found = super().normalise(frame, received_ms)
+            return [Other("correction"), *found, Other("cancel"), Other("cancel")] if isinstance(found, list) else found
+
+    heard, live = run(
+        Exchange(Desk(once=beside(says(trade(1), trade(2), then=stays)))), lambda _, heard: len(heard) == 2, Mixed
+    )
+    assert ids(heard) == [1, 2]
+    assert (live.tally.others["correction"], live.tally.others["cancel"]) == (2, 4)
 
 
 @pytest.mark.parametrize(("status", "header"), [(HTTPStatus.TOO_MANY_REQUESTS, "3"), (HTTPStatus.IM_A_TEAPOT, "3")])
