@@ -156,12 +156,13 @@ def test_kafka_freezes_and_what_had_no_room_is_named(kafka: EmbeddedKafka, tmp_p
     # It is told when that begins and when it ends, and in the end how many: of trades and of quotes.
     assert "binance: Kafka is away or slow" in said
     dropped = sum(
-        int(count) for count in re.findall(r"accepts messages again; (\d+) messages of [\d.]+ s were dropped", said)
+        int(count.replace(",", ""))
+        for count in re.findall(r"accepts messages again; ([\d,]+) messages? of [\d.]+ s w\w+ dropped", said)
     )
     assert f"{dropped:,} dropped" in said
     quotes = set(range(1, max(there) + 1)) - {msgspec.json.decode(record)["id"] for record in records(kafka, "quotes")}
     assert abs(dropped - len(missing) - len(quotes)) <= 2
-    assert f"{len(missing):,} missing in {len(named):,} gaps" in said
+    assert f"{len(missing):,} missing in {len(named):,} gap{'' if len(named) == 1 else 's'};" in said
     assert "then stopped" in said
     # What was recorded is all of it, the dropped too, and the rest is what came to the topic.
     tally = Tally()
