@@ -45,6 +45,7 @@ LEVELS = {
     "stream.feeds.define": 4,
     "stream.feeds.adapt": 5,
     "stream.feeds.books": 5,
+    "stream.feeds.figures": 6,
     "stream.feeds.history": 6,
     "stream.feeds.snapshots": 6,
     "stream.feeds.instruments": 5,

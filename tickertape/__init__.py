@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from tickertape.stream.feeds.define.source import Source
     from tickertape.stream.feeds.define.stream import Answer as StreamAnswer
     from tickertape.stream.feeds.define.stream import Stream
-    from tickertape.stream.feeds.hosts.limit import Limit
+    from tickertape.stream.feeds.hosts.limit import Busy, Limit, Limits
     from tickertape.stream.results.read import read
     from tickertape.stream.results.stream import Results, results
 
@@ -95,6 +95,7 @@ _PLACES = {
     "tickertape.stream.errors": (
         "AccessError",
         "BrokerError",
+        "Busy",
         "ConfigError",
         "DatabaseError",
         "InputError",
@@ -111,7 +112,7 @@ _PLACES = {
     "tickertape.stream.feeds.define.page": ("Page",),
     "tickertape.stream.feeds.define.source": ("Source",),
     "tickertape.stream.feeds.define.stream": ("Stream",),
-    "tickertape.stream.feeds.hosts.limit": ("Limit",),
+    "tickertape.stream.feeds.hosts.limit": ("Busy", "Limit", "Limits"),
     "tickertape.stream.results.read": ("read",),
     "tickertape.stream.results.stream": ("Results", "results"),
 }
@@ -136,6 +137,7 @@ __all__ = [
     "Bar",
     "BookRule",
     "BrokerError",
+    "Busy",
     "Change",
     "Channel",
     "Chatter",
@@ -158,6 +160,7 @@ __all__ = [
     "Instrument",
     "Ints",
     "Limit",
+    "Limits",
     "Liquidation",
     "Message",
     "NotSent",

@@ -46,7 +46,7 @@ GROUPS = {
         *("Event", "Heartbeat", "Instrument", "Topic"),
     ],
     "Write feeds and formats": [
-        *("Feed", "Source", "Stream", "StreamAnswer", "Limit", "Page", "UnknownSymbol"),
+        *("Feed", "Source", "Stream", "StreamAnswer", "Limits", "Limit", "Busy", "Page", "UnknownSymbol"),
         *("Change", "BookRule", "Format", "Other"),
     ],
     "Write alert channels": ["Channel", "Message", "Alert", "Http", "Answer", "Secret", "NotSent", "Refused"],

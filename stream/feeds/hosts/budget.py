@@ -20,13 +20,10 @@ import msgspec
 from msgspec import Struct, field
 
 from tickertape.stream.feeds.hosts.cache import cache_folder
-from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
+from tickertape.stream.feeds.hosts.limit import Limits
 
 log = logging.getLogger(__name__)
 
-# Statuses by which a host says that it was asked too often, and how long to leave it alone if it doesn't say. 418 is
-# Binance's ban, of at least two minutes.
-BUSY = {429: 10.0, 418: 120.0}
 # The longest ban that is known, Binance's. A host that asks for more, or a clock that was wrong, is not obeyed.
 LONGEST_SECONDS = 3 * 24 * 3600.0
 # A process holds the lock for microseconds, unless it is frozen; the others then go on without it.
@@ -72,25 +69,30 @@ class Budget:
     ----------
     host
         Its name, without a port.
-    connections, requests
+    limits
         Its limits.
     folder
         Where its file is; None for the cache folder of the user.
     clock
         Returns the time, s since 1970: the file outlives the process, and the machine.
+
+    Attributes
+    ----------
+    limits
+        As given.
     """
 
     def __init__(
         self,
         host: str,
-        connections: Limit = CAREFUL_CONNECTIONS,
-        requests: Limit = CAREFUL_REQUESTS,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
         *,
         folder: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._host = host
-        self._limits = {"connections": connections, "requests": requests}
+        self.limits = limits
+        self._by_name = {"connections": limits.connections, "requests": limits.requests}
         self._folder = folder
         self._clock = clock
         self._state = _State()
@@ -127,11 +129,11 @@ class Budget:
             line, end, _ = self._path().read_bytes().partition(b"\n")
             self._state = _state_of(line) if end else self._state
         found = {"connections": self._state.connections, "requests": self._state.requests}
-        return {name: self._left(name, use) / self._limits[name].at_once for name, use in found.items()}
+        return {name: self._left(name, use) / self._by_name[name].at_once for name, use in found.items()}
 
     def _left(self, name: str, use: _Use) -> float:
         """Return how much of a use hasn't worn off."""
-        return max(use.used - max(self._clock() - use.at, 0.0) * self._limits[name].per_second, 0.0)
+        return max(use.used - max(self._clock() - use.at, 0.0) * self._by_name[name].per_second, 0.0)
 
     def _path(self) -> Path:
         return (self._folder or cache_folder("hosts")) / f"{quote(self._host, safe='')}.json"
@@ -149,7 +151,7 @@ class Budget:
 
     def _ask(self, name: str, weight: float) -> float:
         """Count a use and return 0; or return how long it isn't allowed."""
-        now, limit = self._clock(), self._limits[name]
+        now, limit = self._clock(), self._by_name[name]
         with self._open() as state:
             if now < state.until <= now + LONGEST_SECONDS:
                 return state.until - now
@@ -215,15 +217,15 @@ def host_of(url: str) -> str:
         return "unknown"
 
 
-def asked_seconds(status: int, retry_after: str, now: float) -> float:
+def asked_seconds(retry_after: str, unsaid_seconds: float, now: float) -> float:
     """Return how long a host wants to be left alone.
 
     Parameters
     ----------
-    status
-        The status of its answer.
     retry_after
-        Its header ``Retry-After``: seconds or a date; empty if it has none.
+        The header ``Retry-After`` of its answer: seconds or a date; empty if it has none.
+    unsaid_seconds
+        How long if the header doesn't say.
     now
         The time, s since 1970.
     """
@@ -232,7 +234,7 @@ def asked_seconds(status: int, retry_after: str, now: float) -> float:
     try:
         at = parsedate_to_datetime(retry_after)
     except ValueError:
-        return BUSY.get(status, 0.0)
+        return unsaid_seconds
     return max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0.0)
 
 

@@ -54,7 +54,7 @@ class Bookkeeping:
         self._ends = ends
         self._inbox = inbox
         self._number = re.compile(re.escape(source.counter) + rb" ?(\d{1,18})") if source.counter else None
-        self._get = getter(source.connections, source.requests, PATIENCE_SECONDS)
+        self._get = getter(source.limits, PATIENCE_SECONDS)
         streams = [stream for end in ends for stream in end.streams]
         self.books = Books(
             source.name,

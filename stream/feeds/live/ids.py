@@ -4,6 +4,8 @@ import logging
 from bisect import bisect_left
 from collections.abc import Hashable
 
+from tickertape.stream.errors import counted
+
 log = logging.getLogger(__name__)
 
 # Two overlapping connections differ by less than this.
@@ -179,8 +181,11 @@ class Ids:
     def _name(self, symbol: Hashable, gap: Gap) -> None:
         gap.named = True
         self._unnamed -= 1
-        count, ids = gap.last - gap.first + 1, f"{gap.first} to {gap.last}"
-        log.warning("%s: %s: %d %s are missing, ids %s", self._source, symbol, count, self._what, ids)
+        what = counted(gap.last - gap.first + 1, self._what)
+        if gap.first == gap.last:
+            log.warning("%s: %s: %s is missing, id %d", self._source, symbol, what, gap.first)
+        else:
+            log.warning("%s: %s: %s are missing, ids %d to %d", self._source, symbol, what, gap.first, gap.last)
 
     def _fill(self, symbol: Hashable, number: int, until: int) -> int:
         """Remove ids from the gap in which the first one lies; return how many, 0 if there is no such gap."""

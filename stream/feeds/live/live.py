@@ -14,6 +14,7 @@ import msgspec
 from tickertape.schemas.events import TOPICS, Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.errors import counted
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
@@ -24,6 +25,7 @@ from tickertape.stream.feeds.live.gaps import Gaps
 from tickertape.stream.feeds.live.ids import SETTLE_SECONDS, Ids, Recent
 from tickertape.stream.feeds.live.inbox import Inbox, Mark, Message
 from tickertape.stream.feeds.live.message_tally import MessageMetrics, MessageTally
+from tickertape.stream.feeds.live.polling import Polling
 from tickertape.stream.feeds.live.recording import Recording
 from tickertape.stream.feeds.live.source_end import SourceEnd
 from tickertape.stream.feeds.live.symbol_metrics import SymbolMetrics
@@ -124,6 +126,7 @@ class Live:
         self._books: Bookkeeping | None = None
         if source.book_rule is not None:
             self._books = Bookkeeping(source, source.book_rule, self.ends, self._inbox)
+        self._polling = Polling(source, self._inbox.wake) if source.poll_seconds and source.symbols else None
         self._tally = MessageTally()
         self._metrics = MessageMetrics(source.name)
         self._by_symbol = SymbolMetrics(source)
@@ -158,7 +161,7 @@ class Live:
         InputError
             The server refuses permanently.
         """
-        parts = (*self._lines, self.filling, self._books)
+        parts = (*self._lines, self.filling, self._books, self._polling)
         tasks = [asyncio.create_task(self._keep(part.run)) for part in parts if part is not None]
         tasks.append(asyncio.create_task(self._tick()))
         try:
@@ -309,6 +312,10 @@ class Live:
             several: list[Any] | tuple[Any] = found if isinstance(found, list) else (found,)
             for event in several:
                 kind = type(event)
+                if kind is Other:
+                    others[event.kind] += 1
+                    talk.answered(frame, received_ns)
+                    continue
                 heard[kind, getattr(event, "symbol", "")] = received_ns
                 if kind is Change:
                     self._take(event, now, talk)
@@ -327,6 +334,8 @@ class Live:
         if events and (received_ms := events[0].received_ms) and received_ms != events[0].time_ms:
             # An event without a time of its own has that of its receipt.
             self._delay.observe((received_ms - events[0].time_ms) / 1000)
+        if self._polling is not None:
+            events = [*events, *self._polling.drained()]
         for kind, count in Counter(map(type, events)).items():
             self._tally.events[TOPICS[kind].name] += count
         return events
@@ -372,7 +381,8 @@ class Live:
             now,
         )
         text = frame[:GARBAGE_SHOWN].decode(errors="replace")
-        log.warning("%s: %d messages can't be read; the last, %r: %s", self.source.name, count, text, error)
+        what = counted(count, "messages")
+        log.warning("%s: %s can't be read; the last, %r: %s", self.source.name, what, text, error)
 
 
 def _names(source: str, count: int, *, twice: bool) -> list[str]:

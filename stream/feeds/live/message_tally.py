@@ -4,6 +4,7 @@ from collections import Counter
 
 from msgspec import Struct, field
 
+from tickertape.stream.errors import counted
 from tickertape.stream.feeds.hosts.budget import used_ratios
 from tickertape.stream.telemetry import feed_metrics as metrics
 
@@ -68,16 +69,21 @@ class MessageTally(Struct):
     def __str__(self) -> str:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.others.most_common())
         parts = [
-            ", ".join(f"{count:,} {topic}" for topic, count in self.events.items()) or "no events",
-            f"{self.others.total():,} other messages" + (f" ({kinds})" if kinds else ""),
+            ", ".join(counted(count, topic) for topic, count in self.events.items()) or "no events",
+            counted(self.others.total(), "other messages") + (f" ({kinds})" if kinds else ""),
             f"{self.garbage:,} unreadable",
             f"{self.repeats:,} repeated",
-            f"{self.missing:,} missing in {self.gaps:,} gaps" + (f" and {self.leaps:,} leaps" if self.leaps else ""),
+            f"{self.missing:,} missing in {counted(self.gaps, 'gaps')}"
+            + (f" and {counted(self.leaps, 'leaps')}" if self.leaps else ""),
             f"{self.dropped:,} dropped",
             f"{self.unsent:,} not sent when stopped",
-            f"{self.reconnects:,} reconnects",
+            counted(self.reconnects, "reconnects"),
         ]
-        parts += [f"{self.streams[state]:,} streams {state}" for state in ("refused", "silent") if self.streams[state]]
+        parts += [
+            f"{counted(self.streams[state], 'streams')} {state}"
+            for state in ("refused", "silent")
+            if self.streams[state]
+        ]
         return "; ".join(parts)
 
 

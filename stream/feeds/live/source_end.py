@@ -56,7 +56,7 @@ class SourceEnd:
         self.setting = source.setting
         self.leaves = None if type(source).leaves is Source.leaves else source.leaves
         self.room = receiver.room
-        self.budget = Budget(host_of(addresses[number % len(addresses)]), source.connections, source.requests)
+        self.budget = Budget(host_of(addresses[number % len(addresses)]), source.limits)
         self.streams: tuple[Stream, ...] = tuple(source.streams(number % len(addresses)))
         self._receiver = receiver
         self._silence = Silence(self.streams, unknown_seconds)

@@ -72,7 +72,7 @@ def test_of_endless_gaps_the_oldest_are_named_and_forgotten(
 ) -> None:
     monkeypatch.setattr(ids, "MOST_GAPS", 2)
     new(trades, 1, 3, 5, 7)
-    assert caplog.messages == ["binance: A-B: 1 trades are missing, ids 2 to 2"]
+    assert caplog.messages == ["binance: A-B: 1 trade is missing, id 2"]
     # It can't be told from a repeat any more.
     assert new(trades, 2, 4) == [4]
     assert trades.missing == 2
