@@ -124,15 +124,15 @@ class Field(NamedTuple):
         What comes before it.
     name
         Its column.
-    text
-        Makes the bytes of a text; None for a column of numbers or flags.
+    texts
+        The bytes of its texts; None for a column of numbers or flags. Fields of several writers may share them.
     nullable
         Whether a negative integer stands for null.
     """
 
     before: bytes
     name: str
-    text: Callable[[str], bytes] | None = None
+    texts: "Texts | None" = None
     nullable: bool = False
 
 
@@ -152,12 +152,12 @@ class RowWriter:
         # All that doesn't depend on the rows; it is copied for each call.
         self._parts = (_Part * len(fields))()
         self._numbers: list[tuple[int, Field]] = []
-        self._texts: list[tuple[int, Field, _Texts]] = []
+        self._texts: list[tuple[int, Field, Texts]] = []
         for at, (part, field) in enumerate(zip(self._parts, fields, strict=True)):
             part.before, part.before_size, part.kind = field.before + bytes(_BEYOND_BYTES), len(field.before), _END
-            if field.text is not None:
+            if field.texts is not None:
                 part.kind = _TEXT
-                self._texts.append((at, field, _Texts(field.text)))
+                self._texts.append((at, field, field.texts))
             elif field.name:
                 self._numbers.append((at, field))
         self._room_bytes = sum(len(field.before) for field in fields) + _NUMBER_BYTES * len(self._numbers)
@@ -209,8 +209,14 @@ class Rows:
         return PackedRecords(buffer, at[:-1:2], sizes[::2], at[1::2], sizes[1::2])
 
 
-class _Texts:
-    """Texts by code, as bytes of one form."""
+class Texts:
+    """Texts by code, as bytes of one form.
+
+    Parameters
+    ----------
+    form
+        Makes the bytes of a text.
+    """
 
     def __init__(self, form: Callable[[str], bytes]) -> None:
         self._form = form
@@ -218,12 +224,21 @@ class _Texts:
 
     def _clear(self) -> None:
         self._codes: dict[str, int] = {}
+        self._coded: tuple[Any, Ints] = None, np.empty(0, np.int64)
         self._bytes = bytearray()
         self._at = [0]
         self.longest_bytes = 0
 
     def codes(self, texts: Any) -> Ints:
         """Return a code for each text, shape (n,)."""
+        coded, codes = self._coded
+        # Writers that share texts are given the same ones one after the other.
+        if coded is not texts:
+            codes = self._code(texts)
+            self._coded = texts, codes
+        return codes
+
+    def _code(self, texts: Any) -> Ints:
         codes = self._codes
         try:
             return np.array([codes[text] for text in texts], np.int64)

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from tickertape.stream.compiled.rows import Field, PackedRecords, RowWriter
+from tickertape.stream.compiled.rows import Field, PackedRecords, RowWriter, Texts
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.kafka.partition import partition_for
@@ -142,6 +142,23 @@ class Results:
                 yield output, symbol, key, value
 
 
+#: The symbols, sources, resolutions and starts of n results.
+Identity: TypeAlias = tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[int]]
+
+
+def identity_of(keys: Sequence[WindowKey]) -> Identity:
+    """Return keys as columns."""
+    symbols, sources, resolutions, starts_ms = zip(*keys, strict=True) if keys else ((), (), (), ())
+    return symbols, sources, resolutions, starts_ms
+
+
+class ResultTexts:
+    """The symbols, sources and resolutions of results as bytes, for writers that write the same ones one by one."""
+
+    def __init__(self) -> None:
+        self.by_name = {(name, form): Texts(form) for name in _IDENTITY[:-1] for form in (_to_bytes, _to_json)}
+
+
 class ResultWriter:
     """Encodes results of one kind as records.
 
@@ -149,9 +166,11 @@ class ResultWriter:
     ----------
     output
         The kind. Its Struct has ``symbol``, ``source``, ``resolution``, ``start_ms``, and fields named as the columns.
+    texts
+        What it shares with other writers, or None.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, texts: ResultTexts | None = None) -> None:
         self.output = output
         self._result: Any = output.result
         self._fields = output.result.__struct_fields__
@@ -159,31 +178,35 @@ class ResultWriter:
         self._nullable = [field.name for field in fields if set(get_args(field.type)) == {int, NoneType}]
         self._ends = f"|{output.kind}" if output.kind else ""
         self._encode = msgspec.json.Encoder().encode
-        self._rows = _row_writer(output.result, self._nullable, self._ends)
+        self._rows = _row_writer(output.result, self._nullable, self._ends, texts)
 
-    def write(self, keys: list[WindowKey], columns: Columns) -> list[ResultBlock]:
+    def write(self, keys: Sequence[WindowKey], columns: Columns) -> list[ResultBlock]:
         """Return a record for each window, in blocks. Columns have shape (n,).
 
         NaN becomes null, and in a field that may be null a negative integer does.
         """
-        if not keys:
+        return self.write_of(identity_of(keys), columns)
+
+    def write_of(self, identity: Identity, columns: Columns) -> list[ResultBlock]:
+        """Return what `write` does, of keys as columns."""
+        symbols, _, _, starts_ms = identity
+        if not symbols:
             return []
-        identity = dict(zip(_IDENTITY, zip(*keys, strict=True), strict=True))
-        symbols = identity["symbol"]
+        named: dict[str, Any] = dict(zip(_IDENTITY, identity, strict=True))
         rows = None
         if self._rows is not None:
-            rows = self._rows.rows(columns | identity | {"start_ms": np.array(identity["start_ms"], np.int64)})
+            rows = self._rows.rows(columns | named | {"start_ms": np.array(starts_ms, np.int64)})
         blocks = []
-        for first in range(0, len(keys), _BLOCK_RESULTS):
+        for first in range(0, len(symbols), _BLOCK_RESULTS):
             part = slice(first, first + _BLOCK_RESULTS)
             of = symbols[part]
-            write = partial(rows.write, first, len(of)) if rows else partial(self._one_by_one, keys, columns, part)
+            write = partial(rows.write, first, len(of)) if rows else partial(self._one_by_one, identity, columns, part)
             blocks.append(ResultBlock(self.output, of, write))
         return blocks
 
-    def _one_by_one(self, keys: list[WindowKey], columns: Columns, part: slice) -> list[tuple[bytes, bytes]]:
-        keys = keys[part]
-        values: dict[str, Sequence[Any]] = dict(zip(_IDENTITY, zip(*keys, strict=True), strict=True))
+    def _one_by_one(self, identity: Identity, columns: Columns, part: slice) -> list[tuple[bytes, bytes]]:
+        keys = list(zip(*(of[part] for of in identity), strict=True))
+        values: dict[str, Sequence[Any]] = {name: of[part] for name, of in zip(_IDENTITY, identity, strict=True)}
         for name in self._fields:
             if name not in values:
                 values[name] = columns[name][part].tolist()
@@ -197,17 +220,27 @@ class ResultWriter:
         ]
 
 
-def _row_writer(result: type[Struct], nullable: Collection[str], ends: str) -> RowWriter | None:
+def _to_bytes(text: str) -> bytes:
+    return text.encode()
+
+
+def _to_json(text: str) -> bytes:
+    return msgspec.json.encode(text)
+
+
+def _row_writer(
+    result: type[Struct], nullable: Collection[str], ends: str, texts: ResultTexts | None
+) -> RowWriter | None:
     """Return a writer of a result's records as msgspec writes them, or None for a Struct that isn't a plain object."""
     config = result.__struct_config__
     if config.array_like or config.omit_defaults or not isinstance(config.tag, str | None):
         return None
-    names, json = set(_IDENTITY[:-1]), msgspec.json.encode
-    key = [Field(b"|" if i else b"", name, str.encode if name in names else None) for i, name in enumerate(_IDENTITY)]
-    before, value = b"{", []
+    shared = (texts or ResultTexts()).by_name
+    key = [Field(b"|" if i else b"", name, shared.get((name, _to_bytes))) for i, name in enumerate(_IDENTITY)]
+    before, value, json = b"{", [], msgspec.json.encode
     if config.tag is not None:
         before += json(config.tag_field) + b":" + json(config.tag) + b","
     for name, encoded in zip(result.__struct_fields__, result.__struct_encode_fields__, strict=True):
-        value.append(Field(before + json(encoded) + b":", name, json if name in names else None, name in nullable))
+        value.append(Field(before + json(encoded) + b":", name, shared.get((name, _to_json)), name in nullable))
         before = b","
     return RowWriter((key, ends.encode()), (value, b"}"))

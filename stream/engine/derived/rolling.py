@@ -65,7 +65,7 @@ class RollingSeries(CorrectableSeries[Slid]):
                 )
         self._columns = dtypes_of(rolling.of, rolling.takes)
         super().__init__(
-            Output(rolling.sink.name, rolling.kind, _result(rolling, rolling_ms)),
+            [Output(rolling.sink.name, rolling.kind, _result(rolling, rolling_ms))],
             {resolution: step_ms},
             self._columns,
             {"marks": (_MARKS, 0)},
@@ -90,8 +90,8 @@ class RollingSeries(CorrectableSeries[Slid]):
         kept = self._columns | {"incomplete": (_BOOL, False), "spoiled_ms": (INT, NEVER_MS)}
         return f"{self._form_of(kept)} {self._wide_ms}"
 
-    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
-        super().assign(shard, _with_marks(kept, self._step_ms) if kept else None, anew=anew)
+    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> list[str]:
+        return super().assign(shard, _with_marks(kept, self._step_ms) if kept else None, anew=anew)
 
     def _restored(self, shard: int) -> None:
         for series in self._series[shard].values():
