@@ -214,8 +214,9 @@ class CorrectableSeries(ABC, Generic[S]):
         places = computed
         if changed:
             publish = columns.pop("publish")
-            places = [computed[i] for i in np.flatnonzero(publish).tolist()]
-            columns = {name: column[publish] for name, column in columns.items()}
+            if not publish.all():
+                places = [computed[i] for i in np.flatnonzero(publish).tolist()]
+                columns = {name: column[publish] for name, column in columns.items()}
         made = self._results(places, columns, times)
         if self._joins:
             made = self._joint.with_all(made, places, computed)

@@ -73,7 +73,9 @@ def directional(bars: Columns, n: int) -> tuple[Floats, ...]:
 
 
 ORACLES = [
-    Oracle(SMA, [(30,), (1,), (3,)], named(lambda b, n: b["close"] if n == 1 else talib.SMA(b["close"], n), "sma"), "price"),
+    Oracle(
+        SMA, [(30,), (1,), (3,)], named(lambda b, n: b["close"] if n == 1 else talib.SMA(b["close"], n), "sma"), "price"
+    ),
     Oracle(EMA, [(12,), (26,), (2,)], named(lambda b, n: talib.EMA(b["close"], n), "ema")),
     Oracle(WMA, [(30,), (2,)], named(lambda b, n: talib.WMA(b["close"], n), "wma"), "price"),
     Oracle(DEMA, [(30,), (5,)], named(lambda b, n: talib.DEMA(b["close"], n), "dema")),
@@ -94,9 +96,14 @@ ORACLES = [
     Oracle(ATR, [(14,), (3,), (1,)], named(lambda b, n: talib.ATR(*hlc(b), n), "atr")),
     Oracle(ADX, [(14,), (2,)], named(directional, "plus_di", "minus_di", "adx")),
     Oracle(
-        STOCH, [(5, 3, 3), (14, 1, 2)], named(lambda b, k, s, d: talib.STOCH(*hlc(b), k, s, 0, d, 0), "slow_k", "slow_d"), "percent"
+        STOCH,
+        [(5, 3, 3), (14, 1, 2)],
+        named(lambda b, k, s, d: talib.STOCH(*hlc(b), k, s, 0, d, 0), "slow_k", "slow_d"),
+        "percent",
     ),
-    Oracle(STOCHF, [(5, 3), (14, 1)], named(lambda b, k, d: talib.STOCHF(*hlc(b), k, d, 0), "fast_k", "fast_d"), "percent"),
+    Oracle(
+        STOCHF, [(5, 3), (14, 1)], named(lambda b, k, d: talib.STOCHF(*hlc(b), k, d, 0), "fast_k", "fast_d"), "percent"
+    ),
     Oracle(
         STOCHRSI,
         [(14, 5, 3), (3, 2, 1)],
@@ -115,7 +122,9 @@ ORACLES = [
 
 def fresh(recursion: Recursion, series: int) -> Columns:
     """Return the state of series that have had no bar."""
-    return {name: np.full((series, *dtype.shape), start, dtype.base) for name, (dtype, start) in recursion.state.items()}
+    return {
+        name: np.full((series, *dtype.shape), start, dtype.base) for name, (dtype, start) in recursion.state.items()
+    }
 
 
 def step(recursion: Recursion, bars: Columns, state: Columns | None = None) -> Columns:
