@@ -120,9 +120,10 @@ def show(console: Console, figures: dict[str, float]) -> bool:
     taken = figures["compute_seconds"] + figures["write_seconds"]
     ok = taken <= CEILING
     console.print(
-        f"{figures['indicators']:.0f} indicators on the bars of one second of {SYMBOLS:,} symbols, {figures['results']:,.0f} "
-        f"results: {figures['compute_seconds']:.2f} s of CPU time to compute and {figures['write_seconds']:.2f} s to "
-        f"write, beside {figures['bars_seconds']:.2f} s for the bars; ceiling {CEILING:g} s {'met' if ok else 'MISSED'}",
+        f"{figures['indicators']:.0f} indicators on the bars of one second of {SYMBOLS:,} symbols, "
+        f"{figures['results']:,.0f} results: {figures['compute_seconds']:.2f} s of CPU time to compute and "
+        f"{figures['write_seconds']:.2f} s to write, beside {figures['bars_seconds']:.2f} s for the bars; "
+        f"ceiling {CEILING:g} s {'met' if ok else 'MISSED'}",
         highlight=False,
     )
     return ok

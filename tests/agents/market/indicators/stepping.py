@@ -39,15 +39,16 @@ PRICES = ("open", "high", "low", "close", "volume")
 class Oracle(NamedTuple):
     """An indicator, parameters to try, and TA-Lib's answer for bars of one series.
 
-    ``scale`` is how far an answer may be off, as a part of this: of the prices (``price``) or of a hundred
-    (``percent``). For it, TA-Lib subtracts running sums, or an answer is a difference of near values. ``exact`` is for
-    those whose arithmetic is the same to the last bit.
+    ``off`` is None where the answers are the same to the last bit. Otherwise they may be off by a billionth, of the
+    answer and of the greatest price so far (``price``) or of a hundred (``percent``), because TA-Lib sums in another
+    order. ``last_bars`` says that an answer depends only on as many bars as the warm-up takes.
     """
 
     indicator: Indicator
     tries: Sequence[tuple[float, ...]]
     answer: Callable[..., dict[str, Any]]
-    scale: str = "exact"
+    off: str | None = None
+    last_bars: bool = False
 
     @property
     def name(self) -> str:
@@ -77,7 +78,7 @@ ORACLES = [
         SMA, [(30,), (1,), (3,)], named(lambda b, n: b["close"] if n == 1 else talib.SMA(b["close"], n), "sma"), "price"
     ),
     Oracle(EMA, [(12,), (26,), (2,)], named(lambda b, n: talib.EMA(b["close"], n), "ema")),
-    Oracle(WMA, [(30,), (2,)], named(lambda b, n: talib.WMA(b["close"], n), "wma"), "price"),
+    Oracle(WMA, [(30,), (2,)], named(lambda b, n: talib.WMA(b["close"], n), "wma"), "price", True),
     Oracle(DEMA, [(30,), (5,)], named(lambda b, n: talib.DEMA(b["close"], n), "dema")),
     Oracle(TEMA, [(30,), (5,)], named(lambda b, n: talib.TEMA(b["close"], n), "tema")),
     Oracle(KAMA, [(30,), (5,)], named(lambda b, n: talib.KAMA(b["close"], n), "kama"), "price"),
@@ -92,6 +93,7 @@ ORACLES = [
         [(20, 2), (5, 2.5)],
         named(lambda b, n, w: talib.BBANDS(b["close"], n, w, w), "upper", "middle", "lower"),
         "price",
+        True,
     ),
     Oracle(ATR, [(14,), (3,), (1,)], named(lambda b, n: talib.ATR(*hlc(b), n), "atr")),
     Oracle(ADX, [(14,), (2,)], named(directional, "plus_di", "minus_di", "adx")),
@@ -110,9 +112,9 @@ ORACLES = [
         named(lambda b, n, k, d: talib.STOCHRSI(b["close"], n, k, d, 0), "fast_k", "fast_d"),
         "percent",
     ),
-    Oracle(CCI, [(14,), (3,)], named(lambda b, n: talib.CCI(*hlc(b), n), "cci"), "percent"),
+    Oracle(CCI, [(14,), (3,)], named(lambda b, n: talib.CCI(*hlc(b), n), "cci"), "percent", True),
     Oracle(WILLR, [(14,), (2,)], named(lambda b, n: talib.WILLR(*hlc(b), n), "willr")),
-    Oracle(MFI, [(14,), (2,)], named(lambda b, n: talib.MFI(*hlc(b), b["volume"], n), "mfi"), "percent"),
+    Oracle(MFI, [(14,), (2,)], named(lambda b, n: talib.MFI(*hlc(b), b["volume"], n), "mfi"), "percent", True),
     Oracle(OBV, [()], named(lambda b: talib.OBV(b["close"], b["volume"]), "obv")),
     Oracle(SAR, [(0.02, 0.2), (0.1, 0.05)], named(lambda b, a, m: talib.SAR(b["high"], b["low"], a, m), "sar")),
     Oracle(AROON, [(14,), (2,)], named(lambda b, n: talib.AROON(b["high"], b["low"], n), "down", "up")),
@@ -148,13 +150,13 @@ def walk(kind: str, bars: int, series: int, seed: int) -> Columns:
     close = 100 * np.exp(np.cumsum(np.abs(moves) if kind == "rising" else moves, axis=0))
     if kind == "ticks":
         # Few prices, so many are equal.
-        close = np.round(close) / 1
+        close = np.round(close * 4) / 4
     spread = 0.0 if kind in ("flat", "one price a bar") else 0.003
     opened = np.vstack([close[:1], close[:-1]])
     high = np.maximum(opened, close) * (1 + spread * rng.random((bars, series)))
     low = np.minimum(opened, close) * (1 - spread * rng.random((bars, series)))
     if kind == "ticks":
-        high, low = np.ceil(high), np.floor(low)
+        high, low = np.ceil(high * 4) / 4, np.floor(low * 4) / 4
     if kind == "one price a bar":
         high = low = opened = close
     volume = np.zeros((bars, series)) if kind == "no volume" else 10 + rng.integers(0, 1000, (bars, series)) / 8
