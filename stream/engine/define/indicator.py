@@ -90,8 +90,8 @@ class Indicator:
 
     def kind(self, values: Sequence[float], mode: str = "") -> str:
         """Return the kind of the results: ``macd_12_26_9``, ``ema_12_tradingview``."""
-        default = self.modes[0] if self.modes else ""
-        return "_".join([self.name, *(f"{value:g}" for value in values), *([mode] if mode != default else [])])
+        names = [mode] if mode and mode != self.modes[0] else []
+        return "_".join([self.name, *(f"{value:g}" for value in values), *names])
 
     def recursion(self, values: Sequence[float], mode: str = "", resolutions: tuple[str, ...] = ("1m",)) -> Recursion:
         """Return the recursion with these values of all parameters, for windows of these resolutions.
