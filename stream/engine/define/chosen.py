@@ -33,7 +33,7 @@ def chosen(text: str, indicators: Sequence[Indicator], windowings: Sequence[Wind
     """
     known = {one.name: one for one in indicators}
     of = {one.output.name: one for one in windowings}
-    found: dict[tuple[str, str], list[Recursion]] = {}
+    found: dict[tuple[str, str, tuple[str, ...]], list[Recursion]] = {}
     kinds: set[str] = set()
     for item in filter(None, map(str.strip, re.split(r"[;\n]", text))):
         recursion = _recursion(item, known, of)
@@ -41,8 +41,8 @@ def chosen(text: str, indicators: Sequence[Indicator], windowings: Sequence[Wind
             _fail(item, f"{recursion.output.kind} is there twice: keep one, with all resolutions, as in rsi(14)@1m,1h")
         kinds.add(recursion.output.kind)
         for resolution in recursion.resolutions:
-            found.setdefault((recursion.of.output.name, resolution), []).append(recursion)
-    return [Recursions(of[name], resolution, tuple(members)) for (name, resolution), members in found.items()]
+            found.setdefault((recursion.of.output.name, resolution, recursion.takes), []).append(recursion)
+    return [Recursions(of[name], resolution, tuple(members)) for (name, resolution, _), members in found.items()]
 
 
 def _recursion(item: str, known: dict[str, Indicator], of: dict[str, Windowing]) -> Recursion:

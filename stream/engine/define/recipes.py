@@ -161,7 +161,7 @@ class Recursions:
     of, resolution
         The windows.
     members
-        The recursions, each of another kind. Their own ``resolutions`` don't matter.
+        The recursions, each of another kind. They take the same metrics. Their own ``resolutions`` don't matter.
     """
 
     of: Windowing

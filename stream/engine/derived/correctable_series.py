@@ -4,9 +4,8 @@ from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import compress
-from typing import Any, Generic
+from typing import Generic
 
-import msgspec
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
@@ -22,24 +21,11 @@ from tickertape.stream.engine.core.results import (
     identity_of,
 )
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema
-from tickertape.stream.engine.define.aggregate import FLOAT, INT
-from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.joint import Joint
 from tickertape.stream.engine.derived.post_processor import Times
 from tickertape.stream.engine.derived.series import Arena, Place, S, rows_of
 from tickertape.stream.engine.derived.stored import Stored, packed
 from tickertape.stream.engine.recovery.state import Kept
-
-_DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
-
-
-def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.dtype[Any], Any]]:
-    """Return the types and initial values of columns of windows, which may be partials or metrics."""
-    types = {one.name: _DTYPES.get(one.type, FLOAT) for one in msgspec.structs.fields(windowing.result)}
-    return {
-        name: (windowing.aggregate.schema[name][0] if name in windowing.aggregate.schema else types[name], 0)
-        for name in names
-    }
 
 
 class CorrectableSeries(ABC, Generic[S]):

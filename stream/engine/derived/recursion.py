@@ -10,8 +10,8 @@ from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.core.table import Columns, Schema
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Recursion
-from tickertape.stream.engine.derived.correctable_series import CorrectableSeries, dtypes_of
-from tickertape.stream.engine.derived.series import Place, Series
+from tickertape.stream.engine.derived.correctable_series import CorrectableSeries
+from tickertape.stream.engine.derived.series import Place, Series, dtypes_of
 from tickertape.stream.errors import ConfigError
 
 #: The number of windows since the last gap, if there was none.

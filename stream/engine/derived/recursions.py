@@ -8,9 +8,8 @@ from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Recursion, Recursions
-from tickertape.stream.engine.derived.correctable_series import dtypes_of
 from tickertape.stream.engine.derived.recursion import EVER, StatefulSeries, passed
-from tickertape.stream.engine.derived.series import Place, Series
+from tickertape.stream.engine.derived.series import Place, Series, dtypes_of
 from tickertape.stream.engine.recovery.state import Kept
 
 _SHARED = ("symbol", "source", "resolution", "start_ms", "final", "revision")
@@ -33,12 +32,13 @@ class RecursionsSeries(StatefulSeries):
         super().__init__(
             [member.output for member in members],
             {recursions.resolution: of.resolutions[recursions.resolution]},
-            dtypes_of(of, sorted({name for member in members for name in member.takes})),
+            dtypes_of(of, members[0].takes),
             {_column(member, name): column for member in members for name, column in member.state.items()},
             # Each member's own is checked below.
             0,
             {_column(member, "joined"): (INT, 0) for member in members},
         )
+        self._of_windows = of.output.name
         self._members = members
         #: Those that the snapshot being restored doesn't have.
         self._without_past: list[Recursion] = []
@@ -46,7 +46,7 @@ class RecursionsSeries(StatefulSeries):
 
     @property
     def form(self) -> str:
-        return f"{self.outputs[0].sink} together {sorted(self.widths.items())} {self.takes}"
+        return f"{self._of_windows} {sorted(self.widths.items())} {self.takes}"
 
     def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> list[str]:
         if kept is None:

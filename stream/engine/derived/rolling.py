@@ -25,9 +25,9 @@ from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Rolling
 from tickertape.stream.engine.derived.block_folds import BlockFolds, Slid
-from tickertape.stream.engine.derived.correctable_series import CorrectableSeries, dtypes_of
+from tickertape.stream.engine.derived.correctable_series import CorrectableSeries
 from tickertape.stream.engine.derived.joint import Joint
-from tickertape.stream.engine.derived.series import Place
+from tickertape.stream.engine.derived.series import Place, dtypes_of
 from tickertape.stream.engine.recovery.state import Kept
 from tickertape.stream.errors import ConfigError
 
