@@ -1,4 +1,4 @@
-"""What follows bars, against TA-Lib."""
+"""The indicators that are always on, against TA-Lib."""
 
 from collections.abc import Callable
 from typing import Any
