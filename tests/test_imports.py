@@ -79,6 +79,13 @@ LEVELS = {
     "stream.command_line": 14,
     "agents": 4,
     "agents.market": 4,
+    "agents.market.indicators": 5,
+    "agents.market.indicators.averages": 6,
+    "agents.market.indicators.momentum": 6,
+    "agents.market.indicators.trend": 6,
+    "agents.market.indicators.volatility": 6,
+    "agents.market.indicators.volume": 6,
+    "agents.market.indicators.defaults": 7,
     "agents.social": 4,
 }
 # A room's commands may import whatever they run, wherever it lies.

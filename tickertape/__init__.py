@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tickertape.stream.engine.core.records import Records
     from tickertape.stream.engine.core.table import Columns, Schema
     from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Steps, Sum
+    from tickertape.stream.engine.define.indicator import Formula, Indicator, Parameter
     from tickertape.stream.engine.define.recipes import Recursion, Rolling, Signals, Slicing, Windowing
     from tickertape.stream.engine.define.sketches import Distinct, Frequent
     from tickertape.stream.errors import (
@@ -90,6 +91,7 @@ _PLACES = {
     f"{_ENGINE}.core.records": ("Records",),
     f"{_ENGINE}.core.table": ("Columns", "Schema"),
     f"{_ENGINE}.define.aggregate": ("FLOAT", "INT", "Aggregate", "Extreme", "Reducer", "Steps", "Sum"),
+    f"{_ENGINE}.define.indicator": ("Formula", "Indicator", "Parameter"),
     f"{_ENGINE}.define.recipes": ("Recursion", "Rolling", "Signals", "Slicing", "Windowing"),
     f"{_ENGINE}.define.sketches": ("Distinct", "Frequent"),
     "tickertape.stream.errors": (
@@ -153,9 +155,11 @@ __all__ = [
     "Feed",
     "Floats",
     "Format",
+    "Formula",
     "Frequent",
     "Heartbeat",
     "Http",
+    "Indicator",
     "InputError",
     "Instrument",
     "Ints",
@@ -166,6 +170,7 @@ __all__ = [
     "NotSent",
     "Other",
     "Page",
+    "Parameter",
     "Perpetual",
     "Post",
     "Quote",

@@ -1,7 +1,7 @@
 """Writes rows of columns as keys and JSON values with compiled code, and frames them as records of a batch."""
 
 import ctypes
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ctypes import c_char_p, c_int64, c_void_p
 from typing import Any, NamedTuple, TypeAlias, overload
 
@@ -123,15 +123,15 @@ class Field(NamedTuple):
         What comes before it.
     name
         Its column.
-    text
-        Makes the bytes of a text; None for a column of numbers or flags.
+    texts
+        The bytes of its texts; None for a column of numbers or flags. Fields of several writers may share them.
     nullable
         Whether a negative integer stands for null.
     """
 
     before: bytes
     name: str
-    text: Callable[[str], bytes] | None = None
+    texts: Texts | None = None
     nullable: bool = False
 
 
@@ -154,9 +154,9 @@ class RowWriter:
         self._texts: list[tuple[int, Field, Texts]] = []
         for at, (part, field) in enumerate(zip(self._parts, fields, strict=True)):
             part.before, part.before_size, part.kind = field.before + bytes(_BEYOND_BYTES), len(field.before), _END
-            if field.text is not None:
+            if field.texts is not None:
                 part.kind = _TEXT
-                self._texts.append((at, field, Texts(field.text)))
+                self._texts.append((at, field, field.texts))
             elif field.name:
                 self._numbers.append((at, field))
         self._room_bytes = sum(len(field.before) for field in fields) + _NUMBER_BYTES * len(self._numbers)

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from tickertape.stream.compiled.rows import Field, PackedRecords, RowWriter
-from tickertape.stream.compiled.texts import Coded
+from tickertape.stream.compiled.texts import Coded, Texts
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.kafka.partition import partition_for
@@ -40,8 +40,8 @@ class WindowKeys(Sequence[WindowKey]):
 
     @classmethod
     def of(cls, keys: Sequence[WindowKey]) -> "WindowKeys":
-        """Return keys as columns; at least one."""
-        *names, start_ms = zip(*keys, strict=True)
+        """Return keys as columns."""
+        *names, start_ms = zip(*keys, strict=True) if keys else ((), (), (), ())
         symbol, source, resolution = map(Coded.of, names)
         return cls(symbol, source, resolution, np.array(start_ms, np.int64))
 
@@ -209,6 +209,13 @@ class Results:
                 yield output, symbol, key, value
 
 
+class ResultTexts:
+    """The symbols, sources and resolutions of results as bytes, for writers that write the same ones one by one."""
+
+    def __init__(self) -> None:
+        self.by_name = {(name, form): Texts(form) for name in _IDENTITY[:-1] for form in (_to_bytes, _to_json)}
+
+
 class ResultWriter:
     """Encodes results of one kind as records.
 
@@ -216,9 +223,11 @@ class ResultWriter:
     ----------
     output
         The kind. Its Struct has ``symbol``, ``source``, ``resolution``, ``start_ms``, and fields named as the columns.
+    texts
+        What it shares with other writers, or None.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, texts: ResultTexts | None = None) -> None:
         self.output = output
         self._result: Any = output.result
         self._fields = output.result.__struct_fields__
@@ -226,7 +235,7 @@ class ResultWriter:
         self._nullable = [field.name for field in fields if set(get_args(field.type)) == {int, NoneType}]
         self._ends = f"|{output.kind}" if output.kind else ""
         self._encode = msgspec.json.Encoder().encode
-        self._rows = _row_writer(output.result, self._nullable, self._ends)
+        self._rows = _row_writer(output.result, self._nullable, self._ends, texts)
 
     def write(self, keys: Sequence[WindowKey], columns: Columns) -> list[ResultBlock]:
         """Return a record for each window, in blocks. Columns have shape (n,).
@@ -264,17 +273,27 @@ class ResultWriter:
         ]
 
 
-def _row_writer(result: type[Struct], nullable: Collection[str], ends: str) -> RowWriter | None:
+def _to_bytes(text: str) -> bytes:
+    return text.encode()
+
+
+def _to_json(text: str) -> bytes:
+    return msgspec.json.encode(text)
+
+
+def _row_writer(
+    result: type[Struct], nullable: Collection[str], ends: str, texts: ResultTexts | None
+) -> RowWriter | None:
     """Return a writer of a result's records as msgspec writes them, or None for a Struct that isn't a plain object."""
     config = result.__struct_config__
     if config.array_like or config.omit_defaults or not isinstance(config.tag, str | None):
         return None
-    names, json = set(_IDENTITY[:-1]), msgspec.json.encode
-    key = [Field(b"|" if i else b"", name, str.encode if name in names else None) for i, name in enumerate(_IDENTITY)]
-    before, value = b"{", []
+    shared = (texts or ResultTexts()).by_name
+    key = [Field(b"|" if i else b"", name, shared.get((name, _to_bytes))) for i, name in enumerate(_IDENTITY)]
+    before, value, json = b"{", [], msgspec.json.encode
     if config.tag is not None:
         before += json(config.tag_field) + b":" + json(config.tag) + b","
     for name, encoded in zip(result.__struct_fields__, result.__struct_encode_fields__, strict=True):
-        value.append(Field(before + json(encoded) + b":", name, json if name in names else None, name in nullable))
+        value.append(Field(before + json(encoded) + b":", name, shared.get((name, _to_json)), name in nullable))
         before = b","
     return RowWriter((key, ends.encode()), (value, b"}"))
