@@ -146,7 +146,9 @@ def walk(kind: str, bars: int, series: int, seed: int) -> Columns:
     rng = np.random.default_rng(seed)
     moves = rng.normal(0, {"wild": 0.1, "flat": 0.0}.get(kind, 0.002), (bars, series))
     if kind == "jumps":
-        moves += np.where(rng.random((bars, series)) < 0.1, rng.choice([-3.0, 3.0], (bars, series)), 0.0)
+        # To and fro: where a price has lost many orders of magnitude, TA-Lib takes its changes and flows for none.
+        jumps = rng.random((bars, series)) < 0.1
+        moves += np.where(jumps, 3.0 * (-1.0) ** np.cumsum(jumps, axis=0), 0.0)
     close = 100 * np.exp(np.cumsum(np.abs(moves) if kind == "rising" else moves, axis=0))
     if kind == "ticks":
         # Few prices, so many are equal.
