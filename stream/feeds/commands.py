@@ -141,7 +141,7 @@ def feed_file(
     from tickertape.stream.feeds.publish import session
 
     console, tally = Console(stderr=True), Tally()
-    format_ = format_named(kind, settings.agents)
+    format_ = format_named(kind, settings.agents, settings.feeds)
     send = partial(
         session.feed,
         settings,

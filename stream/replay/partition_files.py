@@ -37,7 +37,8 @@ READ_EVENTS = 4096
 
 JSON = ("json", "jsonl")
 
-_encode = msgspec.json.Encoder().encode
+# A price may be a decimal, whose digits are all written.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Part(NamedTuple):
