@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -14,7 +15,8 @@ from tickertape.schemas.quote import Quote
 from tickertape.stream.errors import ConfigError, InputError
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.asking import parts
-from tickertape.stream.feeds.adapt.rest import Asked, History, Snapshots
+from tickertape.stream.feeds.adapt.rest import Asked, Daily, History, Snapshots
+from tickertape.stream.feeds.define.archive import Archive
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.page import Get, Page
@@ -63,6 +65,8 @@ class ExchangeSettings(Struct, frozen=True):
         True to ask for missing trades, if the exchange has a history by number.
     history_url
         The address at which they are asked for. Empty: the exchange's own.
+    archive_url
+        The address below which files of past trades are, if the exchange publishes them. Empty: the exchange's own.
     snapshot_url
         The address at which snapshots of books are asked for, if the exchange doesn't stream them. Empty: its own.
     channels
@@ -79,6 +83,7 @@ class ExchangeSettings(Struct, frozen=True):
     info_url: str = ""
     refill: bool = True
     history_url: str = ""
+    archive_url: str = ""
     snapshot_url: str = ""
     channels: str = "trades quotes"
     depth: int = 0
@@ -109,6 +114,8 @@ class Exchange(Source):
         Whether all digits are kept: the setting ``decimals``.
     history
         The exchange's history of trades by number; None if it has none.
+    daily
+        The exchange's files of past trades, if it publishes them.
     snapshots
         The exchange's snapshots of books, if it doesn't stream them.
     marks
@@ -124,6 +131,7 @@ class Exchange(Source):
     channels: ClassVar[Mapping[str, Sequence[Channel]]] = {}
     marks: ClassVar[tuple[bytes, ...]] = ()
     history: ClassVar[History | None] = None
+    daily: ClassVar[Daily | None] = None
     snapshots: ClassVar[Snapshots | None] = None
 
     def __init__(self, settings: ExchangeSettings, symbols: Sequence[str], names: Names, name: str) -> None:
@@ -225,6 +233,14 @@ class Exchange(Source):
             for one in wanted
         ]
         return Page(trades, has_more=found.has_more)
+
+    def archive(self, symbol: str, day: date) -> Archive | None:
+        if self.daily is None:
+            return None
+        name = quote(self.names.theirs(symbol), safe="")
+        path = self.daily.path.format(name=name, day=day.isoformat())
+        url = f"{(self.settings.archive_url or self.daily.url).rstrip('/')}/{path}"
+        return Archive(url, self.daily.format, f"{url}.CHECKSUM")
 
     def base_per_unit(self, symbol: str) -> float:
         return self.names.base_per_unit(self.names.theirs(symbol))

@@ -1,4 +1,4 @@
-"""What exchanges are asked by HTTP: trades that were missed, and snapshots of order books."""
+"""What exchanges are asked by HTTP: trades that were missed, files of past trades, and snapshots of order books."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -65,6 +65,25 @@ class History(Struct, frozen=True):
 
     url: str
     asked: Callable[[Asked, Get], Awaitable[Rows]]
+
+
+class Daily(Struct, frozen=True):
+    """An exchange's files of a symbol's trades of one day.
+
+    Attributes
+    ----------
+    url
+        The address that they are below.
+    path
+        The rest of the address, with ``{name}`` for the exchange's own name of the symbol, and ``{day}`` as 2026-01-02.
+        The same with ``.CHECKSUM`` after it has the file's SHA-256.
+    format
+        The name of their format.
+    """
+
+    url: str
+    path: str
+    format: str
 
 
 class Snapshots(Struct, frozen=True):

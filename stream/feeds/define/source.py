@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from datetime import date
 
 from tickertape.schemas.events import Event
 from tickertape.schemas.instrument import Instrument
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.archive import Archive
 from tickertape.stream.feeds.define.book_rule import BookRule
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
@@ -145,6 +147,13 @@ class Source(ABC):
             The request failed; it may be repeated.
         """
         raise NotImplementedError
+
+    def archive(self, symbol: str, day: date) -> Archive | None:  # noqa: ARG002 - for sources that have such files
+        """Return where a file of a symbol's trades of one day is, if the source publishes such files; else None.
+
+        Its trades are those that `missed` returns, under the same numbers.
+        """
+        return None
 
     async def snapshot(self, get: Get, symbol: str) -> Change:
         """Request a snapshot of an order book, for a `BookRule` with the way ``fetch``.

@@ -14,11 +14,11 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
-from tickertape.stream.feeds.adapt.rest import History
+from tickertape.stream.feeds.adapt.rest import Daily, History
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
-from tickertape.stream.feeds.history.binance import HISTORY
+from tickertape.stream.feeds.history.binance import DAILY, HISTORY
 from tickertape.stream.feeds.hosts.limit import Limit
 from tickertape.stream.feeds.instruments.names import RecordedPairs
 from tickertape.stream.feeds.snapshots.binance import SPOT
@@ -91,6 +91,7 @@ class Binance(Exchange):
     rising = (Quote,)
     connections, requests = Limit(300, 300.0), Limit(6000, 60.0)
     history: ClassVar[History | None] = HISTORY
+    daily: ClassVar[Daily | None] = DAILY
     snapshots = SPOT
     channels: ClassVar = {
         "trades": (Channel("trade", Trade),),

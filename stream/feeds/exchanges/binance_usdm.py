@@ -57,7 +57,7 @@ class BinanceUsdm(Binance):
 
     setting = "TICKERTAPE_BINANCEUSDM_URL"
     # Its history has no aggregates by the numbers of their trades.
-    requests, history = Limit(2400, 60.0), None
+    requests, history, daily = Limit(2400, 60.0), None, None
     snapshots = USDM
     channels: ClassVar = {
         # There are no streams of single trades.

@@ -1,4 +1,4 @@
-"""Binance spot: trades by number, of any age."""
+"""Binance spot: trades by number, of any age, and files of each day's trades."""
 
 from decimal import Decimal
 from typing import Generic
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tickertape.schemas.fields import Id, Positive
 from tickertape.stream.feeds.adapt import wire
-from tickertape.stream.feeds.adapt.rest import Asked, History, Row, Rows
+from tickertape.stream.feeds.adapt.rest import Asked, Daily, History, Row, Rows
 from tickertape.stream.feeds.define.page import Get
 
 # Of the 6,000 a minute that an address has.
@@ -39,3 +39,5 @@ async def _asked(asked: Asked, get: Get) -> Rows:
 
 
 HISTORY = History("https://api.binance.com/api/v3/historicalTrades", _asked)
+# https://github.com/binance/binance-public-data
+DAILY = Daily("https://data.binance.vision", "data/spot/daily/trades/{name}/{name}-trades-{day}.zip", "binance-csv")

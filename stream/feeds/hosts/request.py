@@ -1,7 +1,9 @@
 """Requests by HTTP, within the budget of their host."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import IO
 
 import aiohttp
 from msgspec import Struct
@@ -86,26 +88,69 @@ async def get(
     """
     if wait_seconds := await budget.request(weight, patience_seconds):
         raise RequestError(f"{url}: its host allows no request for {wait_seconds:.0f} s", 0, wait_seconds)
+    async with _answer(url, budget, aiohttp.ClientTimeout(total=seconds), headers) as answer:
+        body = await _read(answer, most_bytes)
+        if len(body) > most_bytes:
+            raise RequestError(f"{url}: the answer has more than {most_bytes} bytes", answer.status)
+        return Answered(body, {name.lower(): value for name, value in answer.headers.items()})
+
+
+async def download(url: str, budget: Budget, file: IO[bytes], *, silence_seconds: float = 60.0) -> None:
+    """Write an answer of any size to a file, as `get` asks for it.
+
+    Parameters
+    ----------
+    url, budget
+        See `get`.
+    file
+        The file; it is emptied first.
+    silence_seconds
+        The most time without a byte.
+
+    Raises
+    ------
+    RequestError
+        See `get`.
+    """
+    await budget.request()
+    file.seek(0)
+    file.truncate()
+    limits = aiohttp.ClientTimeout(total=None, sock_connect=silence_seconds, sock_read=silence_seconds)
+    async with _answer(url, budget, limits, None) as answer:
+        async for part in answer.content.iter_any():
+            file.write(part)
+    file.flush()
+
+
+@asynccontextmanager
+async def _answer(
+    url: str, budget: Budget, limits: aiohttp.ClientTimeout, headers: Mapping[str, str] | None
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Ask for an address, and give the answer if its status is 200.
+
+    Raises
+    ------
+    RequestError
+        There is no answer in time, or it has another status; or reading it failed in the block.
+    """
     try:
         async with (
             aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=seconds),
+                timeout=limits,
                 headers={"User-Agent": "tickertape"} | dict(headers or {}),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=True,
             ) as session,
             session.get(URL(url, encoded=True), allow_redirects=False) as answer,
         ):
-            is_good = answer.status == 200
-            body = await _read(answer, most_bytes if is_good else _REASON_BYTES)
+            if answer.status == 200:
+                yield answer
+                return
+            body = await _read(answer, _REASON_BYTES)
     except TimeoutError:
-        raise RequestError(f"{url}: no answer within {seconds:g} s") from None
+        raise RequestError(f"{url}: no answer within {limits.total or limits.sock_read:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise RequestError(f"{url}: {one_line(str(error)) or type(error).__name__}") from None
-    if is_good and len(body) > most_bytes:
-        raise RequestError(f"{url}: the answer has more than {most_bytes} bytes", answer.status)
-    if is_good:
-        return Answered(body, {name.lower(): value for name, value in answer.headers.items()})
     wait_seconds = asked_seconds(answer.status, answer.headers.get("Retry-After", ""), time.time())
     if answer.status in BUSY:
         budget.block(wait_seconds)
