@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import random
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -99,12 +100,15 @@ class History:
         How often each path was asked for.
     statuses
         The next answers of the history by page: a status each, instead of a page.
+    most
+        How many trades of each symbol the history gives away; who asks for more waits until it is changed.
     """
 
     def __init__(self, trades: Mapping[str, Sequence[Made]], faults: Mapping[int, str], page: int = 1000) -> None:
         self.trades, self.faults, self.page = trades, faults, page
         self.asked: Counter[str] = Counter()
         self.statuses: list[int] = []
+        self.most: int | None = None
         history = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -133,6 +137,7 @@ class History:
         try:
             yield self
         finally:
+            self.most = None
             self.server.shutdown()
             thread.join()
             self.server.server_close()
@@ -154,9 +159,14 @@ class History:
         return self._file(name, number, path, path.endswith(".CHECKSUM"))
 
     def _page(self, name: str, first: int, limit: int) -> tuple[int, bytes]:
+        begin = self.trades[name][0].id if self.trades[name] else 0
+        while self.most is not None and first >= begin + self.most:
+            time.sleep(0.02)
         if self.statuses:
             return self.statuses.pop(0), b"{}"
         found = [one for one in self.trades[name] if one.id >= first][: min(limit, self.page)]
+        if self.most is not None:
+            found = [one for one in found if one.id < begin + self.most]
         rows = [
             {
                 "id": one.id,
@@ -197,9 +207,9 @@ class History:
                 continue
             if fault == "lacks" and chance.random() < 0.2:
                 continue
-            time = one.time_ms * 1000 + chance.randrange(1000) if fault == "us" else one.time_ms
+            at = one.time_ms * 1000 + chance.randrange(1000) if fault == "us" else one.time_ms
             worth = float(one.price) * float(one.quantity)
-            rows.writerow((one.id, one.price, one.quantity, f"{worth:.8f}", time, str(one.is_maker), "True"))
+            rows.writerow((one.id, one.price, one.quantity, f"{worth:.8f}", at, str(one.is_maker), "True"))
         found = io.BytesIO()
         with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as archive:
             head = f"{HEADER}\n" if fault == "header" else ""
