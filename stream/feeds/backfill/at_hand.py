@@ -1,7 +1,7 @@
 """Past trades from files at hand. A file that is wrong or cut off ends the run: what follows could not be mended."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 from tickertape.schemas.trade import Trade
@@ -18,7 +18,7 @@ class _Strict(Tally):
     """A tally that ends at the first line that can't be read."""
 
     def turn_down(self, path: Path, place: str) -> None:
-        raise InputError(f"{place}" if place.startswith(str(path)) else f"{path}: {place}")
+        raise InputError(place if place.startswith(str(path)) else f"{path}: {place}")
 
 
 class AtHand:
@@ -80,10 +80,7 @@ class AtHand:
     def _trades(self) -> Iterator[Trade]:
         self.tally = _Strict()
         found = read(self._paths, self._format, self.tally, self._clock, source=self._source)
-        return chain((one for one in found if isinstance(one, Trade)), self._end())
-
-    def _end(self) -> Iterator[Trade]:
-        """Raise an error after the last line, if a file was cut off."""
-        for note in self.tally.notes:
-            raise InputError(note)
-        return iter(())
+        yield from (one for one in found if isinstance(one, Trade))
+        if self.tally.notes:
+            # A file was cut off.
+            raise InputError(self.tally.notes[0])

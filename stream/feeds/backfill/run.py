@@ -18,7 +18,9 @@ from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.feeds.refill.refill import Seen
 from tickertape.stream.kafka.stores.control import Control, write_complete, write_past
 
+# What was sent since is read back by a run that goes on, and held in memory.
 STORE_SECONDS = 10.0
+STORE_TRADES = 200_000
 # Without an end, what came meanwhile is sent too, until there is no more of it than a live feed asks for at once.
 CLOSE_MS = 30_000
 
@@ -29,9 +31,9 @@ Trades = Callable[[Span, "dict[str, Seen]"], AsyncGenerator[list[Trade]]]
 class Backfill:
     """Sends past trades of a source, each once.
 
-    What is sent is stored every ten seconds: the last trade of each symbol that Kafka has acknowledged, and the ends of
-    the log at that moment. A run that goes on reads what the log has beyond these ends, so it knows every trade that is
-    there, whenever the last run ended.
+    What is sent is stored every ten seconds, or more often: the last trade of each symbol that Kafka has acknowledged,
+    and the ends of the log at that moment. A run that goes on reads what the log has beyond these ends, so it knows
+    every trade that is there, whenever the last run ended.
 
     Parameters
     ----------
@@ -117,16 +119,17 @@ class Backfill:
 
     async def batches(self) -> AsyncIterator[list[Trade]]:
         """Yield the trades that aren't in the log, by event time."""
-        due = time.monotonic() + STORE_SECONDS
+        due, left = time.monotonic() + STORE_SECONDS, STORE_TRADES
         while True:
             self._until_ms = self._end_ms()
             async with aclosing(self._trades(Span(self._from_ms, self._until_ms), self._ledger.complete)) as each:
                 async for batch in each:
                     if new := self._ledger.take(batch):
                         yield new
-                    if time.monotonic() > due:
+                    left -= len(new)
+                    if left < 0 or time.monotonic() > due:
                         await self._store()
-                        due = time.monotonic() + STORE_SECONDS
+                        due, left = time.monotonic() + STORE_SECONDS, STORE_TRADES
             if self._to_ms is not None or self._end_ms() - self._until_ms < CLOSE_MS:
                 return
 
