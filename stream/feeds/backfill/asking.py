@@ -31,12 +31,20 @@ class Asking:
         Requests an address.
     symbol
         The symbol.
+
+    Attributes
+    ----------
+    symbol
+        As given.
+    has_forgotten
+        Whether the source was found to have no trades any more that are old enough.
     """
 
     def __init__(self, source: Source, get: Get, symbol: str) -> None:
         self._source = source
         self._get = get
         self.symbol = symbol
+        self.has_forgotten = False
 
     async def page(self, first: int, last: int) -> list[Trade]:
         """Return trades from one number to another; those of a page if that has fewer, and none if there are none.
@@ -73,24 +81,26 @@ class Asking:
         """
         # All numbers below `low` are earlier; those from `high` on are not, or don't exist yet.
         low, high, step = 0, -1, 1
+        # The first trade from `high` on, if there is one.
+        first = -1
         while high < 0 or low < high:
             middle = low + step if high < 0 else (low + high) // 2
             found = await self.since(middle)
             if not found.trades and not found.has_more:
-                high = middle
+                high, first = middle, -1
                 continue
             if not found.trades:
-                # So old that the source doesn't have it any more.
+                self.has_forgotten = True
                 low = middle + 1
             elif found.trades[0].time_ms >= time_ms:
-                high = middle
+                high, first = middle, number_of(found.trades[0])
                 continue
             elif found.trades[-1].time_ms >= time_ms:
                 return next(number_of(one) for one in found.trades if one.time_ms >= time_ms)
             else:
                 low = last_of(found.trades[-1]) + 1
             step *= 2
-        return low
+        return low if first < 0 else first
 
     async def _ask(self, first: int, last: int | None) -> Page:
         pause_seconds, name = PAUSE_SECONDS, f"{self._source.name}: {self.symbol}"

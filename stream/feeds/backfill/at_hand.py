@@ -53,7 +53,7 @@ class AtHand:
         self._format = format_
         self._clock = clock
         self._source = source
-        self.tally = _Strict()
+        self._tally = _Strict()
         first = next(self._trades(), None)
         if first is None:
             raise InputError(f"{paths[0]}: has no trades" + (", nor have the others" if len(paths) > 1 else ""))
@@ -78,9 +78,9 @@ class AtHand:
             yield [one for one in batch if span.from_ms <= one.time_ms < span.to_ms]
 
     def _trades(self) -> Iterator[Trade]:
-        self.tally = _Strict()
-        found = read(self._paths, self._format, self.tally, self._clock, source=self._source)
+        self._tally = _Strict()
+        found = read(self._paths, self._format, self._tally, self._clock, source=self._source)
         yield from (one for one in found if isinstance(one, Trade))
-        if self.tally.notes:
+        if self._tally.notes:
             # A file was cut off.
-            raise InputError(self.tally.notes[0])
+            raise InputError(self._tally.notes[0])

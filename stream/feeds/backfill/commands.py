@@ -85,7 +85,10 @@ def backfill(
         raise ConfigError("files have all of their symbols: leave the symbols out with --file")
     if feed and (not symbols or from_ms is None):
         raise ConfigError("name symbols, and with --from the time to begin at")
-    if from_ms is not None and from_ms >= (time.time_ns() // 1_000_000 if to_ms is None else to_ms):
+    now_ms = time.time_ns() // 1_000_000
+    if to_ms is not None and to_ms >= now_ms:
+        to_ms = None
+    if from_ms is not None and from_ms >= (to_ms or now_ms):
         raise ConfigError("--from is not before --to, or not in the past")
     if paths:
         found, live = _of_files(settings, paths, kind, from_ms, to_ms, name)

@@ -69,6 +69,8 @@ class Past:
         # The next number; None until it is known.
         self._next = None if after is None else after.id + 1
         self._at_ms = span.from_ms if after is None else max(after.time_ms, span.from_ms)
+        # There is nothing more before that.
+        self._later_ms = 0
         self._bad = 0
 
     async def batches(self) -> AsyncGenerator[list[Trade]]:
@@ -81,6 +83,9 @@ class Past:
         """
         day_ms = self._at_ms - self._at_ms % DAY_MS
         while day_ms < self._span.to_ms:
+            if day_ms + DAY_MS <= self._later_ms:
+                day_ms += DAY_MS
+                continue
             parts = self._of_file if day_ms + DAY_MS <= self._now_ms else self._of_history
             async with aclosing(parts(day_ms)) as each:
                 async for batch in each:
@@ -199,17 +204,24 @@ class Past:
         until_ms = min(day_ms + DAY_MS, self._span.to_ms)
         if self._next is None:
             self._next = await self._asking.first_at(self._span.from_ms)
+            if self._asking.has_forgotten:
+                raise self._forgotten()
         while True:
             found = await self._asking.since(self._next)
             if not found.trades and found.has_more:
-                raise InputError(
-                    f"{self._source.name}: {self._asking.symbol}: the source doesn't have trades from id {self._next} "
-                    "on any more; choose a later --from"
-                )
+                raise self._forgotten()
             wanted = [one for one in found.trades if one.time_ms < until_ms]
             yield self._counted(wanted)
+            if found.trades and not wanted:
+                self._later_ms = found.trades[0].time_ms
             if len(wanted) < len(found.trades) or not found.trades:
                 return
+
+    def _forgotten(self) -> InputError:
+        return InputError(
+            f"{self._source.name}: {self._asking.symbol}: the source no longer has the trades that are wanted first; "
+            "choose a later --from"
+        )
 
 
 def _day(ms: int) -> date:

@@ -39,6 +39,7 @@ FAULTS = (
     "cut and signed",
     "garbage",
     "lacks",
+    "begins late",
     "busy",
     "fails",
 )
@@ -204,6 +205,8 @@ class History:
         for one in mine:
             if fault == "garbage" and chance.random() < 0.2:
                 text.write(chance.choice(["a,b,c\n", "1,2,3,4,5,6,7\n", "\x00\xff,,,,,,\n"]))
+                continue
+            if fault == "begins late" and one in mine[:3]:
                 continue
             if fault == "lacks" and chance.random() < 0.2:
                 continue

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -17,7 +17,10 @@ from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.backfill import asking, daily
 from tickertape.stream.feeds.backfill.asking import Asking
 from tickertape.stream.feeds.backfill.past import Past, Span
+from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.registry import format_named
+from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.hosts.limit import Limit
 from tickertape.stream.feeds.hosts.request import getter
 from tickertape.stream.feeds.refill.refill import Seen
@@ -107,9 +110,18 @@ def test_each_fault_of_a_file(fault: str, caplog: pytest.LogCaptureFixture) -> N
         "no checksum": "isn't there; its day is asked for page by page",
         "busy": "HTTP 429",
         "fails": "HTTP 500",
+        "begins late": "which a file lacks, were asked for",
         "lacks": "which a file lacks, were asked for",
     }
     assert said.get(fault, "") in caplog.text
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_first_file_that_begins_late(number: int) -> None:
+    trades = made(100, 2, seed=3)
+    span = Span(FIRST_MS + number * DAY_MS, FIRST_MS + 2 * DAY_MS)
+    with History({"BTCUSDT": trades}, {number: "begins late"}).open() as history:
+        assert sent(asyncio.run(some(history, span))) == wanted(trades, span)
 
 
 def test_trades_that_nobody_has_are_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -119,6 +131,64 @@ def test_trades_that_nobody_has_are_named(caplog: pytest.LogCaptureFixture) -> N
     with History({"BTCUSDT": trades}, {1: "not there"}).open() as history:
         assert sent(asyncio.run(some(history, span))) == wanted(trades, span)
     assert "BTC-USDT: 5 trades can't be had, ids 1040 to 1044: the source doesn't have them" in caplog.text
+
+
+def test_days_before_the_first_trade_are_not_asked_for_one_by_one() -> None:
+    trades = [one for one in made(300, 3, seed=5) if one.time_ms >= FIRST_MS + 2 * DAY_MS]
+    span = Span(FIRST_MS, FIRST_MS + 3 * DAY_MS)
+    with History({"BTCUSDT": trades}, {0: "not there"}).open() as history:
+        assert sent(asyncio.run(some(history, span))) == wanted(trades, span)
+    days = [path for path in history.asked if path.endswith(".CHECKSUM")]
+    assert [path[-23:-13] for path in days] == ["2024-08-09", "2024-08-11"]
+
+
+class Reaching(Source):
+    """Has the trades 1 to 100, a second apart, of which it has forgotten the first thirty; in pages of ten."""
+
+    name = "x"
+    refills = True
+
+    def urls(self, position: int) -> Sequence[str]:
+        raise AssertionError(position)
+
+    def normalise(self, frame: bytes, received_ms: int) -> Other:
+        raise AssertionError(frame, received_ms)
+
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+        assert await get(symbol, 1.0) == b""
+        end = min(first + 10, 101 if last is None else last + 1)
+        found = [
+            Trade(symbol=symbol, source="x", id=n, time_ms=FIRST_MS + 1000 * n, price=1.0, quantity=1.0)
+            for n in range(max(first, 31), min(end, 101))
+        ]
+        return Page(found, has_more=end < 101)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"), [(0, 31), (20, 31), (31, 31), (32, 32), (77, 77), (100, 100), (101, 101)]
+)
+def test_a_history_that_has_forgotten_the_oldest(seconds: int, wanted: int) -> None:
+    async def nothing(_: str, weight: float) -> bytes:
+        assert weight
+        return b""
+
+    source = Reaching()
+    found = asyncio.run(Asking(source, nothing, "A-B").first_at(FIRST_MS + 1000 * seconds))
+    assert found == wanted
+
+    async def run(after: Seen | None) -> None:
+        span = Span(FIRST_MS + 1000, FIRST_MS + DAY_MS)
+        async with aclosing(
+            Past(
+                source, Asking(source, nothing, "A-B"), lambda name: format_named(name, ()), span, after, NOW_MS
+            ).batches()
+        ) as batches:
+            async for _ in batches:
+                raise AssertionError("what it has forgotten can't be skipped in silence")
+
+    for after in (None, Seen(5, 0)):
+        with pytest.raises(InputError, match="x: A-B: the source no longer has the trades that are wanted first"):
+            asyncio.run(run(after))
 
 
 def test_a_history_that_is_busy_or_fails_is_asked_again() -> None:
