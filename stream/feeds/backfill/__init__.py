@@ -2,5 +2,5 @@
 
 May import: schemas, stream.bundles, stream.configuration, stream.errors, stream.feeds, stream.feeds.define,
 stream.feeds.files, stream.feeds.hosts, stream.feeds.publish, stream.feeds.refill, stream.kafka.admin,
-stream.kafka.clients, stream.kafka.stores, stream.progress.
+stream.kafka.clients, stream.kafka.stores.
 """

@@ -216,7 +216,10 @@ class History:
         found = io.BytesIO()
         with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as archive:
             head = f"{HEADER}\n" if fault == "header" else ""
-            archive.writestr(f"{name}-trades-{day_of(number)}.csv", head + text.getvalue())
+            # A member without a date: the same bytes whenever they are asked for.
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}-trades-{day_of(number)}.csv"), head + text.getvalue(), zipfile.ZIP_DEFLATED
+            )
         return found.getvalue()
 
 
