@@ -44,7 +44,7 @@ class Backfill:
     symbols
         The symbols; none: those of the files.
     from_ms, to_ms
-        The event times, ms; without an end, up to the present. Both are cut to slices, so that no slice has trades of
+        The event times, ms; without an end, up to the present. The end is cut to a slice, so that none has trades of
         both sides.
     trades
         Returns the trades.
