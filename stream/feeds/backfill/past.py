@@ -15,6 +15,7 @@ from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.backfill.asking import Asking, last_of, number_of
 from tickertape.stream.feeds.backfill.daily import fetched
 from tickertape.stream.feeds.define.format import Format
+from tickertape.stream.feeds.define.other import renamed
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.refill.refill import Seen
 
@@ -112,7 +113,8 @@ class Past:
     def _read(self, path: Path, format_: Format) -> Iterator[list[Trade]]:
         """Yield the rows of a file as far as they can be read."""
         assert format_.read is not None
-        rows = (one for one in format_.read(path, partial(self._turn_down, path)) if isinstance(one, Trade))
+        found = (renamed(one, self._source.name) for one in format_.read(path, partial(self._turn_down, path)))
+        rows = (one for one in found if isinstance(one, Trade))
         with closing(rows):
             while True:
                 try:

@@ -143,10 +143,10 @@ class History:
             thread.join()
             self.server.server_close()
 
-    def source(self, *symbols: str) -> Binance:
-        """Return the exchange as a source, whose host bears any number of requests."""
+    def source(self, name: str = "binance") -> Binance:
+        """Return the exchange as a source of this name, whose host bears any number of requests."""
         settings = BinanceSettings(history_url=f"{self.url}/history", archive_url=f"{self.url}/files")
-        source = Binance(settings, symbols or ("BTCUSDT",), names_of("binance", ""), "binance")
+        source = Binance(settings, ("BTCUSDT",), names_of("binance", ""), name)
         source.requests = Limit(10**9, 1.0)
         return source
 

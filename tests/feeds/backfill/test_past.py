@@ -37,10 +37,10 @@ def _no_waits() -> Iterator[None]:
         yield
 
 
-def past(history: History, span: Span, after: Seen | None = None, now_ms: int = NOW_MS) -> Past:
-    source = history.source()
+def past(history: History, span: Span, after: Seen | None = None, name: str = "binance") -> Past:
+    source = history.source(name)
     get = getter(source.connections, source.requests, 60.0)
-    return Past(source, Asking(source, get, "BTC-USDT"), lambda name: format_named(name, ()), span, after, now_ms)
+    return Past(source, Asking(source, get, "BTC-USDT"), lambda name: format_named(name, ()), span, after, NOW_MS)
 
 
 async def some(history: History, span: Span, after: Seen | None = None, most: int = 10**9) -> list[Trade]:
@@ -122,6 +122,18 @@ def test_a_first_file_that_begins_late(number: int) -> None:
     span = Span(FIRST_MS + number * DAY_MS, FIRST_MS + 2 * DAY_MS)
     with History({"BTCUSDT": trades}, {number: "begins late"}).open() as history:
         assert sent(asyncio.run(some(history, span))) == wanted(trades, span)
+
+
+def test_trades_have_the_name_that_the_source_is_given() -> None:
+    # The second day is asked for page by page.
+    trades = made(100, 2, seed=3)
+    span = Span(FIRST_MS, FIRST_MS + 2 * DAY_MS)
+
+    async def run(history: History) -> list[Trade]:
+        return [one async for batch in past(history, span, name="of-old").batches() for one in batch]
+
+    with History({"BTCUSDT": trades}, {1: "not there"}).open() as history:
+        assert sent(asyncio.run(run(history))) == [one.as_trade(source="of-old") for one in trades]
 
 
 def test_trades_that_nobody_has_are_named(caplog: pytest.LogCaptureFixture) -> None:
