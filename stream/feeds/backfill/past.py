@@ -106,9 +106,15 @@ class Past:
                         async for part in self._through(batch):
                             yield part
                     is_whole = self._bad == before
-        if not is_whole:
-            async for part in self._of_history(day_ms):
-                yield part
+        # After the last file, no later number would show what it lacks at its end.
+        if not is_whole or day_ms + DAY_MS >= self._span.to_ms:
+            try:
+                async for part in self._of_history(day_ms):
+                    yield part
+            except InputError as error:
+                if not is_whole:
+                    raise
+                log.warning("%s: it isn't known whether later trades are missing: %s", self._asking.symbol, error)
 
     def _read(self, path: Path, format_: Format) -> Iterator[list[Trade]]:
         """Yield the rows of a file as far as they can be read."""

@@ -99,8 +99,8 @@ def test_each_fault_of_a_file(fault: str, caplog: pytest.LogCaptureFixture) -> N
     # A sound file is downloaded once, and nothing of its day is asked for.
     downloads = {"not there": 0, "no checksum": 0, "fails": 0, "checksum": 2, "cut": 2, "busy": 2}
     assert history.asked[name] == downloads.get(fault, 1)
-    # One asks whether the first trade is the first.
-    assert (history.asked["/history"] == 1) is (fault in ("", "header", "us", "busy"))
+    # One asks whether the first trade is the first, and two whether the last is the last.
+    assert (history.asked["/history"] == 3) is (fault in ("", "header", "us", "busy"))
     said = {
         "checksum": "BTCUSDT-trades-2024-08-10.zip differs from its checksum",
         "cut": "BTCUSDT-trades-2024-08-10.zip differs from its checksum",
