@@ -12,7 +12,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from bench import capacity, fan_out, feed, latency, memory, mix, restart, scaling, throughput
+from bench import capacity, fan_out, feed, indicators, latency, memory, mix, restart, scaling, throughput
 from bench.peers import report, turns
 from bench.peers.contestants import CONTESTANTS
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
@@ -26,7 +26,10 @@ console = Console(width=110)
 @click.option(
     "--only",
     type=click.Choice(
-        ["throughput", "peers", "mix", "latency", "memory", "scaling", "fan-out", "feed", "capacity", "restart"]
+        [
+            *("throughput", "peers", "mix", "latency", "memory", "scaling", "fan-out", "feed", "indicators"),
+            *("capacity", "restart"),
+        ]
     ),
     help="Measure only this.",
 )
@@ -105,6 +108,10 @@ def main(
             taken = feed.measure(console, kafka.broker, rounds)
         figures["feed"] = taken
         ok &= feed.show(console, taken)
+    if only in (None, "indicators"):
+        costs = indicators.measure()
+        figures["indicators"] = costs
+        ok &= indicators.show(console, costs)
     if only in (None, "capacity"):
         with EmbeddedKafka() as kafka:
             constants = capacity.measure(kafka)

@@ -56,6 +56,19 @@ def one_line(text: str, limit: int = 200) -> str:
     return line if len(line) <= limit else f"{line[:limit]}…"
 
 
+def counted(number: int, many: str, one: str = "") -> str:
+    """Return a number with its noun: ``1 trade``, ``1,234 trades``.
+
+    Parameters
+    ----------
+    number
+        The number.
+    many, one
+        The noun in the plural and in the singular, which without it is the plural without its last letter.
+    """
+    return f"{number:,} {(one or many[:-1]) if number == 1 else many}"
+
+
 def name_and_text(error: BaseException) -> str:
     """Return an error's name and text. The text of Kafka's errors already begins with the name."""
     name, text = type(error).__name__, str(error)

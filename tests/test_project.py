@@ -17,9 +17,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tickertape.schemas.trade import Trade
 from tickertape.stream.command_line.cli import cli
 from tickertape.stream.configuration.settings import Settings
+from tickertape.stream.engine.define.discovery import configured
 from tickertape.stream.engine.define.recipes import Recursion
+from tickertape.testing import run
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
@@ -196,6 +199,22 @@ def test_metric_of_the_readme_works() -> None:
     # What every result has, with it.
     rest = {"symbol", "source", "resolution", "start_ms", "final", "revision", "incomplete"}
     assert set(names["Drawdown"].__struct_fields__) == {"drawdown", *rest}
+
+
+def test_indicator_of_its_page_works(tmp_path: Path) -> None:
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / "indicators.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "peak.py").write_text(code)
+    settings = Settings(agents=["tickertape.agents", f"{tmp_path}/"], indicators="peak(2)@1s")
+    peak = next(one for one in configured(settings).indicators if one.name == "peak")
+    prices = enumerate([8.0, 2.0, 3.0])
+    trades = [
+        Trade(symbol="A", source="s", id=n, time_ms=1_700_000_000_000 + 1000 * n, price=price, quantity=1.0, side="buy")
+        for n, price in prices
+    ]
+    found = run(trades, peak, settings=settings).results["peaks/peak_2"]
+    assert [(one.peak, one.ready) for one in found if one.source == "all"] == [(8.0, True), (4.0, True), (3.0, True)]
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md", "SECURITY.md", "examples/README.md"])

@@ -6,7 +6,7 @@ import pytest
 
 import tickertape.testing
 from tickertape import TRADE_BARS, Heartbeat, Quote, Settings, Trade
-from tickertape.agents.market.ema import EMA
+from tickertape.agents.market.indicators.defaults.ema import EMA
 from tickertape.stream.errors import ConfigError
 from tickertape.testing import run
 

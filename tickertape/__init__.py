@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tickertape.stream.engine.core.records import Records
     from tickertape.stream.engine.core.table import Columns, Schema
     from tickertape.stream.engine.define.aggregate import FLOAT, INT, Aggregate, Extreme, Reducer, Steps, Sum
+    from tickertape.stream.engine.define.indicator import Formula, Indicator, Parameter
     from tickertape.stream.engine.define.recipes import Recursion, Rolling, Signals, Slicing, Windowing
     from tickertape.stream.engine.define.sketches import Distinct, Frequent
     from tickertape.stream.errors import (
@@ -50,12 +51,14 @@ if TYPE_CHECKING:
     from tickertape.stream.feeds.define.change import Change
     from tickertape.stream.feeds.define.feed import Feed
     from tickertape.stream.feeds.define.format import Format
+    from tickertape.stream.feeds.define.names import UnknownSymbol
     from tickertape.stream.feeds.define.other import Other
+    from tickertape.stream.feeds.define.page import Page
     from tickertape.stream.feeds.define.registry import load as load_settings
     from tickertape.stream.feeds.define.source import Source
     from tickertape.stream.feeds.define.stream import Answer as StreamAnswer
     from tickertape.stream.feeds.define.stream import Stream
-    from tickertape.stream.feeds.hosts.limit import Limit
+    from tickertape.stream.feeds.hosts.limit import Busy, Limit, Limits
     from tickertape.stream.results.read import read
     from tickertape.stream.results.stream import Results, results
 
@@ -88,11 +91,13 @@ _PLACES = {
     f"{_ENGINE}.core.records": ("Records",),
     f"{_ENGINE}.core.table": ("Columns", "Schema"),
     f"{_ENGINE}.define.aggregate": ("FLOAT", "INT", "Aggregate", "Extreme", "Reducer", "Steps", "Sum"),
+    f"{_ENGINE}.define.indicator": ("Formula", "Indicator", "Parameter"),
     f"{_ENGINE}.define.recipes": ("Recursion", "Rolling", "Signals", "Slicing", "Windowing"),
     f"{_ENGINE}.define.sketches": ("Distinct", "Frequent"),
     "tickertape.stream.errors": (
         "AccessError",
         "BrokerError",
+        "Busy",
         "ConfigError",
         "DatabaseError",
         "InputError",
@@ -104,10 +109,12 @@ _PLACES = {
     "tickertape.stream.feeds.define.change": ("Change",),
     "tickertape.stream.feeds.define.feed": ("Feed",),
     "tickertape.stream.feeds.define.format": ("Format",),
+    "tickertape.stream.feeds.define.names": ("UnknownSymbol",),
     "tickertape.stream.feeds.define.other": ("Other",),
+    "tickertape.stream.feeds.define.page": ("Page",),
     "tickertape.stream.feeds.define.source": ("Source",),
     "tickertape.stream.feeds.define.stream": ("Stream",),
-    "tickertape.stream.feeds.hosts.limit": ("Limit",),
+    "tickertape.stream.feeds.hosts.limit": ("Busy", "Limit", "Limits"),
     "tickertape.stream.results.read": ("read",),
     "tickertape.stream.results.stream": ("Results", "results"),
 }
@@ -132,6 +139,7 @@ __all__ = [
     "Bar",
     "BookRule",
     "BrokerError",
+    "Busy",
     "Change",
     "Channel",
     "Chatter",
@@ -147,17 +155,22 @@ __all__ = [
     "Feed",
     "Floats",
     "Format",
+    "Formula",
     "Frequent",
     "Heartbeat",
     "Http",
+    "Indicator",
     "InputError",
     "Instrument",
     "Ints",
     "Limit",
+    "Limits",
     "Liquidation",
     "Message",
     "NotSent",
     "Other",
+    "Page",
+    "Parameter",
     "Perpetual",
     "Post",
     "Quote",
@@ -184,6 +197,7 @@ __all__ = [
     "Topic",
     "Trade",
     "Unavailable",
+    "UnknownSymbol",
     "Windowing",
     "Writer",
     "flags",

@@ -16,7 +16,7 @@ from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.refused import DeadLetter, Late
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.block import Block, Headers
-from tickertape.stream.engine.define.discovery import Agents, Recipe, agents_of, with_resolutions
+from tickertape.stream.engine.define.discovery import Agents, Recipe, adapted, agents_of
 from tickertape.stream.engine.define.recipes import Slicing
 from tickertape.stream.engine.slices.slicer import Slicer
 from tickertape.stream.engine.slices.slicer_settings import settings_of
@@ -65,8 +65,8 @@ def run(
         The events, in order of arrival. A Struct such as `Trade` goes to the slicing that reads this kind. A
         `Heartbeat` goes to every slicing. Bytes are taken as a record's value; they need recipes with only one slicing.
     *recipes
-        What to compute: a `Windowing`, `Recursion`, `Rolling` or `Slicing`. The recipes that these are made from are
-        added.
+        What to compute: a `Windowing`, `Recursion`, `Rolling` or `Slicing`, or an indicator that the settings turn on.
+        The recipes that these are made from are added.
     settings
         Settings to use in place of the defaults.
     block_records
@@ -95,7 +95,7 @@ def run(
     [(102.0, 3, True)]
     """
     settings = settings or Settings()
-    agents = with_resolutions(agents_of(recipes), settings)
+    agents = adapted(agents_of(recipes), settings)
     by_topic = _by_topic(events, agents)
     outcome = Outcome({}, {}, [], [])
     for slicing in agents.slicings:

@@ -30,8 +30,8 @@ def pages() -> dict[str, str]:
 
 
 def outputs() -> list[Output]:
-    """Return everything that the project's own agents publish, by name."""
-    settings = Settings()
+    """Return everything that the project's own agents publish, by name; each indicator with its usual parameters."""
+    settings = Settings(indicators="; ".join(one.name for one in configured(Settings()).indicators))
     return sorted(described_outputs(configured(settings), settings), key=lambda output: output.name)
 
 

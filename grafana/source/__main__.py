@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from grafana.source.feeds import page as feeds
 from grafana.source.market import page as market
 from grafana.source.parts.dashboard import as_json
 from grafana.source.pipeline import page as pipeline
@@ -13,7 +14,7 @@ FOLDER = Path(__file__).parents[1] / "dashboards"
 
 def made() -> dict[str, str]:
     """Return what each file has to hold."""
-    pages = {"market": market, "social": social, "signals": signals, "pipeline": pipeline}
+    pages = {"market": market, "social": social, "signals": signals, "pipeline": pipeline, "feeds": feeds}
     return {f"{name}.json": as_json(module.page()) for name, module in pages.items()}
 
 

@@ -25,7 +25,7 @@ def run(settings: Settings) -> None:
     from tickertape.stream.alerts.plan import load
     from tickertape.stream.alerts.run import run as send
     from tickertape.stream.telemetry import logs
-    from tickertape.stream.telemetry.metrics import ALERTING
+    from tickertape.stream.telemetry.registries import ALERTING
     from tickertape.stream.telemetry.serving import PATH, served
 
     settings.the_broker()

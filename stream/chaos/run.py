@@ -53,6 +53,8 @@ SETTINGS = Settings(
     # Commits are frequent, so that some workers are frozen during a commit, and removed ones learn of it from a commit.
     commit_seconds=0.2,
     partitions={TRADES.name: 4, QUOTES.name: 2, POSTS.name: 2, SLICES.name: 8},
+    # Short, so that they are warm soon. Several share the bars that they follow.
+    indicators="macd(3, 6, 2)@1s; stochrsi(4, 3, 2)@1s; sar@1s; obv@1s",
     signals=str(RULES),
 )
 # Short, so that a killed process is soon restarted for the next fault.

@@ -17,7 +17,8 @@ from tickertape.stream.configuration.environment import environment
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError, ConfigError, TickertapeError
 from tickertape.stream.kafka.admin import members
-from tickertape.stream.telemetry.metrics import RESTARTS, SUPERVISOR, WORKERS
+from tickertape.stream.telemetry.metrics import RESTARTS, WORKERS
+from tickertape.stream.telemetry.registries import SUPERVISOR
 from tickertape.stream.telemetry.serving import PATH, served
 
 # The path at which Prometheus finds the addresses of all metrics.

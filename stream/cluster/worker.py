@@ -18,7 +18,7 @@ from tickertape.stream.engine.worker.pipeline import Pipeline
 from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.kafka.access.rights import denied
 from tickertape.stream.telemetry import logs
-from tickertape.stream.telemetry.metrics import WORKER
+from tickertape.stream.telemetry.registries import WORKER
 from tickertape.stream.telemetry.serving import PATH, served
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,8 @@ from tickertape.stream.feeds.backfill.commands import backfill
 from tickertape.stream.feeds.commands import feed
 from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.feeds.instruments.commands import instruments
+from tickertape.stream.feeds.together.commands import check as feed_check
+from tickertape.stream.feeds.together.commands import run as feed_run
 from tickertape.stream.kafka.commands import kafka, reshard, scale, topics
 from tickertape.stream.replay.commands import replay, verify
 from tickertape.stream.sql.commands import sql
@@ -96,6 +98,8 @@ for command in (
     worker,
 ):
     cli.add_command(command)
+for command in (feed_check, feed_run):
+    feed.add_command(command)
 
 
 def main() -> None:

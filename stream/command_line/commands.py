@@ -18,7 +18,7 @@ from tickertape.stream.errors import ConfigError, LawBroken
 
 if TYPE_CHECKING:
     from tickertape.stream.engine.define.discovery import Agents
-    from tickertape.stream.telemetry.metrics import Declared
+    from tickertape.stream.telemetry.declared import Declared
 
 WIDTH = 100
 # The folders that Grafana and Prometheus read.
@@ -171,7 +171,7 @@ See the [README](../README.md). The command `tickertape metrics` prints this pag
 @click.pass_obj
 def metrics(settings: Settings) -> None:
     """Print every metric for Prometheus as Markdown: its name, type, unit, labels and meaning."""
-    from tickertape.stream.telemetry.metrics import declared
+    from tickertape.stream.telemetry.declared import declared
 
     click.echo(_INTRODUCTION)
     titles = {
@@ -196,7 +196,7 @@ def _results(settings: Settings) -> Iterator["Declared"]:
     from tickertape.stream.engine.define.discovery import configured
     from tickertape.stream.engine.worker.watchlist import IDENTITY, gauge_name, shown
     from tickertape.stream.results.described import SHARED_MEANINGS, described_outputs
-    from tickertape.stream.telemetry.metrics import Declared
+    from tickertape.stream.telemetry.declared import Declared
 
     for output in sorted(described_outputs(configured(settings), settings), key=lambda output: output.name):
         sink, kind, result = output.sink, output.kind, output.result

@@ -1,7 +1,7 @@
 """Writes rows of columns as keys and JSON values with compiled code, and frames them as records of a batch."""
 
 import ctypes
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ctypes import c_char_p, c_int64, c_void_p
 from typing import Any, NamedTuple, TypeAlias, overload
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tickertape.stream.compiled.library import address_of, library
+from tickertape.stream.compiled.texts import Coded, Texts
 
 Bytes: TypeAlias = NDArray[np.uint8]
 Ints: TypeAlias = NDArray[np.int64]
@@ -20,8 +21,6 @@ _KINDS = {np.dtype(np.int64): _INTEGER, np.dtype(np.float64): _FLOAT, np.dtype(n
 _NUMBER_BYTES = 25
 # What is written beyond the end of a short part, and read beyond it: as CHUNK in rows.c.
 _BEYOND_BYTES = 32
-# The most texts that are kept.
-_MOST_TEXTS = 1 << 17
 # What a record takes besides its key and value: nine numbers of at most ten bytes, and less.
 _FRAME_BYTES = 40
 
@@ -124,15 +123,15 @@ class Field(NamedTuple):
         What comes before it.
     name
         Its column.
-    text
-        Makes the bytes of a text; None for a column of numbers or flags.
+    texts
+        The bytes of its texts; None for a column of numbers or flags. Fields of several writers may share them.
     nullable
         Whether a negative integer stands for null.
     """
 
     before: bytes
     name: str
-    text: Callable[[str], bytes] | None = None
+    texts: Texts | None = None
     nullable: bool = False
 
 
@@ -152,17 +151,17 @@ class RowWriter:
         # All that doesn't depend on the rows; it is copied for each call.
         self._parts = (_Part * len(fields))()
         self._numbers: list[tuple[int, Field]] = []
-        self._texts: list[tuple[int, Field, _Texts]] = []
+        self._texts: list[tuple[int, Field, Texts]] = []
         for at, (part, field) in enumerate(zip(self._parts, fields, strict=True)):
             part.before, part.before_size, part.kind = field.before + bytes(_BEYOND_BYTES), len(field.before), _END
-            if field.text is not None:
+            if field.texts is not None:
                 part.kind = _TEXT
-                self._texts.append((at, field, _Texts(field.text)))
+                self._texts.append((at, field, field.texts))
             elif field.name:
                 self._numbers.append((at, field))
         self._room_bytes = sum(len(field.before) for field in fields) + _NUMBER_BYTES * len(self._numbers)
 
-    def rows(self, columns: Mapping[str, NDArray[Any] | Sequence[str]]) -> "Rows | None":
+    def rows(self, columns: Mapping[str, NDArray[Any] | Coded]) -> "Rows | None":
         """Return n rows, to be written; None if nothing is compiled here, or a column is of another type.
 
         Parameters
@@ -185,9 +184,12 @@ class RowWriter:
             held.append(column)
         room_bytes = self._room_bytes
         for at, field, texts in self._texts:
-            part, codes = parts[at], texts.codes(columns[field.name])
-            part.column, part.texts, part.text_at = address_of(codes), texts.address, texts.at_address
-            held += [codes, texts.buffer, texts.at]
+            given = columns[field.name]
+            if not isinstance(given, Coded):
+                return None
+            part, numbers = parts[at], texts.numbers(given)
+            part.column, part.texts, part.text_at = address_of(numbers), texts.address, texts.at_address
+            held += [numbers, texts.buffer, texts.at]
             room_bytes += texts.longest_bytes
         return Rows(parts, held, room_bytes)
 
@@ -207,39 +209,3 @@ class Rows:
         library().tt_write_rows(self._parts, len(self._parts), first, n, address_of(buffer), address_of(at))
         sizes = np.diff(at)
         return PackedRecords(buffer, at[:-1:2], sizes[::2], at[1::2], sizes[1::2])
-
-
-class _Texts:
-    """Texts by code, as bytes of one form."""
-
-    def __init__(self, form: Callable[[str], bytes]) -> None:
-        self._form = form
-        self._clear()
-
-    def _clear(self) -> None:
-        self._codes: dict[str, int] = {}
-        self._bytes = bytearray()
-        self._at = [0]
-        self.longest_bytes = 0
-
-    def codes(self, texts: Any) -> Ints:
-        """Return a code for each text, shape (n,)."""
-        codes = self._codes
-        try:
-            return np.array([codes[text] for text in texts], np.int64)
-        except KeyError:
-            self._learn(texts)
-        return np.array([self._codes[text] for text in texts], np.int64)
-
-    def _learn(self, texts: Sequence[str]) -> None:
-        if len(self._codes) > _MOST_TEXTS:
-            self._clear()
-        for text in texts:
-            if text not in self._codes:
-                made = self._form(text)
-                self._codes[text] = len(self._codes)
-                self._bytes += made
-                self._at.append(len(self._bytes))
-                self.longest_bytes = max(self.longest_bytes, len(made))
-        self.buffer, self.at = np.frombuffer(bytes(self._bytes), np.uint8).copy(), np.array(self._at, np.int64)
-        self.address, self.at_address = address_of(self.buffer), address_of(self.at)

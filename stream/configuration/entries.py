@@ -141,19 +141,10 @@ def entry_of(
     if kind not in kinds:
         raise ValueError(f"{what} {name}: no such kind, {kind}; there are {', '.join(sorted(kinds))}")
     secrets = [one.name for one in structs.fields(kinds[kind]) if one.type is Secret]
-    for secret in secrets:
-        if secret in values:
-            raise ValueError(f"{what} {name}: {secret} is a secret: write {secret}_env or {secret}_file instead")
-        variable, file = values.pop(f"{secret}_env", None), values.pop(f"{secret}_file", None)
-        if variable is not None:
-            if not environ.get(variable):
-                raise ValueError(f"{what} {name}: {secret}_env names {variable}, which isn't set")
-            values[secret] = environ[variable]
-        elif file is not None:
-            try:
-                values[secret] = (folder / file).read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise ValueError(f"{what} {name}: {secret}_file can't be read: {type(error).__name__}") from None
+    try:
+        values = with_secrets(values, secrets, folder, environ)
+    except ValueError as error:
+        raise ValueError(f"{what} {name}: {error}") from None
     try:
         made = msgspec.convert(values, kinds[kind], dec_hook=secret_from)
     except msgspec.ValidationError as error:
@@ -161,3 +152,41 @@ def entry_of(
     if wrong := made.wrong():
         raise ValueError(f"{what} {name}: {wrong}")
     return made
+
+
+def with_secrets(
+    values: Mapping[str, Any], secrets: Sequence[str], folder: Path, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return values with their secrets, which ``…_env`` or ``…_file`` name.
+
+    Parameters
+    ----------
+    values
+        What a file says.
+    secrets
+        The names of those that are secrets.
+    folder
+        What files with secrets are relative to.
+    environ
+        The environment that ``…_env`` is about.
+
+    Raises
+    ------
+    ValueError
+        A secret is written in the file, or isn't where it should be. The message never shows it.
+    """
+    found = dict(values)
+    for secret in secrets:
+        if secret in found:
+            raise ValueError(f"{secret} is a secret: write {secret}_env or {secret}_file instead")
+        variable, file = found.pop(f"{secret}_env", None), found.pop(f"{secret}_file", None)
+        if variable is not None:
+            if not environ.get(variable):
+                raise ValueError(f"{secret}_env names {variable}, which isn't set")
+            found[secret] = environ[variable]
+        elif file is not None:
+            try:
+                found[secret] = (folder / file).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"{secret}_file can't be read: {type(error).__name__}") from None
+    return found

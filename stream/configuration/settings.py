@@ -83,6 +83,9 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     resolutions
         The widths of windows, by the name of their results: ``1s,1m,4h,1d`` for ``bars``. For a metric that is derived
         from bars, the bars that it uses, by its kind: ``1m,1h`` for ``ema``. Each metric has its own defaults.
+    indicators
+        The technical indicators to compute besides the default ones: ``sma(20); macd(12,26,9); rsi(14)@1m,1h``. See
+        docs/indicators.md. Empty: none.
     signals
         A TOML file of rules; a result that fulfils a rule is a signal. See docs/signals.md. Empty: no signals.
     alerts
@@ -162,6 +165,7 @@ class Settings(Connection, frozen=True, kw_only=True, forbid_unknown_fields=True
     partitions: dict[str, Whole] = field(default_factory=dict)
     session_seconds: Seconds = 8.0
     resolutions: dict[str, list[str]] = field(default_factory=dict)
+    indicators: str = ""
     signals: str = ""
     alerts: str = ""
     databases: str = ""

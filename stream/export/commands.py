@@ -28,7 +28,7 @@ def run(settings: Settings, name: str, once: bool, as_json: bool) -> None:
     from tickertape.stream.export.run import run as copy
     from tickertape.stream.progress.shown import Progress
     from tickertape.stream.telemetry import logs
-    from tickertape.stream.telemetry.metrics import EXPORTING
+    from tickertape.stream.telemetry.registries import EXPORTING
     from tickertape.stream.telemetry.serving import PATH, served
 
     settings.the_broker()

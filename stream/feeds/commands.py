@@ -1,7 +1,6 @@
 """``tickertape feed``: send events to Kafka from files, a simulated market or a live source."""
 
 import asyncio
-import logging
 import math
 from contextlib import closing, suppress
 from functools import partial
@@ -20,8 +19,6 @@ from tickertape.stream.feeds.tally import Tally
 from tickertape.stream.telemetry import logs
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from tickertape.stream.feeds.define.feed import Feed
     from tickertape.stream.feeds.define.source import Source
 
@@ -318,28 +315,11 @@ def _send_live(
     settings.the_broker()
     from rich.console import Console
 
-    from tickertape.stream.feeds.live.connection import Patience
-    from tickertape.stream.feeds.live.live import Live
     from tickertape.stream.feeds.publish import session
-    from tickertape.stream.feeds.refill import refill
 
     console = Console(stderr=True)
-    _log_to(console, settings.log_format)
-    patience = Patience(
-        silence_seconds=settings.feed_silence_seconds,
-        ping_seconds=settings.feed_ping_seconds,
-        renew_seconds=settings.feed_renew_seconds,
-    )
-    live = Live(
-        source,
-        patience,
-        buffer_bytes=settings.feed_buffer_bytes,
-        folder=record,
-        redundant=redundant,
-        refill_patience=refill.Patience(
-            most_seconds=settings.feed_refill_seconds, most_bytes=settings.feed_buffer_bytes
-        ),
-    )
+    logs.set_up_beside(console, settings.log_format)
+    live = session.live_of(settings, source, record, redundant=redundant)
     try:
         asyncio.run(
             session.feed(
@@ -356,15 +336,3 @@ def _send_live(
     finally:
         if tally := live.tally:
             console.print(str(tally), highlight=False, soft_wrap=True, markup=False)
-
-
-def _log_to(console: "Console", form: logs.Format) -> None:
-    """Set up logging. On a terminal, log lines appear above the progress line."""
-    from rich.logging import RichHandler
-
-    if console.is_terminal and form == "text":
-        logs.set_up(form, RichHandler(console=console, show_path=False), "%(message)s")
-    else:
-        logs.set_up(form)
-    # aiokafka would log many lines per second while Kafka is away. Our own messages report the consequences.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

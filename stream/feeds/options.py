@@ -9,6 +9,8 @@ import msgspec
 from tickertape.schemas.fields import Source
 from tickertape.stream.engine.core.names import check
 
+MOST_BUNDLE_SECONDS = 1.0
+
 
 class SourceName(click.ParamType):
     """A source's name that is valid in records."""
@@ -51,7 +53,7 @@ source_name = click.option(
 bundle_seconds = click.option(
     "--bundle",
     "bundle_seconds",
-    type=Duration(1.0),
+    type=Duration(MOST_BUNDLE_SECONDS),
     default=0.0,
     metavar="TIME",
     help="Collect the events of each partition for so long, for example 5ms, and send them as one record, a bundle. "

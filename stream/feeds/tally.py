@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from tickertape.schemas.events import TOPICS
-from tickertape.stream.errors import InputError
+from tickertape.stream.errors import InputError, counted
 
 # How many bad lines are shown; all are counted.
 BAD_SHOWN = 5
@@ -72,12 +72,12 @@ class Tally(Struct):
         self.bad_in |= other.bad_in
 
     def __str__(self) -> str:
-        parts = [", ".join(f"{count:,} {topic}" for topic, count in self.events.items()) or "no events"]
+        parts = [", ".join(counted(count, topic) for topic, count in self.events.items()) or "no events"]
         if self.others:
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.others.most_common())
-            parts.append(f"{self.others.total():,} other messages ({kinds})")
+            parts.append(f"{counted(self.others.total(), 'other messages')} ({kinds})")
         if self.bad:
-            parts.append(f"{self.bad:,} bad lines")
+            parts.append(counted(self.bad, "bad lines"))
         shown = [f"  {place}" for place in self.places]
         if self.bad > len(self.places):
             shown.append(f"  … and {self.bad - len(self.places):,} more")

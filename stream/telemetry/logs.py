@@ -3,9 +3,12 @@
 import logging
 import time
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # The least time between two equal lines.
 AGAIN_SECONDS = 10.0
@@ -88,3 +91,15 @@ def told(line: str, process: str, form: Format) -> str:
     if line.startswith("{"):
         return f'{{"process":{msgspec.json.encode(process).decode()},{line[1:]}'
     return msgspec.json.encode({"process": process, "message": line}).decode()
+
+
+def set_up_beside(console: "Console", form: Format) -> None:
+    """Set up logging for a feed. On a terminal, log lines appear above what the console shows."""
+    if console.is_terminal and form == "text":
+        from rich.logging import RichHandler
+
+        set_up(form, RichHandler(console=console, show_path=False), "%(message)s")
+    else:
+        set_up(form)
+    # aiokafka would log many lines per second while Kafka is away. Our own messages report the consequences.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -1,47 +1,23 @@
-"""All metrics of the processes, with unit, labels and meaning.
+"""The metrics of workers, the supervisor, alerts and export, with unit, labels and meaning; see `feed_metrics` too.
 
 A name ends with its base unit, and a counter's name also with ``_total``. Labels have few values: topics, partitions,
-sources, workers, and symbols of the watch list only. A worker sets its metrics once per block, flush, second or commit,
+sources, workers, and symbols of the watch list
+or, of feeds, a limited number of them. A worker sets its metrics once per block, flush, second or commit,
 never once per event. ``tickertape metrics`` prints all of them.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from prometheus_client import Counter, Gauge, Histogram
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
+from tickertape.stream.telemetry.registries import (
+    ALERTING,
+    BRIEF,
+    EXPORTING,
+    FEED,
+    LONGER,
+    MANY_RECORDS,
+    SUPERVISOR,
+    WORKER,
 )
-from prometheus_client.metrics import MetricWrapperBase
-
-PREFIX = "tickertape_"
-
-# Without this, the time at which each series began would be a second series.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
-
-
-def _registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    return registry
-
-
-#: The metrics that each kind of process shows.
-WORKER, FEED, SUPERVISOR, ALERTING, EXPORTING = (_registry() for _ in range(5))
-REGISTRIES = {"worker": WORKER, "feed": FEED, "supervisor": SUPERVISOR, "alerts": ALERTING, "export": EXPORTING}
-
-# Histogram buckets: for the time of a block or a flush, and for the time of a commit or from an event to its result.
-_BRIEF = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-_LONGER = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-_RECORDS = (1, 8, 64, 256, 1024, 2048, 4096, 8192, 16_384)
 
 # Records are counted when they are committed. Each record is in one commit only, so the sum over workers stays correct
 # when partitions move.
@@ -160,7 +136,7 @@ COMMIT_SECONDS = Histogram(
     "tickertape_commit_seconds",
     "The time of a checkpoint, from its last flush through delivery to the commit's acknowledgement.",
     registry=WORKER,
-    buckets=_LONGER,
+    buckets=LONGER,
 )
 PRODUCER_BUFFER = Gauge(
     "tickertape_producer_buffer_bytes",
@@ -186,14 +162,14 @@ BLOCK_RECORDS = Histogram(
     "The number of records in a block. In place of a bundle, each of its events is counted.",
     ("topic",),
     registry=WORKER,
-    buckets=_RECORDS,
+    buckets=MANY_RECORDS,
 )
 DECODE_SECONDS = Histogram(
     "tickertape_decode_seconds",
     "The time to decode a block, or several small ones, into columns.",
     ("topic",),
     registry=WORKER,
-    buckets=_BRIEF,
+    buckets=BRIEF,
 )
 FOLD_SECONDS = Histogram(
     "tickertape_fold_seconds",
@@ -201,21 +177,21 @@ FOLD_SECONDS = Histogram(
     "read frames.",
     ("topic",),
     registry=WORKER,
-    buckets=_BRIEF,
+    buckets=BRIEF,
 )
 PUBLISH_SECONDS = Histogram(
     "tickertape_publish_seconds",
     'The time of a flush, which packs slices into frames. For topic="slices", a flush merges slices and makes results.',
     ("topic",),
     registry=WORKER,
-    buckets=_BRIEF,
+    buckets=BRIEF,
 )
 EVENT_TO_RESULT_SECONDS = Histogram(
     "tickertape_event_to_result_seconds",
     "The time from an event to the flush that includes it in results, for the event of each flush that waited longest.",
     ("topic",),
     registry=WORKER,
-    buckets=_LONGER,
+    buckets=LONGER,
 )
 RESULTS = Counter(
     "tickertape_results",
@@ -228,114 +204,6 @@ OPEN_WINDOWS = Gauge(
     "Windows in memory, by the topic of their results.",
     ("topic",),
     registry=WORKER,
-)
-
-# Feeds.
-
-FEED_SENT = Counter(
-    "tickertape_feed_sent_records",
-    "Records sent, without heartbeats.",
-    ("topic",),
-    registry=FEED,
-)
-FEED_NEWEST = Gauge(
-    "tickertape_feed_newest_timestamp_seconds",
-    "The newest event time that the feed has sent for a source.",
-    ("topic", "source"),
-    registry=FEED,
-)
-
-# Live feeds.
-
-FEED_RECONNECTS = Counter(
-    "tickertape_feed_reconnects",
-    "How often a connection to the source was opened again.",
-    ("source",),
-    registry=FEED,
-)
-FEED_DROPPED = Counter(
-    "tickertape_feed_dropped_messages",
-    "Messages that were dropped, oldest first, because Kafka was too slow and the buffer was full.",
-    ("source",),
-    registry=FEED,
-)
-FEED_UNREADABLE = Counter(
-    "tickertape_feed_unreadable_messages",
-    "Messages that can't be read.",
-    ("source",),
-    registry=FEED,
-)
-FEED_REPEATED = Counter(
-    "tickertape_feed_repeated_records",
-    "Events that were received more than once, for example after a reconnect, and were sent only once.",
-    ("source",),
-    registry=FEED,
-)
-FEED_GAPS = Gauge(
-    "tickertape_feed_gaps",
-    "Gaps in the source's contiguous ids. Events that arrive late fill them.",
-    ("source",),
-    registry=FEED,
-)
-FEED_MISSING = Gauge(
-    "tickertape_feed_missing_records",
-    "Events that are missing in the gaps of the source's ids.",
-    ("source",),
-    registry=FEED,
-)
-FEED_REFILLED = Counter(
-    "tickertape_feed_refilled_records",
-    "Events that were missing, and that the feed requested and received.",
-    ("source",),
-    registry=FEED,
-)
-FEED_UNFILLABLE = Counter(
-    "tickertape_feed_unfillable_records",
-    "Events that were missing and that the feed gave up: the source doesn't have them, or not in time.",
-    ("source",),
-    registry=FEED,
-)
-FEED_HELD = Gauge(
-    "tickertape_feed_held_records",
-    "Events that the feed holds back until missing earlier ones are received or given up.",
-    ("source",),
-    registry=FEED,
-)
-FEED_BOOKS = Gauge(
-    "tickertape_feed_books",
-    "Order books of the source, by state: syncing, live or stale. Only live ones are published.",
-    ("source", "state"),
-    registry=FEED,
-)
-FEED_BOOK_BREAKS = Counter(
-    "tickertape_feed_book_breaks",
-    "How often an order book could not be trusted any more and began anew, by reason.",
-    ("source", "reason"),
-    registry=FEED,
-)
-FEED_WAITING = Gauge(
-    "tickertape_feed_waiting_bytes",
-    "The size of the source's messages that wait to be sent to Kafka.",
-    ("source",),
-    registry=FEED,
-)
-FEED_CONNECTIONS = Gauge(
-    "tickertape_feed_connections",
-    "Connections to the source that are open; for a moment two where one replaces the other.",
-    ("source",),
-    registry=FEED,
-)
-FEED_STREAMS = Gauge(
-    "tickertape_feed_streams",
-    "Streams that the source was asked for, by state: awaited, confirmed, refused, or silent against their own pace.",
-    ("source", "state"),
-    registry=FEED,
-)
-FEED_BLOCKED = Gauge(
-    "tickertape_feed_blocked_seconds",
-    "For how long the source's host wants to be left alone, because it was asked too often.",
-    ("source",),
-    registry=FEED,
 )
 
 # The supervisor.
@@ -419,7 +287,7 @@ EXPORT_WRITE_SECONDS = Histogram(
     "The time of a write, with the time that the database was away.",
     ("database",),
     registry=EXPORTING,
-    buckets=_LONGER,
+    buckets=LONGER,
 )
 EXPORT_FAILURES = Counter(
     "tickertape_export_failed_writes",
@@ -427,23 +295,3 @@ EXPORT_FAILURES = Counter(
     ("database",),
     registry=EXPORTING,
 )
-
-
-class Declared(NamedTuple):
-    """The description of a metric."""
-
-    name: str
-    type: str
-    unit: str
-    labels: tuple[str, ...]
-    meaning: str
-
-
-def declared(kind: str) -> Iterator[Declared]:
-    """Yield each metric that a kind of process shows."""
-    for metric in [value for value in globals().values() if isinstance(value, MetricWrapperBase)]:
-        (family,) = metric.describe()
-        if family.name in REGISTRIES[kind]._names_to_collectors:
-            name = family.name + "_total" if family.type == "counter" else family.name
-            unit = family.name.rpartition("_")[2]
-            yield Declared(name, family.type, unit, tuple(metric._labelnames), family.documentation)

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tickertape.agents.market.ema import Ema
+from tickertape.agents.market.indicators.defaults.ema import Ema
 from tickertape.schemas.trade import Trade
 from tickertape.stream.command_line.cli import cli
 from tickertape.stream.configuration.settings import Settings

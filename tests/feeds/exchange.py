@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -100,6 +101,12 @@ def quote(number: int, symbol: str = "BTCUSDT") -> str:
     """Return the message of a quote."""
     data = {"u": number, "s": symbol, "b": "100.4", "B": "1.5", "a": "100.6", "A": "2.5"}
     return json.dumps({"stream": f"{symbol.lower()}@bookTicker", "data": data})
+
+
+def named_missing(text: str) -> list[range]:
+    """Return the gaps that log lines name."""
+    named = re.findall(r"missing, ids? (\d+)(?: to (\d+))?", text)
+    return [range(int(first), int(last or first) + 1) for first, last in named]
 
 
 def says(*messages: str | bytes, then: Script | None = None) -> Script:

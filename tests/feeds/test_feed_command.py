@@ -148,7 +148,7 @@ def test_a_file_arrives_in_order_and_what_was_skipped_is_told(broker: str, sourc
     arrived, beats = trades_of(broker, source)
     assert arrived == trades
     assert {times[-1] for times in beats.values()} == {trades[-1].time_ms}
-    assert "5,000 trades; 1 bad lines" in shown
+    assert "5,000 trades; 1 bad line" in shown
     assert f"{path}:5001: " in shown
 
 

@@ -68,7 +68,7 @@ def test_it_subscribes_and_its_trades_come(coinbase: Any, caplog: pytest.LogCapt
         received_ms=heard[0].received_ms,
     )
     assert live.tally.others == {"subscriptions": 1}
-    assert "coinbase: BTC-USD: 1 trades are missing, ids 8 to 8" in caplog.messages
+    assert "coinbase: BTC-USD: 1 trade is missing, id 8" in caplog.messages
 
 
 @pytest.mark.recorded

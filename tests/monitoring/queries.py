@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.telemetry.metrics import REGISTRIES, declared
+from tickertape.stream.telemetry.declared import declared
+from tickertape.stream.telemetry.registries import REGISTRIES
 
 ROOT = Path(__file__).parent.parent.parent
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
@@ -25,6 +26,7 @@ CHOSEN = {
     "$candle": "5s",
     "$against": "BTC-USD",
     "$rule": ".*",
+    "$feed": ".*",
     "$__rate_interval": "5s",
     "$__range": "60s",
 }

@@ -112,8 +112,9 @@ def test_links_lead_to_the_console_and_to_pages_that_there_are(path: Path) -> No
     assert variables["console"]["query"] == f"http://{where.console_host}:{where.console_port}"
     others, console = dashboard["links"]
     assert (others["type"], others["tags"], others["keepTime"]) == ("dashboards", dashboard["tags"], True)
-    # The console has a view for each page.
-    assert console["url"] == f"${{console:raw}}/?view={path.stem}"
+    # The console has a view for each page; feeds are a part of the pipeline there.
+    view = "pipeline" if path.stem == "feeds" else path.stem
+    assert console["url"] == f"${{console:raw}}/?view={view}"
     links = [link["url"] for panel in panels(path) for link in panel["fieldConfig"]["defaults"].get("links", [])]
     pages = {f"tickertape-{each.stem}" for each in DASHBOARDS}
     for url in links:
@@ -126,7 +127,7 @@ def test_links_lead_to_the_console_and_to_pages_that_there_are(path: Path) -> No
 
 def test_what_happened_is_marked_on_each(path: Path) -> None:
     marks = [mark["name"] for mark in read(path)["annotations"]["list"]]
-    of_results = [] if path.stem == "pipeline" else ["Signals"]
+    of_results = [] if path.stem in ("pipeline", "feeds") else ["Signals"]
     assert marks == [*of_results, "Rebalances", "Takeovers"]
     assert all(mark["expr"] and mark["enable"] for mark in read(path)["annotations"]["list"])
 

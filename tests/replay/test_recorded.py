@@ -15,10 +15,11 @@ SUMS = ("volume", "notional", "buy_volume")
 
 
 def test_recorded_files_give_what_polars_finds_byte_for_byte_the_same(tmp_path: Path) -> None:
-    changes = {"resolutions": recorded_series.RESOLUTIONS}
+    changes = {"resolutions": recorded_series.RESOLUTIONS, "indicators": "macd@1s; bbands(20, 2.5)@1s,1m; adx@1s"}
     outcome = replay(tmp_path / "one", recorded.PATHS, "binance", processes=1, block_records=8192, **changes)
     replay(tmp_path / "two", recorded.PATHS, "binance", processes=2, block_records=37, **changes)
     follow = [f"indicators/{kind}" for kind in recorded_series.RESOLUTIONS] + ["rolling/trades", "rolling/quotes"]
+    follow += [f"indicators/{kind}" for kind in ("macd_12_26_9", "bbands_20_2.5", "adx_14")]
     for name in (f"{output}.parquet" for output in ("bars", "quote-bars", *follow)):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 

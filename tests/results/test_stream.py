@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from tickertape.agents.market.bars import Bar
-from tickertape.agents.market.ema import Ema
-from tickertape.agents.market.rsi import Rsi
+from tickertape.agents.market.indicators.defaults.ema import Ema
+from tickertape.agents.market.indicators.defaults.rsi import Rsi
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.kafka.admin import topics

@@ -18,12 +18,17 @@ from tickertape.stream.command_line.commands import metrics
 from tickertape.stream.configuration.settings import Settings, load
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.telemetry import serving
-from tickertape.stream.telemetry.metrics import REGISTRIES, declared
+from tickertape.stream.telemetry.declared import declared
+from tickertape.stream.telemetry.registries import REGISTRIES
 from tickertape.stream.telemetry.serving import reserve, served
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-# Each has few values; a symbol's are those of the watch list.
-BOUNDED = {"topic", "partition", "source", "outcome", "worker", "channel", "database", "state", "reason"}
+# Each has few values; a symbol's are those of the watch list, or so many of those that a feed is asked for.
+BOUNDED = {"topic", "partition", "source", "outcome", "worker", "channel", "database", "state", "reason"} | {
+    "symbol",
+    "host",
+    "budget",
+}
 UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "commits", "results", "windows"} | {
     "restarts",
     "workers",
@@ -39,6 +44,8 @@ UNITS = {"seconds", "bytes", "records", "offset", "partitions", "rebalances", "c
     "streams",
     "books",
     "breaks",
+    "ratio",
+    "failures",
 }
 
 

@@ -18,13 +18,21 @@ Rows = Mapping[str, Iterable[Stat | Graph | Candles | Heat | Grid]]
 TAG = "tickertape"
 
 
-def headed(name: str, description: str) -> Dashboard:
-    """Return a page without panels, with links to all pages of Tickertape and to the console's page of this name."""
+def headed(name: str, description: str, view: str = "") -> Dashboard:
+    """Return a page without panels, with links to all pages of Tickertape and to the console.
+
+    Parameters
+    ----------
+    name, description
+        Its name, and what it shows.
+    view
+        The console's page of the same matter; by default that of this name.
+    """
     others = DashboardLink("Dashboards").type(DashboardLinkType.DASHBOARDS).tags([TAG]).icon("dashboard")
     console = (
         DashboardLink("Console")
         .type(DashboardLinkType.LINK)
-        .url(f"${{console:raw}}/?view={name}")
+        .url(f"${{console:raw}}/?view={view or name}")
         .tooltip("Tickertape's own page: every result as it changes")
         .icon("external link")
         .target_blank(True)

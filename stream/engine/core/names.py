@@ -1,6 +1,9 @@
 """Names coded as small integers, so that a column of names is an array."""
 
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from tickertape.stream.engine.core.columns import Ints, ints
 
@@ -41,6 +44,49 @@ class Names:
     def _learn(self, name: str) -> None:
         self.code[name] = len(self.names)
         self.names.append(name)
+
+
+class Translation:
+    """The codes of several `Names` in one set of names of its own.
+
+    Parameters
+    ----------
+    most
+        With more names than this, `begin` forgets all of them: some may be long gone.
+
+    Attributes
+    ----------
+    names
+        The names by code, of all that were translated. The list only grows; `begin` may replace it.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._forget()
+
+    def _forget(self) -> None:
+        self._own = Names()
+        self.names = self._own.names
+        #: Of each: how often it had been cleared, and the codes here by its codes.
+        self._known: WeakKeyDictionary[Names, tuple[int, Ints]] = WeakKeyDictionary()
+
+    def begin(self) -> None:
+        """Forget names if there are too many. What was translated before has other codes."""
+        if len(self.names) > self._most:
+            self._forget()
+
+    def of(self, others: Names) -> Ints:
+        """Return the codes here by the codes of others, shape (n,)."""
+        cleared, codes = self._known.get(others, (others.cleared, _NONE))
+        if cleared != others.cleared:
+            codes = _NONE
+        if len(codes) < len(others.names):
+            codes = np.concatenate([codes, self._own.codes(others.names[len(codes) :])])
+            self._known[others] = others.cleared, codes
+        return codes
+
+
+_NONE = np.empty(0, np.int64)
 
 
 class BadRecord(ValueError):  # noqa: N818 - the name says what is wrong

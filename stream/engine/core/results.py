@@ -1,21 +1,64 @@
 """Results as records: a window's metrics as the JSON of a Struct, under a key that identifies the window."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from types import NoneType
-from typing import Any, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple, TypeAlias, get_args, overload
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
 from tickertape.stream.compiled.rows import Field, PackedRecords, RowWriter
+from tickertape.stream.compiled.texts import Coded, Texts
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.kafka.partition import partition_for
 
 #: Symbol, source or `all`, resolution, and start in ms.
 WindowKey: TypeAlias = tuple[str, str, str, int]
+
+
+class WindowKeys(Sequence[WindowKey]):
+    """The keys of n windows, as columns.
+
+    Parameters
+    ----------
+    symbol, source, resolution
+        The names.
+    start_ms
+        Shape (n,).
+    """
+
+    __slots__ = ("resolution", "source", "start_ms", "symbol")
+
+    def __init__(self, symbol: Coded, source: Coded, resolution: Coded, start_ms: Ints) -> None:
+        self.symbol = symbol
+        self.source = source
+        self.resolution = resolution
+        self.start_ms = start_ms
+
+    @classmethod
+    def of(cls, keys: Sequence[WindowKey]) -> "WindowKeys":
+        """Return keys as columns."""
+        *names, start_ms = zip(*keys, strict=True) if keys else ((), (), (), ())
+        symbol, source, resolution = map(Coded.of, names)
+        return cls(symbol, source, resolution, np.array(start_ms, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.start_ms)
+
+    @overload
+    def __getitem__(self, which: int) -> WindowKey: ...
+    @overload
+    def __getitem__(self, which: slice | Ints) -> "WindowKeys": ...
+    def __getitem__(self, which: int | slice | Ints) -> "WindowKey | WindowKeys":
+        if isinstance(which, slice | np.ndarray):
+            return WindowKeys(self.symbol[which], self.source[which], self.resolution[which], self.start_ms[which])
+        return self.symbol[which], self.source[which], self.resolution[which], int(self.start_ms[which])
+
+    def __iter__(self) -> Iterator[WindowKey]:
+        return zip(self.symbol, self.source, self.resolution, self.start_ms.tolist(), strict=True)
 
 
 class Output(Struct, frozen=True):
@@ -102,7 +145,7 @@ class ResultBlock(NamedTuple):
     """
 
     output: Output
-    symbols: Sequence[str]
+    symbols: Coded
     write: Callable[[], Records]
 
 
@@ -111,12 +154,36 @@ def records_at(records: Records, places: Ints) -> Records:
     return records[places] if isinstance(records, PackedRecords) else [records[at] for at in places.tolist()]
 
 
-def by_partition(symbols: Sequence[str], partitions: int) -> Iterator[tuple[int, Ints]]:
-    """Yield each partition that some of n symbols belong to, and their places; a sink has so many partitions."""
-    numbers = [partition_for(symbol, partitions) for symbol in symbols]
-    partition_of = np.array(numbers)
-    for partition in sorted(set(numbers)):
-        yield partition, (partition_of == partition).nonzero()[0]
+class SinkPartitions:
+    """Says where each result belongs: a symbol's partition is looked up once, and not for each result.
+
+    Parameters
+    ----------
+    sinks
+        The number of partitions of each sink, by name.
+    """
+
+    def __init__(self, sinks: Mapping[str, int]) -> None:
+        self._sinks = sinks
+        #: By sink: the names of the last call, and the partition of each.
+        self._known: dict[str, tuple[Sequence[str], Ints]] = {}
+
+    def split(self, sink: str, symbols: Coded) -> Iterator[tuple[int, Ints]]:
+        """Yield each partition of a sink that some of n symbols belong to, and their places."""
+        partition_of = self._partitions(sink, symbols.names)[symbols.codes]
+        for partition in np.flatnonzero(np.bincount(partition_of)).tolist():
+            yield partition, (partition_of == partition).nonzero()[0]
+
+    def _partitions(self, sink: str, names: Sequence[str]) -> Ints:
+        known, partitions = self._known.get(sink, (None, np.empty(0, np.int64)))
+        if known is not names:
+            partitions = np.empty(0, np.int64)
+        if len(partitions) < len(names):
+            n = self._sinks[sink]
+            new = [partition_for(name, n) for name in names[len(partitions) :]]
+            partitions = np.concatenate([partitions, np.array(new, np.int64)])
+            self._known[sink] = names, partitions
+        return partitions
 
 
 class Results:
@@ -142,6 +209,13 @@ class Results:
                 yield output, symbol, key, value
 
 
+class ResultTexts:
+    """The symbols, sources and resolutions of results as bytes, for writers that write the same ones one by one."""
+
+    def __init__(self) -> None:
+        self.by_name = {(name, form): Texts(form) for name in _IDENTITY[:-1] for form in (_to_bytes, _to_json)}
+
+
 class ResultWriter:
     """Encodes results of one kind as records.
 
@@ -149,9 +223,11 @@ class ResultWriter:
     ----------
     output
         The kind. Its Struct has ``symbol``, ``source``, ``resolution``, ``start_ms``, and fields named as the columns.
+    texts
+        What it shares with other writers, or None.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, texts: ResultTexts | None = None) -> None:
         self.output = output
         self._result: Any = output.result
         self._fields = output.result.__struct_fields__
@@ -159,29 +235,29 @@ class ResultWriter:
         self._nullable = [field.name for field in fields if set(get_args(field.type)) == {int, NoneType}]
         self._ends = f"|{output.kind}" if output.kind else ""
         self._encode = msgspec.json.Encoder().encode
-        self._rows = _row_writer(output.result, self._nullable, self._ends)
+        self._rows = _row_writer(output.result, self._nullable, self._ends, texts)
 
-    def write(self, keys: list[WindowKey], columns: Columns) -> list[ResultBlock]:
+    def write(self, keys: Sequence[WindowKey], columns: Columns) -> list[ResultBlock]:
         """Return a record for each window, in blocks. Columns have shape (n,).
 
         NaN becomes null, and in a field that may be null a negative integer does.
         """
-        if not keys:
+        if not len(keys):
             return []
-        identity = dict(zip(_IDENTITY, zip(*keys, strict=True), strict=True))
-        symbols = identity["symbol"]
+        if not isinstance(keys, WindowKeys):
+            keys = WindowKeys.of(keys)
         rows = None
         if self._rows is not None:
-            rows = self._rows.rows(columns | identity | {"start_ms": np.array(identity["start_ms"], np.int64)})
+            rows = self._rows.rows({**columns, **{name: getattr(keys, name) for name in _IDENTITY}})
         blocks = []
         for first in range(0, len(keys), _BLOCK_RESULTS):
             part = slice(first, first + _BLOCK_RESULTS)
-            of = symbols[part]
+            of = keys.symbol[part]
             write = partial(rows.write, first, len(of)) if rows else partial(self._one_by_one, keys, columns, part)
             blocks.append(ResultBlock(self.output, of, write))
         return blocks
 
-    def _one_by_one(self, keys: list[WindowKey], columns: Columns, part: slice) -> list[tuple[bytes, bytes]]:
+    def _one_by_one(self, keys: WindowKeys, columns: Columns, part: slice) -> list[tuple[bytes, bytes]]:
         keys = keys[part]
         values: dict[str, Sequence[Any]] = dict(zip(_IDENTITY, zip(*keys, strict=True), strict=True))
         for name in self._fields:
@@ -197,17 +273,27 @@ class ResultWriter:
         ]
 
 
-def _row_writer(result: type[Struct], nullable: Collection[str], ends: str) -> RowWriter | None:
+def _to_bytes(text: str) -> bytes:
+    return text.encode()
+
+
+def _to_json(text: str) -> bytes:
+    return msgspec.json.encode(text)
+
+
+def _row_writer(
+    result: type[Struct], nullable: Collection[str], ends: str, texts: ResultTexts | None
+) -> RowWriter | None:
     """Return a writer of a result's records as msgspec writes them, or None for a Struct that isn't a plain object."""
     config = result.__struct_config__
     if config.array_like or config.omit_defaults or not isinstance(config.tag, str | None):
         return None
-    names, json = set(_IDENTITY[:-1]), msgspec.json.encode
-    key = [Field(b"|" if i else b"", name, str.encode if name in names else None) for i, name in enumerate(_IDENTITY)]
-    before, value = b"{", []
+    shared = (texts or ResultTexts()).by_name
+    key = [Field(b"|" if i else b"", name, shared.get((name, _to_bytes))) for i, name in enumerate(_IDENTITY)]
+    before, value, json = b"{", [], msgspec.json.encode
     if config.tag is not None:
         before += json(config.tag_field) + b":" + json(config.tag) + b","
     for name, encoded in zip(result.__struct_fields__, result.__struct_encode_fields__, strict=True):
-        value.append(Field(before + json(encoded) + b":", name, json if name in names else None, name in nullable))
+        value.append(Field(before + json(encoded) + b":", name, shared.get((name, _to_json)), name in nullable))
         before = b","
     return RowWriter((key, ends.encode()), (value, b"}"))

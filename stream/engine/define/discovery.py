@@ -7,11 +7,21 @@ from typing import NamedTuple, TypeAlias
 
 from tickertape.schemas.topics import CATALOGUE, Topic
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.engine.define.recipes import DerivedRecipe, Recursion, Rolling, Signals, Slicing, Windowing
+from tickertape.stream.engine.define.chosen import chosen
+from tickertape.stream.engine.define.indicator import Indicator
+from tickertape.stream.engine.define.recipes import (
+    DerivedRecipe,
+    Recursion,
+    Recursions,
+    Rolling,
+    Signals,
+    Slicing,
+    Windowing,
+)
 from tickertape.stream.errors import ConfigError
 from tickertape.stream.extensions.loading import modules
 
-Recipe: TypeAlias = Slicing | Windowing | Recursion | Rolling | Signals
+Recipe: TypeAlias = Slicing | Windowing | Recursion | Rolling | Signals | Indicator
 
 
 class Agents(NamedTuple):
@@ -21,11 +31,16 @@ class Agents(NamedTuple):
     windowings: list[Windowing]
     #: Those that take final windows.
     recipes: list[DerivedRecipe]
+    #: Those that the setting `indicators` may turn on.
+    indicators: list[Indicator]
 
     @property
     def declared(self) -> list[Topic]:
         """The topics that the recipes read and publish to."""
-        return [one.topic for one in self.slicings] + [one.sink for one in (*self.windowings, *self.recipes)]
+        found = [one.topic for one in self.slicings]
+        for one in (*self.windowings, *self.recipes, *self.indicators):
+            found += one.sinks if isinstance(one, Recursions) else [one.sink]
+        return found
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -54,14 +69,27 @@ def discover(places: Sequence[str]) -> Agents:
 
 
 def configured(settings: Settings) -> Agents:
-    """Return the recipes of the agents that settings name, with the resolutions that settings name.
+    """Return the recipes of the agents that settings name, with the resolutions and indicators that settings name.
 
     Raises
     ------
     ConfigError
-        As `discover` and `width_ms`.
+        As `discover`, `width_ms` and `chosen`.
     """
-    return with_resolutions(discover(settings.agents), settings)
+    return adapted(discover(settings.agents), settings)
+
+
+def adapted(agents: Agents, settings: Settings) -> Agents:
+    """Return agents with the resolutions that settings name for their windows, and the indicators that they turn on.
+
+    Raises
+    ------
+    ConfigError
+        As `width_ms` and `chosen`.
+    """
+    agents = with_resolutions(agents, settings)
+    added = chosen(settings.indicators, agents.indicators, agents.windowings)
+    return agents._replace(recipes=[*agents.recipes, *added])
 
 
 def with_resolutions(agents: Agents, settings: Settings) -> Agents:
@@ -75,14 +103,15 @@ def with_resolutions(agents: Agents, settings: Settings) -> Agents:
             changed[id(windowing)] = replace(windowing, resolutions=in_order)
     if not changed:
         return agents
-    return Agents(
-        agents.slicings,
-        [changed.get(id(one), one) for one in agents.windowings],
-        [one if isinstance(one, Signals) else _following(one, changed) for one in agents.recipes],
+    return agents._replace(
+        windowings=[changed.get(id(one), one) for one in agents.windowings],
+        recipes=[one if isinstance(one, Signals) else _following(one, changed) for one in agents.recipes],
     )
 
 
-def _following(recipe: Recursion | Rolling, changed: Mapping[int, Windowing]) -> Recursion | Rolling:
+def _following(
+    recipe: Recursion | Recursions | Rolling, changed: Mapping[int, Windowing]
+) -> Recursion | Recursions | Rolling:
     return replace(recipe, of=changed.get(id(recipe.of), recipe.of))
 
 
@@ -121,6 +150,7 @@ def agents_of(recipes: Iterable[Recipe]) -> Agents:
         [value for value in found.values() if isinstance(value, Slicing)],
         [value for value in found.values() if isinstance(value, Windowing)],
         [value for value in found.values() if isinstance(value, Recursion | Rolling | Signals)],
+        [value for value in found.values() if isinstance(value, Indicator)],
     )
     _check(agents)
     return agents
@@ -133,7 +163,7 @@ def _add(found: dict[int, Recipe], some: Iterable[Recipe]) -> None:
             continue
         if isinstance(recipe, Windowing):
             _add(found, [recipe.slicing])
-        elif isinstance(recipe, Recursion | Rolling):
+        elif isinstance(recipe, Recursion | Rolling | Indicator):
             _add(found, [recipe.of])
         found[id(recipe)] = recipe
 

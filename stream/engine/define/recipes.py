@@ -151,6 +151,29 @@ class Recursion:
 
 
 @dataclass(frozen=True)
+class Recursions:
+    """Recursions over the same final windows, which are kept once for all of them: see the setting ``indicators``.
+
+    A result of each member is published for each window, even if all of its values are null.
+
+    Attributes
+    ----------
+    of, resolution
+        The windows.
+    members
+        The recursions, each of another kind. They take the same metrics. Their own ``resolutions`` don't matter.
+    """
+
+    of: Windowing
+    resolution: str
+    members: tuple[Recursion, ...]
+
+    @property
+    def sinks(self) -> tuple[Topic, ...]:
+        return tuple(member.sink for member in self.members)
+
+
+@dataclass(frozen=True)
 class Rolling:
     """Windows that slide along the final windows of the finest resolution. An agent's file defines one.
 
@@ -202,4 +225,4 @@ class Signals:
 
 
 #: A recipe that takes final windows.
-DerivedRecipe: TypeAlias = Recursion | Rolling | Signals
+DerivedRecipe: TypeAlias = Recursion | Recursions | Rolling | Signals

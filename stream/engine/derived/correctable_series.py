@@ -2,36 +2,30 @@
 
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import compress
-from typing import Any, Generic
+from typing import Generic
 
-import msgspec
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL
-from tickertape.stream.engine.core.results import NOTHING, Finals, Output, ResultBlock, ResultWriter
+from tickertape.stream.engine.core.results import (
+    NOTHING,
+    Finals,
+    Output,
+    ResultBlock,
+    ResultTexts,
+    ResultWriter,
+    WindowKeys,
+)
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Schema
-from tickertape.stream.engine.define.aggregate import FLOAT, INT
-from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.derived.joint import Joint
 from tickertape.stream.engine.derived.post_processor import Times
 from tickertape.stream.engine.derived.series import Arena, Place, S, rows_of
 from tickertape.stream.engine.derived.stored import Stored, packed
 from tickertape.stream.engine.recovery.state import Kept
-
-_DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
-
-
-def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.dtype[Any], Any]]:
-    """Return the types and initial values of columns of windows, which may be partials or metrics."""
-    types = {one.name: _DTYPES.get(one.type, FLOAT) for one in msgspec.structs.fields(windowing.result)}
-    return {
-        name: (windowing.aggregate.schema[name][0] if name in windowing.aggregate.schema else types[name], 0)
-        for name in names
-    }
 
 
 class CorrectableSeries(ABC, Generic[S]):
@@ -43,8 +37,8 @@ class CorrectableSeries(ABC, Generic[S]):
 
     Parameters
     ----------
-    output
-        The output that it makes.
+    outputs
+        The outputs that it makes.
     widths
         The widths of the resolutions that it follows, ms, by name.
     takes, keeps
@@ -55,14 +49,14 @@ class CorrectableSeries(ABC, Generic[S]):
 
     def __init__(
         self,
-        output: Output,
+        outputs: Sequence[Output],
         widths: Mapping[str, int],
         takes: Schema,
         keeps: Schema,
         optional: Collection[str] = (),
     ) -> None:
         self._optional = optional
-        self.output = output
+        self.outputs = tuple(outputs)
         self.takes = tuple(takes)
         self.widths = dict(widths)
         self._widths_ms = np.array(list(widths.values()), np.int64)
@@ -72,7 +66,8 @@ class CorrectableSeries(ABC, Generic[S]):
         self._anew: dict[int, bool] = {}
         # Series that may have obsolete windows later, even if no window of theirs arrives.
         self._tracked: set[S] = set()
-        self._writer = ResultWriter(output)
+        texts = ResultTexts() if len(self.outputs) > 1 else None
+        self._writers = [ResultWriter(output, texts) for output in self.outputs]
         self._joint = Joint(self.takes, self._inputs)
 
     #: A series with at most this many windows isn't looked at until a window of it arrives.
@@ -118,9 +113,9 @@ class CorrectableSeries(ABC, Generic[S]):
 
     def _form_of(self, kept: Schema) -> str:
         columns = [(name, dtype.str, dtype.shape) for name, (dtype, _) in kept.items() if name not in self._optional]
-        return f"{self.output.name} {sorted(self.widths.items())} {columns}"
+        return f"{self.outputs[0].name} {sorted(self.widths.items())} {columns}"
 
-    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
+    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> list[str]:
         """Start with a shard.
 
         Parameters
@@ -129,11 +124,16 @@ class CorrectableSeries(ABC, Generic[S]):
             The state in a snapshot, or None.
         anew
             Without a snapshot: whether the shard has a past that is lost.
+
+        Returns
+        -------
+        list[str]
+            The names of the outputs that start without their past, because that is lost.
         """
         self._anew[shard] = kept.anew if kept else anew
         mine = self._series[shard] = {}
         if kept is None:
-            return
+            return [output.name for output in self.outputs] if anew else []
         stored = Stored(kept, self._kept)
         joint = stored.joint() if self._joins else {}
         own = {key: span for key, span in stored.spans.items() if key not in joint}
@@ -152,6 +152,7 @@ class CorrectableSeries(ABC, Generic[S]):
             series.is_joint, series.all_ms = True, int(stored.starts_ms[end - 1]) if end > first else NEVER_MS
         self._restored(shard)
         self._recall(shard)
+        return []
 
     def _restored(self, shard: int) -> None:
         """Make what else the series have that were just restored."""
@@ -199,8 +200,9 @@ class CorrectableSeries(ABC, Generic[S]):
         places = computed
         if changed:
             publish = columns.pop("publish")
-            places = [computed[i] for i in np.flatnonzero(publish).tolist()]
-            columns = {name: column[publish] for name, column in columns.items()}
+            if not publish.all():
+                places = [computed[i] for i in np.flatnonzero(publish).tolist()]
+                columns = {name: column[publish] for name, column in columns.items()}
         made = self._results(places, columns, times)
         if self._joins:
             made = self._joint.with_all(made, places, computed)
@@ -374,7 +376,17 @@ class CorrectableSeries(ABC, Generic[S]):
         known = {one: times.published_ms(*one) for one in set(of)}
         ends_ms = np.array([start_ms for *_, start_ms in made.keys], np.int64) + made.columns["width_ms"]
         new = ends_ms > np.array([known[one] for one in of], np.int64)
-        if new.all():
-            return self._writer.write(made.keys, made.columns)
-        keys = [key for key, wanted in zip(made.keys, new.tolist(), strict=True) if wanted]
-        return self._writer.write(keys, {name: column[new] for name, column in made.columns.items()})
+        keys, columns = made.keys, made.columns
+        if not new.all():
+            keys = [key for key, wanted in zip(keys, new.tolist(), strict=True) if wanted]
+            columns = {name: column[new] for name, column in columns.items()}
+        windows = WindowKeys.of(keys)
+        return [block for writer in self._writers for block in writer.write(windows, self._of(writer.output, columns))]
+
+    def by_output(self, made: Finals) -> dict[str, Finals]:
+        """Return results by the name of their output."""
+        return {output.name: made._replace(columns=self._of(output, made.columns)) for output in self.outputs}
+
+    def _of(self, output: Output, columns: Columns) -> Columns:  # noqa: ARG002 - most have only one output
+        """Return the columns of one output's results."""
+        return columns

@@ -1,17 +1,18 @@
 """Runs the derived recipes of one windowing: each flush passes its final windows to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.results import NOTHING, Output
-from tickertape.stream.engine.define.recipes import DerivedRecipe, Recursion, Rolling, Signals, Windowing
+from tickertape.stream.engine.define.recipes import DerivedRecipe, Recursion, Recursions, Rolling, Signals, Windowing
 from tickertape.stream.engine.derived import rules
 from tickertape.stream.engine.derived.correctable_series import CorrectableSeries
 from tickertape.stream.engine.derived.post_processor import Flush, PostProcessor, Times
 from tickertape.stream.engine.derived.recursion import RecursionSeries
+from tickertape.stream.engine.derived.recursions import RecursionsSeries
 from tickertape.stream.engine.derived.rolling import RollingSeries
 from tickertape.stream.engine.derived.signals import SignalSeries
 from tickertape.stream.engine.recovery.state import State
@@ -43,7 +44,9 @@ class Derived(PostProcessor):
         for recipe in recipes:
             if not isinstance(recipe, Signals) and recipe.of is windowing:
                 self._followers.append((self._windows, _follower(recipe, settings)))
-        known = {self._windows: windowing.resolutions} | {one.output.name: one.widths for _, one in self._followers}
+        known: dict[str, Mapping[str, int]] = {self._windows: windowing.resolutions}
+        for _, one in self._followers:
+            known |= {output.name: {**known.get(output.name, {}), **one.widths} for output in one.outputs}
         for recipe in recipes:
             if isinstance(recipe, Signals):
                 mine = [rule for rule in rules.load(settings.signals) if rule.on in known]
@@ -64,21 +67,23 @@ class Derived(PostProcessor):
         """By name: the outputs of the windows and of everything derived from them, with their resolutions."""
         known: dict[str, tuple[Output, Sequence[str]]] = {}
         known[self._windows] = self._windowing.output, list(self._windowing.resolutions)
-        return known | {one.output.name: (one.output, list(one.widths)) for _, one in self._followers}
+        for _, one in self._followers:
+            for output in one.outputs:
+                _, names = known.get(output.name, (output, ()))
+                known[output.name] = output, [*names, *one.widths]
+        return known
 
     @property
     def outputs(self) -> list[Output]:
-        return [follower.output for _, follower in self._followers]
+        outputs = (output for _, follower in self._followers for output in follower.outputs)
+        return list({output.name: output for output in outputs}.values())
 
     def assign(self, shard: int, state: State | None, *, fresh: bool) -> list[str]:
-        lost = []
+        lost: list[str] = []
         for _, follower in self._followers:
             kept = state.derived if state else {}
             mine = kept.get(follower.form) or kept.get(follower.earlier_form)
-            begins_anew = mine is None and (state is not None or not fresh)
-            follower.assign(shard, mine, anew=begins_anew)
-            if begins_anew:
-                lost.append(follower.output.name)
+            lost += follower.assign(shard, mine, anew=mine is None and (state is not None or not fresh))
         return lost
 
     def with_state(self, state: State, shard: int, times: Times) -> State:
@@ -92,11 +97,15 @@ class Derived(PostProcessor):
             return
         made = {self._windows: finals}
         for of, follower in self._followers:
-            made[follower.output.name], records = follower.follow(made[of], times)
+            results, records = follower.follow(made.get(of, NOTHING), times)
+            for name, some in follower.by_output(results).items() if results.keys else ():
+                made[name] = made[name].and_(some) if name in made else some
             flush.results += records
 
 
-def _follower(recipe: Recursion | Rolling, settings: Settings) -> CorrectableSeries[Any]:
+def _follower(recipe: Recursion | Recursions | Rolling, settings: Settings) -> CorrectableSeries[Any]:
+    if isinstance(recipe, Recursions):
+        return RecursionsSeries(recipe)
     if isinstance(recipe, Recursion):
         return RecursionSeries(recipe, tuple(settings.resolutions.get(recipe.output.kind, recipe.resolutions)))
     return RollingSeries(recipe, settings.rolling_ms)

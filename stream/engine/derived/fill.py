@@ -11,6 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from tickertape.schemas.frame import NEVER_MS
+from tickertape.stream.compiled.texts import Coded
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL
 from tickertape.stream.engine.core.results import Finals, ResultBlock, Results, ResultWriter, WindowKey
@@ -234,7 +235,7 @@ class Filler(PostProcessor):
         ended = zip(flush.ends_ms + [ends[i] for i in new], results, strict=True)
         in_order = sorted(ended, key=itemgetter(0))
         flush.ends_ms = [end_ms for end_ms, _ in in_order]
-        symbols = [symbol for _, (_, symbol, _, _) in in_order]
+        symbols = Coded.of([symbol for _, (_, symbol, _, _) in in_order])
         records = [(key, value) for _, (_, _, key, value) in in_order]
         flush.results = [ResultBlock(self._windowing.output, symbols, lambda: records)]
         flush.finals = finals.and_(filled)

@@ -118,10 +118,11 @@ class Joint:
 
     def wait(self, places: Sequence[Place[S]], columns: Columns, indices: Sequence[int]) -> None:
         """Store results until their windows are final for all sources; the indices are those of places and columns."""
-        kept = {name: column[indices] for name, column in columns.items()}
+        at = np.array(indices, np.int64)
+        kept = {name: column[at] for name, column in columns.items()}
         for n, i in enumerate(indices):
-            series, at = places[i]
-            self._waiting[series, series.starts_ms[at]] = kept, n
+            series, place = places[i]
+            self._waiting[series, series.starts_ms[place]] = kept, n
 
     def with_all(self, made: Finals, places: Sequence[Place[S]], computed: Sequence[Place[S]]) -> Finals:
         """Return results with those of all sources.
@@ -143,8 +144,8 @@ class Joint:
                 (both if series.starts_ms[at] <= series.all_ms else later).append(i)
         found = made
         if both:
-            keys = [_of_all(made.keys[i]) for i in both]
-            found = found.and_(Finals(keys, made.shards[both], {name: one[both] for name, one in made.columns.items()}))
+            keys, rows = [_of_all(made.keys[i]) for i in both], np.array(both, np.int64)
+            found = found.and_(Finals(keys, made.shards[rows], {name: one[rows] for name, one in made.columns.items()}))
         if later:
             self.wait(places, made.columns, later)
         return found.and_(self._late())

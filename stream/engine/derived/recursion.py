@@ -1,7 +1,7 @@
 """Recursions over final windows: each window changes a state, so a correction changes all later results."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from tickertape.stream.engine.core.results import Output
 from tickertape.stream.engine.core.table import Columns, Schema
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Recursion
-from tickertape.stream.engine.derived.correctable_series import CorrectableSeries, dtypes_of
-from tickertape.stream.engine.derived.series import Place, Series
+from tickertape.stream.engine.derived.correctable_series import CorrectableSeries
+from tickertape.stream.engine.derived.series import Place, Series, dtypes_of
 from tickertape.stream.errors import ConfigError
 
 #: The number of windows since the last gap, if there was none.
-_EVER = 1 << 40
+EVER = 1 << 40
 
 
 class StatefulSeries(CorrectableSeries[Series]):
@@ -23,7 +23,7 @@ class StatefulSeries(CorrectableSeries[Series]):
 
     Parameters
     ----------
-    output, widths, takes
+    outputs, widths, takes
         See `CorrectableSeries`.
     state
         The columns of the state, with their initial values.
@@ -35,7 +35,7 @@ class StatefulSeries(CorrectableSeries[Series]):
 
     def __init__(
         self,
-        output: Output,
+        outputs: Sequence[Output],
         widths: Mapping[str, int],
         takes: Schema,
         state: Schema,
@@ -43,7 +43,7 @@ class StatefulSeries(CorrectableSeries[Series]):
         keeps: Schema | None = None,
     ) -> None:
         super().__init__(
-            output,
+            outputs,
             widths,
             {**takes, "revision": (INT, 0), "incomplete": (np.dtype(np.bool_), False)},
             {f"_{name}": column for name, column in state.items()}
@@ -67,7 +67,7 @@ class StatefulSeries(CorrectableSeries[Series]):
         for name, column in state.items():
             stored[f"_{name}"][rows] = column
         stored["events"][rows] = np.where(first, 0, stored["events"][before]) + stored["revision"][rows]
-        ever = np.array([0 if self._anew[series.shard] else _EVER for series, _ in places], np.int64)
+        ever = np.array([0 if self._anew[series.shard] else EVER for series, _ in places], np.int64)
         clean = np.where(first, ever, stored["clean"][before] + 1)
         clean[stored["incomplete"][rows]] = 0
         stored["clean"][rows] = clean
@@ -109,7 +109,7 @@ class RecursionSeries(StatefulSeries):
                     f"{', '.join(widths)}; see the setting `resolutions`"
                 )
         super().__init__(
-            recursion.output,
+            [recursion.output],
             {resolution: widths[resolution] for resolution in resolutions},
             dtypes_of(recursion.of, recursion.takes),
             recursion.state,
@@ -118,14 +118,14 @@ class RecursionSeries(StatefulSeries):
         self._recursion = recursion
 
     def _advance(self, state: Columns, taken: Columns, places: list[Place[Series]], rows: Ints) -> Columns:
-        made = self._recursion.step(state, taken | {"passed": _passed(places)})
+        made = self._recursion.step(state, taken | {"passed": passed(places)})
         publish = np.zeros(len(rows), np.bool_)
         for column in made.values():
             publish |= ~np.isnan(column)
         return taken | made | {"publish": publish}
 
 
-def _passed(places: list[Place[Series]]) -> Ints:
+def passed(places: list[Place[Series]]) -> Ints:
     """Return how many windows after the previous one each window is; 0 for the first."""
     steps = [(series.starts_ms[at] - series.starts_ms[at - 1]) // series.width_ms if at else 0 for series, at in places]
     return np.array(steps, np.int64)

@@ -25,9 +25,9 @@ from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Rolling
 from tickertape.stream.engine.derived.block_folds import BlockFolds, Slid
-from tickertape.stream.engine.derived.correctable_series import CorrectableSeries, dtypes_of
+from tickertape.stream.engine.derived.correctable_series import CorrectableSeries
 from tickertape.stream.engine.derived.joint import Joint
-from tickertape.stream.engine.derived.series import Place
+from tickertape.stream.engine.derived.series import Place, dtypes_of
 from tickertape.stream.engine.recovery.state import Kept
 from tickertape.stream.errors import ConfigError
 
@@ -65,7 +65,7 @@ class RollingSeries(CorrectableSeries[Slid]):
                 )
         self._columns = dtypes_of(rolling.of, rolling.takes)
         super().__init__(
-            Output(rolling.sink.name, rolling.kind, _result(rolling, rolling_ms)),
+            [Output(rolling.sink.name, rolling.kind, _result(rolling, rolling_ms))],
             {resolution: step_ms},
             self._columns,
             {"marks": (_MARKS, 0)},
@@ -90,8 +90,8 @@ class RollingSeries(CorrectableSeries[Slid]):
         kept = self._columns | {"incomplete": (_BOOL, False), "spoiled_ms": (INT, NEVER_MS)}
         return f"{self._form_of(kept)} {self._wide_ms}"
 
-    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
-        super().assign(shard, _with_marks(kept, self._step_ms) if kept else None, anew=anew)
+    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> list[str]:
+        return super().assign(shard, _with_marks(kept, self._step_ms) if kept else None, anew=anew)
 
     def _restored(self, shard: int) -> None:
         for series in self._series[shard].values():

@@ -2,19 +2,35 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.table import Columns, Schema, grow, step
+from tickertape.stream.engine.define.aggregate import FLOAT, INT
+from tickertape.stream.engine.define.recipes import Windowing
 
 
 def rows_of(numbers: "array[int]") -> Ints:
     """Return row numbers, as `Arena` and `Series` hold them, as a column of shape (n,)."""
     return np.frombuffer(numbers, np.int32).astype(np.int64)
+
+
+_DTYPES: dict[Any, np.dtype[Any]] = {int: INT, bool: np.dtype(np.bool_)}
+
+
+def dtypes_of(windowing: Windowing, names: Iterable[str]) -> dict[str, tuple[np.dtype[Any], Any]]:
+    """Return the types and initial values of columns of windows, which may be partials or metrics."""
+    types = {one.name: _DTYPES.get(one.type, FLOAT) for one in msgspec.structs.fields(windowing.result)}
+    return {
+        name: (windowing.aggregate.schema[name][0] if name in windowing.aggregate.schema else types[name], 0)
+        for name in names
+    }
 
 
 @dataclass(slots=True, eq=False)

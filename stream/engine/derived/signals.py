@@ -45,7 +45,7 @@ class SignalSeries(StatefulSeries):
 
     def __init__(self, rule: AnyRule, sink: str, result: type[msgspec.Struct], widths: Mapping[str, int]) -> None:
         super().__init__(
-            Output(sink, rule.name, result),
+            [Output(sink, rule.name, result)],
             {
                 name: width_ms
                 for name, width_ms in widths.items()
@@ -87,8 +87,8 @@ class SignalSeries(StatefulSeries):
             self._arena.columns[name][rows] = column
         return columns | {"publish": fired}
 
-    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> None:
-        super().assign(shard, kept, anew=anew)
+    def assign(self, shard: int, kept: Kept | None, *, anew: bool) -> list[str]:
+        lost = super().assign(shard, kept, anew=anew)
         fired = self._arena.columns["fired"]
         self._unsettled |= {
             (series, start_ms)
@@ -96,6 +96,7 @@ class SignalSeries(StatefulSeries):
             for start_ms, row in zip(series.starts_ms, series.rows, strict=True)
             if fired[row]
         }
+        return lost
 
     def _results(self, places: list[Place[Series]], columns: Columns, times: Times) -> Finals:
         """Return the new signals, and those that have become final."""

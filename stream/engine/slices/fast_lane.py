@@ -11,11 +11,12 @@ import numpy as np
 from faust.types import TP
 
 from tickertape.schemas.frame import NEVER_MS, SHOWN_OF_ALL, SHOWN_OF_SOURCE
+from tickertape.stream.compiled.texts import Coded
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.keyed_topics import KeyedTopics
-from tickertape.stream.engine.core.names import ALL
-from tickertape.stream.engine.core.results import ResultWriter, WindowKey, by_partition, records_at
+from tickertape.stream.engine.core.names import ALL, Names, Translation
+from tickertape.stream.engine.core.results import ResultWriter, SinkPartitions, WindowKeys, records_at
 from tickertape.stream.engine.core.table import NO_ROW, Columns
 from tickertape.stream.engine.define.recipes import Windowing
 from tickertape.stream.engine.slices.slicer import Slicer
@@ -25,6 +26,10 @@ from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.telemetry.metrics import EVENT_TO_RESULT_SECONDS, RESULTS
 
 _SHOWN = SHOWN_OF_SOURCE | SHOWN_OF_ALL
+# The most names that are kept from call to call.
+_MOST_NAMES = 1 << 17
+_ALL_SOURCES = Names()
+_ALL_SOURCES[ALL]
 
 
 class _Windows(NamedTuple):
@@ -81,8 +86,9 @@ class FastLane:
         self._slice_ms = settings.slice_ms
         self._horizon_ms = settings.horizon_ms
         self._producer = producer
-        self._sinks = sinks
+        self._partitions = SinkPartitions(sinks)
         self._keyed = keyed
+        self._symbols, self._sources = Translation(_MOST_NAMES), Translation(_MOST_NAMES)
         self._writers = [
             (windowing, resolution, ResultWriter(windowing.output))
             for windowing in windowings
@@ -103,6 +109,8 @@ class FastLane:
             Slicers of one topic that have read past their checkpoints: below, their slices lack what isn't read again
             yet. All of them are published together, because a window costs little, and a call much.
         """
+        self._symbols.begin()
+        self._sources.begin()
         for slicer in slicers:
             self._keyed.note(TP(slicer.slicing.topic.name, slicer.partition), keyed=slicer.is_keyed)
         changed = [slicer.open.changed() for slicer in slicers]
@@ -177,22 +185,24 @@ class FastLane:
         metrics["final"] = np.zeros(len(places), np.bool_)
         since_ms, until_ms = np.array([slicer.incomplete or (0, 0) for slicer in slicers]).T[:, part[first]]
         metrics["incomplete"] = (start_ms + self._slice_ms > since_ms) & (start_ms < until_ms)
-        keys: list[WindowKey] = [
-            (of.symbols.names[symbol], ALL if place >= k else of.sources.names[source], resolution, ms)
-            for of, symbol, source, place, ms in zip(
-                [slicers[at] for at in part[first].tolist()],
-                columns["symbol"][first].tolist(),
-                columns["source"][first].tolist(),
-                places.tolist(),
-                start_ms.tolist(),
-                strict=True,
-            )
-        ]
+        symbol, source = (columns[name][first] for name in ("symbol", "source"))
+        # Each slicer has codes of its own.
+        for at, slicer in enumerate(slicers):
+            mine = part[first] == at
+            symbol[mine] = self._symbols.of(slicer.symbols)[symbol[mine]]
+            source[mine] = self._sources.of(slicer.sources)[source[mine]]
+        source[places >= k] = self._sources.of(_ALL_SOURCES)[0]
+        keys = WindowKeys(
+            Coded(self._symbols.names, symbol),
+            Coded(self._sources.names, source),
+            Coded([resolution], np.zeros(len(places), np.int64)),
+            start_ms,
+        )
         sink = windowing.sink.name
         for block in writer.write(keys, metrics):
             records = block.write()
-            for partition, at in by_partition(block.symbols, self._sinks[sink]):
-                self._producer.send_many(sink, partition, records_at(records, at))
+            for partition, where in self._partitions.split(sink, block.symbols):
+                self._producer.send_many(sink, partition, records_at(records, where))
         RESULTS.labels(sink).inc(len(keys))
         for slicer in slicers:
             newest_ms = max(slicer.lanes.watermark_ms.values(), default=NEVER_MS)

@@ -1,4 +1,5 @@
 """The tables of open windows and of slices that wait for them, functions on their rows, and the rows in a snapshot.
 
-May import: schemas, stream.engine.core, stream.engine.define, stream.engine.frames, stream.engine.recovery.
+May import: schemas, stream.compiled, stream.engine.core, stream.engine.define, stream.engine.frames,
+stream.engine.recovery.
 """

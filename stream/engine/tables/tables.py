@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from tickertape.schemas.frame import NEVER_MS
+from tickertape.stream.compiled.texts import Coded
 from tickertape.stream.engine.core.columns import Ints
 from tickertape.stream.engine.core.names import ALL, Names
-from tickertape.stream.engine.core.results import WindowKey
+from tickertape.stream.engine.core.results import WindowKeys
 from tickertape.stream.engine.core.table import NO_ROW, Columns, Table
 from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Windowing
@@ -75,19 +76,15 @@ class Tables:
         self.symbols = Names()
         self._most_symbols = _FEW_SYMBOLS
 
-    def window_keys(self, rows: Ints, source_codes: Ints) -> list[WindowKey]:
+    def window_keys(self, rows: Ints, source_codes: Ints) -> WindowKeys:
         """Return the keys of windows, given their rows and the codes of their sources."""
         stored = self.windows.columns
-        symbols, sources, resolutions = (
-            [known[code] for code in codes.tolist()]
-            for codes, known in (
-                (stored["symbol"][rows], self.symbols.names),
-                (source_codes, self.names.names),
-                (stored["resolution"][rows], self.resolutions),
-            )
+        return WindowKeys(
+            Coded(self.symbols.names, stored["symbol"][rows]),
+            Coded(self.names.names, source_codes),
+            Coded(self.resolutions, stored["resolution"][rows]),
+            stored["end_ms"][rows] - stored["width_ms"][rows],
         )
-        starts_ms = (stored["end_ms"][rows] - stored["width_ms"][rows]).tolist()
-        return list(zip(symbols, sources, resolutions, starts_ms, strict=True))
 
     def slice_keys(self, rows: Ints) -> list[SliceKey]:
         """Return the keys of slices."""

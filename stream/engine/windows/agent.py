@@ -19,7 +19,7 @@ from tickertape.stream.engine.core.keyed_topics import KeyedTopics
 from tickertape.stream.engine.core.pace import Pace
 from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.core.refusal import dead_letter
-from tickertape.stream.engine.core.results import Output, Records, ResultBlock, Results, by_partition, records_at
+from tickertape.stream.engine.core.results import Output, Records, ResultBlock, Results, SinkPartitions, records_at
 from tickertape.stream.engine.core.workload import AHEAD_MS, Workload
 from tickertape.stream.engine.define.recipes import DerivedRecipe, Windowing
 from tickertape.stream.engine.frames.packing import BadFrame
@@ -101,7 +101,7 @@ class WindowAgent:
         self._recipes = recipes
         self._settings = settings
         self._producer = producer
-        self._sinks = sinks
+        self._partitions = SinkPartitions(sinks)
         self._windows: list[Windows] = []
         self._most: Mapping[str, int] = {}
         self._shards: dict[int, OwnedShard] = {}
@@ -260,7 +260,7 @@ class WindowAgent:
 
     def _write(self, block: ResultBlock) -> None:
         records, sink = block.write(), block.output.sink
-        for partition, places in by_partition(block.symbols, self._sinks[sink]):
+        for partition, places in self._partitions.split(sink, block.symbols):
             self._producer.send_many(sink, partition, records_at(records, places))
         RESULTS.labels(sink).inc(len(records))
         if self._listener:

@@ -65,10 +65,10 @@ class Publishing:
         finals = NOTHING
         if self._takes is not None and len(final := np.flatnonzero(metrics["final"])):
             columns = {name: metrics[name][final] for name in self._takes}
-            finals = Finals([keys[i] for i in final.tolist()], shards[final], columns)
+            finals = Finals(list(keys[final]), shards[final], columns)
         if self._shards.repeating:
             new = np.flatnonzero(ends_ms > self._published_ms(shards, sources))
-            keys, ends_ms = [keys[i] for i in new.tolist()], ends_ms[new]
+            keys, ends_ms = keys[new], ends_ms[new]
             metrics = {name: column[new] for name, column in metrics.items()}
         return Flush(self._writer.write(keys, metrics), ends_ms.tolist(), finals)
 

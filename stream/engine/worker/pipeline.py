@@ -18,7 +18,7 @@ from tickertape.stream.engine.core.keyed_topics import KeyedTopics
 from tickertape.stream.engine.core.positions import LogEnd
 from tickertape.stream.engine.core.workload import Workload
 from tickertape.stream.engine.define.discovery import Agents, configured
-from tickertape.stream.engine.define.recipes import Recursion, Rolling
+from tickertape.stream.engine.define.recipes import Recursion, Recursions, Rolling
 from tickertape.stream.engine.derived.derived import outputs_of
 from tickertape.stream.engine.fetch.unpacking import Blocks
 from tickertape.stream.engine.recovery.recovery import Recovery
@@ -40,7 +40,8 @@ from tickertape.stream.kafka.stores.control import Control
 from tickertape.stream.kafka.stores.counts import Counts
 from tickertape.stream.kafka.stores.snapshots import KafkaSnapshots
 from tickertape.stream.kafka.stores.states import KafkaStates
-from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, HOLDS, PRODUCER_BUFFER, WORKER
+from tickertape.stream.telemetry.metrics import HELD_PARTITIONS, HOLDS, PRODUCER_BUFFER
+from tickertape.stream.telemetry.registries import WORKER
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Pipeline(faust.App):  # type: ignore[misc]  # Faust is untyped here
     def __init__(self, settings: Settings, slot: str) -> None:
         self.settings = settings
         self._agents = configured(settings)
-        self.slicings, self.windowings, self.recipes = self._agents
+        self.slicings, self.windowings, self.recipes, _ = self._agents
         if self.recipes and not settings.snapshot_seconds:
             raise ConfigError(
                 "setting: snapshot_seconds is 0, but agents that take final windows resume from snapshots: set it, or "
@@ -272,6 +273,9 @@ def _digest(agents: Agents) -> str:
     names = [slicing.topic.name for slicing in agents.slicings]
     names += [f"{one.output.name} {sorted(one.resolutions.items())}" for one in agents.windowings]
     names += [one.output.name for one in agents.recipes if isinstance(one, Recursion)]
+    for one in agents.recipes:
+        if isinstance(one, Recursions):
+            names += [f"{member.output.name}@{one.resolution}" for member in one.members]
     names += [f"{one.sink.name}/{one.kind}" for one in agents.recipes if isinstance(one, Rolling)]
     names.append(f"records of {SLICES.name}: {RECORD_FORMAT}")
     return blake2b("\n".join(sorted(names)).encode(), digest_size=4).hexdigest()

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from tickertape.stream.engine.core.results import Output, Records
-from tickertape.stream.telemetry.metrics import PREFIX
+from tickertape.stream.telemetry.registries import PREFIX
 
 #: Fields that identify a series of results. They become labels.
 IDENTITY = ("symbol", "source", "resolution", "kind", "rule")

@@ -15,13 +15,17 @@ from tickertape.schemas.quote import Quote
 from tickertape.stream.errors import ConfigError, InputError
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.asking import parts
-from tickertape.stream.feeds.adapt.rest import Asked, Daily, History, Snapshots
+from tickertape.stream.feeds.adapt.rest import Asked, History, Snapshots
 from tickertape.stream.feeds.define.archive import Archive
 from tickertape.stream.feeds.define.change import Change
-from tickertape.stream.feeds.define.names import Names
+from tickertape.stream.feeds.define.names import Names, UnknownSymbol
 from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.define.stream import Answer, Stream
+
+# By how much times of trades may fall where their numbers rise; and by how much not.
+_DISORDER_MS = 1000
+_ASTRAY_MS = 60_000
 
 
 class Channel(Struct, frozen=True):
@@ -62,7 +66,7 @@ class ExchangeSettings(Struct, frozen=True):
         The address of the exchange's list of instruments, which says what its names mean. The list is kept for a day.
         Empty: the list is not requested.
     refill
-        True to ask for missing trades, if the exchange has a history by number.
+        True to ask for missing trades, if the exchange has a history of them.
     history_url
         The address at which they are asked for. Empty: the exchange's own.
     archive_url
@@ -112,10 +116,9 @@ class Exchange(Source):
         The exchange's channels for each word that the setting ``channels`` may have.
     exact
         Whether all digits are kept: the setting ``decimals``.
-    history
-        The exchange's history of trades by number; None if it has none.
-    daily
-        The exchange's files of past trades, if it publishes them.
+    histories
+        The exchange's histories, by the word in the setting ``channels`` whose trades they have: single trades, or
+        aggregates.
     snapshots
         The exchange's snapshots of books, if it doesn't stream them.
     marks
@@ -130,8 +133,7 @@ class Exchange(Source):
     most_streams = 200
     channels: ClassVar[Mapping[str, Sequence[Channel]]] = {}
     marks: ClassVar[tuple[bytes, ...]] = ()
-    history: ClassVar[History | None] = None
-    daily: ClassVar[Daily | None] = None
+    histories: ClassVar[Mapping[str, History]] = {}
     snapshots: ClassVar[Snapshots | None] = None
 
     def __init__(self, settings: ExchangeSettings, symbols: Sequence[str], names: Names, name: str) -> None:
@@ -143,8 +145,10 @@ class Exchange(Source):
         self.symbols = [names.ours(one) for one in self.theirs]
         chosen = self._chosen()
         # Aggregates are never refilled by single trades.
-        has_trades = "trades" in settings.channels.replace(",", " ").split()
-        self.refills = self.history is not None and settings.refill and has_trades
+        words = settings.channels.replace(",", " ").split() if settings.refill else []
+        self._history = next((self.histories[word] for word in words if word in self.histories), None)
+        self.refills = self._history is not None
+        self.by_number = self._history is not None and self._history.by_number
         kinds = dict.fromkeys(channel.kind for channel in chosen)
         # Of books come their depth, and quotes where no channel has them.
         more = (Depth, Quote) if kinds.pop(Change, self) is None else ()
@@ -186,7 +190,7 @@ class Exchange(Source):
             self.names.base_per_unit(name)
             return name
         except ValueError as error:
-            raise ConfigError(str(error)) from None
+            raise UnknownSymbol(str(error)) from None
 
     def urls(self, position: int) -> Sequence[str]:  # noqa: ARG002 - exchanges can't resume from a position
         return [url for url, _ in self._lines]
@@ -212,13 +216,19 @@ class Exchange(Source):
             # What it is else, `normalise` says.
             return None
 
-    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
-        assert self.history is not None
-        name, url = self.names.theirs(symbol), self.settings.history_url or self.history.url
-        found = await self.history.asked(Asked(url, quote(name, safe=""), first, last, self.exact), get)
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None, since_ms: int) -> Page:
+        assert self._history is not None
+        name, url = self.names.theirs(symbol), self.settings.history_url or self._history.url
+        # Times may fall somewhat where numbers rise.
+        asked = Asked(url, quote(name, safe=""), first, last, max(since_ms - _DISORDER_MS, 0), self.exact)
+        found = await self._history.asked(asked, get)
         per = self.names.base_per_unit(name)
         received_ms = time.time_ns() // 1_000_000
-        wanted = sorted(one for one in found.rows if one.number >= first and (last is None or one.number <= last))
+        later = [one for one in found.rows if one.number >= first]
+        if any(one.time_ms < since_ms - _ASTRAY_MS for one in later):
+            raise InputError(f"its history has older trades under the numbers from {first} on")
+        end = max((one.last for one in found.rows), default=-1) if last is None else last
+        wanted = sorted((one for one in later if one.last <= end), key=lambda one: one.number)
         trades = [
             making.trade_of(
                 symbol,
@@ -229,18 +239,21 @@ class Exchange(Source):
                 one.price,
                 wire.in_base(one.quantity, per),
                 one.side,
+                one.last_id,
             )
             for one in wanted
         ]
-        return Page(trades, has_more=found.has_more)
+        reaches = min(max(one.last for one in later), end) if later else None
+        return Page(trades, has_more=found.has_more, reaches=reaches)
 
     def archive(self, symbol: str, day: date) -> Archive | None:
-        if self.daily is None:
+        daily = None if self._history is None else self._history.daily
+        if daily is None:
             return None
         name = quote(self.names.theirs(symbol), safe="")
-        path = self.daily.path.format(name=name, day=day.isoformat())
-        url = f"{(self.settings.archive_url or self.daily.url).rstrip('/')}/{path}"
-        return Archive(url, self.daily.format, f"{url}.CHECKSUM")
+        path = daily.path.format(name=name, day=day.isoformat())
+        url = f"{(self.settings.archive_url or daily.url).rstrip('/')}/{path}"
+        return Archive(url, daily.format, f"{url}.CHECKSUM")
 
     def base_per_unit(self, symbol: str) -> float:
         return self.names.base_per_unit(self.names.theirs(symbol))

@@ -20,6 +20,8 @@ class Asked(Struct, frozen=True):
         The exchange's own name of the symbol, quoted for an address.
     first, last
         The numbers of the first and the last trade; None: all from the first one on.
+    since_ms
+        A time before which there is none of them.
     exact
         True to keep all digits.
     """
@@ -28,6 +30,7 @@ class Asked(Struct, frozen=True):
     name: str
     first: int
     last: int | None
+    since_ms: int
     exact: bool
 
     def most(self, page: int) -> int:
@@ -35,14 +38,20 @@ class Asked(Struct, frozen=True):
         return page if self.last is None else min(page, self.last - self.first + 1)
 
 
-class Row(Struct, frozen=True, order=True):
-    """A trade of a history: its number, its time in ms, and what else it has."""
+class Row(Struct, frozen=True):
+    """A trade of a history: its number, its time in ms, and what else it has; of an aggregate also its last number."""
 
     number: int
     time_ms: int
     price: wire.Number
     quantity: wire.Number
     side: wire.Side
+    last_id: int | None = None
+
+    @property
+    def last(self) -> int:
+        """Its last number."""
+        return self.number if self.last_id is None else self.last_id
 
 
 class Rows(Struct, frozen=True):
@@ -50,21 +59,6 @@ class Rows(Struct, frozen=True):
 
     rows: Sequence[Row]
     has_more: bool
-
-
-class History(Struct, frozen=True):
-    """An exchange's history of trades by number.
-
-    Attributes
-    ----------
-    url
-        The exchange's own address of it.
-    asked
-        Requests some trades; see `Source.missed`.
-    """
-
-    url: str
-    asked: Callable[[Asked, Get], Awaitable[Rows]]
 
 
 class Daily(Struct, frozen=True):
@@ -84,6 +78,27 @@ class Daily(Struct, frozen=True):
     url: str
     path: str
     format: str
+
+
+class History(Struct, frozen=True):
+    """An exchange's history of trades.
+
+    Attributes
+    ----------
+    url
+        The exchange's own address of it.
+    asked
+        Requests some trades; see `Source.missed`.
+    by_number
+        Whether it finds trades by their numbers alone. False if it is asked from a time on.
+    daily
+        The exchange's files of the same trades, if it publishes them.
+    """
+
+    url: str
+    asked: Callable[[Asked, Get], Awaitable[Rows]]
+    by_number: bool = True
+    daily: Daily | None = None
 
 
 class Snapshots(Struct, frozen=True):

@@ -26,7 +26,7 @@ class Asking:
     Parameters
     ----------
     source
-        A source that `refills`.
+        A source that `refills`, ``by_number``.
     get
         Requests an address.
     symbol
@@ -106,7 +106,8 @@ class Asking:
         pause_seconds, name = PAUSE_SECONDS, f"{self._source.name}: {self.symbol}"
         for left in reversed(range(TRIES)):
             try:
-                return await self._source.missed(self._get, self.symbol, first, last)
+                # By number, no time is needed.
+                return await self._source.missed(self._get, self.symbol, first, last, 0)
             except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
                 if not left:
                     raise InputError(

@@ -124,9 +124,9 @@ def _of_exchange(
     if feed not in known:
         raise ConfigError(f"--source {feed}: no such feed; there are {', '.join(sorted(known))}")
     source = known[feed].connect(settings_of(known[feed], settings.feeds), symbols, name or feed)
-    if not source.refills:
+    if not (source.refills and source.by_number):
         raise ConfigError(
-            f"--source {feed}: its trades can't be asked for by number, or the settings {feed}_refill and "
+            f"--source {feed}: its past trades can't be asked for by number, or the settings {feed}_refill and "
             f"{feed}_channels leave them out; send files with --file"
         )
     trades = partial(_asked, settings, source)
@@ -146,7 +146,7 @@ async def _asked(
     from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS
     from tickertape.stream.feeds.hosts.request import getter
 
-    get = getter(source.connections, source.requests, LONGEST_SECONDS)
+    get = getter(source.limits, LONGEST_SECONDS)
     named = partial(format_named, places=settings.agents, values=settings.feeds)
     now_ms = time.time_ns() // 1_000_000
     each = [

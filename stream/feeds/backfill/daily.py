@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.define.archive import Archive
 from tickertape.stream.feeds.hosts.budget import Budget, host_of
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
 from tickertape.stream.feeds.hosts.request import RequestError, download, get
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ TRIES = 4
 # A file that differs from its checksum may just be replaced.
 DOWNLOADS = 2
 # No limit is stated for them. Each file takes two requests.
-REQUESTS = Limit(600, 60.0)
+LIMITS = Limits(requests=Limit(600, 60.0))
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def fetched(archive: Archive) -> AsyncIterator[Path | None]:
 
 
 async def _download(archive: Archive, folder: Path) -> Path | None:
-    path, budget = folder / archive.url.rpartition("/")[2], Budget(host_of(archive.url), requests=REQUESTS)
+    path, budget = folder / archive.url.rpartition("/")[2], Budget(host_of(archive.url), LIMITS)
     failed = differed = 0
     while failed < TRIES and differed < DOWNLOADS:
         try:

@@ -40,7 +40,7 @@ class Past:
     Parameters
     ----------
     source
-        A source that `refills`.
+        A source that `refills`, ``by_number``.
     asking
         Its history.
     format_named

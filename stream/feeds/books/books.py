@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from tickertape.schemas.book import Depth
 from tickertape.schemas.quote import Quote
+from tickertape.stream.errors import counted
 from tickertape.stream.feeds.books.book import Book, Broken, State
 from tickertape.stream.feeds.books.told import Told
 from tickertape.stream.feeds.define.book_rule import BookRule, Way
@@ -257,9 +258,9 @@ class Books:
         if now - self._told_at >= TOLD_SECONDS:
             self._told_at = now
             log.warning(
-                "%s: the book of %s can't be trusted (%s), and begins anew; %d times so far",
+                "%s: the book of %s can't be trusted (%s), and begins anew; %s so far",
                 self._source,
                 symbol,
                 why,
-                self.tally.broken.total(),
+                counted(self.tally.broken.total(), "times"),
             )

@@ -2,6 +2,12 @@
 
 from typing import Protocol
 
+from tickertape.stream.errors import ConfigError
+
+
+class UnknownSymbol(ConfigError, ValueError):  # noqa: N818 - what a user wrote, not a fault of the program
+    """A source has no instrument of this name."""
+
 
 class Names(Protocol):
     """Maps the source's own names of instruments to ours, and back. It knows them from a list, and never guesses."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from msgspec import Struct
 
 from tickertape.schemas.trade import Trade
@@ -20,7 +21,16 @@ class Page(Struct, frozen=True):
         The trades, by number, as the source's connections bring them too: an aggregate stays one.
     has_more
         True if the source has more of what was asked for.
+    reaches
+        The number up to which the source has no other trades of what was asked for; None if it has none at all. Where
+        it isn't given, it is that of the last trade.
     """
 
     trades: list[Trade]
     has_more: bool
+    reaches: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.reaches is None and self.trades:
+            last = self.trades[-1]
+            msgspec.structs.force_setattr(self, "reaches", last.id if last.last_id is None else last.last_id)

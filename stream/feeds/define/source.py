@@ -14,7 +14,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.stream import Answer, Stream
-from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
+from tickertape.stream.feeds.hosts.limit import Limits
 
 
 class Source(ABC):
@@ -45,17 +45,19 @@ class Source(ABC):
         A message to send regularly, and the seconds between two; None if the source asks for none.
     messages_per_second
         How many messages a connection may send.
-    connections
-        How many connections its host allows an address to open. All feeds of the machine share it.
-    requests
-        How many requests by HTTP, or how much weight of them, its host allows an address. It is shared too.
+    limits
+        How many connections and requests its hosts allow an address. All feeds of the machine share them.
     refills
         True if `missed` returns trades that are missing. The kind `Trade` is then contiguous.
+    by_number
+        True if `missed` finds trades by their numbers alone, whatever ``since_ms`` is. Past trades can then be sent.
     counter
         What stands in a message before its number among all messages of the connection, as in ``"sequence_num":``.
         Empty: messages have no such numbers. A gap in them may have hit any order book.
     book_rule
         How its order books are kept, if it sends their changes; None: they are only counted.
+    poll_seconds
+        How often `poll` is called for each symbol; 0: never.
     leap
         If the position grows by more than this from one message to the next, the source has not kept the messages
         between, and a warning reports the gap.
@@ -72,12 +74,13 @@ class Source(ABC):
     resumes: bool = False
     leap: int = 0
     refills: bool = False
+    by_number: bool = False
+    poll_seconds: float = 0.0
     book_rule: BookRule | None = None
     counter: bytes = b""
     ping: tuple[str, float] | None = None
     messages_per_second: float = 5.0
-    connections: Limit = CAREFUL_CONNECTIONS
-    requests: Limit = CAREFUL_REQUESTS
+    limits: Limits = Limits()
 
     @abstractmethod
     def urls(self, position: int) -> Sequence[str]:
@@ -90,10 +93,12 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def normalise(self, frame: bytes, received_ms: int) -> Event | Change | list[Event | Change] | Other:
+    def normalise(
+        self, frame: bytes, received_ms: int
+    ) -> Event | Change | list[Event | Change] | list[Event | Change | Other] | Other:
         """Decode a message into an event or a change of a book, or several in the order in which they happened.
 
-        A message that is something else becomes an `Other`.
+        A message that is something else becomes an `Other`, and so does a part of one.
 
         Raises
         ------
@@ -127,7 +132,7 @@ class Source(ABC):
         """
         return None
 
-    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None, since_ms: int) -> Page:
         """Request missing trades, by the source's history. One request, or as few as a page needs.
 
         Parameters
@@ -138,6 +143,8 @@ class Source(ABC):
             The symbol, as events name it.
         first, last
             The numbers of the first and the last trade; None: all that the source has from the first one on.
+        since_ms
+            The event time of the trade before the first one, for a history that is asked by time; 0 if it isn't known.
 
         Raises
         ------
@@ -157,6 +164,18 @@ class Source(ABC):
 
     async def snapshot(self, get: Get, symbol: str) -> Change:
         """Request a snapshot of an order book, for a `BookRule` with the way ``fetch``.
+
+        Raises
+        ------
+        InputError
+            The source doesn't have it, or refuses.
+        OSError
+            The request failed; it may be repeated.
+        """
+        raise NotImplementedError
+
+    async def poll(self, get: Get, symbol: str) -> Sequence[Event]:
+        """Request what the source doesn't stream of a symbol.
 
         Raises
         ------

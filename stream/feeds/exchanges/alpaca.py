@@ -56,6 +56,8 @@ class _Said(Struct):
 
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _read = wire.readers(_Trade[Positive] | _Quote[wire.Amount], _Trade[Decimal] | _Quote[Decimal])
+# Corrections and cancels come with trades, without being asked for. They change none that was sent.
+_OTHERS = {"c": "correction", "x": "cancel", "s": "trading status"}
 _said = msgspec.json.Decoder(list[_Said]).decode
 
 
@@ -122,16 +124,15 @@ class Alpaca(Exchange):
                 return Answer(refused=(("", ""),), why=f"{said.code} {said.msg}")
         return None
 
-    def normalise(self, frame: bytes, received_ms: int) -> list[Event | Change] | Other:
-        found, other = list[Event | Change](), Other("nothing")
+    def normalise(self, frame: bytes, received_ms: int) -> list[Event | Change | Other] | Other:
+        found = list[Event | Change | Other]()
         for item in _items(frame):
             said = _read[self.exact](item)
-            event = said if isinstance(said, Other) else self._event(said, received_ms)
-            if isinstance(event, Other):
-                other = event
+            if isinstance(said, Other):
+                found.append(Other(_OTHERS.get(said.kind, said.kind)))
             else:
-                found.append(event)
-        return found or other
+                found.append(self._event(said, received_ms))
+        return found or Other("nothing")
 
     def _event(self, raw: _Trade[float] | _Quote[float], at: int) -> Trade | Quote | Other:
         symbol, source, time_ns = self.names.ours(raw.S), self.name, wire.ns_of(raw.t)

@@ -14,13 +14,11 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, Exchange, ExchangeSettings
-from tickertape.stream.feeds.adapt.rest import Daily, History
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
-from tickertape.stream.feeds.history.binance import DAILY, HISTORY
-from tickertape.stream.feeds.hosts.limit import Limit
-from tickertape.stream.feeds.instruments.names import RecordedPairs
+from tickertape.stream.feeds.history.binance import HISTORY, SPOT_AGGREGATES
+from tickertape.stream.feeds.hosts import known
 from tickertape.stream.feeds.snapshots.binance import SPOT
 
 
@@ -89,9 +87,8 @@ class Binance(Exchange):
     setting = "TICKERTAPE_BINANCE_URL"
     contiguous = (Trade,)
     rising = (Quote,)
-    connections, requests = Limit(300, 300.0), Limit(6000, 60.0)
-    history: ClassVar[History | None] = HISTORY
-    daily: ClassVar[Daily | None] = DAILY
+    limits = known.BINANCE
+    histories: ClassVar = {"trades": HISTORY, "aggregates": SPOT_AGGREGATES}
     snapshots = SPOT
     channels: ClassVar = {
         "trades": (Channel("trade", Trade),),
@@ -144,4 +141,4 @@ class BinanceSettings(ExchangeSettings, frozen=True):
 
 ABOUT = "Binance's spot trades and quotes (bookTicker). A symbol is written as BTCUSDT or BTC-USDT."
 FEED = feed_of("binance", ABOUT, Binance, BinanceSettings)
-FORMAT = recorded("binance", Binance, BinanceSettings(), names=RecordedPairs())
+FORMAT = recorded("binance", Binance, BinanceSettings())

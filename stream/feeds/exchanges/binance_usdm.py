@@ -15,10 +15,14 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.exchange import Channel, ExchangeSettings
 from tickertape.stream.feeds.define.change import Change
+from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.define.page import Get
 from tickertape.stream.feeds.exchanges.binance import Binance, envelope
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.figures import binance as figures
+from tickertape.stream.feeds.history.binance import USDM as HISTORY
+from tickertape.stream.feeds.hosts import known
 from tickertape.stream.feeds.snapshots.binance import USDM
 
 
@@ -56,8 +60,8 @@ class BinanceUsdm(Binance):
     """
 
     setting = "TICKERTAPE_BINANCEUSDM_URL"
-    # Its history has no aggregates by the numbers of their trades.
-    requests, history, daily = Limit(2400, 60.0), None, None
+    limits = known.BINANCE_USDM
+    histories: ClassVar = {"trades": HISTORY}
     snapshots = USDM
     channels: ClassVar = {
         # There are no streams of single trades.
@@ -67,6 +71,17 @@ class BinanceUsdm(Binance):
         "perpetuals": (Channel("markPrice@1s", Perpetual, route=1),),
         "liquidations": (Channel("forceOrder", Liquidation, route=1),),
     }
+
+    def __init__(self, settings: "BinanceUsdmSettings", symbols: Sequence[str], names: Names, name: str) -> None:
+        super().__init__(settings, symbols, names, name)
+        self.poll_seconds = figures.POLL_SECONDS if Perpetual in self.kinds else 0.0
+        self._figures = figures.Figures()
+
+    async def poll(self, get: Get, symbol: str) -> Sequence[Event]:
+        if not symbol.endswith("-PERP"):
+            return ()
+        url, name = self.settings.figures_url, self.names.theirs(symbol)
+        return await self._figures.asked(get, url, name, symbol, self.name)
 
     def routes(self) -> Sequence[str]:
         return [f"{self.settings.url}/{route}/stream" for route in ("public", "market")]
@@ -95,10 +110,17 @@ class BinanceUsdm(Binance):
 
 
 class BinanceUsdmSettings(ExchangeSettings, frozen=True):
-    """The settings of the feed."""
+    """The settings of the feed.
+
+    Attributes
+    ----------
+    figures_url
+        The address at which open interest and intervals of funding are asked for.
+    """
 
     url: str = "wss://fstream.binance.com"
     info_url: str = "https://fapi.binance.com/fapi/v1/exchangeInfo"
+    figures_url: str = "https://fapi.binance.com/fapi/v1"
 
 
 FEED = feed_of(

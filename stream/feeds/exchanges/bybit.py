@@ -19,7 +19,7 @@ from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts import known
 
 # More in a request are refused on spot.
 MOST_ASKED = 10
@@ -65,7 +65,7 @@ class Bybit(Exchange):
     """A category of Bybit's markets; see `Exchange`. Ids of trades say nothing of gaps, so they are texts."""
 
     setting = "TICKERTAPE_BYBIT_URL"
-    connections = Limit(500, 300.0)
+    limits = known.BYBIT
     rising = (Quote,)
     ping = ('{"op":"ping"}', 20.0)
     marks = (b'"op"',)

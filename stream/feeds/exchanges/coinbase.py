@@ -18,7 +18,7 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.history.coinbase import HISTORY
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts import known
 
 
 class _Match(Struct, Generic[wire.N], tag_field="type", tag="match"):
@@ -81,11 +81,11 @@ class Coinbase(Exchange):
     """Coinbase Exchange; see `Exchange`."""
 
     setting = "TICKERTAPE_COINBASE_URL"
-    connections, requests, history = Limit(8, 1.0), Limit(10, 1.0), HISTORY
+    limits = known.COINBASE
+    histories: ClassVar = {"trades": HISTORY}
     contiguous = (Trade,)
     rising = (Quote,)
     messages_per_second = 20.0
-
     marks = (b'"subscriptions"', b'"error"')
     channels: ClassVar = {
         "trades": (Channel("matches", Trade),),

@@ -16,7 +16,8 @@ from tickertape.stream.feeds.define.change import Change, Level
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.history.coinbase import HISTORY
+from tickertape.stream.feeds.hosts import known
 
 
 class _Trade(Struct, Generic[wire.N]):
@@ -67,11 +68,11 @@ _SIDES: dict[str, Any] = {"maker": {"BUY": "sell", "SELL": "buy"}, "taker": {"BU
 class CoinbaseAdvanced(Exchange):
     """Coinbase Advanced Trade; see `Exchange`."""
 
-    setting = "TICKERTAPE_COINBASEADVANCED_URL"
-    contiguous, connections, counter = (Trade,), Limit(8, 1.0), b'"sequence_num":'
+    setting, marks = "TICKERTAPE_COINBASEADVANCED_URL", (b'"subscriptions"', b'"error"')
+    contiguous, limits, counter = (Trade,), known.COINBASE, b'"sequence_num":'
+    histories: ClassVar = {"trades": HISTORY}
     # Without heartbeats, a connection without updates ends after a minute.
     hello = ('{"type":"subscribe","channel":"heartbeats"}',)
-    marks = (b'"subscriptions"', b'"error"')
     channels: ClassVar = {
         "trades": (Channel("market_trades", Trade),),
         "quotes": (Channel("ticker", Quote),),
@@ -126,8 +127,7 @@ class CoinbaseAdvanced(Exchange):
         sides: dict[str, list[Level]] = {"bid": [], "offer": []}
         for level in event.updates:
             sides[level.side].append((level.price_level, level.new_quantity))
-        bids, asks = sides["bid"], sides["offer"]
-        return making.change_of(symbol, self.name, time_ms, at, bids, asks, is_snapshot=whole, last=number)
+        return making.change_of(symbol, self.name, time_ms, at, *sides.values(), is_snapshot=whole, last=number)
 
 
 class CoinbaseAdvancedSettings(ExchangeSettings, frozen=True):

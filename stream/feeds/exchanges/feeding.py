@@ -68,7 +68,8 @@ def recorded(
             if isinstance(said, Other):
                 return said
             several = said if isinstance(said, list) else [said]
-            return [event for event in several if not isinstance(event, Change)] or Other("book")
+            events = [event for event in several if not isinstance(event, Change | Other)]
+            return events or next((one for one in several if isinstance(one, Other)), Other("book"))
 
         return Format(name, parse, kinds, wire.reason_of, exact=exact, feeds=(name,))
 

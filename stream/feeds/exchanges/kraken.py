@@ -17,7 +17,8 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.history.kraken import HISTORY
+from tickertape.stream.feeds.hosts import known
 
 
 class _Trade(Struct, Generic[wire.N]):
@@ -91,8 +92,8 @@ class Kraken(Exchange):
     """Kraken's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_KRAKEN_URL"
-    contiguous, connections = (Trade,), Limit(150, 600.0)
-    marks = (b'"method"',)
+    contiguous, limits, marks = (Trade,), known.KRAKEN, (b'"method"',)
+    histories: ClassVar = {"trades": HISTORY}
     channels: ClassVar = {
         "trades": (Channel("trade", Trade),),
         "quotes": (Channel("ticker", Quote),),
@@ -132,9 +133,8 @@ class Kraken(Exchange):
         return making.trade_of(symbol, self.name, t.trade_id, time_ms, at, t.price, t.qty, t.side)
 
     def _quote(self, raw: _Ticker[float], at: int) -> Quote | Other:
-        # Without a market, the time is 1970.
         if not (raw.bid and raw.ask):
-            return Other("empty book")
+            return Other("empty book")  # without a market, the time is 1970
         symbol, best = self.names.ours(raw.symbol), (raw.bid, raw.bid_qty, raw.ask, raw.ask_qty)
         return making.quote_of(symbol, self.name, wire.us_of(raw.timestamp), wire.ms_of(raw.timestamp), at, *best)
 

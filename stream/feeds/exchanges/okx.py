@@ -19,7 +19,8 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.stream import Answer, Stream
 from tickertape.stream.feeds.exchanges.feeding import feed_of, recorded
 from tickertape.stream.feeds.history.okx import HISTORY
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts import known
+from tickertape.stream.feeds.snapshots.okx import BOOKS
 
 
 class _Argument(Struct, rename="camel", frozen=True):
@@ -70,9 +71,8 @@ class Okx(Exchange):
     """OKX's spot market; see `Exchange`."""
 
     setting = "TICKERTAPE_OKX_URL"
-    contiguous, history = (Trade,), HISTORY
-    connections, requests = Limit(3, 1.0), Limit(20, 2.0)
-    rising = (Quote,)
+    contiguous, rising, limits, snapshots = (Trade,), (Quote,), known.OKX, BOOKS
+    histories: ClassVar = {"trades": HISTORY}
     ping = ("ping", 20.0)
     messages_per_second = 3.0
     marks = (b'"event"',)

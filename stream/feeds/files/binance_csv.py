@@ -7,7 +7,7 @@ https://github.com/binance/binance-public-data.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Generic
 
@@ -18,9 +18,8 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.define.format import Format
-from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.files.rows import Layout, rows
-from tickertape.stream.feeds.instruments.names import RecordedNames, RecordedPairs
+from tickertape.stream.feeds.instruments.names import RecordedNames
 
 _NAME = re.compile(r"(?P<symbol>[^/]+?)-(?P<kind>trades|aggTrades)(?:-|\.)")
 
@@ -111,14 +110,9 @@ def events(path: Path, on_bad: Callable[[str], None], *, exact: bool = False) ->
 
 def _ours(path: Path, source: str, name: str) -> str:
     try:
-        return _names(source).ours(name)
+        return RecordedNames(source).ours(name)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-@cache
-def _names(source: str) -> Names:
-    return RecordedPairs() if source == "binance" else RecordedNames(source)
 
 
 #: Binance's daily and monthly files.

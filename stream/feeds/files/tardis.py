@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal
 
@@ -15,10 +15,9 @@ from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.define.format import Format
-from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.files.rows import Layout, named, rows
-from tickertape.stream.feeds.instruments.names import RecordedNames, RecordedPairs
+from tickertape.stream.feeds.instruments.names import RecordedNames
 
 #: Our sources, by Tardis' names of the exchanges whose instruments we know.
 SOURCES = {
@@ -71,7 +70,7 @@ class _Reader:
         source = SOURCES.get(row.exchange)
         if source is None:
             raise ValueError(f"the instruments of {row.exchange!r} aren't known; those of {', '.join(SOURCES)} are")
-        names = _names(source)
+        names = RecordedNames(source)
         symbol, per = names.ours(row.symbol), names.base_per_unit(row.symbol)
         at_ms, received_ms = row.timestamp // 1000, row.local_timestamp // 1000
         if isinstance(row, _Trade):
@@ -133,11 +132,6 @@ def events(path: Path, on_bad: Callable[[str], None], *, exact: bool = False) ->
             yield reader.event(row)
         except ValueError as error:
             on_bad(f"{path}:{number}: {error}")
-
-
-@cache
-def _names(source: str) -> Names:
-    return RecordedPairs() if source == "binance" else RecordedNames(source)
 
 
 #: Tardis' daily files.

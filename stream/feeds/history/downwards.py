@@ -21,7 +21,7 @@ async def downwards(asked: Asked, page: int, older: Callable[[str], Awaitable[li
     """
     if asked.last is None:
         rows = await older("")
-        if not rows or min(rows).number <= asked.first:
+        if not rows or min(one.number for one in rows) <= asked.first:
             return Rows(rows, has_more=False)
     end = asked.first + asked.most(page)
     return Rows(await older(f"&after={end}"), has_more=asked.last is None or end <= asked.last)

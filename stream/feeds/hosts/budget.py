@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -20,13 +20,10 @@ import msgspec
 from msgspec import Struct, field
 
 from tickertape.stream.feeds.hosts.cache import cache_folder
-from tickertape.stream.feeds.hosts.limit import CAREFUL_CONNECTIONS, CAREFUL_REQUESTS, Limit
+from tickertape.stream.feeds.hosts.limit import Limits
 
 log = logging.getLogger(__name__)
 
-# Statuses by which a host says that it was asked too often, and how long to leave it alone if it doesn't say. 418 is
-# Binance's ban, of at least two minutes.
-BUSY = {429: 10.0, 418: 120.0}
 # The longest ban that is known, Binance's. A host that asks for more, or a clock that was wrong, is not obeyed.
 LONGEST_SECONDS = 3 * 24 * 3600.0
 # A process holds the lock for microseconds, unless it is frozen; the others then go on without it.
@@ -53,6 +50,18 @@ _decode = msgspec.json.Decoder(_State).decode
 _encode = msgspec.json.Encoder().encode
 
 
+# The last of each host in this process, by the host's name.
+_budgets: dict[str, "Budget"] = {}
+
+
+def used_ratios() -> dict[tuple[str, str], float]:
+    """Return how much of each host's budgets is used, by host and by ``connections`` or ``requests``.
+
+    It is a part of what is allowed at once; at 1, the feeds of the machine wait.
+    """
+    return {(host, name): ratio for host, one in _budgets.items() for name, ratio in one.used_ratios().items()}
+
+
 class Budget:
     """What may be asked of one host.
 
@@ -60,29 +69,35 @@ class Budget:
     ----------
     host
         Its name, without a port.
-    connections, requests
+    limits
         Its limits.
     folder
         Where its file is; None for the cache folder of the user.
     clock
         Returns the time, s since 1970: the file outlives the process, and the machine.
+
+    Attributes
+    ----------
+    limits
+        As given.
     """
 
     def __init__(
         self,
         host: str,
-        connections: Limit = CAREFUL_CONNECTIONS,
-        requests: Limit = CAREFUL_REQUESTS,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
         *,
         folder: Path | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._host = host
-        self._limits = {"connections": connections, "requests": requests}
+        self.limits = limits
+        self._by_name = {"connections": limits.connections, "requests": limits.requests}
         self._folder = folder
         self._clock = clock
         self._state = _State()
         self._is_told = False
+        _budgets[host] = self
 
     async def connection(self) -> None:
         """Wait until another attempt to connect is allowed, and count it."""
@@ -108,6 +123,21 @@ class Budget:
         """For how long the host is to be left alone, as far as this process knows."""
         return max(self._state.until - self._clock(), 0.0)
 
+    def used_ratios(self) -> dict[str, float]:
+        """Return how much of each limit is used; see the function of this name. It waits for no lock."""
+        with suppress(OSError, RuntimeError):
+            line, end, _ = self._path().read_bytes().partition(b"\n")
+            self._state = _state_of(line) if end else self._state
+        found = {"connections": self._state.connections, "requests": self._state.requests}
+        return {name: self._left(name, use) / self._by_name[name].at_once for name, use in found.items()}
+
+    def _left(self, name: str, use: _Use) -> float:
+        """Return how much of a use hasn't worn off."""
+        return max(use.used - max(self._clock() - use.at, 0.0) * self._by_name[name].per_second, 0.0)
+
+    def _path(self) -> Path:
+        return (self._folder or cache_folder("hosts")) / f"{quote(self._host, safe='')}.json"
+
     async def _take(self, name: str, weight: float, within_seconds: float) -> float:
         until, is_told = self._clock() + within_seconds, False
         while wait_seconds := self._ask(name, weight):
@@ -121,12 +151,12 @@ class Budget:
 
     def _ask(self, name: str, weight: float) -> float:
         """Count a use and return 0; or return how long it isn't allowed."""
-        now, limit = self._clock(), self._limits[name]
+        now, limit = self._clock(), self._by_name[name]
         with self._open() as state:
             if now < state.until <= now + LONGEST_SECONDS:
                 return state.until - now
             use: _Use = getattr(state, name)
-            used = max(use.used - max(now - use.at, 0.0) * limit.per_second, 0.0)
+            used = self._left(name, use)
             # A single one that is heavier than all is allowed when nothing else is used.
             over = used + min(weight, limit.at_once) - limit.at_once
             # A thousandth is the error of rounding.
@@ -156,9 +186,9 @@ class Budget:
     @contextmanager
     def _file(self) -> Iterator[IO[bytes] | None]:
         try:
-            folder = self._folder or cache_folder("hosts")
-            folder.mkdir(parents=True, exist_ok=True)
-            number = os.open(folder / f"{quote(self._host, safe='')}.json", os.O_RDWR | os.O_CREAT, 0o600)
+            path = self._path()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except (OSError, RuntimeError) as error:
             # A RuntimeError says that there is no home folder.
             self._tell(error)
@@ -187,15 +217,15 @@ def host_of(url: str) -> str:
         return "unknown"
 
 
-def asked_seconds(status: int, retry_after: str, now: float) -> float:
+def asked_seconds(retry_after: str, unsaid_seconds: float, now: float) -> float:
     """Return how long a host wants to be left alone.
 
     Parameters
     ----------
-    status
-        The status of its answer.
     retry_after
-        Its header ``Retry-After``: seconds or a date; empty if it has none.
+        The header ``Retry-After`` of its answer: seconds or a date; empty if it has none.
+    unsaid_seconds
+        How long if the header doesn't say.
     now
         The time, s since 1970.
     """
@@ -204,7 +234,7 @@ def asked_seconds(status: int, retry_after: str, now: float) -> float:
     try:
         at = parsedate_to_datetime(retry_after)
     except ValueError:
-        return BUSY.get(status, 0.0)
+        return unsaid_seconds
     return max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0.0)
 
 

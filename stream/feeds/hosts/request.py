@@ -3,15 +3,16 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-import aiohttp
 from msgspec import Struct
-from yarl import URL
 
 from tickertape.stream.errors import InputError, one_line
-from tickertape.stream.feeds.hosts.budget import BUSY, LONGEST_SECONDS, Budget, asked_seconds, host_of
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS, Budget, asked_seconds, host_of
+from tickertape.stream.feeds.hosts.limit import Limits
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse
 
 MOST_BYTES = 64 << 20
 _REASON_BYTES = 400
@@ -20,18 +21,35 @@ _REASON_BYTES = 400
 class RequestError(InputError):
     """A request failed.
 
+    Parameters
+    ----------
+    url
+        Its address.
+    why
+        The reason, in one line.
+    status, wait_seconds, may_pass
+        As below.
+
     Attributes
     ----------
+    why
+        The reason, without the address.
     status
         The status of the answer; 0 if there is none.
     wait_seconds
         How long the host wants to be left alone; 0 if it doesn't say.
+    may_pass
+        Whether asking again may help.
     """
 
-    def __init__(self, text: str, status: int = 0, wait_seconds: float = 0.0) -> None:
-        super().__init__(text)
+    def __init__(
+        self, url: str, why: str, status: int = 0, wait_seconds: float = 0.0, *, may_pass: bool = True
+    ) -> None:
+        super().__init__(f"{url}: {why}")
+        self.why = why
         self.status = status
         self.wait_seconds = wait_seconds
+        self.may_pass = may_pass
 
 
 class Answered(Struct, frozen=True):
@@ -61,8 +79,8 @@ async def get(
 ) -> Answered:
     """Ask for a page, once the budget of its host allows it. Redirects aren't followed.
 
-    If the host says that it was asked too often (429, 418), all feeds of the machine leave it alone for as long as it
-    says.
+    If the host says that it was asked too often, all feeds of the machine leave it alone for as long as it says; see
+    `Limits`.
 
     Parameters
     ----------
@@ -87,11 +105,11 @@ async def get(
         There is no answer in time, it has another status than 200, it is too large, or the budget is used up.
     """
     if wait_seconds := await budget.request(weight, patience_seconds):
-        raise RequestError(f"{url}: its host allows no request for {wait_seconds:.0f} s", 0, wait_seconds)
-    async with _answer(url, budget, aiohttp.ClientTimeout(total=seconds), headers) as answer:
-        body = await _read(answer, most_bytes)
+        raise RequestError(url, f"its host allows no request for {wait_seconds:.0f} s", 0, wait_seconds)
+    async with _answer(url, budget, headers=headers, seconds=seconds) as (answer, begin):
+        body = begin + await _read(answer, most_bytes - len(begin))
         if len(body) > most_bytes:
-            raise RequestError(f"{url}: the answer has more than {most_bytes} bytes", answer.status)
+            raise RequestError(url, f"the answer has more than {most_bytes:,} bytes", answer.status)
         return Answered(body, {name.lower(): value for name, value in answer.headers.items()})
 
 
@@ -115,8 +133,8 @@ async def download(url: str, budget: Budget, file: IO[bytes], *, silence_seconds
     await budget.request()
     file.seek(0)
     file.truncate()
-    limits = aiohttp.ClientTimeout(total=None, sock_connect=silence_seconds, sock_read=silence_seconds)
-    async with _answer(url, budget, limits, None) as answer:
+    async with _answer(url, budget, silence_seconds=silence_seconds) as (answer, begin):
+        file.write(begin)
         async for part in answer.content.iter_any():
             file.write(part)
     file.flush()
@@ -124,63 +142,77 @@ async def download(url: str, budget: Budget, file: IO[bytes], *, silence_seconds
 
 @asynccontextmanager
 async def _answer(
-    url: str, budget: Budget, limits: aiohttp.ClientTimeout, headers: Mapping[str, str] | None
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Ask for an address, and give the answer if its status is 200.
+    url: str,
+    budget: Budget,
+    *,
+    headers: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+    silence_seconds: float | None = None,
+) -> "AsyncIterator[tuple[ClientResponse, bytes]]":
+    """Ask for an address, and give the answer and the beginning of its body, if it is what was asked for.
 
     Raises
     ------
     RequestError
-        There is no answer in time, or it has another status; or reading it failed in the block.
+        There is no answer in time, it has another status than 200, or it says that the host is busy; or reading it
+        failed in the block.
     """
+    # They take a fifth of a second, and most commands ask for nothing.
+    import aiohttp
+    from yarl import URL
+
     try:
         async with (
             aiohttp.ClientSession(
-                timeout=limits,
+                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=silence_seconds, sock_read=silence_seconds),
                 headers={"User-Agent": "tickertape"} | dict(headers or {}),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=True,
             ) as session,
             session.get(URL(url, encoded=True), allow_redirects=False) as answer,
         ):
-            if answer.status == 200:
-                yield answer
+            begin = await _read(answer, _REASON_BYTES)
+            why = begin[:_REASON_BYTES].decode(errors="replace")
+            busy_seconds = budget.limits.busy_seconds(answer.status, why)
+            if answer.status == 200 and busy_seconds is None:
+                yield answer, begin
                 return
-            body = await _read(answer, _REASON_BYTES)
     except TimeoutError:
-        raise RequestError(f"{url}: no answer within {limits.total or limits.sock_read:g} s") from None
+        raise RequestError(url, f"no answer within {seconds or silence_seconds:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise RequestError(f"{url}: {one_line(str(error)) or type(error).__name__}") from None
-    wait_seconds = asked_seconds(answer.status, answer.headers.get("Retry-After", ""), time.time())
-    if answer.status in BUSY:
+        raise RequestError(url, one_line(str(error)) or type(error).__name__) from None
+    wait_seconds = asked_seconds(answer.headers.get("Retry-After", ""), busy_seconds or 0.0, time.time())
+    if busy_seconds is not None:
         budget.block(wait_seconds)
-    why = one_line(body[:_REASON_BYTES].decode(errors="replace"))
+    why = one_line(why)
     raise RequestError(
-        f"{url}: HTTP {answer.status} {answer.reason or ''}".rstrip() + (f": {why}" if why else ""),
+        url,
+        f"HTTP {answer.status} {answer.reason or ''}".rstrip() + (f": {why}" if why else ""),
         answer.status,
         wait_seconds,
+        may_pass=busy_seconds is not None or not 400 <= answer.status < 500,
     )
 
 
-def getter(connections: Limit, requests: Limit, patience_seconds: float) -> Callable[[str, float], Awaitable[bytes]]:
+def getter(limits: Limits, patience_seconds: float) -> Callable[[str, float], Awaitable[bytes]]:
     """Return a function that requests an address at a weight, within the budget of its host, and returns the body.
 
     The function raises OSError where asking again may help, and RequestError where it won't.
     """
 
     async def ask(url: str, weight: float) -> bytes:
-        budget = Budget(host_of(url), connections, requests)
+        budget = Budget(host_of(url), limits)
         try:
             return (await get(url, budget, weight=weight, patience_seconds=patience_seconds)).body
         except RequestError as error:
-            if error.status in BUSY or not 400 <= error.status < 500:
+            if error.may_pass:
                 raise OSError(str(error)) from None
             raise
 
     return ask
 
 
-async def _read(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+async def _read(answer: "ClientResponse", most_bytes: int) -> bytes:
     """Return a body; of one that is too large, somewhat more than the most."""
     found = bytearray()
     async for part in answer.content.iter_any():

@@ -12,9 +12,8 @@ from msgspec import Struct
 
 from tickertape.schemas.instrument import Instrument
 from tickertape.stream.feeds.hosts.cache import cache_folder
-from tickertape.stream.feeds.instruments.fetch import FetchError
 from tickertape.stream.feeds.instruments.shipped import shipped
-from tickertape.stream.feeds.instruments.sources import fetch, source_named
+from tickertape.stream.feeds.instruments.sources import FetchError, fetch, source_named
 
 log = logging.getLogger(__name__)
 

@@ -5,23 +5,18 @@ import logging
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from tickertape.schemas.instrument import Instrument
-from tickertape.stream.errors import ConfigError
-from tickertape.stream.feeds.instruments.kept import FRESH_SECONDS, RECENT_SECONDS, Listing, kept, listing_of
+from tickertape.stream.feeds.define.names import UnknownSymbol
+from tickertape.stream.feeds.instruments.kept import FRESH_SECONDS, RECENT_SECONDS, Listing, listing_of
 from tickertape.stream.feeds.instruments.lists.entry import instrument
-from tickertape.stream.feeds.instruments.pairs import joined
 from tickertape.stream.feeds.instruments.sources import source_named
 
 log = logging.getLogger(__name__)
 
-# A file with more names that no list has is hostile. They are read all the same, one by one.
-_MOST_UNLISTED = 1 << 16
-
-
-class UnknownSymbol(ConfigError, ValueError):  # noqa: N818 - what a user wrote, not a fault of the program
-    """A source has no instrument of this name."""
+# A file with more names is hostile. They are read all the same, one by one.
+_MOST_READ = 1 << 16
 
 
 class ListedNames:
@@ -116,6 +111,10 @@ class ListedNames:
         if found is None:
             raise self._not_listed(name)
         return found
+
+    def has(self, name: str) -> bool:
+        """Return whether the source's own name is in the list."""
+        return name in self._by_name
 
     def _not_listed(self, name: str) -> ValueError:
         return ValueError(f"{self._listing.source} has no instrument {name[:64]!r} in {self.origin}")
@@ -224,7 +223,8 @@ def names_of(source: str, info_url: str) -> ListedNames:
 
     def listing(fresh_seconds: float) -> Listing:
         found = listing_of(source, info_url, fresh_seconds)
-        forget()
+        if info_url:
+            forget()
         return found
 
     found = listing(FRESH_SECONDS)
@@ -236,8 +236,9 @@ def names_of(source: str, info_url: str) -> ListedNames:
 class RecordedNames:
     """The names of a source's instruments in recorded files: by its kept list, or else by the built-in one.
 
-    A file may have instruments that are no longer listed. Where the source separates base and quote, as in ``BTC/USD``,
-    these are named all the same. It is a `Names`.
+    A file may have instruments that are no longer listed. Where their names can be split into base and quote, they are
+    named all the same: ``BTC/USD`` by its separator, Binance's ``BTCUSDT`` by the known assets. The list is read with
+    the first name. It is a `Names`.
 
     Parameters
     ----------
@@ -247,8 +248,6 @@ class RecordedNames:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._names = names_of(source, "")
-        self._unlisted: dict[str, str] = {}
 
     def ours(self, name: str) -> str:
         """Return ``BTC-USD`` for ``BTC/USD``.
@@ -256,70 +255,50 @@ class RecordedNames:
         Raises
         ------
         ValueError
-            The name is in neither list, and can be split in several ways.
+            The name is in neither list, and can't be split, or in several ways.
         """
+        read = _read(self._source)
+        if (known := read.symbols.get(name)) is not None:
+            return known
+        symbol = self._symbol(name, read.names)
+        if len(read.symbols) < _MOST_READ:
+            read.symbols[name] = symbol
+        return symbol
+
+    def _symbol(self, name: str, names: ListedNames) -> str:
+        split = source_named(self._source).unlisted
         try:
-            return self._names.ours(name)
+            return names.ours(name)
         except ValueError:
-            if (known := self._unlisted.get(name)) is not None:
-                return known
-            read = source_named(self._source).unlisted
-            if read is None:
+            if split is None:
                 raise
-        own, base, quote = read(name)
-        one = instrument(self._source, own, (base, quote), "spot", "unknown", separator="-/")
-        if len(self._unlisted) < _MOST_UNLISTED:
-            self._unlisted[name] = one.symbol
-        return one.symbol
+        own, base, quote = split(name)
+        return instrument(self._source, own, (base, quote), "spot", "unknown", separator="-/").symbol
 
     def theirs(self, symbol: str) -> str:
         """Return ``BTC/USD`` for ``BTC-USD``; raise ValueError if there is no such symbol."""
-        return self._names.theirs(symbol)
+        return _read(self._source).names.theirs(symbol)
 
     def base_per_unit(self, name: str) -> float:
         """Return how much of the base currency a unit is; raise ValueError as `ours` does."""
-        try:
-            return self._names.base_per_unit(name)
-        except ValueError:
-            if name in self._unlisted:
-                return 1.0
-            raise
-
-
-class RecordedPairs:
-    """The names of Binance's pairs in recorded files: by its kept list, or else by the known assets. It is a `Names`.
-
-    A file may have pairs that are no longer listed. The kept list is read with the first name.
-    """
-
-    def ours(self, name: str) -> str:
-        """Return ``BTC-USDT`` for ``BTCUSDT``.
-
-        Raises
-        ------
-        ValueError
-            The name is invalid, or doesn't end in a known quote asset.
-        """
-        return _kept_pairs().get(name) or joined(name)
-
-    def theirs(self, symbol: str) -> str:
-        """Return ``BTCUSDT`` for ``BTC-USDT``; raise ValueError as `ours` does."""
-        name = symbol.replace("-", "").upper()
         self.ours(name)
-        return name
+        names = _read(self._source).names
+        # What is in no list is spot.
+        return names.base_per_unit(name) if names.has(name) else 1.0
 
-    def base_per_unit(self, name: str) -> float:
-        """Return 1: a unit is one of the base currency. Raise ValueError as `ours` does."""
-        self.ours(name)
-        return 1.0
+
+class _Read(Struct):
+    """What was read of a source: its names, and those that files had."""
+
+    names: ListedNames
+    symbols: dict[str, str]
 
 
 @cache
-def _kept_pairs() -> dict[str, str]:
-    found = kept("binance")
-    return {} if found is None else {one.name: one.symbol for one in found.instruments}
+def _read(source: str) -> _Read:
+    return _Read(names_of(source, ""), {})
 
 
 def forget() -> None:
-    """Read the kept list of Binance again when it is next needed."""
-    _kept_pairs.cache_clear()
+    """Read the kept lists again when names of recorded files are next needed."""
+    _read.cache_clear()

@@ -1,16 +1,10 @@
 """Binance's pairs without Binance's list: ``BTCUSDT`` as ``BTC-USDT``, by a table of assets."""
 
 import tomllib
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 
 from tickertape.stream.feeds.instruments.lists.entry import is_name
-
-
-@lru_cache(maxsize=1 << 16)
-def joined(symbol: str) -> str:
-    """Return ``BTC-USDT`` for ``BTCUSDT``; see `parted`."""
-    return "-".join(parted(symbol))
 
 
 def parted(symbol: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """The sources whose instruments we know: where each list is, how it is read, and how names without a list are read."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -8,7 +9,10 @@ from msgspec import Struct
 
 from tickertape.schemas.instrument import Instrument
 from tickertape.stream.errors import ConfigError, one_line
-from tickertape.stream.feeds.instruments.fetch import FetchError, Limits, get
+from tickertape.stream.feeds.hosts import known
+from tickertape.stream.feeds.hosts.budget import Budget, host_of
+from tickertape.stream.feeds.hosts.limit import Limits
+from tickertape.stream.feeds.hosts.request import RequestError, get
 from tickertape.stream.feeds.instruments.lists import binance, bybit, coinbase, kraken, okx
 from tickertape.stream.feeds.instruments.lists.entry import Page, renamed, unique
 from tickertape.stream.feeds.instruments.pairs import parted
@@ -17,6 +21,10 @@ from tickertape.stream.feeds.instruments.pairs import parted
 FETCH_SECONDS, FETCH_BYTES = 15.0, 64 << 20
 # Bybit's list of some 700 contracts is a page of 1,000.
 _PAGES = 20
+
+
+class FetchError(Exception):
+    """A list can't be fetched. The text says why, in one line."""
 
 
 class Source(Struct, frozen=True):
@@ -28,6 +36,8 @@ class Source(Struct, frozen=True):
         The address of its list.
     read
         Reads an answer, given the source's name.
+    limits
+        What its host allows.
     queries
         What is asked: one request or more, each of all its pages. An address that has a parameter already keeps it.
     unlisted
@@ -37,6 +47,7 @@ class Source(Struct, frozen=True):
 
     url: str
     read: Callable[[str, bytes], Page]
+    limits: Limits
     queries: tuple[str, ...] = ("",)
     unlisted: "Callable[[str], Name] | None" = None
 
@@ -64,27 +75,41 @@ def _unseparated(symbol: str) -> Name:
 
 
 SOURCES = {
-    "binance": Source("https://api.binance.com/api/v3/exchangeInfo", binance.spot, unlisted=_unseparated),
-    "binanceusdm": Source("https://fapi.binance.com/fapi/v1/exchangeInfo", binance.usdm),
+    "binance": Source(
+        "https://api.binance.com/api/v3/exchangeInfo", binance.spot, known.BINANCE, unlisted=_unseparated
+    ),
+    "binanceusdm": Source("https://fapi.binance.com/fapi/v1/exchangeInfo", binance.usdm, known.BINANCE_USDM),
     "coinbase": Source(
-        "https://api.exchange.coinbase.com/products", coinbase.exchange, unlisted=_split("coinbase", "-")
+        "https://api.exchange.coinbase.com/products",
+        coinbase.exchange,
+        known.COINBASE,
+        unlisted=_split("coinbase", "-"),
     ),
     # A product in USDC may be another name of the one in USD; only the list says so.
     "coinbaseadvanced": Source(
         "https://api.coinbase.com/api/v3/brokerage/market/products",
         coinbase.advanced,
+        known.COINBASE,
         unlisted=_split("coinbaseadvanced", "-", unless="USDC"),
     ),
-    "kraken": Source("https://api.kraken.com/0/public/AssetPairs", kraken.spot, unlisted=_split("kraken", "/")),
-    "bybit": Source("https://api.bybit.com/v5/market/instruments-info", bybit.category, ("category=spot",)),
+    "kraken": Source(
+        "https://api.kraken.com/0/public/AssetPairs", kraken.spot, known.KRAKEN, unlisted=_split("kraken", "/")
+    ),
+    "bybit": Source(
+        "https://api.bybit.com/v5/market/instruments-info", bybit.category, known.BYBIT, ("category=spot",)
+    ),
     "bybitlinear": Source(
-        "https://api.bybit.com/v5/market/instruments-info", bybit.category, ("category=linear&limit=1000",)
+        "https://api.bybit.com/v5/market/instruments-info", bybit.category, known.BYBIT, ("category=linear&limit=1000",)
     ),
     "okx": Source(
-        "https://www.okx.com/api/v5/public/instruments", okx.public, ("instType=SPOT",), unlisted=_split("okx", "-")
+        "https://www.okx.com/api/v5/public/instruments",
+        okx.public,
+        known.OKX,
+        ("instType=SPOT",),
+        unlisted=_split("okx", "-"),
     ),
     "okxswap": Source(
-        "https://www.okx.com/api/v5/public/instruments", okx.public, ("instType=SWAP", "instType=FUTURES")
+        "https://www.okx.com/api/v5/public/instruments", okx.public, known.OKX, ("instType=SWAP", "instType=FUTURES")
     ),
 }
 
@@ -103,19 +128,35 @@ def source_named(name: str) -> Source:
 
 
 def fetch(name: str, url: str) -> list[Instrument]:
-    """Fetch all instruments of a source, page by page.
+    """Fetch all instruments of a source, page by page, within the budget of its host. No event loop may run.
 
     Raises
     ------
     FetchError
         The list can't be had as a whole, or can't be read.
     """
-    source, limits = source_named(name), Limits(FETCH_SECONDS, FETCH_BYTES)
+
+    async def within() -> list[Instrument]:
+        async with asyncio.timeout(FETCH_SECONDS):
+            return await _fetched(name, url)
+
+    try:
+        return asyncio.run(within())
+    except TimeoutError:
+        raise FetchError(f"no answer within {FETCH_SECONDS:g} s") from None
+
+
+async def _fetched(name: str, url: str) -> list[Instrument]:
+    source, budget, size_bytes = source_named(name), Budget(host_of(url), source_named(name).limits), 0
     found: list[Instrument] = []
     for asked in dict.fromkeys(_asked(url, query) for query in source.queries):
         cursors = [""]
         while len(cursors) <= _PAGES:
-            page = _page(source, name, _at(asked, cursors[-1]), limits)
+            body = await _body(_at(asked, cursors[-1]), budget)
+            size_bytes += len(body)
+            if size_bytes > FETCH_BYTES:
+                raise FetchError(f"its pages have more than {FETCH_BYTES:,} bytes")
+            page = _page(source, name, body)
             found += page.instruments
             if not page.cursor:
                 break
@@ -129,8 +170,17 @@ def fetch(name: str, url: str) -> list[Instrument]:
     return unique(name, found)
 
 
-def _page(source: Source, name: str, address: str, limits: Limits) -> Page:
-    body = get(address, limits)
+async def _body(address: str, budget: Budget) -> bytes:
+    try:
+        answered = await get(
+            address, budget, seconds=FETCH_SECONDS, most_bytes=FETCH_BYTES, patience_seconds=FETCH_SECONDS
+        )
+    except RequestError as error:
+        raise FetchError(error.why) from None
+    return answered.body
+
+
+def _page(source: Source, name: str, body: bytes) -> Page:
     try:
         return source.read(name, body)
     except (ValueError, RecursionError) as error:

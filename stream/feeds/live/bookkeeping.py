@@ -20,7 +20,7 @@ from tickertape.stream.feeds.hosts.request import getter
 from tickertape.stream.feeds.live.conversation import Conversation
 from tickertape.stream.feeds.live.inbox import Inbox
 from tickertape.stream.feeds.live.source_end import SourceEnd
-from tickertape.stream.telemetry import metrics
+from tickertape.stream.telemetry import feed_metrics as metrics
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Bookkeeping:
         self._ends = ends
         self._inbox = inbox
         self._number = re.compile(re.escape(source.counter) + rb" ?(\d{1,18})") if source.counter else None
-        self._get = getter(source.connections, source.requests, PATIENCE_SECONDS)
+        self._get = getter(source.limits, PATIENCE_SECONDS)
         streams = [stream for end in ends for stream in end.streams]
         self.books = Books(
             source.name,

@@ -23,7 +23,7 @@ from python_socks import ProxyError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from tickertape.stream.errors import ConfigError, InputError, one_line
-from tickertape.stream.feeds.hosts.budget import BUSY, Budget, asked_seconds, host_of
+from tickertape.stream.feeds.hosts.budget import Budget, asked_seconds, host_of
 
 log = logging.getLogger(__name__)
 # It would log each connection, and each fault of a server, which we tell of in our own words.
@@ -33,9 +33,9 @@ _quiet.setLevel(logging.CRITICAL)
 # How long to wait for the answer to a closing handshake. The next connection waits for that too.
 CLOSE_SECONDS = 1.0
 MOST_FRAME_BYTES = 16 << 20
-# After a status of 4xx another attempt would fail too, except for these: time-out, too early, too many requests, and
-# Binance's 418, a ban for minutes after too many requests.
-PASSING = frozenset({408, 418, 425, 429})
+# After a status of 4xx another attempt would fail too, except for a time-out, too early, and one that says that the
+# host was asked too often.
+PASSING = frozenset({408, 425})
 BODY_SHOWN = 200
 
 
@@ -339,10 +339,12 @@ class Line:
         # As much of the body as came with the headers.
         body = one_line(getattr(error.__cause__, "raw_body", b"").decode(errors="replace"), BODY_SHOWN)
         why = f"HTTP {response.status_code} {response.reason_phrase}" + (f": {body}" if body else "")
-        if 400 <= response.status_code < 500 and response.status_code not in PASSING and not self.connections:
+        busy_seconds = self._end.budget.limits.busy_seconds(response.status_code, body)
+        is_final = 400 <= response.status_code < 500 and response.status_code not in PASSING and busy_seconds is None
+        if is_final and not self.connections:
             return InputError(f"{self._end.name}: the server refuses ({why}); {self._end.setting} sets its address")
-        wait_seconds = asked_seconds(response.status_code, response.headers.get("Retry-After", ""), time.time())
-        if response.status_code in BUSY:
+        wait_seconds = asked_seconds(response.headers.get("Retry-After", ""), busy_seconds or 0.0, time.time())
+        if busy_seconds is not None:
             # For all feeds of this machine.
             self._end.budget.block(wait_seconds)
         return _LostError(f"can't connect ({why})", wait_seconds)

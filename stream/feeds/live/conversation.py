@@ -42,8 +42,6 @@ class Conversation:
         Whether nothing can be said any more.
     stands
         Set once the connection brings what is wanted: each stream is confirmed or refused, and a message has come.
-    is_watched
-        Whether anything is wanted of it by name.
     heard
         By kind and symbol: when it brought the last event, ns. Whoever decodes its messages writes it.
     """
@@ -63,7 +61,6 @@ class Conversation:
         self._renew = renew
         self._streams = streams
         self._subscriptions = Subscriptions(source, streams, name, told)
-        self.is_watched = bool(streams)
         self._waiting: deque[str] = deque(source.hello)
         self._news = asyncio.Event()
         self._is_left = False
@@ -104,7 +101,7 @@ class Conversation:
 
     def answered(self, frame: bytes, received_ns: int) -> bool:
         """Take a message that is no event; return whether it is an answer."""
-        if not self.is_watched:
+        if not self._streams:
             return False
         try:
             answer = self._source.answer(frame)

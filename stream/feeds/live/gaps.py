@@ -48,7 +48,7 @@ class Gaps:
         self._distinct = len(source.urls(0))
         # By the number of the first of two lines with the same streams: those of them that stand.
         self._standing: dict[int, set[int]] = {}
-        get = getter(source.connections, source.requests, patience.most_seconds)
+        get = getter(source.limits, patience.most_seconds)
         self.filling = Filling(source, get, lambda trade: is_new(trade, time.monotonic()), inbox.wake, patience)
 
     def missed(self) -> None:

@@ -2,7 +2,9 @@
 
 import logging
 from bisect import bisect_left
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable
+
+from tickertape.stream.errors import counted
 
 log = logging.getLogger(__name__)
 
@@ -153,14 +155,18 @@ class Ids:
                     self._name(symbol, gap)
 
     @property
-    def symbols(self) -> Collection[Hashable]:
-        """The symbols for which any id came."""
-        return self._highest.keys()
-
-    @property
     def gaps(self) -> int:
         """The number of gaps."""
         return sum(map(len, self._gaps.values()))
+
+    @property
+    def holes(self) -> dict[Hashable, tuple[int, int]]:
+        """The number of gaps, and of missing ids in them, of each symbol that has gaps."""
+        return {
+            symbol: (len(gaps), sum(gap.last - gap.first + 1 for gap in gaps))
+            for symbol, gaps in self._gaps.items()
+            if gaps
+        }
 
     def _open(self, symbol: Hashable, gap: Gap) -> None:
         gaps = self._gaps.setdefault(symbol, [])
@@ -175,8 +181,11 @@ class Ids:
     def _name(self, symbol: Hashable, gap: Gap) -> None:
         gap.named = True
         self._unnamed -= 1
-        count, ids = gap.last - gap.first + 1, f"{gap.first} to {gap.last}"
-        log.warning("%s: %s: %d %s are missing, ids %s", self._source, symbol, count, self._what, ids)
+        what = counted(gap.last - gap.first + 1, self._what)
+        if gap.first == gap.last:
+            log.warning("%s: %s: %s is missing, id %d", self._source, symbol, what, gap.first)
+        else:
+            log.warning("%s: %s: %s are missing, ids %d to %d", self._source, symbol, what, gap.first, gap.last)
 
     def _fill(self, symbol: Hashable, number: int, until: int) -> int:
         """Remove ids from the gap in which the first one lies; return how many, 0 if there is no such gap."""

@@ -6,6 +6,8 @@ import time
 from collections import deque
 from typing import Any, NamedTuple
 
+from tickertape.stream.errors import counted
+
 log = logging.getLogger(__name__)
 
 # The memory of a message besides its text.
@@ -152,9 +154,9 @@ class Inbox:
         if self._dropping_from is None:
             self._dropping_from, self._dropped_before = message, self.dropped
             log.warning(
-                "%s: Kafka is away or slow, and the buffer is full with %d messages: the oldest are dropped",
+                "%s: Kafka is away or slow, and the buffer is full with %s: the oldest are dropped",
                 self._name,
-                len(self._messages),
+                counted(len(self._messages), "messages"),
             )
         self._dropping_to = message
         self.dropped += 1
@@ -162,11 +164,13 @@ class Inbox:
     def _tell_of_dropped(self) -> None:
         if self._dropping_from is None or self._dropping_to is None:
             return
+        count = self.dropped - self._dropped_before
         seconds = (self._dropping_to.received_ns - self._dropping_from.received_ns) / 1e9
         log.warning(
-            "%s: Kafka accepts messages again; %d messages of %.1f s were dropped",
+            "%s: Kafka accepts messages again; %s of %.1f s %s dropped",
             self._name,
-            self.dropped - self._dropped_before,
+            counted(count, "messages"),
             seconds,
+            "was" if count == 1 else "were",
         )
         self._dropping_from = None

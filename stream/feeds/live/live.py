@@ -14,6 +14,7 @@ import msgspec
 from tickertape.schemas.events import TOPICS, Event
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.errors import counted
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.source import Source
@@ -24,10 +25,13 @@ from tickertape.stream.feeds.live.gaps import Gaps
 from tickertape.stream.feeds.live.ids import SETTLE_SECONDS, Ids, Recent
 from tickertape.stream.feeds.live.inbox import Inbox, Mark, Message
 from tickertape.stream.feeds.live.message_tally import MessageMetrics, MessageTally
+from tickertape.stream.feeds.live.polling import Polling
 from tickertape.stream.feeds.live.recording import Recording
 from tickertape.stream.feeds.live.source_end import SourceEnd
+from tickertape.stream.feeds.live.symbol_metrics import SymbolMetrics
 from tickertape.stream.feeds.refill import refill
 from tickertape.stream.feeds.refill.filling import Filling
+from tickertape.stream.telemetry.feed_metrics import FEED_DELAY
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +72,10 @@ class Live:
         The highest position received. Set it before `batches` to resume from there.
     handed_over
         The highest position whose event, if it had one, was handed to the producer.
+    ends
+        Its lines, each with its streams.
+    heard
+        By symbol: when its newest event was received, ns; as of the last second.
 
     Raises
     ------
@@ -88,14 +96,15 @@ class Live:
         self.source = source
         self.position = 0
         self.handed_over = 0
+        self.heard: dict[str, int] = {}
         self._patience = patience
         self._inbox = Inbox(source.name, buffer_bytes, loses=not source.resumes)
-        self._ends = [
+        self.ends = [
             SourceEnd(self, number, name, patience.silence_seconds)
             for number, name in enumerate(_names(source.name, len(source.urls(0)), twice=redundant))
         ]
-        self._lines = [Line(end, patience) for end in self._ends]
-        self._recordings = [Recording(folder, f"{source.name}-{end.number}") for end in self._ends] if folder else []
+        self._lines = [Line(end, patience) for end in self.ends]
+        self._recordings = [Recording(folder, f"{source.name}-{end.number}") for end in self.ends] if folder else []
         self._ids: dict[type, Ids] = {
             kind: Ids(
                 source.name,
@@ -109,16 +118,19 @@ class Live:
         self._recent = Recent()
         self._gaps: Gaps | None = None
         if source.refills:
-            self._gaps = Gaps(source, self._ends, self._inbox, self._is_new, refill_patience or refill.Patience())
+            self._gaps = Gaps(source, self.ends, self._inbox, self._is_new, refill_patience or refill.Patience())
         # Held while events that were released are handed over.
         self._handing = asyncio.Lock()
         # By kind: returns whether an event is to be sent.
         self._checks: dict[type, Callable[[Any, float], bool]] = {Trade: self._is_new, Quote: self._is_new}
         self._books: Bookkeeping | None = None
         if source.book_rule is not None:
-            self._books = Bookkeeping(source, source.book_rule, self._ends, self._inbox)
+            self._books = Bookkeeping(source, source.book_rule, self.ends, self._inbox)
+        self._polling = Polling(source, self._inbox.wake) if source.poll_seconds and source.symbols else None
         self._tally = MessageTally()
         self._metrics = MessageMetrics(source.name)
+        self._by_symbol = SymbolMetrics(source)
+        self._delay = FEED_DELAY.labels(source.name)
         self._garbage_told = 0
         self._garbage_told_at = -math.inf
         self._dropped = 0
@@ -133,9 +145,9 @@ class Live:
         tally.dropped, tally.unsent = self._inbox.dropped, len(self._inbox)
         tally.reconnects = sum(max(line.connections - 1, 0) for line in self._lines)
         tally.connections = sum(line.open for line in self._lines)
-        tally.blocked_seconds = max(end.budget.blocked_seconds for end in self._ends)
+        tally.blocked_seconds = max(end.budget.blocked_seconds for end in self.ends)
         tally.streams.clear()
-        for end in self._ends:
+        for end in self.ends:
             end.count(tally)
         return tally
 
@@ -149,7 +161,7 @@ class Live:
         InputError
             The server refuses permanently.
         """
-        parts = (*self._lines, self.filling, self._books)
+        parts = (*self._lines, self.filling, self._books, self._polling)
         tasks = [asyncio.create_task(self._keep(part.run)) for part in parts if part is not None]
         tasks.append(asyncio.create_task(self._tick()))
         try:
@@ -162,7 +174,7 @@ class Live:
                         # Let sockets be read, even if the consumer of the events never waits.
                         await asyncio.sleep(0)
                 if self.source.resumes:
-                    positions = (self.source.position(message.frame) for message in messages)
+                    positions = (self.source.position(message.frame) for message in messages if message.frame)
                     self.handed_over = max(self.handed_over, *positions, 0)
         finally:
             for task in tasks:
@@ -227,7 +239,7 @@ class Live:
             self._inbox.fail(error)
 
     async def _tick(self) -> None:
-        began, told = time.monotonic(), any(end.streams for end in self._ends)
+        began, told = time.monotonic(), any(end.streams for end in self.ends)
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self._look_after(now := time.monotonic())
@@ -238,8 +250,7 @@ class Live:
                 self._tell_of_unheard()
 
     def _tell_of_unheard(self) -> None:
-        heard = {symbol for ids in self._ids.values() for symbol in ids.symbols}
-        if unheard := [symbol for symbol in self.source.symbols if symbol not in heard]:
+        if unheard := [symbol for symbol in self.source.symbols if symbol not in self.heard]:
             log.warning(
                 "%s: no events received for %s: quiet, or unknown to the source",
                 self.source.name,
@@ -251,7 +262,11 @@ class Live:
             recording.flush()
         for ids in self._ids.values():
             ids.name_gaps(now)
+        for end in self.ends:
+            end.note_heard(self.heard)
         self._metrics.look(self.tally, self._inbox.size_bytes)
+        silent = [stream for end in self.ends for stream in end.silent]
+        self._by_symbol.look(self._ids.values(), silent, self.heard)
 
     def _listen(self, now: float, wall: float) -> None:
         """Look after the streams of each line, as of the last message that is decoded.
@@ -261,7 +276,7 @@ class Live:
         before, wall_before, dropped = self._looked
         self._looked = (now, wall, self._inbox.dropped)
         is_late = not before or max(now - before, abs(wall - wall_before)) > TICK_SECONDS + LATE_SECONDS
-        for end in self._ends:
+        for end in self.ends:
             end.look(self._inbox.oldest_ns / 1e9 or wall, anew=is_late or self._inbox.dropped != dropped)
 
     def _read(self, messages: list[Message]) -> Iterator[list[Event]]:
@@ -293,12 +308,15 @@ class Live:
                 others[found.kind] += 1
                 talk.answered(frame, received_ns)
                 continue
-            heard, is_watched = talk.heard, talk.is_watched
+            heard = talk.heard
             several: list[Any] | tuple[Any] = found if isinstance(found, list) else (found,)
             for event in several:
                 kind = type(event)
-                if is_watched:
-                    heard[kind, getattr(event, "symbol", "")] = received_ns
+                if kind is Other:
+                    others[event.kind] += 1
+                    talk.answered(frame, received_ns)
+                    continue
+                heard[kind, getattr(event, "symbol", "")] = received_ns
                 if kind is Change:
                     self._take(event, now, talk)
                     continue
@@ -313,6 +331,11 @@ class Live:
         if self._books is not None:
             self._books.ask()
             events = [*events, *self._books.drained()]
+        if events and (received_ms := events[0].received_ms) and received_ms != events[0].time_ms:
+            # An event without a time of its own has that of its receipt.
+            self._delay.observe((received_ms - events[0].time_ms) / 1000)
+        if self._polling is not None:
+            events = [*events, *self._polling.drained()]
         for kind, count in Counter(map(type, events)).items():
             self._tally.events[TOPICS[kind].name] += count
         return events
@@ -358,7 +381,8 @@ class Live:
             now,
         )
         text = frame[:GARBAGE_SHOWN].decode(errors="replace")
-        log.warning("%s: %d messages can't be read; the last, %r: %s", self.source.name, count, text, error)
+        what = counted(count, "messages")
+        log.warning("%s: %s can't be read; the last, %r: %s", self.source.name, what, text, error)
 
 
 def _names(source: str, count: int, *, twice: bool) -> list[str]:

@@ -4,7 +4,9 @@ from collections import Counter
 
 from msgspec import Struct, field
 
-from tickertape.stream.telemetry import metrics
+from tickertape.stream.errors import counted
+from tickertape.stream.feeds.hosts.budget import used_ratios
+from tickertape.stream.telemetry import feed_metrics as metrics
 
 # Fields of a tally that only grow. Gaps and missing events don't: late events fill gaps.
 _COUNTERS = {
@@ -67,16 +69,21 @@ class MessageTally(Struct):
     def __str__(self) -> str:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.others.most_common())
         parts = [
-            ", ".join(f"{count:,} {topic}" for topic, count in self.events.items()) or "no events",
-            f"{self.others.total():,} other messages" + (f" ({kinds})" if kinds else ""),
+            ", ".join(counted(count, topic) for topic, count in self.events.items()) or "no events",
+            counted(self.others.total(), "other messages") + (f" ({kinds})" if kinds else ""),
             f"{self.garbage:,} unreadable",
             f"{self.repeats:,} repeated",
-            f"{self.missing:,} missing in {self.gaps:,} gaps" + (f" and {self.leaps:,} leaps" if self.leaps else ""),
+            f"{self.missing:,} missing in {counted(self.gaps, 'gaps')}"
+            + (f" and {counted(self.leaps, 'leaps')}" if self.leaps else ""),
             f"{self.dropped:,} dropped",
             f"{self.unsent:,} not sent when stopped",
-            f"{self.reconnects:,} reconnects",
+            counted(self.reconnects, "reconnects"),
         ]
-        parts += [f"{self.streams[state]:,} streams {state}" for state in ("refused", "silent") if self.streams[state]]
+        parts += [
+            f"{counted(self.streams[state], 'streams')} {state}"
+            for state in ("refused", "silent")
+            if self.streams[state]
+        ]
         return "; ".join(parts)
 
 
@@ -92,8 +99,6 @@ class MessageMetrics:
     def __init__(self, source: str) -> None:
         self._counters = {name: counter.labels(source) for name, counter in _COUNTERS.items()}
         self._told = dict.fromkeys(_COUNTERS, 0)
-        self._missing = metrics.FEED_MISSING.labels(source)
-        self._gaps = metrics.FEED_GAPS.labels(source)
         self._waiting = metrics.FEED_WAITING.labels(source)
         self._connections = metrics.FEED_CONNECTIONS.labels(source)
         self._blocked = metrics.FEED_BLOCKED.labels(source)
@@ -105,10 +110,10 @@ class MessageMetrics:
             count = getattr(tally, name)
             counter.inc(count - self._told[name])
             self._told[name] = count
-        self._missing.set(tally.missing)
-        self._gaps.set(tally.gaps)
         self._waiting.set(waiting_bytes)
         self._connections.set(tally.connections)
         self._blocked.set(tally.blocked_seconds)
         for state, gauge in self._streams.items():
             gauge.set(tally.streams[state])
+        for (host, budget), ratio in used_ratios().items():
+            metrics.FEED_BUDGET.labels(host, budget).set(ratio)

@@ -99,9 +99,9 @@ class Silence:
         self._renewed_at = -math.inf
 
     @property
-    def silent(self) -> int:
-        """How many streams are suspicious."""
-        return sum(pace.strikes > 0 for pace in self._paces.values())
+    def silent(self) -> list[Stream]:
+        """The streams that are suspicious."""
+        return [stream for stream, pace in self._paces.items() if pace.strikes > 0]
 
     def anew(self, now: float) -> None:
         """Begin with a new connection, or after a time in which nothing could be heard."""

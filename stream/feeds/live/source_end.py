@@ -1,6 +1,6 @@
 """One line's part of a source: its address, its streams, and what is known of them over all its connections."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from tickertape.schemas.trade import Trade
@@ -56,7 +56,7 @@ class SourceEnd:
         self.setting = source.setting
         self.leaves = None if type(source).leaves is Source.leaves else source.leaves
         self.room = receiver.room
-        self.budget = Budget(host_of(addresses[number % len(addresses)]), source.connections, source.requests)
+        self.budget = Budget(host_of(addresses[number % len(addresses)]), source.limits)
         self.streams: tuple[Stream, ...] = tuple(source.streams(number % len(addresses)))
         self._receiver = receiver
         self._silence = Silence(self.streams, unknown_seconds)
@@ -117,11 +117,27 @@ class SourceEnd:
         self._talk.look(now)
         self._talk.listen(now, self._silence)
 
+    def note_heard(self, heard: dict[str, int]) -> None:
+        """Note when the newest event of each symbol was received, ns."""
+        if self._talk is not None:
+            for (_, symbol), at_ns in self._talk.heard.items():
+                heard[symbol] = max(heard.get(symbol, 0), at_ns)
+
+    @property
+    def refusals(self) -> Mapping[Stream, str]:
+        """The streams that the source refuses now, each with the reason."""
+        return self._told
+
+    @property
+    def silent(self) -> Collection[Stream]:
+        """The streams that are silent against their own pace."""
+        return self._silence.silent
+
     def count(self, tally: MessageTally) -> None:
         """Add its streams to the counts, by their state."""
         talk = self._talk
         awaited, refused = (len(self.streams), 0) if talk is None or talk.is_over else talk.states
-        silent = self._silence.silent
+        silent = len(self._silence.silent)
         tally.streams["awaited"] += awaited
         tally.streams["refused"] += refused
         tally.streams["silent"] += silent

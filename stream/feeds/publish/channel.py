@@ -13,12 +13,12 @@ from tickertape.schemas.events import Event
 from tickertape.schemas.fields import id_number
 from tickertape.schemas.heartbeat import Heartbeat, to_headers
 from tickertape.schemas.topics import HOUR_MS, Topic
-from tickertape.stream.errors import BrokerError
+from tickertape.stream.errors import BrokerError, counted
 from tickertape.stream.feeds.clock import now_ms, receipt_ms
 from tickertape.stream.feeds.publish.bundler import Bundler
 from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.feeds.publish.routing import Routing
-from tickertape.stream.telemetry.metrics import FEED_NEWEST, FEED_SENT
+from tickertape.stream.telemetry.feed_metrics import FEED_NEWEST, FEED_SENT
 
 log = logging.getLogger(__name__)
 
@@ -136,10 +136,9 @@ class Channel:
         self.beat()
         for step in set(self._routing.steps) - set(steps):
             log.warning(
-                "%s: a new step of the schedule was read after events past it were sent; %d partitions are used "
-                "from %d ms on",
+                "%s: a new step of the schedule was read after events past it were sent; %s used from %d ms on",
                 self.topic.name,
-                step.partitions,
+                "1 partition is" if step.partitions == 1 else f"{step.partitions} partitions are",
                 step.from_ms,
             )
 
@@ -150,7 +149,7 @@ class Channel:
         while self._partitions < partitions:
             if loop.time() > until:
                 raise BrokerError(
-                    f"{name} has {self._partitions} partitions, but its schedule needs {partitions}: "
+                    f"{name} has {counted(self._partitions, 'partitions')}, but its schedule needs {partitions}: "
                     f"run `tickertape scale {name} --partitions {partitions}`"
                 )
             await asyncio.sleep(0.1)

@@ -6,26 +6,28 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from rich.console import Console
 
 from tickertape.stream.configuration.settings import Settings
 from tickertape.stream.errors import BrokerError
+from tickertape.stream.feeds.define.source import Source
+from tickertape.stream.feeds.live.connection import Patience
+from tickertape.stream.feeds.live.live import Live
 from tickertape.stream.feeds.publish.bundler import Bundler
 from tickertape.stream.feeds.publish.instruments import announced
 from tickertape.stream.feeds.publish.publisher import Batches, Publisher
 from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.feeds.publish.resume import resumed
+from tickertape.stream.feeds.refill import refill
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.stores.control import Control
 from tickertape.stream.progress.meter import Count
 from tickertape.stream.progress.shown import Progress
-from tickertape.stream.telemetry.metrics import FEED, PRODUCER_BUFFER
+from tickertape.stream.telemetry.metrics import PRODUCER_BUFFER
+from tickertape.stream.telemetry.registries import FEED
 from tickertape.stream.telemetry.serving import PATH, served
-
-if TYPE_CHECKING:
-    from tickertape.stream.feeds.live.live import Live
 
 # How long a stopped feed may take to send the rest.
 STOP_SECONDS = 5.0
@@ -43,7 +45,7 @@ async def feed(
     close: bool,
     console: Console,
     spread: Mapping[str, int] | None = None,
-    live: "Live | None" = None,
+    live: Live | None = None,
     bundle_seconds: float = 0.0,
     kept: Callable[[Records, Control], AbstractAsyncContextManager[None]] | None = None,
     progress: Progress | None = None,
@@ -94,10 +96,11 @@ async def feed(
     if live is not None:
         kept = partial(resumed, live)
     progress = progress or Progress(console)
-    began, producer = time.monotonic(), _producer(settings, live)
+    began = time.monotonic()
+    producer = Producer(settings, compression=settings.compression) if live is None else live_producer(settings)
     records = Bundler(producer, bundle_seconds) if bundle_seconds else producer
     async with (
-        _showing_metrics(settings, progress),
+        metrics_shown(settings, progress),
         producer,
         Control(settings) as control,
         nullcontext() if live is None else announced(settings, live.source.instruments),
@@ -112,14 +115,7 @@ async def feed(
 
         with progress.of("fed", "events", count):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
-            loop, told = asyncio.get_running_loop(), asyncio.Event()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, told.set)
-            try:
-                await _until(told, work)
-            finally:
-                for number in (signal.SIGINT, signal.SIGTERM):
-                    loop.remove_signal_handler(number)
+            await until_stopped(work)
             if not work.cancelled():
                 work.result()
     seconds = time.monotonic() - began
@@ -132,22 +128,73 @@ async def feed(
 
 
 @asynccontextmanager
-async def _showing_metrics(settings: Settings, progress: Progress) -> AsyncIterator[None]:
+async def metrics_shown(settings: Settings, progress: Progress) -> AsyncIterator[None]:
+    """Serve the metrics of feeds while the block runs, and say where."""
     with served(settings, FEED) as address:
         if address:
             progress.say(f"metrics at {address}{PATH}")
         yield
 
 
-def _producer(settings: Settings, live: "Live | None") -> Producer:
-    if live is None:
-        return Producer(settings, compression=settings.compression)
+def live_producer(settings: Settings) -> Producer:
+    """Return the producer of live sources, which goes on while Kafka is away."""
     return Producer(
         settings,
         compression=settings.compression,
         buffer_bytes=min(LIVE_BUFFER_BYTES, settings.feed_buffer_bytes),
         delivery_seconds=LIVE_DELIVERY_SECONDS,
     )
+
+
+def live_of(settings: Settings, source: Source, folder: Path | None = None, *, redundant: bool = False) -> Live:
+    """Return the events of a source, with the time limits and the buffer of the settings.
+
+    Parameters
+    ----------
+    settings
+        The settings.
+    source
+        The source.
+    folder, redundant
+        See `Live`.
+
+    Raises
+    ------
+    InputError
+        The folder can't be written to.
+    """
+    return Live(
+        source,
+        Patience(
+            silence_seconds=settings.feed_silence_seconds,
+            ping_seconds=settings.feed_ping_seconds,
+            renew_seconds=settings.feed_renew_seconds,
+        ),
+        buffer_bytes=settings.feed_buffer_bytes,
+        folder=folder,
+        redundant=redundant,
+        refill_patience=refill.Patience(
+            most_seconds=settings.feed_refill_seconds, most_bytes=settings.feed_buffer_bytes
+        ),
+    )
+
+
+async def until_stopped(work: asyncio.Task[None]) -> None:
+    """Wait until the work is done. SIGINT and SIGTERM cancel it; then wait until it has sent the rest.
+
+    Raises
+    ------
+    BrokerError
+        Kafka didn't accept the rest within `STOP_SECONDS`.
+    """
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    try:
+        await _until(told, work)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 async def _until(told: asyncio.Event, work: asyncio.Task[None]) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from tickertape.schemas.trade import Trade
-from tickertape.stream.errors import InputError
+from tickertape.stream.errors import InputError, counted
 from tickertape.stream.feeds.define.page import Get
 from tickertape.stream.feeds.define.source import Source
 from tickertape.stream.feeds.refill.refill import Ask, Lost, Patience, Refill, Seen
-from tickertape.stream.telemetry import metrics
+from tickertape.stream.telemetry import feed_metrics as metrics
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +59,10 @@ class Filling:
         self._wake = wake
         self._clock = clock
         self._refill = Refill(patience)
-        self._refilled = metrics.FEED_REFILLED.labels(source.name)
-        self._lost = metrics.FEED_UNFILLABLE.labels(source.name)
+        self._label = metrics.label_of(source.symbols)
+        for symbol in source.symbols:
+            for counter in (metrics.FEED_REFILLED, metrics.FEED_UNFILLABLE):
+                counter.labels(source.name, self._label(symbol))
         self._held = metrics.FEED_HELD.labels(source.name)
         self.lost = 0
 
@@ -113,7 +115,7 @@ class Filling:
     async def _request(self, ask: Ask) -> None:
         source, refill = self._source, self._refill
         try:
-            page = await source.missed(self._get, ask.symbol, ask.first, ask.last)
+            page = await source.missed(self._get, ask.symbol, ask.first, ask.last, ask.since_ms)
         except InputError as error:
             refill.give_up(ask, str(error))
             return
@@ -122,10 +124,12 @@ class Filling:
             return
         before = refill.refilled
         refill.take([trade for trade in page.trades if self._is_new(trade)], self._clock(), asked=True)
-        refill.answered(ask, last=_last(page.trades[-1]) if page.trades else None, more=page.has_more)
+        refill.answered(ask, last=page.reaches, more=page.has_more)
         if count := refill.refilled - before:
-            self._refilled.inc(count)
-            log.info("%s: %s: %d missing trades came from id %d on", source.name, ask.symbol, count, ask.first)
+            metrics.FEED_REFILLED.labels(source.name, self._label(ask.symbol)).inc(count)
+            log.info(
+                "%s: %s: %s came from id %d on", source.name, ask.symbol, counted(count, "missing trades"), ask.first
+            )
 
     def _tell(self) -> None:
         for lost in self._refill.lost:
@@ -133,17 +137,12 @@ class Filling:
             if lost.last is not None:
                 count = lost.last - lost.first + 1
                 self.lost += count
-                self._lost.inc(count)
+                metrics.FEED_UNFILLABLE.labels(self._source.name, self._label(lost.symbol)).inc(count)
         self._refill.lost.clear()
-
-
-def _last(trade: Trade) -> int:
-    last = trade.id if trade.last_id is None else trade.last_id
-    assert isinstance(last, int)
-    return last
 
 
 def _words(lost: Lost) -> str:
     if lost.last is None:
         return f"it isn't known whether trades are missing from id {lost.first} on: {lost.why}"
-    return f"{lost.last - lost.first + 1} trades can't be had, ids {lost.first} to {lost.last}: {lost.why}"
+    ids = f"ids {lost.first} to {lost.last}" if lost.last > lost.first else f"id {lost.first}"
+    return f"{counted(lost.last - lost.first + 1, 'trades')} can't be had, {ids}: {lost.why}"

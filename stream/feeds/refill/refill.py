@@ -37,6 +37,8 @@ class Ask(Struct, frozen=True):
         The symbol.
     first, last
         The first and the last missing number; without a last one, whether any is missing isn't known.
+    since_ms
+        The event time of the trade before them: none of them is earlier, but some may have the same time.
     at_seconds
         When it was made, by the monotonic clock.
     """
@@ -44,6 +46,7 @@ class Ask(Struct, frozen=True):
     symbol: str
     first: int
     last: int | None
+    since_ms: int
     at_seconds: float
 
 
@@ -289,7 +292,7 @@ class Refill:
             return None
         _, symbol, gap = min(due, key=lambda one: one[:2])
         gap.asked_at = now
-        return Ask(symbol, gap.first, gap.last, now)
+        return Ask(symbol, gap.first, gap.last, gap.since_ms, now)
 
     def answered(self, ask: Ask, *, last: int | None, more: bool) -> None:
         """Record that what the source answered was taken.
@@ -309,7 +312,7 @@ class Refill:
                 if ask.last is None and settled and not more:
                     # It was asked after the connection stood, so what follows comes over the connection.
                     self._drop(ask.symbol, gap)
-                else:
+                elif last is not None:
                     gap.asked_at = -math.inf
             elif last is not None and ask.first <= gap.first <= last:
                 self._lose(ask.symbol, gap, min(gap.last, last), "the source doesn't have them")

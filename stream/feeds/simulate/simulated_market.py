@@ -28,6 +28,10 @@ MOOD = 0.2
 MOOD_MS = 500.0
 # 60 % a year.
 VOLATILITY_PER_SQRT_MS = 0.6 / np.sqrt(365 * 86_400_000)
+VOLATILITY_PER_SQRT_TICK = VOLATILITY_PER_SQRT_MS * np.sqrt(TICK_MS)
+# What is left of the mood, and of excitement, after a tick.
+MOOD_LEFT = np.exp(-TICK_MS / MOOD_MS)
+EXCITED_LEFT = np.exp(-TICK_MS / EXCITED_MS)
 # The share of a return's variance that the whole market explains.
 COMMON = 0.4
 # How far a return tilts the probability that a taker buys, at most; nearly so from two standard deviations on.
@@ -173,7 +177,7 @@ class Market:
         """
         counts, returns = self._arrivals(), self._returns() + push
         # The return of each symbol in standard deviations, bounded to ±1; and half its spread.
-        lean = np.tanh(returns / (VOLATILITY_PER_SQRT_MS * np.sqrt(TICK_MS)))
+        lean = np.tanh(returns / VOLATILITY_PER_SQRT_TICK)
         half = self._half_spread * np.exp(self._mood / 2)
         found = self._tick(counts, returns, lean, half), self._book(counts, returns, lean, half)
         self._log_price += returns
@@ -287,16 +291,14 @@ class Market:
 
     def _arrivals(self) -> Ints:
         # The mean rate stays as requested: the mood's mean is one, and excitement adds the share that the base loses.
-        fade = np.exp(-TICK_MS / MOOD_MS)
-        self._mood = fade * self._mood + np.sqrt(1 - fade**2) * MOOD * self._random.standard_normal()
+        self._mood = MOOD_LEFT * self._mood + np.sqrt(1 - MOOD_LEFT**2) * MOOD * self._random.standard_normal()
         mood = np.exp(self._mood - MOOD**2 / 2)
         counts: Ints = self._random.poisson((1 - EXCITED) * mood * self._base + EXCITED * self._excitement)
-        keep = np.exp(-TICK_MS / EXCITED_MS)
-        self._excitement = keep * self._excitement + (1 - keep) * counts
+        self._excitement = EXCITED_LEFT * self._excitement + (1 - EXCITED_LEFT) * counts
         return counts
 
     def _returns(self) -> Floats:
-        scale = VOLATILITY_PER_SQRT_MS * np.sqrt(TICK_MS) * np.exp(self._mood / 2)
+        scale = VOLATILITY_PER_SQRT_TICK * np.exp(self._mood / 2)
         own = self._random.standard_normal(len(self.symbols))
         common = self._random.standard_normal()
         returns: Floats = scale * (np.sqrt(COMMON) * self._beta * common + np.sqrt(1 - COMMON) * own)

@@ -15,6 +15,8 @@ SECOND_TICKS = 1000 / TICK_MS
 BURSTS_PER_SECOND = 1 / 12
 BURST_MS = 6000.0
 LOUDER = 4.0
+# What is left of a burst's strength after a tick.
+COOLS = np.exp(-TICK_MS / BURST_MS)
 # Prices follow a burst with this delay, and move by so much in the end.
 FOLLOWS_MS = 1500.0
 MOVE = 0.004
@@ -74,6 +76,10 @@ class Talk(NamedTuple):
     copy_of: Ints
 
 
+# A tick without posts.
+SILENCE = Talk(*(np.empty(0, np.int64) for _ in Talk._fields))
+
+
 class Crowd:
     """Posts that name a market's symbols, one tick of ten milliseconds at a time.
 
@@ -107,11 +113,12 @@ class Crowd:
     def step(self) -> tuple[Talk, Floats]:
         """Return the next tick's posts, and what all posts so far add to each symbol's return, shape (symbols,)."""
         random = self._random
-        self._heat *= np.exp(-TICK_MS / BURST_MS)
-        bursts = random.poisson(BURSTS_PER_SECOND / SECOND_TICKS)
-        for symbol in random.choice(len(self._weight), bursts, p=self._weight):
-            self._heat[symbol], self._mood[symbol] = 1.0, random.choice((-1, 1))
-            self._recent[int(symbol)] = []
+        self._heat *= COOLS
+        # Most ticks have no burst. A choice of none draws no random number either, but takes long.
+        if bursts := random.poisson(BURSTS_PER_SECOND / SECOND_TICKS):
+            for symbol in random.choice(len(self._weight), bursts, p=self._weight):
+                self._heat[symbol], self._mood[symbol] = 1.0, random.choice((-1, 1))
+                self._recent[int(symbol)] = []
         talk = self._talk(random.poisson(self._rate * (self._weight + LOUDER * self._heat)))
         self._pressure += (self._heat * self._mood - self._pressure) * TICK_MS / FOLLOWS_MS
         self._ticks += 1
@@ -120,6 +127,8 @@ class Crowd:
 
     def _talk(self, counts: Ints) -> Talk:
         random, n = self._random, int(counts.sum())
+        if not n:
+            return SILENCE
         symbol = random.permutation(np.repeat(np.arange(len(counts)), counts))
         # Whether a post belongs to the burst, or would have come anyway.
         loud = LOUDER * self._heat[symbol]

@@ -42,8 +42,12 @@ class Ledger:
 
     def add(self, symbol: Ints, time_ms: Ints) -> None:
         """Count some trades, given as columns."""
+        if not len(time_ms):
+            return
         seconds = time_ms // 1000
-        for second in np.unique(seconds).tolist():
+        first, last = int(seconds.min()), int(seconds.max())
+        # The trades of a tick are of one second or two.
+        for second in (first,) if first == last else np.unique(seconds).tolist():
             counts = np.bincount(symbol[seconds == second], minlength=len(self.symbols))
             known = self._seconds.get(second)
             self._seconds[second] = counts if known is None else known + counts
@@ -202,7 +206,7 @@ class Simulation:
         self.ledger.add(tick.symbol, time_ms)
         quotes = self.market.quotes(book, self._times(book.offset_ms, live_ms), received_ms)
         events: list[Event] = [*self.market.trades(tick, time_ms, received_ms), *quotes]
-        if self._crowd and talk is not None:
+        if self._crowd and talk is not None and len(talk.id):
             events += self._crowd.posts(talk, self._times(talk.offset_ms, live_ms), received_ms)
         return events
 
@@ -214,5 +218,8 @@ def _part(columns: Any, from_ms: int, to_ms: int) -> Any:
     """Return what lies between two times since the market's start. Columns are sorted by their offsets."""
     if columns is None:
         return None
-    first, end = np.searchsorted(columns.offset_ms, [from_ms, to_ms]).tolist()
+    offset_ms = columns.offset_ms
+    if not len(offset_ms) or (from_ms <= offset_ms[0] and offset_ms[-1] < to_ms):
+        return columns
+    first, end = offset_ms.searchsorted((from_ms, to_ms)).tolist()
     return type(columns)(*(column[first:end] for column in columns))

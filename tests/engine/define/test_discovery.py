@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.engine.made_frames import WINDOWING
 from tickertape.agents.market.bars import TRADE_BARS
-from tickertape.agents.market.ema import EMA
+from tickertape.agents.market.indicators.defaults.ema import EMA
 from tickertape.agents.market.trades import TRADE_SLICES
 from tickertape.schemas.topics import BARS, CATALOGUE, Topic
 from tickertape.schemas.trade import Trade
@@ -18,7 +18,7 @@ from tickertape.testing import run
 
 OWN = """
 from tickertape import FLOAT, TRADE_BARS, Recursion, Topic
-from tickertape.agents.market.ema import Ema, step
+from tickertape.agents.market.indicators.defaults.ema import Ema, step
 
 OWN = Recursion(
     of=TRADE_BARS, takes=("close",), state={"n": (FLOAT, 0.0)}, step=step, sink=Topic(name="own", holds="x"),

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tests.engine.made_frames import frame, upsert
 from tickertape.schemas.frame import Frame, Lane
 from tickertape.stream.engine.windows.latency import Latency
-from tickertape.stream.telemetry.metrics import WORKER
+from tickertape.stream.telemetry.registries import WORKER
 
 
 def counted() -> tuple[float, float]:

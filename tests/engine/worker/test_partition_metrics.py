@@ -11,7 +11,7 @@ from tickertape.schemas.checkpoint import SliceCheckpoint, Views, WindowCheckpoi
 from tickertape.schemas.frame import Lane, Tallies
 from tickertape.stream.engine.core.positions import LogEnd, Position
 from tickertape.stream.engine.worker.partition_metrics import PartitionMetrics
-from tickertape.stream.telemetry.metrics import WORKER
+from tickertape.stream.telemetry.registries import WORKER
 
 TRADES, SHARD = TP("trades", 7), TP("slices", 3)
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.exchanges.binance import Binance, BinanceSettings
 from tickertape.stream.feeds.exchanges.feeding import names_of
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
 
 DAY_MS = 86_400_000
 # 2024-08-09, UTC.
@@ -147,7 +147,7 @@ class History:
         """Return the exchange as a source of this name, whose host bears any number of requests."""
         settings = BinanceSettings(history_url=f"{self.url}/history", archive_url=f"{self.url}/files")
         source = Binance(settings, ("BTCUSDT",), names_of("binance", ""), name)
-        source.requests = Limit(10**9, 1.0)
+        source.limits = Limits(requests=Limit(10**9, 1.0))
         return source
 
     def answer(self, path: str, asked: Mapping[str, Sequence[str]]) -> tuple[int, bytes]:

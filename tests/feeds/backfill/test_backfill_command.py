@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,9 @@ from tickertape.schemas.topics import CONTROL, INSTRUMENTS, POSTS, QUOTES, TRADE
 from tickertape.schemas.trade import Trade
 from tickertape.stream.command_line.cli import cli
 from tickertape.stream.configuration.settings import Settings
-from tickertape.stream.errors import TickertapeError
+from tickertape.stream.errors import ConfigError, TickertapeError
+from tickertape.stream.feeds.exchanges.binance import Binance, BinanceSettings
+from tickertape.stream.feeds.exchanges.feeding import names_of
 from tickertape.stream.kafka.admin.topics import create
 from tickertape.stream.kafka.embedded.broker import EmbeddedKafka
 from tickertape.stream.kafka.stores.control import Control
@@ -180,6 +183,7 @@ def test_ids_that_are_texts_are_refused(broker: str, name: str, tmp_path: Path) 
         (["BTCUSDT", "--source", "binance", "--from", "2024-01-01", "--to", "2023-01-01"], 2, "not before --to"),
         (["BTCUSDT", "--source", "binance", "--from", "yesterday"], 2, "'yesterday' is no time, such as 2026-01-02"),
         (["BTCUSDT", "--source", "binanceusdm", "--from", "2024-01-01"], 2, "can't be asked for by number"),
+        (["BTC-USD", "--source", "kraken", "--from", "2024-01-01"], 2, "can't be asked for by number"),
         (["BTCUSDT", "--file", "x.csv"], 2, "leave the symbols out"),
         (["--file", "nowhere-trades-1.csv"], 3, "nowhere-trades-1.csv: No such file or directory"),
         (["--file", "x.csv", "--format", "cobol"], 2, "--format cobol: no such format"),
@@ -187,9 +191,24 @@ def test_ids_that_are_texts_are_refused(broker: str, name: str, tmp_path: Path) 
 )
 def test_what_is_asked_for_wrongly(words: list[str], code: int, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "TICKERTAPE_BINANCEUSDM_INFO_URL", "")
+    monkeypatch.setitem(os.environ, "TICKERTAPE_KRAKEN_INFO_URL", "")
     monkeypatch.setitem(os.environ, "TICKERTAPE_BINANCE_REFILL", "true")
     done = CliRunner().invoke(cli, ["--broker", "127.0.0.1:9", "backfill", *words])
     if isinstance(done.exception, TickertapeError):
         assert (done.exception.exit_code, reason in str(done.exception)) == (code, True), done.exception
     else:
         assert (done.exit_code, reason in done.output) == (code, True), done.output
+
+
+def test_aggregates_are_not_mixed_with_files_of_single_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "TICKERTAPE_BINANCE_REFILL", "true")
+    monkeypatch.setitem(os.environ, "TICKERTAPE_BINANCE_CHANNELS", "aggregates")
+    words = ["backfill", "BTCUSDT", "--source", "binance", "--from", "2024-01-01"]
+    done = CliRunner().invoke(cli, ["--broker", "127.0.0.1:9", *words])
+    assert isinstance(done.exception, ConfigError)
+    assert str(done.exception) == (
+        "--source binance: its past trades can't be asked for by number, or the settings binance_refill and "
+        "binance_channels leave them out; send files with --file"
+    )
+    source = Binance(BinanceSettings(channels="aggregates"), ("BTCUSDT",), names_of("binance", ""), "binance")
+    assert source.archive("BTC-USDT", date(2024, 1, 1)) is None

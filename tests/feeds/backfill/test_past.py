@@ -21,7 +21,7 @@ from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.page import Get, Page
 from tickertape.stream.feeds.define.registry import format_named
 from tickertape.stream.feeds.define.source import Source
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
 from tickertape.stream.feeds.hosts.request import getter
 from tickertape.stream.feeds.refill.refill import Seen
 
@@ -33,13 +33,13 @@ NOW_MS = FIRST_MS + 3 * DAY_MS + DAY_MS // 2
 def _no_waits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asking, "PAUSE_SECONDS", 0.001)
-        patch.setattr(daily, "REQUESTS", Limit(10**9, 1.0))
+        patch.setattr(daily, "LIMITS", Limits(requests=Limit(10**9, 1.0)))
         yield
 
 
 def past(history: History, span: Span, after: Seen | None = None, name: str = "binance") -> Past:
     source = history.source(name)
-    get = getter(source.connections, source.requests, 60.0)
+    get = getter(source.limits, 60.0)
     return Past(source, Asking(source, get, "BTC-USDT"), lambda name: format_named(name, ()), span, after, NOW_MS)
 
 
@@ -159,6 +159,7 @@ class Reaching(Source):
 
     name = "x"
     refills = True
+    by_number = True
 
     def urls(self, position: int) -> Sequence[str]:
         raise AssertionError(position)
@@ -166,8 +167,9 @@ class Reaching(Source):
     def normalise(self, frame: bytes, received_ms: int) -> Other:
         raise AssertionError(frame, received_ms)
 
-    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None, since_ms: int) -> Page:
         assert await get(symbol, 1.0) == b""
+        assert since_ms == 0
         end = min(first + 10, 101 if last is None else last + 1)
         found = [
             Trade(symbol=symbol, source="x", id=n, time_ms=FIRST_MS + 1000 * n, price=1.0, quantity=1.0)
@@ -230,7 +232,7 @@ def test_the_first_trade_at_a_time_is_found_by_halving(seed: int) -> None:
 
     async def first_at(history: History, time_ms: int) -> int:
         source = history.source()
-        return await Asking(source, getter(source.connections, source.requests, 60.0), "BTC-USDT").first_at(time_ms)
+        return await Asking(source, getter(source.limits, 60.0), "BTC-USDT").first_at(time_ms)
 
     with History({"BTCUSDT": trades}, {}, page=50).open() as history:
         for at in (0, *(chance.randrange(DAY_MS) for _ in range(3)), DAY_MS):

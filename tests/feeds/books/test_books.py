@@ -245,5 +245,6 @@ def test_broken_books_are_told_of_now_and_then(caplog: pytest.LogCaptureFixture)
     for second in range(20):
         books.take(change([("-1", "1")], snapshot=True), second)
     assert caplog.messages == [
-        f"here: the book of {SYMBOL} can't be trusted (invalid), and begins anew; {n} times so far" for n in (1, 11)
+        f"here: the book of {SYMBOL} can't be trusted (invalid), and begins anew; {n} so far"
+        for n in ("1 time", "11 times")
     ]

@@ -28,6 +28,11 @@ CORRECTION = (
     '{"T":"c","S":"EEM","x":"M","oi":52983525033527,"op":39.1582,"os":440000,"oc":["7"],"ci":52983525034326,'
     '"cp":39.1809,"cs":440000,"cc":["7"],"z":"B","t":"2023-11-14T22:13:20.52Z"}'
 )
+CANCEL = '{"T":"x","S":"GOOGL","i":465,"x":"D","p":123.5,"s":100,"a":"C","z":"C","t":"2023-11-14T22:13:21Z"}'
+HALT = (
+    '{"T":"s","S":"AAPL","sc":"H","sm":"Trading Halt","rc":"T12","rm":"Trading Halted; For information requested '
+    'by NASDAQ","t":"2023-11-14T22:13:22.052Z","z":"C"}'
+)
 
 
 def alpaca(url: str = "wss://x", symbols: tuple[str, ...] = ("AAPL", "AMD-USD"), **more: Any) -> Source:
@@ -69,14 +74,16 @@ def test_a_quote_has_its_time_in_ns_as_number() -> None:
     ]
     (short,) = normalise(QUOTE.replace(".335689322Z", ".335Z"))
     assert short.id == 1_700_000_000_335_000_000
-    assert normalise(QUOTE.replace("87.66", "0")) == Other("empty book")
+    assert normalise(QUOTE.replace("87.66", "0")) == [Other("empty book")]
 
 
 def test_an_array_may_be_mixed() -> None:
     found = normalise(TRADE, CORRECTION, QUOTE)
-    assert [type(event) for event in found] == [Trade, Quote]
-    assert normalise(CORRECTION) == Other("c")
-    assert normalise('{"T":"success","msg":"authenticated"}') == Other("success")
+    assert [type(event) for event in found] == [Trade, Other, Quote]
+    # They are counted, each, and change no trade.
+    assert normalise(CORRECTION, CANCEL, CANCEL) == [Other("correction"), Other("cancel"), Other("cancel")]
+    assert normalise(HALT) == [Other("trading status")]
+    assert normalise('{"T":"success","msg":"authenticated"}') == [Other("success")]
     assert normalise() == Other("nothing")
 
 
@@ -123,7 +130,7 @@ def test_it_logs_in_and_hears_an_exchange() -> None:
             return ['[{"T":"success","msg":"authenticated"}]']
         return [json.dumps([{"T": "subscription", "trades": request["trades"], "quotes": request["quotes"]}])]
 
-    requests, _, events = play(alpaca, answers, [f"[{TRADE},{QUOTE}]"], requests=2, events=2)
+    requests, _, events = play(alpaca, answers, [f"[{TRADE},{CORRECTION},{QUOTE}]"], requests=2, events=2)
     assert requests == [
         {"action": "auth", "key": "k", "secret": "hush"},
         {"action": "subscribe", "trades": ["AAPL", "AMD"], "quotes": ["AAPL", "AMD"]},

@@ -13,7 +13,7 @@ from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.exchanges.binance import FORMAT, Binance, BinanceSettings
-from tickertape.stream.feeds.instruments.names import RecordedPairs, names_of
+from tickertape.stream.feeds.instruments.names import RecordedNames, names_of
 
 SOLD = (
     b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,'
@@ -45,7 +45,7 @@ def binance(
     url: str = "wss://example/stream",
     names: Names | None = None,
 ) -> Binance:
-    return Binance(BinanceSettings(url=url, channels=channels), symbols, names or RecordedPairs(), "binance")
+    return Binance(BinanceSettings(url=url, channels=channels), symbols, names or RecordedNames("binance"), "binance")
 
 
 def normalise(message: bytes, received_ms: int) -> Any:

@@ -14,6 +14,14 @@ from tests.feeds.exchanges import (
 )
 from tickertape.stream.feeds.define.other import Other
 from tickertape.stream.feeds.define.registry import feeds, format_named
+from tickertape.stream.feeds.define.source import Source
+from tickertape.stream.feeds.exchanges.binance import Binance
+from tickertape.stream.feeds.exchanges.binance_usdm import BinanceUsdm
+from tickertape.stream.feeds.exchanges.bybit_linear import BybitLinear
+from tickertape.stream.feeds.exchanges.coinbase import Coinbase
+from tickertape.stream.feeds.exchanges.coinbase_advanced import CoinbaseAdvanced
+from tickertape.stream.feeds.exchanges.kraken import Kraken
+from tickertape.stream.feeds.exchanges.okx_swap import OkxSwap
 
 RECEIVED_MS = test_okx.RECEIVED_MS
 
@@ -60,3 +68,24 @@ def test_each_feed_of_an_exchange_has_a_format_and_settings_of_its_own() -> None
         assert settings.url.startswith("wss://")
         assert settings.channels == "trades quotes"
         assert format_named(name, ()).name == name
+
+
+@pytest.mark.parametrize(
+    ("source", "connections", "requests"),
+    [
+        # How many in how many seconds, by the documents that `known.py` names.
+        (Binance, (300, 300), (6000, 60)),
+        (BinanceUsdm, (300, 300), (2400, 60)),
+        (BybitLinear, (500, 300), (600, 5)),
+        (Coinbase, (8, 1), (10, 1)),
+        (CoinbaseAdvanced, (8, 1), (10, 1)),
+        (Kraken, (150, 600), (1, 1)),
+        (OkxSwap, (3, 1), (20, 2)),
+    ],
+)
+def test_the_limits_of_each_exchange_are_its_own(
+    source: type[Source], connections: tuple[int, int], requests: tuple[int, int]
+) -> None:
+    limits = source.limits
+    assert (limits.connections.count, limits.connections.seconds) == connections
+    assert (limits.requests.count, limits.requests.seconds) == requests

@@ -93,7 +93,7 @@ def test_a_recording_has_trades_and_quotes_in_the_order_in_which_they_came(tmp_p
         received_ms=START_MS + 250,
     )
     assert (type(second), third.id) == (Trade, 9)
-    assert str(tally) == "2 quotes, 1 trades"
+    assert str(tally) == "2 quotes, 1 trade"
 
 
 def test_files_are_merged_by_receipt_each_in_its_own_order(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_bad_lines_are_counted_and_the_first_few_placed(tmp_path: Path) -> None:
     assert ids(list(read([path], FORMATS["binance"], tally))) == [1, 3]
     assert (tally.events, tally.others, tally.bad) == ({"trades": 2}, {"kline_1m": 1}, 7)
     assert [place.split(": ")[0] for place in tally.places] == [f"{path}:{n}" for n in (2, 3, 4, 5, 6)]
-    assert str(tally).startswith("2 trades; 1 other messages (1 kline_1m); 7 bad lines\n")
+    assert str(tally).startswith("2 trades; 1 other message (1 kline_1m); 7 bad lines\n")
     assert str(tally).endswith("\n  … and 2 more")
 
 
@@ -306,7 +306,7 @@ def test_posts_of_any_format_and_what_else_there_was(tmp_path: Path) -> None:
     deletion = b'"delete","collection":"app.bsky.feed.post","rkey":"k"'
     tally = Tally()
     (created,) = read([write(tmp_path / "events", event % post, event % deletion)], FORMATS["jetstream"], tally)
-    assert str(tally) == "1 posts; 1 other messages (1 deletion)"
+    assert str(tally) == "1 post; 1 other message (1 deletion)"
     assert (tweet.time_ms, created.received_ms) == (1_400_682_605_000, 1_783_175_889_000)
     own = write(tmp_path / "own", msgspec.json.encode(tweet), b"\n", msgspec.json.encode(created), b"\n")
     # The tweet doesn't say when it was received.

@@ -10,7 +10,7 @@ from tests.feeds.exchanges.test_binance import binance
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.page import Page
 from tickertape.stream.feeds.exchanges.binance import Binance, BinanceSettings
-from tickertape.stream.feeds.instruments.names import RecordedPairs
+from tickertape.stream.feeds.instruments.names import RecordedNames
 
 T = 1_499_865_549_590
 
@@ -27,7 +27,7 @@ def asked(body: bytes, first: int, last: int | None) -> tuple[Page, list[tuple[s
         requests.append((url, weight))
         return body
 
-    page = asyncio.run(binance().missed(get, "BTC-USDT", first, last))
+    page = asyncio.run(binance().missed(get, "BTC-USDT", first, last, T))
     for at, trade in enumerate(page.trades):
         assert trade.received_ms > T
         page.trades[at] = Trade(**{name: getattr(trade, name) for name in Trade.__struct_fields__} | {"received_ms": 0})
@@ -76,11 +76,12 @@ def test_another_answer_is_an_error(body: bytes) -> None:
         asked(body, 1, 2)
 
 
-def test_only_single_trades_are_refilled() -> None:
+def test_single_trades_are_refilled_and_aggregates_by_aggregates() -> None:
     def refills(**settings: Any) -> bool:
-        return Binance(BinanceSettings(**settings), ["BTCUSDT"], RecordedPairs(), "binance").refills
+        return Binance(BinanceSettings(**settings), ["BTCUSDT"], RecordedNames("binance"), "binance").refills
 
     assert refills()
     assert not refills(refill=False)
-    assert not refills(channels="aggregates")
+    assert refills(channels="aggregates")
+    assert not refills(channels="aggregates", refill=False)
     assert not refills(channels="quotes")

@@ -50,7 +50,7 @@ def asked(source: Exchange, first: int, last: int | None, there: Sequence[int]) 
             return json.dumps({"code": "0", "msg": "", "data": list(map(traded, found))}).encode()
         return json.dumps(list(map(matched, found))).encode()
 
-    page = asyncio.run(source.missed(get, source.symbols[0], first, last))
+    page = asyncio.run(source.missed(get, source.symbols[0], first, last, T))
     return page, requests
 
 
@@ -123,6 +123,6 @@ def test_an_error_is_one() -> None:
         return b'{"code": "51001", "msg": "Instrument ID does not exist", "data": []}'
 
     with pytest.raises(ValueError, match=r"^51001 Instrument ID does not exist$"):
-        asyncio.run(okx().missed(get, "BTC-USDT", 1, 2))
+        asyncio.run(okx().missed(get, "BTC-USDT", 1, 2, T))
     with pytest.raises(ValueError, match="array"):
-        asyncio.run(coinbase().missed(get, "BTC-USD", 1, 2))
+        asyncio.run(coinbase().missed(get, "BTC-USD", 1, 2, T))

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickertape.stream.feeds.hosts import budget as budgets
+from tickertape.stream.feeds.hosts import known
 from tickertape.stream.feeds.hosts.budget import LONGEST_SECONDS, Budget, asked_seconds, host_of
 from tickertape.stream.feeds.hosts.cache import cache_folder
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import Busy, Limit, Limits
 
 ANY = Limit(1000, 1.0)
 
@@ -34,7 +35,7 @@ def clock() -> Clock:
 
 
 def budget(folder: Path, clock: Clock, connections: Limit = ANY, requests: Limit = ANY) -> Budget:
-    return Budget("api.example", connections, requests, folder=folder, clock=clock)
+    return Budget("api.example", Limits(connections=connections, requests=requests), folder=folder, clock=clock)
 
 
 def test_half_of_a_limit_may_be_used_at_once_and_the_rest_over_the_window(tmp_path: Path, clock: Clock) -> None:
@@ -46,6 +47,22 @@ def test_half_of_a_limit_may_be_used_at_once_and_the_rest_over_the_window(tmp_pa
     assert one._ask("connections", 1.0) == pytest.approx(0.1)
     clock.now += 0.1
     assert one._ask("connections", 1.0) == 0.0
+
+
+def test_how_much_is_used_is_known_of_all_feeds_of_the_machine(tmp_path: Path, clock: Clock) -> None:
+    one, other = (budget(tmp_path, clock, Limit(300, 300.0), Limit(20, 10.0)) for _ in range(2))
+    for _ in range(75):
+        one._ask("connections", 1.0)
+    one._ask("requests", 4.0)
+    # Half of 300, and half of 20, may be used at once.
+    expected = {"connections": 75 / 150, "requests": 4 / 10}
+    assert one.used_ratios() == other.used_ratios() == pytest.approx(expected)
+    assert budgets.used_ratios()["api.example", "requests"] == pytest.approx(0.4)
+    # It wears off: 150 in 300 s, and 10 in 10 s.
+    clock.now += 2.0
+    assert other.used_ratios() == pytest.approx({"connections": 74 / 150, "requests": 2 / 10})
+    clock.now += 1000.0
+    assert other.used_ratios() == {"connections": 0.0, "requests": 0.0}
 
 
 @given(
@@ -79,7 +96,7 @@ def test_feeds_share_it_and_a_new_process_goes_on_with_it(tmp_path: Path, clock:
     assert budget(tmp_path, clock, Limit(8, 60.0))._ask("connections", 1.0) == pytest.approx(15.0)
     # Requests have a limit of their own, and another host has all of its own.
     assert one._ask("requests", 1.0) == 0.0
-    assert Budget("other.example", ANY, ANY, folder=tmp_path, clock=clock)._ask("connections", 1.0) == 0.0
+    assert Budget("other.example", folder=tmp_path, clock=clock)._ask("connections", 1.0) == 0.0
 
 
 def test_a_host_that_says_so_is_left_alone_by_all_also_after_a_restart(tmp_path: Path, clock: Clock) -> None:
@@ -124,7 +141,7 @@ def test_who_has_no_patience_is_told_how_long_it_takes(tmp_path: Path, clock: Cl
 
 
 def test_waiting_is_told_and_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    one = Budget("api.example", Limit(2, 1.2), ANY, folder=tmp_path)
+    one = Budget("api.example", Limits(connections=Limit(2, 1.2)), folder=tmp_path)
 
     async def scenario() -> None:
         began = time.monotonic()
@@ -171,9 +188,9 @@ def test_processes_that_use_it_at_once_lose_no_use(tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
 from tickertape.stream.feeds.hosts.budget import Budget
-from tickertape.stream.feeds.hosts.limit import Limit
-many = Limit(1_000_000, 1e9)
-budget = Budget("api.example", many, many, folder=Path({str(tmp_path)!r}))
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
+many = Limits(connections=Limit(1_000_000, 1e9))
+budget = Budget("api.example", many, folder=Path({str(tmp_path)!r}))
 print("ready", flush=True)
 input()
 for _ in range(1000):
@@ -216,7 +233,31 @@ def test_the_files_are_in_the_users_cache(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_how_long_a_host_wants_to_be_left_alone(status: int, header: str, seconds: float) -> None:
-    assert asked_seconds(status, header, 1_700_000_000.0) == seconds
+    unsaid_seconds = Limits().busy_seconds(status, "") or 0.0
+    assert asked_seconds(header, unsaid_seconds, 1_700_000_000.0) == seconds
+
+
+@pytest.mark.parametrize(
+    ("limits", "status", "text", "seconds"),
+    [
+        (known.BINANCE, 429, "", 10.0),
+        (known.BINANCE, 418, "Way too much request weight used", 120.0),
+        (known.BINANCE, 403, "", None),
+        (known.BYBIT, 403, "access too frequent", 600.0),
+        (known.BYBIT, 403, "", 600.0),
+        (known.BYBIT, 403, "configured to block access from your country.", None),
+        (known.BYBIT, 404, "", None),
+        (known.KRAKEN, 200, '{"error":["EGeneral:Too many requests"]}', 10.0),
+        (known.KRAKEN, 200, '{"error":[],"result":{}}', None),
+        (known.KRAKEN, 403, "", None),
+        (Limits(busy=(Busy(503, 7.0, "slow down"),)), 503, "please slow down", 7.0),
+        (Limits(busy=(Busy(503, 7.0, "slow down"),)), 503, "maintenance", None),
+    ],
+)
+def test_how_a_host_says_that_it_was_asked_too_often(
+    limits: Limits, status: int, text: str, seconds: float | None
+) -> None:
+    assert limits.busy_seconds(status, text) == seconds
 
 
 @pytest.mark.parametrize(

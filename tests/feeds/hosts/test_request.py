@@ -9,17 +9,18 @@ import pytest
 from aiohttp import web
 
 from tickertape.stream.errors import InputError
+from tickertape.stream.feeds.hosts import known
 from tickertape.stream.feeds.hosts.budget import Budget
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
 from tickertape.stream.feeds.hosts.request import Answered, RequestError, get
 
-ANY = Limit(1000, 1.0)
+ANY = Limits(connections=Limit(1000, 1.0), requests=Limit(1000, 1.0))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture
 def budget(tmp_path: Path) -> Budget:
-    return Budget("localhost", ANY, ANY, folder=tmp_path)
+    return Budget("localhost", ANY, folder=tmp_path)
 
 
 def ask(handler: Handler, budget: Budget, **options: object) -> Answered:
@@ -78,10 +79,29 @@ def test_a_host_that_is_asked_too_often_is_left_alone_by_all(
     with pytest.raises(RequestError, match=f"HTTP {status}") as told:
         ask(refuses(status, **headers), budget)
     assert told.value.wait_seconds == seconds
-    other = Budget("localhost", ANY, ANY, folder=tmp_path)
+    other = Budget("localhost", ANY, folder=tmp_path)
     with pytest.raises(RequestError, match="its host allows no request for") as told:
         ask(tells, other, patience_seconds=1.0)
     assert seconds - 20 < told.value.wait_seconds <= seconds
+
+
+def test_a_host_may_say_so_with_status_200(tmp_path: Path) -> None:
+    kraken = Budget("localhost", known.KRAKEN, folder=tmp_path)
+    with pytest.raises(RequestError, match=r"HTTP 200 OK: .*EGeneral:Too many requests") as told:
+        ask(refuses(200, '{"error":["EGeneral:Too many requests"]}'), kraken)
+    assert (told.value.wait_seconds, told.value.may_pass) == (10.0, True)
+    assert 0.0 < kraken.blocked_seconds <= 10.0
+
+
+def test_bybit_s_403_is_a_wait_but_not_where_it_refuses_a_country(tmp_path: Path) -> None:
+    bybit = Budget("localhost", known.BYBIT, folder=tmp_path)
+    with pytest.raises(RequestError) as told:
+        ask(refuses(403, "configured to block access from your country"), bybit)
+    assert (told.value.may_pass, bybit.blocked_seconds) == (False, 0.0)
+    with pytest.raises(RequestError) as told:
+        ask(refuses(403, "access too frequent"), bybit)
+    assert (told.value.may_pass, told.value.wait_seconds) == (True, 600.0)
+    assert 590.0 < bybit.blocked_seconds <= 600.0
 
 
 def test_an_answer_has_a_limit_of_bytes_unpacked(budget: Budget) -> None:
@@ -89,7 +109,7 @@ def test_an_answer_has_a_limit_of_bytes_unpacked(budget: Budget) -> None:
         return web.Response(body=gzip.compress(b" " * 3_000_000), headers={"Content-Encoding": "gzip"})
 
     assert len(ask(handler, budget, most_bytes=3_000_000).body) == 3_000_000
-    with pytest.raises(RequestError, match="the answer has more than 2999999 bytes"):
+    with pytest.raises(RequestError, match="the answer has more than 2,999,999 bytes"):
         ask(handler, budget, most_bytes=2_999_999)
 
 

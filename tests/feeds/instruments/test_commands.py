@@ -78,7 +78,7 @@ def test_without_a_list_the_built_in_one_is_printed(rest: Rest) -> None:
     assert done.returncode == 0
     assert "BTC-USDT" in done.stdout
     said, summary = done.stderr.splitlines()
-    assert said.startswith(f"binance: can't fetch its list of instruments from {rest.url} (HTTP 451: ")
+    assert said.startswith(f"binance: can't fetch its list of instruments from {rest.url} (HTTP 451 ")
     assert summary.endswith("instruments, by the built-in list of its main pairs")
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.feeds.rest import Answer, Rest, products, refuses
 from tickertape.stream.errors import ConfigError
+from tickertape.stream.feeds.hosts.budget import Budget
 from tickertape.stream.feeds.instruments import sources
-from tickertape.stream.feeds.instruments.fetch import FetchError, Limits, get
-from tickertape.stream.feeds.instruments.sources import SOURCES, fetch
+from tickertape.stream.feeds.instruments.sources import SOURCES, FetchError, fetch
 
 
 def why(source: str, url: str) -> str:
@@ -71,7 +71,7 @@ def test_all_kinds_are_fetched_or_none(rest: Rest) -> None:
     assert [one.symbol for one in found] == ["BTC-USDT-PERP", "BTC-USDT-20261225"]
     assert rest.asked == ["/list?region=eea&instType=SWAP", "/list?region=eea&instType=FUTURES"]
     rest.answers = [swap, refuses(429, Retry_After="2")]
-    assert why("okxswap", rest.url) == "HTTP 429: too many requests; it asks to wait 2 s"
+    assert why("okxswap", rest.url) == "HTTP 429 Too Many Requests"
 
 
 def test_an_address_keeps_the_parameters_that_it_has(rest: Rest) -> None:
@@ -87,13 +87,13 @@ def test_an_address_keeps_the_parameters_that_it_has(rest: Rest) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (refuses(429), "HTTP 429: too many requests"),
-        (refuses(418, Retry_After="120"), "HTTP 418: this address is banned for a while; it asks to wait 120 s"),
-        (refuses(451), "HTTP 451: it doesn't serve this country"),
-        (refuses(403, Retry_After="soon"), "HTTP 403: it refuses this network or program"),
-        (refuses(500), "HTTP 500: Internal Server Error"),
-        (refuses(204), "HTTP 204: No Content"),
-        (refuses(302, Location="file:///etc/passwd"), "NonHttpUrlRedirectClientError: file:///etc/passwd"),
+        (refuses(429), "HTTP 429 Too Many Requests"),
+        (refuses(418, Retry_After="120"), "HTTP 418 I'm a Teapot"),
+        (refuses(451), "HTTP 451 Unavailable For Legal Reasons"),
+        (refuses(403, Retry_After="soon"), "HTTP 403 Forbidden"),
+        (refuses(500), "HTTP 500 Internal Server Error"),
+        (refuses(204), "HTTP 204 No Content"),
+        (refuses(302, Location="file:///etc/passwd"), "HTTP 302 Found"),
         (b"", "its answer can't be read: Input data was truncated"),
         (b"<html>a login page</html>", "its answer can't be read: JSON is malformed: invalid character (byte 0)"),
         (products("BTC-USD", "ETH-USD")[:-30], "its answer can't be read: Input data was truncated"),
@@ -120,7 +120,7 @@ def cut_off(handler: BaseHTTPRequestHandler) -> None:
 
 def test_half_an_answer_is_none(rest: Rest) -> None:
     rest.answers = [cut_off]
-    assert why("coinbase", rest.url).startswith("ClientPayloadError: ")
+    assert why("coinbase", rest.url).startswith("Response payload is not completed")
 
 
 def drips_body(handler: BaseHTTPRequestHandler) -> None:
@@ -173,10 +173,10 @@ def test_the_time_is_that_of_all_pages(rest: Rest, monkeypatch: pytest.MonkeyPat
 def test_the_size_is_that_of_all_pages_unpacked(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "FETCH_BYTES", 10_000)
     rest.answers = [products("BTC-USD") + b" " * 10_000]
-    assert why("coinbase", rest.url) == "it has more than 10,000 bytes"
+    assert why("coinbase", rest.url) == "the answer has more than 10,000 bytes"
     page = bybit_page("", "A")
     rest.answers = [bybit_page("1", "A") + b" " * 6000, page + b" " * 6000]
-    assert why("bybitlinear", rest.url) == "it has more than 10,000 bytes"
+    assert why("bybitlinear", rest.url) == "its pages have more than 10,000 bytes"
 
     def bomb(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -185,7 +185,7 @@ def test_the_size_is_that_of_all_pages_unpacked(rest: Rest, monkeypatch: pytest.
         handler.wfile.write(gzip.compress(products("BTC-USD") + b" " * 10_000_000))
 
     rest.answers = [bomb]
-    assert why("coinbase", rest.url) == "it has more than 10,000 bytes"
+    assert why("coinbase", rest.url) == "the answer has more than 10,000 bytes"
 
 
 def test_a_compressed_answer_is_unpacked(rest: Rest) -> None:
@@ -203,10 +203,18 @@ def test_a_compressed_answer_is_unpacked(rest: Rest) -> None:
 
 def test_other_addresses_than_http_are_refused() -> None:
     for url in ("file:///etc/passwd", "ftp://example/x", "example.com"):
-        with pytest.raises(FetchError, match="its address doesn't begin with http"):
-            get(url, Limits(1.0, 1000))
-    with pytest.raises(FetchError, match="ClientConnectorError: "):
-        get("http://127.0.0.1:9/", Limits(1.0, 1000))
+        assert why("coinbase", url).startswith(("ftp://", "file://", "example.com", "NonHttp", "Invalid", url))
+    assert why("coinbase", "http://127.0.0.1:9/").startswith("Cannot connect to host 127.0.0.1:9")
+
+
+def test_a_host_that_is_to_be_left_alone_is_asked_for_no_list(rest: Rest) -> None:
+    rest.answers = [refuses(429, Retry_After="90"), products("BTC-USD")]
+    assert why("coinbase", rest.url) == "HTTP 429 Too Many Requests"
+    assert why("coinbase", rest.url).startswith("its host allows no request for ")
+    # It isn't for feeds either.
+    assert Budget("127.0.0.1").blocked_seconds == 0.0
+    assert Budget("127.0.0.1")._ask("connections", 1.0) > 60.0
+    assert len(rest.asked) == 1
 
 
 def test_an_unknown_source_is_told() -> None:

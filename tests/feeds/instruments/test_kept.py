@@ -77,7 +77,7 @@ def test_with_no_list_the_built_in_one_serves(rest: Rest, caplog: pytest.LogCapt
     assert not found.is_own
     assert {"BTC-USD", "ETH-EUR"} <= set(symbols(found))
     assert caplog.messages == [
-        f"coinbase: can't fetch its list of instruments from {rest.url} (HTTP 451: it doesn't serve this country); "
+        f"coinbase: can't fetch its list of instruments from {rest.url} (HTTP 451 Unavailable For Legal Reasons); "
         "using the built-in list of its main pairs"
     ]
     assert not path_of("coinbase").exists()
@@ -128,7 +128,8 @@ def test_where_it_cant_be_kept_it_serves_all_the_same(
     (tmp_path / "tickertape").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert symbols(listing_of("coinbase", rest.url)) == ["NEW-USD"]
-    (message,) = caplog.messages
+    budget, message = caplog.messages
+    assert budget.startswith("the budget of 127.0.0.1 isn't shared with other feeds: ")
     assert message.startswith("coinbase: can't keep its list of instruments (")
     assert message.endswith("); it is fetched again next time")
 

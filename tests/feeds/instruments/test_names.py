@@ -13,10 +13,10 @@ from tests.feeds.instruments.lists.test_lists import body, okx_answer, okx_contr
 from tests.feeds.rest import Rest, products, refuses
 from tickertape.schemas.instrument import Kind
 from tickertape.stream.errors import ConfigError
-from tickertape.stream.feeds.define.names import Names
+from tickertape.stream.feeds.define.names import Names, UnknownSymbol
 from tickertape.stream.feeds.instruments.kept import Listing, path_of
 from tickertape.stream.feeds.instruments.lists.entry import instrument, unique
-from tickertape.stream.feeds.instruments.names import ListedNames, UnknownSymbol, names_of
+from tickertape.stream.feeds.instruments.names import ListedNames, names_of
 from tickertape.stream.feeds.instruments.shipped import shipped
 from tickertape.stream.feeds.instruments.sources import SOURCES
 

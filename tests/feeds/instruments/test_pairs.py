@@ -10,9 +10,9 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.define.names import Names
 from tickertape.stream.feeds.exchanges.binance import FORMAT
 from tickertape.stream.feeds.instruments.kept import path_of
-from tickertape.stream.feeds.instruments.names import RecordedPairs, forget, names_of
+from tickertape.stream.feeds.instruments.names import RecordedNames, forget, names_of
 
-pair = RecordedPairs().ours
+pair = RecordedNames("binance").ours
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ BAD = ["BTCXYZ", "USDT", "", "A|BUSDT", "A,BUSDT", "A\x00USDT", "A\u202eUSDT", "
 
 @pytest.mark.parametrize("symbol", BAD)
 def test_what_is_no_pair_is_told(symbol: str) -> None:
-    for ask in (pair, RecordedPairs().theirs, RecordedPairs().base_per_unit):
-        with pytest.raises(ValueError, match=r"^symbol "):
+    for ask in (pair, RecordedNames("binance").theirs, RecordedNames("binance").base_per_unit):
+        with pytest.raises(ValueError, match=r"\bsymbol '"):
             ask(symbol)
 
 
@@ -70,7 +70,7 @@ def test_the_kept_list_decides(rest: Rest) -> None:
     ]
     assert pair("BNBUSD") == "BNB-USD"
     names_of("binance", rest.url)
-    names: Names = RecordedPairs()
+    names: Names = RecordedNames("binance")
     assert (pair("BNBUSD"), pair("NEWCOINQQ"), pair("BTCUSDT")) == ("BN-BUSD", "NEWCOIN-QQ", "BTC-USDT")
     assert "ODD" not in path_of("binance").read_text()
     assert names.theirs("newcoin-qq") == "NEWCOINQQ"

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from tests.feeds.exchange import MIDNIGHT_MS, Exchange, Script, stays
 from tests.feeds.live.test_live import PATIENCE
@@ -213,8 +214,12 @@ def beside(script: Script) -> Callable[[ServerConnection, list[str]], Awaitable[
     """Return what begins a script beside the answers to subscriptions."""
     tasks: list[asyncio.Future[None]] = []
 
+    async def until_closed(socket: ServerConnection) -> None:
+        with suppress(ConnectionClosed):
+            await script(socket)
+
     async def begin(socket: ServerConnection, _: list[str]) -> None:
-        tasks.append(asyncio.ensure_future(script(socket)))
+        tasks.append(asyncio.ensure_future(until_closed(socket)))
 
     return begin
 

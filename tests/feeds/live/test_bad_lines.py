@@ -3,20 +3,23 @@
 import asyncio
 import json
 import random
-import re
 import time
 from collections import Counter
 from contextlib import aclosing
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import Exchange, beats, breaks, closes, drips, floods, refusal, says, stays
+from tests.feeds.exchange import Exchange, beats, breaks, closes, drips, floods, named_missing, refusal, says, stays
 from tests.feeds.live.acme import HEARTBEAT, SYMBOLS, Acme, Desk, beside, ids, run, trade
 from tests.feeds.live.test_live import PATIENCE
-from tickertape.stream.feeds.hosts.limit import Limit
+from tickertape.stream.errors import InputError
+from tickertape.stream.feeds.define.other import Other
+from tickertape.stream.feeds.hosts import known
+from tickertape.stream.feeds.hosts.limit import Limit, Limits
 from tickertape.stream.feeds.live import connection, silence
 from tickertape.stream.feeds.live.live import Live
 
@@ -140,6 +143,19 @@ def test_repeats_gaps_wrong_order_and_garbage_are_counted() -> None:
     assert (live.tally.repeats, live.tally.missing, live.tally.gaps, live.tally.garbage) == (2, 3, 2, 3)
 
 
+def test_what_else_a_message_has_is_counted_beside_its_events() -> None:
+    class Mixed(Acme):
+        def normalise(self, frame: bytes, received_ms: int) -> list[Any] | Other:
+            found = super().normalise(frame, received_ms)
+            return [Other("correction"), *found, Other("cancel"), Other("cancel")] if isinstance(found, list) else found
+
+    heard, live = run(
+        Exchange(Desk(once=beside(says(trade(1), trade(2), then=stays)))), lambda _, heard: len(heard) == 2, Mixed
+    )
+    assert ids(heard) == [1, 2]
+    assert (live.tally.others["correction"], live.tally.others["cancel"]) == (2, 4)
+
+
 @pytest.mark.parametrize(("status", "header"), [(HTTPStatus.TOO_MANY_REQUESTS, "3"), (HTTPStatus.IM_A_TEAPOT, "3")])
 def test_a_host_that_was_asked_too_often_is_left_alone_also_by_the_next_feed(
     caplog: pytest.LogCaptureFixture, status: HTTPStatus, header: str
@@ -155,9 +171,28 @@ def test_a_host_that_was_asked_too_often_is_left_alone_also_by_the_next_feed(
     assert "127.0.0.1: no connections are allowed for" in caplog.text
 
 
+def test_a_status_that_a_host_gives_to_who_asks_too_often_is_no_refusal_for_good(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Often(Acme):
+        limits = Limits(busy=known.BYBIT.busy)
+
+    run(Exchange(refusal(HTTPStatus.FORBIDDEN, "access too frequent")), lambda *_: bool(caplog.messages), Often)
+    assert "can't connect (HTTP 403 Forbidden: access too frequent); trying again in 600.0 s" in caplog.text
+
+
+def test_a_country_that_is_not_served_is_a_refusal_for_good() -> None:
+    class Often(Acme):
+        limits = Limits(busy=known.BYBIT.busy)
+
+    body = "configured to block access from your country"
+    with pytest.raises(InputError, match="the server refuses"):
+        run(Exchange(refusal(HTTPStatus.FORBIDDEN, body)), lambda *_: False, Often)
+
+
 def test_attempts_are_no_more_than_the_host_allows() -> None:
     class Strict(Acme):
-        connections = Limit(4, 4.0)
+        limits = Limits(connections=Limit(4, 4.0))
 
     exchange = Exchange(breaks)
     began = time.monotonic()
@@ -230,7 +265,7 @@ def test_whatever_the_server_does_each_trade_comes_once_or_its_gap_is_named(
 ) -> None:
     monkeypatch.setattr(silence, "LEAST_SECONDS", 0.3)
     # Any number of connections.
-    monkeypatch.setattr(Acme, "connections", Limit(10_000, 1.0))
+    monkeypatch.setattr(Acme, "limits", Limits(connections=Limit(10_000, 1.0)))
     server = Worse(seed, 2000)
     heard, live = run(
         Exchange(server),
@@ -243,7 +278,7 @@ def test_whatever_the_server_does_each_trade_comes_once_or_its_gap_is_named(
     assert len(came) == len(set(came))
     # Whatever was said before the last connection's last breath has come, but for what died with a connection.
     assert set(came) - {2001} <= server.said
-    named = [range(int(a), int(b) + 1) for a, b in re.findall(r"missing, ids (\d+) to (\d+)", caplog.text)]
+    named = named_missing(caplog.text)
     lost = set(range(min(came), 2002)) - set(came)
     assert lost == {number for numbers in named for number in numbers} - set(came)
     assert live.tally.missing == len(lost)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from http.server import BaseHTTPRequestHandler
 
+import pytest
 from websockets.asyncio.server import ServerConnection
 
 from tests.feeds.exchange import MIDNIGHT_MS, Exchange, stays
@@ -13,7 +14,8 @@ from tests.feeds.rest import Rest
 from tickertape.schemas.book import Depth
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
-from tickertape.stream.feeds.exchanges import binance, coinbase_advanced, kraken
+from tickertape.stream.feeds.books import pace
+from tickertape.stream.feeds.exchanges import binance, coinbase_advanced, kraken, okx
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
 
@@ -116,6 +118,61 @@ def test_a_book_of_kraken_with_a_wrong_checksum_is_subscribed_to_anew() -> None:
     heard = run(live, exchange, lambda heard: len(tops(heard)) == 2)
     assert tops(heard) == [(100.0, 1.0, 101.0, 2.0), (100.2, 1.0, 101.0, 2.0)]
     assert [one["method"] for one in said] == ["subscribe", "unsubscribe", "subscribe"]
+
+
+def test_a_book_of_okx_that_the_stream_gives_no_snapshot_of_is_fetched(
+    rest: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "ANSWER_SECONDS", 0.3)
+    asked: list[dict[str, object]] = []
+    answers = [
+        b'{"code":"50026","msg":"System error","data":[]}',
+        b'{"code":"0","msg":"","data":[{"asks":[["101.0","2","0","1"]],"bids":[["100.0","1","0","1"]],'
+        b'"ts":"1700000000085","seqId":12}]}',
+    ]
+
+    def book(handler: BaseHTTPRequestHandler) -> None:
+        body = answers.pop(0) if len(answers) > 1 else answers[0]
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    rest.answers = [book]
+
+    def update(previous: int, last: int, bid: str) -> str:
+        data = {"asks": [], "bids": [[bid, "3", "0", "1"]], "ts": str(MIDNIGHT_MS + last), "checksum": 0}
+        data |= {"prevSeqId": previous, "seqId": last}
+        arg = {"channel": "books", "instId": "BTC-USDT"}
+        return json.dumps({"arg": arg, "action": "update", "data": [data]})
+
+    async def says(socket: ServerConnection) -> None:
+        async for message in socket:
+            if message == "ping":
+                continue
+            said = json.loads(message)
+            asked.append(said)
+            if said["op"] == "subscribe":
+                await socket.send(json.dumps({"event": "subscribe", "arg": said["args"][0]}))
+                if len(asked) == 1:
+                    # 10 is before the snapshot's number, 11 to 13 holds it, and 13 to 15 goes on.
+                    for change in (update(9, 10, "99.1"), update(11, 13, "100.2"), update(13, 15, "100.4")):
+                        await socket.send(change)
+
+    exchange = Exchange(says)
+
+    def live() -> Live:
+        url = f"ws://127.0.0.1:{exchange.port}"
+        settings = okx.OkxSettings(url=url, info_url="", channels="books", snapshot_url=rest.url)
+        return Live(okx.FEED.connect(settings, ["BTC-USDT"], "okx"), PATIENCE, buffer_bytes=1 << 20)
+
+    heard = run(live, exchange, lambda heard: any(isinstance(one, Depth) for one in heard))
+    assert tops(heard) == [(100.4, 3.0, 101.0, 2.0)]
+    depth = next(one for one in heard if isinstance(one, Depth))
+    assert (depth.id, depth.bids) == (15, [100.4, 100.2, 100.0])
+    assert set(rest.asked) == {"/list?instId=BTC-USDT&sz=400"}
+    assert len(rest.asked) >= 2
+    assert okx.Okx.snapshots.url == "https://www.okx.com/api/v5/market/books"
 
 
 def test_a_gap_in_the_numbers_of_a_connection_begins_all_of_its_books_anew() -> None:

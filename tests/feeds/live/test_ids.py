@@ -28,6 +28,9 @@ def test_a_gap_is_named_once_when_it_has_settled(trades: Ids, caplog: pytest.Log
     trades.name_gaps(200.0)
     assert caplog.messages == ["binance: A-B: 2 trades are missing, ids 7 to 8"]
     assert (trades.gaps, trades.missing) == (1, 2)
+    new(trades, 1, 3, 6, symbol="C-D")
+    new(trades, 1, 2, symbol="E-F")
+    assert trades.holes == {"A-B": (1, 2), "C-D": (2, 3)}
 
 
 def test_what_fills_a_gap_in_time_is_new_and_only_the_rest_is_named(
@@ -69,7 +72,7 @@ def test_of_endless_gaps_the_oldest_are_named_and_forgotten(
 ) -> None:
     monkeypatch.setattr(ids, "MOST_GAPS", 2)
     new(trades, 1, 3, 5, 7)
-    assert caplog.messages == ["binance: A-B: 1 trades are missing, ids 2 to 2"]
+    assert caplog.messages == ["binance: A-B: 1 trade is missing, id 2"]
     # It can't be told from a repeat any more.
     assert new(trades, 2, 4) == [4]
     assert trades.missing == 2

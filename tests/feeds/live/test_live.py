@@ -19,7 +19,7 @@ from tickertape.stream.errors import ConfigError, InputError
 from tickertape.stream.feeds.live import live
 from tickertape.stream.feeds.live.connection import Patience
 from tickertape.stream.feeds.live.live import Live
-from tickertape.stream.telemetry.metrics import FEED
+from tickertape.stream.telemetry.registries import FEED
 
 PATIENCE = Patience(
     open_seconds=2.0,
@@ -73,9 +73,9 @@ def ids(events: Sequence[Event], kind: type = Trade) -> list[int]:
     return [event.id for event in events if isinstance(event, kind)]
 
 
-def shown(name: str) -> int:
+def shown(name: str, **labels: str) -> int:
     """Return what a metric says of it."""
-    return int(FEED.get_sample_value(f"tickertape_feed_{name}", {"source": "binance"}) or 0)
+    return int(FEED.get_sample_value(f"tickertape_feed_{name}", {"source": "binance", **labels}) or 0)
 
 
 def test_each_trade_comes_once_or_its_gap_is_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -95,7 +95,8 @@ def test_each_trade_comes_once_or_its_gap_is_named(caplog: pytest.LogCaptureFixt
     assert (live.tally.missing, live.tally.gaps, live.tally.repeats, live.tally.reconnects) == (2, 1, 2, 3)
     assert live.tally.events == {"trades": 8}
     assert [shown(name) - count for name, count in zip(counters, before, strict=True)] == [3, 2, 0]
-    assert (shown("missing_records"), shown("gaps")) == (2, 1)
+    symbol = {"symbol": "BTC-USDT"}
+    assert (shown("missing_records", **symbol), shown("gaps", **symbol)) == (2, 1)
     text = caplog.text
     assert "binance: nothing came for 1 s; connecting again" in text
     assert "received 1001 (going away)" in text

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import Exchange, post, quote, refusal, trade
+from tests.feeds.exchange import Exchange, named_missing, post, quote, refusal, trade
 from tests.feeds.live.test_refilled import past
 from tests.feeds.networks.test_bluesky_live import SECOND_US, START_US, Jetstream
 from tests.feeds.rest import Rest
@@ -149,19 +149,20 @@ def test_kafka_freezes_and_what_had_no_room_is_named(kafka: EmbeddedKafka, tmp_p
     # Whatever isn't there has its name.
     there = Counter(msgspec.json.decode(record, type=Trade).id for record in records(kafka, "trades"))
     assert set(there.values()) == {1}
-    named = [range(int(first), int(last) + 1) for first, last in re.findall(r"missing, ids (\d+) to (\d+)", said)]
+    named = named_missing(said)
     missing = sorted(number for numbers in named for number in numbers)
     assert len(missing) > 100
     assert sorted([*there, *missing]) == list(range(1, max(there) + 1))
     # It is told when that begins and when it ends, and in the end how many: of trades and of quotes.
     assert "binance: Kafka is away or slow" in said
     dropped = sum(
-        int(count) for count in re.findall(r"accepts messages again; (\d+) messages of [\d.]+ s were dropped", said)
+        int(count.replace(",", ""))
+        for count in re.findall(r"accepts messages again; ([\d,]+) messages? of [\d.]+ s w\w+ dropped", said)
     )
     assert f"{dropped:,} dropped" in said
     quotes = set(range(1, max(there) + 1)) - {msgspec.json.decode(record)["id"] for record in records(kafka, "quotes")}
     assert abs(dropped - len(missing) - len(quotes)) <= 2
-    assert f"{len(missing):,} missing in {len(named):,} gaps" in said
+    assert f"{len(missing):,} missing in {len(named):,} gap{'' if len(named) == 1 else 's'};" in said
     assert "then stopped" in said
     # What was recorded is all of it, the dropped too, and the rest is what came to the topic.
     tally = Tally()

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import logging
 import random
-import re
 from collections import Counter
 from contextlib import aclosing
 from itertools import islice
@@ -13,7 +12,7 @@ import msgspec
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from tests.feeds.exchange import Exchange, binance_at, breaks, stays, trade
+from tests.feeds.exchange import Exchange, binance_at, breaks, named_missing, stays, trade
 from tests.integration import recorded
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
@@ -99,7 +98,7 @@ def test_each_recorded_trade_comes_once_or_its_gap_is_named(caplog: pytest.LogCa
     ]
     trades = {event.id: event for event in heard if isinstance(event, Trade)}
     assert len(trades) == sum(isinstance(event, Trade) for event in heard)
-    named = [range(int(a), int(b) + 1) for a, b in re.findall(r"missing, ids (\d+) to (\d+)", caplog.text)]
+    named = named_missing(caplog.text)
     missing = [number for numbers in named for number in numbers]
     assert sorted([*trades, *missing]) == [raw["t"] for raw in told]
     assert all(

@@ -120,7 +120,7 @@ def test_a_history_that_is_busy_is_asked_again_and_one_that_refuses_is_not(
     assert live.filling is not None
     assert live.filling.lost == 1
     assert live.tally.missing == 1
-    assert "binance: BTC-USDT: 1 trades can't be had, ids 5 to 5: " in caplog.text
+    assert "binance: BTC-USDT: 1 trade can't be had, id 5: " in caplog.text
     assert "HTTP 400" in caplog.text
 
 

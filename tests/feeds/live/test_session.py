@@ -28,7 +28,7 @@ from tests.feeds.live.test_live import PATIENCE
 from tickertape.schemas.events import Event
 from tickertape.stream.feeds.live import silence, subscriptions
 from tickertape.stream.feeds.live.live import Live
-from tickertape.stream.telemetry.metrics import FEED
+from tickertape.stream.telemetry.registries import FEED
 
 pytestmark = pytest.mark.usefixtures("fast")
 

@@ -51,7 +51,7 @@ def test_a_fast_stream_is_suspicious_after_seconds() -> None:
     # It spoke within each second, so five seconds are what is borne; twice as many don't help, and so on.
     assert [(round(at - 1100), one.renew) for at, one in found] == [(5, False), (10, True), (20, False)]
     assert all(one.stream is FAST for _, one in found)
-    assert world.silence.silent == 1
+    assert len(world.silence.silent) == 1
 
 
 def test_a_slow_stream_is_not() -> None:
@@ -111,7 +111,7 @@ def test_the_first_event_ends_it() -> None:
     world.go_on(100, (FAST, always))
     assert len(world.go_on(6)) == 1
     world.go_on(1, (FAST, always))
-    assert world.silence.silent == 0
+    assert world.silence.silent == []
 
 
 def test_what_is_not_confirmed_is_not_silent() -> None:

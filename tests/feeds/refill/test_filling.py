@@ -33,6 +33,7 @@ class History(Source):
         self.trades = list(trades)
         self.refuses = refuses
         self.asked: list[tuple[str, int, int | None]] = []
+        self.since_ms: list[int] = []
 
     def urls(self, position: int) -> Sequence[str]:
         raise AssertionError(position)
@@ -40,9 +41,10 @@ class History(Source):
     def normalise(self, frame: bytes, received_ms: int) -> Other:
         raise AssertionError(frame, received_ms)
 
-    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None, since_ms: int) -> Page:
         await get(f"{symbol}/{first}")
         self.asked.append((symbol, first, last))
+        self.since_ms.append(since_ms)
         if self.refuses:
             raise self.refuses
         found = [
@@ -98,6 +100,8 @@ def test_a_gap_holds_later_trades_back_until_it_is_filled(caplog: pytest.LogCapt
     assert asyncio.run(scenario()) == [*map(trade, (3, 4, 5, 6)), trade(7, "ETH-USD", at=3_600_000)]
     # In pages of two, and what came isn't asked for again.
     assert source.asked == [("BTC-USD", 3, 5), ("BTC-USD", 5, 5)]
+    # From the time of the trade before on.
+    assert source.since_ms == [T + 2, T + 4]
     assert desk.filling.refilled == 3
     assert desk.woken
     assert desk.filling.complete() == {"BTC-USD": Seen(6, T + 6), "ETH-USD": Seen(7, T + 3_600_000)}
@@ -128,7 +132,7 @@ def test_what_is_refused_is_given_up_at_once(caplog: pytest.LogCaptureFixture) -
         return desk.take()
 
     assert asyncio.run(scenario()) == [trade(3)]
-    assert "x: BTC-USD: 1 trades can't be had, ids 2 to 2: HTTP 451: not from your country" in caplog.text
+    assert "x: BTC-USD: 1 trade can't be had, id 2: HTTP 451: not from your country" in caplog.text
 
 
 def test_what_fails_is_asked_for_again() -> None:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec.structs import replace
+
 from tickertape.schemas.trade import Trade
 from tickertape.stream.feeds.refill.refill import Ask, Refill, Seen
 
@@ -54,6 +56,26 @@ class _Hasty(Refill):
                 if gap.known_at <= now:
                     gap.known_at = -math.inf
         return super().ask(now)
+
+
+@shown_by("outages by time", "the history is asked from the newest trade on")
+class _Newest(Refill):
+    def ask(self, now: float) -> Ask | None:
+        asked = super().ask(now)
+        return asked and replace(asked, since_ms=self._symbols[asked.symbol].newest_ms)
+
+
+@shown_by("outages by time", "the history is asked from after the time of the trade before, which others share")
+class _After(Refill):
+    def ask(self, now: float) -> Ask | None:
+        asked = super().ask(now)
+        return asked and replace(asked, since_ms=asked.since_ms + 1)
+
+
+@shown_by("kills by time", "the time that is stored is that of the newest trade")
+class _StoredNewest(Refill):
+    def complete(self) -> dict[str, Seen]:
+        return {name: replace(seen, time_ms=self._symbols[name].newest_ms) for name, seen in super().complete().items()}
 
 
 @shown_by("outages", "a page is taken for all there is")

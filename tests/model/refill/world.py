@@ -1,14 +1,15 @@
 """A source that loses trades, and a feed that asks for them: random histories, second by second in small steps.
 
 The world has a source whose trades are numbered by symbol, a line that breaks and loses messages, a history that can be
-asked (late, in pages, not always, and not for ever), a feed that is killed and starts again from what Kafka has
-acknowledged, and a log. `Refill` decides, as in the real feed; all else is simple here.
+asked (late, in pages, not always, and not for ever; by number, or by time), a feed that is killed and starts again from
+what Kafka has acknowledged, and a log. `Refill` decides, as in the real feed; all else is simple here.
 
 What is checked once all is quiet:
 
 - Each trade is in the log, or was named as lost.
 - In an outage, no trade in the log is late: none is older than what the log had before it, but for the disorder of the
   line. A single message that is lost is found by the next one of its symbol, so there it may be.
+- Of a history that forgets nothing, no trade is named as lost because the history doesn't have it.
 - Nothing is held back for longer than the limit.
 """
 
@@ -30,7 +31,11 @@ SYMBOLS = ("A-USD", "B-USD", "C-USD")
 PACES = (0.6, 0.2, 0.03)
 PATIENCE = Patience(settle_seconds=1.0, again_seconds=0.5, most_seconds=20.0)
 EVER = 1 << 62
-CLASSES = ("outages", "losses", "kills", "forgetful")
+# Classes of histories, each asked by number and by time.
+BY_TIME = " by time"
+CLASSES = tuple(kind + how for kind in ("outages", "losses", "kills", "forgetful") for how in ("", BY_TIME))
+# How often trades of a symbol come together with one time, and how many at most: more than a page.
+TOGETHER, MOST_TOGETHER = 0.1, 2 * PAGE
 
 
 class World:
@@ -42,12 +47,14 @@ class World:
         Its number.
     kind
         One of `CLASSES`: the line breaks; or single messages get lost, too; or the feed is killed, too; or the history
-        forgets, too.
+        forgets, too. By number, the history gives trades from a number on. By time, it gives those from a time on, and
+        whoever asks reads on until a page has one that is missing.
     """
 
     def __init__(self, seed: int, kind: str, make: type[Refill] = Refill) -> None:
         self._random = random.Random(seed)
-        self._kind = kind
+        self._by_time = kind.endswith(BY_TIME)
+        self._kind = kind.removesuffix(BY_TIME)
         self._make = make
         self._trades: list[Trade] = []
         self._born: dict[tuple[str, int], int] = {}
@@ -56,6 +63,8 @@ class World:
         self._flying: list[tuple[int, Trade]] = []
         self._log: list[Trade] = []
         self._lost: set[tuple[str, int]] = set()
+        # What was named as lost although the history has it.
+        self._wronged: list[str] = []
         # By symbol: from where on it was given up to ask.
         self._unasked: dict[str, int] = {}
         self._stored: Mapping[str, Seen] = {}
@@ -89,7 +98,9 @@ class World:
 
     def _trade(self, step: int) -> None:
         for symbol, pace in zip(SYMBOLS, PACES, strict=True):
-            if self._random.random() < pace:
+            if self._random.random() >= pace:
+                continue
+            for _ in range(self._together()):
                 self._numbers[symbol] += 1
                 trade = Trade(
                     symbol=symbol,
@@ -106,6 +117,10 @@ class World:
                     # A symbol's trades come in order.
                     arrival = max([arrival, *(at for at, other in self._flying if other.symbol == symbol)])
                     self._flying.append((arrival, trade))
+
+    def _together(self) -> int:
+        is_many = self._by_time and self._random.random() < TOGETHER
+        return self._random.randint(2, MOST_TOGETHER) if is_many else 1
 
     def _is_lost(self, step: int) -> bool:
         return self._kind == "losses" and step < 250 and self._random.random() < 0.03
@@ -139,19 +154,25 @@ class World:
             self._feed.give_up(ask, "it was refused")
             return
         known = [trade for trade in self._trades if trade.symbol == ask.symbol and self._is_known(trade, ask, step)]
-        page = known[:PAGE]
+        page, known = known[:PAGE], known[PAGE:]
+        while known and number(page[-1]) < ask.first:
+            page, known = known[:PAGE], known[PAGE:]
+        page = [trade for trade in page if number(trade) >= ask.first]
         self._take(page, step, asked=True)
-        self._feed.answered(ask, last=number(page[-1]) if page else None, more=len(page) < len(known))
+        self._feed.answered(ask, last=number(page[-1]) if page else None, more=bool(known))
 
     def _is_known(self, trade: Trade, ask: Ask, step: int) -> bool:
         born = self._born[self._name(trade)]
         oldest = step - 60 if self._kind == "forgetful" else 0
-        return number(trade) >= ask.first and oldest <= born <= step - HISTORY_DELAY
+        is_asked = trade.time_ms >= ask.since_ms if self._by_time else number(trade) >= ask.first
+        return is_asked and oldest <= born <= step - HISTORY_DELAY
 
     def _send(self, step: int) -> None:
         sent = self._feed.release(step / 10)
         self._log += sent
         for lost in self._feed.lost:
+            if lost.why == "the source doesn't have them" and self._kind != "forgetful":
+                self._wronged.append(f"{(lost.symbol, lost.first)} was to be had")
             if lost.last is None:
                 self._unasked.setdefault(lost.symbol, lost.first)
             else:
@@ -192,6 +213,7 @@ class World:
                 if asked and trade.time_ms < newest - DISORDER * STEP_MS:
                     wrong.append(f"{self._name(trade)} is late")
                 newest = max(newest, trade.time_ms)
+        wrong += self._wronged
         if self._feed.held:
             wrong.append(f"{self._feed.held} trades are held back for ever")
         return wrong

@@ -1,4 +1,4 @@
 """One module per exchange, which decodes its list of instruments.
 
-May import: schemas.
+May import: schemas, stream.errors.
 """

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from tickertape.schemas.instrument import Instrument, Kind, Status
+from tickertape.stream.errors import counted
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +176,9 @@ def instruments(source: str, entries: Iterable[Raw], read: Callable[[Raw], Instr
             if one is not None:
                 found.append(one)
     if bad:
-        log.info("%s: %d entries of its list can't be read and are left out; the first: %s", source, len(bad), bad[0])
+        what = counted(len(bad), "entries", "entry")
+        are = "is" if len(bad) == 1 else "are"
+        log.info("%s: %s of its list can't be read and %s left out; the first: %s", source, what, are, bad[0])
     return unique(source, found)
 
 

@@ -4,6 +4,8 @@ import numpy as np
 from msgspec import Struct
 
 from tickertape.agents.market.bars import TRADE_BARS
+from tickertape.agents.market.indicators.volatility.bbands import bands
+from tickertape.agents.market.indicators.windows import pushed, window
 from tickertape.schemas.topics import INDICATORS
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import INT
@@ -11,8 +13,6 @@ from tickertape.stream.engine.define.recipes import Recursion
 
 PERIOD = 20
 WIDTH = 2.0
-# A deviation below this share of the mean is due to rounding: a float's precision is 1e-16.
-ROUNDING = 1e-14
 
 
 class Bollinger(Struct, frozen=True, tag_field="kind", tag="bollinger"):
@@ -67,31 +67,17 @@ class Bollinger(Struct, frozen=True, tag_field="kind", tag="bollinger"):
 
 
 def step(state: Columns, bars: Columns) -> Columns:
-    # In time order, so that every owner computes the same sum to the last bit.
-    closes = state["closes"] = np.column_stack([state["closes"][:, 1:], bars["close"]])
+    closes = state["closes"] = pushed(state["closes"], bars["close"])
     n = state["n"]
     n += 1
-    # Keep rounding from moving the mean out of the closes' range, so that bands of equal closes coincide.
-    middle = np.clip(closes.sum(axis=1) / PERIOD, closes.min(axis=1), closes.max(axis=1))
-    deviation = np.sqrt(np.square(closes - middle[:, None]).sum(axis=1) / PERIOD)
-    deviation[deviation <= ROUNDING * middle] = 0.0
-    lower, upper = middle - WIDTH * deviation, middle + WIDTH * deviation
-    spread = upper - lower
     there = np.where(n >= PERIOD, 1.0, np.nan)
-    return {
-        "lower": lower * there,
-        "middle": middle * there,
-        "upper": upper * there,
-        "percent_b": np.divide(bars["close"] - lower, spread, out=np.full_like(spread, np.nan), where=spread > 0)
-        * there,
-        "bandwidth": spread / middle * there,
-    }
+    return {name: column * there for name, column in bands(closes, WIDTH).items()}
 
 
 BOLLINGER = Recursion(
     of=TRADE_BARS,
     takes=("close",),
-    state={"n": (INT, 0), "closes": (np.dtype((np.float64, (PERIOD,))), 0.0)},
+    state={"n": (INT, 0), "closes": window(PERIOD)},
     step=step,
     sink=INDICATORS,
     result=Bollinger,

@@ -4,6 +4,7 @@ import numpy as np
 from msgspec import Struct
 
 from tickertape.agents.market.bars import TRADE_BARS
+from tickertape.agents.market.indicators.smoothing import exponential
 from tickertape.schemas.topics import INDICATORS
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.aggregate import FLOAT, INT
@@ -58,10 +59,7 @@ def step(state: Columns, bars: Columns) -> Columns:
     close, n = bars["close"], state["n"]
     n += 1
     for name, period in (("fast", FAST), ("slow", SLOW)):
-        average = state[name]
-        # Up to the n-th close, the state is their sum, which then becomes their mean.
-        average += np.where(n <= period, close, 2 / (period + 1) * (close - average))
-        average[n == period] /= period
+        exponential(state[name], close, n, period)
     return {name: np.where(n >= period, state[name], np.nan) for name, period in (("fast", FAST), ("slow", SLOW))}
 
 

@@ -4,9 +4,10 @@ import numpy as np
 from msgspec import Struct
 
 from tickertape.agents.market.bars import TRADE_BARS
+from tickertape.agents.market.indicators.momentum.rsi import STATE, strength
 from tickertape.schemas.topics import INDICATORS
 from tickertape.stream.engine.core.table import Columns
-from tickertape.stream.engine.define.aggregate import FLOAT, INT
+from tickertape.stream.engine.define.aggregate import INT
 from tickertape.stream.engine.define.recipes import Recursion
 
 PERIOD = 14
@@ -53,25 +54,16 @@ class Rsi(Struct, frozen=True, tag_field="kind", tag="rsi"):
 
 
 def step(state: Columns, bars: Columns) -> Columns:
-    # The first bar has no change.
-    change = np.where(state["n"] < 0, 0.0, bars["close"] - state["close"])
-    state["close"], n = bars["close"], state["n"]
-    n += 1
-    for name, moved in (("gain", np.maximum(change, 0.0)), ("loss", np.maximum(-change, 0.0))):
-        # Up to the n-th change, the state is their sum, which then becomes their mean.
-        mean = state[name]
-        mean[:] = np.where(n <= PERIOD, mean + moved, (mean * (PERIOD - 1) + moved) / PERIOD)
-        mean[n == PERIOD] /= PERIOD
-    total = state["gain"] + state["loss"]
-    rsi = 100 * np.divide(state["gain"], total, out=np.zeros_like(total), where=total > 0)
-    return {"rsi": np.where(n >= PERIOD, rsi, np.nan)}
+    state["n"] += 1
+    index, _ = strength(state, bars["close"], state["n"], PERIOD)
+    return {"rsi": np.where(state["n"] >= PERIOD, index, np.nan)}
 
 
 RSI = Recursion(
     of=TRADE_BARS,
     takes=("close",),
     # `n` is the number of changes so far; -1 before the first close.
-    state={"n": (INT, -1), "close": (FLOAT, 0.0), "gain": (FLOAT, 0.0), "loss": (FLOAT, 0.0)},
+    state={"n": (INT, -1), **STATE},
     step=step,
     sink=INDICATORS,
     result=Rsi,

@@ -1,4 +1,4 @@
-"""What follows bars, against TA-Lib."""
+"""The indicators that are always on, against TA-Lib."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickertape.agents.market import bollinger, ema, rsi
+from tickertape.agents.market.indicators.defaults import bollinger, ema, rsi
 from tickertape.stream.engine.core.table import Columns
 from tickertape.stream.engine.define.recipes import Recursion
 

@@ -1,0 +1,4 @@
+"""Moving averages.
+
+May import: agents.market.indicators, stream.engine.core, stream.engine.define.
+"""

@@ -1,0 +1,4 @@
+"""Direction and strength of a trend.
+
+May import: agents.market.indicators, stream.engine.core, stream.engine.define.
+"""

@@ -1,0 +1,4 @@
+"""Prices weighed with volume.
+
+May import: agents.market.indicators, stream.engine.core, stream.engine.define.
+"""
