@@ -48,17 +48,16 @@ def run(settings: Settings, plans: Sequence[Plan], folder: Path | None, console:
     """
     keepers = [Keeper(plan, plan.connect(), settings, folder) for plan in plans]
     try:
-        board, progress = Board(console, as_json=as_json), Progress(console, as_json=as_json)
-        asyncio.run(_run(settings, list(zip(plans, keepers, strict=True)), board, progress))
+        asyncio.run(_run(settings, list(zip(plans, keepers, strict=True)), Board(console, as_json=as_json)))
     finally:
         for plan, keeper in zip(plans, keepers, strict=True):
             if tally := keeper.live.tally:
                 console.print(f"{plan.source}: {tally}", highlight=False, soft_wrap=True, markup=False)
 
 
-async def _run(settings: Settings, kept: Sequence[tuple[Plan, Keeper]], board: Board, progress: Progress) -> None:
+async def _run(settings: Settings, kept: Sequence[tuple[Plan, Keeper]], board: Board) -> None:
     async with (
-        metrics_shown(settings, progress),
+        metrics_shown(settings, Progress(board.console)),
         live_producer(settings) as producer,
         Control(settings) as control,
     ):
