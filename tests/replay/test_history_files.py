@@ -56,7 +56,9 @@ def parquet(folder: Path, trades: list[Made]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "write"), [("binance-csv", binance_csv), ("tardis", tardis), ("parquet", parquet)], ids=str
+    ("kind", "write"),
+    [("binance-csv", binance_csv), ("tardis", tardis), ("parquet", parquet)],
+    ids=["binance-csv", "tardis", "parquet"],
 )
 def test_bars_are_those_of_polars(kind: str, write: Callable[[Path, list[Made]], Path], tmp_path: Path) -> None:
     trades = made(1500, 0.2)
