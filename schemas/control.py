@@ -77,6 +77,27 @@ class Complete(Struct, frozen=True):
     symbols: dict[str, tuple[int, int]]
 
 
+class Past(Struct, frozen=True):
+    """How far `tickertape backfill` has sent a source's past trades. The record's key is `past_key`.
+
+    Attributes
+    ----------
+    from_ms
+        The event time at which they begin, ms; 0: that of the first trade of files.
+    symbols
+        The symbols, sorted.
+    complete
+        As in `Complete`, as of the offsets.
+    offsets
+        By partition of the topic ``trades``: what it has from here on isn't in ``complete`` yet.
+    """
+
+    from_ms: int
+    symbols: list[str]
+    complete: dict[str, tuple[int, int]]
+    offsets: list[int]
+
+
 def schedule_key(topic: str) -> bytes:
     return f"schedule|{topic}".encode()
 
@@ -87,6 +108,10 @@ def workers_key(group: str) -> bytes:
 
 def position_key(source: str) -> bytes:
     return f"position|{source}".encode()
+
+
+def past_key(source: str) -> bytes:
+    return f"past|{source}".encode()
 
 
 def complete_key(source: str, part: int) -> bytes:

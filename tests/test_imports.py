@@ -56,6 +56,7 @@ LEVELS = {
     "stream.feeds.networks": 6,
     "stream.feeds.publish": 7,
     "stream.feeds.files": 7,
+    "stream.feeds.backfill": 8,
     "stream.feeds.simulate": 8,
     "stream.feeds.together": 8,
     "stream.results": 8,

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from tickertape.stream.export.define.database import Database, Unavailable, Writer
     from tickertape.stream.export.define.table import Column, Row, Table
+    from tickertape.stream.feeds.define.archive import Archive
     from tickertape.stream.feeds.define.book_rule import BookRule
     from tickertape.stream.feeds.define.change import Change
     from tickertape.stream.feeds.define.feed import Feed
@@ -105,6 +106,7 @@ _PLACES = {
     ),
     "tickertape.stream.export.define.database": ("Database", "Unavailable", "Writer"),
     "tickertape.stream.export.define.table": ("Column", "Row", "Table"),
+    "tickertape.stream.feeds.define.archive": ("Archive",),
     "tickertape.stream.feeds.define.book_rule": ("BookRule",),
     "tickertape.stream.feeds.define.change": ("Change",),
     "tickertape.stream.feeds.define.feed": ("Feed",),
@@ -136,6 +138,7 @@ __all__ = [
     "Aggregate",
     "Alert",
     "Answer",
+    "Archive",
     "Bar",
     "BookRule",
     "BrokerError",

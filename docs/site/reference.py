@@ -49,7 +49,7 @@ GROUPS = {
         *("Event", "Heartbeat", "Instrument", "Topic"),
     ],
     "Write feeds and formats": [
-        *("Feed", "Source", "Stream", "StreamAnswer", "Limits", "Limit", "Busy", "Page", "UnknownSymbol"),
+        *("Feed", "Source", "Stream", "StreamAnswer", "Limits", "Limit", "Busy", "Page", "Archive", "UnknownSymbol"),
         *("Change", "BookRule", "Format", "Other"),
     ],
     "Write alert channels": ["Channel", "Message", "Alert", "Http", "Answer", "Secret", "NotSent", "Refused"],

@@ -14,6 +14,7 @@ from tickertape.stream.command_line.new import new
 from tickertape.stream.console.commands import console
 from tickertape.stream.errors import ConfigError, TickertapeError
 from tickertape.stream.export.commands import export
+from tickertape.stream.feeds.backfill.commands import backfill
 from tickertape.stream.feeds.commands import feed
 from tickertape.stream.feeds.define.registry import load
 from tickertape.stream.feeds.instruments.commands import instruments
@@ -71,6 +72,7 @@ def cli(context: click.Context, broker: str | None, agents: tuple[str, ...]) -> 
 
 for command in (
     alerts,
+    backfill,
     chaos,
     console,
     dashboards,

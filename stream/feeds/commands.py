@@ -128,7 +128,8 @@ def feed_file(
 
     Formats: `binance`: lines of `<ns received> <message>` from a combined stream; its trades and quotes (bookTicker)
     are sent. `jetstream`: events of a Bluesky Jetstream (v1); its created posts are sent. `twitter`: statuses of the
-    API v1.1. `dbn`: trades and quotes of Databento. `jsonl` (or `json`): trades, quotes and posts in our own JSON, one
+    API v1.1. `dbn`: trades and quotes of Databento. `binance-csv`: Binance's files of trades and aggregates. `tardis`:
+    CSV files of Tardis, trades and quotes. `jsonl` (or `json`): trades, quotes and posts in our own JSON, one
     per line. `parquet`: trades, quotes or posts, one column per field, with times in milliseconds or as timestamps.
     """
     settings.the_broker()
@@ -138,7 +139,7 @@ def feed_file(
     from tickertape.stream.feeds.publish import session
 
     console, tally = Console(stderr=True), Tally()
-    format_ = format_named(kind, settings.agents)
+    format_ = format_named(kind, settings.agents, settings.feeds)
     send = partial(
         session.feed,
         settings,

@@ -37,7 +37,8 @@ READ_EVENTS = 4096
 
 JSON = ("json", "jsonl")
 
-_encode = msgspec.json.Encoder().encode
+# A price may be a decimal, whose digits are all written.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Part(NamedTuple):
@@ -328,8 +329,8 @@ def _parts(some: Range, tally: Tally) -> Iterator[Part]:
 
 def _of_json(some: Range, tally: Tally) -> Iterator[Part]:
     """Yield lines as they are, decoding only the fields that decide where they go."""
-    before = 0
-    for text in texts(some.path, tally.notes.append, some.start, some.end):
+    before, cut = 0, list[str]()
+    for text in texts(some.path, cut.append, some.start, some.end):
         lines = text.split(b"\n")
         n = len(lines)
         if b"null" in text:
@@ -346,6 +347,8 @@ def _of_json(some: Range, tally: Tally) -> Iterator[Part]:
             kinds = [head.kind for head in heads]
             tally.count(some.path, kinds)
             yield Part(lines, heads, kinds)
+    if cut:
+        tally.notes.append(f"{some.path}:{before}: is cut off after this line")
 
 
 def _without_nulls(line: bytes) -> bytes:

@@ -70,8 +70,8 @@ class Processes:
         self._kafka = kafka
         self._tmp_path = tmp_path
 
-    def run(self, user: str, *words: str, code: int = 0) -> str:
-        """Run it to its end, and return what it said."""
+    def run(self, user: str, *words: str, code: int = 0, shown: str = "stdout") -> str:
+        """Run it to its end, and return what it said; of one that fails, on standard error."""
         done = subprocess.run(
             [sys.executable, "-m", "tickertape", *words],
             env=environ(self._kafka.user(user), self._tmp_path),
@@ -82,7 +82,7 @@ class Processes:
         )
         assert done.returncode == code, done.stdout + done.stderr
         assert SCRAM_PASSWORD not in done.stdout + done.stderr
-        return done.stdout if not code else done.stderr
+        return done.stdout if not code and shown == "stdout" else done.stderr
 
     def until_bars(self, user: str, *words: str) -> int:
         """Run it until there are more bars, and have it stop; return its exit status."""
@@ -139,6 +139,22 @@ def fed(locked: SecuredKafka, tmp_path_factory: pytest.TempPathFactory) -> Secur
 def test_up_runs_workers_with_the_rights_that_are_listed_for_both(fed: SecuredKafka, processes: Processes) -> None:
     fed.add("up", listed("up") + listed("worker"))
     assert processes.until_bars("up", "up", "--workers", "1") == 0
+
+
+def test_past_trades_are_sent_with_the_rights_that_are_listed(
+    fed: SecuredKafka, processes: Processes, tmp_path: Path
+) -> None:
+    fed.add("backfill", listed("backfill"))
+    path = tmp_path / "BTCUSDT-trades-2024-08-09.csv"
+    path.write_text("1,100.5,0.25,25.125,1723161600000,True,True\n")
+    words = ["backfill", "--file", str(path), "--as", "past"]
+    assert "1 trades sent and acknowledged" in processes.run("backfill", *words, shown="stderr")
+    # A group whose commits it may not see is told of.
+    without = "backfill-without-group"
+    fed.add(without, [right for right in listed("backfill") if right.sort != "group"])
+    words[-1] = "past-2"
+    said = processes.run(without, *words, code=7)
+    assert f"user {without} lacks the right Describe on group tickertape-1000-5000" in said
 
 
 def test_alerts_are_sent_with_the_rights_that_are_listed(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from tickertape.stream.errors import ConfigError, InputError
 from tickertape.stream.feeds.adapt import making, wire
 from tickertape.stream.feeds.adapt.asking import parts
 from tickertape.stream.feeds.adapt.rest import Asked, History, Snapshots
+from tickertape.stream.feeds.define.archive import Archive
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.names import Names, UnknownSymbol
 from tickertape.stream.feeds.define.page import Get, Page
@@ -67,6 +69,8 @@ class ExchangeSettings(Struct, frozen=True):
         True to ask for missing trades, if the exchange has a history of them.
     history_url
         The address at which they are asked for. Empty: the exchange's own.
+    archive_url
+        The address below which files of past trades are, if the exchange publishes them. Empty: the exchange's own.
     snapshot_url
         The address at which snapshots of books are asked for, if the exchange doesn't stream them. Empty: its own.
     channels
@@ -83,6 +87,7 @@ class ExchangeSettings(Struct, frozen=True):
     info_url: str = ""
     refill: bool = True
     history_url: str = ""
+    archive_url: str = ""
     snapshot_url: str = ""
     channels: str = "trades quotes"
     depth: int = 0
@@ -143,6 +148,7 @@ class Exchange(Source):
         words = settings.channels.replace(",", " ").split() if settings.refill else []
         self._history = next((self.histories[word] for word in words if word in self.histories), None)
         self.refills = self._history is not None
+        self.by_number = self._history is not None and self._history.by_number
         kinds = dict.fromkeys(channel.kind for channel in chosen)
         # Of books come their depth, and quotes where no channel has them.
         more = (Depth, Quote) if kinds.pop(Change, self) is None else ()
@@ -239,6 +245,15 @@ class Exchange(Source):
         ]
         reaches = min(max(one.last for one in later), end) if later else None
         return Page(trades, has_more=found.has_more, reaches=reaches)
+
+    def archive(self, symbol: str, day: date) -> Archive | None:
+        daily = None if self._history is None else self._history.daily
+        if daily is None:
+            return None
+        name = quote(self.names.theirs(symbol), safe="")
+        path = daily.path.format(name=name, day=day.isoformat())
+        url = f"{(self.settings.archive_url or daily.url).rstrip('/')}/{path}"
+        return Archive(url, daily.format, f"{url}.CHECKSUM")
 
     def base_per_unit(self, symbol: str) -> float:
         return self.names.base_per_unit(self.names.theirs(symbol))

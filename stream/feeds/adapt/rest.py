@@ -1,4 +1,4 @@
-"""What exchanges are asked by HTTP: trades that were missed, and snapshots of order books."""
+"""What exchanges are asked by HTTP: trades that were missed, files of past trades, and snapshots of order books."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -61,6 +61,25 @@ class Rows(Struct, frozen=True):
     has_more: bool
 
 
+class Daily(Struct, frozen=True):
+    """An exchange's files of a symbol's trades of one day.
+
+    Attributes
+    ----------
+    url
+        The address that they are below.
+    path
+        The rest of the address, with ``{name}`` for the exchange's own name of the symbol, and ``{day}`` as 2026-01-02.
+        The same with ``.CHECKSUM`` after it has the file's SHA-256.
+    format
+        The name of their format.
+    """
+
+    url: str
+    path: str
+    format: str
+
+
 class History(Struct, frozen=True):
     """An exchange's history of trades.
 
@@ -70,10 +89,16 @@ class History(Struct, frozen=True):
         The exchange's own address of it.
     asked
         Requests some trades; see `Source.missed`.
+    by_number
+        Whether it finds trades by their numbers alone. False if it is asked from a time on.
+    daily
+        The exchange's files of the same trades, if it publishes them.
     """
 
     url: str
     asked: Callable[[Asked, Get], Awaitable[Rows]]
+    by_number: bool = True
+    daily: Daily | None = None
 
 
 class Snapshots(Struct, frozen=True):

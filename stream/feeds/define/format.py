@@ -30,6 +30,11 @@ class Format:
     read
         For a format without lines: yields what a file contains. It calls its second argument with the place and the
         reason of each part that can't be read.
+    exact
+        The same format, with all digits of prices and quantities kept as the file has them; None if there is no
+        difference.
+    feeds
+        The feeds whose setting ``decimals`` asks for it.
     """
 
     name: str
@@ -37,3 +42,5 @@ class Format:
     kinds: tuple[type, ...]
     reason: Callable[[bytes, Exception], str] = _as_it_is
     read: Callable[[Path, Callable[[str], None]], Iterable[Event | Other]] | None = None
+    exact: "Format | None" = None
+    feeds: tuple[str, ...] = ()

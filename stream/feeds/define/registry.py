@@ -39,8 +39,15 @@ def formats(places: Sequence[str]) -> dict[str, Format]:
     return _by_name(places, Format)
 
 
-def format_named(name: str, places: Sequence[str]) -> Format:
+def format_named(name: str, places: Sequence[str], values: Mapping[str, Any] | None = None) -> Format:
     """Return the format of this name.
+
+    Parameters
+    ----------
+    name, places
+        The name, and where more formats are defined; see `formats`.
+    values
+        The settings of all feeds: with ``decimals`` of one of its feeds, the format keeps all digits.
 
     Raises
     ------
@@ -50,7 +57,11 @@ def format_named(name: str, places: Sequence[str]) -> Format:
     known = formats(places)
     if name not in known:
         raise ConfigError(f"--format {name}: no such format; there are {', '.join(sorted(known))}")
-    return known[name]
+    found, ours = known[name], feeds(places) if values else {}
+    for feed in found.feeds if found.exact is not None and values else ():
+        if feed in ours and getattr(settings_of(ours[feed], values or {}), "decimals", False):
+            return found.exact or found
+    return found
 
 
 def _by_name(places: Sequence[str], kind: type[Named]) -> dict[str, Named]:

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from datetime import date
 
 from tickertape.schemas.events import Event
 from tickertape.schemas.instrument import Instrument
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
+from tickertape.stream.feeds.define.archive import Archive
 from tickertape.stream.feeds.define.book_rule import BookRule
 from tickertape.stream.feeds.define.change import Change
 from tickertape.stream.feeds.define.other import Other
@@ -47,6 +49,8 @@ class Source(ABC):
         How many connections and requests its hosts allow an address. All feeds of the machine share them.
     refills
         True if `missed` returns trades that are missing. The kind `Trade` is then contiguous.
+    by_number
+        True if `missed` finds trades by their numbers alone, whatever ``since_ms`` is. Past trades can then be sent.
     counter
         What stands in a message before its number among all messages of the connection, as in ``"sequence_num":``.
         Empty: messages have no such numbers. A gap in them may have hit any order book.
@@ -70,6 +74,7 @@ class Source(ABC):
     resumes: bool = False
     leap: int = 0
     refills: bool = False
+    by_number: bool = False
     poll_seconds: float = 0.0
     book_rule: BookRule | None = None
     counter: bytes = b""
@@ -139,7 +144,7 @@ class Source(ABC):
         first, last
             The numbers of the first and the last trade; None: all that the source has from the first one on.
         since_ms
-            The event time of the trade before the first one, for a history that is asked by time.
+            The event time of the trade before the first one, for a history that is asked by time; 0 if it isn't known.
 
         Raises
         ------
@@ -149,6 +154,13 @@ class Source(ABC):
             The request failed; it may be repeated.
         """
         raise NotImplementedError
+
+    def archive(self, symbol: str, day: date) -> Archive | None:  # noqa: ARG002 - for sources that have such files
+        """Return where a file of a symbol's trades of one day is, if the source publishes such files; else None.
+
+        Its trades are those that `missed` returns, under the same numbers.
+        """
+        return None
 
     async def snapshot(self, get: Get, symbol: str) -> Change:
         """Request a snapshot of an order book, for a `BookRule` with the way ``fetch``.

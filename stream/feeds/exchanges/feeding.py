@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from msgspec import structs
+
 from tickertape.schemas.book import Depth
 from tickertape.schemas.events import Event
 from tickertape.schemas.quote import Quote
@@ -55,17 +57,20 @@ def recorded(
         The kinds of events that a file may contain.
     """
 
-    @cache
-    def found() -> Source:
-        return source(settings, (), names or RecordedNames(name), name)
+    def format_of(given: ExchangeSettings, exact: Format | None) -> Format:
+        @cache
+        def found() -> Source:
+            return source(given, (), names or RecordedNames(name), name)
 
-    def parse(line: bytes) -> list[Event] | Other:
-        stamp, _, message = line.partition(b" ")
-        said = found().normalise(message, int(stamp) // 1_000_000)
-        if isinstance(said, Other):
-            return said
-        several = said if isinstance(said, list) else [said]
-        events = [event for event in several if not isinstance(event, Change | Other)]
-        return events or next((one for one in several if isinstance(one, Other)), Other("book"))
+        def parse(line: bytes) -> list[Event] | Other:
+            stamp, _, message = line.partition(b" ")
+            said = found().normalise(message, int(stamp) // 1_000_000)
+            if isinstance(said, Other):
+                return said
+            several = said if isinstance(said, list) else [said]
+            events = [event for event in several if not isinstance(event, Change | Other)]
+            return events or next((one for one in several if isinstance(one, Other)), Other("book"))
 
-    return Format(name, parse, kinds, wire.reason_of)
+        return Format(name, parse, kinds, wire.reason_of, exact=exact, feeds=(name,))
+
+    return format_of(settings, format_of(structs.replace(settings, decimals=True), None))

@@ -166,8 +166,8 @@ def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]
                 tally.count(path, (type(found),))
                 yield found
         return
-    until = time.monotonic() + TURN_SECONDS
-    for number, line in enumerate(_lines(path, tally), 1):
+    until, number, cut = time.monotonic() + TURN_SECONDS, 0, list[str]()
+    for number, line in enumerate(_lines(path, cut.append), 1):
         if (now := time.monotonic()) > until:
             yield None
             until = now + TURN_SECONDS
@@ -185,9 +185,11 @@ def _events(path: Path, format_: Format, tally: Tally) -> Iterator[Event | None]
         events = parsed if isinstance(parsed, list) else [parsed]
         tally.count(path, map(type, events))
         yield from events
+    if cut:
+        tally.notes.append(f"{path}:{number}: is cut off after this line")
 
 
-def _lines(path: Path, tally: Tally) -> Iterator[bytes]:
-    with closing(texts(path, tally.notes.append)) as read:
+def _lines(path: Path, cut: Callable[[str], None]) -> Iterator[bytes]:
+    with closing(texts(path, cut)) as read:
         for text in read:
             yield from text.split(b"\n")

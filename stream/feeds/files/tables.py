@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.units import convert
 
 BATCH_ROWS = 8192
+# Fields whose decimals keep their digits.
+_NUMBERS = frozenset(("price", "quantity", "bid", "bid_quantity", "ask", "ask_quantity"))
 # Other names of a field's column, accepted if it holds timestamps.
 _TIMESTAMP_COLUMNS = {"time_ms": ("time", "timestamp"), "received_ms": ("received",)}
 
@@ -50,21 +53,42 @@ def events(path: Path, on_bad_row: Callable[[str], None]) -> Generator[Event, No
             rows = pa.RecordBatch.from_arrays(found, names=list(columns)).to_pylist()
             if any(one.null_count for one in found):
                 rows = [{k: v for k, v in row.items() if v is not None or k not in optional} for row in rows]
-            yield from _convert_rows(path, rows, kind, number, on_bad_row)
+            converted = _convert_rows(path, rows, kind, number, on_bad_row)
+            if digits := [
+                name for name in _NUMBERS & columns.keys() if pa.types.is_decimal(batch.column(columns[name]).type)
+            ]:
+                texts = batch.select([columns[name] for name in digits]).rename_columns(digits).to_pylist()
+                converted = _with_digits(converted, texts, number)
+            yield from (event for _, event in converted)
             number += len(rows)
 
 
 def _convert_rows(
     path: Path, rows: list[dict[str, Any]], kind: type[Any], before: int, on_bad_row: Callable[[str], None]
-) -> Iterator[Event]:
+) -> Iterator[tuple[int, Event]]:
+    """Yield the events of rows, each with its row's number."""
     try:
-        yield from msgspec.convert(rows, list[kind])  # type: ignore[valid-type]  # a type that is chosen here
+        converted = msgspec.convert(rows, list[kind])  # type: ignore[valid-type]  # a type that is chosen here
     except msgspec.ValidationError:
-        for number, row in enumerate(rows, before + 1):
-            try:
-                yield convert(row, kind)
-            except ValueError as error:
-                on_bad_row(f"{path}: row {number}: {error}")
+        pass
+    else:
+        yield from enumerate(converted, before + 1)
+        return
+    for number, row in enumerate(rows, before + 1):
+        try:
+            yield number, convert(row, kind)
+        except ValueError as error:
+            on_bad_row(f"{path}: row {number}: {error}")
+
+
+def _with_digits(
+    events: Iterator[tuple[int, Event]], digits: list[dict[str, Any]], before: int
+) -> Iterator[tuple[int, Event]]:
+    """Yield events with the decimals of their rows, so that no digit of them is lost."""
+    for number, event in events:
+        row: Any = event
+        kept = {name: value for name, value in digits[number - before - 1].items() if isinstance(value, Decimal)}
+        yield number, msgspec.structs.replace(row, **kept)
 
 
 def _find_columns(path: Path, schema: pa.Schema, kind: type[Any]) -> dict[str, str]:
@@ -87,7 +111,7 @@ def _find_columns(path: Path, schema: pa.Schema, kind: type[Any]) -> dict[str, s
 
 
 def _convert_column(column: pa.Array, path: Path, name: str) -> pa.Array:
-    """Return a column with its values as its field has them: timestamps as milliseconds, decimals as floats."""
+    """Return a column whose values a field can be checked with: timestamps as milliseconds, decimals as floats."""
     try:
         if pa.types.is_timestamp(column.type):
             return pc.cast(

@@ -1,4 +1,4 @@
-"""Binance: single trades of spot by number; aggregates of spot and of USD-M futures by time.
+"""Binance: single trades of spot by number, and files of each day's; aggregates of spot and of USD-M futures by time.
 
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints and
 https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Compressed-Aggregate-Trades-List
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tickertape.schemas.fields import Id, Positive
 from tickertape.stream.feeds.adapt import wire
-from tickertape.stream.feeds.adapt.rest import Asked, History, Row, Rows
+from tickertape.stream.feeds.adapt.rest import Asked, Daily, History, Row, Rows
 from tickertape.stream.feeds.define.page import Get
 from tickertape.stream.feeds.history.onwards import onwards
 
@@ -78,9 +78,11 @@ def _aggregates(own: str, weight: float, keeps_ms: int | None = None) -> History
             since_ms = max(since_ms, time.time_ns() // 1_000_000 - keeps_ms)
         return await onwards(asked, f"startTime={since_ms}", page)
 
-    return History(own, ask)
+    return History(own, ask, by_number=False)
 
 
 SPOT_AGGREGATES = _aggregates("https://api.binance.com/api/v3/aggTrades", 4.0)
 USDM = _aggregates("https://fapi.binance.com/fapi/v1/aggTrades", 20.0, _TWO_DAYS_MS)
-HISTORY = History("https://api.binance.com/api/v3/historicalTrades", _asked)
+# https://github.com/binance/binance-public-data
+_DAILY = Daily("https://data.binance.vision", "data/spot/daily/trades/{name}/{name}-trades-{day}.zip", "binance-csv")
+HISTORY = History("https://api.binance.com/api/v3/historicalTrades", _asked, daily=_DAILY)

@@ -65,4 +65,4 @@ async def _asked(asked: Asked, get: Get) -> Rows:
     return await onwards(asked, str(asked.since_ms * _MS_NS), page)
 
 
-HISTORY = History("https://api.kraken.com/0/public/Trades", _asked)
+HISTORY = History("https://api.kraken.com/0/public/Trades", _asked, by_number=False)

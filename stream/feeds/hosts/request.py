@@ -1,8 +1,9 @@
 """Requests by HTTP, within the budget of their host."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import IO, TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -105,6 +106,57 @@ async def get(
     """
     if wait_seconds := await budget.request(weight, patience_seconds):
         raise RequestError(url, f"its host allows no request for {wait_seconds:.0f} s", 0, wait_seconds)
+    async with _answer(url, budget, headers=headers, seconds=seconds) as (answer, begin):
+        body = begin + await _read(answer, most_bytes - len(begin))
+        if len(body) > most_bytes:
+            raise RequestError(url, f"the answer has more than {most_bytes:,} bytes", answer.status)
+        return Answered(body, {name.lower(): value for name, value in answer.headers.items()})
+
+
+async def download(url: str, budget: Budget, file: IO[bytes], *, silence_seconds: float = 60.0) -> None:
+    """Write an answer of any size to a file, as `get` asks for it.
+
+    Parameters
+    ----------
+    url, budget
+        See `get`.
+    file
+        The file; it is emptied first.
+    silence_seconds
+        The most time without a byte.
+
+    Raises
+    ------
+    RequestError
+        See `get`.
+    """
+    await budget.request()
+    file.seek(0)
+    file.truncate()
+    async with _answer(url, budget, silence_seconds=silence_seconds) as (answer, begin):
+        file.write(begin)
+        async for part in answer.content.iter_any():
+            file.write(part)
+    file.flush()
+
+
+@asynccontextmanager
+async def _answer(
+    url: str,
+    budget: Budget,
+    *,
+    headers: Mapping[str, str] | None = None,
+    seconds: float | None = None,
+    silence_seconds: float | None = None,
+) -> "AsyncIterator[tuple[ClientResponse, bytes]]":
+    """Ask for an address, and give the answer and the beginning of its body, if it is what was asked for.
+
+    Raises
+    ------
+    RequestError
+        There is no answer in time, it has another status than 200, or it says that the host is busy; or reading it
+        failed in the block.
+    """
     # They take a fifth of a second, and most commands ask for nothing.
     import aiohttp
     from yarl import URL
@@ -112,25 +164,23 @@ async def get(
     try:
         async with (
             aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=seconds),
+                timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=silence_seconds, sock_read=silence_seconds),
                 headers={"User-Agent": "tickertape"} | dict(headers or {}),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=True,
             ) as session,
             session.get(URL(url, encoded=True), allow_redirects=False) as answer,
         ):
-            is_good = answer.status == 200
-            body = await _read(answer, most_bytes if is_good else _REASON_BYTES)
+            begin = await _read(answer, _REASON_BYTES)
+            why = begin[:_REASON_BYTES].decode(errors="replace")
+            busy_seconds = budget.limits.busy_seconds(answer.status, why)
+            if answer.status == 200 and busy_seconds is None:
+                yield answer, begin
+                return
     except TimeoutError:
-        raise RequestError(url, f"no answer within {seconds:g} s") from None
+        raise RequestError(url, f"no answer within {seconds or silence_seconds:g} s") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise RequestError(url, one_line(str(error)) or type(error).__name__) from None
-    if is_good and len(body) > most_bytes:
-        raise RequestError(url, f"the answer has more than {most_bytes:,} bytes", answer.status)
-    why = body[:_REASON_BYTES].decode(errors="replace")
-    busy_seconds = budget.limits.busy_seconds(answer.status, why)
-    if is_good and busy_seconds is None:
-        return Answered(body, {name.lower(): value for name, value in answer.headers.items()})
     wait_seconds = asked_seconds(answer.headers.get("Retry-After", ""), busy_seconds or 0.0, time.time())
     if busy_seconds is not None:
         budget.block(wait_seconds)

@@ -4,7 +4,8 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from tickertape.stream.feeds.live.live import Live
 from tickertape.stream.feeds.publish.bundler import Bundler
 from tickertape.stream.feeds.publish.instruments import announced
 from tickertape.stream.feeds.publish.publisher import Batches, Publisher
+from tickertape.stream.feeds.publish.records import Records
 from tickertape.stream.feeds.publish.resume import resumed
 from tickertape.stream.feeds.refill import refill
 from tickertape.stream.kafka.clients.producer import Producer
@@ -45,6 +47,9 @@ async def feed(
     spread: Mapping[str, int] | None = None,
     live: Live | None = None,
     bundle_seconds: float = 0.0,
+    kept: Callable[[Records, Control], AbstractAsyncContextManager[None]] | None = None,
+    progress: Progress | None = None,
+    share: Callable[[int], float] | None = None,
 ) -> bool:
     """Publish a source's events. SIGINT and SIGTERM make it send the rest and end, in little more than `STOP_SECONDS`.
 
@@ -67,6 +72,14 @@ async def feed(
         None for files and simulations.
     bundle_seconds
         How long the events of a partition are collected for one record; 0: each event is a record.
+    kept
+        For an input that goes on where an earlier run ended: given where records are sent and what is stored, a context
+        in which the events are sent. It is left without an error once all of them are acknowledged, also if the feed
+        was stopped. None for all others; a live source has its own.
+    progress
+        How progress is shown; None: on the console.
+    share
+        Returns how much of the input is sent, 0 to 1, by the newest event time; None if nobody knows.
 
     Returns
     -------
@@ -80,40 +93,46 @@ async def feed(
     ConfigError
         Metrics can't be served at the address in the settings.
     """
+    if live is not None:
+        kept = partial(resumed, live)
+    progress = progress or Progress(console)
     began = time.monotonic()
     producer = Producer(settings, compression=settings.compression) if live is None else live_producer(settings)
     records = Bundler(producer, bundle_seconds) if bundle_seconds else producer
     async with (
-        metrics_shown(settings, console),
+        metrics_shown(settings, progress),
         producer,
         Control(settings) as control,
         nullcontext() if live is None else announced(settings, live.source.instruments),
-        nullcontext() if live is None else resumed(live, records, control),
+        nullcontext() if kept is None else kept(records, control),
     ):
         PRODUCER_BUFFER.set_function(lambda: producer.pending_bytes)
         publisher = Publisher(records, kinds=kinds, control=control, spread=spread, skew_ms=settings.skew_ms)
-        with Progress(console).of("fed", "events", lambda: Count(publisher.events, newest_ms=publisher.newest_ms)):
+
+        def count() -> Count:
+            newest_ms = publisher.newest_ms
+            return Count(publisher.events, share=None if share is None else share(newest_ms), newest_ms=newest_ms)
+
+        with progress.of("fed", "events", count):
             work = asyncio.create_task(publisher.feed(batches(), close=close))
             await until_stopped(work)
             if not work.cancelled():
                 work.result()
     seconds = time.monotonic() - began
     sent = ", ".join(f"{count:,} {topic}" for topic, count in publisher.sent.items()) or "nothing"
-    console.print(
+    progress.say(
         f"{sent} sent and acknowledged in {seconds:.1f} s ({publisher.events / seconds:,.0f}/s)"
-        + (", then stopped" if work.cancelled() else ""),
-        highlight=False,
-        soft_wrap=True,
+        + (", then stopped" if work.cancelled() else "")
     )
     return not work.cancelled()
 
 
 @asynccontextmanager
-async def metrics_shown(settings: Settings, console: Console) -> AsyncIterator[None]:
-    """Serve the metrics of feeds while the block runs, and print where."""
+async def metrics_shown(settings: Settings, progress: Progress) -> AsyncIterator[None]:
+    """Serve the metrics of feeds while the block runs, and say where."""
     with served(settings, FEED) as address:
         if address:
-            console.print(f"metrics at {address}{PATH}", highlight=False, soft_wrap=True)
+            progress.say(f"metrics at {address}{PATH}")
         yield
 
 

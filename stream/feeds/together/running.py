@@ -17,6 +17,7 @@ from tickertape.stream.feeds.together.keeper import Keeper
 from tickertape.stream.feeds.together.plan import Plan
 from tickertape.stream.kafka.clients.producer import Producer
 from tickertape.stream.kafka.stores.control import Control
+from tickertape.stream.progress.shown import Progress
 from tickertape.stream.telemetry.metrics import PRODUCER_BUFFER
 
 
@@ -56,7 +57,7 @@ def run(settings: Settings, plans: Sequence[Plan], folder: Path | None, console:
 
 async def _run(settings: Settings, kept: Sequence[tuple[Plan, Keeper]], board: Board) -> None:
     async with (
-        metrics_shown(settings, board.console),
+        metrics_shown(settings, Progress(board.console)),
         live_producer(settings) as producer,
         Control(settings) as control,
     ):

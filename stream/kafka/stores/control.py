@@ -11,11 +11,13 @@ from aiokafka.structs import TopicPartition
 
 from tickertape.schemas.control import (
     Complete,
+    Past,
     Position,
     Schedule,
     Step,
     Workers,
     complete_key,
+    past_key,
     position_key,
     schedule_key,
     workers_key,
@@ -30,7 +32,7 @@ from tickertape.stream.kafka.clients.consumer import connected_consumer
 _WAIT_MS = 100
 _PART = TopicPartition(CONTROL.name, 0)
 
-T = TypeVar("T", Schedule, Workers, Position, Complete)
+T = TypeVar("T", Schedule, Workers, Position, Complete, Past)
 
 # The symbols of a record; each takes less than 120 bytes.
 _SYMBOLS_A_RECORD = 4096
@@ -172,6 +174,16 @@ class Control:
                 found[symbol] = max(seen, found.get(symbol, seen))
         raise AssertionError("the parts end")
 
+    def past(self, source: str) -> Past | None:
+        """Return how far a source's past trades were sent; None if none were.
+
+        Raises
+        ------
+        BrokerError
+            The record isn't valid.
+        """
+        return self._last(past_key(source), Past)
+
     def _last(self, key: bytes, kind: type[T]) -> T | None:
         value = self._values.get(key)
         if value is None:
@@ -195,6 +207,11 @@ def write_workers(records: Records, group: str, workers: int, *, paused: bool = 
 def write_position(records: Records, source: str, at: int) -> None:
     """Store the position from which a source resumes. All of its events before it must have been acknowledged."""
     records.send(CONTROL.name, 0, position_key(source), msgspec.json.encode(Position(at)))
+
+
+def write_past(records: Records, source: str, past: Past) -> None:
+    """Store how far a source's past trades were sent. All of ``past.complete`` must have been acknowledged."""
+    records.send(CONTROL.name, 0, past_key(source), msgspec.json.encode(past))
 
 
 def write_complete(records: Records, source: str, symbols: Mapping[str, tuple[int, int]]) -> None:

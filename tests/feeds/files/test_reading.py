@@ -3,13 +3,17 @@
 import asyncio
 import gzip
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tickertape.schemas.events import Event
@@ -17,7 +21,7 @@ from tickertape.schemas.post import Post
 from tickertape.schemas.quote import Quote
 from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError
-from tickertape.stream.feeds.define.registry import formats
+from tickertape.stream.feeds.define.registry import format_named, formats
 from tickertape.stream.feeds.files import archive
 from tickertape.stream.feeds.files import lines as lines_of
 from tickertape.stream.feeds.files.reading import Turn, paced, read, turns
@@ -160,7 +164,7 @@ def test_an_archive_that_is_cut_off_gives_what_it_holds_and_says_so(tmp_path: Pa
     assert found == [*range(len(found))]
     assert 4000 < len(found) < 5000
     assert tally.bad == 0
-    assert str(tally).endswith(f"\n{path}: is cut off; it is read up to there")
+    assert re.search(rf"\n{path}:{len(found)}: is cut off after this line$", str(tally))
 
 
 def test_reading_on_without_an_event_gives_others_their_turn(tmp_path: Path) -> None:
@@ -314,3 +318,19 @@ def test_the_sources_name_may_be_another(tmp_path: Path) -> None:
     assert [event.source for event in read([path], FORMATS["binance"], Tally(), source="binance-futures")] == [
         "binance-futures"
     ] * 2
+
+
+def test_decimals_in_parquet_keep_their_digits(tmp_path: Path) -> None:
+    digits = [Decimal("0.100000000000000000010"), Decimal("2.500000000000000000000")]
+    columns = {
+        "symbol": ["BTC-USDT"] * 2,
+        "source": ["binance"] * 2,
+        "id": [1, 2],
+        "time_ms": [1_700_000_000_000, 1_700_000_000_001],
+        "price": pa.array(digits, pa.decimal128(30, 21)),
+        "quantity": [1.0, 2.0],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "x.parquet")
+    format_ = format_named("parquet", ())
+    found = list(read([tmp_path / "x.parquet"], format_, Tally()))
+    assert [str(event.price) for event in found if isinstance(event, Trade)] == list(map(str, digits))

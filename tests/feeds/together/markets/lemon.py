@@ -6,7 +6,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from tickertape import Event, Feed, Limit, Other, Page, Source, Stream, StreamAnswer, Trade, UnknownSymbol
+from tickertape import Event, Feed, Limit, Limits, Other, Page, Source, Stream, StreamAnswer, Trade, UnknownSymbol
 
 
 class Message(Struct):
@@ -35,7 +35,7 @@ class Lemon(Source):
     kinds = (Trade,)
     contiguous = (Trade,)
     refills = True
-    requests = Limit(100, 10.0)
+    limits = Limits(requests=Limit(100, 10.0))
 
     def __init__(self, settings: "LemonSettings", symbols: Sequence[str], name: str) -> None:
         self.name, self.symbols = name, list(symbols)
@@ -66,7 +66,7 @@ class Lemon(Source):
         message = decode(frame)
         return self._trade(message, received_ms) if message.n else Other(message.said)
 
-    async def missed(self, get: Get, symbol: str, first: int, last: int | None) -> Page:
+    async def missed(self, get: Get, symbol: str, first: int, last: int | None, since_ms: int) -> Page:  # noqa: ARG002 - it is asked by number
         pair = quote(symbol.replace("-", "_"))
         found = decode_page(await get(f"{self._settings.history_url}/{pair}?from={first}", 1.0))
         wanted = [one for one in found if last is None or one.n <= last]
