@@ -335,7 +335,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # Faust's is untyped her
     def refusal(self) -> KafkaError | None:
         """Return the error with which Kafka keeps this worker out of its group. Faust would wait and log nothing."""
         consumer = self._thread._consumer
-        error = None if consumer is None else consumer._coordinator._pending_exception
+        # A consumer gets its coordinator while it starts.
+        coordinator = None if consumer is None else consumer._coordinator
+        error = None if coordinator is None else coordinator._pending_exception
         return error if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError) else None
 
     def log_end(self, tp: TP) -> LogEnd | None:
