@@ -163,7 +163,7 @@ def test_by_a_feed(own_kafka: str, tmp_path: Path) -> None:
                 [*command, "--format", case.kind, "--speed", "max"], check=False, capture_output=True, text=True
             )
             assert fed.returncode == 0, fed.stderr
-            assert ("bad lines" in fed.stderr) == bool(case.bad)
+            assert ("bad line" in fed.stderr) == bool(case.bad)
         bars = finals(settings, TRADES, "bars", Bar)
         finals(settings, POSTS, "social", Chatter)
         by_topic = {topic: tallies(settings, topic) for topic in (TRADES, POSTS)}
