@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models.units import CountsPerSecond, Seconds, Short
 
 from grafana.source.feeds import sources, symbols
 from grafana.source.feeds.sources import CHOSEN
-from grafana.source.parts import choices, marks
+from grafana.source.parts import choices
 from grafana.source.parts.dashboard import Rows, filled, headed
 from grafana.source.parts.panels import AMBER, GREEN, RED, Stat, query, stat
 
@@ -32,10 +32,7 @@ def page() -> Dashboard:
         choices.several("symbol", "Symbol", "Symbols to show.", "label_values(tickertape_feed_gaps, symbol)"),
         choices.console(),
     ]
-    page = head.variables(variables).time("now-30m", "now").refresh("10s")
-    for mark in marks.of_workers():
-        page.annotation(mark)
-    return filled(page, rows)
+    return filled(head.variables(variables).time("now-30m", "now").refresh("10s"), rows)
 
 
 def overview() -> Iterator[Stat]:

@@ -57,7 +57,4 @@ def page() -> Dashboard:
         "Sliding windows": derived.sliding_windows(),
         "Indicators on final bars": derived.indicators(),
     }
-    page = head.variables(variables).time("now-1h", "now").refresh("5s").annotation(marks.signals(CHOSEN))
-    for mark in marks.of_workers():
-        page.annotation(mark)
-    return filled(page, rows)
+    return filled(head.variables(variables).time("now-1h", "now").refresh("5s").annotation(marks.signals(CHOSEN)), rows)

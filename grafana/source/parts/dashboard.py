@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, DashboardLink, 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType
 
+from grafana.source.parts import marks
 from grafana.source.parts.candles import Candles
 from grafana.source.parts.heat import Grid, Heat
 from grafana.source.parts.panels import Graph, Stat
@@ -50,7 +51,12 @@ def headed(name: str, description: str, view: str = "") -> Dashboard:
 
 
 def filled(page: Dashboard, rows: Rows) -> Dashboard:
-    """Return the page with its panels, numbered in reading order. The SDK places them by their widths and heights."""
+    """Return the page with its panels, numbered in reading order, and the marks of workers on its graphs.
+
+    The SDK places panels by their widths and heights.
+    """
+    for mark in marks.of_workers():
+        page.annotation(mark)
     numbers = count(1)
     for title, panels in rows.items():
         page.with_row(Row(title).id(next(numbers)))

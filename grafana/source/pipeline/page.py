@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models.units import CountsPerSecond, PercentUnit, Seconds, Short
 
-from grafana.source.parts import choices, marks
+from grafana.source.parts import choices
 from grafana.source.parts.dashboard import Rows, filled, headed
 from grafana.source.parts.heat import Heat, heat
 from grafana.source.parts.panels import AMBER, GREEN, RED, Stat, query, stat
@@ -25,10 +25,7 @@ def page() -> Dashboard:
         "Workers": workers.workers(),
     }
     variables = [choices.prometheus(), choices.worker(), choices.console()]
-    page = head.variables(variables).time("now-30m", "now").refresh("10s")
-    for mark in marks.of_workers():
-        page.annotation(mark)
-    return filled(page, rows)
+    return filled(head.variables(variables).time("now-30m", "now").refresh("10s"), rows)
 
 
 def overview() -> Iterator[Stat]:

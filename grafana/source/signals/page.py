@@ -36,6 +36,4 @@ def page() -> Dashboard:
         "Alerts, of `tickertape alerts run`": alerts.alerts(),
     }
     page = head.variables(variables).time("now-1h", "now").refresh("5s").annotation(marks.signals(rules.CHOSEN))
-    for mark in marks.of_workers():
-        page.annotation(mark)
     return filled(page, rows)

@@ -37,6 +37,4 @@ def page() -> Dashboard:
         "Beside the market": beside.market(),
     }
     page = head.variables(variables).time("now-1h", "now").refresh("5s").annotation(marks.signals(posts.CHOSEN))
-    for mark in marks.of_workers():
-        page.annotation(mark)
     return filled(page, rows)
