@@ -47,3 +47,8 @@ class Trade(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True):
     last_id: Id | None = None
     sequence: Id | None = None
     received_ms: Annotated[int, Meta(ge=0, le=LATEST_MS)] = 0
+
+    @property
+    def newest_id(self) -> Id | TextId:
+        """The id of its last trade, if it is an aggregate; else its own."""
+        return self.id if self.last_id is None else self.last_id

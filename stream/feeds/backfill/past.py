@@ -17,7 +17,7 @@ from tickertape.stream.feeds.backfill.daily import fetched
 from tickertape.stream.feeds.define.format import Format
 from tickertape.stream.feeds.define.other import renamed
 from tickertape.stream.feeds.define.source import Source
-from tickertape.stream.feeds.refill.refill import Seen
+from tickertape.stream.feeds.refill.refill import Lost, Seen
 
 log = logging.getLogger(__name__)
 
@@ -201,10 +201,8 @@ class Past:
         """Report that the numbers before one are missing, if any is."""
         assert self._next is not None
         if self._next < until:
-            count, ids = until - self._next, f"{self._next} to {until - 1}"
-            log.warning(
-                "%s: %s: %d trades can't be had, ids %s: %s", self._source.name, self._asking.symbol, count, ids, why
-            )
+            lost = Lost(self._asking.symbol, self._next, until - 1, why)
+            log.warning("%s: %s: %s", self._source.name, lost.symbol, lost)
             self._next = until
 
     async def _of_history(self, day_ms: int) -> AsyncGenerator[list[Trade]]:

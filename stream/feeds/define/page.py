@@ -32,5 +32,4 @@ class Page(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.reaches is None and self.trades:
-            last = self.trades[-1]
-            msgspec.structs.force_setattr(self, "reaches", last.id if last.last_id is None else last.last_id)
+            msgspec.structs.force_setattr(self, "reaches", self.trades[-1].newest_id)

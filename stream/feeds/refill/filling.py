@@ -11,7 +11,7 @@ from tickertape.schemas.trade import Trade
 from tickertape.stream.errors import InputError, counted
 from tickertape.stream.feeds.define.page import Get
 from tickertape.stream.feeds.define.source import Source
-from tickertape.stream.feeds.refill.refill import Ask, Lost, Patience, Refill, Seen
+from tickertape.stream.feeds.refill.refill import Ask, Patience, Refill, Seen
 from tickertape.stream.telemetry import feed_metrics as metrics
 
 log = logging.getLogger(__name__)
@@ -133,16 +133,9 @@ class Filling:
 
     def _tell(self) -> None:
         for lost in self._refill.lost:
-            log.warning("%s: %s: %s", self._source.name, lost.symbol, _words(lost))
+            log.warning("%s: %s: %s", self._source.name, lost.symbol, lost)
             if lost.last is not None:
                 count = lost.last - lost.first + 1
                 self.lost += count
                 metrics.FEED_UNFILLABLE.labels(self._source.name, self._label(lost.symbol)).inc(count)
         self._refill.lost.clear()
-
-
-def _words(lost: Lost) -> str:
-    if lost.last is None:
-        return f"it isn't known whether trades are missing from id {lost.first} on: {lost.why}"
-    ids = f"ids {lost.first} to {lost.last}" if lost.last > lost.first else f"id {lost.first}"
-    return f"{counted(lost.last - lost.first + 1, 'trades')} can't be had, {ids}: {lost.why}"

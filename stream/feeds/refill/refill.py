@@ -8,6 +8,7 @@ from itertools import count
 from msgspec import Struct
 
 from tickertape.schemas.trade import Trade
+from tickertape.stream.errors import counted
 
 #: The memory of a trade that is held back, and of its place, bytes.
 TRADE_BYTES = 512
@@ -65,6 +66,12 @@ class Lost(Struct, frozen=True):
     first: int
     last: int | None
     why: str
+
+    def __str__(self) -> str:
+        if self.last is None:
+            return f"it isn't known whether trades are missing from id {self.first} on: {self.why}"
+        ids = f"ids {self.first} to {self.last}" if self.last > self.first else f"id {self.first}"
+        return f"{counted(self.last - self.first + 1, 'trades')} can't be had, {ids}: {self.why}"
 
 
 class Patience(Struct, frozen=True, kw_only=True):
@@ -211,7 +218,7 @@ class Refill:
             True if they were asked for.
         """
         for trade in trades:
-            first, last = trade.id, trade.id if trade.last_id is None else trade.last_id
+            first, last = trade.id, trade.newest_id
             assert isinstance(first, int)
             assert isinstance(last, int)
             come = self._symbols.get(trade.symbol)
@@ -337,7 +344,7 @@ class Refill:
         bound = self._bound()
         while self._held and self._held[0][0] < bound:
             trade = heappop(self._held)[2]
-            last = trade.id if trade.last_id is None else trade.last_id
+            last = trade.newest_id
             assert isinstance(last, int)
             come = self._symbols[trade.symbol]
             if last > come.sent:
