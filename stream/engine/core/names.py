@@ -9,6 +9,7 @@ from tickertape.stream.engine.core.columns import Ints, ints
 
 #: The name that stands for all sources together. No source may have it.
 ALL = "all"
+_NONE = np.empty(0, np.int64)
 
 
 class Names:
@@ -84,9 +85,6 @@ class Translation:
             codes = np.concatenate([codes, self._own.codes(others.names[len(codes) :])])
             self._known[others] = others.cleared, codes
         return codes
-
-
-_NONE = np.empty(0, np.int64)
 
 
 class BadRecord(ValueError):  # noqa: N818 - the name says what is wrong

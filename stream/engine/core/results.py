@@ -213,7 +213,9 @@ class ResultTexts:
     """The symbols, sources and resolutions of results as bytes, for writers that write the same ones one by one."""
 
     def __init__(self) -> None:
-        self.by_name = {(name, form): Texts(form) for name in _IDENTITY[:-1] for form in (_to_bytes, _to_json)}
+        self.by_name = {
+            (name, form): Texts(form) for name in _IDENTITY[:-1] for form in (str.encode, msgspec.json.encode)
+        }
 
 
 class ResultWriter:
@@ -273,14 +275,6 @@ class ResultWriter:
         ]
 
 
-def _to_bytes(text: str) -> bytes:
-    return text.encode()
-
-
-def _to_json(text: str) -> bytes:
-    return msgspec.json.encode(text)
-
-
 def _row_writer(
     result: type[Struct], nullable: Collection[str], ends: str, texts: ResultTexts | None
 ) -> RowWriter | None:
@@ -289,11 +283,11 @@ def _row_writer(
     if config.array_like or config.omit_defaults or not isinstance(config.tag, str | None):
         return None
     shared = (texts or ResultTexts()).by_name
-    key = [Field(b"|" if i else b"", name, shared.get((name, _to_bytes))) for i, name in enumerate(_IDENTITY)]
+    key = [Field(b"|" if i else b"", name, shared.get((name, str.encode))) for i, name in enumerate(_IDENTITY)]
     before, value, json = b"{", [], msgspec.json.encode
     if config.tag is not None:
         before += json(config.tag_field) + b":" + json(config.tag) + b","
     for name, encoded in zip(result.__struct_fields__, result.__struct_encode_fields__, strict=True):
-        value.append(Field(before + json(encoded) + b":", name, shared.get((name, _to_json)), name in nullable))
+        value.append(Field(before + json(encoded) + b":", name, shared.get((name, json)), name in nullable))
         before = b","
     return RowWriter((key, ends.encode()), (value, b"}"))
