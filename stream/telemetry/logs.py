@@ -94,7 +94,7 @@ def told(line: str, process: str, form: Format) -> str:
 
 
 def set_up_beside(console: "Console", form: Format) -> None:
-    """Set up logging for a feed. On a terminal, log lines appear above what the console shows."""
+    """Set up logging for a process that sends events. On a terminal, log lines appear above what the console shows."""
     if console.is_terminal and form == "text":
         from rich.logging import RichHandler
 

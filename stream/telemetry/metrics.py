@@ -1,9 +1,8 @@
 """The metrics of workers, the supervisor, alerts and export, with unit, labels and meaning; see `feed_metrics` too.
 
 A name ends with its base unit, and a counter's name also with ``_total``. Labels have few values: topics, partitions,
-sources, workers, and symbols of the watch list
-or, of feeds, a limited number of them. A worker sets its metrics once per block, flush, second or commit,
-never once per event. ``tickertape metrics`` prints all of them.
+sources, workers, symbols of the watch list, and a limited number of a feed's symbols. A worker sets its metrics once
+per block, flush, second or commit, never once per event. ``tickertape metrics`` prints all of them.
 """
 
 from prometheus_client import Counter, Gauge, Histogram

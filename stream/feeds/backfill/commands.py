@@ -1,7 +1,6 @@
 """``tickertape backfill``: send past trades of a source, before its live ones."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tickertape.stream.feeds.backfill.run import Backfill
     from tickertape.stream.feeds.define.source import Source
     from tickertape.stream.feeds.refill.refill import Seen
+    from tickertape.stream.progress.shown import Progress
 
 
 class _Moment(click.ParamType):
@@ -76,9 +76,10 @@ def backfill(
     Stopped or killed, the same command goes on where it ended. No trade is sent twice.
     """
     settings.the_broker()
-    logs.set_up(settings.log_format)
-    # aiokafka would log many lines per second while Kafka is away.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    from tickertape.stream.progress.shown import Progress
+
+    progress = Progress.on_stderr(as_json=as_json)
+    logs.set_up_beside(progress.console, settings.log_format)
     if bool(paths) == bool(feed):
         raise ConfigError("name either an exchange's feed with --source, or files with --file")
     if paths and symbols:
@@ -96,7 +97,7 @@ def backfill(
         assert feed is not None
         assert from_ms is not None
         found, live = _of_exchange(settings, feed, symbols, from_ms, to_ms, name)
-    _send(settings, found, live, bundle_seconds, as_json=as_json)
+    _send(settings, found, live, bundle_seconds, progress)
 
 
 def _of_files(
@@ -157,13 +158,11 @@ async def _asked(
         yield batch
 
 
-def _send(settings: Settings, found: "Backfill", live: str, bundle_seconds: float, *, as_json: bool) -> None:
+def _send(settings: Settings, found: "Backfill", live: str, bundle_seconds: float, progress: "Progress") -> None:
     from tickertape.schemas.trade import Trade
     from tickertape.stream.feeds.backfill.run import when
     from tickertape.stream.feeds.publish import session
-    from tickertape.stream.progress.shown import Progress
 
-    progress = Progress.on_stderr(as_json=as_json)
     is_whole = asyncio.run(
         session.feed(
             settings,
