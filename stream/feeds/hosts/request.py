@@ -129,15 +129,24 @@ async def download(url: str, budget: Budget, file: IO[bytes], *, silence_seconds
     ------
     RequestError
         See `get`.
+    InputError
+        The file can't be written: to ask again wouldn't help.
     """
     await budget.request()
     file.seek(0)
     file.truncate()
-    async with _answer(url, budget, silence_seconds=silence_seconds) as (answer, begin):
-        file.write(begin)
-        async for part in answer.content.iter_any():
+
+    def write(part: bytes) -> None:
+        try:
             file.write(part)
-    file.flush()
+            file.flush()
+        except OSError as error:
+            raise InputError(f"{url}: can't be kept on this machine: {error}") from None
+
+    async with _answer(url, budget, silence_seconds=silence_seconds) as (answer, begin):
+        write(begin)
+        async for part in answer.content.iter_any():
+            write(part)
 
 
 @asynccontextmanager

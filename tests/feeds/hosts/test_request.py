@@ -2,8 +2,10 @@
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable
+import resource
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from aiohttp import web
@@ -12,10 +14,11 @@ from tickertape.stream.errors import InputError
 from tickertape.stream.feeds.hosts import known
 from tickertape.stream.feeds.hosts.budget import Budget
 from tickertape.stream.feeds.hosts.limit import Limit, Limits
-from tickertape.stream.feeds.hosts.request import Answered, RequestError, get
+from tickertape.stream.feeds.hosts.request import Answered, RequestError, download, get
 
 ANY = Limits(connections=Limit(1000, 1.0), requests=Limit(1000, 1.0))
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -24,7 +27,11 @@ def budget(tmp_path: Path) -> Budget:
 
 
 def ask(handler: Handler, budget: Budget, **options: object) -> Answered:
-    async def scenario() -> Answered:
+    return asked(handler, lambda url: get(url, budget, **options))
+
+
+def asked(handler: Handler, asking: Callable[[str], Coroutine[None, None, T]]) -> T:
+    async def scenario() -> T:
         server = web.Server(handler)
         runner = web.ServerRunner(server)
         await runner.setup()
@@ -32,7 +39,7 @@ def ask(handler: Handler, budget: Budget, **options: object) -> Answered:
         await site.start()
         try:
             port = runner.addresses[0][1]
-            return await get(f"http://127.0.0.1:{port}/list?a=b%2Fc", budget, **options)
+            return await asking(f"http://127.0.0.1:{port}/list?a=b%2Fc")
         finally:
             await runner.cleanup()
 
@@ -132,3 +139,26 @@ def test_where_nobody_answers_is_one_line(budget: Budget, url: str) -> None:
         asyncio.run(get(url, budget))
     assert str(told.value).startswith(f"{url}: ")
     assert "\n" not in str(told.value)
+
+
+async def many_bytes(_: web.Request) -> web.StreamResponse:
+    return web.Response(body=bytes(range(256)) * 1000)
+
+
+def test_an_answer_of_any_size_comes_into_a_file(budget: Budget, tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w+b") as file:
+        file.write(b"from an earlier try")
+        asked(many_bytes, lambda url: download(url, budget, file))
+    assert (tmp_path / "file").read_bytes() == bytes(range(256)) * 1000
+
+
+def test_a_full_disk_is_no_fault_of_the_host(budget: Budget, tmp_path: Path) -> None:
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (tmp_path / "file").open("w+b") as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, most))
+        try:
+            with pytest.raises(InputError, match=r"can't be kept on this machine: .*File too large") as failed:
+                asked(many_bytes, lambda url: download(url, budget, file))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+    assert not isinstance(failed.value, RequestError)
