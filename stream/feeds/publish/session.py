@@ -73,9 +73,9 @@ async def feed(
     bundle_seconds
         How long the events of a partition are collected for one record; 0: each event is a record.
     kept
-        For an input that goes on where an earlier run ended: given where records are sent and what is stored, a context
-        in which the events are sent. It is left without an error once all of them are acknowledged, also if the feed
-        was stopped. None for all others; a live source has its own.
+        For an input that resumes an earlier run: takes what sends records and the topic ``control``, and returns a
+        context that is open while the events are sent. It ends without an error once Kafka has acknowledged all of
+        them, also if the feed was stopped. None for other inputs; a live source has its own.
     progress
         How progress is shown; None: on the console.
     share
